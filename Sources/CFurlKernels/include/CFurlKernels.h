@@ -1,0 +1,158 @@
+// The loops that need CPU intrinsics, and the thread pool that runs them.
+//
+// Everything here is total: no function allocates (save the pool), fails or reads past what its arguments
+// say. Shapes are checked in FurlTensor before a kernel is called.
+//
+// Weights lie in tiles of 16 rows x 32 columns, row tiles outermost, padded with zero weights:
+//
+//   float32   codes[rowTile][columnTile][32 columns][16 rows]                      float
+//   int8      codes[rowTile][columnTile][8 groups][16 rows][4 columns]             code + 128, one byte
+//   int4      codes[rowTile][columnTile][4 groups][16 rows][4 columns]             one byte holds two codes:
+//             low nibble = column 4 * group + i, high nibble = column 16 + 4 * group + i
+//   scales    scales[rowTile][block][16 rows]                                      IEEE half
+//
+// A block is `blockTiles` column tiles of one row (the last block of a row may be shorter).
+// weight = (code - 128) * scale | (code - 8) * scale | code * scale + minimum.
+
+#ifndef C_FURL_KERNELS_H
+#define C_FURL_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FURL_TILE_ROWS 16
+#define FURL_TILE_COLUMNS 32
+
+// MARK: What the CPU can do
+
+typedef enum furl_isa {
+  FURL_ISA_SCALAR = 0,
+  FURL_ISA_AVX2 = 1,        // AVX2, FMA and F16C
+  FURL_ISA_AVX512_VNNI = 2, // AVX-512 F, BW, VL, DQ and VNNI
+  FURL_ISA_NEON = 3,        // NEON with the dot product instructions
+} furl_isa;
+
+/// Whether this CPU (and this build) has the tier.
+bool furl_isa_supported(furl_isa isa);
+
+// MARK: Operands
+
+/// A packed weight matrix. `scales` and `minimums` are NULL where the scheme has none.
+typedef struct furl_matrix {
+  const void *codes;
+  const uint16_t *scales;
+  const uint16_t *minimums;
+  size_t rows;         // without padding
+  size_t column_tiles; // columns / 32, rounded up
+  size_t block_tiles;  // column tiles in a block
+  size_t blocks;       // blocks in a row
+} furl_matrix;
+
+/// Activations of `count` rows, each padded with zeros to column_tiles * 32 columns.
+/// The 8-bit form: value = code * scale, one scale for each 32 columns, codes in -127...127.
+typedef struct furl_activations {
+  size_t count;
+  const int8_t *codes;  // [count][column_tiles * 32]
+  const float *scales;  // [count][column_tiles]
+  const int32_t *sums;  // [count][column_tiles], the sum of a tile's codes
+  const float *values;  // [count][column_tiles * 32], what the 32-bit kernels read
+} furl_activations;
+
+/// Where a product goes: out[row of activations][row of the matrix].
+/// result = dot + (bias ? bias[row] : 0); out = accumulate ? out + result : result.
+typedef struct furl_output {
+  float *values;
+  size_t stride;     // floats between two rows of activations
+  const float *bias; // [matrix.rows] or NULL
+  bool accumulate;
+} furl_output;
+
+/// Rows [tile_begin, tile_end) * 16 of the matrix against every row of activations. The sum of one output
+/// runs over the columns in one fixed order, whatever `count` and the range of tiles.
+typedef void (*furl_multiply)(
+  const furl_matrix *matrix, const furl_activations *activations, size_t tile_begin, size_t tile_end,
+  const furl_output *output);
+
+/// Attention of `queries` consecutive positions of one head over the cache of one key/value head.
+/// Query i sees positions [first, visible + i): `visible` counts what query 0 sees, itself included.
+/// keys[position / 16][head_size][16], values[position][head_size], head_size a multiple of 8.
+typedef struct furl_attention {
+  const float *query; // [queries][query_stride], already rotated where positions are rotary
+  size_t query_stride;
+  size_t queries;
+  const void *keys;   // float or IEEE half
+  const void *values; // float or IEEE half
+  size_t first;       // 0, or where the window begins for query 0 is max(0, visible - window)
+  size_t visible;
+  size_t window;      // 0: none; otherwise each query sees at most its last `window` positions
+  size_t head_size;
+  float scale;        // on the scores, before the softmax
+  float *scratch;     // [furl_attention_scratch(visible + queries)] floats
+  float *out;         // [queries][out_stride]
+  size_t out_stride;
+} furl_attention;
+
+size_t furl_attention_scratch(size_t positions);
+
+/// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
+typedef struct furl_kernels {
+  const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
+
+  /// x[columns] -> codes, scales and sums of column_tiles * 32 columns; scale = absmax / 127, ties to even.
+  /// A tile of zeros has scale 0. Not-a-number never reaches a code: such a tile gets scale NaN, codes 0.
+  void (*quantize)(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
+
+  furl_multiply float32;
+  furl_multiply int8_a8;
+  furl_multiply int8_a32;
+  furl_multiply int4_a8;          // symmetric
+  furl_multiply int4_a32;
+  furl_multiply int4_minimum_a8;
+  furl_multiply int4_minimum_a32;
+
+  void (*attend_f32)(const furl_attention *attention);
+  void (*attend_f16)(const furl_attention *attention);
+  /// Writes one position of one key/value head into a cache laid out as above.
+  void (*store_f32)(const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+  void (*store_f16)(const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+
+  /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, over n values.
+  void (*layer_norm)(const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
+  /// x = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), in place.
+  void (*gelu_tanh)(float *x, size_t n);
+  /// The index of the largest value, the first of equals; -1 if any value is not a number or infinite.
+  int64_t (*argmax)(const float *x, size_t n);
+} furl_kernels;
+
+/// The table of a tier; NULL where furl_isa_supported says no.
+const furl_kernels *furl_kernels_for(furl_isa isa);
+
+// MARK: Conversions (the same on every CPU)
+
+uint16_t furl_half_from_float(float value); // ties to even; overflow gives infinity
+float furl_float_from_half(uint16_t half);
+void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out);
+void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
+
+/// One row of a packed matrix as `columns` floats.
+void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+
+// MARK: Thread pool
+
+typedef struct furl_pool furl_pool;
+typedef void (*furl_task)(void *context, size_t part, size_t parts);
+
+/// A pool of `threads` threads, the caller of furl_pool_run being one of them. NULL if none can be made.
+furl_pool *furl_pool_create(size_t threads);
+void furl_pool_destroy(furl_pool *pool);
+size_t furl_pool_threads(const furl_pool *pool);
+/// Runs task(context, part, threads) for every part, each on its own thread, and returns when all are done.
+/// One caller at a time. Waiting threads spin for a moment, then sleep (futex).
+void furl_pool_run(
+  furl_pool *pool, __attribute__((swift_attr("@Sendable"))) furl_task task, void *context);
+
+#endif
