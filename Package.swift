@@ -5,44 +5,69 @@ import PackageDescription
 let settings: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// One source target and its test target of the same name.
-func module(_ name: String, _ dependencies: [Target.Dependency], test extra: [Target.Dependency] = [])
-  -> [Target]
-{
+/// A source target and the test target that goes with it.
+func module(_ name: String, uses dependencies: [Target.Dependency], tests extra: [Target.Dependency] = []) -> [Target] {
   [
     .target(name: name, dependencies: dependencies, swiftSettings: settings),
     .testTarget(
-      name: name + "Tests",
-      dependencies: [.byName(name: name), "FurlTestSupport"] + dependencies + extra,
+      name: name + "Tests", dependencies: [.byName(name: name), "FurlTestSupport"] + dependencies + extra,
       swiftSettings: settings),
   ]
 }
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let libraries: [Target] =
+  module("FurlTensor", uses: ["CFurlKernels", crypto], tests: ["COpenBLAS"])
+  + module("FurlSpec", uses: ["FurlTensor", yams])
+  + module("FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"])
+  + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
+  + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
+  + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
+  + module("FurlEvaluate", uses: ["FurlModel", "FurlTokenizer", "FurlSpec", "FurlTensor", subprocess, system])
+  + module(
+    "FurlTransform",
+    uses: ["FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
+  + module(
+    "FurlReport",
+    uses: ["FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor", subprocess])
 
 let package = Package(
   name: "furl",
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "furl", targets: ["FurlCommand"]),
-    .library(name: "Furl", targets: ["FurlTensor"]),
+    .library(name: "Furl", targets: ["Furl"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
-    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
-  targets: [
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
-    .target(name: "CFurlKernels", cSettings: [.define("_GNU_SOURCE", .when(platforms: [.linux]))]),
+  targets: libraries + [
     .target(
-      name: "FurlTensor",
-      dependencies: ["CFurlKernels", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: settings),
-    .executableTarget(name: "FurlCommand", dependencies: ["FurlTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"), "Yams", .product(name: "Subprocess", package: "swift-subprocess"), .product(name: "SystemPackage", package: "swift-system")], swiftSettings: settings),
+      name: "Furl",
+      dependencies: [
+        "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
+        "FurlSpec", "FurlTensor",
+      ], swiftSettings: settings),
+    .executableTarget(name: "FurlCommand", dependencies: ["Furl", arguments], swiftSettings: settings),
+    .testTarget(
+      name: "FurlCommandTests", dependencies: ["Furl", "FurlCommand", "FurlTestSupport", subprocess, system],
+      swiftSettings: settings),
+    .target(name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport", swiftSettings: settings),
+    .target(name: "CFurlKernels"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
   ]
 )

@@ -1,0 +1,208 @@
+import FurlTensor
+
+extension JSON {
+  /// Parses a JSON text (RFC 8259).
+  ///
+  /// Refused: duplicate keys, more than 128 levels, malformed UTF-8, anything after the value.
+  ///
+  /// - Parameter file: the name that errors carry.
+  /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
+  public static func parse(_ bytes: [UInt8], file: String?) throws -> JSON {
+    var parser = JSONParser(bytes: bytes, file: file)
+    return try parser.document()
+  }
+
+  /// Parses one JSON text per line, skipping empty lines.
+  public static func parseLines(_ bytes: [UInt8], file: String?) throws -> [JSON] {
+    var values: [JSON] = []
+    for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
+      var parser = JSONParser(bytes: Array(line), file: file, line: index + 1)
+      values.append(try parser.document())
+    }
+    return values
+  }
+}
+
+private struct JSONParser {
+  let bytes: [UInt8]
+  let file: String?
+  var line = 1
+  var position = 0
+  var depth = 0
+
+  mutating func document() throws -> JSON {
+    let value = try value()
+    skipSpace()
+    guard position == bytes.count else { throw error("text after the end of the JSON value") }
+    return value
+  }
+
+  private func error(_ problem: String) -> FurlError {
+    .input(file, "line \(line + bytes.prefix(position).count { $0 == UInt8(ascii: "\n") })", "not valid JSON: \(problem)")
+  }
+
+  private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+  private mutating func skipSpace() {
+    while position < bytes.count, bytes[position] <= 0x20, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) {
+      position += 1
+    }
+  }
+
+  private mutating func value() throws -> JSON {
+    skipSpace()
+    guard let byte = current else { throw error("the text ends too early") }
+    switch byte {
+    case UInt8(ascii: "{"): return try nested { parser in .object(try parser.members()) }
+    case UInt8(ascii: "["): return try nested { parser in .array(try parser.elements()) }
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "t"): return try literal("true", .bool(true))
+    case UInt8(ascii: "f"): return try literal("false", .bool(false))
+    case UInt8(ascii: "n"): return try literal("null", .null)
+    default: return try number()
+    }
+  }
+
+  private mutating func nested(_ body: (inout JSONParser) throws -> JSON) throws -> JSON {
+    guard depth < 128 else { throw error("more than 128 levels") }
+    depth += 1
+    position += 1
+    let value = try body(&self)
+    depth -= 1
+    return value
+  }
+
+  private mutating func literal(_ word: String, _ value: JSON) throws -> JSON {
+    guard bytes[position...].starts(with: word.utf8) else { throw error("an unknown word") }
+    position += word.utf8.count
+    return value
+  }
+
+  /// Takes the byte if it comes next.
+  private mutating func take(_ byte: Unicode.Scalar) -> Bool {
+    skipSpace()
+    guard current == UInt8(ascii: byte) else { return false }
+    position += 1
+    return true
+  }
+
+  private mutating func elements() throws -> [JSON] {
+    var elements: [JSON] = []
+    if take("]") { return elements }
+    repeat { elements.append(try value()) } while take(",")
+    guard take("]") else { throw error("a list without its end") }
+    return elements
+  }
+
+  private mutating func members() throws -> [JSON.Member] {
+    var members: [JSON.Member] = []
+    var keys: Set<String> = []
+    if take("}") { return members }
+    repeat {
+      skipSpace()
+      guard current == UInt8(ascii: "\"") else { throw error("a key is expected") }
+      let key = try string()
+      guard keys.insert(key).inserted else { throw error("the key \"\(key)\" appears twice") }
+      guard take(":") else { throw error("a colon is expected after \"\(key)\"") }
+      members.append(JSON.Member(key, try value()))
+    } while take(",")
+    guard take("}") else { throw error("a mapping without its end") }
+    return members
+  }
+
+  private mutating func number() throws -> JSON {
+    let start = position
+    func isDigit(_ byte: UInt8?) -> Bool { byte.map { $0 >= 0x30 && $0 <= 0x39 } ?? false }
+    func digits() -> Bool {
+      let first = position
+      while isDigit(current) { position += 1 }
+      return position > first
+    }
+    var isInteger = true
+    if current == UInt8(ascii: "-") { position += 1 }
+    let leading = current
+    let integerStart = position
+    guard digits() else {
+      position = start
+      throw error("an unexpected character")
+    }
+    guard leading != 0x30 || position == integerStart + 1 else { throw error("a number with a leading zero") }
+    if current == UInt8(ascii: ".") {
+      isInteger = false
+      position += 1
+      guard digits() else { throw error("a number without digits after the point") }
+    }
+    if current == UInt8(ascii: "e") || current == UInt8(ascii: "E") {
+      isInteger = false
+      position += 1
+      if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { position += 1 }
+      guard digits() else { throw error("a number without digits in its exponent") }
+    }
+    let text = String(decoding: bytes[start..<position], as: UTF8.self)
+    if isInteger, let value = Int(text) { return .integer(value) }
+    guard let value = Double(text), value.isFinite else { throw error("the number \(text) is out of range") }
+    return .number(value)
+  }
+
+  private mutating func string() throws -> String {
+    position += 1
+    let start = position
+    while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C, bytes[position] >= 0x20 {
+      position += 1
+    }
+    if current == 0x22 {
+      defer { position += 1 }
+      return try text(bytes[start..<position])
+    }
+    var content = Array(bytes[start..<position])
+    while let byte = current, byte != 0x22 {
+      guard byte >= 0x20 else { throw error("a control character in a text") }
+      position += 1
+      if byte == 0x5C { try escape(into: &content) } else { content.append(byte) }
+    }
+    guard current == 0x22 else { throw error("a text without its end") }
+    position += 1
+    return try text(content[...])
+  }
+
+  private func text(_ slice: ArraySlice<UInt8>) throws -> String {
+    guard let text = String(validating: slice, as: UTF8.self) else { throw error("malformed UTF-8") }
+    return text
+  }
+
+  private mutating func escape(into content: inout [UInt8]) throws {
+    guard let byte = current else { throw error("the text ends too early") }
+    position += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): content.append(byte)
+    case UInt8(ascii: "b"): content.append(8)
+    case UInt8(ascii: "f"): content.append(12)
+    case UInt8(ascii: "n"): content.append(10)
+    case UInt8(ascii: "r"): content.append(13)
+    case UInt8(ascii: "t"): content.append(9)
+    case UInt8(ascii: "u"):
+      var code = try hexadecimal()
+      if (0xD800..<0xDC00).contains(code), current == 0x5C {
+        position += 1
+        guard current == UInt8(ascii: "u") else { throw error("half of a surrogate pair") }
+        position += 1
+        let low = try hexadecimal()
+        guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
+        code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+      }
+      guard let scalar = Unicode.Scalar(code) else { throw error("half of a surrogate pair") }
+      content.append(contentsOf: String(Character(scalar)).utf8)
+    default: throw error("an unknown escape")
+    }
+  }
+
+  private mutating func hexadecimal() throws -> UInt32 {
+    guard position + 4 <= bytes.count,
+      let value = UInt32(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16),
+      bytes[position] != UInt8(ascii: "+")
+    else { throw error("an escape without four hexadecimal digits") }
+    position += 4
+    return value
+  }
+}

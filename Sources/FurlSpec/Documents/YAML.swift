@@ -1,0 +1,81 @@
+import FurlTensor
+import Yams
+
+/// YAML documents, read into the same tree as JSON together with the lines of their keys.
+public enum YAML {
+  /// Reads a file of at most 1 MiB whose top is a mapping.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  /// - Returns: a strict reader of the mapping.
+  public static func read(path: String) throws -> DocumentReader {
+    let bytes = try MappedFile(path: path).readAll(limit: 1 << 20)
+    return try read(bytes, file: path)
+  }
+
+  /// Reads a YAML text whose top is a mapping.
+  public static func read(_ bytes: [UInt8], file: String?) throws -> DocumentReader {
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw FurlError.input(file, "is not UTF-8") }
+    let root: Node?
+    do {
+      root = try compose(yaml: text)
+    } catch {
+      throw FurlError.input(file, nil, "not valid YAML: \(firstLine(of: error))")
+    }
+    guard let root else { throw FurlError.input(file, "is empty") }
+    var converter = Converter(file: file)
+    let value = try converter.convert(root, path: "")
+    return try DocumentReader(value, file: file, lines: converter.lines)
+  }
+
+  private static func firstLine(of error: any Error) -> String {
+    guard let error = error as? YamlError else { return "\(error)" }
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      return "line \(mark.line): \(problem)"
+    case .duplicatedKeysInMapping(let duplicates, _):
+      return "the key \(duplicates.map { "\($0)" }.sorted().joined(separator: ", ")) appears twice"
+    default: return "\(error)".split(separator: "\n").first.map(String.init) ?? "unreadable"
+    }
+  }
+
+  private struct Converter {
+    let file: String?
+    var lines = DocumentLines()
+    // An alias repeats its node, so a small text can stand for a huge tree.
+    var budget = 20_000
+
+    mutating func convert(_ node: Node, path: String) throws -> JSON {
+      budget -= 1
+      guard budget >= 0 else { throw FurlError.input(file, "has more than 20000 values") }
+      if let mark = node.mark, lines.lines[path] == nil { lines.lines[path] = mark.line }
+      switch node {
+      case .scalar(let scalar): return try convert(scalar, node, path)
+      case .sequence(let sequence):
+        return .array(try sequence.enumerated().map { try convert($1, path: "\(path)[\($0)]") })
+      case .mapping(let mapping):
+        return .object(
+          try mapping.map { key, value in
+            guard let name = key.string else { throw FurlError.input(file, lines.place(path), "a key must be a text") }
+            let inner = path.isEmpty ? name : "\(path).\(name)"
+            if let mark = key.mark { lines.lines[inner] = mark.line }
+            return JSON.Member(name, try convert(value, path: inner))
+          })
+      case .alias: throw FurlError.input(file, lines.place(path), "aliases are not supported here")
+      }
+    }
+
+    private func convert(_ scalar: Node.Scalar, _ node: Node, _ path: String) throws -> JSON {
+      if scalar.style != .plain { return .string(scalar.string) }
+      if node.null != nil { return .null }
+      if let value = node.bool { return .bool(value) }
+      if let value = node.int { return .integer(value) }
+      if let value = node.float {
+        guard value.isFinite else { throw FurlError.input(file, lines.place(path), "\(scalar.string) is not a finite number") }
+        return .number(value)
+      }
+      return .string(scalar.string)
+    }
+  }
+}

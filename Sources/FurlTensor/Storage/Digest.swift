@@ -1,0 +1,80 @@
+import Crypto
+
+/// A SHA-256 digest.
+public struct Digest: Sendable, Hashable, CustomStringConvertible {
+  /// The 32 bytes.
+  public let bytes: [UInt8]
+
+  /// The digest of some bytes.
+  public init(of bytes: some Sequence<UInt8>) {
+    var hasher = Hasher()
+    hasher.update(Array(bytes))
+    self = hasher.finish()
+  }
+
+  /// The digest of a range of a mapped file; its pages are dropped on the way.
+  public init(of file: MappedFile, _ range: Range<Int>? = nil) {
+    let range = range ?? 0..<file.count
+    var hasher = Hasher()
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + 8 << 20, range.upperBound)
+      hasher.update(raw: file.bytes(start..<end))
+      file.drop(start..<end)
+      start = end
+    }
+    self = hasher.finish()
+  }
+
+  /// The digest of bytes in memory.
+  public init(of storage: ByteStorage) {
+    var hasher = Hasher()
+    storage.withBytes { hasher.update(raw: $0) }
+    self = hasher.finish()
+  }
+
+  /// From 64 lower-case hexadecimal digits.
+  public init?(hex: String) {
+    let digits = Array(hex.utf8)
+    guard digits.count == 64 else { return nil }
+    var bytes: [UInt8] = []
+    for pair in stride(from: 0, to: 64, by: 2) {
+      guard let high = Digest.value(digits[pair]), let low = Digest.value(digits[pair + 1]) else { return nil }
+      bytes.append(high << 4 | low)
+    }
+    self.bytes = bytes
+  }
+
+  fileprivate init(raw bytes: [UInt8]) { self.bytes = bytes }
+
+  private static func value(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+
+  /// 64 hexadecimal digits.
+  public var hex: String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
+  public var description: String { hex }
+
+  /// Builds a digest piece by piece.
+  public struct Hasher {
+    private var state = SHA256()
+
+    public init() {}
+
+    public mutating func update(_ bytes: [UInt8]) {
+      bytes.withUnsafeBytes { state.update(bufferPointer: $0) }
+    }
+
+    mutating func update(raw bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
+
+    public func finish() -> Digest { Digest(raw: Array(state.finalize())) }
+  }
+}

@@ -1,0 +1,119 @@
+import CFurlKernels
+
+/// A file mapped for reading. Bytes are reached by offset and count; both are checked.
+///
+/// The mapping is private and read-only, so pages are shared between processes and can be dropped at any
+/// time with ``drop(_:)``: reading a large checkpoint never holds more than what is in use.
+public final class MappedFile: @unchecked Sendable {
+  /// The path that the file was opened by.
+  public let path: String
+  /// The size in bytes when the file was opened.
+  public let count: Int
+
+  private let base: UnsafeRawPointer?
+
+  /// Opens and maps a regular file.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file.
+  public init(path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FurlError.input(path, systemMessage()) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw FurlError.input(path, "is not a regular file")
+    }
+    self.path = path
+    count = Int(status.st_size)
+    if count == 0 {
+      base = nil
+    } else {
+      guard let mapping = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapping != MAP_FAILED else {
+        throw FurlError.input(path, "cannot be mapped: \(systemMessage())")
+      }
+      base = UnsafeRawPointer(mapping)
+    }
+  }
+
+  deinit {
+    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+  }
+
+  /// The bytes of a range, without a copy. The range must lie in the file.
+  func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside of the file")
+    guard let base, !range.isEmpty else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    return UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+  }
+
+  /// A copy of the bytes of a range. The range must lie in the file.
+  public func read(_ range: Range<Int>) -> [UInt8] { Array(bytes(range)) }
+
+  /// The whole file, if it is at most `limit` bytes.
+  public func readAll(limit: Int) throws -> [UInt8] {
+    guard count <= limit else {
+      throw FurlError.input(path, "has \(count) bytes; at most \(limit) are expected here")
+    }
+    return read(0..<count)
+  }
+
+  /// The little-endian integer at an offset. It must lie in the file.
+  public func integer<Integer: FixedWidthInteger>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
+    let size = MemoryLayout<Integer>.size
+    return Integer(littleEndian: bytes(offset..<offset + size).loadUnaligned(as: Integer.self))
+  }
+
+  /// Whether every byte of a range is zero.
+  public func isZero(_ range: Range<Int>) -> Bool { bytes(range).allSatisfy { $0 == 0 } }
+
+  /// Reads `count` numbers of a source's type as FP32.
+  ///
+  /// - Parameters:
+  ///   - type: how the numbers are stored, little-endian.
+  ///   - offset: of the first byte; it needs no alignment.
+  public func floats(_ type: SourceType, at offset: Int, count: Int) -> [Float] {
+    let source = bytes(offset..<offset + count * type.size)
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if count > 0 { type.convert(source, to: buffer.baseAddress!, count: count) }
+      initialized = count
+    }
+  }
+
+  /// Gives the pages of a range back to the system; they are read again when they are needed.
+  public func drop(_ range: Range<Int>) {
+    guard let base, !range.isEmpty else { return }
+    let page = Int(getpagesize())
+    let start = range.lowerBound / page * page
+    madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
+  }
+}
+
+/// How a checkpoint stores its numbers.
+public enum SourceType: String, Sendable, Hashable, CaseIterable {
+  case float32 = "F32"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+
+  /// Bytes of one number.
+  public var size: Int { self == .float32 ? 4 : 2 }
+
+  func convert(_ source: UnsafeRawBufferPointer, to output: UnsafeMutablePointer<Float>, count: Int) {
+    guard let base = source.baseAddress else { return }
+    if self == .float32 {
+      memcpy(output, base, count * 4)
+      return
+    }
+    let halves: (UnsafePointer<UInt16>) -> Void = {
+      self == .float16 ? furl_floats_from_halves($0, count, output) : furl_floats_from_bfloats($0, count, output)
+    }
+    if UInt(bitPattern: base) % 2 == 0 {
+      halves(base.assumingMemoryBound(to: UInt16.self))
+    } else {
+      let aligned = source.withMemoryRebound(to: UInt8.self) { bytes in
+        (0..<count).map { UInt16(bytes[2 * $0]) | UInt16(bytes[2 * $0 + 1]) << 8 }
+      }
+      aligned.withUnsafeBufferPointer { halves($0.baseAddress!) }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+#if canImport(Glibc)
+@_exported @preconcurrency import Glibc
+#elseif canImport(Musl)
+@_exported @preconcurrency import Musl
+#elseif canImport(Darwin)
+@_exported @preconcurrency import Darwin
+#endif
+
+/// The system's words for `errno`.
+package func systemMessage(_ code: Int32 = errno) -> String {
+  String(cString: strerror(code))
+}

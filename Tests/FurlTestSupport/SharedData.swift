@@ -1,0 +1,50 @@
+import Foundation
+import FurlTensor
+
+/// Where the tests find their files.
+public enum TestData {
+  /// The project's root folder.
+  public static let root: String = {
+    var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+    parts.removeLast(3)
+    return parts.joined(separator: "/")
+  }()
+
+  /// Data that is not part of the project (HumanEval, tokenizer vectors): `FURL_SHARED`, or `../shared`.
+  /// Nil where it is absent; tests that need it are skipped with a sentence.
+  public static let shared: String? = {
+    let folder = ProcessInfo.processInfo.environment["FURL_SHARED"] ?? root + "/../shared"
+    return FileManager.default.fileExists(atPath: folder) ? folder : nil
+  }()
+
+  /// The tiny code model that is bundled with the project.
+  public static let minipy = root + "/checkpoints/minipy"
+
+  /// A new empty folder for one test, removed when `body` returns.
+  public static func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let folder = try makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try body(folder)
+  }
+
+  /// A new empty folder for one test, removed when `body` returns.
+  public static func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    let folder = try makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try await body(folder)
+  }
+
+  private static func makeTemporaryFolder() throws -> String {
+    let folder = NSTemporaryDirectory() + "/furl-test-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    return folder
+  }
+
+  /// The bytes of a file.
+  public static func bytes(_ path: String) throws -> [UInt8] { try MappedFile(path: path).readAll(limit: .max) }
+
+  /// Writes a file.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+  }
+}
