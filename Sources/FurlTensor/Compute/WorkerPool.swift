@@ -31,7 +31,7 @@ public final class WorkerPool: @unchecked Sendable {
         furl_pool_run(
           pool,
           { context, part, parts in
-            context?.assumingMemoryBound(to: Task.self).pointee.body(part, parts)
+            context.assumingMemoryBound(to: Task.self).pointee.body(part, parts)
           }, pointer)
       }
     }
