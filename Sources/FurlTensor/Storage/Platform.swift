@@ -10,3 +10,11 @@
 package func systemMessage(_ code: Int32 = errno) -> String {
   String(cString: strerror(code))
 }
+
+/// Gives heap memory that is free back to the system, so that what a load needed for a moment does not count in
+/// the resident size afterwards.
+public func releaseFreedMemory() {
+  #if canImport(Glibc)
+  malloc_trim(0)
+  #endif
+}
