@@ -1,3 +1,5 @@
+import CFurlKernels
+
 #if canImport(Glibc)
 @_exported @preconcurrency import Glibc
 #elseif canImport(Musl)
@@ -14,7 +16,5 @@ package func systemMessage(_ code: Int32 = errno) -> String {
 /// Gives heap memory that is free back to the system, so that what a load needed for a moment does not count in
 /// the resident size afterwards.
 public func releaseFreedMemory() {
-  #if canImport(Glibc)
-  malloc_trim(0)
-  #endif
+  furl_release_free_memory()
 }
