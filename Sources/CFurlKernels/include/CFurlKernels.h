@@ -157,6 +157,11 @@ size_t furl_pool_threads(const furl_pool *pool);
 void furl_pool_run(
   furl_pool *pool, __attribute__((swift_attr("@Sendable"))) furl_task task, void *context);
 
+// MARK: Memory
+
+/// Gives free heap memory back to the system, where the C library can.
+void furl_release_free_memory(void);
+
 #pragma clang assume_nonnull end
 
 #endif
