@@ -13,7 +13,7 @@ public func serialFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
 ///
 /// - Throws: the error of the lowest index that failed, whatever the threads.
 func collect<Value: Sendable>(
-  _ count: Int, _ parallelFor: ParallelFor, _ body: @Sendable (Int) throws -> Value
+  _ count: Int, _ parallelFor: ParallelFor, _ body: @escaping @Sendable (Int) throws -> Value
 ) throws -> [Value] {
   let results = Mutex<[Result<Value, any Error>?]>(Array(repeating: nil, count: count))
   parallelFor(count) { index in
