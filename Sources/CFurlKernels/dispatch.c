@@ -1,1 +1,70 @@
-#include "CFurlKernels.h"
+// Which tier this CPU can run, asked at run time: one binary serves every machine.
+
+#include "tiers.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1ul << 20)
+#endif
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+#if defined(__aarch64__)
+static bool has_dot_product(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__APPLE__)
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+bool furl_isa_supported(furl_isa isa) {
+  switch (isa) {
+  case FURL_ISA_SCALAR:
+    return true;
+#if defined(__x86_64__)
+  case FURL_ISA_AVX2:
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  case FURL_ISA_AVX512_VNNI:
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+      && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
+      && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+  case FURL_ISA_NEON:
+    return has_dot_product();
+#endif
+  default:
+    return false;
+  }
+}
+
+const furl_kernels *furl_kernels_for(furl_isa isa) {
+  if (!furl_isa_supported(isa)) return NULL;
+  switch (isa) {
+  case FURL_ISA_SCALAR:
+    return &furl_kernels_scalar;
+#if defined(__x86_64__)
+  case FURL_ISA_AVX2:
+    return &furl_kernels_avx2;
+  case FURL_ISA_AVX512_VNNI:
+    return &furl_kernels_avx512;
+#elif defined(__aarch64__)
+  case FURL_ISA_NEON:
+    return &furl_kernels_neon;
+#endif
+  default:
+    return NULL;
+  }
+}
+
+// The same for every tier, so that a caller may take its scratch before it chooses one.
+size_t furl_attention_scratch(size_t positions) {
+  return FURL_QUERY_BLOCK * ((positions + 15) / 16 * 16);
+}

@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma clang assume_nonnull begin
+
 #define FURL_TILE_ROWS 16
 #define FURL_TILE_COLUMNS 32
 
@@ -41,8 +43,8 @@ bool furl_isa_supported(furl_isa isa);
 /// A packed weight matrix. `scales` and `minimums` are NULL where the scheme has none.
 typedef struct furl_matrix {
   const void *codes;
-  const uint16_t *scales;
-  const uint16_t *minimums;
+  const uint16_t *_Nullable scales;
+  const uint16_t *_Nullable minimums;
   size_t rows;         // without padding
   size_t column_tiles; // columns / 32, rounded up
   size_t block_tiles;  // column tiles in a block
@@ -64,7 +66,7 @@ typedef struct furl_activations {
 typedef struct furl_output {
   float *values;
   size_t stride;     // floats between two rows of activations
-  const float *bias; // [matrix.rows] or NULL
+  const float *_Nullable bias; // [matrix.rows] or NULL
   bool accumulate;
 } furl_output;
 
@@ -126,7 +128,7 @@ typedef struct furl_kernels {
 } furl_kernels;
 
 /// The table of a tier; NULL where furl_isa_supported says no.
-const furl_kernels *furl_kernels_for(furl_isa isa);
+const furl_kernels *_Nullable furl_kernels_for(furl_isa isa);
 
 // MARK: Conversions (the same on every CPU)
 
@@ -147,12 +149,19 @@ typedef struct furl_pool furl_pool;
 typedef void (*furl_task)(void *context, size_t part, size_t parts);
 
 /// A pool of `threads` threads, the caller of furl_pool_run being one of them. NULL if none can be made.
-furl_pool *furl_pool_create(size_t threads);
+furl_pool *_Nullable furl_pool_create(size_t threads);
 void furl_pool_destroy(furl_pool *pool);
 size_t furl_pool_threads(const furl_pool *pool);
 /// Runs task(context, part, threads) for every part, each on its own thread, and returns when all are done.
 /// One caller at a time. Waiting threads spin for a moment, then sleep (futex).
 void furl_pool_run(
   furl_pool *pool, __attribute__((swift_attr("@Sendable"))) furl_task task, void *context);
+
+// MARK: Memory
+
+/// Gives free heap memory back to the system, where the C library can.
+void furl_release_free_memory(void);
+
+#pragma clang assume_nonnull end
 
 #endif

@@ -29,9 +29,11 @@ public final class DocumentReader {
 
   /// An error at a key of this mapping, or at the mapping itself.
   public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
-    let place = key.map { path.isEmpty ? $0 : "\(path).\($0)" } ?? path
-    return .input(file, lines.place(place), problem, remedy: remedy)
+    location.error(key, problem, remedy: remedy)
   }
+
+  /// Where this mapping stands, for errors that are found later.
+  public var location: DocumentLocation { DocumentLocation(file: file, path: path, lines: lines) }
 
   /// The value of a key, or nil when it is missing or null.
   public func optional(_ key: String) -> JSON? {
@@ -128,6 +130,19 @@ public final class DocumentReader {
 
   private func child(_ value: JSON, _ key: String) throws -> DocumentReader {
     try DocumentReader(value, file: file, path: path.isEmpty ? key : "\(path).\(key)", lines: lines)
+  }
+}
+
+/// Where a mapping stands in a document: a file, a path of keys and their lines.
+public struct DocumentLocation: Sendable {
+  let file: String?
+  let path: String
+  let lines: DocumentLines
+
+  /// An error at a key of the mapping, or at the mapping itself.
+  public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
+    let place = key.map { path.isEmpty ? $0 : "\(path).\($0)" } ?? path
+    return .input(file, lines.place(place), problem, remedy: remedy)
   }
 }
 

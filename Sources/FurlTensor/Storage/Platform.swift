@@ -1,3 +1,5 @@
+import CFurlKernels
+
 #if canImport(Glibc)
 @_exported @preconcurrency import Glibc
 #elseif canImport(Musl)
@@ -9,4 +11,10 @@
 /// The system's words for `errno`.
 package func systemMessage(_ code: Int32 = errno) -> String {
   String(cString: strerror(code))
+}
+
+/// Gives heap memory that is free back to the system, so that what a load needed for a moment does not count in
+/// the resident size afterwards.
+public func releaseFreedMemory() {
+  furl_release_free_memory()
 }

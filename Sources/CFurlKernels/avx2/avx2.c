@@ -1,0 +1,107 @@
+// AVX2: no instruction multiplies unsigned by signed bytes without saturating, unless one side stays small.
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "../tiers.h"
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+#include "../shared/lanes.h"
+
+#define TIER_TABLE furl_kernels_avx2
+#define TIER_NAME "avx2"
+#define GROUP_A8 4
+#define GROUP_A32 2
+#define GROUP_QUERIES 2
+#define VALUE_VECTORS 2
+
+typedef union halves16 {
+  v16 floats;
+  v16i integers;
+  __m256 float_half[2];
+  __m256i integer_half[2];
+} halves16;
+
+INLINE v16 floats_from_halves(const uint16_t *halves) {
+  halves16 out;
+  out.float_half[0] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves));
+  out.float_half[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(halves + 8)));
+  return out.floats;
+}
+
+INLINE void halves_from_floats(v16 v, uint16_t *halves) {
+  halves16 in = {.floats = v};
+  UNROLL for (int i = 0; i < 2; i++) {
+    __m128i h = _mm256_cvtps_ph(in.float_half[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm_storeu_si128((__m128i *)(halves + 8 * i), h);
+  }
+}
+
+INLINE __m256i four_codes(const int8_t *codes) {
+  int32_t four;
+  memcpy(&four, codes, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+
+INLINE __m256i load_half(const uint8_t *codes) {
+  return _mm256_loadu_si256((const __m256i *)codes);
+}
+
+INLINE void add_half(v16i *sum, const int half, __m256i terms) {
+  halves16 s = {.integers = *sum};
+  s.integer_half[half] = _mm256_add_epi32(s.integer_half[half], terms);
+  *sum = s.integers;
+}
+
+/// Sums of neighbours of 16 16-bit terms.
+INLINE __m256i widened(__m256i terms) {
+  return _mm256_madd_epi16(terms, _mm256_set1_epi16(1));
+}
+
+// The sign goes from the weight to the activation. 128 * 127 twice is 32512, so nothing saturates, not even
+// for the weight -128, whose magnitude only an unsigned byte holds.
+#define INT8_ZERO 0
+
+INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+  const __m256i top = _mm256_set1_epi8((char)0x80);
+  UNROLL for (int half = 0; half < 2; half++) {
+    UNROLL for (int j = 0; j < 8; j++) {
+      __m256i w = _mm256_xor_si256(load_half(tile + 64 * j + 32 * half), top);
+      __m256i magnitude = _mm256_abs_epi8(w);
+      UNROLL for (int g = 0; g < n; g++) {
+        __m256i x = _mm256_sign_epi8(four_codes(codes + (size_t)g * stride + 4 * j), w);
+        add_half(&sums[g], half, widened(_mm256_maddubs_epi16(magnitude, x)));
+      }
+    }
+  }
+}
+
+// 16 products of at most 15 * 127 meet in a 16-bit sum: 30480, so one widening serves a whole tile.
+INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  UNROLL for (int half = 0; half < 2; half++) {
+    __m256i short_sums[GROUP_A8];
+    UNROLL for (int g = 0; g < n; g++) short_sums[g] = _mm256_setzero_si256();
+    UNROLL for (int j = 0; j < 4; j++) {
+      __m256i both = load_half(tile + 64 * j + 32 * half);
+      __m256i low = _mm256_and_si256(both, nibble);
+      __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + (size_t)g * stride + 4 * j;
+        __m256i terms = _mm256_add_epi16(
+          _mm256_maddubs_epi16(low, four_codes(here)), _mm256_maddubs_epi16(high, four_codes(here + 16)));
+        short_sums[g] = _mm256_add_epi16(short_sums[g], terms);
+      }
+    }
+    UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, widened(short_sums[g]));
+  }
+}
+
+#include "../shared/table.h"
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,69 @@
+// AVX-512 with VNNI: a tile's row of 16 x 4 codes is one register, one instruction multiplies and adds it.
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "../tiers.h"
+
+#pragma clang attribute push( \
+  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+
+#include "../shared/lanes.h"
+
+#define TIER_TABLE furl_kernels_avx512
+#define TIER_NAME "avx512-vnni"
+#define GROUP_A8 8
+#define GROUP_A32 4
+#define GROUP_QUERIES 4
+#define VALUE_VECTORS 4
+
+INLINE v16 floats_from_halves(const uint16_t *halves) {
+  return (v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)halves));
+}
+
+INLINE void halves_from_floats(v16 v, uint16_t *halves) {
+  __m256i h = _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  _mm256_storeu_si256((__m256i *)halves, h);
+}
+
+INLINE __m512i four_codes(const int8_t *codes) {
+  int32_t four;
+  memcpy(&four, codes, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+INLINE v16i add_products(v16i sum, __m512i weights, const int8_t *codes) {
+  return (v16i)_mm512_dpbusd_epi32((__m512i)sum, weights, four_codes(codes));
+}
+
+// The weights go in as they are stored, unsigned: taking 128 times the activations' sum off is free, since
+// the sums have to begin somewhere.
+#define INT8_ZERO 128
+
+INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+  UNROLL for (int j = 0; j < 8; j++) {
+    __m512i w = _mm512_loadu_si512(tile + 64 * j);
+    UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + (size_t)g * stride + 4 * j);
+  }
+}
+
+INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  UNROLL for (int j = 0; j < 4; j++) {
+    __m512i both = _mm512_loadu_si512(tile + 64 * j);
+    __m512i low = _mm512_and_si512(both, nibble);
+    __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+    UNROLL for (int g = 0; g < n; g++) {
+      const int8_t *here = codes + (size_t)g * stride + 4 * j;
+      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16);
+    }
+  }
+}
+
+#include "../shared/table.h"
+
+#pragma clang attribute pop
+
+#endif

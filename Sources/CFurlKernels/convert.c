@@ -1,0 +1,90 @@
+// Half and bfloat conversions and the unpacking of a row, in plain integer and float operations: the same
+// bits on every CPU.
+
+#include "layout.h"
+
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+static float float_from_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static uint32_t bits_from_float(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+uint16_t furl_half_from_float(float value) {
+  uint32_t bits = bits_from_float(value);
+  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) { // Not a number stays one: the quiet bit is set, the payload's top bits kept.
+    return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
+  }
+  if (magnitude >= 0x477ff000u) return sign | 0x7c00u; // 65520 and above rounds to infinity.
+  if (magnitude < 0x38800000u) {
+    // Below the smallest normal half: adding 0.5 leaves the subnormal's 10 bits, rounded by the hardware, as
+    // the last bits of the sum.
+    return (uint16_t)(sign | (bits_from_float(float_from_bits(magnitude) + 0.5f) - 0x3f000000u));
+  }
+  uint32_t odd = magnitude >> 13 & 1;
+  return (uint16_t)(sign | (magnitude - 0x38000000u + 0xfffu + odd) >> 13);
+}
+
+float furl_float_from_half(uint16_t half) {
+  uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+  uint32_t exponent = half >> 10 & 0x1fu;
+  uint32_t mantissa = half & 0x3ffu;
+  if (exponent == 0) { // 2^-24 each, exact in a float.
+    float magnitude = (float)mantissa * 0x1p-24f;
+    return float_from_bits(bits_from_float(magnitude) | sign);
+  }
+  if (exponent == 31) {
+    uint32_t quiet = mantissa != 0 ? 0x400000u : 0;
+    return float_from_bits(sign | 0x7f800000u | quiet | mantissa << 13);
+  }
+  return float_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out) {
+  for (size_t i = 0; i < n; i++) out[i] = furl_float_from_half(halves[i]);
+}
+
+void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out) {
+  for (size_t i = 0; i < n; i++) out[i] = float_from_bits((uint32_t)bfloats[i] << 16);
+}
+
+// MARK: Rows
+
+void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) out[c] = furl_weight_float32(matrix, row, c);
+}
+
+static float scale_at(const furl_matrix *matrix, const uint16_t *halves, size_t row, size_t column) {
+  size_t block = column / FURL_TILE_COLUMNS / matrix->block_tiles;
+  return furl_float_from_half(halves[furl_scale_index(matrix, row, block)]);
+}
+
+void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) {
+    out[c] = (float)furl_code_int8(matrix, row, c) * scale_at(matrix, matrix->scales, row, c);
+  }
+}
+
+void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) {
+    out[c] = (float)(furl_code_int4(matrix, row, c) - 8) * scale_at(matrix, matrix->scales, row, c);
+  }
+}
+
+void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) {
+    float scaled = (float)furl_code_int4(matrix, row, c) * scale_at(matrix, matrix->scales, row, c);
+    out[c] = scaled + scale_at(matrix, matrix->minimums, row, c);
+  }
+}

@@ -1,0 +1,80 @@
+#include "scalar.h"
+
+#include <string.h>
+
+float furl_scalar_exp(float x) {
+  if (x != x) return x;
+  if (x < -87.336544f) return 0;
+  if (x > 88.722839f) return __builtin_inff();
+  // x = n ln 2 + r; doubles make the reduction and the series exact enough that only the result is rounded.
+  double n = (double)x * 1.4426950408889634 + 0x1.8p52 - 0x1.8p52;
+  double r = (double)x - n * 0.6931471805599453;
+  double series = 1;
+  for (int k = 9; k >= 1; k--) series = 1 + series * r / k;
+  uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
+  double power;
+  memcpy(&power, &bits, sizeof power);
+  return (float)(series * power);
+}
+
+/// x rounded to an integer, ties to even, for |x| < 2^22: the sum has no bits left for a fraction.
+static float nearest(float x) {
+  return x + 0x1.8p23f - 0x1.8p23f;
+}
+
+void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums) {
+  for (size_t begin = 0; begin < columns; begin += FURL_TILE_COLUMNS) {
+    size_t n = columns - begin < FURL_TILE_COLUMNS ? columns - begin : FURL_TILE_COLUMNS;
+    size_t tile = begin / FURL_TILE_COLUMNS;
+    float largest = 0;
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+      float magnitude = __builtin_fabsf(x[begin + i]);
+      if (!(magnitude <= 0x1.fffffep127f)) finite = false;
+      if (magnitude > largest) largest = magnitude;
+    }
+    // Below about 4e-37 the inverse is infinite; such values are nothing beside any other.
+    float inverse = 127 / largest;
+    bool codable = finite && inverse <= 0x1.fffffep127f;
+    sums[tile] = 0;
+    for (size_t i = 0; i < FURL_TILE_COLUMNS; i++) {
+      float code = codable && i < n ? nearest(x[begin + i] * inverse) : 0;
+      codes[begin + i] = (int8_t)code;
+      sums[tile] += (int8_t)code;
+    }
+    scales[tile] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
+  }
+}
+
+void furl_scalar_layer_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out)
+{
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < n; i++) sum += (double)x[i];
+  double mean = sum / (double)n;
+  for (size_t i = 0; i < n; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+  double inverse = 1 / __builtin_elementwise_sqrt(squares / (double)n + (double)epsilon);
+  for (size_t i = 0; i < n; i++) {
+    float normal = (float)(((double)x[i] - mean) * inverse);
+    out[i] = normal * weight[i] + (bias != NULL ? bias[i] : 0);
+  }
+}
+
+void furl_scalar_gelu_tanh(float *x, size_t n) {
+  // (1 + tanh u) / 2 = 1 / (1 + e^-2u), which keeps its digits where tanh is near -1. Below -16 the result is
+  // zero, and the bound keeps minus infinity from dividing infinity by infinity.
+  const float linear = -1.5957691216057308f, cubic = -0.07135481627159988f;
+  for (size_t i = 0; i < n; i++) {
+    float v = x[i] < -16 ? -16 : x[i];
+    x[i] = v / (1 + furl_scalar_exp(v * (linear + cubic * (v * v))));
+  }
+}
+
+int64_t furl_scalar_argmax(const float *x, size_t n) {
+  int64_t best = -1;
+  for (size_t i = 0; i < n; i++) {
+    if (!(__builtin_fabsf(x[i]) <= 0x1.fffffep127f)) return -1;
+    if (best < 0 || x[i] > x[best]) best = (int64_t)i;
+  }
+  return best;
+}

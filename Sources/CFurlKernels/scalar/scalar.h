@@ -1,0 +1,38 @@
+// The scalar twins: plain loops that say what every other tier has to compute.
+
+#ifndef FURL_SCALAR_H
+#define FURL_SCALAR_H
+
+#include "../include/CFurlKernels.h"
+
+// No silent fusing of multiply and add: this tier gives the same bits on every CPU.
+#pragma STDC FP_CONTRACT OFF
+
+/// e^x within one unit in the last place; 0 below the smallest normal float. Ours rather than the library's,
+/// whose last bit depends on its version and on the CPU.
+float furl_scalar_exp(float x);
+
+void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_minimum_a8(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_minimum_a32(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+
+void furl_scalar_attend_f32(const furl_attention *attention);
+void furl_scalar_attend_f16(const furl_attention *attention);
+void furl_scalar_store_f32(
+  const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+void furl_scalar_store_f16(
+  const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+
+void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
+void furl_scalar_layer_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
+void furl_scalar_gelu_tanh(float *x, size_t n);
+int64_t furl_scalar_argmax(const float *x, size_t n);
+
+#endif

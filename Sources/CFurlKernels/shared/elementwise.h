@@ -1,0 +1,113 @@
+// What touches each value once: activation codes, layer norm, GELU, the largest logit.
+
+#pragma once
+
+#include "exponential.h"
+
+// MARK: Activation codes
+
+/// The larger of each lane's two.
+INLINE v16i larger_bits(v16i a, v16i b) {
+  v16i mask = a > b;
+  return (mask & a) | (~mask & b);
+}
+
+INLINE v16i nearest_codes(v16 x, v16 inverse) {
+  return (v16i)(x * inverse + splat(0x1.8p23f)) - splat_int(0x4b400000);
+}
+
+static void quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums) {
+  typedef int8_t v16c __attribute__((vector_size(16)));
+  for (size_t begin = 0, tile = 0; begin < columns; begin += FURL_TILE_COLUMNS, tile++) {
+    size_t n = columns - begin < FURL_TILE_COLUMNS ? columns - begin : FURL_TILE_COLUMNS;
+    v16 low = load_first(x + begin, n < 16 ? n : 16);
+    v16 high = n > 16 ? load_first(x + begin + 16, n - 16) : splat(0);
+    // Magnitudes are ordered like their bits, and infinities and not-a-numbers lie above all of them.
+    int32_t lanes[16], bits = 0;
+    v16i largest_bits = larger_bits(magnitude_bits(low), magnitude_bits(high));
+    memcpy(lanes, &largest_bits, sizeof lanes);
+    for (int i = 0; i < 16; i++) bits = lanes[i] > bits ? lanes[i] : bits;
+    float largest;
+    memcpy(&largest, &bits, sizeof largest);
+    bool finite = bits < INFINITY_BITS;
+    float inverse = 127 / largest;
+    bool codable = finite && inverse <= 0x1.fffffep127f;
+    v16i a = splat_int(0), b = splat_int(0);
+    if (codable) {
+      a = nearest_codes(low, splat(inverse));
+      b = nearest_codes(high, splat(inverse));
+    }
+    v16c first = __builtin_convertvector(a, v16c), second = __builtin_convertvector(b, v16c);
+    memcpy(codes + begin, &first, 16);
+    memcpy(codes + begin + 16, &second, 16);
+    // The codes' sum is below 2^24, so the float sum is exact.
+    sums[tile] = (int32_t)sum_of_lanes(__builtin_convertvector(a + b, v16));
+    scales[tile] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
+  }
+}
+
+// MARK: Layer norm
+
+static void layer_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out)
+{
+  size_t whole = n / 16 * 16, rest = n % 16;
+  v16 sum = splat(0), squares = splat(0);
+  for (size_t i = 0; i < whole; i += 16) sum += load(x + i);
+  if (rest != 0) sum += load_first(x + whole, rest);
+  v16 mean = splat(sum_of_lanes(sum) / (float)n);
+  for (size_t i = 0; i < whole; i += 16) {
+    v16 d = load(x + i) - mean;
+    squares = fma16(d, d, squares);
+  }
+  if (rest != 0) {
+    v16 d = load_first(x + whole, rest) - mean;
+    d = select16(lane_index() < splat_int((int32_t)rest), d, splat(0));
+    squares = fma16(d, d, squares);
+  }
+  v16 inverse = splat(1 / __builtin_elementwise_sqrt(sum_of_lanes(squares) / (float)n + epsilon));
+  for (size_t i = 0; i < n; i += 16) {
+    size_t lanes = n - i < 16 ? n - i : 16;
+    v16 b = bias != NULL ? load_first(bias + i, lanes) : splat(0);
+    v16 normal = (load_first(x + i, lanes) - mean) * inverse;
+    store_first(out + i, fma16(normal, load_first(weight + i, lanes), b), lanes);
+  }
+}
+
+// MARK: GELU
+
+/// x / (1 + e^-2u); why, and why the bound: the scalar twin.
+static void gelu_tanh(float *x, size_t n) {
+  for (size_t i = 0; i < n; i += 16) {
+    size_t lanes = n - i < 16 ? n - i : 16;
+    v16 v = load_first(x + i, lanes);
+    v = select16(v < splat(-16), splat(-16), v);
+    v16 slope = fma16(splat(-0.07135481627159988f), v * v, splat(-1.5957691216057308f));
+    store_first(x + i, v / (splat(1) + exponential(v * slope)), lanes);
+  }
+}
+
+// MARK: Largest
+
+static int64_t argmax(const float *x, size_t n) {
+  if (n == 0) return -1;
+  v16 largest = splat(x[0]);
+  v16i bad = splat_int(0);
+  for (size_t i = 0; i < n; i += 16) {
+    size_t lanes = n - i < 16 ? n - i : 16;
+    v16 v = load_first(x + i, lanes);
+    if (lanes < 16) v = select16(lane_index() < splat_int((int32_t)lanes), v, splat(x[0]));
+    bad |= magnitude_bits(v) >= splat_int(INFINITY_BITS);
+    largest = select16(v > largest, v, largest);
+  }
+  int32_t flags[16], any = 0;
+  memcpy(flags, &bad, sizeof flags);
+  for (int i = 0; i < 16; i++) any |= flags[i];
+  if (any != 0) return -1;
+  // A second pass for the place is cheaper than carrying 16 places through the first.
+  float value = largest_of_lanes(largest);
+  for (size_t i = 0; i < n; i++) {
+    if (x[i] == value) return (int64_t)i;
+  }
+  return -1;
+}

@@ -1,0 +1,26 @@
+// e^x in 16 lanes, relative error below 2e-7 where the result is a normal float.
+
+#pragma once
+
+#include "lanes.h"
+
+/// 0 below the smallest normal result, at most e^88.37 above; not-a-number stays not a number.
+INLINE v16 exponential(v16 x) {
+  const float bound = 88.37f;
+  v16 y = select16(x > splat(bound), splat(bound), x);
+  // Adding 1.5 * 2^23 leaves the nearest integer n of x / ln 2 in the last bits, where a shift makes it an
+  // exponent. No conversion to an integer: that would be undefined for what is not a number.
+  v16 shifted = fma16(y, splat(1.44269504f), splat(0x1.8p23f));
+  v16 n = shifted - splat(0x1.8p23f);
+  v16 r = fma16(n, splat(-0.693359375f), y); // ln 2 in two parts, the first exact times n
+  r = fma16(n, splat(2.12194440e-4f), r);
+  v16 p = splat(1.9875691500e-4f);
+  p = fma16(p, r, splat(1.3981999507e-3f));
+  p = fma16(p, r, splat(8.3334519073e-3f));
+  p = fma16(p, r, splat(4.1665795894e-2f));
+  p = fma16(p, r, splat(1.6666665459e-1f));
+  p = fma16(p, r, splat(5.0000001201e-1f));
+  p = fma16(p, r * r, r) + splat(1);
+  v16 power = (v16)(((v16u)shifted << 23) + (v16u)splat_int(0x3f800000));
+  return select16(x < splat(-87.336544f), splat(0), p * power);
+}

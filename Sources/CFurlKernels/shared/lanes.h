@@ -1,0 +1,97 @@
+// 16 float lanes, one for each row of a tile, in clang's vector extensions: one body compiles to one zmm, two
+// ymm or four NEON registers. A tier includes this inside its target pragma, after its intrinsics header.
+
+#pragma once
+
+#include "../tiers.h"
+
+#include <string.h>
+
+// Everything here is inlined, so how a 64-byte vector would be passed to a call is of no concern.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+// Only what says fma16 is fused: codes and scales of activations come out the same on every tier.
+#pragma STDC FP_CONTRACT OFF
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t v16i __attribute__((vector_size(64)));
+typedef uint32_t v16u __attribute__((vector_size(64)));
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v4 __attribute__((vector_size(16)));
+
+#define INFINITY_BITS 0x7f800000
+
+INLINE v16 splat(float x) {
+  return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+INLINE v16i splat_int(int32_t x) {
+  return (v16i){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+INLINE v16 load(const float *p) {
+  v16 v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+INLINE void store(float *p, v16 v) {
+  memcpy(p, &v, sizeof v);
+}
+
+/// The first n of 16 lanes; the others are zero.
+INLINE v16 load_first(const float *p, size_t n) {
+  if (n == 16) return load(p);
+  float padded[16] = {0};
+  for (size_t i = 0; i < n; i++) padded[i] = p[i];
+  return load(padded);
+}
+
+INLINE void store_first(float *p, v16 v, size_t n) {
+  if (n == 16) return store(p, v);
+  float all[16];
+  store(all, v);
+  for (size_t i = 0; i < n; i++) p[i] = all[i];
+}
+
+/// a * b + c, rounded once.
+INLINE v16 fma16(v16 a, v16 b, v16 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
+/// Lanes of a where the mask's lane is all ones, of b where it is zero.
+INLINE v16 select16(v16i mask, v16 a, v16 b) {
+  return (v16)((mask & (v16i)a) | (~mask & (v16i)b));
+}
+
+INLINE v16i magnitude_bits(v16 x) {
+  return (v16i)x & splat_int(0x7fffffff);
+}
+
+INLINE v16i lane_index(void) {
+  return (v16i){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+}
+
+/// The lanes' sum in one fixed order.
+INLINE float sum_of_lanes(v16 v) {
+  v8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7)
+    + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+  return (b[0] + b[2]) + (b[1] + b[3]);
+}
+
+INLINE float largest_of_lanes(v16 v) {
+  float lanes[16], largest;
+  store(lanes, v);
+  largest = lanes[0];
+  for (int i = 1; i < 16; i++) largest = lanes[i] > largest ? lanes[i] : largest;
+  return largest;
+}
+
+// MARK: What a tier adds before it includes the bodies
+
+INLINE v16 floats_from_halves(const uint16_t *halves);
+INLINE void halves_from_floats(v16 v, uint16_t *halves);

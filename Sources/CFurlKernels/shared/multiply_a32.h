@@ -1,0 +1,137 @@
+// Weights times 32-bit activations. Sums are kept apart by column mod 4, so that at one row of activations no
+// addition waits for the one before; they are joined in one fixed order.
+
+#pragma once
+
+#include "output.h"
+
+INLINE v16 joined(const v16 part[4]) {
+  return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+// MARK: float32
+
+/// Dot products of n vectors with 16 rows laid out as [columns][16], floats or halves: a row tile of a
+/// matrix, or 16 positions of a key cache. `columns` is a multiple of 4.
+INLINE void dot_columns(
+  const int n, const bool half, const void *rows, size_t columns, const float *x, size_t stride, v16 *dot)
+{
+  v16 part[8][4];
+  UNROLL for (int g = 0; g < n; g++) {
+    UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
+  }
+  for (size_t c = 0; c < columns; c += 4) {
+    UNROLL for (int i = 0; i < 4; i++) {
+      size_t at = (c + (size_t)i) * FURL_TILE_ROWS;
+      v16 w = half ? floats_from_halves((const uint16_t *)rows + at) : load((const float *)rows + at);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i] = fma16(w, splat(x[(size_t)g * stride + c + (size_t)i]), part[g][i]);
+      }
+    }
+  }
+  UNROLL for (int g = 0; g < n; g++) dot[g] = joined(part[g]);
+}
+
+INLINE void row_tile_float32(
+  const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile, size_t first,
+  const furl_output *output)
+{
+  size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
+  const float *rows = (const float *)matrix->codes + tile * columns * FURL_TILE_ROWS;
+  v16 dot[8];
+  dot_columns(n, false, rows, columns, x->values + first * columns, columns, dot);
+  UNROLL for (int g = 0; g < n; g++) put(dot[g], matrix, output, first + (size_t)g, tile);
+}
+
+#define FLOAT32(n, first) row_tile_float32(n, matrix, x, tile, first, output)
+
+MULTIPLY(float32, FLOAT32, GROUP_A32)
+
+// MARK: Quantized
+
+/// Byte i of each lane, less the code for zero, as a float. Flipping the top bit turns code + 128 (or, in a
+/// nibble, code + 8) into two's complement, which one pair of shifts extends.
+INLINE v16 codes_in_byte(v16i four, const int i) {
+  return __builtin_convertvector((four << (24 - 8 * i)) >> 24, v16);
+}
+
+INLINE v16 codes_in_nibble(const scheme s, v16i eight, const int i) {
+  if (s == INT4) return __builtin_convertvector((eight << (28 - 4 * i)) >> 28, v16);
+  return __builtin_convertvector((eight >> (4 * i)) & splat_int(15), v16);
+}
+
+INLINE v16i load_codes(const uint8_t *codes) {
+  v16i v;
+  memcpy(&v, codes, sizeof v);
+  return v;
+}
+
+INLINE void add_tile_int8(const int n, const uint8_t *weights, const float *x, size_t stride, v16 part[][4]) {
+  UNROLL for (int j = 0; j < 8; j++) {
+    v16i four = load_codes(weights + 64 * j) ^ splat_int((int32_t)0x80808080);
+    UNROLL for (int i = 0; i < 4; i++) {
+      v16 w = codes_in_byte(four, i);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i] = fma16(w, splat(x[(size_t)g * stride + (size_t)(4 * j + i)]), part[g][i]);
+      }
+    }
+  }
+}
+
+INLINE void add_tile_int4(
+  const scheme s, const int n, const uint8_t *weights, const float *x, size_t stride, v16 part[][4])
+{
+  UNROLL for (int j = 0; j < 4; j++) {
+    v16i eight = load_codes(weights + 64 * j);
+    if (s == INT4) eight ^= splat_int((int32_t)0x88888888);
+    UNROLL for (int i = 0; i < 8; i++) {
+      v16 w = codes_in_nibble(s, eight, i);
+      size_t column = (size_t)(i % 2 * 16 + 4 * j + i / 2);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i / 2] = fma16(w, splat(x[(size_t)g * stride + column]), part[g][i / 2]);
+      }
+    }
+  }
+}
+
+INLINE void row_tile_a32(
+  const scheme s, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
+  size_t first, const furl_output *output)
+{
+  size_t stride = matrix->column_tiles * FURL_TILE_COLUMNS;
+  const uint8_t *weights = (const uint8_t *)matrix->codes + tile * matrix->column_tiles * tile_bytes(s);
+  const float *values = x->values + first * stride;
+
+  v16 total[8];
+  UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
+  for (size_t block = 0; block < matrix->blocks; block++) {
+    v16 part[8][4], plain[8];
+    UNROLL for (int g = 0; g < n; g++) {
+      UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
+      plain[g] = splat(0);
+    }
+    for (size_t t = block * matrix->block_tiles; t < block_end(matrix, block); t++) {
+      const float *here = values + t * FURL_TILE_COLUMNS;
+      if (s == INT8) add_tile_int8(n, weights + t * tile_bytes(s), here, stride, part);
+      else add_tile_int4(s, n, weights + t * tile_bytes(s), here, stride, part);
+      if (s != INT4_MINIMUM) continue;
+      UNROLL for (int g = 0; g < n; g++) {
+        plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);
+      }
+    }
+    v16 scale = block_halves(matrix, matrix->scales, tile, block);
+    UNROLL for (int g = 0; g < n; g++) total[g] = fma16(joined(part[g]), scale, total[g]);
+    if (s != INT4_MINIMUM) continue;
+    v16 minimum = block_halves(matrix, matrix->minimums, tile, block);
+    UNROLL for (int g = 0; g < n; g++) total[g] = fma16(splat(sum_of_lanes(plain[g])), minimum, total[g]);
+  }
+  UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
+}
+
+#define INT8_A32(n, first) row_tile_a32(INT8, n, matrix, x, tile, first, output)
+#define INT4_A32(n, first) row_tile_a32(INT4, n, matrix, x, tile, first, output)
+#define INT4_MINIMUM_A32(n, first) row_tile_a32(INT4_MINIMUM, n, matrix, x, tile, first, output)
+
+MULTIPLY(int8_a32, INT8_A32, GROUP_A32)
+MULTIPLY(int4_a32, INT4_A32, GROUP_A32)
+MULTIPLY(int4_minimum_a32, INT4_MINIMUM_A32, GROUP_A32)

@@ -1,0 +1,30 @@
+// All bodies, and the table that offers them as TIER_TABLE under TIER_NAME. Before it a tier defines the two
+// half conversions of lanes.h, the two dot products of multiply_a8.h with INT8_ZERO, and how much fits its
+// registers:
+//   GROUP_A8, GROUP_A32   rows of activations at once: 8, 4, 2 or 1
+//   GROUP_QUERIES         queries at once, at most FURL_QUERY_BLOCK
+//   VALUE_VECTORS         vectors of 16 values at once
+
+#include "attention.h"
+#include "elementwise.h"
+#include "multiply_a32.h"
+#include "multiply_a8.h"
+
+const furl_kernels TIER_TABLE = {
+  .name = TIER_NAME,
+  .quantize = quantize,
+  .float32 = float32,
+  .int8_a8 = int8_a8,
+  .int8_a32 = int8_a32,
+  .int4_a8 = int4_a8,
+  .int4_a32 = int4_a32,
+  .int4_minimum_a8 = int4_minimum_a8,
+  .int4_minimum_a32 = int4_minimum_a32,
+  .attend_f32 = attend_f32,
+  .attend_f16 = attend_f16,
+  .store_f32 = store_f32,
+  .store_f16 = store_f16,
+  .layer_norm = layer_norm,
+  .gelu_tanh = gelu_tanh,
+  .argmax = argmax,
+};

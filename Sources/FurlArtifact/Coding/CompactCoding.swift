@@ -1,0 +1,70 @@
+import FurlTensor
+
+/// What compact storage makes of a stream, and back.
+public enum CompactCoding {
+  /// Bytes that a stream takes in a compact artifact, without padding. A plan can learn from a sample of rows
+  /// what a file will take.
+  ///
+  /// - Parameters:
+  ///   - bytes: the stream as it is in memory.
+  ///   - symbols: how it is cut into symbols.
+  public static func storedBytes(
+    of bytes: ByteStorage, symbols: SymbolForm, parallelFor: ParallelFor = serialFor
+  ) throws -> Int {
+    try frames(of: bytes, symbols: symbols, parallelFor: parallelFor)?.reduce(0) { $0 + $1.count } ?? bytes.count
+  }
+
+  /// The frames of a stream in order; nil when it is to lie raw, because frames do not make it smaller, or make
+  /// it so small (all of one value) that a reader would not believe it.
+  static func frames(
+    of bytes: ByteStorage, symbols: SymbolForm, parallelFor: ParallelFor
+  ) throws -> [[UInt8]]? {
+    let chunks = StreamChunks(form: symbols, byteCount: bytes.count)
+    guard bytes.count >= ArtifactWriter.smallStream, chunks.isWhole else { return nil }
+    let compressors = Lender { try Compressor() }
+    let frames = try collect(chunks.count, parallelFor) { chunk in
+      try compressors.lend { try $0.frames(bytes, chunks.range(chunk), symbols) }
+    }.flatMap { $0 }
+    let length = frames.reduce(0) { $0 + $1.count }
+    return length < bytes.count && bytes.count / Container.streamRatio <= length ? frames : nil
+  }
+
+  /// Decodes a stream.
+  ///
+  /// - Parameters:
+  ///   - stream: of codec `zstdHuffman`, whose structure has been checked.
+  ///   - place: the stream's name for errors.
+  static func decode(
+    _ stream: ArtifactStream, of file: MappedFile, place: String, parallelFor: ParallelFor
+  ) throws -> ByteStorage {
+    let chunks = stream.chunks
+    var starts = [0]
+    for frame in stream.frames { starts.append(starts[starts.count - 1] + frame) }
+    let offsets = starts
+    let stored = ByteStorage(file, stream.range)
+    let decoded = try ByteStorage(zeroed: stream.decodedLength)
+    let decompressors = Lender { try Decompressor() }
+    let planes = stream.symbols.planes
+    _ = try collect(chunks.count, parallelFor) { chunk in
+      for plane in 0..<planes {
+        let frame = chunk * planes + plane
+        do {
+          try decompressors.lend {
+            try $0.decode(
+              stored, offsets[frame]..<offsets[frame + 1], plane: plane, to: decoded, chunks.range(chunk),
+              stream.symbols)
+          }
+        } catch let damage as Zstd.Damage {
+          throw FurlError.input(
+            file.path, place, "frame \(frame) at byte \(stream.offset + offsets[frame]) \(damage.sentence)",
+            remedy: "the file is damaged; copy it again, or compress again")
+        }
+      }
+      // What has been decoded is not read again.
+      let first = offsets[chunk * planes]
+      let last = offsets[(chunk + 1) * planes]
+      file.drop(stream.offset + first..<stream.offset + last)
+    }
+    return decoded
+  }
+}

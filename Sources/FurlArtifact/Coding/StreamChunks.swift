@@ -1,0 +1,45 @@
+import FurlTensor
+
+/// How a compact stream is cut: into chunks, and each chunk into frames of one-byte symbols.
+///
+/// The cut depends on the form and the size alone, so the same stream always gives the same frames, and every
+/// chunk can be compressed or decoded by a thread of its own.
+struct StreamChunks {
+  /// The most symbols in a frame. Two zstd blocks: large enough that Huffman tables cost nothing, small enough
+  /// that a tensor keeps every thread busy.
+  static let symbolsPerFrame = 1 << 18
+
+  let form: SymbolForm
+  /// Bytes of the decoded stream.
+  let byteCount: Int
+
+  /// Bytes of the decoded stream in every chunk but the last.
+  var chunkBytes: Int { StreamChunks.symbolsPerFrame * form.planes / form.symbolsPerByte }
+  /// Chunks of the stream.
+  var count: Int { (byteCount + chunkBytes - 1) / chunkBytes }
+  /// Frames of the stream: every chunk has one for each plane.
+  var frameCount: Int { count * form.planes }
+  /// Whether the stream can be cut into whole elements.
+  var isWhole: Bool { byteCount % form.planes == 0 }
+
+  /// The bytes of a chunk.
+  func range(_ chunk: Int) -> Range<Int> { chunk * chunkBytes..<min((chunk + 1) * chunkBytes, byteCount) }
+
+  /// Symbols in each frame of a chunk of so many bytes.
+  func frameSymbols(_ bytes: Int) -> Int { bytes * form.symbolsPerByte / form.planes }
+}
+
+extension SymbolForm {
+  /// Byte planes of a chunk; each is a frame. The bytes of a number differ in what they hold, so each plane has
+  /// its own Huffman codes.
+  var planes: Int {
+    switch self {
+    case .bytes, .nibbles: 1
+    case .halves: 2
+    case .floats: 4
+    }
+  }
+
+  /// One-byte symbols for a byte of the stream.
+  var symbolsPerByte: Int { self == .nibbles ? 2 : 1 }
+}

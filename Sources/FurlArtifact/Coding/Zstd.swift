@@ -1,0 +1,207 @@
+import CZstd
+import FurlTensor
+
+/// The zstd frames of an artifact (RFC 8878). All of this module's pointers are in this file.
+///
+/// Symbols of quantized weights are nearly independent, so Huffman codes are most of what there is to gain, and
+/// searching for matches makes many streams larger: level -100 searches least. Where weights do repeat (rows that
+/// were never trained, signs, exponents) level 1 or 3 wins. Literals are Huffman-coded at every level. Each frame
+/// is compressed at each level, and the smallest is kept; all of them decode at 1 GB/s and more.
+enum Zstd {
+  static let levels: [Int32] = [-100, 1, 3]
+  /// For texts, which are small and do repeat.
+  static let textLevel: Int32 = 19
+
+  /// Why a frame cannot be used.
+  enum Damage: Error, Hashable {
+    case notOneFrame
+    case noChecksum
+    case wrongSize
+    case undecodable(String)
+    case notNibbles
+
+    var sentence: String {
+      switch self {
+      case .notOneFrame: "is not exactly one zstd frame"
+      case .noChecksum: "has no checksum"
+      case .wrongSize: "does not decode to the size that it should have"
+      case .undecodable(let reason): "cannot be decoded: \(reason)"
+      case .notNibbles: "holds symbols of more than four bits"
+      }
+    }
+  }
+
+  /// A text as one frame.
+  static func compress(_ text: [UInt8]) throws -> [UInt8] {
+    let compressor = try Compressor()
+    return try text.withUnsafeBytes { try compressor.frame($0, level: textLevel, literals: ZSTD_lcm_auto) }
+  }
+
+  /// The text of one frame of exactly `count` bytes.
+  static func decompress(_ frame: [UInt8], count: Int) throws -> [UInt8] {
+    let decompressor = try Decompressor()
+    var text = [UInt8](repeating: 0, count: count)
+    try frame.withUnsafeBytes { source in
+      try text.withUnsafeMutableBytes { try decompressor.frame(source, to: $0) }
+    }
+    return text
+  }
+
+  fileprivate static func outOfMemory() -> FurlError {
+    FurlError(.unavailable, "zstd cannot get memory", remedy: "free memory")
+  }
+}
+
+/// Turns chunks into frames. One thread uses it at a time.
+final class Compressor: @unchecked Sendable {
+  private let context: OpaquePointer
+  private var output: [UInt8] = []
+  private var symbols: [UInt8] = []
+
+  init() throws {
+    guard let context = ZSTD_createCCtx() else { throw Zstd.outOfMemory() }
+    self.context = context
+  }
+
+  deinit { ZSTD_freeCCtx(context) }
+
+  /// The frames of a chunk of a stream, one for each plane.
+  func frames(_ storage: ByteStorage, _ range: Range<Int>, _ form: SymbolForm) throws -> [[UInt8]] {
+    try storage.withBytes { stream in
+      let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
+      if form == .bytes { return [try smallest(chunk)] }
+      let count = range.count * form.symbolsPerByte / form.planes
+      if symbols.count < count { symbols = [UInt8](repeating: 0, count: StreamChunks.symbolsPerFrame) }
+      return try (0..<form.planes).map { plane in
+        symbols.withUnsafeMutableBytes { form.split(chunk, plane, to: $0) }
+        return try symbols.withUnsafeBytes { try smallest(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+      }
+    }
+  }
+
+  private func smallest(_ source: UnsafeRawBufferPointer) throws -> [UInt8] {
+    var best: [UInt8]?
+    for level in Zstd.levels {
+      let frame = try frame(source, level: level, literals: ZSTD_lcm_huffman)
+      if best.map({ frame.count < $0.count }) ?? true { best = frame }
+    }
+    return best ?? []
+  }
+
+  fileprivate func frame(
+    _ source: UnsafeRawBufferPointer, level: Int32, literals: ZSTD_literalCompressionMode_e
+  ) throws -> [UInt8] {
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters)
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    // Its name, ZSTD_c_literalCompressionMode, is a macro that Swift does not see.
+    ZSTD_CCtx_setParameter(context, ZSTD_c_experimentalParam5, Int32(literals.rawValue))
+    let bound = ZSTD_compressBound(source.count)
+    if output.count < bound { output = [UInt8](repeating: 0, count: bound) }
+    let size = output.withUnsafeMutableBytes {
+      ZSTD_compress2(context, $0.baseAddress, $0.count, source.baseAddress, source.count)
+    }
+    guard ZSTD_isError(size) == 0 else {
+      throw FurlError(.defect, "zstd cannot compress: \(String(cString: ZSTD_getErrorName(size)))")
+    }
+    return Array(output[..<size])
+  }
+}
+
+/// Turns frames into chunks. One thread uses it at a time.
+final class Decompressor: @unchecked Sendable {
+  private let context: OpaquePointer
+  private var symbols: [UInt8] = []
+
+  init() throws {
+    guard let context = ZSTD_createDCtx() else { throw Zstd.outOfMemory() }
+    self.context = context
+  }
+
+  deinit { ZSTD_freeDCtx(context) }
+
+  /// Decodes one frame of a chunk to its place in the decoded stream.
+  ///
+  /// - Parameters:
+  ///   - frame: where the frame lies in `stored`.
+  ///   - plane: which plane of the chunk it holds.
+  ///   - chunk: where the chunk lies in `decoded`.
+  /// - Throws: ``Zstd/Damage``.
+  func decode(
+    _ stored: ByteStorage, _ frame: Range<Int>, plane: Int, to decoded: ByteStorage, _ chunk: Range<Int>,
+    _ form: SymbolForm
+  ) throws {
+    try stored.withBytes { stored in
+      let source = UnsafeRawBufferPointer(rebasing: stored[frame])
+      try decoded.withMutableBytes(chunk) { target in
+        if form == .bytes { return try self.frame(source, to: target) }
+        let count = chunk.count * form.symbolsPerByte / form.planes
+        if symbols.count < count { symbols = [UInt8](repeating: 0, count: StreamChunks.symbolsPerFrame) }
+        try symbols.withUnsafeMutableBytes { symbols in
+          let plain = UnsafeMutableRawBufferPointer(rebasing: symbols[..<count])
+          try self.frame(source, to: plain)
+          guard form.join(UnsafeRawBufferPointer(plain), plane, to: target) else { throw Zstd.Damage.notNibbles }
+        }
+      }
+    }
+  }
+
+  /// Decodes one frame that must fill `target` exactly.
+  fileprivate func frame(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer) throws {
+    // The descriptor follows the magic number; skippable frames and frames without a checksum are not ours.
+    let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
+    guard source.starts(with: magic), source.count > magic.count,
+      ZSTD_findFrameCompressedSize(source.baseAddress, source.count) == source.count
+    else { throw Zstd.Damage.notOneFrame }
+    guard source[magic.count] & 4 != 0 else { throw Zstd.Damage.noChecksum }
+    guard ZSTD_getFrameContentSize(source.baseAddress, source.count) == UInt64(target.count) else {
+      throw Zstd.Damage.wrongSize
+    }
+    let size = ZSTD_decompressDCtx(context, target.baseAddress, target.count, source.baseAddress, source.count)
+    guard ZSTD_isError(size) == 0 else {
+      throw Zstd.Damage.undecodable(String(cString: ZSTD_getErrorName(size)))
+    }
+    guard size == target.count else { throw Zstd.Damage.wrongSize }
+  }
+}
+
+extension SymbolForm {
+  /// Writes the symbols of one plane of a chunk.
+  fileprivate func split(_ chunk: UnsafeRawBufferPointer, _ plane: Int, to symbols: UnsafeMutableRawBufferPointer) {
+    guard let source = chunk.baseAddress?.assumingMemoryBound(to: UInt8.self),
+      let target = symbols.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    else { return }
+    let count = chunk.count
+    if self == .nibbles {
+      for index in 0..<count {
+        target[index] = source[index] & 15
+        target[count &+ index] = source[index] >> 4
+      }
+    } else {
+      for index in 0..<count / planes { target[index] = source[index &* planes &+ plane] }
+    }
+  }
+
+  /// Puts the symbols of one plane of a chunk in their place.
+  ///
+  /// - Returns: false if a symbol is none.
+  fileprivate func join(
+    _ symbols: UnsafeRawBufferPointer, _ plane: Int, to chunk: UnsafeMutableRawBufferPointer
+  ) -> Bool {
+    guard let source = symbols.baseAddress?.assumingMemoryBound(to: UInt8.self),
+      let target = chunk.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    else { return true }
+    let count = chunk.count
+    if self == .nibbles {
+      var all: UInt8 = 0
+      for index in 0..<count {
+        all |= source[index] | source[count &+ index]
+        target[index] = source[index] | source[count &+ index] << 4
+      }
+      return all < 16
+    }
+    let planes = self.planes
+    for index in 0..<count / planes { target[index &* planes &+ plane] = source[index] }
+    return true
+  }
+}

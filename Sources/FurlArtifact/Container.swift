@@ -1,0 +1,124 @@
+import FurlTensor
+
+/// The fixed parts of a `.furl` file: header, alignment, footer. FORMAT.md describes them.
+enum Container {
+  /// The version of the layout that this code writes, and the newest that it reads.
+  static let formatVersion: UInt32 = 1
+  static let alignment = 64
+  static let headerBytes = 64
+  static let footerBytes = 128
+  /// Line ends of both kinds and a DOS end of file: a copy in text mode cannot keep them all.
+  static let magic: [UInt8] = Array("FURL\r\n\u{1A}\n".utf8)
+  static let footerMagic: [UInt8] = Array("FURL-END".utf8)
+
+  /// A decoded stream is at most so many times its stored size, so a small file cannot ask for much memory.
+  static let streamRatio = 1024
+  static let indexLimit = 32 << 20
+  static let tokenizerLimit = 256 << 20
+  /// The index and the tokenizer are texts: what they may decode to, by what is stored.
+  static func textLimit(stored: Int) -> Int { stored.multipliedReportingOverflow(by: 64).partialValue + 65536 }
+
+  /// The first multiple of 64 that is not below `offset`.
+  static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
+
+  static var header: [UInt8] {
+    padded(magic + littleEndian(formatVersion), to: headerBytes)
+  }
+
+  static func padded(_ bytes: [UInt8], to count: Int) -> [UInt8] {
+    bytes + [UInt8](repeating: 0, count: count - bytes.count)
+  }
+
+  static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+    stride(from: 0, to: value.bitWidth, by: 8).map { UInt8(truncatingIfNeeded: value >> $0) }
+  }
+}
+
+/// What the last 128 bytes say.
+struct Footer: Equatable {
+  var indexOffset: Int
+  /// As stored.
+  var indexLength: Int
+  var indexDecodedLength: Int
+  /// Of the index as stored.
+  var indexDigest: Digest
+  var fileLength: Int
+
+  /// The 128 bytes. The last 32 are the digest of the header and of all before them.
+  var bytes: [UInt8] {
+    var bytes = Container.footerMagic
+    bytes += Container.littleEndian(Container.formatVersion) + Container.littleEndian(UInt32(0))
+    for value in [indexOffset, indexLength, indexDecodedLength, fileLength] {
+      bytes += Container.littleEndian(UInt64(value))
+    }
+    bytes += indexDigest.bytes
+    bytes = Container.padded(bytes, to: Container.footerBytes - 32)
+    return bytes + Digest(of: Container.header + bytes).bytes
+  }
+
+  /// Reads and checks header and footer.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` that names what is wrong.
+  init(of file: MappedFile) throws {
+    let path = file.path
+    guard Footer.beginsAsArtifact(file) else {
+      throw FurlError.input(path, "is not a Furl artifact", remedy: "give a .furl file, as furl compress writes it")
+    }
+    func cut(_ problem: String) -> FurlError {
+      .input(path, problem, remedy: "copy the file again, or compress again")
+    }
+    guard file.count >= Container.headerBytes + Container.footerBytes else {
+      throw cut("is cut off: it has only \(file.count) bytes")
+    }
+    let version = file.integer(at: 8, as: UInt32.self)
+    guard version <= Container.formatVersion else {
+      throw FurlError.input(
+        path, "was made by a newer Furl (format \(version); this one reads up to \(Container.formatVersion))",
+        remedy: "use a newer Furl")
+    }
+    guard file.read(0..<Container.headerBytes) == Container.header else { throw cut("has a damaged header") }
+
+    let start = file.count - Container.footerBytes
+    let stored = file.read(start..<file.count)
+    guard Array(stored.prefix(8)) == Container.footerMagic else {
+      throw cut("is cut off or damaged: it does not end as an artifact")
+    }
+    guard Digest(of: Container.header + stored.dropLast(32)).bytes == Array(stored.suffix(32)) else {
+      throw cut("has a damaged footer")
+    }
+    func integer(_ offset: Int) throws -> Int {
+      guard let value = Int(exactly: file.integer(at: start + offset, as: UInt64.self)) else {
+        throw cut("has a footer that points outside of the file")
+      }
+      return value
+    }
+    indexOffset = try integer(16)
+    indexLength = try integer(24)
+    indexDecodedLength = try integer(32)
+    fileLength = try integer(40)
+    guard fileLength == file.count else {
+      throw cut("has \(file.count) bytes, and its footer says \(fileLength)")
+    }
+    guard indexOffset >= Container.headerBytes, indexOffset % Container.alignment == 0, indexOffset <= start,
+      indexLength <= start - indexOffset, Container.aligned(indexOffset + indexLength) == start
+    else { throw cut("has a footer that points outside of the file") }
+    guard indexDecodedLength <= min(Container.indexLimit, Container.textLimit(stored: indexLength)) else {
+      throw cut("has an index of \(indexDecodedLength) bytes, which is more than allowed")
+    }
+    indexDigest = Digest(of: file, indexOffset..<indexOffset + indexLength)
+    guard indexDigest.bytes == Array(stored[48..<80]) else { throw cut("has a damaged index") }
+    guard stored == bytes else { throw cut("has a damaged footer") }
+  }
+
+  init(indexOffset: Int, indexLength: Int, indexDecodedLength: Int, indexDigest: Digest) {
+    self.indexOffset = indexOffset
+    self.indexLength = indexLength
+    self.indexDecodedLength = indexDecodedLength
+    self.indexDigest = indexDigest
+    fileLength = Container.aligned(indexOffset + indexLength) + Container.footerBytes
+  }
+
+  static func beginsAsArtifact(_ file: MappedFile) -> Bool {
+    file.count >= Container.magic.count && file.read(0..<Container.magic.count) == Container.magic
+  }
+}

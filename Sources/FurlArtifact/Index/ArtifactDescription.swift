@@ -1,0 +1,142 @@
+import FurlSpec
+import FurlTensor
+
+/// How an artifact keeps its weights.
+public enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {
+  /// The smallest file; streams are decoded when they are loaded.
+  case compact
+  /// Streams lie aligned and are used as they lie in the mapped file.
+  case mapped
+}
+
+/// What an artifact says beside its tensors: what the model is, and what it was made from.
+public struct ArtifactDescription: Sendable, Hashable {
+  /// The version of Furl that wrote the file.
+  public var furl: String
+  /// The family of the model, `gpt2`.
+  public var architecture: String
+  /// The architecture as data: a mapping that this module does not look into.
+  public var spec: JSON
+  /// The checkpoint's configuration: a mapping that this module does not look into.
+  public var config: JSON
+  public var recipe: Recipe
+  public var lineage: [Source]
+
+  public init(
+    furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source]
+  ) {
+    self.furl = furl
+    self.architecture = architecture
+    self.spec = spec
+    self.config = config
+    self.recipe = recipe
+    self.lineage = lineage
+  }
+
+  /// The recipe that the artifact was made by.
+  public struct Recipe: Sendable, Hashable {
+    public var name: String
+    /// In canonical form.
+    public var text: String
+    /// What else the caller wants kept: a mapping that this module does not look into.
+    public var details: JSON
+
+    public init(name: String, text: String, details: JSON = .object([])) {
+      self.name = name
+      self.text = text
+      self.details = details
+    }
+
+    public var digest: Digest { Digest(of: Array(text.utf8)) }
+  }
+
+  /// A file that the artifact was made from.
+  public struct Source: Sendable, Hashable {
+    /// Without its folder: the same input gives the same bytes wherever it lies.
+    public var name: String
+    public var bytes: Int
+    public var digest: Digest
+
+    public init(name: String, bytes: Int, digest: Digest) {
+      self.name = name
+      self.bytes = bytes
+      self.digest = digest
+    }
+  }
+}
+
+extension ArtifactDescription {
+  var members: [JSON.Member] {
+    [
+      .init("architecture", .string(architecture)),
+      .init("config", config),
+      .init("furl", .string(furl)),
+      .init("lineage", .array(lineage.map(\.json))),
+      .init("recipe", recipe.json),
+      .init("spec", spec),
+    ]
+  }
+
+  /// Reads the members that are not about tensors.
+  init(_ reader: DocumentReader) throws {
+    func object(_ reader: DocumentReader, _ key: String) throws -> JSON {
+      let value = try reader.required(key)
+      guard case .object = value else { throw reader.error(key, "a mapping is expected, not \(value.kindName)") }
+      return value
+    }
+    furl = try reader.needed("furl", reader.string)
+    architecture = try reader.needed("architecture", reader.string)
+    spec = try object(reader, "spec")
+    config = try object(reader, "config")
+
+    let inner = try reader.needed("recipe", reader.reader)
+    recipe = Recipe(
+      name: try inner.needed("name", inner.string), text: try inner.needed("text", inner.string),
+      details: try object(inner, "details"))
+    guard try inner.digest("sha256") == recipe.digest else {
+      throw inner.error("sha256", "is not the digest of the recipe's text")
+    }
+    try inner.finish()
+
+    lineage = try reader.needed("lineage", reader.readers).map { entry in
+      let source = Source(
+        name: try entry.needed("name", entry.string),
+        bytes: try entry.needed("bytes") { try entry.integer($0, in: 0...Int.max) },
+        digest: try entry.digest("sha256"))
+      try entry.finish()
+      guard source.isNamedWithoutFolder else { throw entry.error("name", "is not the name of a file") }
+      return source
+    }
+  }
+}
+
+extension ArtifactDescription.Recipe {
+  var json: JSON {
+    ["details": details, "name": .string(name), "sha256": .string(digest.hex), "text": .string(text)]
+  }
+}
+
+extension ArtifactDescription.Source {
+  var json: JSON { ["bytes": .integer(bytes), "name": .string(name), "sha256": .string(digest.hex)] }
+
+  var isNamedWithoutFolder: Bool { !name.isEmpty && !name.utf8.contains(UInt8(ascii: "/")) }
+}
+
+extension DocumentReader {
+  /// The value of a key that must be there.
+  func needed<Value>(_ key: String, _ read: (String) throws -> Value?) throws -> Value {
+    guard let value = try read(key) else { throw error(key, "is missing") }
+    return value
+  }
+
+  /// A size or an offset.
+  func size(_ key: String) throws -> Int { try needed(key) { try integer($0, in: 0...Int.max) } }
+
+  /// A SHA-256 digest in hexadecimal digits.
+  func digest(_ key: String) throws -> Digest {
+    guard let digest = Digest(hex: try needed(key, string)) else {
+      throw error(key, "64 lower-case hexadecimal digits are expected")
+    }
+    return digest
+  }
+}

@@ -1,0 +1,124 @@
+import FurlSpec
+import FurlTensor
+
+/// How a stream is stored.
+public enum StreamCodec: String, Sendable, Hashable, CaseIterable {
+  /// As it is in memory.
+  case raw
+  /// One-byte symbols in zstd frames, most of them Huffman-coded only.
+  case zstdHuffman = "zstd-huffman"
+}
+
+/// One stream of a tensor in a file.
+public struct ArtifactStream: Sendable, Hashable {
+  public let kind: PackedLayout.StreamKind
+  public let codec: StreamCodec
+  /// How the bytes were cut into symbols; of no effect on a raw stream.
+  public let symbols: SymbolForm
+  /// Where it begins in the file, a multiple of 64.
+  public let offset: Int
+  /// Bytes in the file.
+  public let length: Int
+  /// Bytes in memory.
+  public let decodedLength: Int
+  /// The digest of the bytes in the file.
+  public let digest: Digest
+  /// The digest of the bytes in memory.
+  public let decodedDigest: Digest
+  /// Bytes of each frame, in order; empty for a raw stream.
+  public let frames: [Int]
+
+  var range: Range<Int> { offset..<offset + length }
+  var chunks: StreamChunks { StreamChunks(form: symbols, byteCount: decodedLength) }
+}
+
+/// One tensor of an artifact.
+public struct ArtifactTensor: Sendable, Hashable {
+  public let name: String
+  public let role: String
+  public let layout: PackedLayout
+  /// In the layout's order.
+  public let streams: [ArtifactStream]
+
+  public var scheme: Scheme { layout.scheme }
+  /// [count], or [rows, columns].
+  public var shape: [Int] { layout.shape }
+  /// Numbers in the tensor.
+  public var count: Int { shape.reduce(1, *) }
+  /// Bytes in the file, without padding.
+  public var diskBytes: Int { streams.reduce(0) { $0 + $1.length } }
+  /// Bytes in memory when loaded.
+  public var weightBytes: Int { streams.reduce(0) { $0 + $1.decodedLength } }
+  /// Bits in the file for each number.
+  public var bitsPerWeight: Double { Double(diskBytes) * 8 / Double(count) }
+  /// One digest for the tensor: of the digests of its decoded streams, one after the other.
+  public var digest: Digest { Digest(of: streams.flatMap(\.decodedDigest.bytes)) }
+}
+
+/// The tokenizer's section.
+struct TokenizerSection: Sendable, Hashable {
+  var offset: Int
+  var length: Int
+  var decodedLength: Int
+  var digest: Digest
+  var decodedDigest: Digest
+
+  var range: Range<Int> { offset..<offset + length }
+}
+
+extension ArtifactStream {
+  var json: JSON {
+    var members: [JSON.Member] = [
+      .init("codec", .string(codec.rawValue)), .init("decoded_length", .integer(decodedLength)),
+      .init("decoded_sha256", .string(decodedDigest.hex)), .init("kind", .string(kind.rawValue)),
+      .init("length", .integer(length)), .init("offset", .integer(offset)), .init("sha256", .string(digest.hex)),
+    ]
+    if codec != .raw {
+      members.append(.init("frames", .array(frames.map(JSON.integer))))
+      members.append(.init("symbols", .string(symbols.rawValue)))
+    }
+    return .object(members)
+  }
+}
+
+extension ArtifactTensor {
+  var json: JSON {
+    [
+      "name": .string(name), "role": .string(role), "scheme": .string(scheme.name),
+      "shape": .array(shape.map(JSON.integer)), "streams": .array(streams.map(\.json)),
+    ]
+  }
+
+  /// The part of the manifest that this tensor is: what it holds, not how it is stored.
+  var manifest: JSON {
+    [
+      "name": .string(name), "role": .string(role), "scheme": .string(scheme.name),
+      "shape": .array(shape.map(JSON.integer)),
+      "streams": .array(
+        streams.map {
+          [
+            "kind": .string($0.kind.rawValue), "length": .integer($0.decodedLength),
+            "sha256": .string($0.decodedDigest.hex),
+          ]
+        }),
+    ]
+  }
+}
+
+extension TokenizerSection {
+  var json: JSON {
+    [
+      "decoded_length": .integer(decodedLength), "decoded_sha256": .string(decodedDigest.hex),
+      "length": .integer(length), "offset": .integer(offset), "sha256": .string(digest.hex),
+    ]
+  }
+
+  init(_ reader: DocumentReader) throws {
+    offset = try reader.size("offset")
+    length = try reader.size("length")
+    decodedLength = try reader.size("decoded_length")
+    digest = try reader.digest("sha256")
+    decodedDigest = try reader.digest("decoded_sha256")
+    try reader.finish()
+  }
+}

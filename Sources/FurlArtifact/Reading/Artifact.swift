@@ -1,0 +1,112 @@
+import FurlSpec
+import FurlTensor
+
+/// An artifact that has been opened: its header, footer, index and structure are known to be right.
+///
+/// Weights are not read until they are asked for. ``check(parallelFor:progress:)`` re-reads every byte.
+public final class Artifact: Sendable {
+  public let path: String
+  /// The size of the file.
+  public let diskBytes: Int
+  public let formatVersion: Int
+  public let storage: ArtifactStorage
+  /// The digest of what the artifact holds, whatever its storage and the version of zstd.
+  public let id: Digest
+  public let description: ArtifactDescription
+  /// In the order of the file.
+  public let tensors: [ArtifactTensor]
+
+  let file: MappedFile
+  let footer: Footer
+  let tokenizer: TokenizerSection
+  private let positions: [String: Int]
+
+  /// Opens a file and checks its structure.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` that says what is wrong: not an artifact, cut off, damaged, made by
+  ///   a newer Furl, or an index that is not true of the file.
+  public init(path: String) throws {
+    file = try MappedFile(path: path)
+    footer = try Footer(of: file)
+    let stored = file.read(footer.indexOffset..<footer.indexOffset + footer.indexLength)
+    let text: [UInt8]
+    do {
+      text = try Zstd.decompress(stored, count: footer.indexDecodedLength)
+    } catch let damage as Zstd.Damage {
+      throw FurlError.input(path, "index", damage.sentence, remedy: "copy the file again, or compress again")
+    }
+    let index = try IndexReader.read(text, file: path, limit: footer.indexOffset)
+    self.path = path
+    diskBytes = file.count
+    formatVersion = Int(Container.formatVersion)
+    storage = index.storage
+    id = index.id
+    description = index.description
+    tokenizer = index.tokenizer
+    tensors = index.tensors
+    positions = Dictionary(uniqueKeysWithValues: index.tensors.enumerated().map { ($1.name, $0) })
+  }
+
+  /// Whether a path leads to a file that begins as an artifact does. It may be damaged all the same.
+  public static func isArtifact(path: String) -> Bool {
+    (try? MappedFile(path: path)).map(Footer.beginsAsArtifact) ?? false
+  }
+
+  /// The tensor of a name.
+  public func tensor(named name: String) -> ArtifactTensor? { positions[name].map { tensors[$0] } }
+
+  /// The streams of a tensor as they are used.
+  ///
+  /// A raw stream is a part of the mapped file and is not copied. A compressed one is decoded by `parallelFor`'s
+  /// threads; every frame must have its size and its checksum, and the file's pages are dropped behind it.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset, or `unavailable` when there
+  ///   is no memory.
+  public func load(
+    _ tensor: ArtifactTensor, parallelFor: ParallelFor = serialFor
+  ) throws -> [PackedLayout.StreamKind: ByteStorage] {
+    var loaded: [PackedLayout.StreamKind: ByteStorage] = [:]
+    for stream in tensor.streams {
+      loaded[stream.kind] = try load(stream, of: tensor, parallelFor)
+    }
+    return loaded
+  }
+
+  func load(_ stream: ArtifactStream, of tensor: ArtifactTensor, _ parallelFor: ParallelFor) throws -> ByteStorage {
+    switch stream.codec {
+    case .raw: return ByteStorage(file, stream.range)
+    case .zstdHuffman:
+      let place = "\(tensor.name): \(stream.kind.rawValue)"
+      return try CompactCoding.decode(stream, of: file, place: place, parallelFor: parallelFor)
+    }
+  }
+
+  /// The tokenizer in the form in which it is used.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the section is damaged.
+  public func tokenizerBytes() throws -> [UInt8] {
+    func damaged(_ problem: String) -> FurlError {
+      .input(
+        path, "tokenizer", "section at byte \(tokenizer.offset) \(problem)",
+        remedy: "the file is damaged; copy it again, or compress again")
+    }
+    do {
+      let text = try Zstd.decompress(file.read(tokenizer.range), count: tokenizer.decodedLength)
+      guard Digest(of: text) == tokenizer.decodedDigest else { throw damaged("is not what its digest says") }
+      return text
+    } catch let damage as Zstd.Damage {
+      throw damaged(damage.sentence)
+    }
+  }
+
+  // MARK: Sums
+
+  /// Numbers in all tensors.
+  public var parameters: Int { tensors.reduce(0) { $0 + $1.count } }
+  /// Bytes of all tensors in memory when loaded.
+  public var weightBytes: Int { tensors.reduce(0) { $0 + $1.weightBytes } }
+  /// Bytes of the tokenizer's section in the file.
+  public var tokenizerDiskBytes: Int { tokenizer.length }
+  /// Bits of the whole file (tokenizer, index and all) for each number; nil for a file without tensors.
+  public var bitsPerWeight: Double? { parameters == 0 ? nil : Double(diskBytes) * 8 / Double(parameters) }
+}

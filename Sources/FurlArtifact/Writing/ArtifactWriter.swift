@@ -1,0 +1,157 @@
+import FurlSpec
+import FurlTensor
+
+/// Writes an artifact front to back, tensor by tensor; the memory that it needs is that of one compressed stream.
+///
+/// Call ``append(name:role:shape:scheme:streams:parallelFor:)`` for every tensor, then
+/// ``finish(_:tokenizer:)``. The file appears under its name at the end of `finish`. A writer that is let go
+/// before, or that has thrown, leaves nothing behind.
+///
+/// The same tensors and texts give the same bytes for any number of threads, one version of Furl and one of zstd.
+public final class ArtifactWriter {
+  /// Streams below this size lie raw in a compact artifact: frames would cost more than they gain.
+  static let smallStream = 512
+
+  private let output: OutputFile
+  private let storage: ArtifactStorage
+  private var tensors: [ArtifactTensor] = []
+  private var names: Set<String> = []
+  private var isOpen = true
+
+  /// - Throws: ``FurlError`` of kind `cannotCreate` when `path` is a folder or its folder cannot be written to.
+  public convenience init(path: String, storage: ArtifactStorage) throws {
+    try self.init(output: OutputFile(path: path), storage: storage)
+  }
+
+  init(output: OutputFile, storage: ArtifactStorage) throws {
+    self.output = output
+    self.storage = storage
+    try guarded { try output.write(Container.header) }
+  }
+
+  /// Bytes written so far.
+  public var bytesWritten: Int { output.count }
+
+  /// Writes a tensor.
+  ///
+  /// - Parameters:
+  ///   - name: its name, which no other tensor of the artifact has.
+  ///   - role: what it is in the model; this module does not look into it.
+  ///   - shape: [count], or [rows, columns].
+  ///   - streams: its bytes as ``PackedLayout`` of scheme and shape asks for them.
+  ///   - parallelFor: compresses chunks at once.
+  /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when streams and layout do not agree.
+  public func append(
+    name: String, role: String, shape: [Int], scheme: Scheme, streams: [PackedLayout.StreamKind: ByteStorage],
+    parallelFor: ParallelFor = serialFor
+  ) throws {
+    try guarded {
+      let layout = try PackedLayout(scheme: scheme, shape: shape)
+      guard !name.isEmpty, names.insert(name).inserted else {
+        throw FurlError(.defect, file: output.path, place: name, "a tensor needs a name of its own")
+      }
+      guard streams.count == layout.streams.count else {
+        throw FurlError(.defect, file: output.path, place: name, "has \(streams.count) streams")
+      }
+      let written = try layout.streams.map { stream in
+        guard let bytes = streams[stream.kind], bytes.count == stream.byteCount else {
+          throw FurlError(
+            .defect, file: output.path, place: name, "\(stream.kind.rawValue) are not \(stream.byteCount) bytes")
+        }
+        return try write(bytes, stream, parallelFor)
+      }
+      tensors.append(ArtifactTensor(name: name, role: role, layout: layout, streams: written))
+    }
+  }
+
+  /// Writes tokenizer, index and footer, and puts the file under its name.
+  ///
+  /// - Parameters:
+  ///   - description: what the artifact says beside its tensors.
+  ///   - tokenizer: the tokenizer in the form in which it is used.
+  /// - Returns: the artifact's id.
+  /// - Throws: ``FurlError`` of kind `cannotWrite`, or `defect` when a source of the lineage has a folder.
+  @discardableResult
+  public func finish(_ description: ArtifactDescription, tokenizer: [UInt8]) throws -> Digest {
+    try guarded {
+      if let source = description.lineage.first(where: { !$0.isNamedWithoutFolder }) {
+        throw FurlError(.defect, file: output.path, place: "lineage", "\"\(source.name)\" is not the name of a file")
+      }
+      let section = try write(tokenizer: tokenizer)
+      let index = ArtifactIndex(storage: storage, description: description, tokenizer: section, tensors: tensors)
+      let text = index.text
+      let stored = try Zstd.compress(text)
+      guard text.count <= min(Container.indexLimit, Container.textLimit(stored: stored.count)) else {
+        throw FurlError(.defect, file: output.path, "the index of \(text.count) bytes is too large")
+      }
+      let offset = try align()
+      try output.write(stored)
+      try align()
+      let footer = Footer(
+        indexOffset: offset, indexLength: stored.count, indexDecodedLength: text.count,
+        indexDigest: Digest(of: stored))
+      try output.write(footer.bytes)
+      try output.commit()
+      isOpen = false
+      return index.id
+    }
+  }
+
+  /// Nothing is left of a file whose writing has failed.
+  private func guarded<Value>(_ body: () throws -> Value) throws -> Value {
+    guard isOpen else { throw FurlError(.defect, file: output.path, "is closed already") }
+    do {
+      return try body()
+    } catch {
+      isOpen = false
+      output.abandon()
+      throw error
+    }
+  }
+
+  /// Pads with zeros to where a section may begin.
+  @discardableResult
+  private func align() throws -> Int {
+    let start = Container.aligned(output.count)
+    try output.write([UInt8](repeating: 0, count: start - output.count))
+    return start
+  }
+
+  private func write(
+    _ bytes: ByteStorage, _ stream: PackedLayout.Stream, _ parallelFor: ParallelFor
+  ) throws -> ArtifactStream {
+    let decodedDigest = Digest(of: bytes)
+    let offset = try align()
+    if storage == .compact,
+      let frames = try CompactCoding.frames(of: bytes, symbols: stream.symbols, parallelFor: parallelFor)
+    {
+      var hasher = Digest.Hasher()
+      for frame in frames {
+        hasher.update(frame)
+        try output.write(frame)
+      }
+      return ArtifactStream(
+        kind: stream.kind, codec: .zstdHuffman, symbols: stream.symbols, offset: offset,
+        length: output.count - offset, decodedLength: bytes.count, digest: hasher.finish(),
+        decodedDigest: decodedDigest, frames: frames.map(\.count))
+    }
+    for start in stride(from: 0, to: bytes.count, by: 4 << 20) {
+      try output.write(bytes.read(start..<min(start + 4 << 20, bytes.count)))
+    }
+    return ArtifactStream(
+      kind: stream.kind, codec: .raw, symbols: stream.symbols, offset: offset, length: bytes.count,
+      decodedLength: bytes.count, digest: decodedDigest, decodedDigest: decodedDigest, frames: [])
+  }
+
+  private func write(tokenizer: [UInt8]) throws -> TokenizerSection {
+    let stored = try Zstd.compress(tokenizer)
+    guard tokenizer.count <= min(Container.tokenizerLimit, Container.textLimit(stored: stored.count)) else {
+      throw FurlError(.defect, file: output.path, "the tokenizer of \(tokenizer.count) bytes is too large")
+    }
+    let offset = try align()
+    try output.write(stored)
+    return TokenizerSection(
+      offset: offset, length: stored.count, decodedLength: tokenizer.count, digest: Digest(of: stored),
+      decodedDigest: Digest(of: tokenizer))
+  }
+}

@@ -1,0 +1,147 @@
+import FurlTensor
+
+/// A file that appears under its name only when it is whole.
+///
+/// It is written as `.NAME.furl-XXXXXX` in the same folder and renamed at the end. The temporary file is locked
+/// while its writer lives, so that the next writer of the same name can tell what a killed one has left behind.
+final class OutputFile {
+  let path: String
+  /// Bytes written so far.
+  private(set) var count = 0
+  private let folder: String
+  private let temporary: String
+  private var descriptor: Int32
+
+  /// - Throws: ``FurlError`` of kind `cannotCreate`.
+  init(path: String) throws {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+    folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    self.path = path
+    guard !name.isEmpty, name != ".", name != ".." else {
+      throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
+    }
+    try OutputFile.refuseWhatIsNoFile(path)
+    let prefix = ".\(name).furl-"
+    OutputFile.removeStale(prefix: prefix, in: folder)
+    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: path)
+  }
+
+  /// For tests: writes to a file that is open already.
+  init(descriptor: Int32, path: String) {
+    self.path = path
+    folder = "."
+    temporary = ""
+    self.descriptor = descriptor
+  }
+
+  deinit { abandon() }
+
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  func write(_ bytes: [UInt8]) throws {
+    var rest = bytes
+    while !rest.isEmpty {
+      let written = FurlTensor.write(descriptor, rest, rest.count)
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure()
+      }
+      count += written
+      rest = written == rest.count ? [] : Array(rest[written...])
+    }
+  }
+
+  /// Puts the file under its name.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  func commit() throws {
+    guard fsync(descriptor) == 0 else { throw failure() }
+    guard rename(temporary, path) == 0 else { throw failure() }
+    close(descriptor)
+    descriptor = -1
+    // The file is whole and in its place; a file system that cannot sync a folder is no reason to fail.
+    let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if directory >= 0 {
+      fsync(directory)
+      close(directory)
+    }
+  }
+
+  /// Removes what was written.
+  func abandon() {
+    guard descriptor >= 0 else { return }
+    if !temporary.isEmpty { unlink(temporary) }
+    close(descriptor)
+    descriptor = -1
+  }
+
+  private func failure() -> FurlError {
+    FurlError(
+      .cannotWrite, file: path, "cannot be written: \(systemMessage())",
+      remedy: "free space or choose another place")
+  }
+
+  // MARK: Temporary files
+
+  private static func refuseWhatIsNoFile(_ path: String) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    let type = status.st_mode & S_IFMT
+    guard type != S_IFDIR else {
+      throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
+    }
+    guard type == S_IFREG else {
+      throw FurlError(.cannotCreate, file: path, "is not a regular file", remedy: "give another name")
+    }
+  }
+
+  private static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+  private static let suffixLength = 6
+
+  private static func create(prefix: String, in folder: String, for path: String) throws -> (Int32, String) {
+    func failure() -> FurlError {
+      FurlError(
+        .cannotCreate, file: path, "cannot be created: \(systemMessage())",
+        remedy: "choose a folder that exists and can be written to")
+    }
+    for _ in 0..<100 {
+      let suffix = (0..<suffixLength).map { _ in letters[Int.random(in: 0..<letters.count)] }
+      let temporary = "\(folder)/\(prefix)\(String(decoding: suffix, as: UTF8.self))"
+      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
+      if descriptor < 0 {
+        if errno == EEXIST || errno == EINTR { continue }
+        throw failure()
+      }
+      // Another writer may take the file for a dead one's before it is locked; then it has no name any more.
+      _ = flock(descriptor, LOCK_EX)
+      var status = stat()
+      if fstat(descriptor, &status) == 0, status.st_nlink > 0 { return (descriptor, temporary) }
+      close(descriptor)
+    }
+    throw failure()
+  }
+
+  /// Removes the temporary files that writers of the same output have left behind. One that is locked has a
+  /// writer; where files cannot be locked, nothing is removed.
+  private static func removeStale(prefix: String, in folder: String) {
+    guard let directory = opendir(folder) else { return }
+    defer { closedir(directory) }
+    while let entry = readdir(directory) {
+      let name = entry.name
+      let suffix = name.utf8.dropFirst(prefix.utf8.count)
+      guard name.hasPrefix(prefix), suffix.count == suffixLength, suffix.allSatisfy(letters.contains) else { continue }
+      let stale = "\(folder)/\(name)"
+      let descriptor = open(stale, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+      guard descriptor >= 0 else { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(stale) }
+      close(descriptor)
+    }
+  }
+}
+
+extension UnsafeMutablePointer<dirent> {
+  /// The name of an entry of a folder.
+  fileprivate var name: String {
+    withUnsafeBytes(of: pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+}

@@ -1,0 +1,35 @@
+import FurlSpec
+import FurlTensor
+
+/// A model family: how its `config.json` and its tensors' names map to a ``ModelSpec``. One file each.
+protocol Architecture: Sendable {
+  /// `model_type` of `config.json`.
+  static var modelType: String { get }
+
+  /// - Throws: ``FurlError`` of kind `input` naming the key, also for what is not supported yet.
+  static func spec(_ config: DocumentReader) throws -> ModelSpec
+
+  /// Where a tensor of the spec is found.
+  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation
+
+  /// Whether a stored tensor carries nothing that a model needs (masks, a copy of tied weights).
+  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool
+
+  /// What stands before names in some checkpoints and is missing in others.
+  static var prefix: String { get }
+}
+
+/// Where a tensor lies in its source.
+struct TensorLocation: Sendable {
+  /// The source's name, without the family's prefix.
+  var name: String
+  /// Stored as input x output.
+  var isTransposed = false
+  /// The outputs that belong to the tensor where several are fused, and how many there are in all.
+  var part: (start: Int, total: Int)?
+}
+
+/// The families that there are.
+enum Architectures {
+  static let all: [any Architecture.Type] = [GPT2.self]
+}

@@ -1,0 +1,135 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+
+/// A model as it was trained: a folder with `config.json`, weights and a tokenizer.
+public struct Checkpoint: Sendable {
+  /// A file of the checkpoint, for lineage.
+  public struct SourceFile: Sendable, Hashable {
+    public let name: String
+    public let bytes: Int
+    public let digest: Digest
+  }
+
+  public let folder: String
+  /// `config.json` as it stands.
+  public let config: JSON
+  public let spec: ModelSpec
+  private let sources: [String: WeightSource]
+  private let files: [MappedFile]
+
+  /// Opens a checkpoint and checks every header; no weight is read.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
+  public init(folder: String) throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+      throw FurlError.input(folder, "does not exist")
+    }
+    guard isFolder.boolValue else {
+      throw FurlError.input(folder, "is not a checkpoint folder", remedy: "name the folder that holds config.json")
+    }
+    let path = folder + "/config.json"
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw FurlError.input(folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
+    }
+    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path)
+    let reader = try DocumentReader(config, file: path)
+    guard let modelType = try reader.string("model_type") else { throw reader.error("model_type", "is missing") }
+    guard let family = Architectures.all.first(where: { $0.modelType == modelType }) else {
+      throw reader.error(
+        "model_type", "\"\(modelType)\" is not supported yet",
+        remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
+    }
+    spec = try family.spec(reader)
+    try spec.validate(file: path)
+    let stored = try StoredTensors(folder: folder)
+    let (sources, names) = try Checkpoint.locate(family, spec, stored, folder: folder)
+    self.sources = sources
+    for name in stored.tensors.keys.sorted() where !names.contains(name) {
+      let bare = name.hasPrefix(family.prefix) ? String(name.dropFirst(family.prefix.count)) : name
+      guard family.isSuperfluous(bare, in: spec) else {
+        throw FurlError.input(
+          folder, name, "is not part of a \(modelType) model of this configuration", remedy: "config.json and weights do not match")
+      }
+    }
+    self.folder = folder
+    files = stored.files
+  }
+
+  private static func locate(
+    _ family: any Architecture.Type, _ spec: ModelSpec, _ stored: StoredTensors, folder: String
+  ) throws -> ([String: WeightSource], Set<String>) {
+    var sources: [String: WeightSource] = [:]
+    var names: Set<String> = []
+    for tensor in spec.tensors {
+      let location = family.location(of: tensor, in: spec)
+      let candidates = [family.prefix + location.name, location.name]
+      guard let name = candidates.first(where: { stored.tensors[$0] != nil }), let found = stored.tensors[name] else {
+        throw FurlError.input(folder, candidates[0], "is missing")
+      }
+      names.insert(name)
+      sources[tensor.name] = try source(of: tensor, at: location, found, name: name)
+    }
+    return (sources, names)
+  }
+
+  private static func source(
+    of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String
+  ) throws -> WeightSource {
+    guard let type = found.entry.type else {
+      throw FurlError.input(
+        found.file.path, name, "has dtype \(found.entry.typeName)", remedy: "weights are F32, F16 or BF16")
+    }
+    let outputs = location.part?.total ?? tensor.shape[0]
+    let start = location.part?.start ?? 0
+    var expected = tensor.shape
+    expected[0] = outputs
+    if location.isTransposed { expected.reverse() }
+    guard found.entry.shape == expected else {
+      throw FurlError.input(found.file.path, name, "has shape \(found.entry.shape); config.json says \(expected)")
+    }
+    let base = found.entry.range.lowerBound
+    if tensor.shape.count == 1 {
+      return try .vector(file: found.file, type: type, offset: base + start * type.size, count: tensor.shape[0])
+    }
+    let columns = tensor.shape[1]
+    return try WeightSource(
+      file: found.file, type: type, offset: base + start * type.size * (location.isTransposed ? 1 : columns),
+      rows: tensor.shape[0], columns: columns, rowStride: location.isTransposed ? 1 : columns,
+      columnStride: location.isTransposed ? outputs : 1)
+  }
+
+  /// Where a tensor of the spec lies.
+  ///
+  /// - Throws: ``FurlError`` of kind `defect` for a name that the spec does not have.
+  public func source(_ name: String) throws -> WeightSource {
+    guard let source = sources[name] else { throw FurlError(.defect, file: folder, place: name, "is not a tensor") }
+    return source
+  }
+
+  /// Bytes of the weight files.
+  public var weightFileBytes: Int { files.reduce(0) { $0 + $1.count } }
+
+  /// Bytes of all files that belong to the model.
+  public var diskBytes: Int {
+    weightFileBytes + Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +)
+  }
+
+  private func size(of name: String) -> Int? {
+    (try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.size] as? NSNumber)?.intValue
+  }
+
+  private static let sideFiles = [
+    "config.json", "tokenizer.json", "tokenizer_config.json",
+    "model.safetensors.index.json",
+  ]
+
+  /// The files that the model is made of, with their digests; the weights come first.
+  public func sourceFiles() throws -> [SourceFile] {
+    let sides = try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) }
+    return (files + sides).map {
+      SourceFile(name: ($0.path as NSString).lastPathComponent, bytes: $0.count, digest: Digest(of: $0))
+    }
+  }
+}

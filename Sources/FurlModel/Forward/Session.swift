@@ -1,0 +1,180 @@
+import FurlSpec
+import FurlTensor
+
+/// Sequences being computed: a KV cache with a number of slots, and the buffers of the forward pass.
+///
+/// One owner at a time; several sessions may share a ``LanguageModel``. A row's result never depends on what else
+/// is in the batch.
+public final class Session {
+  /// Tokens that continue one slot.
+  public struct Segment: Sendable {
+    /// Which of a segment's positions logits are computed for.
+    public enum LogitRows: Sendable { case none, last, all }
+
+    public let slot: Int
+    public let ids: [Int]
+    public let logits: LogitRows
+
+    public init(slot: Int, ids: [Int], logits: LogitRows) {
+      self.slot = slot
+      self.ids = ids
+      self.logits = logits
+    }
+  }
+
+  /// Rows that one ``forward(_:)`` takes: enough that a weight is read once for many rows, few enough that the
+  /// rows stay in the cache.
+  public static let rowLimit = 128
+
+  public let model: LanguageModel
+  public let context: ComputeContext
+  public let slots: Int
+  /// Positions that each slot holds.
+  public private(set) var lengths: [Int]
+
+  private let cache: KeyValueCache
+  private let hidden: Activations
+  private let normed: Activations
+  private let selected: Activations
+  /// For each block; blocks of the same widths share theirs.
+  private let buffers: [BlockBuffers]
+  /// [rows][vocabularySize] of the last ``forward(_:)``.
+  public let logits: Activations
+
+  /// - Parameters:
+  ///   - slots: sequences at once.
+  ///   - contextLength: positions for each; at most the model's.
+  ///   - format: how keys and values are kept; nil for the model's default.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(
+    _ model: LanguageModel, context: ComputeContext, slots: Int = 1, contextLength: Int? = nil,
+    format: KeyValueCache.Format? = nil
+  ) throws {
+    let spec = model.spec
+    let rows = Session.rowLimit
+    self.model = model
+    self.context = context
+    self.slots = slots
+    lengths = Array(repeating: 0, count: slots)
+    cache = try KeyValueCache(
+      blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize) }, slots: slots,
+      contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
+      format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads)
+    func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
+    hidden = try buffer(spec.hiddenSize)
+    normed = try buffer(spec.hiddenSize)
+    selected = try buffer(spec.hiddenSize)
+    logits = try buffer(spec.vocabularySize)
+    var byWidths: [ModelSpec.Block: BlockBuffers] = [:]
+    for block in spec.blocks where byWidths[block] == nil { byWidths[block] = try BlockBuffers(block, rows: rows) }
+    buffers = spec.blocks.compactMap { byWidths[$0] }
+  }
+
+  /// What a block computes on the way.
+  private struct BlockBuffers {
+    let query: Activations
+    let key: Activations
+    let value: Activations
+    let attended: Activations
+    let inner: Activations
+
+    init(_ block: ModelSpec.Block, rows: Int) throws {
+      query = try Activations(columns: block.heads * block.headSize, capacity: rows)
+      key = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
+      value = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
+      attended = try Activations(columns: block.heads * block.headSize, capacity: rows)
+      inner = try Activations(columns: block.mlpSize, capacity: rows)
+    }
+  }
+
+  /// Positions a slot can hold.
+  public var contextLength: Int { cache.contextLength }
+
+  /// Forgets what a slot holds, or all of it beyond some positions.
+  public func truncate(slot: Int, to length: Int = 0) {
+    precondition(length >= 0 && length <= lengths[slot])
+    lengths[slot] = length
+  }
+
+  /// Computes the next positions of some slots.
+  ///
+  /// - Parameter segments: at most ``rowLimit`` tokens in all, each slot at most once.
+  /// - Returns: for each segment, the rows of ``logits`` that belong to it, in the order of its tokens.
+  /// - Throws: ``FurlError`` of kind `input` for an id outside of the vocabulary, `usage` when a slot is full.
+  @discardableResult
+  public func forward(_ segments: [Segment]) throws -> [Range<Int>] {
+    var runs: [KeyValueCache.Run] = []
+    var row = 0
+    for segment in segments where !segment.ids.isEmpty {
+      let position = lengths[segment.slot]
+      guard position + segment.ids.count <= cache.contextLength else {
+        throw FurlError(
+          .usage, "\(position + segment.ids.count) tokens do not fit in a context of \(cache.contextLength)")
+      }
+      for (offset, id) in segment.ids.enumerated() {
+        guard (0..<model.spec.vocabularySize).contains(id) else {
+          throw FurlError.input(nil, "token \(id) is outside of a vocabulary of \(model.spec.vocabularySize)")
+        }
+        hidden.setRow(row + offset, to: model.embedding, id, plus: (model.positions, position + offset))
+      }
+      runs.append(.init(slot: segment.slot, position: position, row: row, count: segment.ids.count))
+      row += segment.ids.count
+    }
+    precondition(row <= Session.rowLimit && Set(runs.map(\.slot)).count == runs.count)
+    guard row > 0 else { return segments.map { _ in 0..<0 } }
+    for index in model.blocks.indices { computeBlock(index, runs: runs, rows: row) }
+    for run in runs { lengths[run.slot] += run.count }
+    return computeLogits(segments)
+  }
+
+  /// One block, in place on the first rows of `hidden`.
+  private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int) {
+    let block = model.blocks[index]
+    let buffer = buffers[index]
+    let headSize = model.spec.blocks[index].headSize
+    normalize(hidden, block.attentionNorm, rows, for: block.queryKeyValue)
+    block.queryKeyValue(normed, count: rows, into: [buffer.query, buffer.key, buffer.value], on: context)
+    cache.store(block: index, keys: buffer.key, values: buffer.value, runs: runs, on: context)
+    cache.attend(
+      block: index, query: buffer.query, runs: runs, scale: 1 / Float(headSize).squareRoot(), into: buffer.attended,
+      on: context)
+    add(block.attentionOutput, buffer.attended, rows)
+    normalize(hidden, block.mlpNorm, rows, for: block.up)
+    block.up(normed, count: rows, into: [buffer.inner], activation: .geluTanh, on: context)
+    add(block.down, buffer.inner, rows)
+  }
+
+  private func normalize(_ input: Activations, _ norm: LanguageModel.Norm, _ rows: Int, for next: LinearGroup) {
+    normed.layerNorm(
+      input, count: rows, weight: norm.weight, bias: norm.bias, epsilon: Float(model.spec.normEpsilon),
+      quantizing: next.readsIntegers(context), on: context)
+  }
+
+  /// Adds a layer's output to the residual stream.
+  private func add(_ layer: LinearGroup, _ input: Activations, _ rows: Int) {
+    if layer.readsIntegers(context) { input.quantize(count: rows, on: context) }
+    layer(input, count: rows, into: [hidden], accumulate: true, on: context)
+  }
+
+  private func computeLogits(_ segments: [Segment]) -> [Range<Int>] {
+    var rows: [Int] = []
+    var ranges: [Range<Int>] = []
+    var row = 0
+    for segment in segments {
+      let start = rows.count
+      let all = row..<row + segment.ids.count
+      switch segment.logits {
+      case .none: break
+      case .last: rows += all.suffix(1)
+      case .all: rows += all
+      }
+      ranges.append(start..<rows.count)
+      row += segment.ids.count
+    }
+    guard !rows.isEmpty else { return ranges }
+    selected.copyRows(rows, of: hidden)
+    normalize(selected, model.norm, rows.count, for: model.head)
+    model.head(normed, count: rows.count, into: [logits], on: context)
+    return ranges
+  }
+}

@@ -1,0 +1,34 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// Where a model's weights come from: a checkpoint or an artifact.
+public protocol WeightProvider {
+  var spec: ModelSpec { get }
+  var defaultKeyValueFormat: KeyValueCache.Format { get }
+  /// - Throws: ``FurlError`` that names the tensor.
+  func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix
+  /// - Throws: ``FurlError`` that names the tensor.
+  func vector(_ tensor: TensorSpec) throws -> FloatVector
+}
+
+extension Checkpoint: WeightProvider {
+  public var defaultKeyValueFormat: KeyValueCache.Format { .float32 }
+
+  public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
+    try naming(tensor) { try PackedMatrix.encode(source(tensor.name), scheme: .float32, pool: pool) }
+  }
+
+  public func vector(_ tensor: TensorSpec) throws -> FloatVector {
+    try naming(tensor) { try FloatVector(source(tensor.name)) }
+  }
+
+  private func naming<Result>(_ tensor: TensorSpec, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as FurlError {
+      error.place = error.place ?? tensor.name
+      throw error
+    }
+  }
+}

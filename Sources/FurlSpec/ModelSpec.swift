@@ -1,0 +1,132 @@
+/// An architecture as data: everything that the forward pass wants to know about a model.
+///
+/// A family is one file that maps its `config.json` to this; the forward pass knows no family by name.
+public struct ModelSpec: Sendable, Hashable {
+  /// What comes before attention and MLP, and at the end.
+  public enum Norm: String, Sendable, Hashable, CaseIterable {
+    /// Mean and variance over the hidden size, a weight and a bias (Ba, Kiros and Hinton 2016).
+    case layerNorm = "layer_norm"
+  }
+
+  /// How a block's parts are joined.
+  public enum Residual: String, Sendable, Hashable, CaseIterable {
+    /// Attention after its norm, added; then the MLP after its own norm, added.
+    case sequential
+  }
+
+  /// How a model knows where a token stands.
+  public enum Positions: String, Sendable, Hashable, CaseIterable {
+    /// A row for each position, added to the embedding.
+    case learned
+  }
+
+  public enum MLP: String, Sendable, Hashable, CaseIterable {
+    /// down(activation(up(x))).
+    case plain
+  }
+
+  public enum Activation: String, Sendable, Hashable, CaseIterable {
+    /// The tanh form of GELU (Hendrycks and Gimpel 2016).
+    case geluTanh = "gelu_tanh"
+  }
+
+  /// The widths of one block; they may differ from block to block.
+  public struct Block: Sendable, Hashable {
+    public var heads: Int
+    public var kvHeads: Int
+    public var headSize: Int
+    public var mlpSize: Int
+
+    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int) {
+      self.heads = heads
+      self.kvHeads = kvHeads
+      self.headSize = headSize
+      self.mlpSize = mlpSize
+    }
+  }
+
+  /// The family: `gpt2`.
+  public var architecture: String
+  public var vocabularySize: Int
+  public var hiddenSize: Int
+  /// The most positions.
+  public var contextLength: Int
+  public var norm: Norm
+  public var normEpsilon: Double
+  public var residual: Residual
+  public var positions: Positions
+  public var mlp: MLP
+  public var activation: Activation
+  /// Roles whose tensors come with a bias.
+  public var biases: Set<TensorRole>
+  /// Whether the head is the embedding.
+  public var tiedEmbeddings: Bool
+  public var blocks: [Block]
+
+  public init(
+    architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
+    residual: Residual, positions: Positions, mlp: MLP, activation: Activation, biases: Set<TensorRole>,
+    tiedEmbeddings: Bool, blocks: [Block]
+  ) {
+    self.architecture = architecture
+    self.vocabularySize = vocabularySize
+    self.hiddenSize = hiddenSize
+    self.contextLength = contextLength
+    self.norm = norm
+    self.normEpsilon = normEpsilon
+    self.residual = residual
+    self.positions = positions
+    self.mlp = mlp
+    self.activation = activation
+    self.biases = biases
+    self.tiedEmbeddings = tiedEmbeddings
+    self.blocks = blocks
+  }
+
+  // MARK: Tensors
+
+  /// Every tensor of the model, in the order in which files hold them.
+  public var tensors: [TensorSpec] {
+    var list = matrix("embedding", .embedding, vocabularySize, hiddenSize, nil)
+    switch positions {
+    case .learned: list += matrix("positions", .positions, contextLength, hiddenSize, nil)
+    }
+    for (index, block) in blocks.enumerated() {
+      let prefix = "blocks.\(index)."
+      let queries = block.heads * block.headSize
+      let keys = block.kvHeads * block.headSize
+      list += norm(prefix + "attention.norm", index)
+      list += matrix(prefix + "attention.query", .query, queries, hiddenSize, index)
+      list += matrix(prefix + "attention.key", .key, keys, hiddenSize, index)
+      list += matrix(prefix + "attention.value", .value, keys, hiddenSize, index)
+      list += matrix(prefix + "attention.output", .attentionOutput, hiddenSize, queries, index)
+      list += norm(prefix + "mlp.norm", index)
+      list += matrix(prefix + "mlp.up", .up, block.mlpSize, hiddenSize, index)
+      list += matrix(prefix + "mlp.down", .down, hiddenSize, block.mlpSize, index)
+    }
+    list += norm("norm", nil)
+    if !tiedEmbeddings { list += matrix("head", .head, vocabularySize, hiddenSize, nil) }
+    return list
+  }
+
+  private func matrix(_ name: String, _ role: TensorRole, _ rows: Int, _ columns: Int, _ block: Int?) -> [TensorSpec] {
+    [TensorSpec(name: name, role: role, shape: [rows, columns], block: block)] + bias(name, role, rows, block)
+  }
+
+  private func norm(_ name: String, _ block: Int?) -> [TensorSpec] {
+    [TensorSpec(name: name, role: .norm, shape: [hiddenSize], block: block)] + bias(name, .norm, hiddenSize, block)
+  }
+
+  private func bias(_ name: String, _ role: TensorRole, _ count: Int, _ block: Int?) -> [TensorSpec] {
+    guard biases.contains(role) else { return [] }
+    return [TensorSpec(name: name + ".bias", role: .bias, shape: [count], block: block)]
+  }
+
+  /// Numbers in all tensors.
+  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
+
+  /// Numbers in the embedding, the positions and a separate head.
+  public var embeddingParameterCount: Int {
+    tensors.filter { [.embedding, .positions, .head].contains($0.role) }.reduce(0) { $0 + $1.elementCount }
+  }
+}

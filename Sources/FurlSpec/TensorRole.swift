@@ -1,0 +1,39 @@
+/// What a tensor does in a model, whatever a family calls it.
+public enum TensorRole: String, Sendable, Hashable, CaseIterable {
+  case embedding
+  case positions
+  case head
+  case norm
+  case bias
+  case query = "attention.query"
+  case key = "attention.key"
+  case value = "attention.value"
+  case attentionOutput = "attention.output"
+  case up = "mlp.up"
+  case down = "mlp.down"
+
+  /// Whether tensors of this role are vectors, which stay in FP32.
+  public var isVector: Bool { self == .norm || self == .bias }
+
+  /// Whether tensors of this role are linear layers of a block.
+  public var isBlockLinear: Bool {
+    switch self {
+    case .query, .key, .value, .attentionOutput, .up, .down: true
+    default: false
+    }
+  }
+}
+
+/// A tensor that a model must have.
+public struct TensorSpec: Sendable, Hashable {
+  /// Furl's name: `blocks.3.attention.query`, `blocks.3.attention.query.bias`, `embedding`.
+  public let name: String
+  public let role: TensorRole
+  /// [rows, columns] of a matrix whose rows are outputs, or [count] of a vector.
+  public let shape: [Int]
+  /// The block that the tensor is in; nil outside of the blocks.
+  public let block: Int?
+
+  /// Numbers in the tensor.
+  public var elementCount: Int { shape.reduce(1, *) }
+}

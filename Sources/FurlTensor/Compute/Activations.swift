@@ -1,0 +1,134 @@
+import CFurlKernels
+
+/// Rows of hidden states, and their 8-bit form when a product wants it.
+///
+/// Rows are padded with zeros to whole tiles, so kernels never look at a rest. Rows beyond what was asked for so
+/// far cost nothing: the memory is reserved and only touched when it is used.
+public final class Activations: @unchecked Sendable {
+  public let columns: Int
+  /// The most rows there may be.
+  public let capacity: Int
+  /// Floats between two rows.
+  let stride: Int
+  let values: UnsafeMutablePointer<Float>
+  private let codes: UnsafeMutablePointer<Int8>
+  private let scales: UnsafeMutablePointer<Float>
+  private let sums: UnsafeMutablePointer<Int32>
+  private let storage: [ByteStorage]
+
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(columns: Int, capacity: Int) throws {
+    let tiles = (columns + Tile.columns - 1) / Tile.columns
+    self.columns = columns
+    self.capacity = capacity
+    stride = tiles * Tile.columns
+    storage = try [stride * 4, stride, tiles * 4, tiles * 4].map { try ByteStorage(zeroed: $0 * capacity) }
+    values = storage[0].base.assumingMemoryBound(to: Float.self)
+    codes = storage[1].base.assumingMemoryBound(to: Int8.self)
+    scales = storage[2].base.assumingMemoryBound(to: Float.self)
+    sums = storage[3].base.assumingMemoryBound(to: Int32.self)
+  }
+
+  /// One row: [columns].
+  public subscript(row: Int) -> [Float] {
+    get {
+      precondition((0..<capacity).contains(row))
+      return Array(UnsafeBufferPointer(start: values + row * stride, count: columns))
+    }
+    set {
+      precondition((0..<capacity).contains(row) && newValue.count == columns)
+      newValue.withUnsafeBufferPointer { (values + row * stride).update(from: $0.baseAddress!, count: columns) }
+    }
+  }
+
+  /// Calls `body` with one row's numbers.
+  public func withRow<Result>(_ row: Int, _ body: (Span<Float>) throws -> Result) rethrows -> Result {
+    precondition((0..<capacity).contains(row))
+    return try body(UnsafeBufferPointer(start: values + row * stride, count: columns).span)
+  }
+
+  /// Sets a row to a row of an embedding, plus a row of another one where there is one.
+  public func setRow(_ row: Int, to matrix: PackedMatrix, _ index: Int, plus other: (PackedMatrix, Int)? = nil) {
+    precondition((0..<capacity).contains(row) && (0..<matrix.rows).contains(index) && matrix.columns == columns)
+    let output = values + row * stride
+    matrix.decodeRow(index, into: output)
+    guard let (positions, position) = other else { return }
+    precondition((0..<positions.rows).contains(position) && positions.columns == columns)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { scratch in
+      positions.decodeRow(position, into: scratch.baseAddress!)
+      for column in 0..<columns { output[column] += scratch[column] }
+    }
+  }
+
+  /// Copies rows of another set of the same width.
+  public func copyRows(_ rows: [Int], of other: Activations) {
+    precondition(other.columns == columns && rows.count <= capacity && rows.allSatisfy { $0 < other.capacity })
+    for (target, source) in rows.enumerated() {
+      (values + target * stride).update(from: other.values + source * stride, count: stride)
+    }
+  }
+
+  func quantize(row: Int, _ kernels: Kernels) {
+    let tiles = stride / Tile.columns
+    kernels.table.quantize(
+      values + row * stride, columns, codes + row * stride, scales + row * tiles, sums + row * tiles)
+  }
+
+  func operand(count: Int) -> furl_activations {
+    furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values)
+  }
+
+  // MARK: Operations on rows
+
+  /// Normalizes rows of `input` into this set (LayerNorm: mean and variance over the columns).
+  ///
+  /// - Parameter quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
+  public func layerNorm(
+    _ input: Activations, count: Int, weight: FloatVector, bias: FloatVector, epsilon: Float, quantizing: Bool,
+    on context: ComputeContext
+  ) {
+    precondition(count <= capacity && count <= input.capacity && input.columns == columns)
+    precondition(weight.count == columns && bias.count == columns)
+    context.forEachRow(count) { row in
+      context.kernels.table.layer_norm(
+        input.values + row * input.stride, columns, weight.pointer, bias.pointer, epsilon, values + row * stride)
+      if quantizing { quantize(row: row, context.kernels) }
+    }
+  }
+
+  /// Makes the 8-bit form of the first rows.
+  public func quantize(count: Int, on context: ComputeContext) {
+    precondition(count <= capacity)
+    context.forEachRow(count) { quantize(row: $0, context.kernels) }
+  }
+
+  /// The index of a row's largest number, the first of equals; nil if a number is not finite.
+  public func argmax(row: Int, _ kernels: Kernels) -> Int? {
+    precondition((0..<capacity).contains(row))
+    let index = kernels.table.argmax(values + row * stride, columns)
+    return index < 0 ? nil : Int(index)
+  }
+}
+
+/// The pool and the kernels that a job computes with, and whether activations are quantized.
+public final class ComputeContext: Sendable {
+  public let pool: WorkerPool
+  public let kernels: Kernels
+  /// False: quantized weights meet FP32 activations, as in runtimes that do not quantize activations.
+  public let quantizesActivations: Bool
+
+  public init(pool: WorkerPool, kernels: Kernels, quantizesActivations: Bool = true) {
+    self.pool = pool
+    self.kernels = kernels
+    self.quantizesActivations = quantizesActivations
+  }
+
+  /// Few rows are done by the caller: waking the other threads would take longer.
+  func forEachRow(_ count: Int, _ body: (Int) -> Void) {
+    if count < 2 * pool.threads || pool.threads == 1 {
+      for row in 0..<count { body(row) }
+    } else {
+      pool.forEach(count, body)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import CFurlKernels
+
+/// The tier of kernels that this process computes with.
+public struct Kernels: @unchecked Sendable {
+  let table: furl_kernels
+  /// `avx512-vnni`, `avx2`, `neon` or `scalar`.
+  public let name: String
+
+  /// The tiers, best first.
+  private static let tiers: [(name: String, isa: furl_isa)] = [
+    ("avx512-vnni", FURL_ISA_AVX512_VNNI), ("avx2", FURL_ISA_AVX2), ("neon", FURL_ISA_NEON),
+    ("scalar", FURL_ISA_SCALAR),
+  ]
+
+  /// The tiers that this CPU has.
+  public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }
+
+  /// - Parameter name: a tier, or nil for the best that the CPU has.
+  /// - Throws: ``FurlError`` of kind `unavailable` when the CPU does not have the tier, `usage` when there is none
+  ///   of that name.
+  public init(named name: String? = nil) throws {
+    for tier in Kernels.tiers where name == nil || name == tier.name {
+      if furl_isa_supported(tier.isa), let table = furl_kernels_for(tier.isa) {
+        self.table = table.pointee
+        self.name = tier.name
+        return
+      }
+    }
+    let known = Kernels.supported.joined(separator: ", ")
+    if let name, Kernels.tiers.contains(where: { $0.name == name }) {
+      throw FurlError(.unavailable, file: "FURL_ISA", "this CPU has no \(name)", remedy: "it has: \(known)")
+    }
+    throw FurlError(.usage, file: "FURL_ISA", "there are no kernels named \(name ?? "")", remedy: "there are: \(known)")
+  }
+
+  /// The kernels that the environment variable `FURL_ISA` names, or the best.
+  public static func fromEnvironment() throws -> Kernels {
+    try Kernels(named: getenv("FURL_ISA").map { String(cString: $0) })
+  }
+}

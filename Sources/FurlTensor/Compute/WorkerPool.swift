@@ -1,0 +1,55 @@
+import CFurlKernels
+import Foundation
+
+/// The threads that compute. There is one pool in a process, and it is passed on explicitly.
+///
+/// `run` splits a job into as many parts as there are threads and returns when all are done. Jobs are short
+/// (down to microseconds), which is why this is neither Dispatch nor a task group.
+public final class WorkerPool: @unchecked Sendable {
+  /// The threads that work on a job, the caller being one of them.
+  public let threads: Int
+  private let pool: OpaquePointer?
+
+  /// - Parameter threads: 1 and more. Where the system grants fewer, the pool has fewer.
+  public init(threads: Int) {
+    precondition(threads > 0)
+    pool = threads == 1 ? nil : furl_pool_create(threads)
+    self.threads = pool.map { furl_pool_threads($0) } ?? 1
+  }
+
+  deinit { if let pool { furl_pool_destroy(pool) } }
+
+  /// Cores that this process may run on.
+  public static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+
+  /// Calls `body(part, parts)` once for every part, each on its own thread. One caller at a time.
+  public func run(_ body: (_ part: Int, _ parts: Int) -> Void) {
+    guard let pool else { return body(0, 1) }
+    withoutActuallyEscaping(body) { escaping in
+      var task = Task(body: escaping)
+      withUnsafeMutablePointer(to: &task) { pointer in
+        furl_pool_run(
+          pool,
+          { context, part, parts in
+            context.assumingMemoryBound(to: Task.self).pointee.body(part, parts)
+          }, pointer)
+      }
+    }
+  }
+
+  private struct Task {
+    let body: (Int, Int) -> Void
+  }
+
+  /// Calls `body` for every index, split evenly and in order over the threads.
+  public func forEach(_ count: Int, _ body: (Int) -> Void) {
+    run { part, parts in
+      for index in WorkerPool.share(count, part, parts) { body(index) }
+    }
+  }
+
+  /// The part of 0..<count that falls to one thread.
+  public static func share(_ count: Int, _ part: Int, _ parts: Int) -> Range<Int> {
+    count * part / parts..<count * (part + 1) / parts
+  }
+}

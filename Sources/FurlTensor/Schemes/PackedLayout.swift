@@ -1,0 +1,51 @@
+/// The bytes that a tensor takes in a scheme: what the plan adds up, the writer writes and a reader expects.
+///
+/// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves). A
+/// vector (norms, biases) has its FP32 `values`.
+public struct PackedLayout: Sendable, Hashable {
+  /// What a stream holds.
+  public enum StreamKind: String, Sendable, Hashable, CaseIterable {
+    case codes, scales, minimums, values
+  }
+
+  public struct Stream: Sendable, Hashable {
+    public let kind: StreamKind
+    /// Bytes in memory and, decoded, in a file.
+    public let byteCount: Int
+    public let symbols: SymbolForm
+  }
+
+  public let scheme: Scheme
+  /// [count], or [rows, columns].
+  public let shape: [Int]
+  public let streams: [Stream]
+
+  /// The most numbers that a tensor may have; no size computed from it overflows.
+  public static let elementLimit = 1 << 40
+
+  /// - Throws: ``FurlError`` of kind `input` when the shape is not one or two positive extents of at most 2^40
+  ///   numbers, or a vector is to be quantized.
+  public init(scheme: Scheme, shape: [Int]) throws {
+    guard (1...2).contains(shape.count), shape.allSatisfy({ $0 > 0 && $0 <= PackedLayout.elementLimit }),
+      shape.count == 1 || shape[0] <= PackedLayout.elementLimit / shape[1]
+    else { throw FurlError.input(nil, "the shape \(shape) is not that of a vector or a matrix") }
+    self.scheme = scheme
+    self.shape = shape
+    guard shape.count == 2 else {
+      guard scheme == .float32 else { throw FurlError.input(nil, "a vector cannot be stored as \(scheme)") }
+      streams = [Stream(kind: .values, byteCount: shape[0] * 4, symbols: .floats)]
+      return
+    }
+    let coding = scheme.coding
+    let rowTiles = (shape[0] + Tile.rows - 1) / Tile.rows
+    let columnTiles = (shape[1] + Tile.columns - 1) / Tile.columns
+    let scaleBytes = rowTiles * scheme.blocks(columns: shape[1]) * Tile.rows * 2
+    var streams = [Stream(kind: .codes, byteCount: rowTiles * columnTiles * coding.tileBytes, symbols: coding.symbols)]
+    if coding.scaleCount > 0 { streams.append(Stream(kind: .scales, byteCount: scaleBytes, symbols: .halves)) }
+    if coding.scaleCount > 1 { streams.append(Stream(kind: .minimums, byteCount: scaleBytes, symbols: .halves)) }
+    self.streams = streams
+  }
+
+  /// All streams together.
+  public var byteCount: Int { streams.reduce(0) { $0 + $1.byteCount } }
+}

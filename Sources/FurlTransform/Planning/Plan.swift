@@ -1,0 +1,123 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// What a recipe will make of a model, known from headers before a weight is read.
+public struct Plan: Sendable {
+  /// A tensor of the artifact.
+  public struct PlannedTensor: Sendable {
+    public let spec: TensorSpec
+    public let layout: PackedLayout
+    /// Its name in the source model; blocks are numbered anew when some are removed.
+    public let sourceName: String
+
+    public var scheme: Scheme { layout.scheme }
+  }
+
+  public let recipe: Recipe
+  /// The model that comes out.
+  public let spec: ModelSpec
+  /// In the order of the file.
+  public let tensors: [PlannedTensor]
+
+  /// Applies a recipe's steps to a model's specification.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` at the recipe's line for selectors that match nothing, tensors that two
+  ///   steps claim and blocks that do not exist.
+  public init(_ recipe: Recipe, for source: ModelSpec) throws {
+    var spec = source
+    // For every block that is left, its number in the source.
+    var origin = Array(source.blocks.indices)
+    var schemes: [String: Scheme] = [:]
+    for step in recipe.steps {
+      switch step {
+      case .truncate(let step):
+        let remaining = try step.remaining(of: spec.blocks.count)
+        schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
+        spec.blocks = remaining.map { spec.blocks[$0] }
+        origin = remaining.map { origin[$0] }
+      case .quantize(let step): try Plan.assign(step, spec: spec, schemes: &schemes)
+      }
+    }
+    self.recipe = recipe
+    self.spec = spec
+    tensors = try spec.tensors.map { tensor in
+      PlannedTensor(
+        spec: tensor, layout: try PackedLayout(scheme: schemes[tensor.name] ?? .float32, shape: tensor.shape),
+        sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name)
+    }
+  }
+
+  private static func rename(_ name: String, from old: Int, to new: Int) -> String {
+    "blocks.\(new)." + name.dropFirst("blocks.\(old).".count)
+  }
+
+  /// Takes schemes that were given before a truncation along to the blocks' new numbers.
+  private static func renumber(_ schemes: [String: Scheme], remaining: [Int], spec: ModelSpec) -> [String: Scheme] {
+    let newNumbers = Dictionary(uniqueKeysWithValues: remaining.enumerated().map { ($1, $0) })
+    var result: [String: Scheme] = [:]
+    for tensor in spec.tensors {
+      guard let scheme = schemes[tensor.name] else { continue }
+      guard let block = tensor.block else {
+        result[tensor.name] = scheme
+        continue
+      }
+      if let number = newNumbers[block] { result[rename(tensor.name, from: block, to: number)] = scheme }
+    }
+    return result
+  }
+
+  /// Gives every matrix its scheme: an override's, none for what is kept, the embeddings', the step's.
+  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: Scheme]) throws {
+    var matched: Set<Int> = []
+    var kept: Set<Int> = []
+    for tensor in spec.tensors {
+      let overrides = step.overrides.indices.filter {
+        step.overrides[$0].selector.matches(name: tensor.name, role: tensor.role, block: tensor.block)
+      }
+      let keeps = step.keepSelectors.indices.filter {
+        step.keepSelectors[$0].matches(name: tensor.name, role: tensor.role, block: tensor.block)
+      }
+      matched.formUnion(overrides)
+      kept.formUnion(keeps)
+      if tensor.role.isVector {
+        guard overrides.isEmpty else {
+          throw step.overrides[overrides[0]].location.error("match", "\(tensor.name) is a vector, which stays in FP32")
+        }
+        continue
+      }
+      guard overrides.count <= 1, overrides.isEmpty || keeps.isEmpty else {
+        throw step.overrides[overrides[0]].location.error(
+          "match", "\(tensor.name) is claimed twice", remedy: "let one selector match it")
+      }
+      guard keeps.isEmpty else { continue }
+      guard schemes[tensor.name] == nil else {
+        throw step.location.error(nil, "\(tensor.name) is already quantized by an earlier step")
+      }
+      let isEmbedding = !tensor.role.isBlockLinear
+      schemes[tensor.name] =
+        overrides.first.map { step.overrides[$0].scheme } ?? (isEmbedding ? step.embeddingScheme : step.scheme)
+    }
+    if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
+      let override = step.overrides[unused]
+      throw override.location.error("match", "\"\(override.match)\" matches no tensor")
+    }
+    // Norms and biases must be listed even for a model that has none.
+    if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) }) {
+      throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
+    }
+  }
+
+  // MARK: Figures
+
+  /// Bytes of all streams, decoded: exact.
+  public var rawBytes: Int { tensors.reduce(0) { $0 + $1.layout.byteCount } }
+
+  /// Bits of a weight on average, scales included.
+  public var bitsPerWeight: Double { 8 * Double(rawBytes) / Double(max(1, spec.parameterCount)) }
+
+  /// Bytes of a KV cache of one sequence over the whole context, in FP16.
+  public var keyValueBytes: Int {
+    spec.blocks.reduce(0) { $0 + 4 * $1.kvHeads * $1.headSize } * spec.contextLength
+  }
+}

@@ -1,0 +1,120 @@
+import FurlEvaluate
+import FurlSpec
+import FurlTensor
+
+/// What is to be done to a checkpoint: ordered steps, storage and gates, read strictly from YAML.
+public struct Recipe: Sendable {
+  /// One transform.
+  public enum Step: Sendable {
+    case truncate(TruncateStep)
+    case quantize(QuantizeStep)
+  }
+
+  /// How the artifact stores its streams.
+  public enum Storage: String, Sendable, CaseIterable {
+    /// The smallest file; codes are entropy-coded and unpacked on loading.
+    case compact
+    /// Aligned and used as it lies in the file.
+    case mapped
+  }
+
+  public let name: String
+  public let summary: String?
+  public let steps: [Step]
+  public let storage: Storage
+  public let gates: [Gate]
+
+  /// Reads a recipe file.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` with file, line and key, for unknown keys and bad values alike; what
+  ///   this version does not do is refused as "not supported yet".
+  public init(path: String) throws { try self.init(YAML.read(path: path)) }
+
+  public init(_ reader: DocumentReader) throws {
+    try Recipe.checkVersion(reader)
+    guard let name = try reader.string("recipe") else { throw reader.error("recipe", "is missing") }
+    guard !name.isEmpty, name.utf8.count <= 100, name.utf8.allSatisfy(Recipe.isNameByte) else {
+      throw reader.error("recipe", "\"\(name)\" is not a name", remedy: "use letters, digits, dots, dashes and underscores")
+    }
+    self.name = name
+    summary = try reader.string("description")
+    guard let steps = try reader.readers("steps"), !steps.isEmpty else {
+      throw reader.error("steps", "at least one step is expected")
+    }
+    self.steps = try steps.map(Recipe.step)
+    try reader.later("calibration", "budget")
+    storage = try reader.word("storage", ["compact": Storage.compact, "mapped": .mapped]) ?? .compact
+    gates = try Gate.parse(from: reader)
+    try reader.finish()
+  }
+
+  /// Checks `furl: 1`, which every document of Furl begins with.
+  private static func checkVersion(_ reader: DocumentReader) throws {
+    guard let version = try reader.integer("furl", in: 0...Int.max) else {
+      throw reader.error("furl", "is missing", remedy: "a recipe begins with \"furl: 1\"")
+    }
+    guard version == 1 else { throw reader.error("furl", "version \(version) is not known", remedy: "this Furl reads version 1") }
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+
+  private static func step(_ reader: DocumentReader) throws -> Step {
+    guard reader.keys.count == 1, let verb = reader.keys.first else {
+      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate or quantize")
+    }
+    try reader.later("prune", "heal")
+    switch verb {
+    case "truncate": return .truncate(try TruncateStep(settings(reader, verb)))
+    case "quantize": return .quantize(try QuantizeStep(settings(reader, verb)))
+    default: throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
+    }
+  }
+
+  private static func settings(_ reader: DocumentReader, _ verb: String) throws -> DocumentReader {
+    guard let settings = try reader.reader(verb) else { throw reader.error(verb, "has no settings") }
+    return settings
+  }
+
+  // MARK: Canonical form
+
+  /// The recipe with every default spelled out: what is echoed into the artifact and hashed.
+  public var json: JSON {
+    var members: [JSON.Member] = [.init("furl", 1), .init("recipe", .string(name))]
+    if let summary { members.append(.init("description", .string(summary))) }
+    members.append(
+      .init(
+        "steps",
+        .array(
+          steps.map {
+            switch $0 {
+            case .truncate(let step): ["truncate": step.json]
+            case .quantize(let step): ["quantize": step.json]
+            }
+          })))
+    members.append(.init("storage", .string(storage.rawValue)))
+    if !gates.isEmpty { members.append(.init("gates", .array(gates.map(\.json)))) }
+    return .object(members)
+  }
+
+  /// The hash of the canonical form.
+  public var digest: Digest { Digest(of: json.canonicalText.utf8) }
+}
+
+extension Gate {
+  /// The gate as a recipe says it, with its defaults.
+  fileprivate var json: JSON {
+    var members: [JSON.Member] = [.init("suite", .string(suite)), .init("metric", .string(metric.rawValue))]
+    if let min { members.append(.init("min", .number(min))) }
+    if let maxDrop {
+      members += [.init("max_drop", .number(maxDrop)), .init("confidence", .number(confidence))]
+    }
+    return .object(members)
+  }
+}

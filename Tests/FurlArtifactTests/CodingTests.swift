@@ -1,0 +1,153 @@
+import FurlTensor
+import Testing
+
+@testable import FurlArtifact
+
+/// Compact coding of streams, without a file around them.
+@Suite struct CodingTests {
+  static let forms: [SymbolForm] = [.bytes, .nibbles, .halves, .floats]
+
+  /// Compresses and decodes the frames as a reader does.
+  private func roundTrip(_ bytes: [UInt8], _ form: SymbolForm) throws -> [UInt8] {
+    let chunks = StreamChunks(form: form, byteCount: bytes.count)
+    let source = try storage(bytes)
+    let target = try ByteStorage(zeroed: bytes.count)
+    let compressor = try Compressor()
+    let decompressor = try Decompressor()
+    for chunk in 0..<chunks.count {
+      let frames = try compressor.frames(source, chunks.range(chunk), form)
+      #expect(frames.count == form.planes)
+      for (plane, frame) in frames.enumerated() {
+        let stored = try storage(frame)
+        try decompressor.decode(stored, 0..<frame.count, plane: plane, to: target, chunks.range(chunk), form)
+      }
+    }
+    return target.bytes
+  }
+
+  @Test(arguments: forms)
+  func everySizeComesBack(_ form: SymbolForm) throws {
+    var draws = SplitMix64(seed: 7)
+    for size in Array(0...70) + [255, 256, 257, 511, 1000, 1023, 3001, 4097] {
+      let bytes = (0..<size * form.planes).map { _ in UInt8(truncatingIfNeeded: draws.next()) }
+      #expect(try roundTrip(bytes, form) == bytes)
+    }
+  }
+
+  @Test(arguments: forms)
+  func chunksMeetAtTheirEnds(_ form: SymbolForm) throws {
+    var draws = SplitMix64(seed: 8)
+    let chunk = StreamChunks(form: form, byteCount: 0).chunkBytes
+    for size in [chunk - form.planes, chunk, chunk + form.planes, 2 * chunk + 12] {
+      let bytes = sampleBytes(size, &draws)
+      #expect(try roundTrip(bytes, form) == bytes)
+    }
+  }
+
+  @Test func chunksCoverAStreamOnce() {
+    for form in Self.forms {
+      for size in [0, 1, 5, 1 << 17, (1 << 20) - 4, (1 << 20) + 4, 5_000_000] {
+        let chunks = StreamChunks(form: form, byteCount: size)
+        var end = 0
+        for chunk in 0..<chunks.count {
+          #expect(chunks.range(chunk).lowerBound == end && !chunks.range(chunk).isEmpty)
+          #expect(chunks.frameSymbols(chunks.range(chunk).count) <= StreamChunks.symbolsPerFrame)
+          end = chunks.range(chunk).upperBound
+        }
+        #expect(end == size)
+      }
+    }
+  }
+
+  @Test func whatCannotBeCompressedLiesRaw() throws {
+    var draws = SplitMix64(seed: 9)
+    let noise = try storage((0..<300_000).map { _ in UInt8(truncatingIfNeeded: draws.next()) })
+    #expect(try CompactCoding.frames(of: noise, symbols: .bytes, parallelFor: serialFor) == nil)
+    #expect(try CompactCoding.storedBytes(of: noise, symbols: .bytes) == 300_000)
+    let weights = try storage(sampleBytes(300_000, &draws))
+    #expect(try CompactCoding.storedBytes(of: weights, symbols: .bytes) < 160_000)
+  }
+
+  /// Normal deviates of scale 4 have 4.05 bits of entropy; Huffman codes must come within 2 % of it.
+  @Test func codesTakeLittleMoreThanTheirEntropy() throws {
+    var draws = SplitMix64(seed: 10)
+    let bytes = (0..<1 << 20).map { _ in
+      // The sum of twelve uniform draws is close to a normal deviate.
+      let deviate = (0..<12).reduce(-6.0) { sum, _ in sum + draws.unit() }
+      return UInt8(Int((deviate * 4).rounded()) + 128)
+    }
+    var counts = [Double](repeating: 0, count: 256)
+    for byte in bytes { counts[Int(byte)] += 1 }
+    let total = Double(bytes.count)
+    let entropy = counts.reduce(0) { $0 + ($1 > 0 ? -$1 / total * log2($1 / total) : 0) }
+    let stored = try CompactCoding.storedBytes(of: storage(bytes), symbols: .bytes)
+    #expect(Double(stored) * 8 / total < entropy * 1.02)
+  }
+
+  // MARK: Frames that are not what they should be
+
+  private func decode(_ frame: [UInt8], _ count: Int, _ form: SymbolForm = .bytes) throws -> [UInt8] {
+    let target = try ByteStorage(zeroed: count)
+    try Decompressor().decode(try storage(frame), 0..<frame.count, plane: 0, to: target, 0..<count, form)
+    return target.bytes
+  }
+
+  private var frame: [UInt8] { get throws { try Zstd.compress([UInt8](0..<200) + [UInt8](0..<200)) } }
+
+  @Test func aFrameOfAnotherSizeIsRefused() throws {
+    #expect(try decode(frame, 400).count == 400)
+    for count in [0, 1, 399, 401, 262_144] {
+      #expect(throws: Zstd.Damage.wrongSize) { try decode(try frame, count) }
+    }
+  }
+
+  @Test func aFrameThatLiesAboutItsSizeIsRefused() throws {
+    var lying = try frame
+    // Sizes from 256 on are stored in two bytes behind the descriptor, less 256.
+    #expect(lying[5] == 400 - 256 && lying[6] == 0)
+    lying[5] += 1
+    #expect(throws: Zstd.Damage.self) { try decode(lying, 401) }
+    lying[5] -= 2
+    #expect(throws: Zstd.Damage.self) { try decode(lying, 399) }
+  }
+
+  @Test func aFrameWithoutChecksumIsRefused() throws {
+    var bare = Array(try frame.dropLast(4))
+    bare[4] &= ~4
+    #expect(throws: Zstd.Damage.noChecksum) { try decode(bare, 400) }
+  }
+
+  @Test func aWrongChecksumIsRefused() throws {
+    var wrong = try frame
+    wrong[wrong.count - 1] ^= 1
+    #expect(throws: Zstd.Damage.self) { try decode(wrong, 400) }
+  }
+
+  @Test func anythingButOneFrameIsRefused() throws {
+    let skippable: [UInt8] = [0x50, 0x2A, 0x4D, 0x18, 1, 0, 0, 0, 9]
+    let empty = try Zstd.compress([])
+    for wrong in [
+      [], [0x28], try Array(frame.dropLast()), try frame + [0], try frame + frame, try skippable + frame,
+      try frame + skippable, try frame + empty, Array("no frame".utf8),
+    ] {
+      #expect(throws: Zstd.Damage.notOneFrame) { try decode(wrong, 400) }
+    }
+  }
+
+  @Test func symbolsAboveFifteenAreNoNibbles() throws {
+    let good = try Zstd.compress([1, 2, 15, 0])
+    #expect(try decode(good, 2, .nibbles) == [0xF1, 0x02])
+    for wrong in [[16, 0, 0, 0], [0, 0, 0, 0x80]] as [[UInt8]] {
+      #expect(throws: Zstd.Damage.notNibbles) { try decode(try Zstd.compress(wrong), 2, .nibbles) }
+    }
+  }
+
+  @Test func aJobThatLeavesPartsOutIsADefect() throws {
+    let bytes = try storage([UInt8](repeating: 1, count: 300_000))
+    let error = #expect(throws: FurlError.self) {
+      try CompactCoding.storedBytes(of: bytes, symbols: .bytes) { _, body in body(0) }
+    }
+    #expect(error?.kind == .defect)
+  }
+}
+

@@ -1,0 +1,182 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+@testable import FurlArtifact
+
+@Suite struct WriterTests {
+  private func names(_ folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+  }
+
+  @Test func nothingAppearsUnderTheNameBeforeTheEnd() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let writer = try ArtifactWriter(path: path, storage: .compact)
+      let tensor = try Samples.tiny()[0]
+      try writer.append(
+        name: "w", role: "head", shape: tensor.shape, scheme: tensor.scheme, streams: tensor.streams)
+      #expect(!FileManager.default.fileExists(atPath: path))
+      let during = try names(folder)
+      #expect(during.count == 1 && during[0].hasPrefix(".a.furl.furl-"))
+      try writer.finish(Samples.description, tokenizer: [])
+      #expect(try names(folder) == ["a.furl"])
+      #expect(damage(of: path) == nil)
+    }
+  }
+
+  @Test func aWriterThatIsLetGoLeavesNothing() throws {
+    try TestData.withTemporaryFolder { folder in
+      do {
+        let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+        #expect(writer.bytesWritten == 64)
+      }
+      #expect(try names(folder).isEmpty)
+    }
+  }
+
+  @Test func aWriterThatHasThrownLeavesNothing() throws {
+    try TestData.withTemporaryFolder { folder in
+      let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+      let short = try storage([1, 2, 3])
+      let error = #expect(throws: FurlError.self) {
+        try writer.append(name: "w", role: "norm", shape: [4], scheme: .float32, streams: [.values: short])
+      }
+      #expect(error?.kind == .defect && error?.place == "w")
+      #expect(try names(folder).isEmpty)
+      #expect(throws: FurlError.self) { try writer.finish(Samples.description, tokenizer: []) }
+      #expect(try names(folder).isEmpty)
+    }
+  }
+
+  @Test func wrongTensorsAreDefects() throws {
+    try TestData.withTemporaryFolder { folder in
+      let values = try storage([0, 0, 0, 0])
+      func append(_ names: [String], _ streams: [PackedLayout.StreamKind: ByteStorage]) throws {
+        let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+        for name in names {
+          try writer.append(name: name, role: "norm", shape: [1], scheme: .float32, streams: streams)
+        }
+      }
+      try append(["a", "b"], [.values: values])
+      #expect(throws: FurlError.self) { try append(["a", "a"], [.values: values]) }
+      #expect(throws: FurlError.self) { try append([""], [.values: values]) }
+      #expect(throws: FurlError.self) { try append(["a"], [.codes: values]) }
+      #expect(throws: FurlError.self) { try append(["a"], [.values: values, .codes: values]) }
+      #expect(throws: FurlError.self) { try append(["a"], [:]) }
+      #expect(try names(folder).isEmpty)
+    }
+  }
+
+  @Test func aFolderInTheLineageIsADefect() throws {
+    try TestData.withTemporaryFolder { folder in
+      var description = Samples.description
+      description.lineage[0].name = "/home/me/model.safetensors"
+      let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+      #expect(throws: FurlError.self) { try writer.finish(description, tokenizer: []) }
+      #expect(try names(folder).isEmpty)
+    }
+  }
+
+  @Test func anExistingFileIsReplacedAtOnce() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let old = try Samples.tiny()
+      try Samples.write(old, to: path, .mapped)
+      let before = try Artifact(path: path)
+      try Samples.write(Samples.tensors(), to: path, .compact)
+      // Who has opened the old file goes on reading it.
+      #expect(try before.load(before.tensors[0])[.codes]?.bytes == old[0].streams[.codes]?.bytes)
+      try before.check()
+      #expect(try Artifact(path: path).tensors.count == 6)
+      #expect(try names(folder) == ["a.furl"])
+    }
+  }
+
+  @Test func modeFollowsTheMask() throws {
+    try TestData.withTemporaryFolder { folder in
+      try Samples.write(Samples.tiny(), to: folder + "/a.furl", .compact)
+      let mask = umask(0)
+      umask(mask)
+      var status = stat()
+      #expect(stat(folder + "/a.furl", &status) == 0)
+      #expect(status.st_mode & 0o7777 == 0o644 & ~mask)
+    }
+  }
+
+  @Test func leftoversOfDeadWritersAreRemoved() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      for name in [".a.furl.furl-abc123", ".a.furl.furl-abc12", ".a.furl.furl-ABC123", ".b.furl.furl-abc123"] {
+        try TestData.write([1], to: folder + "/" + name)
+      }
+      let living = try ArtifactWriter(path: path, storage: .compact)
+      try Samples.write(Samples.tiny(), to: path, .compact)
+      #expect(!(try names(folder).contains(".a.furl.furl-abc123")))
+      // What is not such a leftover stays, and so does the file of the writer that lives.
+      #expect(try names(folder).count == 5)
+      try living.finish(Samples.description, tokenizer: [])
+      #expect(try Artifact(path: path).tensors.isEmpty)
+      #expect(try names(folder).count == 4)
+    }
+  }
+
+  // MARK: Places that cannot be written to
+
+  @Test func placesThatCannotBeWrittenTo() throws {
+    try TestData.withTemporaryFolder { folder in
+      try TestData.write([1], to: folder + "/file")
+      try FileManager.default.createDirectory(atPath: folder + "/sub", withIntermediateDirectories: false)
+      for path in [
+        folder, folder + "/", folder + "/sub", folder + "/absent/a.furl", folder + "/file/a.furl", "", "..",
+        folder + "/" + String(repeating: "x", count: 300), "/dev/null",
+      ] {
+        let error = #expect(throws: FurlError.self) { try ArtifactWriter(path: path, storage: .compact) }
+        #expect(error?.kind == .cannotCreate, "\(path): \(String(describing: error))")
+        #expect(error?.file == path)
+      }
+      #expect(try names(folder) == ["file", "sub"])
+    }
+  }
+
+  @Test(.enabled(if: geteuid() != 0, "needs a user whom permissions bind"))
+  func aFolderThatIsReadOnly() throws {
+    try TestData.withTemporaryFolder { folder in
+      #expect(chmod(folder, 0o555) == 0)
+      defer { chmod(folder, 0o755) }
+      let error = #expect(throws: FurlError.self) {
+        try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+      }
+      #expect(error?.kind == .cannotCreate)
+    }
+  }
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "needs /dev/full"))
+  func aFullDisk() throws {
+    let descriptor = open("/dev/full", O_WRONLY)
+    let error = #expect(throws: FurlError.self) {
+      try ArtifactWriter(output: OutputFile(descriptor: descriptor, path: "a.furl"), storage: .compact)
+    }
+    #expect(error?.kind == .cannotWrite && error?.file == "a.furl")
+  }
+
+  @Test func aFolderThatTakesTheNameMeanwhile() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let writer = try ArtifactWriter(path: path, storage: .compact)
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+      let error = #expect(throws: FurlError.self) { try writer.finish(Samples.description, tokenizer: []) }
+      #expect(error?.kind == .cannotWrite)
+      #expect(try names(folder) == ["a.furl"])
+    }
+  }
+
+  @Test func aNameWithoutAFolderIsOfTheWorkingFolder() throws {
+    let name = "furl-test-\(UUID().uuidString).furl"
+    defer { unlink(name) }
+    try Samples.write(Samples.tiny(), to: name, .compact)
+    #expect(damage(of: name) == nil)
+  }
+}

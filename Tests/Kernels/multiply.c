@@ -1,0 +1,241 @@
+#include "support.h"
+
+typedef struct kind {
+  const char *name;
+  size_t member; // of furl_kernels
+  int levels;    // 0: float weights
+  bool minimum, a8;
+} kind;
+
+static const kind kinds[] = {
+  {"float32", offsetof(furl_kernels, float32), 0, false, false},
+  {"int8_a8", offsetof(furl_kernels, int8_a8), 256, false, true},
+  {"int8_a32", offsetof(furl_kernels, int8_a32), 256, false, false},
+  {"int4_a8", offsetof(furl_kernels, int4_a8), 16, false, true},
+  {"int4_a32", offsetof(furl_kernels, int4_a32), 16, false, false},
+  {"int4_minimum_a8", offsetof(furl_kernels, int4_minimum_a8), 16, true, true},
+  {"int4_minimum_a32", offsetof(furl_kernels, int4_minimum_a32), 16, true, false},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds, MOST = 20 };
+
+typedef enum filling { PLAIN, EXTREME, HOSTILE, FILLINGS } filling;
+
+/// A product: its operands packed, and what each output has to be.
+typedef struct problem {
+  furl_matrix matrix;
+  furl_activations x;
+  size_t columns;
+  uint16_t *scales, *minimums; // also where the matrix has none
+  double *expected, *magnitude; // [MOST][rows]
+} problem;
+
+static uint16_t draw_scale(filling f) {
+  if (f == HOSTILE) return (uint16_t)draw_below(65536);
+  if (f == PLAIN) return furl_half_from_float(draw_unit());
+  static const uint16_t extremes[] = {0, 0x8000, 1, 0x8001, 0x3ff, 0x400, 0x7bff, 0xfbff, 0x3c00};
+  return extremes[draw_below(9)];
+}
+
+static int draw_code(filling f, int levels) {
+  static const int bytes[] = {0, 1, 127, 128, 129, 254, 255}, nibbles[] = {0, 7, 8, 15};
+  if (f == PLAIN) return (int)draw_below((size_t)levels);
+  return levels == 256 ? bytes[draw_below(7)] : nibbles[draw_below(4)];
+}
+
+static float draw_value(filling f) {
+  static const float extremes[] = {0, -0.0f, 1e-42f, -1e-42f, 1e15f, -1e15f, 1, -1};
+  return f == PLAIN ? draw_unit() : extremes[draw_below(8)];
+}
+
+/// The place of a code, by the header's words; for nibbles the byte, with *high saying which half.
+static size_t place(const problem *p, int levels, size_t row, size_t column, bool *high) {
+  size_t tile = row / 16 * p->matrix.column_tiles + column / 32, c = column % 32, r = row % 16;
+  *high = false;
+  if (levels == 0) return (tile * 32 + c) * 16 + r;
+  if (levels == 256) return ((tile * 8 + c / 4) * 16 + r) * 4 + c % 4;
+  *high = c >= 16;
+  return ((tile * 4 + c % 16 / 4) * 16 + r) * 4 + c % 4;
+}
+
+static void fill_activations(problem *p, filling f) {
+  size_t tiles = p->matrix.column_tiles, width = tiles * 32;
+  int8_t *codes = garbage(MOST * width);
+  float *scales = garbage(MOST * tiles * sizeof(float)), *values = garbage(MOST * width * sizeof(float));
+  int32_t *sums = garbage(MOST * tiles * sizeof(int32_t));
+  for (size_t i = 0; i < MOST * width; i++) {
+    bool padding = i % width >= p->columns;
+    codes[i] = padding ? 0 : f == PLAIN ? (int8_t)((int)draw_below(255) - 127) : draw_below(2) ? 127 : -127;
+    values[i] = padding ? 0 : draw_value(f);
+  }
+  for (size_t i = 0; i < MOST * tiles; i++) {
+    static const float extremes[] = {0, 1e-42f, 1e-20f, 1, 1e15f};
+    scales[i] = f == PLAIN ? fabsf(draw_unit()) : extremes[draw_below(5)];
+    sums[i] = 0;
+    for (size_t c = 0; c < 32; c++) sums[i] += codes[i * 32 + c];
+  }
+  p->x = (furl_activations){MOST, codes, scales, sums, values};
+}
+
+/// Draws weights, packs them and multiplies them, unpacked, in double precision.
+static problem make(const kind *k, size_t rows, size_t columns, size_t block_tiles, filling f) {
+  problem p = {.columns = columns};
+  size_t tiles = (columns + 31) / 32, row_tiles = (rows + 15) / 16;
+  size_t blocks = (tiles + block_tiles - 1) / block_tiles;
+  size_t bytes = row_tiles * tiles * 512 * 4 / (k->levels == 0 ? 1 : k->levels == 256 ? 4 : 8);
+  uint8_t *codes = garbage(bytes);
+  // Padding holds zero weights.
+  memset(codes, k->levels == 256 ? 128 : k->levels == 16 && !k->minimum ? 0x88 : 0, bytes);
+  uint16_t *scales = garbage(row_tiles * blocks * 32), *minimums = garbage(row_tiles * blocks * 32);
+  memset(scales, 0, row_tiles * blocks * 32);
+  memset(minimums, 0, row_tiles * blocks * 32);
+  p.matrix = (furl_matrix){
+    codes, k->levels == 0 ? NULL : scales, k->minimum ? minimums : NULL, rows, tiles, block_tiles, blocks};
+  p.scales = scales, p.minimums = minimums;
+  p.expected = calloc(MOST * rows, sizeof(double));
+  p.magnitude = calloc(MOST * rows, sizeof(double));
+  fill_activations(&p, f);
+
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t c = 0; c < columns; c++) {
+      size_t block = (r / 16 * blocks + c / 32 / block_tiles) * 16 + r % 16;
+      if (c % (32 * block_tiles) == 0) scales[block] = draw_scale(f), minimums[block] = draw_scale(f);
+      bool high;
+      size_t at = place(&p, k->levels, r, c, &high);
+      double code, weight, parts; // parts: how large the terms are of which the weight is made
+      if (k->levels == 0) {
+        float w = draw_value(f);
+        memcpy(codes + at * sizeof w, &w, sizeof w);
+        weight = (double)w, parts = fabs(weight);
+      } else {
+        int drawn = draw_code(f, k->levels);
+        if (k->levels == 256) codes[at] = (uint8_t)drawn;
+        else codes[at] = (uint8_t)(high ? (codes[at] & 15) | drawn << 4 : (codes[at] & 0xf0) | drawn);
+        code = drawn - (k->minimum ? 0 : k->levels / 2);
+        weight = code * (double)furl_float_from_half(scales[block]);
+        parts = fabs(weight);
+        if (k->minimum) {
+          double m = (double)furl_float_from_half(minimums[block]);
+          weight += m, parts += fabs(m);
+        }
+      }
+      for (size_t a = 0; a < MOST; a++) {
+        size_t i = a * tiles * 32 + c;
+        double x = k->a8 ? p.x.codes[i] * (double)p.x.scales[a * tiles + c / 32] : (double)p.x.values[i];
+        p.expected[a * rows + r] += weight * x;
+        p.magnitude[a * rows + r] += parts * fabs(x);
+      }
+    }
+  }
+  return p;
+}
+
+static void release(problem *p) {
+  free((void *)p->matrix.codes), free(p->scales), free(p->minimums);
+  free((void *)p->x.codes), free((void *)p->x.scales), free((void *)p->x.sums), free((void *)p->x.values);
+  free(p->expected), free(p->magnitude);
+}
+
+static furl_multiply kernel(const furl_kernels *tier, const kind *k) {
+  furl_multiply f;
+  memcpy(&f, (const char *)tier + k->member, sizeof f);
+  return f;
+}
+
+static furl_activations rows_from(const problem *p, size_t first, size_t count) {
+  size_t tiles = p->matrix.column_tiles;
+  return (furl_activations){count, p->x.codes + first * tiles * 32, p->x.scales + first * tiles,
+    p->x.sums + first * tiles, p->x.values + first * tiles * 32};
+}
+
+/// Any count and any cut into tile ranges gives the bits of the whole.
+static void check_independence(
+  outcome *o, furl_multiply f, const problem *p, const float *whole, size_t stride)
+{
+  size_t rows = p->matrix.rows, tiles = (rows + 15) / 16;
+  float *out = garbage(MOST * stride * sizeof(float));
+  for (size_t count = 1; count < MOST; count++) {
+    size_t first = draw_below(MOST - count + 1), cut = draw_below(tiles + 1);
+    furl_activations x = rows_from(p, first, count);
+    furl_output output = {out, stride, NULL, false};
+    f(&p->matrix, &x, 0, cut, &output);
+    f(&p->matrix, &x, cut, tiles, &output);
+    bool same = true;
+    for (size_t a = 0; a < count; a++) {
+      same &= same_bits(out + a * stride, whole + (first + a) * stride, rows);
+    }
+    require(o, same, "the result depends on the count or the range of tiles");
+  }
+  free(out);
+}
+
+static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, const problem *p, filling f) {
+  size_t rows = p->matrix.rows, tiles = (rows + 15) / 16, stride = rows + 3;
+  furl_multiply multiply = kernel(tier, k);
+  float *out = garbage(MOST * stride * sizeof(float)), *untouched = garbage(3 * sizeof(float));
+  furl_output output = {out, stride, NULL, false};
+  multiply(&p->matrix, &p->x, 0, tiles, &output);
+  for (size_t a = 0; a < MOST; a++) {
+    for (size_t r = 0; r < rows; r++) {
+      size_t i = a * rows + r;
+      compare(o, (double)out[a * stride + r], p->expected[i], p->magnitude[i], 1e-5);
+    }
+    require(o, same_bits(out + a * stride + rows, untouched, 3), "wrote past the last row");
+  }
+  bool twin = tier == furl_kernels_for(FURL_ISA_SCALAR);
+  if (f != HOSTILE && !twin) check_independence(o, multiply, p, out, stride);
+
+  float *bias = garbage(rows * sizeof(float)), *sum = garbage(MOST * stride * sizeof(float));
+  for (size_t r = 0; r < rows; r++) bias[r] = draw_unit();
+  memcpy(sum, out, MOST * stride * sizeof(float));
+  furl_output more = {sum, stride, bias, true};
+  multiply(&p->matrix, &p->x, 0, tiles, &more);
+  for (size_t i = 0; i < MOST * stride; i++) {
+    if (i % stride >= rows || !isfinite(out[i])) continue;
+    float expected = out[i] + (out[i] + bias[i % stride]);
+    require(o, sum[i] == expected || !isfinite(expected), "bias or accumulation");
+  }
+  free(bias), free(sum), free(out), free(untouched);
+}
+
+static void check_rows(outcome *o, const kind *k, const problem *p) {
+  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->levels == 0 ? furl_row_float32
+    : k->levels == 256 ? furl_row_int8 : k->minimum ? furl_row_int4_minimum : furl_row_int4;
+  float *weights = garbage(p->columns * sizeof(float));
+  for (size_t r = 0; r < p->matrix.rows; r++) {
+    row(&p->matrix, r, p->columns, weights);
+    double sum = 0;
+    for (size_t c = 0; c < p->columns; c++) {
+      double x = k->a8 ? p->x.codes[c] * (double)p->x.scales[c / 32] : (double)p->x.values[c];
+      sum += (double)weights[c] * x;
+    }
+    compare(o, sum, p->expected[r], p->magnitude[r], 1e-6);
+  }
+  free(weights);
+}
+
+void test_multiply(void) {
+  static const size_t rows[] = {1, 2, 7, 15, 16, 17, 31, 32, 33, 40};
+  static const size_t columns[] = {1, 4, 15, 16, 17, 32, 33, 63, 64, 65, 100, 160};
+  const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
+  size_t n = 1 + tiers(found + 1);
+  for (size_t i = 0; i < KINDS; i++) {
+    const kind *k = &kinds[i];
+    outcome unpacked = {.kernel = k->name, .tier = "row"}, o[5] = {0};
+    for (size_t t = 0; t < n; t++) o[t] = (outcome){.kernel = k->name, .tier = found[t]->name};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+      for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+        size_t whole = (columns[c] + 31) / 32, blocks[] = {1, 2, 4, whole};
+        for (size_t b = k->levels == 0 ? 3 : 0; b < 4; b++) {
+          for (filling f = PLAIN; f < FILLINGS; f++) {
+            problem p = make(k, rows[r], columns[c], blocks[b], f);
+            for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, f);
+            check_rows(&unpacked, k, &p);
+            release(&p);
+          }
+        }
+      }
+    }
+    report(&unpacked);
+    for (size_t t = 0; t < n; t++) report(&o[t]);
+  }
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds the kernels' self test and runs it on every tier that this machine has or can emulate:
+# natively, as a CPU with AVX2 only, as one with neither, and as an AArch64 one.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=${BUILD:-$root/.build/kernel-tests}
+clang=${CLANG:-clang}
+mkdir -p "$build"
+sources=$(find "$root/Sources/CFurlKernels" "$root/Tests/Kernels" -name '*.c')
+flags="-std=gnu17 -O2 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I$root/Sources/CFurlKernels/include"
+
+# shellcheck disable=SC2086 # Flags and sources are lists.
+compile() { out=$1; shift; "$clang" $flags "$@" $sources -o "$out" -lm -lpthread; }
+part() { echo "== $1"; shift; "$@"; }
+
+compile "$build/selftest" ${CFLAGS:-}
+part "this CPU" "$build/selftest"
+[ "${1:-}" = native ] && exit 0
+
+if [ "$(uname -m)" = x86_64 ]; then
+  if command -v qemu-x86_64 >/dev/null; then
+    part "x86-64 with AVX2" qemu-x86_64 -cpu max "$build/selftest"
+    part "x86-64 without AVX" qemu-x86_64 -cpu Nehalem "$build/selftest"
+  else
+    echo "skipped: lower x86-64 tiers (no qemu-x86_64)"
+  fi
+fi
+
+if [ "$(uname -m)" = aarch64 ]; then
+  :
+elif ! command -v qemu-aarch64 >/dev/null; then
+  echo "skipped: AArch64 (no qemu-aarch64)"
+elif [ ! -d /usr/aarch64-linux-gnu ]; then
+  echo "skipped: AArch64 (no cross C library: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross)"
+else
+  compile "$build/selftest-aarch64" --target=aarch64-linux-gnu
+  part "AArch64 with dot products" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max "$build/selftest-aarch64"
+  part "AArch64 without" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53 "$build/selftest-aarch64"
+fi

@@ -1,0 +1,75 @@
+// Every kernel of every tier this CPU has against its scalar twin, and the twins against double-precision
+// references written from the header's words. Exit status 1 on any mismatch.
+
+#include "support.h"
+
+int failures = 0;
+uint64_t seed = 0x9e3779b97f4a7c15u;
+
+uint64_t draw(void) {
+  seed ^= seed >> 12;
+  seed ^= seed << 25;
+  seed ^= seed >> 27;
+  return seed * 0x2545f4914f6cdd1du;
+}
+
+size_t draw_below(size_t bound) {
+  return (size_t)((draw() >> 33) % bound);
+}
+
+float draw_unit(void) {
+  return (float)((double)(draw() >> 11) * 0x1p-52 - 1);
+}
+
+void *garbage(size_t bytes) {
+  void *memory = malloc(bytes == 0 ? 1 : bytes);
+  if (memory == NULL) abort();
+  return memset(memory, 0xff, bytes);
+}
+
+bool same_bits(const float *a, const float *b, size_t n) {
+  return memcmp(a, b, n * sizeof(float)) == 0;
+}
+
+void compare(outcome *o, double value, double expected, double magnitude, double bound) {
+  o->checks++;
+  if (!isfinite(expected)) {
+    if (isfinite(value)) o->wrong++;
+    return;
+  }
+  double error = fabs(value - expected);
+  if (!(error <= bound * magnitude + 1e-36)) {
+    if (o->wrong++ == 0) printf("  %s %s: %.9g instead of %.9g\n", o->tier, o->kernel, value, expected);
+  }
+  if (magnitude > 1e-30 && error / magnitude > o->worst) o->worst = error / magnitude;
+}
+
+void require(outcome *o, bool holds, const char *what) {
+  o->checks++;
+  if (!holds && o->wrong++ == 0) printf("  %s %s: %s\n", o->tier, o->kernel, what);
+}
+
+void report(const outcome *o) {
+  printf("%-12s %-18s %9zu checks, largest relative error %.1e%s\n", o->tier, o->kernel, o->checks, o->worst,
+    o->wrong == 0 ? "" : "  WRONG");
+  if (o->wrong != 0) failures++;
+}
+
+size_t tiers(const furl_kernels *found[4]) {
+  size_t n = 0;
+  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_NEON; isa++) {
+    if (furl_kernels_for(isa) != NULL) found[n++] = furl_kernels_for(isa);
+  }
+  return n;
+}
+
+int main(void) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  test_conversions();
+  test_multiply();
+  test_attention();
+  test_elementwise();
+  test_pool();
+  printf(failures == 0 ? "all kernels agree\n" : "%d kernels are wrong\n", failures);
+  return failures != 0;
+}

@@ -1,0 +1,46 @@
+// What the kernel tests share: seeded draws, exact allocations, and one line for each kernel and tier.
+
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include "CFurlKernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern int failures;
+extern uint64_t seed;
+
+uint64_t draw(void);
+/// 0 <= n < bound
+size_t draw_below(size_t bound);
+/// -1...1
+float draw_unit(void);
+/// Memory of exactly that size, filled with a byte pattern that is not a number as float and as half.
+void *garbage(size_t bytes);
+bool same_bits(const float *a, const float *b, size_t n);
+
+/// The worst of many comparisons of one kernel.
+typedef struct outcome {
+  const char *kernel, *tier;
+  double worst;
+  size_t checks, wrong;
+} outcome;
+
+/// |value - expected| <= bound * magnitude, or both infinite or not a number.
+void compare(outcome *o, double value, double expected, double magnitude, double bound);
+void require(outcome *o, bool holds, const char *what);
+void report(const outcome *o);
+
+/// The tiers above scalar that this CPU has.
+size_t tiers(const furl_kernels *found[4]);
+
+void test_conversions(void);
+void test_multiply(void);
+void test_attention(void);
+void test_elementwise(void);
+void test_pool(void);
+
+#endif
