@@ -34,13 +34,17 @@ let libraries: [Target] =
   + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
-  + module("FurlEvaluate", uses: ["FurlModel", "FurlTokenizer", "FurlSpec", "FurlTensor", subprocess, system])
+  + module(
+    "FurlEvaluate", uses: ["FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", subprocess, system])
   + module(
     "FurlTransform",
     uses: ["FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module(
     "FurlReport",
-    uses: ["FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor", subprocess])
+    uses: [
+      "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec",
+      "FurlTensor", subprocess, system,
+    ])
 
 let package = Package(
   name: "furl",

@@ -1,6 +1,7 @@
 import FurlModel
 import FurlSpec
 import FurlTensor
+import FurlTokenizer
 
 /// What one process measures of one model: loading, memory, prefill and decoding.
 public struct SpeedMeasurement: Sendable {
