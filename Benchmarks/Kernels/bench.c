@@ -2,7 +2,7 @@
 // several rows of activations share that reading. Every figure stands beside the plain-read limit of the same
 // bytes, measured in turns with it: memory's own speed moves from minute to minute.
 //
-//   bench [tier] [kernel] [shape]     tier: scalar, avx2, avx512-vnni, neon; all kernels and shapes by default
+//   bench [tier [kernel [ROWSxCOLUMNSxMATRICESxBLOCKTILES]]]     "" for the best tier, all kernels
 
 #include "CFurlKernels.h"
 
@@ -33,9 +33,10 @@ typedef struct shape {
 } shape;
 
 // Sixteen matrices do not fit the cache; one of the others does.
-static const shape shapes[] = {
+static shape shapes[] = {
   {4096, 4096, 16, 1}, {4096, 4096, 16, 128}, {1024, 256, 1, 1}, {256, 1024, 1, 1}, {8192, 256, 1, 1},
 };
+static size_t shape_count = sizeof shapes / sizeof *shapes;
 
 static double now(void) {
   struct timespec t;
@@ -181,14 +182,18 @@ int main(int argc, char **argv) {
     fprintf(stderr, "bench: this CPU has no such tier\n");
     return 69;
   }
+  if (argc > 3) {
+    shape *s = shapes;
+    shape_count = 1;
+    if (sscanf(argv[3], "%zux%zux%zux%zu", &s->rows, &s->columns, &s->matrices, &s->block_tiles) != 4) return 64;
+  }
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("tier: %s; GB/s of weights and scales, limit: plain reading of the same\n", tier->name);
   printf("kernel            shape      n block  threads  count      GB/s     limit    share   GMAC/s\n");
   static const size_t counts[] = {1, 8, 64};
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
     if (argc > 2 && argv[2][0] != 0 && strcmp(argv[2], kinds[k].name) != 0) continue;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-      if (argc > 3 && (size_t)atoi(argv[3]) != s) continue;
+    for (size_t s = 0; s < shape_count; s++) {
       if (shapes[s].block_tiles > 1 && !kinds[k].scales) continue;
       for (size_t c = 0; c < 3; c++) {
         for (size_t threads = 1; threads <= 2; threads++) measure(tier, &kinds[k], &shapes[s], counts[c], threads);

@@ -21,6 +21,8 @@ INLINE void dot_columns(
     UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
   }
   for (size_t c = 0; c < columns; c += 4) {
+    const size_t width = half ? sizeof(uint16_t) : sizeof(float);
+    fetch_ahead(n, (const char *)rows + c * FURL_TILE_ROWS * width, 4 * FURL_TILE_ROWS * width);
     UNROLL for (int i = 0; i < 4; i++) {
       size_t at = (c + (size_t)i) * FURL_TILE_ROWS;
       v16 w = half ? floats_from_halves((const uint16_t *)rows + at) : load((const float *)rows + at);
@@ -112,8 +114,10 @@ INLINE void row_tile_a32(
     }
     for (size_t t = block * matrix->block_tiles; t < block_end(matrix, block); t++) {
       const float *here = values + t * FURL_TILE_COLUMNS;
-      if (s == INT8) add_tile_int8(n, weights + t * tile_bytes(s), here, stride, part);
-      else add_tile_int4(s, n, weights + t * tile_bytes(s), here, stride, part);
+      const uint8_t *codes = weights + t * tile_bytes(s);
+      fetch_ahead(n, codes, tile_bytes(s));
+      if (s == INT8) add_tile_int8(n, codes, here, stride, part);
+      else add_tile_int4(s, n, codes, here, stride, part);
       if (s != INT4_MINIMUM) continue;
       UNROLL for (int g = 0; g < n; g++) {
         plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);

@@ -45,6 +45,17 @@ INLINE size_t block_end(const furl_matrix *matrix, size_t block) {
   return end < matrix->column_tiles ? end : matrix->column_tiles;
 }
 
+/// Asks for the weights of some tiles later. One row of activations needs no such help: its only stream is the
+/// weights, and the CPU follows it. Several rows are more streams than it follows, and reading weights from
+/// memory for eight rows takes 1.6 times as long without. Into the second-level cache, because the first has
+/// too few misses in flight.
+INLINE void fetch_ahead(const int n, const void *weights, size_t bytes) {
+  if (n == 1) return;
+  UNROLL for (size_t line = 0; line < bytes; line += 64) {
+    __builtin_prefetch((const char *)weights + 8192 + line, 0, 2);
+  }
+}
+
 typedef enum scheme { INT8, INT4, INT4_MINIMUM } scheme;
 
 /// The code that stands for zero, as stored.
