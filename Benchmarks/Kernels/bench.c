@@ -4,7 +4,7 @@
 //
 //   bench [tier [kernel [ROWSxCOLUMNSxMATRICESxBLOCKTILES]]]     "" for the best tier, all kernels
 
-#include "CFurlKernels.h"
+#include "others.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,5 +200,6 @@ int main(int argc, char **argv) {
       }
     }
   }
+  if (argc <= 2) bench_others(tier);
   return 0;
 }

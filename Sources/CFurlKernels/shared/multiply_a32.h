@@ -106,13 +106,14 @@ INLINE void row_tile_a32(
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
-  for (size_t block = 0; block < matrix->blocks; block++) {
+  size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
+  for (size_t t = 0; t < matrix->column_tiles; at_block += FURL_TILE_ROWS) {
     v16 part[8][4], plain[8];
     UNROLL for (int g = 0; g < n; g++) {
       UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
       plain[g] = splat(0);
     }
-    for (size_t t = block * matrix->block_tiles; t < block_end(matrix, block); t++) {
+    for (size_t end = block_end(matrix, t); t < end; t++) {
       const float *here = values + t * FURL_TILE_COLUMNS;
       const uint8_t *codes = weights + t * tile_bytes(s);
       fetch_ahead(n, codes, tile_bytes(s));
@@ -123,10 +124,10 @@ INLINE void row_tile_a32(
         plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);
       }
     }
-    v16 scale = block_halves(matrix, matrix->scales, tile, block);
+    v16 scale = floats_from_halves(matrix->scales + at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(joined(part[g]), scale, total[g]);
     if (s != INT4_MINIMUM) continue;
-    v16 minimum = block_halves(matrix, matrix->minimums, tile, block);
+    v16 minimum = floats_from_halves(matrix->minimums + at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(splat(sum_of_lanes(plain[g])), minimum, total[g]);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);

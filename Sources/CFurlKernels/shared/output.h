@@ -40,9 +40,9 @@ INLINE size_t last_tile(const furl_matrix *matrix, size_t tile_end) {
   return tile_end < tiles ? tile_end : tiles;
 }
 
-INLINE size_t block_end(const furl_matrix *matrix, size_t block) {
-  size_t end = (block + 1) * matrix->block_tiles;
-  return end < matrix->column_tiles ? end : matrix->column_tiles;
+/// Where the block that begins at a column tile ends; the last of a row may be shorter.
+INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
+  return matrix->column_tiles - begin < matrix->block_tiles ? matrix->column_tiles : begin + matrix->block_tiles;
 }
 
 /// Asks for the weights of some tiles later. One row of activations needs no such help: its only stream is the
@@ -65,11 +65,6 @@ INLINE int32_t zero_code(const scheme s) {
 
 INLINE size_t tile_bytes(const scheme s) {
   return s == INT8 ? FURL_TILE_ROWS * FURL_TILE_COLUMNS : FURL_TILE_ROWS * FURL_TILE_COLUMNS / 2;
-}
-
-/// One 16-row vector of halves: the scales, or minimums, of a block.
-INLINE v16 block_halves(const furl_matrix *matrix, const uint16_t *halves, size_t tile, size_t block) {
-  return floats_from_halves(halves + (tile * matrix->blocks + block) * FURL_TILE_ROWS);
 }
 
 #define MULTIPLY(name, row_tile, limit)                                                                     \
