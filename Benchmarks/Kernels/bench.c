@@ -123,8 +123,9 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
   // Scales and minimums of a matrix follow each other, so that reading them is one piece.
   size_t halves = half_bytes * (k->minimums ? 2 : k->scales ? 1 : 0);
   uint16_t *scales = memory(halves * s->matrices + 64);
-  if (k->scales) for (size_t i = 0; i < code_bytes * s->matrices; i++) codes[i] = (char)(i * 2654435761u >> 13);
-  else for (size_t i = 0; i < code_bytes * s->matrices / 4; i++) ((float *)codes)[i] = (float)(i % 255) - 127;
+  size_t all = code_bytes * s->matrices;
+  for (size_t i = 0; k->scales && i < all; i++) codes[i] = (char)(i * 2654435761u >> 13);
+  for (size_t i = 0; !k->scales && i < all / 4; i++) ((float *)codes)[i] = (float)(i % 255) - 127;
   for (size_t i = 0; i < halves / 2 * s->matrices; i++) scales[i] = 0x1c00;
   for (size_t i = 0; i < s->matrices; i++) {
     uint16_t *mine = k->scales ? scales + i * halves / 2 : NULL;
@@ -164,7 +165,8 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
     s->matrices, s->block_tiles * 32, threads, count, bytes / best * 1e-9, bytes / best_read * 1e-9,
     100 * best_read / best, work / best * 1e-9);
   furl_pool_destroy(pool);
-  free(matrices), free(codes), free(scales), free(values), free(x_scales), free(x_codes), free(sums), free(out);
+  free(matrices), free(codes), free(scales), free(values);
+  free(x_scales), free(x_codes), free(sums), free(out);
 }
 
 static const furl_kernels *tier_named(const char *name) {
@@ -185,7 +187,8 @@ int main(int argc, char **argv) {
   if (argc > 3) {
     shape *s = shapes;
     shape_count = 1;
-    if (sscanf(argv[3], "%zux%zux%zux%zu", &s->rows, &s->columns, &s->matrices, &s->block_tiles) != 4) return 64;
+    int found = sscanf(argv[3], "%zux%zux%zux%zu", &s->rows, &s->columns, &s->matrices, &s->block_tiles);
+    if (found != 4) return 64;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("tier: %s; GB/s of weights and scales, limit: plain reading of the same\n", tier->name);
@@ -196,7 +199,8 @@ int main(int argc, char **argv) {
     for (size_t s = 0; s < shape_count; s++) {
       if (shapes[s].block_tiles > 1 && !kinds[k].scales) continue;
       for (size_t c = 0; c < 3; c++) {
-        for (size_t threads = 1; threads <= 2; threads++) measure(tier, &kinds[k], &shapes[s], counts[c], threads);
+        measure(tier, &kinds[k], &shapes[s], counts[c], 1);
+        measure(tier, &kinds[k], &shapes[s], counts[c], 2);
       }
     }
   }

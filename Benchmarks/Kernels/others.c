@@ -56,7 +56,8 @@ void bench_others(const furl_kernels *k) {
     k->store_f32(x + p, y + p, HEAD, p, keys, values);
   }
   furl_attention a = {.query = query, .query_stride = HEAD, .queries = 1, .keys = keys, .values = values,
-    .visible = POSITIONS, .head_size = HEAD, .scale = 0.125f, .scratch = scratch, .out = out, .out_stride = HEAD};
+    .visible = POSITIONS, .head_size = HEAD, .scale = 0.125f, .scratch = scratch, .out = out,
+    .out_stride = HEAD};
   furl_attention prompt = a;
   prompt.queries = QUERIES, prompt.visible = POSITIONS - QUERIES + 1;
   double one = 2.0 * POSITIONS * HEAD, many = one * QUERIES;

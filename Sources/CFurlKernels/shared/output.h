@@ -42,13 +42,14 @@ INLINE size_t last_tile(const furl_matrix *matrix, size_t tile_end) {
 
 /// Where the block that begins at a column tile ends; the last of a row may be shorter.
 INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
-  return matrix->column_tiles - begin < matrix->block_tiles ? matrix->column_tiles : begin + matrix->block_tiles;
+  size_t left = matrix->column_tiles - begin;
+  return begin + (left < matrix->block_tiles ? left : matrix->block_tiles);
 }
 
-/// Asks for the weights of some tiles later. One row of activations needs no such help: its only stream is the
-/// weights, and the CPU follows it. Several rows are more streams than it follows, and reading weights from
-/// memory for eight rows takes 1.6 times as long without. Into the second-level cache, because the first has
-/// too few misses in flight.
+/// Asks for the weights of some tiles later. One row of activations needs no such help: its only stream is
+/// the weights, and the CPU follows it. Several rows are more streams than it follows, and reading weights
+/// from memory for eight rows takes 1.6 times as long without. Into the second-level cache, because the first
+/// has too few misses in flight.
 INLINE void fetch_ahead(const int n, const void *weights, size_t bytes) {
   if (n == 1) return;
   UNROLL for (size_t line = 0; line < bytes; line += 64) {
