@@ -4,6 +4,7 @@ import Furl
 @main
 enum Main {
   static func main() async {
+    shareHeap()
     do {
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

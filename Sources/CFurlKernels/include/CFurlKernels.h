@@ -167,6 +167,9 @@ void furl_pool_run(
 /// Gives free heap memory back to the system, where the C library can.
 void furl_release_free_memory(void);
 
+/// Makes all threads share one heap, where the C library can, so that what one thread frees another one uses.
+void furl_share_heap(void);
+
 #pragma clang assume_nonnull end
 
 #endif
