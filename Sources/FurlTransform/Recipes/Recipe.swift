@@ -44,7 +44,7 @@ public struct Recipe: Sendable {
     self.steps = try steps.map(Recipe.step)
     try reader.later("calibration", "budget")
     storage = try reader.word("storage", ["compact": Storage.compact, "mapped": .mapped]) ?? .compact
-    gates = try (reader.readers("gates") ?? []).map(Gate.parse)
+    gates = try Gate.parse(from: reader)
     try reader.finish()
   }
 
@@ -99,7 +99,7 @@ public struct Recipe: Sendable {
             }
           })))
     members.append(.init("storage", .string(storage.rawValue)))
-    members.append(.init("gates", .array(gates.map(\.json))))
+    if !gates.isEmpty { members.append(.init("gates", .array(gates.map(\.json)))) }
     return .object(members)
   }
 

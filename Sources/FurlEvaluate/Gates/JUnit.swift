@@ -1,0 +1,70 @@
+/// The form in which build servers read test results.
+extension GateReport {
+  /// One test suite with a test case for each bound: one that does not hold carries `failure`, an inconclusive
+  /// one `skipped`.
+  public var junit: String {
+    let failures = checks.count { $0.verdict == .fail }
+    let skipped = checks.count { $0.verdict == .inconclusive }
+    var lines = ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "<testsuites>"]
+    lines.append(
+      "  <testsuite \(attribute("name", "furl verify \(artifact)")) tests=\"\(checks.count)\" "
+        + "failures=\"\(failures)\" errors=\"0\" skipped=\"\(skipped)\">")
+    lines.append("    <properties>")
+    lines.append("      <property name=\"gates_from\" \(attribute("value", gatesFrom))/>")
+    lines.append("      <property name=\"verdict\" \(attribute("value", verdict.rawValue))/>")
+    lines.append("    </properties>")
+    for check in checks {
+      let name = "\(check.metric.rawValue) \(check.bound)"
+      lines.append(
+        "    <testcase \(attribute("classname", "furl.\(check.suite)")) \(attribute("name", name))>")
+      lines.append("      <properties>")
+      for (key, value) in properties(of: check) {
+        lines.append("        <property name=\"\(key)\" \(attribute("value", value))/>")
+      }
+      lines.append("      </properties>")
+      if check.verdict == .fail {
+        lines.append("      <failure \(attribute("message", check.reason)) type=\"fail\"/>")
+      } else if check.verdict == .inconclusive {
+        lines.append("      <skipped \(attribute("message", "inconclusive: \(check.reason)"))/>")
+      }
+      lines.append("    </testcase>")
+    }
+    lines += ["  </testsuite>", "</testsuites>", ""]
+    return lines.joined(separator: "\n")
+  }
+
+  private func properties(of check: GateCheck) -> [(String, String)] {
+    var result = [
+      ("value", "\(check.value)"),
+      ("interval_95", "\(check.interval95.lowerBound) \(check.interval95.upperBound)"),
+      ("verdict", check.verdict.rawValue),
+    ]
+    if let comparison = check.comparison {
+      result += [
+        ("baseline", "\(comparison.baseline)"), ("difference", "\(comparison.difference)"),
+        ("lower_limit", "\(comparison.lowerLimit)"), ("upper_limit", "\(comparison.upperLimit)"),
+        ("regressions", "\(comparison.regressed.count)"), ("fixes", "\(comparison.fixed.count)"),
+      ]
+    }
+    return result
+  }
+
+  private func attribute(_ name: String, _ value: String) -> String { "\(name)=\"\(escaped(value))\"" }
+
+  /// XML 1.0 has no way at all to write most control characters, so they become the replacement character.
+  private func escaped(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "&": result += "&amp;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      case "\"": result += "&quot;"
+      case "\t", "\n", "\r": result += "&#\(scalar.value);"
+      case _ where scalar.value < 0x20 || scalar.value == 0xFFFE || scalar.value == 0xFFFF: result += "\u{FFFD}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

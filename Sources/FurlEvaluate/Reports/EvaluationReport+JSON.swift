@@ -1,0 +1,225 @@
+import FurlSpec
+import FurlTensor
+
+extension EvaluationReport {
+  /// The document of `eval --json`.
+  public var json: JSON {
+    var members: [JSON.Member] = [
+      .init("furl", 1),
+      .init(
+        "suite",
+        [
+          "name": .string(suite.name), "sha256": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue),
+          "count": .integer(suite.count),
+        ]),
+      .init("model", ["path": .string(model.path), "digest": .optional(model.digest?.hex)]),
+      .init("protocol", `protocol`.json),
+    ]
+    if !overrides.isEmpty { members.append(.init("overrides", .array(overrides.map(JSON.string)))) }
+    if let limit { members.append(.init("limit", .integer(limit))) }
+    if let sandbox { members.append(.init("sandbox", .string(sandbox))) }
+    if let python { members.append(.init("python", .string(python))) }
+    members += figures
+    members.append(.init("interval_95", .interval(interval95)))
+    members.append(.init("seconds", .number(seconds)))
+    members.append(.init("results", .array(items)))
+    return .object(members)
+  }
+
+  private var figures: [JSON.Member] {
+    switch results {
+    case .programs: [.init("pass_at_1", .optional(passAt1?.value))]
+    case .lines:
+      [.init("exact_match", .optional(exactMatch?.value)), .init("edit_similarity", .optional(editSimilarity))]
+    case .text(let figures):
+      [
+        .init("perplexity", .number(figures.perplexity)), .init("kl_divergence", .optional(figures.klDivergence)),
+        .init("tokens", .integer(figures.tokens)),
+      ]
+    }
+  }
+
+  private var items: [JSON] {
+    switch results {
+    case .programs(let items):
+      items.map { item in
+        [
+          "id": item.id.json, "passed": .bool(item.passed), "outcome": .string(item.outcome.rawValue),
+          "detail": .optional(item.detail), "tokens": .optional(item.tokens),
+          "stop_reason": .optional(item.stopReason),
+        ]
+      }
+    case .lines(let items):
+      items.map { item in
+        [
+          "id": item.id.json, "exact": .bool(item.exact), "edit_similarity": .number(item.editSimilarity),
+          "tokens": .optional(item.tokens), "stop_reason": .optional(item.stopReason),
+        ]
+      }
+    case .text: []
+    }
+  }
+
+  /// Reads a report file, as `eval --json` wrote it.
+  public init(path: String) throws {
+    let bytes = try MappedFile(path: path).readAll(limit: ProblemFile.fileLimit)
+    try self.init(JSON.parse(bytes, file: path), file: path)
+  }
+
+  /// Reads a report strictly: unknown keys, missing ones, and figures that its own results contradict are
+  /// errors.
+  public init(_ json: JSON, file: String?) throws {
+    let reader = try DocumentReader(json, file: file)
+    try reader.requireForm("report")
+    let suite = try SuiteSummary(reader.mapping("suite"))
+    let model = try Model(reader.mapping("model"))
+    let settings = try SuiteProtocol(reader.mapping("protocol"), kind: suite.kind, complete: true)
+    let results = try Results(reader, kind: suite.kind)
+    self.init(
+      suite: suite, model: model, protocol: settings, overrides: try reader.strings("overrides") ?? [],
+      limit: try reader.integer("limit", in: 1...(.max)), sandbox: try reader.string("sandbox"),
+      python: try reader.string("python"), seconds: try reader.figure("seconds", in: 0...(.greatestFiniteMagnitude)),
+      results: results)
+    try check(reader)
+    try reader.finish()
+  }
+
+  /// A report that was edited by hand must not decide a gate.
+  private func check(_ reader: DocumentReader) throws {
+    func equal(_ key: String, _ value: Double?) throws {
+      guard try reader.number(key, in: 0...1) == value else {
+        throw reader.error(key, "does not follow from the results", remedy: "make the report again with furl eval")
+      }
+    }
+    let interval = try reader.interval("interval_95")
+    if case .text = results {
+      if limit != nil { throw reader.error("limit", "means nothing for a text") }
+      return
+    }
+    if case .programs = results {
+      try equal("pass_at_1", passAt1?.value)
+    } else {
+      try equal("exact_match", exactMatch?.value)
+      try equal("edit_similarity", editSimilarity)
+    }
+    guard interval == interval95 else { throw reader.error("interval_95", "does not follow from the results") }
+    let expected = limit ?? suite.count
+    guard results.ids.count == expected, limit.map({ $0 < suite.count }) ?? true else {
+      throw reader.error("results", "there are \(results.ids.count) of them and not \(expected)")
+    }
+  }
+}
+
+extension EvaluationReport.SuiteSummary {
+  fileprivate init(_ reader: DocumentReader) throws {
+    name = try reader.text("name")
+    guard let digest = Digest(hex: try reader.text("sha256")) else {
+      throw reader.error("sha256", "64 lower-case hexadecimal digits are expected")
+    }
+    sha256 = digest
+    guard let kind = SuiteKind(rawValue: try reader.text("kind")) else {
+      throw reader.error("kind", "is not a known kind", remedy: "allowed: pass_at_1, lines, text")
+    }
+    self.kind = kind
+    guard let count = try reader.integer("count", in: 1...ProblemFile.problemLimit) else {
+      throw reader.error("count", "is missing")
+    }
+    self.count = count
+    try reader.finish()
+  }
+}
+
+extension EvaluationReport.Model {
+  fileprivate init(_ reader: DocumentReader) throws {
+    let path = try reader.text("path")
+    let digest = try reader.string("digest").map { hex in
+      guard let digest = Digest(hex: hex) else {
+        throw reader.error("digest", "64 lower-case hexadecimal digits are expected")
+      }
+      return digest
+    }
+    self.init(path: path, digest: digest)
+    try reader.finish()
+  }
+}
+
+extension EvaluationReport.Results {
+  fileprivate init(_ reader: DocumentReader, kind: SuiteKind) throws {
+    guard let items = try reader.readers("results") else { throw reader.error("results", "is missing") }
+    var seen: Set<ProblemID> = []
+    func id(_ item: DocumentReader) throws -> ProblemID {
+      guard let id = try item.problemID("id") else { throw item.error("id", "is missing") }
+      guard seen.insert(id).inserted else { throw item.error("id", "\"\(id)\" appears twice") }
+      return id
+    }
+    let counts = 0...Int.max
+    switch kind {
+    case .passAt1:
+      self = .programs(
+        try items.map { item in
+          guard let outcome = Outcome(rawValue: try item.text("outcome")) else {
+            throw item.error("outcome", "is not a known outcome")
+          }
+          guard try item.bool("passed") == (outcome == .passed) else {
+            throw item.error("passed", "does not agree with the outcome")
+          }
+          let result = EvaluationReport.ProgramItem(
+            id: try id(item), outcome: outcome, detail: try item.string("detail"),
+            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"))
+          try item.finish()
+          return result
+        })
+    case .lines:
+      self = .lines(
+        try items.map { item in
+          guard let exact = try item.bool("exact") else { throw item.error("exact", "is missing") }
+          let similarity = try item.figure("edit_similarity", in: 0...1)
+          let result = EvaluationReport.LineItem(
+            id: try id(item), score: LineScore(exact: exact, editSimilarity: similarity),
+            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"))
+          try item.finish()
+          return result
+        })
+    case .text:
+      guard items.isEmpty else { throw reader.error("results", "a text has none") }
+      let positive = 0...Double.greatestFiniteMagnitude
+      let signed = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+      self = .text(
+        EvaluationReport.TextFigures(
+          perplexity: try reader.figure("perplexity", in: positive),
+          klDivergence: try reader.number("kl_divergence", in: signed), interval95: try reader.interval("interval_95"),
+          tokens: try reader.integer("tokens", in: counts) ?? 0))
+    }
+  }
+}
+
+extension JSON {
+  /// `[low, high]`, or null.
+  static func interval(_ range: ClosedRange<Double>?) -> JSON {
+    range.map { [.number($0.lowerBound), .number($0.upperBound)] } ?? .null
+  }
+}
+
+extension DocumentReader {
+  func text(_ key: String) throws -> String {
+    guard let text = try string(key) else { throw error(key, "is missing") }
+    return text
+  }
+
+  func mapping(_ key: String) throws -> DocumentReader {
+    guard let mapping = try reader(key) else { throw error(key, "is missing") }
+    return mapping
+  }
+
+  func figure(_ key: String, in range: ClosedRange<Double>) throws -> Double {
+    guard let value = try number(key, in: range) else { throw error(key, "is missing") }
+    return value
+  }
+
+  func interval(_ key: String) throws -> ClosedRange<Double>? {
+    guard let value = optional(key) else { return nil }
+    guard let ends = value.array, ends.count == 2, let low = ends[0].number, let high = ends[1].number, low <= high
+    else { throw error(key, "two numbers in their order are expected") }
+    return low...high
+  }
+}

@@ -1,0 +1,228 @@
+import FurlTensor
+
+/// What the evaluation of one model on one suite found: the document of `eval --json`.
+public struct EvaluationReport: Sendable, Hashable {
+  /// Which problems were put.
+  public struct SuiteSummary: Sendable, Hashable {
+    public var name: String
+    public var sha256: Digest
+    public var kind: SuiteKind
+    /// The problems of the whole suite.
+    public var count: Int
+
+    public init(_ suite: Suite) {
+      self.init(name: suite.name, sha256: suite.sha256, kind: suite.kind, count: suite.count)
+    }
+
+    init(name: String, sha256: Digest, kind: SuiteKind, count: Int) {
+      self.name = name
+      self.sha256 = sha256
+      self.kind = kind
+      self.count = count
+    }
+  }
+
+  /// Which model was asked.
+  public struct Model: Sendable, Hashable {
+    /// The base name of its file or folder.
+    public var path: String
+    /// The artifact's id, or the digest of a checkpoint's weights; nil when completions came from elsewhere.
+    public var digest: Digest?
+
+    public init(path: String, digest: Digest?) {
+      self.path = Suite.baseName(path)
+      self.digest = digest
+    }
+  }
+
+  /// One executed program.
+  public struct ProgramItem: Sendable, Hashable {
+    public var id: ProblemID
+    public var outcome: Outcome
+    public var detail: String?
+    public var tokens: Int?
+    public var stopReason: String?
+    public var passed: Bool { outcome == .passed }
+
+    public init(id: ProblemID, outcome: Outcome, detail: String?, tokens: Int?, stopReason: String?) {
+      self.id = id
+      self.outcome = outcome
+      self.detail = detail
+      self.tokens = tokens
+      self.stopReason = stopReason
+    }
+  }
+
+  /// One completed line.
+  public struct LineItem: Sendable, Hashable {
+    public var id: ProblemID
+    public var exact: Bool
+    /// From 0 to 1.
+    public var editSimilarity: Double
+    public var tokens: Int?
+    public var stopReason: String?
+
+    public init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?) {
+      self.id = id
+      exact = score.exact
+      editSimilarity = score.editSimilarity
+      self.tokens = tokens
+      self.stopReason = stopReason
+    }
+  }
+
+  /// The figures of a text.
+  public struct TextFigures: Sendable, Hashable {
+    /// exp of the mean negative log-likelihood of a token.
+    public var perplexity: Double
+    /// Of the tokens' distributions against the baseline's, in nats; nil without a baseline.
+    public var klDivergence: Double?
+    /// The interval of the perplexity, when it was computed.
+    public var interval95: ClosedRange<Double>?
+    /// How many tokens were scored.
+    public var tokens: Int
+
+    public init(perplexity: Double, klDivergence: Double?, interval95: ClosedRange<Double>?, tokens: Int) {
+      self.perplexity = perplexity
+      self.klDivergence = klDivergence
+      self.interval95 = interval95
+      self.tokens = tokens
+    }
+  }
+
+  /// What was found, problem by problem in the suite's order.
+  public enum Results: Sendable, Hashable {
+    case programs([ProgramItem])
+    case lines([LineItem])
+    case text(TextFigures)
+
+    /// The problems' names.
+    public var ids: [ProblemID] {
+      switch self {
+      case .programs(let items): items.map(\.id)
+      case .lines(let items): items.map(\.id)
+      case .text: []
+      }
+    }
+  }
+
+  public var suite: SuiteSummary
+  public var model: Model
+  /// What was in force, options of the command included.
+  public var `protocol`: SuiteProtocol
+  /// The keys of the protocol that options changed.
+  public var overrides: [String]
+  /// How many of the problems were put, when not all of them.
+  public var limit: Int?
+  /// What programs were kept in: `bwrap+seccomp`, `bwrap` or `none`; nil when none was executed.
+  public var sandbox: String?
+  /// The version of the Python that executed them.
+  public var python: String?
+  public var seconds: Double
+  public var results: Results
+
+  /// - Throws: ``FurlError`` of kind `defect` when the results are not those of the suite's problems.
+  public init(
+    suite: Suite, model: Model, overrides: [String] = [], sandbox: String? = nil, python: String? = nil,
+    seconds: Double, results: Results
+  ) throws {
+    let ids = results.ids
+    guard Array(suite.problems.ids.prefix(ids.count)) == ids else {
+      throw FurlError(.defect, "the results do not belong to the problems of suite \(suite.name)")
+    }
+    if suite.kind != .text, ids.isEmpty { throw FurlError(.usage, "no problem of suite \(suite.name) was put") }
+    self.suite = SuiteSummary(suite)
+    self.model = model
+    self.protocol = suite.protocol
+    self.overrides = overrides
+    limit = suite.kind == .text || ids.count == suite.count ? nil : ids.count
+    self.sandbox = sandbox
+    self.python = python
+    self.seconds = seconds
+    self.results = results
+  }
+
+  init(
+    suite: SuiteSummary, model: Model, protocol: SuiteProtocol, overrides: [String], limit: Int?, sandbox: String?,
+    python: String?, seconds: Double, results: Results
+  ) {
+    self.suite = suite
+    self.model = model
+    self.protocol = `protocol`
+    self.overrides = overrides
+    self.limit = limit
+    self.sandbox = sandbox
+    self.python = python
+    self.seconds = seconds
+    self.results = results
+  }
+}
+
+extension EvaluationReport {
+  /// Programs that passed, of those that were executed.
+  public var passAt1: Proportion? {
+    guard case .programs(let items) = results, !items.isEmpty else { return nil }
+    return Proportion(successes: items.count(where: \.passed), count: items.count)
+  }
+
+  /// Lines that are equal to the truth.
+  public var exactMatch: Proportion? {
+    guard case .lines(let items) = results, !items.isEmpty else { return nil }
+    return Proportion(successes: items.count(where: \.exact), count: items.count)
+  }
+
+  /// The mean similarity of the lines, from 0 to 1.
+  public var editSimilarity: Double? {
+    guard case .lines(let items) = results, !items.isEmpty else { return nil }
+    return items.reduce(0) { $0 + $1.editSimilarity } / Double(items.count)
+  }
+
+  public var perplexity: Double? { if case .text(let figures) = results { figures.perplexity } else { nil } }
+  public var klDivergence: Double? { if case .text(let figures) = results { figures.klDivergence } else { nil } }
+
+  /// The 95 % interval of the suite's first figure: Wilson's for a share.
+  public var interval95: ClosedRange<Double>? {
+    switch results {
+    case .programs: passAt1?.interval()
+    case .lines: exactMatch?.interval()
+    case .text(let figures): figures.interval95
+    }
+  }
+}
+
+extension EvaluationReport.Results {
+  /// Scores completions of lines. Each completion must be of the problem at its place.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for a completion that is too long to compare, `defect` for one
+  ///   that belongs to another problem.
+  public static func scoring(_ completions: [Completion], of problems: [LineProblem]) throws -> Self {
+    guard completions.count <= problems.count else { throw FurlError(.defect, "more completions than problems") }
+    return .lines(
+      try zip(completions, problems).map { completion, problem in
+        guard completion.id == problem.id else {
+          throw FurlError(.defect, "completion \(completion.id) is not of problem \(problem.id)")
+        }
+        do {
+          return EvaluationReport.LineItem(
+            id: problem.id, score: try LineScore(completion: completion.text, gt: problem.gt),
+            tokens: completion.tokens, stopReason: completion.stopReason)
+        } catch var error as FurlError {
+          error.place = "problem \(problem.id)"
+          throw error
+        }
+      })
+  }
+
+  /// Puts executed programs and their completions together, place by place.
+  public static func executed(_ results: [ProgramResult], _ completions: [Completion]) throws -> Self {
+    guard results.map(\.id) == completions.map(\.id) else {
+      throw FurlError(.defect, "results and completions are not of the same problems")
+    }
+    return .programs(
+      zip(results, completions).map { result, completion in
+        EvaluationReport.ProgramItem(
+          id: result.id, outcome: result.outcome, detail: result.detail, tokens: completion.tokens,
+          stopReason: completion.stopReason)
+      })
+  }
+}

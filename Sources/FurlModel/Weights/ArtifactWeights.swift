@@ -1,0 +1,50 @@
+import FurlArtifact
+import FurlSpec
+import FurlTensor
+
+/// An artifact whose tensors are those of its specification.
+public struct ArtifactWeights: WeightProvider, Sendable {
+  public let artifact: Artifact
+  public let spec: ModelSpec
+
+  /// - Throws: ``FurlError`` of kind `input` when a tensor is missing, extra or of another shape, so that nothing
+  ///   can be wrong any more when weights are loaded.
+  public init(_ artifact: Artifact) throws {
+    self.artifact = artifact
+    spec = try ModelSpec(
+      artifact.description.spec, architecture: artifact.description.architecture, file: artifact.path)
+    let expected = spec.tensors
+    for tensor in expected {
+      guard let found = artifact.tensor(named: tensor.name) else {
+        throw FurlError.input(artifact.path, tensor.name, "is missing")
+      }
+      guard found.shape == tensor.shape, found.role == tensor.role.rawValue else {
+        throw FurlError.input(
+          artifact.path, tensor.name, "is a \(found.role) of shape \(found.shape); the model needs a \(tensor.role.rawValue) of \(tensor.shape)")
+      }
+    }
+    guard artifact.tensors.count == expected.count else {
+      throw FurlError.input(artifact.path, "has tensors that its model does not know")
+    }
+  }
+
+  public var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
+
+  public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
+    let (found, streams) = try load(tensor, pool: pool)
+    return try PackedMatrix(layout: found.layout, streams: streams)
+  }
+
+  public func vector(_ tensor: TensorSpec) throws -> FloatVector {
+    let (_, streams) = try load(tensor, pool: nil)
+    return try FloatVector(count: tensor.shape[0], storage: streams[0])
+  }
+
+  private func load(_ tensor: TensorSpec, pool: WorkerPool?) throws -> (ArtifactTensor, [ByteStorage]) {
+    guard let found = artifact.tensor(named: tensor.name) else {
+      throw FurlError.input(artifact.path, tensor.name, "is missing")
+    }
+    let streams = try artifact.load(found, parallelFor: pool.map { $0.forEach } ?? serialFor)
+    return (found, found.layout.streams.compactMap { streams[$0.kind] })
+  }
+}

@@ -1,0 +1,60 @@
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// The forward pass against what Hugging Face transformers computes.
+@Suite struct LogitsTests {
+  /// A case of `expected.json`: token ids, the logits of the last position and, where given, more.
+  struct Case: Sendable {
+    let ids: [Int]
+    let lastLogits: [Double]
+    let argmax: [Int]?
+    let meanNegativeLogLikelihood: Double?
+  }
+
+  static func cases(_ path: String) throws -> [Case] {
+    let json = try JSON.parse(TestData.bytes(path), file: path)
+    return try #require(json["cases"]?.array).map { item in
+      Case(
+        ids: try #require(item["input_ids"]?.array).compactMap(\.integer),
+        lastLogits: try #require(item["last_logits"]?.array).compactMap(\.number),
+        argmax: item["argmax"]?.array?.compactMap(\.integer), meanNegativeLogLikelihood: item["nll"]?.number)
+    }
+  }
+
+  @Test(arguments: [
+    (TestData.minipy, "/Tests/Fixtures/minipy/expected-logits.json"),
+    (TestData.root + "/Tests/Fixtures/gpt2", "/Tests/Fixtures/gpt2/expected.json"),
+  ], [1, 2])
+  func equalsTransformers(_ model: (checkpoint: String, expected: String), threads: Int) throws {
+    let pool = WorkerPool(threads: threads)
+    let context = ComputeContext(pool: pool, kernels: try Kernels())
+    let session = try Session(LanguageModel(Checkpoint(folder: model.checkpoint), pool: pool), context: context)
+    let cases = try Self.cases(TestData.root + model.expected)
+    #expect(!cases.isEmpty)
+    for expected in cases {
+      var argmax: [Int?] = []
+      var last: [Float] = []
+      var loss = 0.0
+      try Likelihood(session: session).forEachPosition(expected.ids) { position, logits, row in
+        argmax.append(logits.argmax(row: row, context.kernels))
+        last = logits[row]
+        if position + 1 < expected.ids.count {
+          loss += Likelihood.negativeLogLikelihood(logits, row: row, of: expected.ids[position + 1])
+        }
+      }
+      #expect(last.count == expected.lastLogits.count)
+      let difference = zip(last, expected.lastLogits).map { abs(Double($0) - $1) }.max() ?? .infinity
+      #expect(difference <= 1e-3)
+      let expectedBest = expected.lastLogits.enumerated().max { ($0.element, $1.offset) < ($1.element, $0.offset) }?.offset
+      #expect(argmax.last == expectedBest)
+      if let all = expected.argmax { #expect(argmax == all) }
+      if let mean = expected.meanNegativeLogLikelihood, expected.ids.count > 1 {
+        #expect(abs(loss / Double(expected.ids.count - 1) - mean) <= 1e-4)
+      }
+    }
+  }
+}
