@@ -121,7 +121,7 @@ public struct Checkpoint: Sendable {
   }
 
   private static let sideFiles = [
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "config.json", "tokenizer.json", "tokenizer_config.json",
     "model.safetensors.index.json",
   ]
 

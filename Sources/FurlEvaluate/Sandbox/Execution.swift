@@ -1,0 +1,150 @@
+#if os(Linux)
+import FurlTensor
+import Synchronization
+
+/// Stops executions from another thread.
+final class StopFlag: Sendable {
+  private let value = Atomic(false)
+  func stop() { value.store(true, ordering: .relaxed) }
+  var isStopped: Bool { value.load(ordering: .relaxed) }
+}
+
+/// One program and its test in two processes that know nothing of each other but a pipe.
+struct Execution {
+  let sandbox: Sandbox
+  let program: Program
+
+  /// How long the two processes may take until they run, on a machine that is busy with other work.
+  private static let startLimit = 30.0
+
+  /// Blocks the thread until there is a verdict. Nothing of the program runs afterwards.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
+  ///   cannot be started, `CancellationError` when it is stopped.
+  func run(_ flag: StopFlag) throws -> ProgramResult {
+    // A process that did not come up says nothing about the program; once more, then it is an error.
+    if let result = try attempt(flag) { return result }
+    if let result = try attempt(flag) { return result }
+    throw FurlError(.unavailable, "the sandbox did not start", remedy: "free memory and processes, and try again")
+  }
+
+  /// Nil when the processes did not come up.
+  private func attempt(_ flag: StopFlag) throws -> ProgramResult? {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var pair = try launch()
+
+    var text: [UInt8] = []
+    var deadline = start + .seconds(Execution.startLimit)
+    var isReady = false
+    while true {
+      if flag.isStopped { throw CancellationError() }
+      let left = clock.now.duration(to: deadline)
+      if left <= .zero { return isReady ? result(.timeout, "not done after \(program.timeout) s", start) : nil }
+      // A tick, so that a stop is seen.
+      let milliseconds = min(50, Int(left / .milliseconds(1)) + 1)
+      guard pair.verdict.isReadable(within: milliseconds) else { continue }
+      let some = try pair.verdict.readSome()
+      if some.isEmpty { break }
+      text += some
+      if !isReady {
+        isReady = true
+        deadline = clock.now + .seconds(program.timeout)
+      }
+      if text.count > 65_536 { break }
+    }
+    guard isReady else { return nil }
+    return try judge(String(decoding: text.dropFirst(), as: UTF8.self), &pair, start)
+  }
+
+  /// Both processes, and where the verdict comes from.
+  private struct Pair: ~Copyable {
+    var tester: ChildProcess
+    var candidate: ChildProcess
+    let verdict: Descriptor
+  }
+
+  private func launch() throws -> Pair {
+    let calls = try Pipe()
+    let answers = try Pipe()
+    let verdict = try Pipe()
+    let nowhere = try Descriptor.nowhere()
+    let problem = try Descriptor.file(ValueBytes.tuple([program.prompt, program.entryPoint, program.test]))
+    let source = try Descriptor.file(Array(program.source.utf8))
+    let tester = try start(sandbox.testerCode, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw])
+    let candidate = try start(sandbox.candidateCode, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
+    return Pair(tester: tester, candidate: candidate, verdict: verdict.read)
+  }
+
+  private func start(_ code: String, _ descriptors: [Int32]) throws -> ChildProcess {
+    let boot = "import marshal;exec(marshal.loads(bytes.fromhex('\(code)')))"
+    let processor = Int(program.timeout.rounded(.up)) + 1
+    guard sandbox.protection == .bubblewrapAndFilter, let bytes = SystemCallFilter.bytes else {
+      let command = sandbox.tools.command(boot, filter: nil, memory: program.memory, processor: processor)
+      return try ChildProcess(command, environment: SandboxTools.environment, descriptors: descriptors)
+    }
+    let filter = try Descriptor.file(bytes)
+    let command = sandbox.tools.command(
+      boot, filter: descriptors.count, memory: program.memory, processor: processor)
+    return try ChildProcess(
+      command, environment: SandboxTools.environment, descriptors: descriptors + [filter.raw])
+  }
+
+  private func judge(
+    _ text: String, _ pair: inout Pair, _ start: ContinuousClock.Instant
+  ) throws -> ProgramResult {
+    let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+    let word = parts.first.map(String.init) ?? ""
+    let detail = parts.count > 1 ? String(parts[1]) : ""
+    if word == "suite" {
+      throw FurlError.input(
+        nil, "problem \(program.id)", Execution.short(detail), remedy: "correct the suite's problem file")
+    }
+    guard let outcome = Outcome(rawValue: word) else {
+      // The test's own process was ended, by what the program gave it or by a limit.
+      let status = pair.tester.exitStatus(within: 1)
+      return status == Execution.processorLimit
+        ? result(.timeout, "the test used up its processor time", start)
+        : result(.error, "the test ended without a verdict\(Execution.words(status))", start)
+    }
+    guard outcome == .exited else { return result(outcome, detail, start) }
+    let status = pair.candidate.exitStatus(within: 1)
+    if status == Execution.processorLimit {
+      return result(.timeout, "the program used up its processor time", start)
+    }
+    return result(.exited, detail + Execution.words(status), start)
+  }
+
+  /// 128 and SIGXCPU.
+  private static let processorLimit: Int32 = 128 + 24
+
+  private static func words(_ status: Int32?) -> String {
+    switch status {
+    case nil: ""
+    case .some(let code) where code > 128: " (signal \(code - 128))"
+    case .some(let code): " (exit status \(code))"
+    }
+  }
+
+  private func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {
+    let seconds = start.duration(to: .now) / .seconds(1)
+    let detail = Execution.short(detail)
+    return ProgramResult(id: program.id, outcome: outcome, detail: detail.isEmpty ? nil : detail, seconds: seconds)
+  }
+
+  /// One line of at most 200 characters.
+  private static func short(_ text: String) -> String { String(text.escapingControlCharacters.prefix(200)) }
+}
+
+/// Texts in the form of the value codec.
+enum ValueBytes {
+  static func tuple(_ texts: [String]) -> [UInt8] {
+    var bytes = Array("t\(String(texts.count, radix: 16)):".utf8)
+    for text in texts {
+      bytes += Array("s\(String(text.utf8.count, radix: 16)):".utf8)
+      bytes += Array(text.utf8)
+    }
+    return bytes
+  }
+}
+#endif

@@ -1,0 +1,105 @@
+import Dispatch
+import FurlTensor
+import Synchronization
+
+/// Executes programs in a sandbox, a few at a time.
+///
+/// Each execution waits on a thread of its own and never on one of Swift's shared ones, so a model may generate
+/// the next completion meanwhile.
+public final class ProgramRunner: Sendable {
+  public let sandbox: Sandbox
+  /// How many programs run at once.
+  public let workers: Int
+
+  private struct State {
+    var running = 0
+    /// Those that wait, the next one last.
+    var waiting: [@Sendable () -> Void] = []
+  }
+
+  private let state = Mutex(State())
+  private let queue = DispatchQueue(label: "furl.programs", attributes: .concurrent)
+
+  public init(sandbox: Sandbox, workers: Int) {
+    self.sandbox = sandbox
+    self.workers = max(1, workers)
+  }
+
+  /// Executes one program as soon as a worker is free.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
+  ///   cannot be started; `CancellationError` when the task is cancelled, and then the program is ended.
+  public func run(_ program: Program) async throws -> ProgramResult {
+    #if os(Linux)
+    let flag = StopFlag()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        enqueue { [sandbox] in
+          continuation.resume(with: Result { try Execution(sandbox: sandbox, program: program).run(flag) })
+        }
+      }
+    } onCancel: {
+      flag.stop()
+    }
+    #else
+    throw FurlError(.unavailable, "generated programs are executed on Linux only")
+    #endif
+  }
+
+  /// Hands one program in and returns at once: await the task's value for its result. This is how execution
+  /// overlaps with generation.
+  public func submit(_ program: Program) -> Task<ProgramResult, any Error> {
+    Task { try await run(program) }
+  }
+
+  /// Executes programs and gives their results in their order.
+  ///
+  /// - Parameter progress: called with how many are done, after each.
+  public func run(
+    _ programs: [Program], progress: (@Sendable (Int) -> Void)? = nil
+  ) async throws -> [ProgramResult] {
+    try await withThrowingTaskGroup(of: (Int, ProgramResult).self) { group in
+      var results = [ProgramResult?](repeating: nil, count: programs.count)
+      var next = 0
+      var done = 0
+      func add() {
+        guard next < programs.count else { return }
+        let index = next
+        next += 1
+        group.addTask { (index, try await self.run(programs[index])) }
+      }
+      for _ in 0..<workers { add() }
+      while let (index, result) = try await group.next() {
+        results[index] = result
+        done += 1
+        progress?(done)
+        add()
+      }
+      return results.compactMap { $0 }
+    }
+  }
+
+  private func enqueue(_ job: @escaping @Sendable () -> Void) {
+    let starts = state.withLock { state in
+      guard state.running < workers else {
+        state.waiting.insert(job, at: 0)
+        return false
+      }
+      state.running += 1
+      return true
+    }
+    if starts { queue.async { self.work(job) } }
+  }
+
+  /// Does a job and then those that wait.
+  private func work(_ first: @Sendable () -> Void) {
+    first()
+    while let job = state.withLock({ state in
+      let job = state.waiting.popLast()
+      if job == nil { state.running -= 1 }
+      return job
+    }) {
+      job()
+    }
+  }
+}

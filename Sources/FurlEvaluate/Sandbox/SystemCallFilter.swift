@@ -1,0 +1,109 @@
+/// A seccomp filter in classic BPF: what a program that only computes has no use for fails with EPERM.
+///
+/// The namespaces already keep the program in. The filter shrinks the part of the kernel that it can reach,
+/// and makes new processes and memory outside of the limits (System V segments, memory files) impossible.
+struct SystemCallFilter {
+  /// The filter as the bytes that bubblewrap reads, or nil on a processor that it is not written for.
+  static let bytes: [UInt8]? = {
+    #if arch(x86_64)
+    return SystemCallFilter(
+      architecture: 0xC000_003E,
+      denied: [
+        57, 58,  // fork, vfork
+        101, 310, 311, 312,  // ptrace, process_vm_readv, process_vm_writev, kcmp
+        424, 434, 438,  // pidfd_send_signal, pidfd_open, pidfd_getfd
+        248, 249, 250,  // add_key, request_key, keyctl
+        298, 321, 323, 425, 426, 427,  // perf_event_open, bpf, userfaultfd, io_uring
+        155, 161, 165, 166, 272, 308, 428, 429, 430, 431, 432, 433, 442,  // mounts, chroot, unshare, setns
+        29, 64, 68, 319, 447,  // shmget, semget, msgget, memfd_create, memfd_secret
+        135, 163, 167, 168, 169, 172, 173, 179,  // personality, acct, swap, reboot, iopl, ioperm, quotactl
+        175, 176, 246, 313, 320, 303, 304,  // kernel modules, kexec, file handles
+      ], clone: 56, socket: 41, hasX32: true
+    ).encoded
+    #elseif arch(arm64)
+    return SystemCallFilter(
+      architecture: 0xC000_00B7,
+      denied: [
+        117, 270, 271, 272,  // ptrace, process_vm_readv, process_vm_writev, kcmp
+        424, 434, 438,  // pidfd_send_signal, pidfd_open, pidfd_getfd
+        217, 218, 219,  // add_key, request_key, keyctl
+        241, 280, 282, 425, 426, 427,  // perf_event_open, bpf, userfaultfd, io_uring
+        39, 40, 41, 51, 97, 268, 428, 429, 430, 431, 432, 433, 442,  // mounts, chroot, unshare, setns
+        194, 190, 186, 279, 447,  // shmget, semget, msgget, memfd_create, memfd_secret
+        92, 89, 224, 225, 142, 60,  // personality, acct, swap, reboot, quotactl
+        105, 106, 104, 273, 294, 264, 265,  // kernel modules, kexec, file handles
+      ], clone: 220, socket: 198, hasX32: false
+    ).encoded
+    #else
+    return nil
+    #endif
+  }()
+
+  var architecture: UInt32
+  var denied: [UInt32]
+  var clone: UInt32
+  var socket: UInt32
+  var hasX32: Bool
+
+  /// One instruction: 16 bits of code, two jumps of 8 bits, a 32-bit constant.
+  private struct Instruction {
+    var code: UInt16
+    var yes: UInt8 = 0
+    var no: UInt8 = 0
+    var constant: UInt32
+
+    static func load(_ offset: UInt32) -> Self { .init(code: 0x20, constant: offset) }
+    static func isEqual(_ value: UInt32, yes: UInt8, no: UInt8) -> Self {
+      .init(code: 0x15, yes: yes, no: no, constant: value)
+    }
+    static func isAtLeast(_ value: UInt32, yes: UInt8, no: UInt8) -> Self {
+      .init(code: 0x35, yes: yes, no: no, constant: value)
+    }
+    static func hasAny(_ bits: UInt32, yes: UInt8, no: UInt8) -> Self {
+      .init(code: 0x45, yes: yes, no: no, constant: bits)
+    }
+    static func result(_ value: UInt32) -> Self { .init(code: 0x06, constant: value) }
+
+    var bytes: [UInt8] {
+      withLittleEndian(code) + [yes, no] + withLittleEndian(constant)
+    }
+
+    private func withLittleEndian<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+      (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+  }
+
+  /// Where the fields of `struct seccomp_data` lie; of an argument, its low half.
+  private enum Field {
+    static let number: UInt32 = 0
+    static let architecture: UInt32 = 4
+    static let firstArgument: UInt32 = 16
+  }
+
+  private var encoded: [UInt8] {
+    let kill = Instruction.result(0x8000_0000)
+    let allow = Instruction.result(0x7FFF_0000)
+    let notPermitted = Instruction.result(0x0005_0000 | 1)
+    let notThere = Instruction.result(0x0005_0000 | 38)
+    let threadFlag: UInt32 = 0x0001_0000
+    let namespaceFlags: UInt32 = 0x7E02_0000
+
+    var program: [Instruction] = [
+      .load(Field.architecture), .isEqual(architecture, yes: 1, no: 0), kill, .load(Field.number),
+    ]
+    if hasX32 { program += [.isAtLeast(0x4000_0000, yes: 0, no: 1), notThere] }
+    for number in denied { program += [.isEqual(number, yes: 0, no: 1), notPermitted] }
+    // The flags of clone3 lie in memory, where a filter cannot look; without it the C library takes clone.
+    program += [.isEqual(435, yes: 0, no: 1), notThere]
+    // Threads are allowed, processes are not.
+    program += [
+      .isEqual(clone, yes: 0, no: 5), .load(Field.firstArgument), .hasAny(namespaceFlags, yes: 1, no: 0),
+      .hasAny(threadFlag, yes: 1, no: 0), notPermitted, allow,
+    ]
+    // Sockets of the family AF_UNIX only.
+    program += [
+      .isEqual(socket, yes: 0, no: 3), .load(Field.firstArgument), .isEqual(1, yes: 1, no: 0), notPermitted, allow,
+    ]
+    return program.flatMap(\.bytes)
+  }
+}

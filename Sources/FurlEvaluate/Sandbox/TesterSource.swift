@@ -1,0 +1,164 @@
+/// Python of the process that runs the test. Every call of the program goes through the pipe.
+///
+/// Descriptors: 0 answers, 1 calls, 2 the verdict, 3 the problem. The verdict is a first byte when both
+/// processes run, then one word, a line feed and a detail. Whatever ends the program ends this process too, at
+/// once, so that a test that catches every exception cannot turn it into a pass.
+let testerSource = #"""
+class Failure(Exception):
+    """An exception of the program whose class is not known here."""
+
+
+class Tester:
+    def __init__(self):
+        self.answers, self.calls, self.verdict = silence()
+        self.count = 0
+        self.raised = None
+
+    def finish(self, word, detail=''):
+        text = '%s\n%.1000s' % (word, detail)
+        posix.write(self.verdict, text.encode('utf-8', 'replace'))
+        posix._exit(0)
+
+    def read(self):
+        try:
+            return receive(self.answers)
+        except EOFError:
+            self.finish('exited', 'the process ended')
+        except Malformed as error:
+            self.finish('protocol', str(error))
+        except MemoryError:
+            self.finish('memory', 'the answer is too large')
+
+    def ask(self, data):
+        token = posix.urandom(8).hex().encode()
+        try:
+            send(self.calls, b'c', token, data)
+        except BrokenPipeError:
+            self.finish('exited', 'the process ended')
+        letter, answered, data = self.read()
+        if answered != token:
+            self.finish('protocol', 'an answer that belongs to no call')
+        try:
+            value = decode(data) if data else None
+        except MemoryError:
+            self.finish('memory', 'the answer is too large')
+        except Exception as error:
+            self.finish('protocol', 'a malformed answer: ' + str(error))
+        if letter == b'v':
+            return value
+        if letter == b'm':
+            self.finish('memory', 'MemoryError')
+        if letter == b'q':
+            self.finish('exited', value)
+        if letter == b'p':
+            self.finish('protocol', value)
+        if letter == b'x':
+            self.throw(value)
+        self.finish('protocol', 'an unknown answer')
+
+    def throw(self, value):
+        try:
+            name, names, text = value
+            line = '%s: %s' % (name, text) if text else '%s' % name
+            error = self.exception(names, text)
+        except Exception:
+            self.finish('protocol', 'a malformed exception')
+        if error is None:
+            # KeyboardInterrupt and its like are not for a test to handle.
+            self.finish('error', line)
+        self.raised = (error, line)
+        raise error
+
+    def exception(self, names, text):
+        import builtins
+        if 'Exception' not in names:
+            return None
+        for name in names:
+            kind = getattr(builtins, name, None)
+            if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
+                try:
+                    return kind(text)
+                except TypeError:
+                    continue
+        return Failure(text)
+
+    def stand_in(self, name):
+        def program(*arguments, **named):
+            self.count += 1
+            try:
+                data = encode((arguments, named))
+            except NotPlain as error:
+                self.finish('suite', 'the test passes what cannot be sent: %s' % error)
+            return self.ask(data)
+        program.__name__ = program.__qualname__ = name
+        return program
+
+    def compile_prompt(self, prompt):
+        text = prompt.rstrip()
+        last = text.rsplit('\n', 1)[-1]
+        indent = last[:len(last) - len(last.lstrip())]
+        first = None
+        for tail in ('', '\n    pass', '\n' + indent + 'pass', '\n' + indent + '    pass'):
+            try:
+                return compile((text if tail else prompt) + tail + '\n', '<prompt>', 'exec')
+            except (SyntaxError, ValueError) as error:
+                first = first or error
+        self.finish('suite', 'the prompt is no Python: %s' % first)
+
+    def run(self):
+        problem = whole(3)
+        posix.close(3)
+        prompt, name, test = decode(problem)
+        self.read_hello()
+        posix.write(self.verdict, b'R')
+        prompt = self.compile_prompt(prompt)
+        space = {'__name__': 'problem'}
+        try:
+            exec(prompt, space)
+        except BaseException as error:
+            self.finish('suite', 'the prompt fails: %s: %s' % (type(error).__name__, error))
+        try:
+            test = compile(test, '<test>', 'exec')
+        except (SyntaxError, ValueError) as error:
+            self.finish('suite', 'the test is no Python: %s' % error)
+        try:
+            self.ask(encode(name))
+        except Exception:
+            self.finish('error', self.raised[1])
+        program = self.stand_in(name)
+        space['candidate'] = space[name] = program
+        try:
+            exec(test, space)
+            if not callable(space.get('check')):
+                self.finish('suite', 'the test does not define check')
+            space['check'](program)
+        except BaseException as error:
+            self.judge(error)
+        posix.set_blocking(self.answers, False)
+        try:
+            if posix.read(self.answers, 1):
+                self.finish('protocol', 'an answer that belongs to no call')
+        except BlockingIOError:
+            pass
+        self.finish('passed')
+
+    def judge(self, error):
+        if self.raised and error is self.raised[0]:
+            self.finish('error', self.raised[1])
+        line = type(error).__name__
+        text = str(error)
+        if text:
+            line += ': ' + text
+        if self.count == 0:
+            self.finish('suite', 'the test fails before it calls the program: ' + line)
+        self.finish('memory' if isinstance(error, MemoryError) else 'wrong_answer', line)
+
+    def read_hello(self):
+        try:
+            return receive(self.answers)
+        except (EOFError, Malformed):
+            posix._exit(3)
+
+
+Tester().run()
+"""#

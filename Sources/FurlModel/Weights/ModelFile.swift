@@ -1,0 +1,118 @@
+import FurlArtifact
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// A model on disk: a checkpoint's folder or an artifact.
+public enum ModelFile: Sendable {
+  case checkpoint(Checkpoint)
+  case artifact(ArtifactWeights)
+
+  /// Opens what is at a path; headers and index are checked, weights are not read.
+  ///
+  /// - Throws: ``FurlError`` of kind `input`.
+  public init(path: String) throws {
+    if Artifact.isArtifact(path: path) || path.hasSuffix(".furl") {
+      self = .artifact(try ArtifactWeights(Artifact(path: path)))
+    } else {
+      self = .checkpoint(try Checkpoint(folder: path))
+    }
+  }
+
+  public var path: String {
+    switch self {
+    case .checkpoint(let checkpoint): checkpoint.folder
+    case .artifact(let weights): weights.artifact.path
+    }
+  }
+
+  /// The last part of the path.
+  public var name: String {
+    path.split(separator: "/").last.map(String.init) ?? path
+  }
+
+  public var spec: ModelSpec {
+    switch self {
+    case .checkpoint(let checkpoint): checkpoint.spec
+    case .artifact(let weights): weights.spec
+    }
+  }
+
+  private var provider: any WeightProvider {
+    switch self {
+    case .checkpoint(let checkpoint): checkpoint
+    case .artifact(let weights): weights
+    }
+  }
+
+  /// Loads the weights.
+  public func load(pool: WorkerPool) throws -> LanguageModel { try LanguageModel(provider, pool: pool) }
+
+  /// Loads the tokenizer, which must fit the model.
+  ///
+  /// - Throws: ``FurlError`` of kind `input`.
+  public func tokenizer() throws -> Tokenizer {
+    let tokenizer: Tokenizer
+    switch self {
+    case .checkpoint(let checkpoint): tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
+    case .artifact(let weights):
+      tokenizer = try Tokenizer(serialized: weights.artifact.tokenizerBytes(), file: weights.artifact.path)
+    }
+    guard tokenizer.vocabularySize <= spec.vocabularySize else {
+      throw FurlError.input(
+        path, "tokenizer", "has \(tokenizer.vocabularySize) tokens; the model knows \(spec.vocabularySize)")
+    }
+    return tokenizer
+  }
+
+  /// Bytes of everything that belongs to the model on disk.
+  public var diskBytes: Int {
+    switch self {
+    case .checkpoint(let checkpoint): checkpoint.diskBytes
+    case .artifact(let weights): weights.artifact.diskBytes
+    }
+  }
+
+  /// Bytes of the weights when they are loaded.
+  public var weightBytes: Int {
+    get throws {
+      switch self {
+      case .checkpoint(let checkpoint):
+        try checkpoint.spec.tensors.reduce(0) { try $0 + PackedLayout(scheme: .float32, shape: $1.shape).byteCount }
+      case .artifact(let weights): weights.artifact.weightBytes
+      }
+    }
+  }
+
+  /// Bits on disk for each weight: a checkpoint's weight files, an artifact as a whole.
+  public var bitsPerWeight: Double {
+    let bytes =
+      switch self {
+      case .checkpoint(let checkpoint): checkpoint.weightFileBytes
+      case .artifact(let weights): weights.artifact.diskBytes
+      }
+    return 8 * Double(bytes) / Double(max(1, spec.parameterCount))
+  }
+
+  // MARK: Identity
+
+  /// What identifies the model: an artifact's id, or a digest over a checkpoint's files.
+  public func digest() throws -> Digest {
+    switch self {
+    case .checkpoint: try sourceDigest()
+    case .artifact(let weights): weights.artifact.id
+    }
+  }
+
+  /// The identity of the checkpoint that the model is or was made from.
+  public func sourceDigest() throws -> Digest {
+    let files: [(name: String, digest: Digest)] =
+      switch self {
+      case .checkpoint(let checkpoint): try checkpoint.sourceFiles().map { ($0.name, $0.digest) }
+      case .artifact(let weights): weights.artifact.description.lineage.map { ($0.name, $0.digest) }
+      }
+    let lines = files.map { "\($0.digest.hex) \($0.name)\n" }.sorted().joined()
+    return Digest(of: lines.utf8)
+  }
+}

@@ -1,0 +1,40 @@
+import Foundation
+
+/// How figures are written for people.
+public enum Figures {
+  /// `7.4 MB`: decimal units, three digits.
+  public static func bytes(_ count: Int) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"]
+    var value = Double(count)
+    var unit = 0
+    while value >= 999.5, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    return unit == 0 ? "\(count) B" : "\(significant(value)) \(units[unit])"
+  }
+
+  /// Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1234.
+  public static func significant(_ value: Double) -> String {
+    guard value.isFinite else { return "\(value)" }
+    let magnitude = value == 0 ? 0 : Int(floor(log10(abs(value))))
+    return String(format: "%.\(max(0, min(9, 2 - magnitude)))f", value)
+  }
+
+  /// `97.6 %`.
+  public static func percent(_ share: Double, digits: Int = 1) -> String {
+    String(format: "%.\(digits)f %%", share * 100)
+  }
+
+  /// `6.97 M`: counts of parameters.
+  public static func count(_ count: Int) -> String {
+    let units = ["", " k", " M", " B"]
+    var value = Double(count)
+    var unit = 0
+    while value >= 999.5, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    return unit == 0 ? "\(count)" : significant(value) + units[unit]
+  }
+}

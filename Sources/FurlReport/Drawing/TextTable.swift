@@ -1,0 +1,34 @@
+import FurlTensor
+
+/// A table for a terminal, which is also Markdown.
+public struct TextTable: Sendable {
+  private let header: [String]
+  private let leftAligned: Set<Int>
+  private var rows: [[String]] = []
+
+  /// - Parameter leftAligned: columns of text; all others are numbers and stand right.
+  public init(_ header: [String], leftAligned: Set<Int> = [0]) {
+    self.header = header
+    self.leftAligned = leftAligned
+  }
+
+  public mutating func add(_ row: [String]) { rows.append(row) }
+
+  public var text: String {
+    let cells = ([header] + rows).map { $0.map(\.escapingControlCharacters) }
+    let widths = header.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+    func line(_ row: [String]) -> String {
+      let padded = row.enumerated().map { column, cell in
+        let space = String(repeating: " ", count: max(0, widths[column] - cell.count))
+        return leftAligned.contains(column) ? cell + space : space + cell
+      }
+      return "| " + padded.joined(separator: " | ") + " |"
+    }
+    let rule = widths.enumerated().map { column, width in
+      let dashes = String(repeating: "-", count: max(2, width) - 1)
+      return leftAligned.contains(column) ? "-" + dashes : dashes + ":"
+    }
+    return ([line(cells[0]), "| " + rule.joined(separator: " | ") + " |"] + cells.dropFirst().map(line))
+      .joined(separator: "\n")
+  }
+}

@@ -1,0 +1,72 @@
+import FurlModel
+import FurlSpec
+import FurlTensor
+import Synchronization
+
+/// How two models differ, tensor by tensor.
+public struct ModelDifference: Sendable {
+  /// A tensor that both have in the same shape.
+  public struct Tensor: Sendable {
+    public let name: String
+    /// The root of the summed squared differences over that of the summed squares of the first model.
+    public let relativeError: Double
+    public let largestDifference: Double
+
+    public var isEqual: Bool { largestDifference == 0 }
+  }
+
+  public let tensors: [Tensor]
+  /// Tensors that only the first model has, or that have another shape in the second.
+  public let onlyInFirst: [String]
+  public let onlyInSecond: [String]
+
+  /// Decodes and compares every tensor.
+  public init(_ first: ModelFile, _ second: ModelFile, pool: WorkerPool) throws {
+    let others = Dictionary(uniqueKeysWithValues: second.spec.tensors.map { ($0.name, $0) })
+    let common = first.spec.tensors.filter { others[$0.name]?.shape == $0.shape }
+    let names = Set(common.map(\.name))
+    onlyInFirst = first.spec.tensors.map(\.name).filter { !names.contains($0) }
+    onlyInSecond = second.spec.tensors.map(\.name).filter { !names.contains($0) }
+    tensors = try common.map { tensor in
+      try ModelDifference.compare(
+        tensor.name, TensorValues(first, tensor, pool: pool), TensorValues(second, tensor, pool: pool), pool: pool)
+    }
+  }
+
+  public var isEqual: Bool { onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy(\.isEqual) }
+
+  private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool) -> Tensor {
+    // Pieces are added up in their order, so the figure does not depend on the threads.
+    let pieces = Mutex<[Int: (squares: Double, total: Double, largest: Double)]>([:])
+    first.forEachPiece(pool: pool) { range, values in
+      var piece = (squares: 0.0, total: 0.0, largest: 0.0)
+      for (one, other) in zip(values, second.read(range)) {
+        let difference = Double(one) - Double(other)
+        piece.squares += difference * difference
+        piece.total += Double(one) * Double(one)
+        piece.largest = max(piece.largest, abs(difference))
+      }
+      pieces.withLock { [piece] in $0[range.lowerBound] = piece }
+    }
+    let all = pieces.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
+    let squares = all.reduce(0) { $0 + $1.squares }
+    let total = all.reduce(0) { $0 + $1.total }
+    return Tensor(
+      name: name, relativeError: total > 0 ? (squares / total).squareRoot() : squares > 0 ? .infinity : 0,
+      largestDifference: all.reduce(0) { max($0, $1.largest) })
+  }
+
+  public var json: JSON {
+    [
+      "equal": .bool(isEqual), "only_in_first": .array(onlyInFirst.map(JSON.string)),
+      "only_in_second": .array(onlyInSecond.map(JSON.string)),
+      "tensors": .array(
+        tensors.map {
+          [
+            "name": .string($0.name), "relative_error": .number($0.relativeError),
+            "largest_difference": .number($0.largestDifference),
+          ]
+        }),
+    ]
+  }
+}

@@ -1,0 +1,110 @@
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// What one process measures of one model: loading, memory, prefill and decoding.
+public struct SpeedMeasurement: Sendable {
+  /// How it is measured.
+  public struct Settings: Sendable {
+    public var threads: Int
+    public var promptTokens: Int
+    public var decodeTokens: Int
+    public var repeats: Int
+    public var quantizesActivations: Bool
+    public var format: KeyValueCache.Format?
+
+    public init(
+      threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, repeats: Int = 3,
+      quantizesActivations: Bool = true, format: KeyValueCache.Format? = nil
+    ) {
+      self.threads = threads
+      self.promptTokens = promptTokens
+      self.decodeTokens = decodeTokens
+      self.repeats = repeats
+      self.quantizesActivations = quantizesActivations
+      self.format = format
+    }
+  }
+
+  public var loadSeconds: [Double]
+  /// Bytes resident after loading, before anything has run.
+  public var loadedBytes: Int?
+  public var peakBytes: Int?
+  /// Tokens a second, one figure for each repeat.
+  public var prefill: [Double]
+  public var decode: [Double]
+  public var energy: EnergyReading
+  /// The share of the machine's CPU time that others took meanwhile.
+  public var competingLoad: Double?
+  public var kernels: String
+
+  /// Measures in this process. Peak memory is only meaningful in a process that does nothing else.
+  ///
+  /// Prompts are seeded random tokens; every repeat starts from an empty context, and one round goes before to warm
+  /// caches and pages.
+  public init(path: String, settings: Settings) throws {
+    let watch = CompetingLoad()
+    let clock = ContinuousClock()
+    let start = clock.now
+    let pool = WorkerPool(threads: settings.threads)
+    let kernels = try Kernels.fromEnvironment()
+    let file = try ModelFile(path: path)
+    // The tokenizer first: loading the weights ends with giving free memory back.
+    let tokenizer = try file.tokenizer()
+    let model = try file.load(pool: pool)
+    loadSeconds = [(clock.now - start).seconds]
+    loadedBytes = ProcessMemory.current()?.resident
+    let session = try Session(
+      model, context: .init(pool: pool, kernels: kernels, quantizesActivations: settings.quantizesActivations),
+      format: settings.format)
+    var generator = SplitMix64(seed: 0)
+    let room = session.contextLength
+    let vocabulary = UInt64(tokenizer.vocabularySize)
+    let ids = (0..<max(settings.promptTokens, settings.decodeTokens, 1)).map { _ in
+      Int(generator.next() % max(1, vocabulary))
+    }
+    let prompt = Array(ids.prefix(min(settings.promptTokens, room)))
+    let continuation = Array(ids.prefix(min(settings.decodeTokens, room)))
+    func time(_ body: () throws -> Void) rethrows -> Double {
+      let start = clock.now
+      try body()
+      return (clock.now - start).seconds
+    }
+    func readPrompt() throws {
+      session.truncate(slot: 0)
+      for start in stride(from: 0, to: prompt.count, by: Session.rowLimit) {
+        let end = min(start + Session.rowLimit, prompt.count)
+        try session.forward([
+          .init(slot: 0, ids: Array(prompt[start..<end]), logits: end == prompt.count ? .last : .none)
+        ])
+      }
+    }
+    func decodeAll() throws {
+      session.truncate(slot: 0)
+      for id in continuation {
+        try session.forward([.init(slot: 0, ids: [id], logits: .last)])
+        _ = session.logits.argmax(row: 0, kernels)
+      }
+    }
+    try readPrompt()
+    try decodeAll()
+    prefill = try (0..<settings.repeats).map { _ in Double(prompt.count) / (try time(readPrompt)) }
+    let meter = EnergyMeter()
+    decode = try (0..<settings.repeats).map { _ in Double(continuation.count) / (try time(decodeAll)) }
+    let joules = meter.joules()
+    energy = EnergyReading(
+      joules: joules, tokens: continuation.count * settings.repeats,
+      reason: meter.reason ?? (joules == nil ? "a RAPL counter could not be read" : nil))
+    competingLoad = watch?.share()
+    peakBytes = ProcessMemory.current()?.peak
+    self.kernels = kernels.name
+  }
+}
+
+extension Duration {
+  /// The duration in seconds.
+  public var seconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) / 1e18
+  }
+}
