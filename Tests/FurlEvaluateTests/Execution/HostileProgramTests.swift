@@ -1,5 +1,5 @@
 import Foundation
-import FurlEvaluate
+@testable import FurlEvaluate
 import FurlTestSupport
 import Testing
 
@@ -199,6 +199,17 @@ extension ExecutionTests {
       let result = try await Fixtures.run(program)
       // What the program raises on the way is the test's business; what ends it is not.
       #expect(result.outcome == outcome, "\(result)")
+    }
+
+    static let unfiltered = try? SandboxProbe.run(SandboxTools.find(unsandboxed: false), .bubblewrap)
+
+    /// Where the filter of system calls is missing, the namespaces and limits have to do.
+    @Test(arguments: files + network + resources.prefix(2) + [processes[0], processes[3]])
+    func comesToTheSameWithoutTheFilter(_ attack: Attack) async throws {
+      let runner = ProgramRunner(sandbox: try #require(HostileProgramTests.unfiltered), workers: 1)
+      let program = Fixtures.program(attack.source, timeout: attack.timeout, memory: attack.memory)
+      let result = try await runner.run(program)
+      #expect(attack.outcomes.contains(result.outcome), "\(result)")
     }
 
     @Test func hostFileIsOutOfReach() async throws {
