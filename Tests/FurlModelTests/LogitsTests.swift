@@ -39,11 +39,11 @@ import Testing
       var argmax: [Int?] = []
       var last: [Float] = []
       var loss = 0.0
-      try Likelihood(session: session).forEachPosition(expected.ids) { position, logits, row in
-        argmax.append(logits.argmax(row: row, context.kernels))
-        last = logits[row]
+      try Likelihood(session).forEachPosition(expected.ids) { position, logits, row in
+        argmax.append(logits[0].argmax(row: row, context.kernels))
+        last = logits[0][row]
         if position + 1 < expected.ids.count {
-          loss += Likelihood.negativeLogLikelihood(logits, row: row, of: expected.ids[position + 1])
+          loss -= Likelihood.logProbabilities(logits[0], row: row)[expected.ids[position + 1]]
         }
       }
       #expect(last.count == expected.lastLogits.count)

@@ -8,24 +8,22 @@ import Darwin
 
 /// Log-probabilities of given texts, for perplexity and KL divergence.
 public final class Likelihood {
-  private let session: Session
+  private let sessions: [Session]
 
-  /// - Parameter session: its first slot is used.
-  public init(session: Session) { self.session = session }
+  /// - Parameter sessions: read the same tokens in lockstep; the first slot of each is used.
+  public init(_ sessions: Session...) { self.sessions = sessions }
 
   /// Calls `body` with the logits after each of some tokens.
   ///
   /// - Parameters:
   ///   - ids: at most the context's length.
-  ///   - body: (position, the session's logits, their row).
-  public func forEachPosition(_ ids: [Int], _ body: (Int, Activations, Int) throws -> Void) throws {
-    session.truncate(slot: 0)
-    var start = 0
-    while start < ids.count {
+  ///   - body: (position, the logits of each session, their row).
+  public func forEachPosition(_ ids: [Int], _ body: (Int, [Activations], Int) throws -> Void) throws {
+    for session in sessions { session.truncate(slot: 0) }
+    for start in stride(from: 0, to: ids.count, by: Session.rowLimit) {
       let piece = Array(ids[start..<min(start + Session.rowLimit, ids.count)])
-      let rows = try session.forward([.init(slot: 0, ids: piece, logits: .all)])
-      for (offset, row) in rows[0].enumerated() { try body(start + offset, session.logits, row) }
-      start += piece.count
+      for session in sessions { try session.forward([.init(slot: 0, ids: piece, logits: .all)]) }
+      for row in piece.indices { try body(start + row, sessions.map(\.logits), row) }
     }
   }
 
@@ -41,8 +39,9 @@ public final class Likelihood {
     }
   }
 
-  /// -log p of one token of a row of logits, in nats.
-  public static func negativeLogLikelihood(_ logits: Activations, row: Int, of id: Int) -> Double {
-    -logProbabilities(logits, row: row)[id]
+  /// The KL divergence of a distribution from another one, in nats: the sum of p (log p - log q). Terms below
+  /// e^-16 are left out, as llama.cpp does.
+  public static func divergence(of p: [Double], from q: [Double]) -> Double {
+    zip(p, q).reduce(0) { $0 + ($1.0 > -16 ? exp($1.0) * ($1.0 - $1.1) : 0) }
   }
 }

@@ -182,27 +182,25 @@ struct PatternParser {
   // MARK: Quantifiers
 
   private mutating func quantifier() throws -> (Int, Int)? {
-    var bounds: (Int, Int)
-    switch current {
-    case "?": bounds = (0, 1)
-    case "*": bounds = (0, .max)
-    case "+": bounds = (1, .max)
-    case "{": return try checkedEnd(try braces())
-    default: return nil
+    let bounds: (Int, Int)
+    if take("?") {
+      bounds = (0, 1)
+    } else if take("*") {
+      bounds = (0, .max)
+    } else if take("+") {
+      bounds = (1, .max)
+    } else if take("{") {
+      bounds = try repetition()
+    } else {
+      return nil
     }
-    position += 1
-    bounds = try checkedEnd(bounds)
-    return bounds
-  }
-
-  /// Lazy and possessive forms, and a quantifier of a quantifier.
-  private func checkedEnd(_ bounds: (Int, Int)) throws -> (Int, Int) {
+    // Lazy and possessive forms, and a quantifier of a quantifier.
     if let scalar = current, "?*+{".unicodeScalars.contains(scalar) { throw refused("\"\(scalar)\" after a quantifier") }
     return bounds
   }
 
-  private mutating func braces() throws -> (Int, Int) {
-    position += 1
+  /// What is between braces.
+  private mutating func repetition() throws -> (Int, Int) {
     guard let least = number() else { throw refused("\"{\" without a number") }
     var most = least
     if take(",") { most = number() ?? .max }

@@ -1,0 +1,184 @@
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// Runs suites on a model: generates, executes or compares, and reports.
+public struct Evaluator {
+  /// How a run is done.
+  public struct Options: Sendable {
+    /// Only so many problems.
+    public var limit: Int?
+    public var overrides: ProtocolOverrides
+    /// Runs generated code without a sandbox; said in the report.
+    public var isUnsandboxed: Bool
+    /// Completions at once.
+    public var slots: Int
+
+    public init(
+      limit: Int? = nil, overrides: ProtocolOverrides = .init(), isUnsandboxed: Bool = false, slots: Int = 32
+    ) {
+      self.limit = limit
+      self.overrides = overrides
+      self.isUnsandboxed = isUnsandboxed
+      self.slots = slots
+    }
+  }
+
+  /// What a run gave.
+  public struct Outcome: Sendable {
+    public let report: EvaluationReport
+    /// Empty for a text.
+    public let completions: [Completion]
+  }
+
+  /// Problems that are done, and how many there are.
+  public typealias Progress = @Sendable (_ done: Int, _ total: Int) -> Void
+
+  private let options: Options
+  private let progress: Progress
+
+  public init(_ options: Options = .init(), progress: @escaping Progress = { _, _ in }) {
+    self.options = options
+    self.progress = progress
+  }
+
+  /// Runs a suite on a model.
+  ///
+  /// - Parameter baseline: of a text, the model that the KL divergence is measured from.
+  /// - Throws: ``FurlError``: `unavailable` where code cannot be executed safely.
+  public func run(_ suite: Suite, on subject: LoadedModel, baseline: LoadedModel? = nil) async throws -> Outcome {
+    var suite = suite
+    suite.protocol = try suite.protocol.applying(options.overrides)
+    let settings = suite.protocol
+    let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
+    let clock = ContinuousClock()
+    let start = clock.now
+    let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
+    let completions: [Completion]
+    let results: EvaluationReport.Results
+    var sandbox: Sandbox?
+    switch problems {
+    case .programs(let programs):
+      let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
+      sandbox = found
+      (completions, results) = try await generateAndExecute(programs, settings, subject, found)
+    case .lines(let lines):
+      completions = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { _, _ in }
+      results = try .scoring(completions, of: lines)
+    case .text(let text):
+      completions = []
+      results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
+    }
+    return Outcome(
+      report: try EvaluationReport(
+        suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,
+        python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results),
+      completions: completions)
+  }
+
+  /// Scores completions that were generated elsewhere.
+  ///
+  /// - Parameter origin: the file that they come from.
+  public func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
+    var suite = suite
+    suite.protocol = try suite.protocol.applying(options.overrides)
+    let settings = suite.protocol
+    let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
+    let clock = ContinuousClock()
+    let start = clock.now
+    var sandbox: Sandbox?
+    let results: EvaluationReport.Results
+    switch problems {
+    case .programs(let programs):
+      let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
+      sandbox = found
+      let runner = ProgramRunner(sandbox: found, workers: WorkerPool.availableCores)
+      let jobs = zip(programs, completions).map { Program($0, completion: $1.text, protocol: settings) }
+      let progress = progress
+      results = try .executed(
+        await runner.run(jobs, progress: { progress($0, jobs.count) }), completions)
+    case .lines(let lines):
+      results = try .scoring(completions, of: lines)
+    case .text: throw FurlError(.usage, "a text has no completions", remedy: "evaluate a model on it")
+    }
+    return Outcome(
+      report: try EvaluationReport(
+        suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
+        sandbox: sandbox?.protection.rawValue, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
+        results: results),
+      completions: completions)
+  }
+
+  // MARK: Generating
+
+  /// Programs are executed as they are completed, while the model generates the next ones.
+  private func generateAndExecute(
+    _ problems: [ProgramProblem], _ settings: SuiteProtocol, _ subject: LoadedModel, _ sandbox: Sandbox
+  ) async throws -> ([Completion], EvaluationReport.Results) {
+    let runner = ProgramRunner(sandbox: sandbox, workers: WorkerPool.availableCores)
+    var tasks: [Int: Task<ProgramResult, any Error>] = [:]
+    defer { for task in tasks.values { task.cancel() } }
+    let completions = try generate(problems.map { (.text($0.taskID), $0.prompt) }, settings, subject) {
+      tasks[$0] = runner.submit(Program(problems[$0], completion: $1.text, protocol: settings))
+    }
+    var results: [ProgramResult] = []
+    for index in problems.indices {
+      guard let task = tasks[index] else { throw FurlError(.defect, "a problem was not completed") }
+      results.append(try await task.value)
+    }
+    return (completions, try .executed(results, completions))
+  }
+
+  private func generate(
+    _ prompts: [(id: ProblemID, text: String)], _ settings: SuiteProtocol, _ subject: LoadedModel,
+    onCompletion: (Int, Completion) throws -> Void
+  ) throws -> [Completion] {
+    let contextLength = min(settings.context ?? subject.model.spec.contextLength, subject.model.spec.contextLength)
+    guard settings.maxTokens < contextLength else {
+      throw FurlError(
+        .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
+        remedy: "lower max_tokens")
+    }
+    let session = try subject.session(slots: min(options.slots, max(1, prompts.count)), contextLength: contextLength)
+    let requests = prompts.map { prompt in
+      GenerationRequest(
+        ids: subject.tokenizer.encode(settings.prompt(prompt.text), bos: settings.bos.policy),
+        maxTokens: settings.maxTokens, stops: settings.stop
+      ).cut(toContext: contextLength)
+    }
+    if let empty = requests.firstIndex(where: { $0.ids.isEmpty }) {
+      throw FurlError.input(nil, prompts[empty].id.description, "the prompt is empty", remedy: "set bos: always")
+    }
+    var completions = [Completion?](repeating: nil, count: prompts.count)
+    var done = 0
+    // Long prompts first: the batch stays full to the end. Results do not depend on the order.
+    let order = requests.indices.sorted { (-requests[$0].ids.count, $0) < (-requests[$1].ids.count, $1) }
+    try Generator(session: session, tokenizer: subject.tokenizer).run(order.map { requests[$0] }) { place, generation in
+      let index = order[place]
+      let completion = Completion(
+        id: prompts[index].id, text: generation.text, tokens: generation.tokenCount,
+        stopReason: generation.stopReason.rawValue)
+      completions[index] = completion
+      try onCompletion(index, completion)
+      done += 1
+      progress(done, prompts.count)
+    }
+    return completions.compactMap { $0 }
+  }
+}
+
+extension SuiteProtocol.BeginToken {
+  /// What the tokenizer is asked for.
+  var policy: Tokenizer.BOS {
+    switch self {
+    case .auto: .auto
+    case .always: .always
+    case .never: .never
+    }
+  }
+}
+
+extension Duration {
+  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

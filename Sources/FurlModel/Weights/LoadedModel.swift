@@ -1,0 +1,40 @@
+import FurlTensor
+import FurlTokenizer
+
+/// A model in memory with all that running it takes.
+public struct LoadedModel: Sendable {
+  public let file: ModelFile
+  public let model: LanguageModel
+  public let tokenizer: Tokenizer
+  public let context: ComputeContext
+  /// How keys and values are kept; nil for the model's default.
+  public let format: KeyValueCache.Format?
+
+  /// Opens and loads a checkpoint or an artifact.
+  ///
+  /// - Throws: ``FurlError``.
+  public init(path: String, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+    file = try ModelFile(path: path)
+    tokenizer = try file.tokenizer()
+    model = try file.load(pool: context.pool)
+    self.context = context
+    self.format = format
+  }
+
+  /// A model that is loaded already.
+  public init(
+    file: ModelFile, model: LanguageModel, tokenizer: Tokenizer, context: ComputeContext,
+    format: KeyValueCache.Format?
+  ) {
+    self.file = file
+    self.model = model
+    self.tokenizer = tokenizer
+    self.context = context
+    self.format = format
+  }
+
+  /// A session of its own on the shared weights.
+  public func session(slots: Int = 1, contextLength: Int? = nil) throws -> Session {
+    try Session(model, context: context, slots: slots, contextLength: contextLength, format: format)
+  }
+}
