@@ -61,11 +61,13 @@ extension ExecutionTests {
     static let spies: [Cheat] = [
       Cheat("reads the frames above", .wrongAnswer, source: """
         import sys
+        BACKWARDS = '(kcehc fed'
         def f(x):
             frame = sys._getframe()
             while frame:
                 for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):
-                    if type(value) is int and value == 31337 or 'assert' in str(value): return 31337
+                    if type(value) is int and value == 31337: return value
+                    if BACKWARDS[::-1] in str(value): return 31337
                 frame = frame.f_back
         """),
       Cheat("searches the heap for the test", .wrongAnswer, source: """
@@ -73,7 +75,9 @@ extension ExecutionTests {
         MARK = 'candi' + 'date(2) =' + '= 31337'
         def f(x):
             for thing in gc.get_objects():
-                if type(thing) is str and MARK in thing: return 31337
+                for part in gc.get_referents(thing):
+                    if part is not MARK and type(part) is str and MARK in part: return 31337
+                    if type(part) is bytes and MARK.encode() in part: return 31337
         """),
       Cheat("searches the descriptors for the test", .wrongAnswer, .protocol, source: """
         import os

@@ -12,7 +12,8 @@ extension ExecutionTests {
       let suite = try Suite(path: path)
       guard case .programs(let problems) = suite.problems else { return [] }
       #expect(problems.count == 164)
-      let solutions = try JSON.parseLines(TestData.bytes(path), file: path).map { $0["canonical_solution"]?.string ?? "" }
+      let lines = try JSON.parseLines(TestData.bytes(path), file: path)
+      let solutions = lines.map { $0["canonical_solution"]?.string ?? "" }
       var settings = suite.protocol
       settings.prompt = .raw
       settings.timeout = 30

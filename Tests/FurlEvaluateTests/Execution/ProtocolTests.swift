@@ -90,7 +90,9 @@ extension ExecutionTests {
       #expect(try await Fixtures.run(program).outcome == .passed)
     }
 
-    @Test(arguments: ["def f(x):\n", "def f(x):", "class A:\n    def f(self, x):\n", "if True:\n    def f(x):\n        # todo"])
+    @Test(arguments: [
+      "def f(x):\n", "def f(x):", "class A:\n    def f(self, x):\n", "if True:\n    def f(x):\n        # todo",
+    ])
     func unfinishedPromptsAreCompleted(_ prompt: String) async throws {
       var program = Fixtures.program("def f(x): return x + 1")
       program.prompt = prompt
