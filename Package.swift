@@ -71,6 +71,7 @@ let package = Package(
     .executableTarget(name: "FurlCommand", dependencies: ["Furl", arguments], swiftSettings: settings),
     .testTarget(
       name: "FurlCommandTests", dependencies: ["Furl", "FurlCommand", "FurlTestSupport", subprocess, system],
+      exclude: ["Snapshots"],
       swiftSettings: settings),
     .target(name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport", swiftSettings: settings),
     .target(name: "CFurlKernels"),
