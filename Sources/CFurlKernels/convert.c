@@ -36,23 +36,21 @@ uint16_t furl_half_from_float(float value) {
   return (uint16_t)(sign | (magnitude - 0x38000000u + 0xfffu + odd) >> 13);
 }
 
+// Chosen without branches, so that the loop below vectorizes.
+static inline float float_from_half(uint16_t half) {
+  uint32_t magnitude = half & 0x7fffu, sign = (uint32_t)(half & 0x8000u) << 16;
+  uint32_t normal = (magnitude << 13) + (112u << 23);
+  uint32_t tiny = bits_from_float((float)(int32_t)magnitude * 0x1p-24f); // exact, subnormal halves included
+  uint32_t special = magnitude << 13 | 0x7f800000u | (magnitude > 0x7c00u ? 0x400000u : 0);
+  return float_from_bits(sign | (magnitude < 0x400u ? tiny : magnitude >= 0x7c00u ? special : normal));
+}
+
 float furl_float_from_half(uint16_t half) {
-  uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-  uint32_t exponent = half >> 10 & 0x1fu;
-  uint32_t mantissa = half & 0x3ffu;
-  if (exponent == 0) { // 2^-24 each, exact in a float.
-    float magnitude = (float)mantissa * 0x1p-24f;
-    return float_from_bits(bits_from_float(magnitude) | sign);
-  }
-  if (exponent == 31) {
-    uint32_t quiet = mantissa != 0 ? 0x400000u : 0;
-    return float_from_bits(sign | 0x7f800000u | quiet | mantissa << 13);
-  }
-  return float_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+  return float_from_half(half);
 }
 
 void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out) {
-  for (size_t i = 0; i < n; i++) out[i] = furl_float_from_half(halves[i]);
+  for (size_t i = 0; i < n; i++) out[i] = float_from_half(halves[i]);
 }
 
 void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out) {

@@ -9,3 +9,9 @@ void furl_release_free_memory(void) {
   malloc_trim(0);
 #endif
 }
+
+void furl_share_heap(void) {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 1);
+#endif
+}

@@ -16,7 +16,8 @@ public struct Checkpoint: Sendable {
   public let config: JSON
   public let spec: ModelSpec
   private let sources: [String: WeightSource]
-  private let files: [MappedFile]
+  /// The files that hold the weights.
+  public let weightFiles: [MappedFile]
 
   /// Opens a checkpoint and checks every header; no weight is read.
   ///
@@ -54,7 +55,7 @@ public struct Checkpoint: Sendable {
       }
     }
     self.folder = folder
-    files = stored.files
+    weightFiles = stored.files
   }
 
   private static func locate(
@@ -109,7 +110,7 @@ public struct Checkpoint: Sendable {
   }
 
   /// Bytes of the weight files.
-  public var weightFileBytes: Int { files.reduce(0) { $0 + $1.count } }
+  public var weightFileBytes: Int { weightFiles.reduce(0) { $0 + $1.count } }
 
   /// Bytes of all files that belong to the model.
   public var diskBytes: Int {
@@ -128,7 +129,7 @@ public struct Checkpoint: Sendable {
   /// The files that the model is made of, with their digests; the weights come first.
   public func sourceFiles() throws -> [SourceFile] {
     let sides = try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) }
-    return (files + sides).map {
+    return (weightFiles + sides).map {
       SourceFile(name: ($0.path as NSString).lastPathComponent, bytes: $0.count, digest: Digest(of: $0))
     }
   }

@@ -23,7 +23,7 @@ static void task(void *context, size_t part, size_t parts) {
   round_state *s = context;
   if (part == s->slow && s->delay != 0) nap(s->delay);
   s->thread[part] = pthread_self();
-  s->parts = part == 0 ? parts : s->parts;
+  if (part == 0) s->parts = parts;
   atomic_fetch_add_explicit(&s->runs[part], 1, memory_order_relaxed);
 }
 

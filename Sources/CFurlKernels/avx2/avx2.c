@@ -56,6 +56,12 @@ INLINE void add_half(v16i *sum, const int half, __m256i terms) {
   *sum = s.integers;
 }
 
+/// Keeps the compiler from doing one row of activations after the other, which needs all weights of a tile in
+/// registers at once and has it spill them.
+INLINE void finish(__m256i *sum) {
+  __asm__ volatile("" : "+x"(*sum));
+}
+
 /// Sums of neighbours of 16 16-bit terms.
 INLINE __m256i widened(__m256i terms) {
   return _mm256_madd_epi16(terms, _mm256_set1_epi16(1));
@@ -68,14 +74,18 @@ INLINE __m256i widened(__m256i terms) {
 INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
   const __m256i top = _mm256_set1_epi8((char)0x80);
   UNROLL for (int half = 0; half < 2; half++) {
+    __m256i partial[GROUP_A8];
+    UNROLL for (int g = 0; g < n; g++) partial[g] = _mm256_setzero_si256();
     UNROLL for (int j = 0; j < 8; j++) {
       __m256i w = _mm256_xor_si256(load_half(tile + 64 * j + 32 * half), top);
       __m256i magnitude = _mm256_abs_epi8(w);
       UNROLL for (int g = 0; g < n; g++) {
         __m256i x = _mm256_sign_epi8(four_codes(codes + (size_t)g * stride + 4 * j), w);
-        add_half(&sums[g], half, widened(_mm256_maddubs_epi16(magnitude, x)));
+        partial[g] = _mm256_add_epi32(partial[g], widened(_mm256_maddubs_epi16(magnitude, x)));
+        if (n > 1) finish(&partial[g]);
       }
     }
+    UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, partial[g]);
   }
 }
 
@@ -94,6 +104,7 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
         __m256i terms = _mm256_add_epi16(
           _mm256_maddubs_epi16(low, four_codes(here)), _mm256_maddubs_epi16(high, four_codes(here + 16)));
         short_sums[g] = _mm256_add_epi16(short_sums[g], terms);
+        if (n > 1) finish(&short_sums[g]);
       }
     }
     UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, widened(short_sums[g]));

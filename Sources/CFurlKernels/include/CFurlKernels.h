@@ -102,7 +102,8 @@ typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
 
   /// x[columns] -> codes, scales and sums of column_tiles * 32 columns; scale = absmax / 127, ties to even.
-  /// A tile of zeros has scale 0. Not-a-number never reaches a code: such a tile gets scale NaN, codes 0.
+  /// A tile of zeros (or of nothing above 4e-37) has scale 0. Not-a-numbers and infinities never reach a
+  /// code: such a tile gets scale NaN, codes 0. All tiers give the same codes, sums and scales.
   void (*quantize)(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
 
   furl_multiply float32;
@@ -116,11 +117,15 @@ typedef struct furl_kernels {
   void (*attend_f32)(const furl_attention *attention);
   void (*attend_f16)(const furl_attention *attention);
   /// Writes one position of one key/value head into a cache laid out as above.
-  void (*store_f32)(const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
-  void (*store_f16)(const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+  void (*store_f32)(
+    const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+  void (*store_f16)(
+    const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
 
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, over n values.
-  void (*layer_norm)(const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
+  /// `bias` may be NULL, `out` may be `x`.
+  void (*layer_norm)(
+    const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
   /// x = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), in place.
   void (*gelu_tanh)(float *x, size_t n);
   /// The index of the largest value, the first of equals; -1 if any value is not a number or infinite.
@@ -161,6 +166,9 @@ void furl_pool_run(
 
 /// Gives free heap memory back to the system, where the C library can.
 void furl_release_free_memory(void);
+
+/// Makes all threads share one heap, where the C library can, so that what one thread frees another one uses.
+void furl_share_heap(void);
 
 #pragma clang assume_nonnull end
 

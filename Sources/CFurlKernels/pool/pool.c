@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define SPIN_LIMIT 2000
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES (512 * 1024) // Unoptimized, with every body inlined, a kernel's frame takes 90 KiB.
 
 typedef struct worker {
   furl_pool *pool;
@@ -20,15 +20,16 @@ typedef struct worker {
 struct furl_pool {
   size_t threads;
   worker *workers; // threads - 1 of them; part 0 is the caller's
-  furl_task task;  // published by the rise of `generation`, as are context and stopping
+  waiting_room room;
+  // What is written together shares a cache line; what is watched meanwhile has one of its own, or each write
+  // of the others would disturb those who watch.
+  alignas(64) _Atomic uint32_t generation;
+  alignas(64) _Atomic uint32_t remaining;
+  furl_task task; // published by the rise of `generation`, as are context and stopping
   void *context;
   bool stopping;
-  waiting_room room;
-  // Each counter on its own cache line, or every decrement of one would disturb those who watch the other.
-  alignas(64) _Atomic uint32_t generation;
   alignas(64) _Atomic uint32_t sleepers;
-  alignas(64) _Atomic uint32_t remaining;
-  alignas(64) _Atomic uint32_t caller_sleeps;
+  _Atomic uint32_t caller_sleeps;
 };
 
 static void pause_briefly(void) {

@@ -21,6 +21,8 @@ INLINE void dot_columns(
     UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
   }
   for (size_t c = 0; c < columns; c += 4) {
+    const size_t width = half ? sizeof(uint16_t) : sizeof(float);
+    fetch_ahead(n, (const char *)rows + c * FURL_TILE_ROWS * width, 4 * FURL_TILE_ROWS * width);
     UNROLL for (int i = 0; i < 4; i++) {
       size_t at = (c + (size_t)i) * FURL_TILE_ROWS;
       v16 w = half ? floats_from_halves((const uint16_t *)rows + at) : load((const float *)rows + at);
@@ -104,25 +106,28 @@ INLINE void row_tile_a32(
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
-  for (size_t block = 0; block < matrix->blocks; block++) {
+  size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
+  for (size_t t = 0; t < matrix->column_tiles; at_block += FURL_TILE_ROWS) {
     v16 part[8][4], plain[8];
     UNROLL for (int g = 0; g < n; g++) {
       UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
       plain[g] = splat(0);
     }
-    for (size_t t = block * matrix->block_tiles; t < block_end(matrix, block); t++) {
+    for (size_t end = block_end(matrix, t); t < end; t++) {
       const float *here = values + t * FURL_TILE_COLUMNS;
-      if (s == INT8) add_tile_int8(n, weights + t * tile_bytes(s), here, stride, part);
-      else add_tile_int4(s, n, weights + t * tile_bytes(s), here, stride, part);
+      const uint8_t *codes = weights + t * tile_bytes(s);
+      fetch_ahead(n, codes, tile_bytes(s));
+      if (s == INT8) add_tile_int8(n, codes, here, stride, part);
+      else add_tile_int4(s, n, codes, here, stride, part);
       if (s != INT4_MINIMUM) continue;
       UNROLL for (int g = 0; g < n; g++) {
         plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);
       }
     }
-    v16 scale = block_halves(matrix, matrix->scales, tile, block);
+    v16 scale = floats_from_halves(matrix->scales + at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(joined(part[g]), scale, total[g]);
     if (s != INT4_MINIMUM) continue;
-    v16 minimum = block_halves(matrix, matrix->minimums, tile, block);
+    v16 minimum = floats_from_halves(matrix->minimums + at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(splat(sum_of_lanes(plain[g])), minimum, total[g]);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);

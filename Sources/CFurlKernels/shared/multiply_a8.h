@@ -22,14 +22,17 @@ INLINE void row_tile_a8(
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
-  for (size_t block = 0; block < matrix->blocks; block++) {
-    v16 scale = block_halves(matrix, matrix->scales, tile, block);
-    v16 minimum = s == INT4_MINIMUM ? block_halves(matrix, matrix->minimums, tile, block) : splat(0);
-    for (size_t t = block * matrix->block_tiles; t < block_end(matrix, block); t++) {
+  size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
+  for (size_t t = 0; t < tiles; at_block += FURL_TILE_ROWS) {
+    v16 scale = floats_from_halves(matrix->scales + at_block);
+    v16 minimum = s == INT4_MINIMUM ? floats_from_halves(matrix->minimums + at_block) : splat(0);
+    for (size_t end = block_end(matrix, t); t < end; t++) {
+      const uint8_t *here = weights + t * tile_bytes(s);
+      fetch_ahead(n, here, tile_bytes(s));
       v16i dot[8];
       UNROLL for (int g = 0; g < n; g++) dot[g] = splat_int(-zero * sums[(size_t)g * tiles + t]);
-      if (s == INT8) dot_int8(n, weights + t * tile_bytes(s), codes + t * FURL_TILE_COLUMNS, stride, dot);
-      else dot_int4(n, weights + t * tile_bytes(s), codes + t * FURL_TILE_COLUMNS, stride, dot);
+      if (s == INT8) dot_int8(n, here, codes + t * FURL_TILE_COLUMNS, stride, dot);
+      else dot_int4(n, here, codes + t * FURL_TILE_COLUMNS, stride, dot);
       UNROLL for (int g = 0; g < n; g++) {
         size_t at = (size_t)g * tiles + t;
         total[g] = fma16(__builtin_convertvector(dot[g], v16), scale * splat(scales[at]), total[g]);

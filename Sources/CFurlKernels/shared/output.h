@@ -40,9 +40,21 @@ INLINE size_t last_tile(const furl_matrix *matrix, size_t tile_end) {
   return tile_end < tiles ? tile_end : tiles;
 }
 
-INLINE size_t block_end(const furl_matrix *matrix, size_t block) {
-  size_t end = (block + 1) * matrix->block_tiles;
-  return end < matrix->column_tiles ? end : matrix->column_tiles;
+/// Where the block that begins at a column tile ends; the last of a row may be shorter.
+INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
+  size_t left = matrix->column_tiles - begin;
+  return begin + (left < matrix->block_tiles ? left : matrix->block_tiles);
+}
+
+/// Asks for the weights of some tiles later. One row of activations needs no such help: its only stream is
+/// the weights, and the CPU follows it. Several rows are more streams than it follows, and reading weights
+/// from memory for eight rows takes 1.6 times as long without. Into the second-level cache, because the first
+/// has too few misses in flight.
+INLINE void fetch_ahead(const int n, const void *weights, size_t bytes) {
+  if (n == 1) return;
+  UNROLL for (size_t line = 0; line < bytes; line += 64) {
+    __builtin_prefetch((const char *)weights + 8192 + line, 0, 2);
+  }
 }
 
 typedef enum scheme { INT8, INT4, INT4_MINIMUM } scheme;
@@ -54,11 +66,6 @@ INLINE int32_t zero_code(const scheme s) {
 
 INLINE size_t tile_bytes(const scheme s) {
   return s == INT8 ? FURL_TILE_ROWS * FURL_TILE_COLUMNS : FURL_TILE_ROWS * FURL_TILE_COLUMNS / 2;
-}
-
-/// One 16-row vector of halves: the scales, or minimums, of a block.
-INLINE v16 block_halves(const furl_matrix *matrix, const uint16_t *halves, size_t tile, size_t block) {
-  return floats_from_halves(halves + (tile * matrix->blocks + block) * FURL_TILE_ROWS);
 }
 
 #define MULTIPLY(name, row_tile, limit)                                                                     \

@@ -99,6 +99,9 @@ public final class Artifact: Sendable {
     }
   }
 
+  /// Gives the pages of the file back to the system; they are read again when they are needed.
+  public func dropPages() { file.drop(0..<file.count) }
+
   // MARK: Sums
 
   /// Numbers in all tensors.

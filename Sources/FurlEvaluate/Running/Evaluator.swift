@@ -1,4 +1,5 @@
 import FurlModel
+import FurlSpec
 import FurlTensor
 import FurlTokenizer
 

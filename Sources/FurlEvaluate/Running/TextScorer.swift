@@ -1,5 +1,7 @@
 import FurlModel
+import FurlSpec
 import FurlTensor
+import FurlTokenizer
 
 #if canImport(Glibc)
 import Glibc

@@ -40,6 +40,8 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     return try FloatVector(count: tensor.shape[0], storage: streams[0])
   }
 
+  public func dropPages() { if artifact.storage == .compact { artifact.dropPages() } }
+
   private func load(_ tensor: TensorSpec, pool: WorkerPool?) throws -> (ArtifactTensor, [ByteStorage]) {
     guard let found = artifact.tensor(named: tensor.name) else {
       throw FurlError.input(artifact.path, tensor.name, "is missing")

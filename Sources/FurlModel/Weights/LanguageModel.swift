@@ -56,6 +56,7 @@ public final class LanguageModel: Sendable {
     norm = try loader.norm("norm", spec)
     head = spec.tiedEmbeddings ? LinearGroup([.init(embedding, bias: nil)]) : try loader.group(["head"])
     weightBytes = loader.bytes
+    source.dropPages()
     releaseFreedMemory()
   }
 

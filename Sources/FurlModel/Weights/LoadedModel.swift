@@ -21,6 +21,18 @@ public struct LoadedModel: Sendable {
     self.format = format
   }
 
+  /// A model that is loaded already.
+  public init(
+    file: ModelFile, model: LanguageModel, tokenizer: Tokenizer, context: ComputeContext,
+    format: KeyValueCache.Format?
+  ) {
+    self.file = file
+    self.model = model
+    self.tokenizer = tokenizer
+    self.context = context
+    self.format = format
+  }
+
   /// A session of its own on the shared weights.
   public func session(slots: Int = 1, contextLength: Int? = nil) throws -> Session {
     try Session(model, context: context, slots: slots, contextLength: contextLength, format: format)

@@ -10,6 +10,8 @@ public protocol WeightProvider {
   func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix
   /// - Throws: ``FurlError`` that names the tensor.
   func vector(_ tensor: TensorSpec) throws -> FloatVector
+  /// Called when everything is loaded: gives the pages of files back that are not used as they lie.
+  func dropPages()
 }
 
 extension Checkpoint: WeightProvider {
@@ -22,6 +24,8 @@ extension Checkpoint: WeightProvider {
   public func vector(_ tensor: TensorSpec) throws -> FloatVector {
     try naming(tensor) { try FloatVector(source(tensor.name)) }
   }
+
+  public func dropPages() { for file in weightFiles { file.drop(0..<file.count) } }
 
   private func naming<Result>(_ tensor: TensorSpec, _ body: () throws -> Result) throws -> Result {
     do {

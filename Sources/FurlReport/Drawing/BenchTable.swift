@@ -4,37 +4,41 @@ import FurlEvaluate
 public enum BenchTable {
   public static func text(_ rows: [BenchRow]) -> String {
     let suites = rows.first?.quality ?? []
-    var header = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
-    for suite in suites {
-      switch suite.results {
-      case .programs: header.append("pass@1 (\(suite.suite.name))")
-      case .lines: header += ["EM (\(suite.suite.name))", "ES (\(suite.suite.name))"]
-      case .text: header.append("perplexity (\(suite.suite.name))")
-      }
-    }
-    header.append("J/token")
-    var table = TextTable(header)
+    let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
+    var table = TextTable(names + suites.flatMap(titles) + ["J/token"])
     for row in rows {
-      var cells = [
-        row.name, Figures.bytes(row.diskBytes), Figures.significant(row.bitsPerWeight),
-        Figures.count(row.parameters.total), row.speed.peakBytes.map(Figures.bytes) ?? "-",
-        Rate(row.speed.loadSeconds).median.map { Figures.significant($0 * 1000) + " ms" } ?? "-",
-        Rate(row.speed.prefill).median.map { Figures.significant($0) + " t/s" } ?? "-",
-        Rate(row.speed.decode).median.map { Figures.significant($0) + " t/s" } ?? "-",
-      ]
-      for report in row.quality {
-        switch report.results {
-        case .programs: cells.append(report.passAt1.map { Figures.percent($0.value) } ?? "-")
-        case .lines:
-          cells.append(report.exactMatch.map { Figures.percent($0.value) } ?? "-")
-          cells.append(report.editSimilarity.map { Figures.percent($0) } ?? "-")
-        case .text: cells.append(report.perplexity.map(Figures.significant) ?? "-")
-        }
-      }
-      cells.append(row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-")
-      table.add(cells)
+      table.add(figures(row) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
     }
     return table.text
+  }
+
+  private static func titles(_ report: EvaluationReport) -> [String] {
+    let name = report.suite.name
+    return switch report.suite.kind {
+    case .passAt1: ["pass@1 (\(name))"]
+    case .lines: ["EM (\(name))", "ES (\(name))"]
+    case .text: ["perplexity (\(name))"]
+    }
+  }
+
+  private static func figures(_ report: EvaluationReport) -> [String] {
+    func percent(_ value: Double?) -> String { value.map { Figures.percent($0) } ?? "-" }
+    return switch report.suite.kind {
+    case .passAt1: [percent(report.passAt1?.value)]
+    case .lines: [percent(report.exactMatch?.value), percent(report.editSimilarity)]
+    case .text: [report.perplexity.map(Figures.significant) ?? "-"]
+    }
+  }
+
+  private static func figures(_ row: BenchRow) -> [String] {
+    func rate(_ samples: [Double], _ unit: String, times factor: Double = 1) -> String {
+      Rate(samples).median.map { Figures.significant($0 * factor) + unit } ?? "-"
+    }
+    return [
+      row.name, Figures.bytes(row.diskBytes), Figures.significant(row.bitsPerWeight),
+      Figures.count(row.parameters.total), row.speed.peakBytes.map(Figures.bytes) ?? "-",
+      rate(row.speed.loadSeconds, " ms", times: 1000), rate(row.speed.prefill, " t/s"), rate(row.speed.decode, " t/s"),
+    ]
   }
 
   /// What a reader must know beside the table: energy that was not measured, a machine that was busy.

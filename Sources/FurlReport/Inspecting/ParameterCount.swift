@@ -1,4 +1,5 @@
 import FurlModel
+import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import Synchronization

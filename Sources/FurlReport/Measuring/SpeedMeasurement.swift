@@ -1,6 +1,7 @@
 import FurlModel
 import FurlSpec
 import FurlTensor
+import FurlTokenizer
 
 /// What one process measures of one model: loading, memory, prefill and decoding.
 public struct SpeedMeasurement: Sendable {
@@ -49,8 +50,9 @@ public struct SpeedMeasurement: Sendable {
     let pool = WorkerPool(threads: settings.threads)
     let kernels = try Kernels.fromEnvironment()
     let file = try ModelFile(path: path)
-    let model = try file.load(pool: pool)
+    // The tokenizer first: loading the weights ends with giving free memory back.
     let tokenizer = try file.tokenizer()
+    let model = try file.load(pool: pool)
     loadSeconds = [(clock.now - start).seconds]
     loadedBytes = ProcessMemory.current()?.resident
     let session = try Session(

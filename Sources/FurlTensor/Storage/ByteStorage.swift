@@ -1,33 +1,49 @@
-/// Bytes that outlive the job that made them: a part of a mapped file, or anonymous pages.
+/// Bytes that outlive the job that made them: a part of a mapped file, or anonymous memory.
 ///
-/// Anonymous pages come straight from the system, so memory that a load needed for a moment goes back to it
-/// at once and never counts in the resident size afterwards. Both forms start on a 64-byte boundary.
+/// Large ones are pages straight from the system, so memory that a load needed for a moment goes back to it at once
+/// and never counts in the resident size afterwards; small ones (norms, biases) share pages on the heap. All start
+/// on a 64-byte boundary.
 public final class ByteStorage: @unchecked Sendable {
+  private enum Owner {
+    case file(MappedFile)
+    case pages
+    case heap
+  }
+
   /// The size in bytes.
   public let count: Int
   let base: UnsafeMutableRawPointer
-  private let file: MappedFile?
+  private let owner: Owner
 
-  /// Zeroed pages of at least `count` bytes.
+  /// Below this size a page of its own would be mostly empty.
+  private static let smallest = 16 << 10
+
+  /// Zeroed memory of `count` bytes.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(zeroed count: Int) throws {
     precondition(count >= 0)
+    self.count = count
+    if count < ByteStorage.smallest {
+      base = .allocate(byteCount: max(count, 64), alignment: 64)
+      base.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+      owner = .heap
+      return
+    }
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | ByteStorage.lazily
-    guard let pages = mmap(nil, max(count, 1), PROT_READ | PROT_WRITE, flags, -1, 0), pages != MAP_FAILED else {
+    guard let pages = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), pages != MAP_FAILED else {
       throw FurlError(
         .unavailable, "cannot get \(count) bytes of memory: \(systemMessage())",
         remedy: "free memory or use a smaller model")
     }
     base = pages
-    self.count = count
-    file = nil
+    owner = .pages
   }
 
   /// A range of a mapped file, used as it lies. `range` must start on a multiple of 64.
   public init(_ file: MappedFile, _ range: Range<Int>) {
     precondition(range.lowerBound % 64 == 0)
-    self.file = file
+    owner = .file(file)
     let bytes = file.bytes(range)
     // An empty range has no address of its own; any valid one will do.
     base = UnsafeMutableRawPointer(mutating: bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!)
@@ -35,7 +51,11 @@ public final class ByteStorage: @unchecked Sendable {
   }
 
   deinit {
-    if file == nil { munmap(base, max(count, 1)) }
+    switch owner {
+    case .file: break
+    case .pages: munmap(base, count)
+    case .heap: base.deallocate()
+    }
   }
 
   #if os(Linux)
@@ -64,7 +84,8 @@ public final class ByteStorage: @unchecked Sendable {
   package func withMutableBytes<Result>(
     _ range: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
   ) rethrows -> Result {
-    precondition(file == nil && range.lowerBound >= 0 && range.upperBound <= count)
+    if case .file = owner { preconditionFailure("a part of a file cannot be written to") }
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return try body(UnsafeMutableRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
 }

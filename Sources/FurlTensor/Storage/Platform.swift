@@ -18,3 +18,9 @@ package func systemMessage(_ code: Int32 = errno) -> String {
 public func releaseFreedMemory() {
   furl_release_free_memory()
 }
+
+/// Makes all threads share one heap. A command does this first: it computes in buffers of its own, so its threads
+/// hardly allocate, and heaps of their own would only keep what loading needed for a moment.
+public func shareHeap() {
+  furl_share_heap()
+}

@@ -1,0 +1,3 @@
+#include "CFurlKernels.h"
+
+void bench_others(const furl_kernels *kernels);

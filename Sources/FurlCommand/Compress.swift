@@ -1,0 +1,81 @@
+import ArgumentParser
+import Furl
+
+struct Compress: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Runs a recipe on a checkpoint and writes an artifact.",
+    discussion: """
+      furl compress checkpoints/minipy --recipe recipes/minipy-int4.yaml --output minipy-int4.furl
+
+      The same checkpoint and recipe give the same bytes, whatever the number of threads. The artifact appears \
+      under its name when it is complete; a failed or interrupted run leaves none.
+      """)
+
+  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json.")
+  var checkpoint: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))
+  var recipe: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The artifact to write.", valueName: "model.furl"))
+  var output: String?
+
+  @Flag(help: "Print tensors, schemes, exact raw bytes and an upper bound of the file, and stop.")
+  var plan = false
+
+  @Option(help: "Threads (default: one for each core).")
+  var threads: Int?
+
+  @Flag(help: "Print one JSON document instead of text.")
+  var json = false
+
+  func validate() throws {
+    _ = try ThreadCount(threads)
+    if !plan && output == nil { throw ValidationError("--output is missing (or give --plan).") }
+  }
+
+  func run() throws {
+    let recipe = try Recipe(path: recipe)
+    let compressor = try Compressor(Checkpoint(folder: checkpoint), recipe: recipe)
+    if plan {
+      let bound = try compressor.fileUpperBound()
+      return json ? Terminal.print(compressor.plan.json(fileUpperBound: bound)) : show(compressor.plan, bound: bound)
+    }
+    guard let output else { return }
+    let start = ContinuousClock.now
+    let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
+      Terminal.progress($0.tensor, done: $0.done, total: $0.total, since: start)
+    }
+    Terminal.clearProgress()
+    let seconds = (ContinuousClock.now - start).seconds
+    let source = compressor.checkpoint.diskBytes
+    if json {
+      return Terminal.print([
+        "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
+        "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
+        "source_disk_bytes": .integer(source), "seconds": .number(seconds),
+      ])
+    }
+    Terminal.print(
+      "\(output): \(Figures.bytes(result.diskBytes)), \(Figures.percent(Double(result.diskBytes) / Double(max(1, source)))) "
+        + "of the checkpoint's \(Figures.bytes(source)), in \(Figures.significant(seconds)) s")
+    Terminal.print("artifact \(result.artifactID)")
+  }
+
+  private func show(_ plan: Plan, bound: Int) {
+    var table = TextTable(["tensor", "from", "shape", "scheme", "raw bytes"], leftAligned: [0, 1, 2, 3])
+    for tensor in plan.tensors {
+      table.add([
+        tensor.spec.name, tensor.sourceName == tensor.spec.name ? "" : tensor.sourceName,
+        tensor.spec.shape.map(String.init).joined(separator: " x "), tensor.scheme.name, "\(tensor.layout.byteCount)",
+      ])
+    }
+    Terminal.print(table.text)
+    Terminal.print("")
+    Terminal.print("recipe      \(plan.recipe.name), storage \(plan.recipe.storage.rawValue)")
+    Terminal.print("parameters  \(plan.spec.parameterCount) in \(plan.spec.blocks.count) blocks")
+    Terminal.print("weights     \(plan.rawBytes) bytes in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
+    Terminal.print("KV cache    \(plan.keyValueBytes) bytes for one sequence of \(plan.spec.contextLength) positions")
+    Terminal.print("file        at most \(bound) bytes")
+  }
+}

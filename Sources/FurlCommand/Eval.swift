@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import Furl
+
+struct Eval: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures quality: pass@1, exact match and edit similarity, or perplexity.",
+    discussion: """
+      furl eval minipy-int8.furl --suite checkpoints/minipy/minieval.yaml
+      furl eval minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json > lines.json
+      furl eval minipy-int8.furl --suite checkpoints/minipy/validation.yaml --baseline checkpoints/minipy
+
+      Generated code runs in a sandbox (bubblewrap) and never sees the expected values.
+      """)
+
+  @Argument(help: "A checkpoint folder or an artifact.")
+  var path: String
+
+  @Option(help: ArgumentHelp("A suite card, or a bare problem file with its kind's usual protocol.", valueName: "card"))
+  var suite: String
+
+  @Option(help: ArgumentHelp("Keep every completion and its result.", valueName: "out.jsonl"))
+  var samples: String?
+
+  @Option(help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"))
+  var completions: String?
+
+  @Option(help: ArgumentHelp("Only so many problems.", valueName: "n"))
+  var limit: Int?
+
+  @Option(help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"))
+  var baseline: String?
+
+  @Flag(help: "Print one JSON document instead of text.")
+  var json = false
+
+  @OptionGroup var settings: ProtocolOptions
+  @OptionGroup var compute: ComputeOptions
+
+  func validate() throws {
+    if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more.") }
+  }
+
+  func run() async throws {
+    let suite = try Suite(path: suite)
+    if baseline != nil, suite.kind != .text {
+      throw FurlError(.usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
+    }
+    let evaluator = settings.evaluator(limit: limit, label: suite.name)
+    let outcome: Evaluator.Outcome
+    if let completions {
+      let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems
+      let given = try Samples.completions(path: completions, of: problems)
+      outcome = try await evaluator.score(
+        given, of: suite, origin: URL(fileURLWithPath: completions).lastPathComponent)
+    } else {
+      let subject = try compute.load(path)
+      let other = try baseline.map { try LoadedModel(path: $0, context: subject.context) }
+      outcome = try await evaluator.run(suite, on: subject, baseline: other)
+    }
+    Terminal.clearProgress()
+    if let samples { try write(Samples.text(outcome.report.results, outcome.completions), to: samples) }
+    if json { return Terminal.print(outcome.report.json) }
+    Terminal.print(QualityText.lines(outcome.report).joined(separator: "\n"))
+  }
+}
+
+/// Writes a text file that appears under its name when it is complete.
+func write(_ text: String, to path: String) throws {
+  do {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+  } catch {
+    throw FurlError(.cannotCreate, file: path, "cannot be written: \(error.localizedDescription)")
+  }
+}

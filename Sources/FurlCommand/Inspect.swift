@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import Furl
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Says what a checkpoint or an artifact is: architecture, parameters, sizes, lineage.",
+    discussion: """
+      furl inspect minipy-int4.furl --tensors
+      furl inspect minipy-int4.furl --check
+      furl inspect minipy-int4.furl --diff checkpoints/minipy
+      """)
+
+  @Argument(help: "A checkpoint folder or an artifact.")
+  var path: String
+
+  @Flag(help: "List every tensor.")
+  var tensors = false
+
+  @Flag(help: "Re-read the whole artifact and hold every byte against its digests.")
+  var check = false
+
+  @Option(help: ArgumentHelp("Compare the weights, tensor by tensor, with another model's.", valueName: "path"))
+  var diff: String?
+
+  @Flag(help: "Print one JSON document instead of text.")
+  var json = false
+
+  func run() throws {
+    let pool = WorkerPool(threads: WorkerPool.availableCores)
+    let file = try ModelFile(path: path)
+    if check { try verifyBytes(file, pool: pool) }
+    let inspection = try Inspection(file, listingTensors: tensors, pool: pool)
+    let difference = try diff.map { try ModelDifference(file, ModelFile(path: $0), pool: pool) }
+    if json {
+      guard case .object(var members) = try inspection.json else { return }
+      if check { members.append(.init("checked", true)) }
+      if let difference { members.append(.init("diff", difference.json)) }
+      return Terminal.print(JSON.object(members))
+    }
+    try show(inspection)
+    if check { Terminal.print("checked      every byte agrees with its digest") }
+    if let difference { show(difference) }
+  }
+
+  private func verifyBytes(_ file: ModelFile, pool: WorkerPool) throws {
+    guard case .artifact(let weights) = file else {
+      throw FurlError(.usage, file: path, "--check needs an artifact", remedy: "a checkpoint has no digests to hold it against")
+    }
+    let start = ContinuousClock.now
+    try weights.artifact.check(parallelFor: pool.forEach) {
+      Terminal.progress("checking", done: $0, total: $1, since: start)
+    }
+    Terminal.clearProgress()
+  }
+
+  private func show(_ inspection: Inspection) throws {
+    let file = inspection.file
+    let spec = file.spec
+    func line(_ label: String, _ text: String) {
+      Terminal.print(label.padding(toLength: 13, withPad: " ", startingAt: 0) + text.escapingControlCharacters)
+    }
+    line("architecture", "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(spec.vocabularySize), context \(spec.contextLength)")
+    let parameters = inspection.parameters
+    line("parameters", "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings)")
+    line("disk", "\(file.diskBytes) bytes (\(Figures.bytes(file.diskBytes))), \(Figures.significant(file.bitsPerWeight)) bits per weight")
+    line("memory", "\(try file.weightBytes) bytes of weights when loaded")
+    switch file {
+    case .checkpoint(let checkpoint):
+      for source in try checkpoint.sourceFiles() { line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)") }
+    case .artifact(let weights):
+      let artifact = weights.artifact
+      line("artifact", "\(artifact.id)")
+      line("format", "version \(artifact.formatVersion), \(artifact.storage.rawValue) storage, by furl \(artifact.description.furl)")
+      line("recipe", "\(artifact.description.recipe.name), sha256 \(artifact.description.recipe.digest)")
+      for source in artifact.description.lineage { line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)") }
+    }
+    guard let tensors = inspection.tensors else { return }
+    var table = TextTable(["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"], leftAligned: [0, 1, 2, 3, 6])
+    for tensor in tensors {
+      table.add([
+        tensor.name, tensor.role, tensor.shape.map(String.init).joined(separator: " x "), tensor.scheme,
+        Figures.significant(tensor.bitsPerWeight), "\(tensor.diskBytes)", String(tensor.digest.hex.prefix(16)),
+      ])
+    }
+    Terminal.print("")
+    Terminal.print(table.text)
+  }
+
+  private func show(_ difference: ModelDifference) {
+    var table = TextTable(["tensor", "relative error", "largest difference"])
+    for tensor in difference.tensors {
+      table.add([tensor.name, Figures.significant(tensor.relativeError), Figures.significant(tensor.largestDifference)])
+    }
+    Terminal.print("")
+    Terminal.print(difference.isEqual ? "the weights are equal" : table.text)
+    for name in difference.onlyInFirst { Terminal.print("only here:  \(name)") }
+    for name in difference.onlyInSecond { Terminal.print("only there: \(name)") }
+  }
+}

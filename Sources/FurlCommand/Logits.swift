@@ -1,0 +1,41 @@
+import ArgumentParser
+import Furl
+
+struct Logits: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Prints the logits after given tokens, to compare with other runtimes.",
+    discussion: "furl logits checkpoints/minipy --ids 1,422,17 --json")
+
+  @Argument(help: "A checkpoint folder or an artifact.")
+  var path: String
+
+  @Option(help: ArgumentHelp("Token ids, separated by commas.", valueName: "1,2,3"))
+  var ids: String
+
+  @Flag(help: "Of every position, not of the last only.")
+  var all = false
+
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  @OptionGroup var compute: ComputeOptions
+
+  func run() throws {
+    let tokens = try ids.split(separator: ",", omittingEmptySubsequences: false).map { text in
+      guard let id = Int(text.trimmingPrefix(while: \.isWhitespace)) else {
+        throw FurlError(.usage, file: "--ids", "\"\(text)\" is not a token id", remedy: "give numbers separated by commas")
+      }
+      return id
+    }
+    let loaded = try compute.load(path)
+    var rows: [[Float]] = []
+    try Likelihood(loaded.session()).forEachPosition(tokens) { position, logits, row in
+      if all || position == tokens.count - 1 { rows.append(logits[0][row]) }
+    }
+    if json {
+      func list(_ row: [Float]) -> JSON { .array(row.map { .number(Double($0)) }) }
+      return Terminal.print(["logits": all ? .array(rows.map(list)) : list(rows.last ?? [])] as JSON)
+    }
+    for row in rows { Terminal.print(row.map { "\($0)" }.joined(separator: " ")) }
+  }
+}

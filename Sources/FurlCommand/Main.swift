@@ -1,0 +1,47 @@
+import ArgumentParser
+import Furl
+
+@main
+enum Main {
+  static func main() async {
+    shareHeap()
+    do {
+      var command = try FurlTool.parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as FurlError {
+      Terminal.clearProgress()
+      Terminal.log("furl: \(error)")
+      Terminal.exit(error.exitStatus)
+    } catch {
+      Terminal.clearProgress()
+      FurlTool.exit(withError: error)
+    }
+  }
+}
+
+/// The command itself; each subcommand is a file.
+struct FurlTool: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "furl",
+    abstract: "Compresses code language models for plain CPUs, and measures what that costs.",
+    discussion: """
+      Start with a checkpoint (a folder with config.json, model.safetensors and tokenizer.json):
+
+        furl compress checkpoints/minipy --recipe recipes/minipy-int8.yaml --output minipy-int8.furl
+        furl inspect minipy-int8.furl
+        furl run minipy-int8.furl --prompt 'def add(a, b):'
+        furl verify minipy-int8.furl --suite minieval=checkpoints/minipy/minieval.yaml
+
+      Exit status: 0 done, gates hold; 1 a gate does not hold; 2 inconclusive; 64 wrong usage; 65 wrong or \
+      damaged input; 69 this machine lacks something; 70 a defect; 73, 74 output cannot be written.
+      """,
+    version: furlVersion,
+    subcommands: [
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Tokenize.self, Logits.self,
+      Measure.self,
+    ])
+}

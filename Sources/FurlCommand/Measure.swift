@@ -1,0 +1,25 @@
+import ArgumentParser
+import Furl
+
+/// What `bench` starts for every model and round: a process that does nothing but load, run and report, so that its
+/// memory is the model's.
+struct Measure: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures one model in this process (used by bench).", shouldDisplay: false)
+
+  @Argument(help: "A checkpoint folder or an artifact.")
+  var path: String
+
+  @Option var promptTokens = 256
+  @Option var decodeTokens = 128
+  @Option var repeats = 3
+
+  @OptionGroup var compute: ComputeOptions
+
+  func run() throws {
+    let settings = SpeedMeasurement.Settings(
+      threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens, repeats: repeats,
+      quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
+    Terminal.print(try SpeedMeasurement(path: path, settings: settings).json)
+  }
+}

@@ -1,0 +1,48 @@
+import Foundation
+import Furl
+
+/// Where words go: results to stdout, progress and messages to stderr.
+enum Terminal {
+  static let errorsAreShown = isatty(2) == 1
+
+  /// Writes to stdout as it is.
+  static func write(_ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(1, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR { continue }
+        log("furl: standard output cannot be written: \(String(cString: strerror(errno)))")
+        exit(74)
+      }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+
+  /// Writes a line to stdout.
+  static func print(_ text: String) { write(text + "\n") }
+
+  /// Writes exactly one JSON document to stdout.
+  static func print(_ json: JSON) { print(json.prettyText) }
+
+  /// Writes a line to stderr.
+  static func log(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+  /// Draws a progress bar on a terminal, and nothing elsewhere.
+  static func progress(_ label: String, done: Int, total: Int, since start: ContinuousClock.Instant) {
+    guard errorsAreShown, total > 0 else { return }
+    let width = 24
+    let filled = min(width, width * done / total)
+    let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
+    let elapsed = (ContinuousClock.now - start).seconds
+    let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
+    let text = "\r\u{1B}[K\(label) [\(bar)] \(done)/\(total) \(String(format: "%.0f s left", left))"
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+
+  static func clearProgress() {
+    if errorsAreShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+  }
+
+  static func exit(_ status: Int32) -> Never { Foundation.exit(status) }
+}

@@ -1,0 +1,34 @@
+import FurlEvaluate
+
+/// An evaluation in a few lines for people.
+public enum QualityText {
+  public static func lines(_ report: EvaluationReport) -> [String] {
+    let interval = report.interval95.map { range in
+      report.suite.kind == .text
+        ? " (95 %: \(Figures.significant(range.lowerBound)) to \(Figures.significant(range.upperBound)))"
+        : " (95 %: \(Figures.percent(range.lowerBound)) to \(Figures.percent(range.upperBound)))"
+    } ?? ""
+    var lines: [String] = []
+    switch report.results {
+    case .programs(let items):
+      let passed = items.count { $0.passed }
+      lines.append(
+        "\(report.suite.name)  pass@1 \(report.passAt1.map { Figures.percent($0.value) } ?? "-"), \(passed) of \(items.count)\(interval)")
+      let counts = Outcome.allCases.map { outcome in (outcome, items.count { $0.outcome == outcome }) }
+      lines.append("  " + counts.filter { $0.1 > 0 }.map { "\($0.0.rawValue) \($0.1)" }.joined(separator: ", "))
+      let cut = items.count { $0.stopReason == "length" }
+      if cut > 0 { lines.append("  \(cut) completions were cut off at the token limit") }
+    case .lines(let items):
+      lines.append(
+        "\(report.suite.name)  exact match \(report.exactMatch.map { Figures.percent($0.value) } ?? "-")\(interval), "
+          + "edit similarity \(report.editSimilarity.map { Figures.percent($0) } ?? "-"), \(items.count) lines")
+    case .text(let figures):
+      var text = "\(report.suite.name)  perplexity \(Figures.significant(figures.perplexity))\(interval)"
+      if let divergence = figures.klDivergence { text += ", KL divergence \(Figures.significant(divergence)) nats" }
+      lines.append(text + ", \(figures.tokens) tokens scored")
+    }
+    if let limit = report.limit { lines.append("  only the first \(limit) problems were put") }
+    lines.append("  in \(Figures.significant(report.seconds)) s" + (report.sandbox.map { ", sandbox: \($0)" } ?? ""))
+    return lines
+  }
+}
