@@ -57,7 +57,9 @@ import Testing
     ("added_tokens", [["id": 6, "content": "x", "colour": 1]], "added_tokens[0].colour: unknown key"),
     ("added_tokens", 5, "added_tokens: a list is expected"),
     ("normalizer", ["type": "Lowercase"], "normalizer.type: \"Lowercase\" is not supported yet"),
-    ("normalizer", ["type": "Sequence", "normalizers": [["type": "NFKC"]]], "normalizer.normalizers[0].type: \"NFKC\""),
+    (
+      "normalizer", ["type": "Sequence", "normalizers": [["type": "NFKC"]]], "normalizer.normalizers[0].type: \"NFKC\""
+    ),
     ("pre_tokenizer", nil, "pre_tokenizer: is missing"),
     ("pre_tokenizer", ["type": "Whitespace"], "pre_tokenizer.type: \"Whitespace\" is not supported yet"),
     ("pre_tokenizer", ["type": "Digits"], "pre_tokenizer: only tokenizers with a ByteLevel step"),
@@ -70,7 +72,9 @@ import Testing
     ("pre_tokenizer", split(["Regex": "a"], "Sideways"), "pretokenizers[0].behavior: one of Isolated"),
     ("decoder", nil, "decoder: is missing"),
     ("decoder", ["type": "Metaspace"], "decoder.type: \"Metaspace\" is not supported yet"),
-    ("post_processor", ["type": "RobertaProcessing"], "post_processor.type: \"RobertaProcessing\" is not supported yet"),
+    (
+      "post_processor", ["type": "RobertaProcessing"], "post_processor.type: \"RobertaProcessing\" is not supported yet"
+    ),
     ("post_processor", template(4, "<s>"), "post_processor.special_tokens.<s>.ids: 4 is not the id of \"<s>\""),
     ("post_processor", template(99, "<s>"), "99 is not the id of \"<s>\""),
     ("post_processor", template("x", "<s>"), "anything but one id is not supported yet"),

@@ -11,7 +11,8 @@ import Testing
   private static func everything() throws -> Tokenizer {
     let pretokenizers: JSON = [
       ["type": "Digits", "individual_digits": true],
-      ["type": "Split", "pattern": ["String": ";"], "behavior": "MergedWithPrevious", "invert": false], Sample.byteLevel,
+      ["type": "Split", "pattern": ["String": ";"], "behavior": "MergedWithPrevious", "invert": false],
+      Sample.byteLevel,
     ]
     let document = Sample.document([
       "vocab": ["a": 0, "b": 1, "c": 2, "Ġ": 3, "ab": 4, "abc": 5, "bc": 8, "日": 9, "cab": 12],

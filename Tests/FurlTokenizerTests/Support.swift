@@ -9,9 +9,10 @@ import Testing
 enum Sample {
   /// The folders of the three published tokenizers that are at hand.
   static var folders: [String] {
-    [TestData.minipy] + ["gpt-2", "starcoder"].compactMap { name in
-      TestData.shared.map { $0 + "/fixtures/tokenizers/" + name }
-    }
+    [TestData.minipy]
+      + ["gpt-2", "starcoder"].compactMap { name in
+        TestData.shared.map { $0 + "/fixtures/tokenizers/" + name }
+      }
   }
 
   static let fixtures = TestData.root + "/Tests/Fixtures/tokenizer/"
@@ -30,7 +31,9 @@ enum Sample {
     }
   }
 
-  static let byteLevel: JSON = ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true]
+  static let byteLevel: JSON = [
+    "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+  ]
 
   /// A tokenizer.json with a few letters; `changes` replace members, of the model if they belong to it.
   static func document(_ changes: KeyValuePairs<String, JSON> = [:]) -> JSON {

@@ -63,8 +63,10 @@ import Testing
     let tokenizer = try Tokenizer(checkpoint: TestData.minipy)
     let cases: [([UInt8], String)] = [
       ([0xF0, 0x9F, 0x98], "\u{FFFD}"), ([0xF0, 0x9F, 0x41], "\u{FFFD}A"), ([0xE0, 0x80, 0x41], "\u{FFFD}\u{FFFD}A"),
-      ([0xED, 0xA0, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xC0, 0xAF], "\u{FFFD}\u{FFFD}"), ([0x80, 0x42], "\u{FFFD}B"),
-      ([0xF4, 0x90, 0x80, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xE6, 0x97, 0xF0, 0x9F, 0x98, 0x80], "\u{FFFD}\u{1F600}"),
+      ([0xED, 0xA0, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xC0, 0xAF], "\u{FFFD}\u{FFFD}"),
+      ([0x80, 0x42], "\u{FFFD}B"),
+      ([0xF4, 0x90, 0x80, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
+      ([0xE6, 0x97, 0xF0, 0x9F, 0x98, 0x80], "\u{FFFD}\u{1F600}"),
     ]
     for (bytes, expected) in cases {
       let ids = bytes.map { Int(tokenizer.byteIDs[Int($0)]) }
@@ -98,11 +100,15 @@ import Testing
     for _ in 0..<300 {
       // A word of up to 48 symbols is merged by scanning, a longer one with a heap.
       let letters = Array("aeinorstlc_".utf8)
-      let word = (0..<Int.random(in: 2...140, using: &random)).map { _ in letters[Int.random(in: 0..<letters.count, using: &random)] }
+      let word = (0..<Int.random(in: 2...140, using: &random)).map { _ in
+        letters[Int.random(in: 0..<letters.count, using: &random)]
+      }
       var symbols = word.map { tokenizer.byteIDs[Int($0)] }
       while true {
         let ranks = zip(symbols, symbols.dropFirst()).map { tokenizer.parts.merges.rank($0, $1) }
-        guard let lowest = ranks.min(), lowest != MergeTable.none, let index = ranks.firstIndex(of: lowest) else { break }
+        guard let lowest = ranks.min(), lowest != MergeTable.none, let index = ranks.firstIndex(of: lowest) else {
+          break
+        }
         symbols.replaceSubrange(index...index + 1, with: [tokenizer.parts.merges.result(lowest)])
       }
       var merger = WordMerger()

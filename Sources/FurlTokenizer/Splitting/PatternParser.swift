@@ -74,7 +74,9 @@ struct PatternParser {
       inner = true
     } else if !take("(?:") {
       position += 1
-      guard current != "?" else { throw refused("\"(?\(position + 1 < scalars.count ? String(scalars[position + 1]) : "")\"") }
+      guard current != "?" else {
+        throw refused("\"(?\(position + 1 < scalars.count ? String(scalars[position + 1]) : "")\"")
+      }
     }
     let syntax = try choice(caseless: inner, depth: depth + 1)
     guard take(")") else { throw PatternError(problem: "a group without its end in the pattern") }
@@ -138,7 +140,9 @@ struct PatternParser {
   }
 
   private mutating func property(isNegated: Bool) throws -> CharacterClass {
-    guard take("{"), let end = scalars[position...].firstIndex(of: "}") else { throw refused("a property without braces") }
+    guard take("{"), let end = scalars[position...].firstIndex(of: "}") else {
+      throw refused("a property without braces")
+    }
     var name = ""
     name.unicodeScalars.append(contentsOf: scalars[position..<end])
     guard let categories = CategorySet(named: name) else { throw refused("the property \"\(name)\"") }
@@ -195,7 +199,9 @@ struct PatternParser {
       return nil
     }
     // Lazy and possessive forms, and a quantifier of a quantifier.
-    if let scalar = current, "?*+{".unicodeScalars.contains(scalar) { throw refused("\"\(scalar)\" after a quantifier") }
+    if let scalar = current, "?*+{".unicodeScalars.contains(scalar) {
+      throw refused("\"\(scalar)\" after a quantifier")
+    }
     return bounds
   }
 
