@@ -73,13 +73,13 @@ import Testing
     let all = try await Tool.run("logits", TestData.minipy, "--ids", list, "--all", "--json").json
     #expect(all["logits"]?.array?.count == ids.count)
     let text = try #require(expected["text"]?.string)
-    let tokens = try await Tool.run("tokenize", TestData.minipy, "--bos", "--json", input: text).json
+    let tokens = try await Tool.run("tokenize", TestData.minipy, "--json", input: text).json
     #expect(tokens["ids"]?.array?.compactMap(\.integer) == ids)
     #expect(tokens["pieces"]?.array?.count == ids.count)
   }
 
   @Test func runStopsAndRepeatsItself() async throws {
-    let prompt = "def add_all(values):\n    \"\"\"Return the sum of the values.\"\"\"\n"
+    let prompt = "def add_all(values):\n    \"\"\"Return the sum of the values.\"\"\""
     let piped = try await Tool.run("run", TestData.minipy, "--prompt", "-", "--max-tokens", "24", input: prompt)
     #expect(piped.status == 0)
     let given = try await Tool.run("run", TestData.minipy, "--prompt", prompt, "--max-tokens", "24")
