@@ -34,7 +34,7 @@ struct FurlTool: AsyncParsableCommand {
         furl compress checkpoints/minipy --recipe recipes/minipy-int8.yaml --output minipy-int8.furl
         furl inspect minipy-int8.furl
         furl run minipy-int8.furl --prompt 'def add(a, b):'
-        furl verify minipy-int8.furl --suite minieval=checkpoints/minipy/minieval.yaml
+        furl verify minipy-int8.furl --baseline checkpoints/minipy
 
       Exit status: 0 done, gates hold; 1 a gate does not hold; 2 inconclusive; 64 wrong usage; 65 wrong or \
       damaged input; 69 this machine lacks something; 70 a defect; 73, 74 output cannot be written.

@@ -6,8 +6,8 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Holds an artifact to its gates: lets it through only when it is whole and good enough.",
     discussion: """
-      furl verify minipy-int8.furl --suite minieval=checkpoints/minipy/minieval.yaml
-      furl verify minipy-int8.furl --gates gates/minipy.yaml --baseline checkpoints/minipy --junit gates.xml
+      furl verify minipy-int8.furl --baseline checkpoints/minipy
+      furl verify minipy-int8.furl --gates gates/minipy.yaml --baseline fp32.json --junit gates.xml
 
       Gates are the recipe's, or those of --gates. Suites are found beside the baseline, or given with --suite. \
       Digests are checked first. A gate with max_drop compares with the checkpoint that the artifact was made \
