@@ -1,11 +1,20 @@
 import ArgumentParser
+import Foundation
 import Furl
 
 @main
 enum Main {
+  /// Commands that are to come.
+  private static let laterCommands = ["report", "sweep", "synth", "data", "export"]
+
   static func main() async {
     shareHeap()
+    // A limit on file sizes is an error of writing, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
     do {
+      if let name = CommandLine.arguments.dropFirst().first, laterCommands.contains(name) {
+        throw FurlError(.usage, file: name, "is not supported yet", remedy: "see furl --help for what is")
+      }
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -18,7 +27,15 @@ enum Main {
       Terminal.exit(error.exitStatus)
     } catch {
       Terminal.clearProgress()
-      FurlTool.exit(withError: error)
+      if FurlTool.exitCode(for: error) == .validationFailure {
+        let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
+        Terminal.log("furl: \(words) (see --help)".escapingControlCharacters)
+        Terminal.exit(64)
+      }
+      // The parser's own errors have their texts and statuses; anything else was not foreseen.
+      guard FurlTool.exitCode(for: error) == .failure else { FurlTool.exit(withError: error) }
+      Terminal.log("furl: \(error)".escapingControlCharacters)
+      Terminal.exit(70)
     }
   }
 }
