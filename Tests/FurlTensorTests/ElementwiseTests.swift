@@ -146,7 +146,8 @@ import Testing
     states.setRow(2, to: embedding, 9)
     #expect(states[2] == Array(words[450..<500]))
     states.setRow(1, to: embedding, 3, plus: (positions, 5))
-    #expect(states[1] == (0..<50).map { words[150 + $0] + places[250 + $0] })
+    let sum: [Float] = zip(words[150..<200], places[250..<300]).map { $0 + $1 }
+    #expect(states[1] == sum)
     let other = try Activations(columns: 50, capacity: 2)
     other.copyRows([2, 1], of: states)
     #expect(other[0] == states[2] && other[1] == states[1])
