@@ -11,12 +11,13 @@ let settings: [SwiftSetting] = [
 /// A source target and the test target that goes with it.
 func module(
   _ name: String, uses dependencies: [Target.Dependency], tests extra: [Target.Dependency] = [],
-  documents: [String] = []
+  documents: [String] = [], scripts: [String] = []
 ) -> [Target] {
   [
     .target(name: name, dependencies: dependencies, exclude: documents, swiftSettings: settings),
     .testTarget(
       name: name + "Tests", dependencies: [.byName(name: name), "FurlTestSupport"] + dependencies + extra,
+      exclude: scripts,
       swiftSettings: settings),
   ]
 }
@@ -30,7 +31,7 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let libraries: [Target] =
   module("FurlTensor", uses: ["CFurlKernels", crypto], tests: ["COpenBLAS"])
   + module("FurlSpec", uses: ["FurlTensor", yams])
-  + module("FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"])
+  + module("FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"], scripts: ["read_furl.py"])
   + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
@@ -70,6 +71,7 @@ let package = Package(
     .executableTarget(name: "FurlCommand", dependencies: ["Furl", arguments], swiftSettings: settings),
     .testTarget(
       name: "FurlCommandTests", dependencies: ["Furl", "FurlCommand", "FurlTestSupport", subprocess, system],
+      exclude: ["Snapshots"],
       swiftSettings: settings),
     .target(name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport", swiftSettings: settings),
     .target(name: "CFurlKernels"),

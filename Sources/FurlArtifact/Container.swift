@@ -15,8 +15,8 @@ enum Container {
   static let streamRatio = 1024
   static let indexLimit = 32 << 20
   static let tokenizerLimit = 256 << 20
-  /// The index and the tokenizer are texts: what they may decode to, by what is stored.
-  static func textLimit(stored: Int) -> Int { stored.multipliedReportingOverflow(by: 64).partialValue + 65536 }
+  /// The index and the tokenizer are texts: what they may decode to, by what the file is known to hold of them.
+  static func textLimit(stored: Int) -> Int { stored * 64 + 65536 }
 
   /// The first multiple of 64 that is not below `offset`.
   static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
@@ -49,7 +49,7 @@ struct Footer: Equatable {
     var bytes = Container.footerMagic
     bytes += Container.littleEndian(Container.formatVersion) + Container.littleEndian(UInt32(0))
     for value in [indexOffset, indexLength, indexDecodedLength, fileLength] {
-      bytes += Container.littleEndian(UInt64(value))
+      bytes += Container.littleEndian(Int64(value))
     }
     bytes += indexDigest.bytes
     bytes = Container.padded(bytes, to: Container.footerBytes - 32)

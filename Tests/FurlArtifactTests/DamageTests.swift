@@ -8,7 +8,7 @@ import Testing
 @Suite struct DamageTests {
   @Test(arguments: ArtifactStorage.allCases)
   func everyFlippedByteOfASmallFileIsFound(_ storage: ArtifactStorage) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write(Samples.tiny(), to: path, storage)
       let whole = try TestData.bytes(path)
@@ -25,7 +25,7 @@ import Testing
 
   @Test(arguments: ArtifactStorage.allCases)
   func flippedBitsOfALargerFileAreFound(_ storage: ArtifactStorage) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write(
         Samples.tensors() + [SampleTensor("large", "head", [300, 1000], .int8(.columns(128)))], to: path, storage)
@@ -43,7 +43,7 @@ import Testing
 
   @Test(arguments: ArtifactStorage.allCases)
   func aFileCutAtAnyLengthIsRefusedWhenOpened(_ storage: ArtifactStorage) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write(Samples.tiny(), to: path, storage)
       let whole = try TestData.bytes(path)
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func damageIsNamedBySectionAndOffset() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write([SampleTensor("large", "head", [1000, 1000], .int8(.row))], to: path, .compact)
       let whole = try TestData.bytes(path)
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func loadingFindsADamagedFrame() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write([SampleTensor("w", "head", [100, 1000], .int8(.row))], to: path, .compact)
       var bytes = try TestData.bytes(path)
@@ -101,7 +101,7 @@ import Testing
   }
 
   @Test func filesOfOtherKindsAreRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       func message(_ bytes: [UInt8]) throws -> String {
         try TestData.write(bytes, to: path)
@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test func aNewerFormatIsNamedAsSuch() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Samples.write(Samples.tiny(), to: path, .compact)
       var bytes = try TestData.bytes(path)

@@ -121,7 +121,7 @@ import Testing
 
   @Test(arguments: lies)
   func aLieIsNamed(_ lie: Lie) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Self.writeSample(path)
       let index = try JSON.parse(Forge.indexText(path), file: nil)
@@ -143,15 +143,17 @@ import Testing
 
   /// Texts that are not the one text that an index has.
   @Test func otherTextsAreRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Self.writeSample(path)
       let text = try Forge.indexText(path)
-      for other in [
-        text + [0x20], [0x20] + text, text + [0], [], Array("{".utf8), Array(text.dropLast()), [0xFF], text + text,
+      let space: [UInt8] = [0x20]
+      let others: [[UInt8]] = [
+        text + space, space + text, text + [0], [], Array("{".utf8), Array(text.dropLast()), [0xFF], text + text,
         Array("{\"a\":1,".utf8) + text.dropFirst(), Array(#"{"furl":"x","furl":"x"}"#.utf8),
         [UInt8](repeating: UInt8(ascii: "["), count: 60_000),
-      ] {
+      ]
+      for other in others {
         try Forge.replaceIndex(of: path, other)
         #expect(damage(of: path) != nil)
       }
@@ -161,7 +163,7 @@ import Testing
   }
 
   @Test func anIndexThatIsABombIsRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Self.writeSample(path)
       try Forge.replaceIndex(of: path, [UInt8](repeating: 0x20, count: 40 << 20))
@@ -172,7 +174,7 @@ import Testing
   }
 
   @Test func aFooterThatPointsElsewhereIsRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Self.writeSample(path)
       let whole = try TestData.bytes(path)

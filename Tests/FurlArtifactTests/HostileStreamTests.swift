@@ -20,7 +20,7 @@ import Testing
   private let values = [UInt8](0...255)
 
   @Test func framesOfTheRightSizeAreRead() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let frame = try Zstd.compress(values)
       let decoded = values.flatMap { [$0, $0, $0, $0] }
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func framesOfOtherSizesAreRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let frame = try Zstd.compress(values)
       for size in [0, 1, 255, 257, 100_000] {
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test func aStreamThatDecodesToFarMoreThanItsSizeIsRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let layout = try PackedLayout(scheme: .int8(.row), shape: [16, 1 << 20])
       let codes = layout.streams[0].byteCount
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func aTokenizerThatIsNotWhatItsDigestSaysIsRefused() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try Forge.write([], [], to: path, tokenizer: Array("abc".utf8), said: Array("abd".utf8))
       #expect(damage(of: path)?.contains("tokenizer: section at byte 64 is not what its digest says") == true)

@@ -8,7 +8,7 @@ import Testing
 @Suite struct RoundTripTests {
   @Test(arguments: ArtifactStorage.allCases)
   func everythingComesBack(_ storage: ArtifactStorage) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let tensors = try Samples.tensors()
       let id = try Samples.write(tensors, to: path, storage)
@@ -32,16 +32,16 @@ import Testing
       }
       #expect(artifact.tensor(named: "absent") == nil)
       var reported: [Int] = []
-      try artifact.check { done, total in
+      try artifact.check(progress: { done, total in
         #expect(total == artifact.diskBytes)
         reported.append(done)
-      }
+      })
       #expect(reported == reported.sorted() && reported.last == artifact.diskBytes)
     }
   }
 
   @Test func anArtifactWithoutTensorsOrTokenizer() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       try ArtifactWriter(path: path, storage: .compact).finish(Samples.description, tokenizer: [])
       let artifact = try Artifact(path: path)
@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test func compactIsSmallerAndHasTheSameId() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let tensors = [try SampleTensor("w", "head", [256, 256], .int8(.columns(32)))]
       let compact = try Samples.write(tensors, to: folder + "/c.furl", .compact)
       let mapped = try Samples.write(tensors, to: folder + "/m.furl", .mapped)
@@ -68,7 +68,7 @@ import Testing
   }
 
   @Test func theIdIsOfWhatTheArtifactHolds() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let tensors = try Samples.tiny()
       func id(_ tensors: [SampleTensor], _ change: (inout ArtifactDescription) -> Void = { _ in }) throws -> Digest {
         var description = Samples.description
@@ -89,7 +89,7 @@ import Testing
 
   @Test(arguments: ArtifactStorage.allCases)
   func bytesDoNotDependOnThreads(_ storage: ArtifactStorage) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       // Several chunks of every form.
       let tensors = [
         try SampleTensor("bytes", "head", [700, 1000], .int8(.columns(32)), seed: 1),
@@ -119,7 +119,7 @@ import Testing
   }
 
   @Test func aRawStreamOutlivesTheArtifact() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let tensors = try Samples.tiny()
       try Samples.write(tensors, to: path, .mapped)
@@ -132,7 +132,7 @@ import Testing
   }
 
   @Test func constantStreamsComeBack() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       var zeros = try SampleTensor("zeros", "head", [1024, 1024], .int8(.row))
       for (kind, bytes) in zeros.streams { zeros.streams[kind] = try ByteStorage(zeroed: bytes.count) }

@@ -44,8 +44,8 @@ func storage(_ bytes: [UInt8]) throws -> ByteStorage {
 enum Samples {
   static let description = ArtifactDescription(
     furl: "0.1.0", architecture: "gpt2",
-    spec: ["layers": 1, "norm": "layer", "epsilon": 1e-05],
-    config: ["n_layer": 1, "vocab_size": 64, "note": "line\nend \u{7F}\u{2028} \"é\"", "none": nil],
+    spec: ["epsilon": 1e-05, "layers": 1, "norm": "layer"],
+    config: ["n_layer": 1, "none": nil, "note": "line\nend \u{7F}\u{2028} \"é\"", "vocab_size": 64],
     recipe: .init(name: "int4", text: "furl: 1\nrecipe: int4\n", details: ["seed": 0]),
     lineage: [.init(name: "model.safetensors", bytes: 1234, digest: Digest(of: [1, 2, 3]))])
 

@@ -12,7 +12,7 @@ import Testing
   }
 
   @Test func nothingAppearsUnderTheNameBeforeTheEnd() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let writer = try ArtifactWriter(path: path, storage: .compact)
       let tensor = try Samples.tiny()[0]
@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test func aWriterThatIsLetGoLeavesNothing() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       do {
         let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
         #expect(writer.bytesWritten == 64)
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test func aWriterThatHasThrownLeavesNothing() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
       let short = try storage([1, 2, 3])
       let error = #expect(throws: FurlError.self) {
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test func wrongTensorsAreDefects() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let values = try storage([0, 0, 0, 0])
       func append(_ names: [String], _ streams: [PackedLayout.StreamKind: ByteStorage]) throws {
         let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test func aFolderInTheLineageIsADefect() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       var description = Samples.description
       description.lineage[0].name = "/home/me/model.safetensors"
       let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func anExistingFileIsReplacedAtOnce() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let old = try Samples.tiny()
       try Samples.write(old, to: path, .mapped)
@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test func modeFollowsTheMask() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       try Samples.write(Samples.tiny(), to: folder + "/a.furl", .compact)
       let mask = umask(0)
       umask(mask)
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func leftoversOfDeadWritersAreRemoved() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       for name in [".a.furl.furl-abc123", ".a.furl.furl-abc12", ".a.furl.furl-ABC123", ".b.furl.furl-abc123"] {
         try TestData.write([1], to: folder + "/" + name)
@@ -126,7 +126,7 @@ import Testing
   // MARK: Places that cannot be written to
 
   @Test func placesThatCannotBeWrittenTo() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       try TestData.write([1], to: folder + "/file")
       try FileManager.default.createDirectory(atPath: folder + "/sub", withIntermediateDirectories: false)
       for path in [
@@ -143,7 +143,7 @@ import Testing
 
   @Test(.enabled(if: geteuid() != 0, "needs a user whom permissions bind"))
   func aFolderThatIsReadOnly() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       #expect(chmod(folder, 0o555) == 0)
       defer { chmod(folder, 0o755) }
       let error = #expect(throws: FurlError.self) {
@@ -163,7 +163,7 @@ import Testing
   }
 
   @Test func aFolderThatTakesTheNameMeanwhile() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"
       let writer = try ArtifactWriter(path: path, storage: .compact)
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)

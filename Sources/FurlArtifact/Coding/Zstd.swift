@@ -8,7 +8,10 @@ import FurlTensor
 /// were never trained, signs, exponents) level 1 or 3 wins. Literals are Huffman-coded at every level. Each frame
 /// is compressed at each level, and the smallest is kept; all of them decode at 1 GB/s and more.
 enum Zstd {
-  static let levels: [Int32] = [-100, 1, 3]
+  static func levels(_ form: SymbolForm) -> [Int32] {
+    // Matches of a few nibbles are all that level 3 finds in addition, and they cost more than they save.
+    form == .nibbles ? [-100, 1] : [-100, 1, 3]
+  }
   /// For texts, which are small and do repeat.
   static let textLevel: Int32 = 19
 
@@ -69,19 +72,19 @@ final class Compressor: @unchecked Sendable {
   func frames(_ storage: ByteStorage, _ range: Range<Int>, _ form: SymbolForm) throws -> [[UInt8]] {
     try storage.withBytes { stream in
       let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
-      if form == .bytes { return [try smallest(chunk)] }
+      if form == .bytes { return [try smallest(chunk, form)] }
       let count = range.count * form.symbolsPerByte / form.planes
-      if symbols.count < count { symbols = [UInt8](repeating: 0, count: StreamChunks.symbolsPerFrame) }
+      if symbols.count < count { symbols = [UInt8](repeating: 0, count: count) }
       return try (0..<form.planes).map { plane in
         symbols.withUnsafeMutableBytes { form.split(chunk, plane, to: $0) }
-        return try symbols.withUnsafeBytes { try smallest(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        return try symbols.withUnsafeBytes { try smallest(UnsafeRawBufferPointer(rebasing: $0[..<count]), form) }
       }
     }
   }
 
-  private func smallest(_ source: UnsafeRawBufferPointer) throws -> [UInt8] {
+  private func smallest(_ source: UnsafeRawBufferPointer, _ form: SymbolForm) throws -> [UInt8] {
     var best: [UInt8]?
-    for level in Zstd.levels {
+    for level in Zstd.levels(form) {
       let frame = try frame(source, level: level, literals: ZSTD_lcm_huffman)
       if best.map({ frame.count < $0.count }) ?? true { best = frame }
     }
@@ -136,7 +139,7 @@ final class Decompressor: @unchecked Sendable {
       try decoded.withMutableBytes(chunk) { target in
         if form == .bytes { return try self.frame(source, to: target) }
         let count = chunk.count * form.symbolsPerByte / form.planes
-        if symbols.count < count { symbols = [UInt8](repeating: 0, count: StreamChunks.symbolsPerFrame) }
+        if symbols.count < count { symbols = [UInt8](repeating: 0, count: count) }
         try symbols.withUnsafeMutableBytes { symbols in
           let plain = UnsafeMutableRawBufferPointer(rebasing: symbols[..<count])
           try self.frame(source, to: plain)

@@ -1,3 +1,4 @@
+import Foundation
 import FurlTensor
 
 /// A file that appears under its name only when it is whole.
@@ -124,10 +125,7 @@ final class OutputFile {
   /// Removes the temporary files that writers of the same output have left behind. One that is locked has a
   /// writer; where files cannot be locked, nothing is removed.
   private static func removeStale(prefix: String, in folder: String) {
-    guard let directory = opendir(folder) else { return }
-    defer { closedir(directory) }
-    while let entry = readdir(directory) {
-      let name = entry.name
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
       let suffix = name.utf8.dropFirst(prefix.utf8.count)
       guard name.hasPrefix(prefix), suffix.count == suffixLength, suffix.allSatisfy(letters.contains) else { continue }
       let stale = "\(folder)/\(name)"
@@ -136,12 +134,5 @@ final class OutputFile {
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(stale) }
       close(descriptor)
     }
-  }
-}
-
-extension UnsafeMutablePointer<dirent> {
-  /// The name of an entry of a folder.
-  fileprivate var name: String {
-    withUnsafeBytes(of: pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 }

@@ -66,7 +66,7 @@ struct ProtocolOptions: ParsableArguments {
   var timeout: Double?
 
   @Flag(help: "Run generated code WITHOUT a sandbox. Only on a machine that is one itself.")
-  var unsafeNoSandbox = false
+  var unsandboxed = false
 
   func validate() throws {
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be 1 or more.") }
@@ -84,7 +84,7 @@ struct ProtocolOptions: ParsableArguments {
 
   func evaluator(limit: Int?, label: String) -> Evaluator {
     let start = ContinuousClock.now
-    return Evaluator(.init(limit: limit, overrides: overrides, isUnsandboxed: unsafeNoSandbox)) { done, total in
+    return Evaluator(.init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed)) { done, total in
       Terminal.progress(label, done: done, total: total, since: start)
     }
   }

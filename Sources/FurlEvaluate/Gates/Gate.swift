@@ -85,7 +85,8 @@ public struct Gate: Sendable, Hashable {
     let gates = try parse(from: document)
     try document.finish()
     guard !gates.isEmpty else {
-      throw FurlError(.usage, file: path, "has no gates, so there is nothing to verify", remedy: "list them under gates:")
+      throw FurlError(
+        .usage, file: path, "has no gates, so there is nothing to verify", remedy: "list them under gates:")
     }
     return gates
   }

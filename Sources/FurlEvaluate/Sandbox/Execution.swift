@@ -1,6 +1,7 @@
 #if os(Linux)
 import FurlTensor
 import Synchronization
+import SystemPackage
 
 /// Stops executions from another thread.
 final class StopFlag: Sendable {
@@ -23,13 +24,19 @@ struct Execution {
   ///   cannot be started, `CancellationError` when it is stopped.
   func run(_ flag: StopFlag) throws -> ProgramResult {
     // A process that did not come up says nothing about the program; once more, then it is an error.
-    if let result = try attempt(flag) { return result }
-    if let result = try attempt(flag) { return result }
+    for _ in 0..<2 {
+      do {
+        if let result = try attempt(flag) { return result }
+      } catch let code as Errno {
+        throw systemFailure("a program cannot be executed", code)
+      }
+    }
     throw FurlError(.unavailable, "the sandbox did not start", remedy: "free memory and processes, and try again")
   }
 
   /// Nil when the processes did not come up.
   private func attempt(_ flag: StopFlag) throws -> ProgramResult? {
+    if flag.isStopped { throw CancellationError() }
     let clock = ContinuousClock()
     let start = clock.now
     var pair = try launch()

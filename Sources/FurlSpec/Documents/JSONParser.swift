@@ -97,13 +97,14 @@ private struct JSONParser {
 
   private mutating func members() throws -> [JSON.Member] {
     var members: [JSON.Member] = []
-    var keys: Set<String> = []
+    // By bytes: Swift takes canonically equivalent texts for equal, JSON does not.
+    var keys: Set<[UInt8]> = []
     if take("}") { return members }
     repeat {
       skipSpace()
       guard current == UInt8(ascii: "\"") else { throw error("a key is expected") }
       let key = try string()
-      guard keys.insert(key).inserted else { throw error("the key \"\(key)\" appears twice") }
+      guard keys.insert(Array(key.utf8)).inserted else { throw error("the key \"\(key)\" appears twice") }
       guard take(":") else { throw error("a colon is expected after \"\(key)\"") }
       members.append(JSON.Member(key, try value()))
     } while take(",")

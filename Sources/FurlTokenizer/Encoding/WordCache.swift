@@ -67,6 +67,7 @@ struct WordCache {
 
   mutating func store(_ key: Key, _ ids: Range<Int>) {
     entries[slot(key)] = Entry(
-      low: key.low, high: key.high, start: ids.lowerBound, count: UInt8(truncatingIfNeeded: ids.count), length: key.length)
+      low: key.low, high: key.high, start: ids.lowerBound, count: UInt8(truncatingIfNeeded: ids.count),
+      length: key.length)
   }
 }

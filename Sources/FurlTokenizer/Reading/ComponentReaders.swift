@@ -49,7 +49,9 @@ enum PreTokenizerReader {
     }
     // After ByteLevel the text is spelled in other characters.
     guard !isDone else { throw reader.error(nil, "\"\(type)\" after ByteLevel is not supported yet") }
-    guard stages.count < mostStages else { throw reader.error(nil, "more than \(mostStages) steps are not supported yet") }
+    guard stages.count < mostStages else {
+      throw reader.error(nil, "more than \(mostStages) steps are not supported yet")
+    }
     switch type {
     case "ByteLevel":
       isDone = true
@@ -76,7 +78,8 @@ enum PreTokenizerReader {
       throw pattern.error(nil, "a \"Regex\" or a \"String\" is expected")
     }
     try pattern.finish()
-    guard let name = try reader.string("behavior"), let behavior = SplitBehavior.allCases.first(where: { $0.name == name })
+    guard let name = try reader.string("behavior"),
+      let behavior = SplitBehavior.allCases.first(where: { $0.name == name })
     else {
       throw reader.error("behavior", "one of \(SplitBehavior.allCases.map(\.name).joined(separator: ", ")) is expected")
     }

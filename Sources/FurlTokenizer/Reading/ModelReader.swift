@@ -5,7 +5,9 @@ import FurlTensor
 enum ModelReader {
   /// Refuses what is no plain BPE.
   static func checkOptions(_ model: DocumentReader) throws {
-    if let type = try model.string("type"), type != "BPE" { throw model.error("type", "\"\(type)\" is not supported yet") }
+    if let type = try model.string("type"), type != "BPE" {
+      throw model.error("type", "\"\(type)\" is not supported yet")
+    }
     if let dropout = try model.number("dropout", in: 0...1), dropout > 0 {
       throw model.error("dropout", "is not supported: the same text has to give the same ids")
     }
@@ -22,7 +24,9 @@ enum ModelReader {
   /// The vocabulary as it stands.
   static func vocabulary(_ model: DocumentReader) throws -> [JSON.Member] {
     let value = try model.required("vocab")
-    guard let members = value.members else { throw model.error("vocab", "a mapping is expected, not \(value.kindName)") }
+    guard let members = value.members else {
+      throw model.error("vocab", "a mapping is expected, not \(value.kindName)")
+    }
     guard members.count <= Vocabulary.maximumCount else {
       throw model.error("vocab", "has \(members.count) pieces; at most \(Vocabulary.maximumCount) are supported")
     }
@@ -37,7 +41,9 @@ enum ModelReader {
     guard let unknown = try model.string("unk_token") else { return }
     var known = [Bool](repeating: false, count: 256)
     for id in 0..<vocabulary.count where vocabulary.range(id).count == 1 && vocabulary.kinds[id].contains(.model) {
-      if !vocabulary.kinds[id].contains(.literal) { known[Int(vocabulary.bytes[vocabulary.range(id).lowerBound])] = true }
+      if !vocabulary.kinds[id].contains(.literal) {
+        known[Int(vocabulary.bytes[vocabulary.range(id).lowerBound])] = true
+      }
     }
     guard known.allSatisfy({ $0 }) else {
       throw model.error("unk_token", "\"\(unknown)\" for bytes without a piece is not supported yet")
@@ -106,7 +112,8 @@ enum AddedTokenReader {
 
   static func read(_ file: DocumentReader, isNormalizing: Bool) throws -> [Token] {
     try (file.readers("added_tokens") ?? []).map { reader in
-      guard let id = try reader.integer("id", in: 0...Vocabulary.maximumCount), let text = try reader.string("content") else {
+      guard let id = try reader.integer("id", in: 0...Vocabulary.maximumCount), let text = try reader.string("content")
+      else {
         throw reader.error(nil, "an added token needs an id and a content")
       }
       var flags: AddedToken.Flags = []

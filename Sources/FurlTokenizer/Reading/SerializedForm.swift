@@ -2,13 +2,16 @@
 ///
 /// | part | content |
 /// |---|---|
-/// | header | `FURLBPE`, the version as a byte, then as 32-bit words: flags, count of ids, count of merges, bytes of all pieces, BOS + 1, EOS + 1, count of added tokens, count of stages |
+/// | header | `FURLBPE`, the version as a byte, then eight 32-bit words, see below |
 /// | kinds | runs: a kind (``PieceKind``, and bit 7 when the piece is stored), a short count |
 /// | merges | by rank, in planes: low bytes of all left ids, their next bytes, …, then those of the right ids |
 /// | results | for every merge a short: the id it makes less the one after the previous, zigzag |
 /// | pieces | short lengths of the stored pieces, then their bytes |
 /// | added tokens | a 32-bit id and a byte of flags each |
 /// | stages | rule, behavior, inversion: a byte each; a short length and the text of the pattern |
+///
+/// The words: flags, count of ids, count of merges, bytes of all pieces, BOS + 1, EOS + 1, count of added tokens,
+/// count of stages.
 ///
 /// A piece that a merge makes is not stored: it is the pieces of its two parts, put together in the order of
 /// the merges. Planes are there because the section is compressed: they take 13 % less than pairs.

@@ -16,7 +16,9 @@ enum SerializedWriter {
     for value in header { word(value, to: &bytes) }
 
     let isStored = SerializedForm.storedPieces(vocabulary, merges)
-    let kinds = vocabulary.kinds.indices.map { vocabulary.kinds[$0].rawValue | (isStored[$0] ? SerializedForm.storedBit : 0) }
+    let kinds = vocabulary.kinds.indices.map {
+      vocabulary.kinds[$0].rawValue | (isStored[$0] ? SerializedForm.storedBit : 0)
+    }
     runs(kinds, to: &bytes)
     for ids in [merges.map(\.left), merges.map(\.right)] {
       for plane in 0..<SerializedForm.idWidth(vocabulary.count) {

@@ -11,7 +11,7 @@ enum TokenizerFile {
     let path = folder + "/tokenizer.json"
     let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path)
     let file = try DocumentReader(json, file: path)
-    var config = try TokenizerConfig()
+    var config = TokenizerConfig()
     let configPath = folder + "/tokenizer_config.json"
     if access(configPath, F_OK) == 0 { config = try TokenizerConfig(path: configPath) }
     return try read(file, config)
@@ -49,7 +49,7 @@ struct TokenizerConfig {
   var bos: (key: String, text: String)?
   var eos: (key: String, text: String)?
 
-  init() throws {}
+  init() {}
 
   init(path: String) throws {
     let json = try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path)
@@ -87,7 +87,9 @@ private struct PieceTable {
     // An empty piece stands for nothing, and no word is empty: its id is a gap.
     for member in members where !member.key.isEmpty {
       let key = "vocab[\"\(member.key)\"]"
-      guard let id = member.value.integer else { throw model.error(key, "an id is expected, not \(member.value.kindName)") }
+      guard let id = member.value.integer else {
+        throw model.error(key, "an id is expected, not \(member.value.kindName)")
+      }
       try put(id, member.key, .model, limit: members.count + Self.mostGaps) { model.error(key, $0) }
     }
   }
@@ -98,7 +100,9 @@ private struct PieceTable {
     guard id >= 0, id < min(limit, Vocabulary.maximumCount) else {
       throw error("the id \(id) is out of range: the vocabulary has too few pieces for it, or too many ids")
     }
-    guard text.utf8.count <= Vocabulary.maximumPiece else { throw error("is longer than \(Vocabulary.maximumPiece) bytes") }
+    guard text.utf8.count <= Vocabulary.maximumPiece else {
+      throw error("is longer than \(Vocabulary.maximumPiece) bytes")
+    }
     if id >= entries.count { entries += Array(repeating: nil, count: id + 1 - entries.count) }
     if let other = entries[id] { throw error("the id \(id) is also that of \"\(other.text)\"") }
     entries[id] = Entry(text: text, kind: kind.union(.present))
@@ -112,7 +116,9 @@ private struct PieceTable {
       let key = "added_tokens[\(index)]"
       // As in the reference, an empty token is none.
       if token.text.isEmpty { continue }
-      guard !added.contains(where: { $0.id == token.id }) else { throw file.error(key, "the id \(token.id) is there twice") }
+      guard !added.contains(where: { $0.id == token.id }) else {
+        throw file.error(key, "the id \(token.id) is there twice")
+      }
       if token.id >= 0, token.id < entries.count, let entry = entries[token.id] {
         guard entry.text.utf8.elementsEqual(token.text.utf8) else {
           throw file.error(key, "the id \(token.id) is also that of \"\(entry.text)\"")
@@ -130,7 +136,8 @@ private struct PieceTable {
   mutating func special(
     _ token: (key: String, text: String), _ added: inout [AddedToken], _ config: TokenizerConfig
   ) throws -> Int {
-    guard let id = entries.firstIndex(where: { $0?.text.utf8.elementsEqual(token.text.utf8) ?? false }), !token.text.isEmpty
+    guard let id = entries.firstIndex(where: { $0?.text.utf8.elementsEqual(token.text.utf8) ?? false }),
+      !token.text.isEmpty
     else { throw FurlError.input(config.file, token.key, "\"\(token.text)\" is not in the vocabulary") }
     if !added.contains(where: { $0.id == id }) { added.append(AddedToken(id: id, flags: [])) }
     entries[id]?.kind.insert(.special)

@@ -32,7 +32,9 @@ struct CharacterClass: Sendable, Hashable {
 
   private func includes(_ value: UInt32) -> Bool {
     if spaces || nonSpaces, UnicodeCategory.isSpace(value) ? spaces : nonSpaces { return true }
-    if !categories.isEmpty, !categories.isDisjoint(with: UnicodeCategory.set(of: value, version: version)) { return true }
+    if !categories.isEmpty, !categories.isDisjoint(with: UnicodeCategory.set(of: value, version: version)) {
+      return true
+    }
     for range in ranges where range.contains(value) { return true }
     return false
   }

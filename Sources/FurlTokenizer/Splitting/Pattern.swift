@@ -47,9 +47,13 @@ struct Pattern: Sendable {
   // MARK: Compiling
 
   private mutating func compile(_ syntax: PatternSyntax) throws {
-    guard !syntax.matchesEmpty else { throw PatternError(problem: "a pattern that matches the empty text is not supported yet") }
+    guard !syntax.matchesEmpty else {
+      throw PatternError(problem: "a pattern that matches the empty text is not supported yet")
+    }
     let alternatives = if case .choice(let list) = syntax { list } else { [syntax] }
-    guard alternatives.count <= 32 else { throw PatternError(problem: "a pattern of more than 32 alternatives is not supported yet") }
+    guard alternatives.count <= 32 else {
+      throw PatternError(problem: "a pattern of more than 32 alternatives is not supported yet")
+    }
     for (bit, alternative) in alternatives.enumerated() {
       starts.append(try node(alternative, next: 0))
       for byte in 0..<256 where byte >= 128 || alternative.mayStart(with: UInt32(byte)) {
@@ -70,13 +74,17 @@ struct Pattern: Sendable {
     case .sequence(let parts):
       return try parts.reversed().reduce(next) { try node($1, next: $0) }
     }
-    guard nodes.count <= 4096 else { throw PatternError(problem: "a pattern of more than 4096 parts is not supported yet") }
+    guard nodes.count <= 4096 else {
+      throw PatternError(problem: "a pattern of more than 4096 parts is not supported yet")
+    }
     return nodes.count - 1
   }
 
   private mutating func index(of set: CharacterClass) throws -> Int {
     if let index = classes.firstIndex(of: set) { return index }
-    guard classes.count < 32 else { throw PatternError(problem: "a pattern of more than 32 classes is not supported yet") }
+    guard classes.count < 32 else {
+      throw PatternError(problem: "a pattern of more than 32 classes is not supported yet")
+    }
     for ascii in 0..<128 where set.contains(UInt32(ascii)) { members[ascii] |= 1 << UInt32(classes.count) }
     classes.append(set)
     return classes.count - 1

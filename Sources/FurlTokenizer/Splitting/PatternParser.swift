@@ -74,7 +74,9 @@ struct PatternParser {
       inner = true
     } else if !take("(?:") {
       position += 1
-      guard current != "?" else { throw refused("\"(?\(position + 1 < scalars.count ? String(scalars[position + 1]) : "")\"") }
+      guard current != "?" else {
+        throw refused("\"(?\(position + 1 < scalars.count ? String(scalars[position + 1]) : "")\"")
+      }
     }
     let syntax = try choice(caseless: inner, depth: depth + 1)
     guard take(")") else { throw PatternError(problem: "a group without its end in the pattern") }
@@ -138,7 +140,9 @@ struct PatternParser {
   }
 
   private mutating func property(isNegated: Bool) throws -> CharacterClass {
-    guard take("{"), let end = scalars[position...].firstIndex(of: "}") else { throw refused("a property without braces") }
+    guard take("{"), let end = scalars[position...].firstIndex(of: "}") else {
+      throw refused("a property without braces")
+    }
     var name = ""
     name.unicodeScalars.append(contentsOf: scalars[position..<end])
     guard let categories = CategorySet(named: name) else { throw refused("the property \"\(name)\"") }
@@ -182,27 +186,27 @@ struct PatternParser {
   // MARK: Quantifiers
 
   private mutating func quantifier() throws -> (Int, Int)? {
-    var bounds: (Int, Int)
-    switch current {
-    case "?": bounds = (0, 1)
-    case "*": bounds = (0, .max)
-    case "+": bounds = (1, .max)
-    case "{": return try checkedEnd(try braces())
-    default: return nil
+    let bounds: (Int, Int)
+    if take("?") {
+      bounds = (0, 1)
+    } else if take("*") {
+      bounds = (0, .max)
+    } else if take("+") {
+      bounds = (1, .max)
+    } else if take("{") {
+      bounds = try repetition()
+    } else {
+      return nil
     }
-    position += 1
-    bounds = try checkedEnd(bounds)
+    // Lazy and possessive forms, and a quantifier of a quantifier.
+    if let scalar = current, "?*+{".unicodeScalars.contains(scalar) {
+      throw refused("\"\(scalar)\" after a quantifier")
+    }
     return bounds
   }
 
-  /// Lazy and possessive forms, and a quantifier of a quantifier.
-  private func checkedEnd(_ bounds: (Int, Int)) throws -> (Int, Int) {
-    if let scalar = current, "?*+{".unicodeScalars.contains(scalar) { throw refused("\"\(scalar)\" after a quantifier") }
-    return bounds
-  }
-
-  private mutating func braces() throws -> (Int, Int) {
-    position += 1
+  /// What is between braces.
+  private mutating func repetition() throws -> (Int, Int) {
     guard let least = number() else { throw refused("\"{\" without a number") }
     var most = least
     if take(",") { most = number() ?? .max }

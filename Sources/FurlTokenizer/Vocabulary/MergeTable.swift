@@ -36,7 +36,8 @@ struct MergeTable: Sendable {
       var probes = 0
       while slots[slot] != .max {
         guard slots[slot] >> 24 != key else {
-          throw FurlError.input(file, "merge \(rank)", "the pair of ids \(merge.left) and \(merge.right) is there twice")
+          throw FurlError.input(
+            file, "merge \(rank)", "the pair of ids \(merge.left) and \(merge.right) is there twice")
         }
         slot = (slot + 1) & mask
         probes += 1

@@ -34,7 +34,9 @@ struct PieceIndex: Sendable {
     var slot = Self.hash(text, range, literal) & mask
     while slots[slot] != .max {
       let id = Int(slots[slot])
-      if vocabulary.kinds[id].contains(.literal) == literal, Self.equal(text, range, vocabulary.bytes, vocabulary.range(id)) {
+      if vocabulary.kinds[id].contains(.literal) == literal,
+        Self.equal(text, range, vocabulary.bytes, vocabulary.range(id))
+      {
         return id
       }
       slot = (slot + 1) & mask
@@ -42,7 +44,9 @@ struct PieceIndex: Sendable {
     return nil
   }
 
-  private static func equal(_ left: [UInt8], _ leftRange: Range<Int>, _ right: [UInt8], _ rightRange: Range<Int>) -> Bool {
+  private static func equal(_ left: [UInt8], _ leftRange: Range<Int>, _ right: [UInt8], _ rightRange: Range<Int>)
+    -> Bool
+  {
     guard leftRange.count == rightRange.count else { return false }
     for step in 0..<leftRange.count where left[leftRange.lowerBound + step] != right[rightRange.lowerBound + step] {
       return false

@@ -1,0 +1,40 @@
+# Furl's everyday jobs. `make help` lists them.
+
+SWIFT ?= swift
+FURL = .build/release/furl
+DEMO = artifacts
+# Tests have a build folder of their own: they are compiled with other flags, and sharing one folder would
+# compile everything anew each time.
+TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
+
+.PHONY: help build demo test test-kernels bench lint format clean setup
+
+help: ## This list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
+
+setup: ## Installs what is missing: libzstd, OpenBLAS, bubblewrap, python3.
+	@scripts/setup
+
+build: setup ## Builds .build/release/furl.
+	$(SWIFT) build -c release --product furl
+
+demo: build ## Compresses the bundled model three ways and shows what that costs.
+	@scripts/demo $(FURL) $(DEMO)
+
+test: setup ## Runs all tests (optimized: unoptimized kernels are 18 to 42 times slower).
+	$(SWIFT) test $(TEST)
+
+test-kernels: setup ## Tests the C kernels of every tier, lower ones and NEON under qemu where it is installed.
+	Tests/Kernels/run.sh
+
+bench: build ## Measures kernels, memory and the bundled model on this machine.
+	@scripts/bench $(FURL) $(DEMO)
+
+lint: ## Checks the format of all Swift files.
+	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests
+
+format: ## Puts all Swift files in the project's format.
+	$(SWIFT) format --recursive --in-place --parallel Package.swift Sources Tests
+
+clean: ## Removes everything that was built and every artifact.
+	rm -rf .build .build-tests $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml

@@ -1,0 +1,72 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+@testable import FurlArtifact
+
+/// Files of format version 1 that every later Furl must open. The figures beside them are those of read_furl.py,
+/// which shares no code with Furl.
+@Suite struct GoldenTests {
+  static let folder = TestData.root + "/artifacts/golden/v1"
+
+  @Test(arguments: ArtifactStorage.allCases)
+  func goldenFilesOpen(_ storage: ArtifactStorage) throws {
+    let expected = try JSON.parse(TestData.bytes("\(Self.folder)/\(storage).json"), file: nil)
+    let artifact = try Artifact(path: "\(Self.folder)/\(storage).furl")
+    try artifact.check()
+    #expect(artifact.storage == storage && expected["storage"]?.string == storage.rawValue)
+    #expect(artifact.diskBytes == expected["bytes"]?.integer)
+    #expect(artifact.id.hex == expected["artifact_id"]?.string)
+    #expect(Digest(of: try artifact.tokenizerBytes()).hex == expected["tokenizer"]?.string)
+    let tensors = try #require(expected["tensors"]?.array)
+    #expect(tensors.count == artifact.tensors.count)
+    for (tensor, known) in zip(artifact.tensors, tensors) {
+      #expect(tensor.name == known["name"]?.string && tensor.role == known["role"]?.string)
+      #expect(tensor.shape == known["shape"]?.array?.compactMap(\.integer))
+      #expect(tensor.scheme.name == known["scheme"]?.string)
+      #expect(tensor.digest.hex == known["sha256"]?.string)
+      let loaded = try artifact.load(tensor)
+      #expect(loaded.count == known["streams"]?.members?.count)
+      for (kind, bytes) in loaded {
+        #expect(Digest(of: bytes).hex == known["streams"]?[kind.rawValue]?.string)
+      }
+    }
+  }
+
+  /// The golden files hold what the seeded samples hold, so they can be told from files that were made later.
+  @Test(arguments: ArtifactStorage.allCases)
+  func goldenFilesHoldTheSamples(_ storage: ArtifactStorage) throws {
+    let artifact = try Artifact(path: "\(Self.folder)/\(storage).furl")
+    #expect(artifact.description == Samples.description)
+    for (tensor, sample) in zip(artifact.tensors, try Self.tensors(storage)) {
+      for (kind, bytes) in try artifact.load(tensor) { #expect(bytes.bytes == sample.streams[kind]?.bytes) }
+    }
+    // Whoever writes the same tensors today says that they are the same.
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      #expect(try Samples.write(Self.tensors(storage), to: folder + "/a.furl", storage) == artifact.id)
+    }
+  }
+
+  /// How the files were made. A version that has been released is never written again.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["FURL_WRITE_GOLDEN"] != nil, "writes the golden files"))
+  func writeGoldenFiles() throws {
+    for storage in ArtifactStorage.allCases {
+      try Samples.write(Self.tensors(storage), to: "\(Self.folder)/\(storage).furl", storage)
+    }
+  }
+
+  static func tensors(_ storage: ArtifactStorage) throws -> [SampleTensor] {
+    var tensors = try Samples.tensors()
+    guard storage == .compact else { return tensors }
+    // A stream of two chunks that still fits into a small file: nearly all of its codes are the same.
+    var sparse = try SampleTensor("sparse", "head", [600, 512], .int8(.columns(128)), seed: 7)
+    var draws = SplitMix64(seed: 8)
+    let count = try PackedLayout(scheme: sparse.scheme, shape: sparse.shape).streams[0].byteCount
+    sparse.streams[.codes] = try FurlArtifactTests.storage(
+      (0..<count).map { _ in draws.next() % 1024 == 0 ? UInt8(truncatingIfNeeded: draws.next()) : 128 })
+    tensors.append(sparse)
+    return tensors
+  }
+}

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Reads a .furl file as FORMAT.md describes it, without any of Furl's code.
+
+Checks every digest and every padding byte and prints what it found as JSON.
+
+    pip install zstandard
+    read_furl.py FILE.furl > FILE.json
+"""
+import hashlib
+import json
+import struct
+import sys
+
+import zstandard
+
+SCHEMES = {"float32": (2048, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2)}
+PLANES = {"bytes": (262144, 1), "nibbles": (131072, 1), "halves": (524288, 2), "floats": (1048576, 4)}
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def check(condition, problem):
+    if not condition:
+        raise SystemExit(problem)
+
+
+class Number(str):
+    """A number that keeps the text that it has in the index."""
+
+
+def canonical(value):
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        out = []
+        for character in value:
+            code = ord(character)
+            if character in '"\\':
+                out.append("\\" + character)
+            elif character in "\n\r\t":
+                out.append({"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character])
+            elif code < 0x20 or code in (0x7F, 0x2028, 0x2029):
+                out.append("\\u%04x" % code)
+            else:
+                out.append(character)
+        return '"' + "".join(out) + '"'
+    if isinstance(value, list):
+        return "[" + ",".join(canonical(element) for element in value) + "]"
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode())
+        return "{" + ",".join(canonical(key) + ":" + canonical(value[key]) for key in keys) + "}"
+    return json.dumps(value)
+
+
+def frame(data, size):
+    """Decodes exactly one frame with a checksum."""
+    parameters = zstandard.get_frame_parameters(data)
+    check(parameters.has_checksum and parameters.content_size == size and parameters.dict_id == 0, "frame header")
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    decoded = decoder.decompress(data)
+    check(decoder.eof and not decoder.unused_data and len(decoded) == size, "frame")
+    return decoded
+
+
+def decode(data, stream):
+    """The bytes of a stream in memory."""
+    if stream["codec"] == "raw":
+        return data
+    chunk_bytes, planes = PLANES[stream["symbols"]]
+    frames = [int(length) for length in stream["frames"]]
+    rest = int(stream["decoded_length"])
+    out, position = bytearray(), 0
+    while rest:
+        size = min(rest, chunk_bytes)
+        symbols = size * 2 if stream["symbols"] == "nibbles" else size // planes
+        chunk = bytearray(size)
+        for plane in range(planes):
+            length = frames.pop(0)
+            decoded = frame(data[position : position + length], symbols)
+            position += length
+            if stream["symbols"] == "nibbles":
+                check(max(decoded) < 16, "nibbles")
+                chunk[:] = bytes(low | high << 4 for low, high in zip(decoded[:size], decoded[size:]))
+            else:
+                chunk[plane::planes] = decoded
+        out += chunk
+        rest -= size
+    check(not frames and position == len(data), "frames")
+    return bytes(out)
+
+
+def layout(scheme, shape):
+    """The streams of a tensor with their sizes."""
+    if len(shape) == 1:
+        check(scheme == "float32", "vector")
+        return [("values", shape[0] * 4)]
+    coding, _, block = scheme.partition(":")
+    tile, scales = SCHEMES[coding]
+    rows, columns = -(-shape[0] // 16), -(-shape[1] // 32)
+    blocks = 1 if block in ("", "row") else -(-shape[1] // int(block))
+    streams = [("codes", rows * columns * tile)]
+    return streams + [(kind, rows * blocks * 32) for kind in ("scales", "minimums")[:scales]]
+
+
+def read(path):
+    data = open(path, "rb").read()
+    footer = data[-128:]
+    check(data[:8] == b"FURL\r\n\x1a\n" and data[8:64] == struct.pack("<I52x", 1), "header")
+    check(footer[:16] == b"FURL-END" + struct.pack("<I4x", 1) and footer[80:96] == bytes(16), "footer")
+    check(hashlib.sha256(data[:64] + footer[:96]).digest() == footer[96:], "footer digest")
+    offset, length, decoded_length, total = struct.unpack("<4Q", footer[16:48])
+    check(total == len(data), "length")
+    stored = data[offset : offset + length]
+    check(hashlib.sha256(stored).digest() == footer[48:80], "index digest")
+    text = frame(stored, decoded_length).decode()
+    index = json.loads(text, parse_int=Number, parse_float=Number)
+    check(canonical(index) == text, "index is not canonical")
+    check(index["format_version"] == "1", "format_version")
+    check(sha256(index["recipe"]["text"].encode()) == index["recipe"]["sha256"], "recipe")
+
+    end = 64
+
+    def section(entry):
+        nonlocal end
+        start = int(entry["offset"])
+        check(start == -(-end // 64) * 64 and not any(data[end:start]), "padding")
+        end = start + int(entry["length"])
+        check(sha256(data[start:end]) == entry["sha256"], "stored digest")
+        return data[start:end]
+
+    found = []
+    for tensor in index["tensors"]:
+        shape = [int(extent) for extent in tensor["shape"]]
+        expected = layout(tensor["scheme"], shape)
+        check([stream["kind"] for stream in tensor["streams"]] == [kind for kind, _ in expected], "streams")
+        digests = {}
+        for stream, (kind, size) in zip(tensor["streams"], expected):
+            decoded = decode(section(stream), stream)
+            check(len(decoded) == size == int(stream["decoded_length"]), "size")
+            digests[kind] = sha256(decoded)
+            check(digests[kind] == stream["decoded_sha256"], "decoded digest")
+        joined = b"".join(bytes.fromhex(digest) for digest in digests.values())
+        found.append({
+            "name": tensor["name"], "role": tensor["role"], "shape": shape, "scheme": tensor["scheme"],
+            "sha256": sha256(joined), "streams": digests,
+        })
+    tokenizer = index["tokenizer"]
+    decoded = frame(section(tokenizer), int(tokenizer["decoded_length"]))
+    check(sha256(decoded) == tokenizer["decoded_sha256"], "tokenizer digest")
+    check(offset == -(-end // 64) * 64 and not any(data[end:offset]), "padding")
+    check(len(data) - 128 == -(-(offset + length) // 64) * 64 and not any(data[offset + length : -128]), "padding")
+
+    manifest = {key: index[key] for key in ("architecture", "config", "recipe", "spec")}
+    manifest["manifest"] = Number(1)
+    manifest["tensors"] = [
+        {
+            "name": tensor["name"], "role": tensor["role"], "scheme": tensor["scheme"], "shape": tensor["shape"],
+            "streams": [
+                {"kind": stream["kind"], "length": stream["decoded_length"], "sha256": stream["decoded_sha256"]}
+                for stream in tensor["streams"]
+            ],
+        }
+        for tensor in index["tensors"]
+    ]
+    manifest["tokenizer"] = {"length": tokenizer["decoded_length"], "sha256": tokenizer["decoded_sha256"]}
+    identity = sha256(canonical(manifest).encode())
+    check(identity == index["artifact_id"], "artifact_id")
+    return {
+        "artifact_id": identity, "storage": index["storage"], "bytes": len(data), "tokenizer": sha256(decoded),
+        "tensors": found,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(read(sys.argv[1]), indent=1))
