@@ -1,5 +1,6 @@
 import Foundation
 import FurlCheckpoint
+import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
