@@ -79,7 +79,9 @@ public struct Evaluator {
 
   /// Scores completions that were generated elsewhere.
   ///
-  /// - Parameter origin: the file that they come from.
+  /// - Parameters:
+  ///   - completions: in the order of the suite's problems; those beyond the limit are left out.
+  ///   - origin: the file that they come from.
   public func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
@@ -87,6 +89,7 @@ public struct Evaluator {
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     let clock = ContinuousClock()
     let start = clock.now
+    let completions = options.limit.map { Array(completions.prefix($0)) } ?? completions
     var sandbox: Sandbox?
     let results: EvaluationReport.Results
     switch problems {

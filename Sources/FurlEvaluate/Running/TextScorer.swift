@@ -59,6 +59,9 @@ struct TextScorer {
     guard losses.allSatisfy(\.isFinite) else {
       throw FurlError.input(subject.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
     }
+    if let baseline, !divergence.isFinite {
+      throw FurlError.input(baseline.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
+    }
     let count = Double(losses.count)
     let mean = losses.reduce(0, +) / count
     let variance = losses.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)

@@ -63,7 +63,10 @@ public struct Verification {
       guard let cut = text.firstIndex(of: "="), cut != text.startIndex else {
         throw FurlError(.usage, file: "--suite", "\"\(text)\" is not NAME=CARD")
       }
-      cards[String(text[..<cut])] = String(text[text.index(after: cut)...])
+      let name = String(text[..<cut])
+      guard cards.updateValue(String(text[text.index(after: cut)...]), forKey: name) == nil else {
+        throw FurlError(.usage, file: "--suite", "\"\(name)\" is given twice")
+      }
     }
     if let unused = cards.keys.sorted().first(where: { name in !gates.contains { $0.suite == name } }) {
       throw FurlError(.usage, file: "--suite", "no gate is about a suite named \"\(unused)\"")

@@ -45,13 +45,17 @@ public final class Session {
   ///   - slots: sequences at once.
   ///   - contextLength: positions for each; at most the model's.
   ///   - format: how keys and values are kept; nil for the model's default.
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  /// - Throws: ``FurlError`` of kind `usage` without a slot or a position, `unavailable` when there is no memory.
   public init(
     _ model: LanguageModel, context: ComputeContext, slots: Int = 1, contextLength: Int? = nil,
     format: KeyValueCache.Format? = nil
   ) throws {
     let spec = model.spec
     let rows = Session.rowLimit
+    guard slots > 0 else { throw FurlError(.usage, "\(slots) slots hold no sequence", remedy: "give 1 or more") }
+    if let contextLength, contextLength <= 0 {
+      throw FurlError(.usage, "a context of \(contextLength) holds no token", remedy: "give 1 or more")
+    }
     self.model = model
     self.context = context
     self.slots = slots

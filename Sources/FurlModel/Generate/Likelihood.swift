@@ -40,8 +40,8 @@ public final class Likelihood {
   }
 
   /// The KL divergence of a distribution from another one, in nats: the sum of p (log p - log q). Terms below
-  /// e^-16 are left out, as llama.cpp does.
+  /// e^-16 are left out, as llama.cpp does; numbers that are no numbers are not.
   public static func divergence(of p: [Double], from q: [Double]) -> Double {
-    zip(p, q).reduce(0) { $0 + ($1.0 > -16 ? exp($1.0) * ($1.0 - $1.1) : 0) }
+    zip(p, q).reduce(0) { $0 + ($1.0 <= -16 ? 0 : exp($1.0) * ($1.0 - $1.1)) }
   }
 }

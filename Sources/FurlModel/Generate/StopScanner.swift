@@ -1,4 +1,7 @@
 /// Finds the first of some stop strings in a text that grows piece by piece.
+///
+/// The text ends where a stop is first complete, before the longest one that ends there, however it was cut into
+/// pieces.
 struct StopScanner {
   private let stops: [[UInt8]]
   private let longest: Int
@@ -19,9 +22,10 @@ struct StopScanner {
     // A stop that ends in the new piece begins at most so far before it.
     let from = max(0, text.count - max(0, longest - 1))
     text.append(contentsOf: piece.utf8)
-    let found = stops.compactMap { stop in firstIndex(of: stop, from: from) }.min()
+    let found = stops.compactMap { stop in firstIndex(of: stop, from: from).map { $0..<$0 + stop.count } }
+      .min { ($0.upperBound, $0.lowerBound) < ($1.upperBound, $1.lowerBound) }
     if let found {
-      text.removeSubrange(found...)
+      text.removeSubrange(found.lowerBound...)
       isStopped = true
     }
     return isStopped

@@ -18,7 +18,11 @@ public enum Figures {
   public static func significant(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     let magnitude = value == 0 ? 0 : Int(floor(log10(abs(value))))
-    return String(format: "%.\(max(0, min(9, 2 - magnitude)))f", value)
+    let decimals = max(0, min(9, 2 - magnitude))
+    let text = String(format: "%.\(decimals)f", value)
+    // Rounding may reach the next power of ten, which has a digit more: 9.996 is 10.0.
+    guard decimals > 0, let rounded = Double(text), abs(rounded) >= pow(10, Double(magnitude + 1)) else { return text }
+    return String(format: "%.\(max(0, min(9, 1 - magnitude)))f", value)
   }
 
   /// `97.6 %`.

@@ -15,7 +15,8 @@ public struct TextTable: Sendable {
   public mutating func add(_ row: [String]) { rows.append(row) }
 
   public var text: String {
-    let cells = ([header] + rows).map { $0.map(\.escapingControlCharacters) }
+    // A bar in a cell would end it in Markdown.
+    let cells = ([header] + rows).map { $0.map { $0.escapingControlCharacters.replacing("|", with: "\\|") } }
     let widths = header.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
     func line(_ row: [String]) -> String {
       let padded = row.enumerated().map { column, cell in

@@ -35,13 +35,20 @@ public struct ModelDifference: Sendable {
 
   public var isEqual: Bool { onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy(\.isEqual) }
 
+  /// 0 for equals, infinite where only one is a number: damage must not look like agreement.
+  private static func difference(_ one: Float, _ other: Float) -> Double {
+    if one == other || (one.isNaN && other.isNaN) { return 0 }
+    let difference = Double(one) - Double(other)
+    return difference.isNaN ? .infinity : difference
+  }
+
   private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool) -> Tensor {
     // Pieces are added up in their order, so the figure does not depend on the threads.
     let pieces = Mutex<[Int: (squares: Double, total: Double, largest: Double)]>([:])
     first.forEachPiece(pool: pool) { range, values in
       var piece = (squares: 0.0, total: 0.0, largest: 0.0)
       for (one, other) in zip(values, second.read(range)) {
-        let difference = Double(one) - Double(other)
+        let difference = ModelDifference.difference(one, other)
         piece.squares += difference * difference
         piece.total += Double(one) * Double(one)
         piece.largest = max(piece.largest, abs(difference))

@@ -60,7 +60,8 @@ public struct EnergyMeter: Sendable {
     (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  private static func number(_ path: String) -> Double? { text(path).flatMap { Double($0) } }
+  /// Counters are whole microjoules.
+  private static func number(_ path: String) -> Double? { text(path).flatMap { UInt64($0) }.map { Double($0) } }
 }
 
 /// The energy of a row of `bench`.

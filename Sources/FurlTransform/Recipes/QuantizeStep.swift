@@ -57,14 +57,17 @@ public struct QuantizeStep: Sendable {
     return Override(selector: selector, scheme: scheme, match: match, location: reader.location)
   }
 
+  /// The step with every default spelled out, in the keys that a recipe has.
   var json: JSON {
-    var members: [JSON.Member] = [
-      .init("scheme", .string(scheme.name)), .init("embeddings", .string(embeddingScheme.name)),
-      .init("scales", "f16"), .init("method", "nearest"), .init("keep", .array(keep.map(JSON.string))),
+    var members = SchemeSettings.members(of: scheme)
+    members += [
+      .init("scales", "f16"), .init("method", "nearest"),
+      .init("embeddings", .string(SchemeSettings.word(of: embeddingScheme))),
+      .init("keep", .array(keep.map(JSON.string))),
     ]
     if !overrides.isEmpty {
-      members.append(
-        .init("overrides", .array(overrides.map { ["match": .string($0.match), "scheme": .string($0.scheme.name)] })))
+      let list = overrides.map { JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme)) }
+      members.append(.init("overrides", .array(list)))
     }
     return .object(members)
   }
@@ -90,6 +93,19 @@ struct SchemeSettings {
     self.weights = weights
     hasMinimum = zero ?? (weights == .int4 ? outer?.hasMinimum ?? false : false)
     self.block = block ?? outer?.block ?? .columns(32)
+  }
+
+  /// The word of a scheme's codes.
+  static func word(of scheme: Scheme) -> String { scheme.codingName == Scheme.int8(.row).codingName ? "int8" : "int4" }
+
+  /// The keys that give a scheme.
+  static func members(of scheme: Scheme) -> [JSON.Member] {
+    let block: JSON = if case .columns(let size) = scheme.block { .integer(size) } else { "row" }
+    let hasMinimum = scheme.codingName == Scheme.int4Minimum(.row).codingName
+    return [
+      .init("weights", .string(word(of: scheme))), .init("zero", hasMinimum ? "minimum" : "symmetric"),
+      .init("block", block),
+    ]
   }
 
   func scheme(_ reader: DocumentReader) throws -> Scheme {

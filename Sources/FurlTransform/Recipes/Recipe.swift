@@ -84,7 +84,7 @@ public struct Recipe: Sendable {
 
   // MARK: Canonical form
 
-  /// The recipe with every default spelled out: what is echoed into the artifact and hashed.
+  /// The recipe with every default spelled out: what is echoed into the artifact and hashed. It is a recipe itself.
   public var json: JSON {
     var members: [JSON.Member] = [.init("furl", 1), .init("recipe", .string(name))]
     if let summary { members.append(.init("description", .string(summary))) }

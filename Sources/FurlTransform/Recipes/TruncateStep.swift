@@ -28,7 +28,7 @@ public struct TruncateStep: Sendable {
       else { throw reader.error("blocks", "a list of different block numbers is expected") }
       guard choose == nil else { throw reader.error("choose", "has no meaning beside a list of blocks") }
       blocks = .listed(numbers.sorted())
-    case let other: throw reader.error("blocks", "a number or a list is expected, not \(other.kindName)")
+    case let other: throw reader.error("blocks", "a whole number or a list is expected, not \(other.kindName)")
     }
     try reader.finish()
     location = reader.location

@@ -1,0 +1,64 @@
+import FurlEvaluate
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// Suites on minipy against what Hugging Face transformers generates, problem by problem.
+@Suite struct ReferenceTests {
+  private static func reference() throws -> JSON {
+    let path = TestData.root + "/Tests/Fixtures/minipy/reference.json"
+    return try JSON.parse(TestData.bytes(path), file: path)
+  }
+
+  @Test(.enabled(if: Fixtures.sandbox != nil, "needs a sandbox"))
+  func programsEqualTransformers() async throws {
+    let expected = try #require(Self.reference()["fp32"]?["minieval"]?.array)
+    let outcome = try await Evaluator().run(Suite(path: TestData.minipy + "/minieval.yaml"), on: Running.minipy())
+    #expect(outcome.completions.count == 164 && expected.count == 164)
+    let other = zip(outcome.completions, expected).filter { $0.text != $1["completion"]?.string }
+    for (completion, _) in other { print("another completion than transformers': \(completion.id)") }
+    #expect(other.count <= 2)
+    // Tokens are counted with the one that ends the text.
+    let counts = zip(outcome.completions, expected).filter { $0.text == $1["completion"]?.string && $0.tokens != $1["tokens"]?.integer }
+    #expect(counts.isEmpty)
+    guard case .programs(let items) = outcome.report.results else { return }
+    let flips = zip(items, expected).filter { $0.passed != $1["passed"]?.bool }
+    #expect(flips.count <= 2)
+    let passed = try #require(outcome.report.passAt1).successes
+    #expect(abs(passed - 160) <= 1)
+    #expect(outcome.report.limit == nil && outcome.report.model.path == "minipy")
+  }
+
+  @Test func linesEqualTransformers() async throws {
+    let reference = try #require(Self.reference()["fp32"])
+    let expected = try #require(reference["lines"]?.array)
+    let outcome = try await Evaluator().run(Suite(path: TestData.minipy + "/lines.yaml"), on: Running.minipy())
+    guard case .lines(let items) = outcome.report.results else { return }
+    #expect(items.count == 1000 && expected.count == 1000)
+    #expect(zip(items, expected).filter { $0.exact != $1["exact"]?.bool }.count <= 1)
+    #expect(zip(outcome.completions, expected).filter { $0.text != $1["completion"]?.string }.count <= 5)
+    for (item, one) in zip(items, expected) where item.exact == one["exact"]?.bool {
+      #expect(abs(item.editSimilarity - (one["edit_similarity"]?.number ?? 0)) < 0.5)
+    }
+    let similarity = try #require(outcome.report.editSimilarity)
+    #expect(abs(similarity - (reference["edit_similarity"]?.number ?? 0)) < 0.001)
+    #expect(abs((outcome.report.exactMatch?.value ?? 0) - 0.382) <= 0.001)
+  }
+
+  /// The first blocks alone: every layer has to be right for wrong texts to be wrong in the same way.
+  @Test(.enabled(if: Fixtures.sandbox != nil, "needs a sandbox"), arguments: [1, 2, 3])
+  func truncatedModelsEqualTransformers(_ gone: Int) async throws {
+    let expected = try #require(Self.reference()["drop\(gone)"])
+    try await Running.withCheckpoint(blocks: 6 - gone) { _, folder in
+      let subject = try LoadedModel(path: folder, context: Running.context())
+      #expect(subject.model.spec.blocks.count == 6 - gone)
+      let programs = try await Evaluator().run(Suite(path: folder + "/minieval.yaml"), on: subject).report
+      #expect(abs((programs.passAt1?.successes ?? 0) - (expected["passed"]?.integer ?? -9)) <= 1)
+      let lines = try await Evaluator().run(Suite(path: folder + "/lines.yaml"), on: subject).report
+      #expect(abs((lines.exactMatch?.value ?? 0) - (expected["exact_match"]?.number ?? -9)) <= 0.001)
+      #expect(abs((lines.editSimilarity ?? 0) - (expected["edit_similarity"]?.number ?? -9)) <= 0.001)
+    }
+  }
+}

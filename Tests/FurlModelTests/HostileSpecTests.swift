@@ -1,0 +1,119 @@
+import FurlArtifact
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTokenizer
+import Testing
+
+/// Artifacts whose specification is unusual, and those whose specification lies.
+@Suite struct HostileSpecTests {
+  private static func spec(
+    vocabulary: Int = 19, hidden: Int, context: Int = 12, tied: Bool = true,
+    biases: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down], blocks: [ModelSpec.Block]
+  ) -> ModelSpec {
+    ModelSpec(
+      architecture: "gpt2", vocabularySize: vocabulary, hiddenSize: hidden, contextLength: context, norm: .layerNorm,
+      normEpsilon: 1e-5, residual: .sequential, positions: .learned, mlp: .plain, activation: .geluTanh,
+      biases: biases, tiedEmbeddings: tied, blocks: blocks)
+  }
+
+  private static func block(_ heads: Int, _ kvHeads: Int, _ headSize: Int, _ mlp: Int) -> ModelSpec.Block {
+    .init(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlp)
+  }
+
+  /// Shapes that no checkpoint of GPT-2 has, but pruning and other families do.
+  static let unusual: [(name: String, spec: ModelSpec)] = [
+    ("no blocks", spec(hidden: 33, blocks: [])),
+    ("other widths in every block", spec(hidden: 40, blocks: [block(5, 5, 8, 160), block(2, 2, 16, 7), block(1, 1, 8, 1)])),
+    ("shared keys and values", spec(hidden: 36, blocks: [block(6, 2, 8, 50), block(4, 1, 24, 64)])),
+    ("a head of its own, no biases", spec(hidden: 31, tied: false, biases: [], blocks: [block(3, 3, 8, 20)])),
+    ("a bias of the head", spec(hidden: 31, tied: false, biases: [.head, .norm, .up], blocks: [block(3, 1, 8, 20)])),
+    ("hidden size of one", spec(vocabulary: 2, hidden: 1, context: 5, blocks: [block(1, 1, 8, 3)])),
+    ("one token, one position", spec(vocabulary: 1, hidden: 3, context: 1, blocks: [block(1, 1, 8, 3)])),
+    ("many blocks", spec(hidden: 8, blocks: Array(repeating: block(1, 1, 8, 8), count: 64))),
+  ]
+
+  @Test(arguments: unusual.indices)
+  func unusualShapesEqualPlainLoops(_ index: Int) throws {
+    let spec = Self.unusual[index].spec
+    let naive = NaiveModel(spec, seed: UInt64(index) + 1)
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      try naive.write(to: path, tokenizer: [])
+      for threads in [1, 2] {
+        let context = try Fixtures.context(threads: threads)
+        let model = try ModelFile(path: path).load(pool: context.pool)
+        let ids = Fixtures.ids(spec.contextLength, below: spec.vocabularySize, seed: 6)
+        let actual = try Fixtures.logits(Session(model, context: context, format: .float32), ids, pieces: [3, 1])
+        let expected = naive.logits(ids)
+        #expect(actual.count == expected.count)
+        let difference = zip(actual, expected).flatMap { zip($0, $1).map { abs(Double($0) - $1) } }.max() ?? .infinity
+        #expect(difference < 1e-4, "\(Self.unusual[index].name)")
+      }
+    }
+  }
+
+  /// One lie: a key of the spec (or of its first block), another value, what is said about it.
+  static let lies: [(key: String, value: JSON, words: String)] = [
+    ("vocabulary_size", 511, "embedding"), ("vocabulary_size", 0, "vocabulary_size"), ("vocabulary_size", -1, "out of range"),
+    ("vocabulary_size", .integer(.max), "vocabulary_size"), ("hidden_size", 96, "embedding"),
+    ("hidden_size", .integer(1 << 60), "hidden_size"), ("hidden_size", 47.5, "an integer is expected"),
+    ("context_length", 65, "positions"), ("context_length", .integer(1 << 24), "positions"),
+    ("context_length", .integer(1 << 62), "context_length"), ("norm", "rms_norm", "not known to this version"),
+    ("norm_epsilon", -1, "norm_epsilon"), ("norm_epsilon", nil, "is missing"), ("residual", "parallel", "not known"),
+    ("positions", "rotary", "not known"), ("mlp", "gated", "not known"), ("activation", "relu", "not known"),
+    ("tied_embeddings", false, "head"), ("tied_embeddings", 1, "true or false"), ("biases", [], "does not know"),
+    ("biases", ["norm", "rope"], "not a role"), ("biases", ["embedding"], "is missing"), ("blocks", [], "does not know"),
+    ("blocks", [[:]], "is missing"), ("blocks", 3, "a list is expected"), ("extra", 1, "unknown key"),
+    ("blocks[0].heads", 0, "heads"), ("blocks[0].heads", 6, "attention.query"), ("blocks[0].kv_heads", 2, "evenly"),
+    ("blocks[0].kv_heads", 1, "attention.key"), ("blocks[0].kv_heads", 4, "kv_heads"),
+    ("blocks[0].head_size", 12, "multiple of 8"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
+    ("blocks[0].mlp_size", 191, "mlp.up"), ("blocks[0].mlp_size", .integer(.max), "mlp_size"),
+    ("blocks[0].extra", 1, "unknown key"),
+  ]
+
+  @Test(arguments: lies.indices)
+  func aSpecThatDoesNotFitIsRefused(_ index: Int) throws {
+    let lie = Self.lies[index]
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let spec = try ModelFile(path: Fixtures.gpt2).spec.json
+      try Fixtures.writeArtifact(Fixtures.gpt2, to: path, .init(spec: Self.lying(spec, lie.key, lie.value)))
+      expectError(.input, path, lie.words) { _ = try ModelFile(path: path) }
+    }
+  }
+
+  private static func lying(_ spec: JSON, _ key: String, _ value: JSON) -> JSON {
+    func setting(_ members: [JSON.Member], _ key: String, _ value: JSON) -> JSON {
+      .object(members.filter { $0.key != key } + [.init(key, value)])
+    }
+    guard key.hasPrefix("blocks[0]."), let blocks = spec["blocks"]?.array, let first = blocks.first else {
+      return setting(spec.members ?? [], key, value)
+    }
+    let changed = setting(first.members ?? [], String(key.dropFirst("blocks[0].".count)), value)
+    return setting(spec.members ?? [], "blocks", .array([changed] + blocks.dropFirst()))
+  }
+
+  @Test func anotherArchitectureIsNoCrash() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      try Fixtures.writeArtifact(Fixtures.gpt2, to: path, .init(spec: 4))
+      expectError(.input, path) { _ = try ModelFile(path: path) }
+      try TestData.write(Array("no artifact".utf8), to: folder + "/b.furl")
+      expectError(.input, "b.furl") { _ = try ModelFile(path: folder + "/b.furl") }
+      expectError(.input, "nowhere") { _ = try ModelFile(path: folder + "/nowhere") }
+    }
+  }
+
+  @Test func aTokenizerThatIsTooLargeIsRefused() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let tokenizer = try Tokenizer(checkpoint: TestData.minipy).serialized()
+      try NaiveModel(Self.unusual[0].spec, seed: 1).write(to: path, tokenizer: tokenizer)
+      expectError(.input, path, "8192 tokens; the model knows 19") {
+        _ = try LoadedModel(path: path, context: Fixtures.context())
+      }
+    }
+  }
+}

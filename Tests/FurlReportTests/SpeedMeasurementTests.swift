@@ -1,0 +1,86 @@
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+@testable import FurlReport
+
+@Suite struct SpeedMeasurementTests {
+  @Test func measuresAModel() throws {
+    let settings = SpeedMeasurement.Settings(threads: 2, promptTokens: 20, decodeTokens: 5, repeats: 3)
+    let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
+    #expect(speed.loadSeconds.count == 1 && speed.prefill.count == 3 && speed.decode.count == 3)
+    #expect((speed.loadSeconds + speed.prefill + speed.decode).allSatisfy { $0.isFinite && $0 > 0 })
+    #expect(speed.energy.tokens == 15)
+    #expect((speed.energy.joules == nil) == (speed.energy.reason != nil))
+    #expect(speed.kernels == (try Kernels.fromEnvironment().name))
+    if let loaded = speed.loadedBytes, let peak = speed.peakBytes {
+      // The weights alone are 27.9 MB.
+      #expect(loaded > 27_000_000 && peak >= loaded)
+    }
+  }
+
+  /// More tokens than the context holds, and none at all.
+  @Test(arguments: [(5000, 600), (0, 0), (1, 1)])
+  func unusualSettings(_ sample: (prompt: Int, decode: Int)) throws {
+    let settings = SpeedMeasurement.Settings(
+      threads: 2, promptTokens: sample.prompt, decodeTokens: sample.decode, repeats: 1, format: .float16)
+    let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
+    #expect(speed.prefill.count == 1 && speed.decode.count == 1)
+    #expect(speed.energy.tokens == min(sample.decode, 512))
+  }
+
+  private static let whole = """
+    {"load_seconds":[0.5,0.25],"loaded_rss_bytes":10,"peak_rss_bytes":20,"prefill_tokens_per_second":[1.5],\
+    "decode_tokens_per_second":[2.5,3.5],"energy":{"joules":4.5,"tokens":6,"reason":null},"competing_cpu_share":0.125,\
+    "kernels":"avx2"}
+    """
+
+  private func read(_ text: String) throws -> SpeedMeasurement { try SpeedMeasurement(JSON.parse(Array(text.utf8), file: nil)) }
+
+  @Test func theDocumentComesBack() throws {
+    let speed = try read(Self.whole)
+    #expect(speed.json.compactText == Self.whole)
+    #expect(speed.loadSeconds == [0.5, 0.25] && speed.loadedBytes == 10 && speed.peakBytes == 20 && speed.prefill == [1.5])
+    #expect(speed.decode == [2.5, 3.5] && speed.energy.joules == 4.5 && speed.energy.tokens == 6 && speed.kernels == "avx2")
+    let none = try read(#"{"load_seconds":[],"prefill_tokens_per_second":[],"decode_tokens_per_second":[],"energy":{"tokens":0,"reason":"no"},"kernels":"k"}"#)
+    #expect(none.peakBytes == nil && none.energy.reason == "no" && none.competingLoad == nil)
+    #expect(try read(none.json.compactText).json == none.json)
+  }
+
+  @Test(arguments: ["load_seconds", "prefill_tokens_per_second", "decode_tokens_per_second", "energy", "tokens", "kernels"])
+  func anAnswerThatIsNotWhole(_ key: String) {
+    #expect(throws: FurlError.self) { try read(Self.whole.replacing("\"\(key)\"", with: "\"other\"")) }
+    #expect(throws: FurlError.self) { try read("[]") }
+  }
+
+  @Test func roundsArePutTogether() throws {
+    var one = try read(Self.whole)
+    var other = one
+    other.loadSeconds = [1]
+    other.prefill = [7]
+    other.decode = []
+    other.loadedBytes = 5
+    other.peakBytes = 90
+    other.competingLoad = nil
+    let both = try #require(SpeedMeasurement.merging([one, other]))
+    #expect(both.loadSeconds == [0.5, 0.25, 1] && both.prefill == [1.5, 7] && both.decode == [2.5, 3.5])
+    #expect(both.loadedBytes == 10 && both.peakBytes == 90 && both.competingLoad == 0.125)
+    #expect(both.energy.joules == 9 && both.energy.tokens == 12 && both.energy.reason == nil)
+    one.energy = EnergyReading(joules: nil, tokens: 6, reason: "why")
+    for rounds in [[one, other], [other, one], [other, one, other]] {
+      let energy = try #require(SpeedMeasurement.merging(rounds)).energy
+      #expect(energy.joules == nil && energy.reason == "why" && energy.tokens == 6 * rounds.count)
+    }
+    #expect(SpeedMeasurement.merging([one])?.json == one.json)
+    #expect(SpeedMeasurement.merging([]) == nil)
+  }
+
+  @Test func thisProcessHasMemory() throws {
+    guard let memory = ProcessMemory.current() else { return }
+    #expect(memory.resident > 1 << 20 && memory.peak >= memory.resident)
+    let share = CompetingLoad()?.share()
+    if let share { #expect((0...1).contains(share)) }
+  }
+}

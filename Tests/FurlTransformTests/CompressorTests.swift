@@ -1,0 +1,221 @@
+import Foundation
+import FurlArtifact
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTransform
+import Testing
+
+@Suite struct CompressorTests {
+  private let checkpoint: Checkpoint
+
+  init() throws { checkpoint = try Checkpoint(folder: TestData.minipy) }
+
+  static let published: [String] =
+    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }.sorted()
+
+  private func files(in folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+  }
+
+  /// Every recipe that is published runs, keeps to its plan, and gives a file that is whole.
+  @Test(arguments: published)
+  func publishedRecipesRun(_ name: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Recipe(path: Fixtures.recipes + "/" + name)
+      let compressor = try Compressor(checkpoint, recipe: recipe)
+      let plan = compressor.plan
+      let path = folder + "/a.furl"
+      var steps: [Compressor.Progress] = []
+      let result = try compressor.write(to: path, pool: WorkerPool(threads: 2)) { steps.append($0) }
+      #expect(steps.map(\.tensor) == plan.tensors.map(\.spec.name))
+      #expect(steps.last?.done == steps.last?.total && steps.last?.total == plan.spec.parameterCount)
+      #expect(try files(in: folder) == ["a.furl"])
+
+      let artifact = try Artifact(path: path)
+      try artifact.check()
+      #expect(artifact.id == result.artifactID)
+      let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+      #expect(artifact.diskBytes == size && result.diskBytes == size)
+      #expect(artifact.storage == (recipe.storage == .mapped ? .mapped : .compact))
+      // The plan's figures hold: raw bytes exactly, the file's size as a bound that is not idle.
+      #expect(plan.rawBytes == artifact.tensors.flatMap(\.streams).reduce(0) { $0 + $1.decodedLength })
+      #expect(result.weightBytes == plan.rawBytes)
+      let bound = try compressor.fileUpperBound()
+      #expect(result.diskBytes <= bound && bound < plan.rawBytes + 1_000_000)
+      #expect(artifact.tensors.map(\.name) == plan.tensors.map(\.spec.name))
+      #expect(artifact.tensors.map(\.scheme) == plan.tensors.map(\.scheme))
+      #expect(artifact.description.recipe.text == recipe.json.canonicalText)
+      #expect(artifact.description.recipe.digest == recipe.digest)
+      // It is a model.
+      #expect(try ModelFile(path: path).load(pool: WorkerPool(threads: 2)).spec == plan.spec)
+    }
+  }
+
+  /// What the README promises of size.
+  @Test(arguments: [("minipy-int8", 0.27), ("minipy-int4", 0.19)])
+  func filesAreSmall(_ sample: (name: String, share: Double)) throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Recipe(path: Fixtures.recipes + "/\(sample.name).yaml")
+      let result = try Compressor(checkpoint, recipe: recipe).write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
+      let source = try #require(FileManager.default.attributesOfItem(atPath: TestData.minipy + "/model.safetensors")[.size] as? Int)
+      let share = Double(result.diskBytes) / Double(source)
+      print("\(sample.name): \(share) of model.safetensors")
+      #expect(share <= sample.share)
+    }
+  }
+
+  @Test(arguments: Recipe.Storage.allCases)
+  func theSameInputGivesTheSameBytes(_ storage: Recipe.Storage) throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Fixtures.recipe(
+        "  - truncate: {blocks: [1, 2, 3]}\n  - quantize: {weights: int4, zero: minimum, embeddings: int8}",
+        more: "storage: \(storage.rawValue)")
+      // Another folder and another name for the same checkpoint, and the second file over another one.
+      let copy = folder + "/copy of the checkpoint"
+      try FileManager.default.createSymbolicLink(atPath: copy, withDestinationPath: TestData.minipy)
+      var digests: [Digest] = []
+      for (index, threads) in [1, 2, 1, 2].enumerated() {
+        let path = folder + "/\(index == 3 ? 2 : index).furl"
+        let source = try Checkpoint(folder: index < 2 ? TestData.minipy : copy)
+        _ = try Compressor(source, recipe: recipe).write(to: path, pool: WorkerPool(threads: threads))
+        digests.append(Digest(of: try TestData.bytes(path)))
+      }
+      #expect(Set(digests).count == 1)
+    }
+  }
+
+  @Test func storageDoesNotChangeWhatIsStored() throws {
+    try TestData.withTemporaryFolder { folder in
+      let decoded = try Recipe.Storage.allCases.map { storage in
+        let path = folder + "/\(storage.rawValue).furl"
+        let recipe = try Fixtures.recipe("  - truncate: {blocks: 5}\n  - quantize: {weights: int8}", more: "storage: \(storage.rawValue)")
+        _ = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: WorkerPool(threads: 2))
+        return try Artifact(path: path).tensors.map(\.digest)
+      }
+      #expect(decoded[0] == decoded[1])
+    }
+  }
+
+  /// Unquantized, every tensor of the artifact is the source's, bit for bit, whatever blocks were removed.
+  @Test(arguments: [([Int](), [0, 1, 2, 3, 4, 5]), ([5], [0, 1, 2, 3, 4]), ([0, 3], [1, 2, 4, 5]), ([0, 1, 2, 3, 4], [5])])
+  func truncationTakesTheRightTensors(_ sample: (gone: [Int], left: [Int])) throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let everything = "\"*\""
+      let steps =
+        sample.gone.isEmpty
+        ? "  - quantize: {weights: int8, keep: [norm, bias, \(everything)]}" : "  - truncate: {blocks: \(sample.gone)}"
+      _ = try Compressor(checkpoint, recipe: Fixtures.recipe(steps)).write(to: path, pool: WorkerPool(threads: 2))
+      let source = try SampleCheckpoint(folder: TestData.minipy)
+      let decoded = try Fixtures.decoded(path)
+      #expect(decoded.count == 4 + 16 * sample.left.count)
+      for (name, rows) in decoded {
+        var origin = name
+        for (new, old) in sample.left.enumerated() where name.hasPrefix("blocks.\(new).") {
+          origin = "blocks.\(old)." + name.dropFirst("blocks.\(new).".count)
+        }
+        #expect(try rows == Fixtures.source(origin, of: source), "\(name)")
+      }
+    }
+  }
+
+  /// Codes are the nearest ones: no weight is further off than half a step of its block.
+  @Test(arguments: [("int8", 127.0), ("int4", 8.0)])
+  func codesAreTheNearest(_ sample: (weights: String, steps: Double)) throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let recipe = try Fixtures.recipe("  - truncate: {blocks: 5}\n  - quantize: {weights: \(sample.weights)}")
+      _ = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: WorkerPool(threads: 2))
+      let source = try SampleCheckpoint(folder: TestData.minipy)
+      for (name, rows) in try Fixtures.decoded(path) {
+        let original = try Fixtures.source(name, of: source)
+        #expect(rows.count == original.count)
+        var worst = 0.0
+        for (row, expected) in zip(rows, original) {
+          for start in stride(from: 0, to: row.count, by: 32) {
+            let range = start..<min(start + 32, row.count)
+            let largest = expected[range].reduce(0) { max($0, Double(abs($1))) }
+            let off = range.reduce(0) { max($0, Double(abs(row[$1] - expected[$1]))) }
+            // Half a step, and what rounding the scale to a half may cost the largest weight; in int4 the side
+            // opposite of the largest weight ends one step earlier.
+            let step = largest / sample.steps
+            let allowed = sample.weights == "int4" ? step * 1.01 : step * 0.5 + largest * 0.001
+            if off > allowed { worst = max(worst, off / step) }
+          }
+        }
+        #expect(worst == 0, "\(name): \(worst) steps")
+      }
+    }
+  }
+
+  // MARK: What goes wrong
+
+  @Test(arguments: [("transformer.h.2.attn.c_attn.weight", 768 * 3 + 256 + 9, "blocks.2.attention.key", "[9, 3]"), ("transformer.wpe.weight", 256 * 511 + 255, "positions", "[511, 255]"), ("transformer.ln_f.bias", 17, "norm.bias", "[17]")], [Float.nan, -.infinity])
+  func damagedWeightsLeaveNothingBehind(_ place: (tensor: String, index: Int, name: String, element: String), value: Float) throws {
+    try TestData.withTemporaryFolder { folder in
+      var sample = try SampleCheckpoint(folder: TestData.minipy)
+      sample.tensors[place.tensor]?.values[place.index] = value
+      try sample.write(to: folder + "/source")
+      let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      try TestData.write(Array("old".utf8), to: folder + "/a.furl")
+      expectError(.input, "model.safetensors", place.name, "element \(place.element) is \(value)") {
+        _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
+      }
+      #expect(try files(in: folder) == ["a.furl", "source"])
+      #expect(try TestData.bytes(folder + "/a.furl") == Array("old".utf8))
+    }
+  }
+
+  @Test func weightsTooLargeForAScaleAreNamed() throws {
+    try TestData.withTemporaryFolder { folder in
+      var sample = try SampleCheckpoint(folder: TestData.minipy)
+      sample.tensors["transformer.h.0.mlp.c_fc.weight"]?.values[5] = 1e30
+      try sample.write(to: folder + "/source")
+      let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      expectError(.input, "blocks.0.mlp.up", "row 5", "too large for int8:32") {
+        _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
+      }
+      #expect(try files(in: folder) == ["source"])
+    }
+  }
+
+  @Test func placesThatCannotBeWrittenTo() throws {
+    try TestData.withTemporaryFolder { folder in
+      let compressor = try Compressor(checkpoint, recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      try TestData.write([1], to: folder + "/file")
+      for path in ["/none/a.furl", "/file/a.furl", "/", ""] {
+        expectError(.cannotCreate) { _ = try compressor.write(to: folder + path, pool: WorkerPool(threads: 1)) }
+      }
+      // Nobody, not even root, creates files there.
+      if FileManager.default.fileExists(atPath: "/proc/self") {
+        expectError(.cannotCreate, "/proc/a.furl") { _ = try compressor.write(to: "/proc/a.furl", pool: WorkerPool(threads: 1)) }
+      }
+      #expect(try files(in: folder) == ["file"])
+    }
+  }
+
+  @Test func aFolderWithoutATokenizerIsRefused() throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Fixtures.recipe("  - quantize: {weights: int8}")
+      let compressor = try Compressor(Checkpoint(folder: Fixtures.gpt2), recipe: recipe)
+      expectError(.input, "tokenizer.json") { _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 1)) }
+      #expect(try files(in: folder).isEmpty)
+    }
+  }
+
+  @Test func lineageNamesNoFolder() throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      _ = try Compressor(checkpoint, recipe: Fixtures.recipe("  - quantize: {weights: int8}")).write(to: path, pool: WorkerPool(threads: 2))
+      let lineage = try Artifact(path: path).description.lineage
+      #expect(lineage.map(\.name) == ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
+      for file in lineage {
+        let bytes = try TestData.bytes(TestData.minipy + "/" + file.name)
+        #expect(file.bytes == bytes.count && file.digest == Digest(of: bytes))
+      }
+    }
+  }
+}
