@@ -34,7 +34,7 @@ public struct Checkpoint: Sendable {
     guard FileManager.default.fileExists(atPath: path) else {
       throw FurlError.input(folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
     }
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path)
+    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path, depthLimit: 100)
     let reader = try DocumentReader(config, file: path)
     guard let modelType = try reader.string("model_type") else { throw reader.error("model_type", "is missing") }
     guard let family = Architectures.all.first(where: { $0.modelType == modelType }) else {

@@ -8,9 +8,32 @@ public struct GateReport: Sendable, Hashable {
   /// Where the gates came from: `recipe`, or the base name of a gate file.
   public var gatesFrom: String
   public var checks: [GateCheck]
+  /// What the verdicts rest on, for those who read them later.
+  public var evidence: Evidence
+
+  /// What was held to the gates, and how it was measured.
+  public struct Evidence: Sendable, Hashable {
+    public var artifactID: Digest?
+    /// The digest of the gate file; nil for a recipe's gates.
+    public var gatesDigest: Digest?
+    /// What was compared with.
+    public var baseline: EvaluationReport.Model?
+    /// The artifact's report on every suite.
+    public var reports: [EvaluationReport]
+
+    public init(
+      artifactID: Digest? = nil, gatesDigest: Digest? = nil, baseline: EvaluationReport.Model? = nil,
+      reports: [EvaluationReport] = []
+    ) {
+      self.artifactID = artifactID
+      self.gatesDigest = gatesDigest
+      self.baseline = baseline
+      self.reports = reports
+    }
+  }
 
   /// - Throws: ``FurlError`` of kind `usage` when there is nothing to verify, so that an empty list never passes.
-  public init(artifact: String, gatesFrom: String, checks: [GateCheck]) throws {
+  public init(artifact: String, gatesFrom: String, checks: [GateCheck], evidence: Evidence = .init()) throws {
     guard !checks.isEmpty else {
       throw FurlError(
         .usage, file: artifact, "there are no gates, so there is nothing to verify", remedy: "give --gates G.yaml")
@@ -18,6 +41,7 @@ public struct GateReport: Sendable, Hashable {
     self.artifact = Suite.baseName(artifact)
     self.gatesFrom = Suite.baseName(gatesFrom)
     self.checks = checks
+    self.evidence = evidence
   }
 
   /// The gravest verdict: fail, then inconclusive, then pass.
@@ -36,7 +60,12 @@ public struct GateReport: Sendable, Hashable {
   public var json: JSON {
     [
       "furl": 1, "artifact": .string(artifact), "verdict": .string(verdict.rawValue),
-      "gates_from": .string(gatesFrom), "gates": .array(checks.map(\.json)),
+      "artifact_id": .optional(evidence.artifactID?.hex), "gates_from": .string(gatesFrom),
+      "gates_sha256": .optional(evidence.gatesDigest?.hex), "gates": .array(checks.map(\.json)),
+      "baseline": evidence.baseline.map {
+        ["path": .string($0.path), "digest": .optional($0.digest?.hex)]
+      } ?? .null,
+      "suites": .array(evidence.reports.map(\.summary)),
     ]
   }
 }
@@ -75,5 +104,12 @@ extension GateCheck {
       "fixed": .array(comparison?.fixed.map(\.json) ?? []),
       "verdict": .string(verdict.rawValue), "reason": .string(reason),
     ]
+  }
+}
+
+extension EvaluationReport {
+  /// The report without its single results.
+  fileprivate var summary: JSON {
+    .object((json.members ?? []).filter { $0.key != "results" })
   }
 }

@@ -12,6 +12,14 @@ extension GateReport {
     lines.append("    <properties>")
     lines.append("      <property name=\"gates_from\" \(attribute("value", gatesFrom))/>")
     lines.append("      <property name=\"verdict\" \(attribute("value", verdict.rawValue))/>")
+    if let id = evidence.artifactID {
+      lines.append("      <property name=\"artifact_id\" value=\"\(id.hex)\"/>")
+    }
+    for report in evidence.reports {
+      let words = ["sha256 \(report.suite.sha256.hex)", report.limit.map { "limit \($0)" }, report.sandbox.map { "sandbox \($0)" }]
+      let value = (words.compactMap { $0 } + report.overrides.map { "override \($0)" }).joined(separator: ", ")
+      lines.append("      <property \(attribute("name", "suite \(report.suite.name)")) \(attribute("value", value))/>")
+    }
     lines.append("    </properties>")
     for check in checks {
       let name = "\(check.metric.rawValue) \(check.bound)"

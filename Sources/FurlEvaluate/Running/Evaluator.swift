@@ -52,16 +52,17 @@ public struct Evaluator {
     suite.protocol = try suite.protocol.applying(options.overrides)
     let settings = suite.protocol
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
+    try settings.check(subject)
+    let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
+    let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: options.isUnsandboxed) : nil
+    // Hashing a checkpoint and finding a sandbox are no part of a model's speed.
     let clock = ContinuousClock()
     let start = clock.now
-    let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
     let completions: [Completion]
     let results: EvaluationReport.Results
-    var sandbox: Sandbox?
     switch problems {
     case .programs(let programs):
-      let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
-      sandbox = found
+      let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
       (completions, results) = try await generateAndExecute(programs, settings, subject, found)
     case .lines(let lines):
       completions = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { _, _ in }
@@ -137,7 +138,7 @@ public struct Evaluator {
     _ prompts: [(id: ProblemID, text: String)], _ settings: SuiteProtocol, _ subject: LoadedModel,
     onCompletion: (Int, Completion) throws -> Void
   ) throws -> [Completion] {
-    let contextLength = min(settings.context ?? subject.model.spec.contextLength, subject.model.spec.contextLength)
+    let contextLength = settings.context ?? subject.model.spec.contextLength
     guard settings.maxTokens < contextLength else {
       throw FurlError(
         .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
@@ -163,11 +164,29 @@ public struct Evaluator {
         id: prompts[index].id, text: generation.text, tokens: generation.tokenCount,
         stopReason: generation.stopReason.rawValue)
       completions[index] = completion
+      try Task.checkCancellation()
       try onCompletion(index, completion)
       done += 1
       progress(done, prompts.count)
     }
     return completions.compactMap { $0 }
+  }
+}
+
+extension SuiteProtocol {
+  /// Refuses what a model cannot do, so that a report never says what was not done.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage`.
+  fileprivate func check(_ subject: LoadedModel) throws {
+    let longest = subject.model.spec.contextLength
+    if let context, context > longest {
+      throw FurlError(
+        .usage, file: subject.file.path, "a context of \(context) is longer than the model's \(longest)",
+        remedy: "lower context in the suite card or with --context")
+    }
+    if bos == .always, subject.tokenizer.bosID == nil {
+      throw FurlError(.usage, file: subject.file.path, "its tokenizer has no begin-of-text token", remedy: "set bos: auto")
+    }
   }
 }
 

@@ -27,13 +27,16 @@ struct TextScorer {
   ///   another vocabulary.
   func score(_ text: String, on subject: LoadedModel, baseline: LoadedModel?) throws -> EvaluationReport.TextFigures {
     let spec = subject.model.spec
-    let length = min(settings.context ?? spec.contextLength, spec.contextLength)
+    let length = settings.context ?? spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
     let ids = subject.tokenizer.encode(text, bos: .never)
     guard ids.count >= length else {
       throw FurlError.input(nil, "the text has \(ids.count) tokens; one chunk has \(length)", remedy: "give a longer text or a shorter context")
     }
-    if let baseline, baseline.tokenizer.encode(text, bos: .never) != ids {
+    if let baseline,
+      baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
+        || baseline.tokenizer.encode(text, bos: .never) != ids
+    {
       throw FurlError(.usage, file: baseline.file.path, "has another vocabulary, so no KL divergence is defined")
     }
     let begin = settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
@@ -54,6 +57,7 @@ struct TextScorer {
           divergence += Likelihood.divergence(of: Likelihood.logProbabilities(logits[1], row: row), from: own)
         }
       }
+      try Task.checkCancellation()
       progress(chunk + 1, chunks)
     }
     guard losses.allSatisfy(\.isFinite) else {

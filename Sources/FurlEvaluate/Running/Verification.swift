@@ -9,6 +9,7 @@ public struct Verification {
   private let file: ModelFile
   private let gates: [Gate]
   private let gatesFrom: String
+  private let gatesDigest: Digest?
   private let suites: [String: Suite]
   private let baseline: Baseline?
   private let context: ComputeContext
@@ -36,6 +37,7 @@ public struct Verification {
     self.format = format
     let found = try gates.map { try Gate.read(path: $0) } ?? Verification.recipeGates(weights.artifact)
     gatesFrom = gates ?? "recipe"
+    gatesDigest = try gates.map { Digest(of: try MappedFile(path: $0)) }
     guard !found.isEmpty else {
       throw FurlError(
         .usage, file: artifact, "its recipe has no gates, so there is nothing to verify", remedy: "give --gates G.yaml")
@@ -76,7 +78,13 @@ public struct Verification {
       guard let card = cards[name] ?? folder.flatMap({ Suite.card(named: name, in: $0) }) else {
         throw FurlError(.usage, "the suite \"\(name)\" of a gate is not found", remedy: "give --suite \(name)=CARD.yaml")
       }
-      suites[name] = try Suite(path: card)
+      let suite = try Suite(path: card)
+      guard suite.name == name else {
+        throw FurlError(
+          .usage, file: card, "is the card of a suite named \"\(suite.name)\", not \"\(name)\"",
+          remedy: "a gate is held on the suite that it names")
+      }
+      suites[name] = suite
     }
     return suites
   }
@@ -93,6 +101,7 @@ public struct Verification {
     let model = try file.load(pool: context.pool)
     let subject = LoadedModel(file: file, model: model, tokenizer: try file.tokenizer(), context: context, format: format)
     var checks: [GateCheck] = []
+    var evidence = GateReport.Evidence(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
     for name in suites.keys.sorted() {
       guard let suite = suites[name] else { continue }
       let own = gates.filter { $0.suite == name }
@@ -100,10 +109,12 @@ public struct Verification {
       var other: EvaluationReport?
       if own.contains(where: \.needsBaseline), let baseline {
         other = try await baseline.report(suite, like: report, context: context) { evaluator("\(name) of the baseline") }
+        evidence.baseline = other?.model
       }
+      evidence.reports.append(report)
       for gate in own { checks += try gate.check(report, baseline: other) }
     }
-    return try GateReport(artifact: file.path, gatesFrom: gatesFrom, checks: checks)
+    return try GateReport(artifact: file.path, gatesFrom: gatesFrom, checks: checks, evidence: evidence)
   }
 }
 

@@ -42,7 +42,7 @@ public struct SuiteProtocol: Sendable, Hashable {
     self.kind = kind
     prompt = kind == .passAt1 ? .stripped : .raw
     bos = .auto
-    maxTokens = kind == .passAt1 ? 512 : 64
+    maxTokens = kind == .passAt1 ? 256 : 64
     stop =
       switch kind {
       case .passAt1: ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]

@@ -3,12 +3,14 @@ import FurlTensor
 extension JSON {
   /// Parses a JSON text (RFC 8259).
   ///
-  /// Refused: duplicate keys, more than 128 levels, malformed UTF-8, anything after the value.
+  /// Refused: duplicate keys, too many levels, malformed UTF-8, anything after the value.
   ///
-  /// - Parameter file: the name that errors carry.
+  /// - Parameters:
+  ///   - file: the name that errors carry.
+  ///   - depthLimit: levels of nesting. What is to be put inside another document needs some to spare.
   /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
-  public static func parse(_ bytes: [UInt8], file: String?) throws -> JSON {
-    var parser = JSONParser(bytes: bytes, file: file)
+  public static func parse(_ bytes: [UInt8], file: String?, depthLimit: Int = 128) throws -> JSON {
+    var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit)
     return try parser.document()
   }
 
@@ -36,6 +38,7 @@ private struct Key: Hashable {
 private struct JSONParser {
   let bytes: [UInt8]
   let file: String?
+  var depthLimit = 128
   var line = 1
   var position = 0
   var depth = 0
@@ -74,7 +77,7 @@ private struct JSONParser {
   }
 
   private mutating func nested(_ body: (inout JSONParser) throws -> JSON) throws -> JSON {
-    guard depth < 128 else { throw error("more than 128 levels") }
+    guard depth < depthLimit else { throw error("more than \(depthLimit) levels") }
     depth += 1
     position += 1
     let value = try body(&self)

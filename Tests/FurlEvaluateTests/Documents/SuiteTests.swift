@@ -56,7 +56,7 @@ import Testing
       try TestData.write(Array(SuiteTests.problem.utf8), to: folder + "/p.jsonl")
       let programs = try Suite(path: folder + "/p.jsonl")
       #expect(programs.name == "p" && programs.kind == .passAt1)
-      #expect(programs.protocol.maxTokens == 512 && programs.protocol.prompt == .stripped)
+      #expect(programs.protocol.maxTokens == 256 && programs.protocol.prompt == .stripped)
       #expect(programs.protocol.stop == ["\nclass", "\ndef", "\n#", "\nif", "\nprint"])
       #expect(programs.protocol.timeout == 5 && programs.protocol.memory == 1024 && programs.protocol.context == nil)
       let lines = #"{"input": "a", "gt": "b"}"# + "\n" + #"{"input": "c", "gt": "d"}"#
