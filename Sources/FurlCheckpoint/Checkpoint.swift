@@ -67,7 +67,8 @@ public struct Checkpoint: Sendable {
       let location = family.location(of: tensor, in: spec)
       let candidates = [family.prefix + location.name, location.name]
       guard let name = candidates.first(where: { stored.tensors[$0] != nil }), let found = stored.tensors[name] else {
-        throw FurlError.input(folder, candidates[0], "is missing")
+        throw FurlError.input(
+          folder, location.name, "is missing, with and without \"\(family.prefix)\" before its name")
       }
       names.insert(name)
       sources[tensor.name] = try source(of: tensor, at: location, found, name: name)

@@ -29,7 +29,8 @@ public struct StoredTensors: Sendable {
       self.init(tensors: tensors, files: [file.file])
     } else {
       throw FurlError.input(
-        folder, "has no model.safetensors", remedy: "other weight files are not supported yet; save the model as safetensors")
+        folder, "has no model.safetensors",
+        remedy: "other weight files are not supported yet; save the model as safetensors")
     }
   }
 
@@ -39,7 +40,9 @@ public struct StoredTensors: Sendable {
   }
 
   /// Names whose letters only look alike are one to Swift; no family has such.
-  private static func add(_ entry: SafetensorsFile.Entry, of file: MappedFile, to tensors: inout [String: Tensor]) throws {
+  private static func add(_ entry: SafetensorsFile.Entry, of file: MappedFile, to tensors: inout [String: Tensor])
+    throws
+  {
     guard tensors.updateValue(Tensor(entry: entry, file: file), forKey: entry.name) == nil else {
       throw FurlError.input(file.path, entry.name, "appears twice")
     }

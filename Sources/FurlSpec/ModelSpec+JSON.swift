@@ -43,8 +43,9 @@ extension ModelSpec {
       }
       return value
     }
-    let biases = try reader.strings("biases") ?? []
-    let blocks = try (reader.readers("blocks") ?? []).map { block in
+    guard let biases = try reader.strings("biases") else { throw reader.error("biases", "is missing") }
+    guard let blockReaders = try reader.readers("blocks") else { throw reader.error("blocks", "is missing") }
+    let blocks = try blockReaders.map { block in
       let sizes = try ["heads", "kv_heads", "head_size", "mlp_size"].map { key in
         guard let value = try block.integer(key, in: anySize) else { throw block.error(key, "is missing") }
         return value

@@ -55,7 +55,8 @@ import Testing
     small.config["n_inner"] = "null"
     small.config["something_else"] = "[1, {}]"
     let spec = try small.open().spec
-    #expect(spec.architecture == "gpt2" && spec.vocabularySize == 10 && spec.hiddenSize == 16 && spec.contextLength == 6)
+    #expect(
+      spec.architecture == "gpt2" && spec.vocabularySize == 10 && spec.hiddenSize == 16 && spec.contextLength == 6)
     #expect(spec.normEpsilon == 0.001 && spec.tiedEmbeddings && spec.activation == .geluTanh && spec.blocks.count == 2)
     #expect(spec.blocks[0].mlpSize == 64)
     // What transformers assumes when nothing is said.
@@ -88,13 +89,17 @@ import Testing
   func masksAreIgnored(_ prefix: String) throws {
     var small = SmallGPT2(prefix: prefix)
     for block in 0..<2 {
-      small.weights.tensors.append(.init(prefix + "h.\(block).attn.bias", "BOOL", [1, 1, 6, 6], [UInt8](repeating: 1, count: 36)))
+      small.weights.tensors.append(
+        .init(prefix + "h.\(block).attn.bias", "BOOL", [1, 1, 6, 6], [UInt8](repeating: 1, count: 36)))
       small.weights.tensors.append(.init(prefix + "h.\(block).attn.masked_bias", [], [-10_000]))
     }
     #expect(try small.open().spec.parameterCount == SmallGPT2().open().spec.parameterCount)
   }
 
-  @Test(arguments: ["h.2.ln_1.weight", "extra", "transformer.h.0.attn.c_attn.scale", "v_head.bias", "lm_head.bias", "transformer.transformer.wte.weight"])
+  @Test(arguments: [
+    "h.2.ln_1.weight", "extra", "transformer.h.0.attn.c_attn.scale", "v_head.bias", "lm_head.bias",
+    "transformer.transformer.wte.weight",
+  ])
   func anUnknownTensorIsRefusedByName(_ name: String) throws {
     var small = SmallGPT2()
     small.weights.tensors.append(.init(name, [16], [Float](repeating: 0, count: 16)))
@@ -110,7 +115,9 @@ import Testing
       let removed = small.weights.tensors.remove(at: index)
       let error = try #require(throws: FurlError.self) { try small.open() }
       let bare = removed.name.dropFirst(prefix.count)
-      #expect(error.kind == .input && error.place?.hasSuffix(bare) == true && error.problem.contains("is missing"), "\(error)")
+      #expect(
+        error.kind == .input && error.place?.hasSuffix(bare) == true && error.problem.contains("is missing"), "\(error)"
+      )
     }
   }
 

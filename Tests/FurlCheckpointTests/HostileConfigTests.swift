@@ -19,7 +19,8 @@ import Testing
     ("add_cross_attention", "true"), ("add_cross_attention", "1"), ("activation_function", "\"relu\""),
     ("activation_function", "\"gelu\""), ("activation_function", "\"magic\""), ("activation_function", "[]"),
     ("layer_norm_epsilon", "-1"), ("layer_norm_epsilon", "2"), ("layer_norm_epsilon", "\"x\""),
-    ("tie_word_embeddings", "\"true\""), ("n_inner", "0"), ("n_inner", "-5"), ("n_inner", "\"64\""), ("n_inner", "64.5"),
+    ("tie_word_embeddings", "\"true\""), ("n_inner", "0"), ("n_inner", "-5"), ("n_inner", "\"64\""),
+    ("n_inner", "64.5"),
   ])
   func whatIsNotSupportedIsRefusedByKey(_ key: String, _ value: String) throws {
     let error = try Self.error(key, value)
@@ -41,9 +42,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("n_head", "0"), ("n_head", "3"), ("n_head", "4"), ("n_head", "16"), ("n_embd", "0"), ("n_embd", "15"), ("vocab_size", "0"),
+    ("n_head", "0"), ("n_head", "3"), ("n_head", "4"), ("n_head", "16"), ("n_embd", "0"), ("n_embd", "15"),
+    ("vocab_size", "0"),
     ("vocab_size", "9"), ("vocab_size", "16777217"), ("n_positions", "0"), ("n_positions", "7"), ("n_layer", "3"),
-    ("n_layer", "4097"), ("n_layer", "1"), ("n_inner", "63"), ("n_inner", "1048577"), ("n_inner", "9223372036854775807"),
+    ("n_layer", "4097"), ("n_layer", "1"), ("n_inner", "63"), ("n_inner", "1048577"),
+    ("n_inner", "9223372036854775807"),
   ])
   func sizesThatDoNotFitAreRefused(_ key: String, _ value: String) throws {
     let error = try Self.error(key, value)
@@ -76,7 +79,8 @@ import Testing
 
   @Test func whatIsNoCheckpointIsRefused() throws {
     try TestData.withTemporaryFolder { folder in
-      #expect(try #require(throws: FurlError.self) { try Checkpoint(folder: folder + "/absent") }.problem == "does not exist")
+      #expect(
+        try #require(throws: FurlError.self) { try Checkpoint(folder: folder + "/absent") }.problem == "does not exist")
       #expect(try #require(throws: FurlError.self) { try Checkpoint(folder: folder) }.problem == "has no config.json")
       try TestData.write([1], to: folder + "/file")
       let error = try #require(throws: FurlError.self) { try Checkpoint(folder: folder + "/file") }

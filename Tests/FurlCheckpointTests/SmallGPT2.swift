@@ -22,7 +22,8 @@ struct SmallGPT2 {
     func tensor(_ name: String, _ shape: [Int]) -> SafetensorsText.Tensor {
       let values = draws.floats(shape.reduce(1, *))
       return type == "F32"
-        ? .init(name, shape, values) : .init(name, type, shape, TestData.littleEndian(values.map { Float16($0).bitPattern }))
+        ? .init(name, shape, values)
+        : .init(name, type, shape, TestData.littleEndian(values.map { Float16($0).bitPattern }))
     }
     var tensors = [tensor("wte.weight", [10, 16]), tensor("wpe.weight", [6, 16])]
     for block in 0..<2 {

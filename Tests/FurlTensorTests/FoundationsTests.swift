@@ -37,7 +37,9 @@ import Testing
     #expect(try Digest(of: TestData.mapped(bytes)) == Digest(of: bytes))
   }
 
-  @Test(arguments: ["", "ab", String(repeating: "g", count: 64), String(repeating: "A", count: 64), String(repeating: "é", count: 32)])
+  @Test(arguments: [
+    "", "ab", String(repeating: "g", count: 64), String(repeating: "A", count: 64), String(repeating: "é", count: 32),
+  ])
   func whatIsNoDigestIsRefused(_ text: String) {
     #expect(Digest(hex: text) == nil)
   }
@@ -101,7 +103,8 @@ import Testing
   }
 
   @Test func anErrorIsOneLine() {
-    let error = FurlError.input("a\nb.json", "line 3: \u{1B}[31mkey\u{0}", "is \"x\r\n\u{2028}y\u{202E}\u{7F}\u{9B}é漢\"", remedy: "use\tz")
+    let error = FurlError.input(
+      "a\nb.json", "line 3: \u{1B}[31mkey\u{0}", "is \"x\r\n\u{2028}y\u{202E}\u{7F}\u{9B}é漢\"", remedy: "use\tz")
     #expect(
       "\(error)"
         == #"a\u{a}b.json: line 3: \u{1b}[31mkey\u{0}: is "x\u{d}\u{a}\u{2028}y\u{202e}\u{7f}\u{9b}é漢" (use\u{9}z)"#)

@@ -32,7 +32,8 @@ import Testing
         let codes = (0..<rows).flatMap { row in (0..<columns).map { layout.code(row, $0) } }
         #expect(try codes == integers(item, "codes"), "\(name)")
         for (stream, key) in ["scales", "minimums"].enumerated() where item[key] != [] {
-          let halves = (0..<rows).flatMap { row in layout.blockStarts.map { Int(layout.half(stream, row, column: $0)) } }
+          let halves = (0..<rows).flatMap { row in layout.blockStarts.map { Int(layout.half(stream, row, column: $0)) }
+          }
           #expect(try halves == integers(item, key), "\(name) \(key)")
         }
       }

@@ -28,11 +28,21 @@ extension JSON {
 
 /// A key as its bytes: Swift's texts are equal when they look alike, names of RFC 8259 are not.
 private struct Key: Hashable {
-  let text: String
+  let bytes: ArraySlice<UInt8>
 
-  static func == (one: Key, other: Key) -> Bool { one.text == other.text && one.text.utf8.elementsEqual(other.text.utf8) }
-
-  func hash(into hasher: inout Hasher) { hasher.combine(text) }
+  /// Eight bytes at a time, which is several times faster than each.
+  func hash(into hasher: inout Hasher) {
+    var word: UInt64 = 0
+    for (index, byte) in bytes.enumerated() {
+      word = word << 8 | UInt64(byte)
+      if index % 8 == 7 {
+        hasher.combine(word)
+        word = 0
+      }
+    }
+    hasher.combine(word)
+    hasher.combine(bytes.count)
+  }
 }
 
 private struct JSONParser {
@@ -51,15 +61,14 @@ private struct JSONParser {
   }
 
   private func error(_ problem: String) -> FurlError {
-    .input(file, "line \(line + bytes.prefix(position).count { $0 == UInt8(ascii: "\n") })", "not valid JSON: \(problem)")
+    .input(
+      file, "line \(line + bytes.prefix(position).count { $0 == UInt8(ascii: "\n") })", "not valid JSON: \(problem)")
   }
 
   private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skipSpace() {
-    while position < bytes.count, bytes[position] <= 0x20, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) {
-      position += 1
-    }
+    while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
   private mutating func value() throws -> JSON {
@@ -158,7 +167,10 @@ private struct JSONParser {
     return .number(value)
   }
 
-  private mutating func string() throws -> String {
+  private mutating func string() throws -> String { try text(stringBytes()) }
+
+  /// What stands between the quotes, with escapes replaced.
+  private mutating func stringBytes() throws -> ArraySlice<UInt8> {
     position += 1
     let start = position
     while position < bytes.count, bytes[position] != 0x22, bytes[position] != 0x5C, bytes[position] >= 0x20 {
@@ -166,7 +178,7 @@ private struct JSONParser {
     }
     if current == 0x22 {
       defer { position += 1 }
-      return try text(bytes[start..<position])
+      return bytes[start..<position]
     }
     var content = Array(bytes[start..<position])
     while let byte = current, byte != 0x22 {
@@ -176,11 +188,13 @@ private struct JSONParser {
     }
     guard current == 0x22 else { throw error("a text without its end") }
     position += 1
-    return try text(content[...])
+    return content[...]
   }
 
   private func text(_ slice: ArraySlice<UInt8>) throws -> String {
-    guard let text = String(validating: slice, as: UTF8.self) else { throw error("malformed UTF-8") }
+    // Decoding replaces what is malformed, so that the bytes differ. (`String(validating:)` takes twice as long.)
+    let text = String(decoding: slice, as: UTF8.self)
+    guard text.utf8.elementsEqual(slice) else { throw error("malformed UTF-8") }
     return text
   }
 

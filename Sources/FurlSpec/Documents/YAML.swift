@@ -107,7 +107,9 @@ public enum YAML {
       if scalar.string.contains(":") { return .string(scalar.string) }
       if let value = node.int { return .integer(value) }
       if let value = node.float {
-        guard value.isFinite else { throw FurlError.input(file, lines.place(path), "\(scalar.string) is not a finite number") }
+        guard value.isFinite else {
+          throw FurlError.input(file, lines.place(path), "\(scalar.string) is not a finite number")
+        }
         return .number(value)
       }
       return .string(scalar.string)

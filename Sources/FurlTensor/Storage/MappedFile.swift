@@ -16,6 +16,8 @@ public final class MappedFile: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file.
   public init(path: String) throws {
+    // The system would read a path up to its first zero, and open another file.
+    guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FurlError.input(path, systemMessage()) }
     defer { close(descriptor) }
