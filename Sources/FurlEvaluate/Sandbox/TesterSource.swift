@@ -1,7 +1,7 @@
 /// Python of the process that runs the test. Every call of the program goes through the pipe.
 ///
 /// Descriptors: 0 answers, 1 calls, 2 the verdict, 3 the problem. The verdict is a first byte when both
-/// processes run, then one word, a line feed and a detail. Whatever ends the program ends this process too, at
+/// processes run, then one word, a line feed, a detail and a zero byte. Whatever ends the program ends this process too, at
 /// once, so that a test that catches every exception cannot turn it into a pass.
 let testerSource = #"""
 class Failure(Exception):
@@ -16,7 +16,7 @@ class Tester:
 
     def finish(self, word, detail=''):
         text = '%s\n%.1000s' % (word, detail)
-        posix.write(self.verdict, text.encode('utf-8', 'replace'))
+        posix.write(self.verdict, text.replace('\0', '?').encode('utf-8', 'replace') + b'\0')
         posix._exit(0)
 
     def read(self):

@@ -12,6 +12,15 @@ extension ExecutionTests {
       return try await Fixtures.run(program)
     }
 
+    /// The test's process goes on after its verdict, which stands all the same.
+    @Test func verdictStandsThoughTheProcessStays() async throws {
+      let result = try await run(
+        "def f(x): return 3",
+        "import posix, time\nposix._exit = lambda code: time.sleep(60)\nassert c(2) == 3", timeout: 2)
+      #expect(result.outcome == .passed, "\(result)")
+      #expect(result.seconds < 30)
+    }
+
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"), "needs setpriv"))
     func withoutASandboxProgramsEndWithTheirParent() throws {
       let tools = try Sandbox.detect(unsandboxed: true).tools
