@@ -74,7 +74,7 @@ def main():
     send(answers, letter, token, data)
     while True:
         letter, token, data = receive(calls)
-        arguments, named = decode(data)
+        arguments, named = decode(data, SLACK)
         letter, data = attempt(lambda: space[name](*arguments, **named))
         send(answers, letter, token, data)
 

@@ -10,6 +10,8 @@ import posix, sys
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 100
 MAX_VALUES = 1000000
+# A call may hold what earlier answers gave, and then it is a little larger than any of them.
+SLACK = 2
 BASES = (int, float, str, list, tuple, dict, set, frozenset)
 
 
@@ -21,12 +23,12 @@ class Malformed(Exception):
     pass
 
 
-def encode(value):
+def encode(value, slack=1):
     parts = []
-    budget = [MAX_VALUES]
-    put(value, parts, MAX_DEPTH, budget)
+    budget = [MAX_VALUES * slack]
+    put(value, parts, MAX_DEPTH * slack, budget)
     data = b''.join(parts)
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES * slack:
         raise NotPlain('a value of %d bytes is too large' % len(data))
     return data
 
@@ -34,7 +36,7 @@ def encode(value):
 def put(value, parts, depth, budget):
     budget[0] -= 1
     if budget[0] < 0:
-        raise NotPlain('a value of more than %d parts' % MAX_VALUES)
+        raise NotPlain('a value of too many parts')
     kind = type(value)
     if value is None:
         parts.append(b'N')
@@ -50,7 +52,7 @@ def put(value, parts, depth, budget):
         parts.append(data)
     elif kind is list or kind is tuple or kind is set or kind is frozenset or kind is dict:
         if depth == 0:
-            raise NotPlain('a value of more than %d levels' % MAX_DEPTH)
+            raise NotPlain('a value of too many levels')
         tag = {list: b'l', tuple: b't', set: b'e', frozenset: b'z', dict: b'd'}[kind]
         parts.append(b'%s%x:' % (tag, kind.__len__(value)))
         if kind is dict:
@@ -80,12 +82,15 @@ def plain(value, base):
     return base(base.__iter__(value))
 
 
-def decode(data):
-    budget = [MAX_VALUES]
-    value, end = take(data, 0, MAX_DEPTH, budget)
+def decode(data, slack=1):
+    value, end = decode_first(data, 0, slack)
     if end != len(data):
         raise Malformed('bytes after the value')
     return value
+
+
+def decode_first(data, at, slack=1):
+    return take(data, at, MAX_DEPTH * slack, [MAX_VALUES * slack])
 
 
 def take(data, at, depth, budget):
@@ -144,7 +149,7 @@ def receive(source):
         count = int(header, 16)
     except ValueError:
         raise Malformed('no message')
-    if count < 17 or count > MAX_BYTES + 4096:
+    if count < 17 or count > SLACK * MAX_BYTES + 4096:
         raise Malformed('a message of %d bytes' % count)
     body = read(source, count)
     return body[:1], body[1:17], body[17:]
