@@ -12,7 +12,12 @@ def describe(error):
         text = ''
     # The tester has the builtin classes only; the nearest one of them stands for the program's own.
     names = [base.__name__ for base in type.mro(kind) if base.__module__ == 'builtins']
-    return encode((kind.__name__, names, text))
+    try:
+        # What rebuilds it: a file's name is not among an OSError's arguments.
+        arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
+        return encode((kind.__name__, names, text, tuple(arguments)))
+    except BaseException:
+        return encode((kind.__name__, names, text, (text,)))
 
 
 def attempt(action):

@@ -58,29 +58,53 @@ class Tester:
 
     def throw(self, value):
         try:
-            name, names, text = value
+            name, names, text, arguments = value
             line = '%s: %s' % (name, text) if text else '%s' % name
-            error = self.exception(names, text)
+            error = self.exception(name, names, text, arguments)
         except Exception:
             self.finish('protocol', 'a malformed exception')
         if error is None:
-            # KeyboardInterrupt and its like are not for a test to handle.
+            # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
+            # one of the test's own.
             self.finish('error', line)
         self.raised = (error, line)
         raise error
 
-    def exception(self, names, text):
+    def exception(self, name, names, text, arguments):
         import builtins
-        if 'Exception' not in names:
+        if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
             return None
+        # A class of the program's own may have a text that its arguments do not give.
+        own = name != names[0] and len(text) < 400
         for name in names:
             kind = getattr(builtins, name, None)
             if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
                 try:
-                    return kind(text)
-                except TypeError:
+                    error = kind(*arguments)
+                    return kind(text) if own and str(error) != text else error
+                except Exception:
                     continue
-        return Failure(text)
+        error = Failure(*arguments)
+        return Failure(text) if own and str(error) != text else error
+
+    def handles_exceptions(self, *sources):
+        """Whether anything in the problem can catch an exception."""
+        import ast
+        kinds = (ast.With, ast.AsyncWith, ast.Try, getattr(ast, 'TryStar', ast.Try))
+        for source in sources:
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError):
+                # A prompt without its body is no whole text.
+                if 'try' in source or 'with' in source:
+                    return True
+                continue
+            for node in ast.walk(tree):
+                # As in unittest's assertRaises(error, function).
+                name = getattr(node, 'attr', None) or getattr(node, 'id', None)
+                if isinstance(node, kinds) or isinstance(name, str) and 'raises' in name.lower():
+                    return True
+        return False
 
     def stand_in(self, name):
         def program(*arguments, **named):
@@ -113,6 +137,7 @@ class Tester:
         prompt, name, test = decode(problem)
         self.read_hello()
         posix.write(self.verdict, b'R')
+        sources = (prompt, test)
         prompt = self.compile_prompt(prompt)
         space = {'__name__': 'problem'}
         try:
@@ -136,6 +161,9 @@ class Tester:
             space['check'](program)
         except BaseException as error:
             self.judge(error)
+        if self.raised and not self.handles_exceptions(*sources):
+            # An exception that nobody caught ended an iteration, as an IndexError does.
+            self.finish('error', self.raised[1])
         posix.set_blocking(self.answers, False)
         try:
             if posix.read(self.answers, 1):

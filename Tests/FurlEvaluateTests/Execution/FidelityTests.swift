@@ -12,6 +12,43 @@ extension ExecutionTests {
       return try await Fixtures.run(program)
     }
 
+    @Test(arguments: [
+      "assert all(map(lambda p: c(p[0]) == p[1], [(1, 2), (2, 3)]))",
+      "for a, b in zip(map(c, [1, 2]), [2, 3]): assert a == b",
+    ], ["StopIteration", "StopAsyncIteration", "type('Own', (StopIteration,), {})", "IndexError"])
+    func raisingEndsNoIterationOfTheTest(_ test: String, _ name: String) async throws {
+      let result = try await run("def f(x): raise \(name)", test)
+      #expect(result.outcome == .error, "\(result)")
+    }
+
+    @Test func whatALibraryCatchesIsTheTestsBusiness() async throws {
+      let result = try await run(
+        "def f(x): raise ValueError", "import unittest\nunittest.TestCase().assertRaises(ValueError, c, 1)")
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
+    @Test func raisingEndsNoSequenceOfTheTest() async throws {
+      let result = try await run(
+        "def f(x): raise IndexError",
+        "class S:\n    def __getitem__(self, i): return c(i)\nfor v in S(): assert False")
+      #expect(result.outcome == .error, "\(result)")
+    }
+
+    @Test(arguments: [
+      ("raise ValueError('bad', 3)", "ValueError", "e.args == ('bad', 3)"),
+      ("return {}['k']", "KeyError", "str(e) == repr('k') and e.args == ('k',)"),
+      ("return b'\\xff'.decode()", "UnicodeDecodeError", "e.object == b'\\xff' and e.start == 0"),
+      ("return open('/tmp/absent')", "FileNotFoundError", "e.errno == 2 and e.filename == '/tmp/absent'"),
+      ("raise ValueError(object())", "ValueError", "'object object' in str(e)"),
+      ("raise type('Own', (KeyError,), {'__str__': lambda s: 'own'})(1)", "KeyError", "'own' in str(e)"),
+      ("raise Exception('a', 1)", "Exception", "e.args == ('a', 1)"),
+    ])
+    func exceptionsKeepTheirArguments(_ statement: String, _ kind: String, _ expected: String) async throws {
+      let test = "try:\n    c(1)\nexcept \(kind) as e:\n    assert \(expected), e.args\nelse:\n    assert False"
+      let result = try await run("def f(x):\n    \(statement)", test)
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
     /// The test's process goes on after its verdict, which stands all the same.
     @Test func verdictStandsThoughTheProcessStays() async throws {
       let result = try await run(
