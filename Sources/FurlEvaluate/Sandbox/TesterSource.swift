@@ -29,7 +29,7 @@ class Tester:
         except MemoryError:
             self.finish('memory', 'the answer is too large')
 
-    def ask(self, data):
+    def ask(self, data, arguments=(), named={}):
         token = posix.urandom(8).hex().encode()
         try:
             send(self.calls, b'c', token, data)
@@ -39,7 +39,9 @@ class Tester:
         if answered != token:
             self.finish('protocol', 'an answer that belongs to no call')
         try:
-            value = decode(data) if data else None
+            value, end = decode_first(data, 0) if data else (None, 0)
+            if end < len(data):
+                self.change(decode(data[end:]), arguments, named)
         except MemoryError:
             self.finish('memory', 'the answer is too large')
         except Exception as error:
@@ -55,6 +57,18 @@ class Tester:
         if letter == b'x':
             self.throw(value)
         self.finish('protocol', 'an unknown answer')
+
+    def change(self, changes, arguments, named):
+        """Does to the test's own lists, dicts and sets what the program did to its copies."""
+        for key, value in changes.items():
+            target = named[key] if type(key) is str else arguments[key]
+            if isinstance(target, list) and type(value) is list:
+                target[:] = value
+            elif isinstance(target, (dict, set)) and isinstance(target, type(value)):
+                target.clear()
+                target.update(value)
+            else:
+                raise Malformed('an argument of another kind')
 
     def throw(self, value):
         try:
@@ -115,7 +129,7 @@ class Tester:
                 # Later calls may hold what the program has answered.
                 self.finish('suite' if self.count == 1 else 'protocol',
                             'the test passes what cannot be sent: %s' % error)
-            return self.ask(data)
+            return self.ask(data, arguments, named)
         program.__name__ = program.__qualname__ = name
         return program
 

@@ -34,6 +34,13 @@ extension ExecutionTests {
       #expect(result.outcome == .error, "\(result)")
     }
 
+    @Test func answersThatAreTooLargeToPassOnAreTheProgramsFault() async throws {
+      let deep = "def f(x):\n    r = 1\n    for _ in range(99): r = [r]\n    return r"
+      #expect(try await run(deep, "assert c(c(5)) == 5").outcome == .wrongAnswer)
+      let large = "def f(x): return [0] * 900000"
+      #expect(try await run(large, "v = c(5)\nassert c([v, v, v]) == 5").outcome == .protocol)
+    }
+
     @Test(arguments: [
       ("raise ValueError('bad', 3)", "ValueError", "e.args == ('bad', 3)"),
       ("return {}['k']", "KeyError", "str(e) == repr('k') and e.args == ('k',)"),
@@ -47,6 +54,48 @@ extension ExecutionTests {
       let test = "try:\n    c(1)\nexcept \(kind) as e:\n    assert \(expected), e.args\nelse:\n    assert False"
       let result = try await run("def f(x):\n    \(statement)", test)
       #expect(result.outcome == .passed, "\(result)")
+    }
+
+    @Test(arguments: [
+      ("range(x)", "list(v) == [0, 1, 2] and v == range(3)"), ("b'abc'", "v == b'abc'"),
+      ("complex(1, -0.5)", "v == complex(1, -0.5)"), ("(i for i in range(x))", "tuple(v) == (0, 1, 2)"),
+      ("map(str, range(x))", "list(v) == ['0', '1', '2']"), ("zip([1], [2])", "list(v) == [(1, 2)]"),
+      ("filter(None, [0, 1])", "next(v) == 1"), ("{1: 2}.keys()", "v == [1]"), ("{1: 2}.values()", "list(v) == [2]"),
+      ("{1: 2}.items()", "list(v) == [(1, 2)]"), ("[iter([1]), b'']", "list(v[0]) == [1] and v[1] == b''"),
+      ("type('B', (bytes,), {})(b'x')", "type(v) is bytes"), ("range(10**30, 0, -7)", "v[0] == 10**30"),
+    ])
+    func answersCross(_ made: String, _ expected: String) async throws {
+      let result = try await run("def f(x): return \(made)", "v = c(3)\nassert \(expected), v")
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
+    @Test func endlessIteratorsAreTooLarge() async throws {
+      let result = try await run("import itertools\ndef f(x): return itertools.count()", "assert c(1)")
+      #expect(result.outcome == .protocol, "\(result)")
+    }
+
+    @Test(arguments: [
+      ("x.sort()", "v = [3, 1]; c(v); assert v == [1, 3]"), ("x['a'] = 1", "v = {'b': 2}; c(v); assert v['a'] == 1"),
+      ("x.clear()", "v = {1}; c(x=v); assert v == set()"), ("x = sorted(x)", "v = [3, 1]; c(v); assert v == [3, 1]"),
+      ("x.append(1); raise ValueError", "v = []\ntry: c(v)\nexcept ValueError: pass\nassert v == [1]"),
+    ])
+    func argumentsChangeInPlace(_ body: String, _ test: String) async throws {
+      let result = try await run("def f(x):\n    \(body)", test)
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
+    @Test(arguments: ["{0: {1: 2}}", "{7: [1]}", "{'y': []}", "[1]", "{(): 1}"])
+    func forgedChangesAreRefused(_ changes: String) async throws {
+      let source = """
+        import sys
+        def f(x):
+            space = sys._getframe(2).f_globals
+            encode = space['encode']
+            space['changes'] = lambda *a: encode(\(changes))
+            return 3
+        """
+      let result = try await run(source, "assert c([2]) == 3")
+      #expect(result.outcome == .protocol, "\(result)")
     }
 
     /// The test's process goes on after its verdict, which stands all the same.
