@@ -84,7 +84,7 @@ def put(value, parts, depth, budget):
             if depth == 0:
                 raise NotPlain('a value of too many levels')
             # One more than is left, so that what is too long is found to be so.
-            items = list(itertools.islice(value, budget[0] + 1))
+            items = list(itertools.islice(copied(value, kind), budget[0] + 1))
             parts.append(b'o%x:' % len(items))
             for item in items:
                 put(item, parts, depth - 1, budget)
@@ -97,6 +97,14 @@ def is_iterator(value):
         return iter(value) is value
     except TypeError:
         return False
+
+
+def copied(value, kind):
+    """Looking at an iterator that was sent does not use it up."""
+    if kind is not type(iter([])):
+        return value
+    _, source, *at = value.__reduce__()
+    return itertools.islice(source[0], at[0] if at else 0, None)
 
 
 def plain(value, base):

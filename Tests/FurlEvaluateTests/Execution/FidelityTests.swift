@@ -77,6 +77,7 @@ extension ExecutionTests {
     @Test(arguments: [
       ("x.sort()", "v = [3, 1]; c(v); assert v == [1, 3]"), ("x['a'] = 1", "v = {'b': 2}; c(v); assert v['a'] == 1"),
       ("x.clear()", "v = {1}; c(x=v); assert v == set()"), ("x = sorted(x)", "v = [3, 1]; c(v); assert v == [3, 1]"),
+      ("return list(x[0])", "assert c([iter([1, 2])]) == [1, 2]"),
       ("x.append(1); raise ValueError", "v = []\ntry: c(v)\nexcept ValueError: pass\nassert v == [1]"),
     ])
     func argumentsChangeInPlace(_ body: String, _ test: String) async throws {
