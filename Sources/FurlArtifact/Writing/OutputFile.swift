@@ -3,18 +3,23 @@ import FurlTensor
 
 /// A file that appears under its name only when it is whole.
 ///
-/// It is written as `.NAME.furl-XXXXXX` in the same folder and renamed at the end. The temporary file is locked
-/// while its writer lives, so that the next writer of the same name can tell what a killed one has left behind.
+/// It has no name while it is written (open(2), `O_TMPFILE`), so that nothing is left of it whatever ends its
+/// writer. At the end it is linked as `.NAME.furl-XXXXXX` in the same folder and renamed, as a link cannot replace
+/// a file. Where the system has no such files it has the temporary name from the start. It is locked while its
+/// writer lives, so that the next writer of the same name can tell what a killed one has left behind.
 final class OutputFile {
   let path: String
   /// Bytes written so far.
   private(set) var count = 0
   private let folder: String
-  private let temporary: String
+  private let prefix: String
+  /// Empty while the file has no name.
+  private var temporary: String
   private var descriptor: Int32
 
+  /// - Parameter unnamed: gives the file no name while it is written, where the system can.
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  init(path: String) throws {
+  init(path: String, unnamed: Bool = true) throws {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -23,8 +28,13 @@ final class OutputFile {
       throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
     }
     try OutputFile.refuseWhatIsNoFile(path)
-    let prefix = ".\(name).furl-"
+    prefix = ".\(name).furl-"
     OutputFile.removeStale(prefix: prefix, in: folder)
+    if unnamed, let opened = OutputFile.createUnnamed(prefix: prefix, in: folder) {
+      descriptor = opened
+      temporary = ""
+      return
+    }
     (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: path)
   }
 
@@ -32,6 +42,7 @@ final class OutputFile {
   init(descriptor: Int32, path: String) {
     self.path = path
     folder = "."
+    prefix = ""
     temporary = ""
     self.descriptor = descriptor
   }
@@ -57,6 +68,7 @@ final class OutputFile {
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
   func commit() throws {
     guard fsync(descriptor) == 0 else { throw failure() }
+    if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
     close(descriptor)
     descriptor = -1
@@ -74,6 +86,21 @@ final class OutputFile {
     if !temporary.isEmpty { unlink(temporary) }
     close(descriptor)
     descriptor = -1
+  }
+
+  /// Links the file that has no name.
+  private func giveName() throws {
+    #if os(Linux)
+    for _ in 0..<100 {
+      let name = "\(folder)/\(prefix)\(OutputFile.suffix())"
+      if linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, Int32(AT_SYMLINK_FOLLOW)) == 0 {
+        temporary = name
+        return
+      }
+      guard errno == EEXIST || errno == EINTR else { break }
+    }
+    #endif
+    throw failure()
   }
 
   private func failure() -> FurlError {
@@ -99,6 +126,30 @@ final class OutputFile {
   private static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
   private static let suffixLength = 6
 
+  private static func suffix() -> String {
+    String(decoding: (0..<suffixLength).map { _ in letters[Int.random(in: 0..<letters.count)] }, as: UTF8.self)
+  }
+
+  /// Nil where such a file cannot be had, for whatever reason: the usual way then works or says why not.
+  private static func createUnnamed(prefix: String, in folder: String) -> Int32? {
+    #if os(Linux)
+    // The name that it is to have at the end must be possible (NAME_MAX).
+    guard prefix.utf8.count + suffixLength <= 255 else { return nil }
+    // O_TMPFILE is made of two macros, which Swift does not import.
+    let unnamed: Int32 = 0o20000000 | O_DIRECTORY
+    let descriptor = open(folder, unnamed | O_WRONLY | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return nil }
+    guard access("/proc/self/fd/\(descriptor)", F_OK) == 0 else {
+      close(descriptor)
+      return nil
+    }
+    _ = flock(descriptor, LOCK_EX)
+    return descriptor
+    #else
+    return nil
+    #endif
+  }
+
   private static func create(prefix: String, in folder: String, for path: String) throws -> (Int32, String) {
     func failure() -> FurlError {
       FurlError(
@@ -106,8 +157,7 @@ final class OutputFile {
         remedy: "choose a folder that exists and can be written to")
     }
     for _ in 0..<100 {
-      let suffix = (0..<suffixLength).map { _ in letters[Int.random(in: 0..<letters.count)] }
-      let temporary = "\(folder)/\(prefix)\(String(decoding: suffix, as: UTF8.self))"
+      let temporary = "\(folder)/\(prefix)\(suffix())"
       let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
       if descriptor < 0 {
         if errno == EEXIST || errno == EINTR { continue }

@@ -12,7 +12,12 @@ def describe(error):
         text = ''
     # The tester has the builtin classes only; the nearest one of them stands for the program's own.
     names = [base.__name__ for base in type.mro(kind) if base.__module__ == 'builtins']
-    return encode((kind.__name__, names, text))
+    try:
+        # What rebuilds it: a file's name is not among an OSError's arguments.
+        arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
+        return encode((kind.__name__, names, text, tuple(arguments)))
+    except BaseException:
+        return encode((kind.__name__, names, text, (text,)))
 
 
 def attempt(action):
@@ -43,8 +48,25 @@ def attempt(action):
     except MemoryError:
         letter = b'm'
     except BaseException as error:
-        return b'p', encode('a value that cannot be read: ' + type(error).__name__)
+        # An iterator may raise on the way to its end.
+        return b'x', describe(error)
     return letter, b''
+
+
+def changeable(arguments, named):
+    """The bytes of each argument that a call may change in place."""
+    pairs = list(enumerate(arguments)) + list(named.items())
+    return {key: encode(value, SLACK) for key, value in pairs if type(value) in (list, dict, set)}
+
+
+def changes(before, arguments, named):
+    """What the tester is to change in its own arguments: positions and names, and their values now."""
+    changed = {}
+    for key, old in before.items():
+        value = named[key] if type(key) is str else arguments[key]
+        if encode(value, SLACK) != old:
+            changed[key] = value
+    return encode(changed) if changed else b''
 
 
 def load(source, name, space):
@@ -74,8 +96,16 @@ def main():
     send(answers, letter, token, data)
     while True:
         letter, token, data = receive(calls)
-        arguments, named = decode(data)
+        arguments, named = decode(data, SLACK)
+        before = changeable(arguments, named)
         letter, data = attempt(lambda: space[name](*arguments, **named))
+        if letter in b'vx':
+            try:
+                data += changes(before, arguments, named)
+            except NotPlain as error:
+                letter, data = b'p', encode('an argument becomes %s' % error)
+            except Exception as error:
+                letter, data = b'p', encode('an argument cannot be read: ' + type(error).__name__)
         send(answers, letter, token, data)
 
 

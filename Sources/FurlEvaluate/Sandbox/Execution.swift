@@ -17,6 +17,8 @@ struct Execution {
 
   /// How long the two processes may take until they run, on a machine that is busy with other work.
   private static let startLimit = 30.0
+  /// Milliseconds that a process may take to end after its verdict.
+  private static let grace = 100
 
   /// Blocks the thread until there is a verdict. Nothing of the program runs afterwards.
   ///
@@ -47,13 +49,24 @@ struct Execution {
     while true {
       if flag.isStopped { throw CancellationError() }
       let left = clock.now.duration(to: deadline)
-      if left <= .zero { return isReady ? result(.timeout, "not done after \(program.timeout) s", start) : nil }
-      // A tick, so that a stop is seen.
-      let milliseconds = min(50, Int(left / .milliseconds(1)) + 1)
-      guard pair.verdict.isReadable(within: milliseconds) else { continue }
+      // A tick, so that a stop is seen. What is there when the time is up still counts.
+      let isLate = left <= .zero
+      let milliseconds = isLate ? 0 : min(50, Int(left / .milliseconds(1)) + 1)
+      guard pair.verdict.isReadable(within: milliseconds) else {
+        if isLate { return isReady ? timeout(start) : nil }
+        continue
+      }
       let some = try pair.verdict.readSome()
       if some.isEmpty { break }
       text += some
+      if let end = text.firstIndex(of: 0) {
+        text.removeSubrange(end...)
+        // The verdict stands. The process is about to end; if it is not, it is ended.
+        _ = pair.verdict.isReadable(within: Execution.grace)
+        isReady = true
+        break
+      }
+      if isReady, isLate { return timeout(start) }
       if !isReady {
         isReady = true
         deadline = clock.now + .seconds(program.timeout)
@@ -131,6 +144,10 @@ struct Execution {
     case .some(let code) where code > 128: " (signal \(code - 128))"
     case .some(let code): " (exit status \(code))"
     }
+  }
+
+  private func timeout(_ start: ContinuousClock.Instant) -> ProgramResult {
+    result(.timeout, "not done after \(program.timeout) s", start)
   }
 
   private func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {

@@ -44,7 +44,13 @@ public struct Sandbox: Sendable, Hashable {
   private static func probe(unsandboxed: Bool) throws(FurlError) -> Sandbox {
     #if os(Linux)
     let tools = try SandboxTools.find(unsandboxed: unsandboxed)
-    if unsandboxed { return try SandboxProbe.run(tools, .none) }
+    if unsandboxed {
+      // An old setpriv does not know how to end a program with its parent.
+      if tools.watch != nil, let sandbox = try? SandboxProbe.run(tools, .none) { return sandbox }
+      var bare = tools
+      bare.watch = nil
+      return try SandboxProbe.run(bare, .none)
+    }
     if SystemCallFilter.bytes != nil, let sandbox = try? SandboxProbe.run(tools, .bubblewrapAndFilter) {
       return sandbox
     }
@@ -72,6 +78,8 @@ struct SandboxTools: Sendable, Hashable {
   var bwrap: String?
   /// Drops root's identity; nil when there is none to drop.
   var setpriv: String?
+  /// Ends a program with its parent where there is no sandbox that does; nil where there is nothing for it.
+  var watch: String?
   /// How `/lib`, `/bin` and so on come from `/usr`, as bubblewrap's options.
   var links: [String] = []
 
@@ -82,7 +90,10 @@ struct SandboxTools: Sendable, Hashable {
         .unavailable, "there is no /usr/bin/python3 to execute programs with", remedy: "apt-get install python3")
     }
     var tools = SandboxTools(python: python, prlimit: try find("prlimit", in: "util-linux"))
-    if unsandboxed { return tools }
+    if unsandboxed {
+      tools.watch = try? find("setpriv", in: "util-linux")
+      return tools
+    }
     tools.bwrap = try find("bwrap", in: "bubblewrap")
     // As root the limit on processes has no effect, whatever namespace one is in.
     if geteuid() == 0 { tools.setpriv = try find("setpriv", in: "util-linux") }
@@ -114,6 +125,7 @@ struct SandboxTools: Sendable, Hashable {
   ///   - processor: seconds of processor time, after which the process is ended.
   func command(_ text: String, filter: Int?, memory: Int, processor: Int, arguments: [String] = []) -> [String] {
     var command: [String] = []
+    if let watch { command += [watch, "--pdeathsig", "KILL", "--"] }
     if let setpriv {
       command += [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
     }

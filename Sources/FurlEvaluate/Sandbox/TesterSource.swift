@@ -1,7 +1,7 @@
 /// Python of the process that runs the test. Every call of the program goes through the pipe.
 ///
 /// Descriptors: 0 answers, 1 calls, 2 the verdict, 3 the problem. The verdict is a first byte when both
-/// processes run, then one word, a line feed and a detail. Whatever ends the program ends this process too, at
+/// processes run, then one word, a line feed, a detail and a zero byte. Whatever ends the program ends this process too, at
 /// once, so that a test that catches every exception cannot turn it into a pass.
 let testerSource = #"""
 class Failure(Exception):
@@ -16,7 +16,7 @@ class Tester:
 
     def finish(self, word, detail=''):
         text = '%s\n%.1000s' % (word, detail)
-        posix.write(self.verdict, text.encode('utf-8', 'replace'))
+        posix.write(self.verdict, text.replace('\0', '?').encode('utf-8', 'replace') + b'\0')
         posix._exit(0)
 
     def read(self):
@@ -29,7 +29,7 @@ class Tester:
         except MemoryError:
             self.finish('memory', 'the answer is too large')
 
-    def ask(self, data):
+    def ask(self, data, arguments=(), named={}):
         token = posix.urandom(8).hex().encode()
         try:
             send(self.calls, b'c', token, data)
@@ -39,7 +39,9 @@ class Tester:
         if answered != token:
             self.finish('protocol', 'an answer that belongs to no call')
         try:
-            value = decode(data) if data else None
+            value, end = decode_first(data, 0) if data else (None, 0)
+            if end < len(data):
+                self.change(decode(data[end:]), arguments, named)
         except MemoryError:
             self.finish('memory', 'the answer is too large')
         except Exception as error:
@@ -56,40 +58,78 @@ class Tester:
             self.throw(value)
         self.finish('protocol', 'an unknown answer')
 
+    def change(self, changes, arguments, named):
+        """Does to the test's own lists, dicts and sets what the program did to its copies."""
+        for key, value in changes.items():
+            target = named[key] if type(key) is str else arguments[key]
+            if isinstance(target, list) and type(value) is list:
+                target[:] = value
+            elif isinstance(target, (dict, set)) and isinstance(target, type(value)):
+                target.clear()
+                target.update(value)
+            else:
+                raise Malformed('an argument of another kind')
+
     def throw(self, value):
         try:
-            name, names, text = value
+            name, names, text, arguments = value
             line = '%s: %s' % (name, text) if text else '%s' % name
-            error = self.exception(names, text)
+            error = self.exception(name, names, text, arguments)
         except Exception:
             self.finish('protocol', 'a malformed exception')
         if error is None:
-            # KeyboardInterrupt and its like are not for a test to handle.
+            # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
+            # one of the test's own.
             self.finish('error', line)
         self.raised = (error, line)
         raise error
 
-    def exception(self, names, text):
+    def exception(self, name, names, text, arguments):
         import builtins
-        if 'Exception' not in names:
+        if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
             return None
+        # A class of the program's own may have a text that its arguments do not give.
+        own = name != names[0] and len(text) < 400
         for name in names:
             kind = getattr(builtins, name, None)
             if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
                 try:
-                    return kind(text)
-                except TypeError:
+                    error = kind(*arguments)
+                    return kind(text) if own and str(error) != text else error
+                except Exception:
                     continue
-        return Failure(text)
+        error = Failure(*arguments)
+        return Failure(text) if own and str(error) != text else error
+
+    def handles_exceptions(self, *sources):
+        """Whether anything in the problem can catch an exception."""
+        import ast
+        kinds = (ast.With, ast.AsyncWith, ast.Try, getattr(ast, 'TryStar', ast.Try))
+        for source in sources:
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError):
+                # A prompt without its body is no whole text.
+                if 'try' in source or 'with' in source:
+                    return True
+                continue
+            for node in ast.walk(tree):
+                # As in unittest's assertRaises(error, function).
+                name = getattr(node, 'attr', None) or getattr(node, 'id', None)
+                if isinstance(node, kinds) or isinstance(name, str) and 'raises' in name.lower():
+                    return True
+        return False
 
     def stand_in(self, name):
         def program(*arguments, **named):
             self.count += 1
             try:
-                data = encode((arguments, named))
+                data = encode((arguments, named), SLACK)
             except NotPlain as error:
-                self.finish('suite', 'the test passes what cannot be sent: %s' % error)
-            return self.ask(data)
+                # Later calls may hold what the program has answered.
+                self.finish('suite' if self.count == 1 else 'protocol',
+                            'the test passes what cannot be sent: %s' % error)
+            return self.ask(data, arguments, named)
         program.__name__ = program.__qualname__ = name
         return program
 
@@ -111,6 +151,7 @@ class Tester:
         prompt, name, test = decode(problem)
         self.read_hello()
         posix.write(self.verdict, b'R')
+        sources = (prompt, test)
         prompt = self.compile_prompt(prompt)
         space = {'__name__': 'problem'}
         try:
@@ -134,6 +175,9 @@ class Tester:
             space['check'](program)
         except BaseException as error:
             self.judge(error)
+        if self.raised and not self.handles_exceptions(*sources):
+            # An exception that nobody caught ended an iteration, as an IndexError does.
+            self.finish('error', self.raised[1])
         posix.set_blocking(self.answers, False)
         try:
             if posix.read(self.answers, 1):

@@ -2,15 +2,21 @@
 ///
 /// A message is eight hexadecimal digits (the length of the rest), a letter, and sixteen hexadecimal digits that
 /// name the call it belongs to. A value is a tag and what the tag asks for; nothing in it is ever evaluated, so
-/// whatever arrives is rebuilt as None, bool, int, float, str, list, tuple, dict or (frozen) set and nothing else.
+/// whatever arrives is rebuilt as None, bool, int, float, complex, str, bytes, range, list, tuple, dict, (frozen)
+/// set or an iterator over a list, and nothing else. An iterator is run to its end before it is sent.
 /// Subclasses are sent as their base: the base's own methods read them, not what they override.
 let valueCodecSource = #"""
-import posix, sys
+import itertools, posix, sys
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 100
 MAX_VALUES = 1000000
-BASES = (int, float, str, list, tuple, dict, set, frozenset)
+# A call may hold what earlier answers gave, and then it is a little larger than any of them.
+SLACK = 2
+BASES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
+
+
+VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 class NotPlain(Exception):
@@ -21,12 +27,12 @@ class Malformed(Exception):
     pass
 
 
-def encode(value):
+def encode(value, slack=1):
     parts = []
-    budget = [MAX_VALUES]
-    put(value, parts, MAX_DEPTH, budget)
+    budget = [MAX_VALUES * slack]
+    put(value, parts, MAX_DEPTH * slack, budget)
     data = b''.join(parts)
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES * slack:
         raise NotPlain('a value of %d bytes is too large' % len(data))
     return data
 
@@ -34,7 +40,7 @@ def encode(value):
 def put(value, parts, depth, budget):
     budget[0] -= 1
     if budget[0] < 0:
-        raise NotPlain('a value of more than %d parts' % MAX_VALUES)
+        raise NotPlain('a value of too many parts')
     kind = type(value)
     if value is None:
         parts.append(b'N')
@@ -48,9 +54,16 @@ def put(value, parts, depth, budget):
         data = str.encode(value, 'utf-8', 'surrogatepass')
         parts.append(b's%x:' % len(data))
         parts.append(data)
+    elif kind is bytes:
+        parts.append(b'b%x:' % len(value))
+        parts.append(value)
+    elif kind is complex:
+        parts.append(b'c%s,%s;' % (float.hex(value.real).encode(), float.hex(value.imag).encode()))
+    elif kind is range:
+        parts.append(b'r%x,%x,%x;' % (value.start, value.stop, value.step))
     elif kind is list or kind is tuple or kind is set or kind is frozenset or kind is dict:
         if depth == 0:
-            raise NotPlain('a value of more than %d levels' % MAX_DEPTH)
+            raise NotPlain('a value of too many levels')
         tag = {list: b'l', tuple: b't', set: b'e', frozenset: b'z', dict: b'd'}[kind]
         parts.append(b'%s%x:' % (tag, kind.__len__(value)))
         if kind is dict:
@@ -60,17 +73,47 @@ def put(value, parts, depth, budget):
         else:
             for item in kind.__iter__(value):
                 put(item, parts, depth - 1, budget)
+    elif kind in VIEWS:
+        put(list(value), parts, depth, budget)
     else:
         for base in BASES:
             if issubclass(kind, base):
                 put(plain(value, base), parts, depth, budget)
                 return
+        if is_iterator(value):
+            if depth == 0:
+                raise NotPlain('a value of too many levels')
+            # One more than is left, so that what is too long is found to be so.
+            items = list(itertools.islice(copied(value, kind), budget[0] + 1))
+            parts.append(b'o%x:' % len(items))
+            for item in items:
+                put(item, parts, depth - 1, budget)
+            return
         raise NotPlain('%s is not a plain value' % type.__getattribute__(kind, '__name__'))
+
+
+def is_iterator(value):
+    try:
+        return iter(value) is value
+    except TypeError:
+        return False
+
+
+def copied(value, kind):
+    """Looking at an iterator that was sent does not use it up."""
+    if kind is not type(iter([])):
+        return value
+    _, source, *at = value.__reduce__()
+    return itertools.islice(source[0], at[0] if at else 0, None)
 
 
 def plain(value, base):
     if base is int:
         return int.__pos__(value)
+    if base is complex:
+        return complex.__pos__(value)
+    if base is bytes:
+        return bytes.__getitem__(value, slice(None))
     if base is float:
         return float.__pos__(value)
     if base is str:
@@ -80,12 +123,15 @@ def plain(value, base):
     return base(base.__iter__(value))
 
 
-def decode(data):
-    budget = [MAX_VALUES]
-    value, end = take(data, 0, MAX_DEPTH, budget)
+def decode(data, slack=1):
+    value, end = decode_first(data, 0, slack)
     if end != len(data):
         raise Malformed('bytes after the value')
     return value
+
+
+def decode_first(data, at, slack=1):
+    return take(data, at, MAX_DEPTH * slack, [MAX_VALUES * slack])
 
 
 def take(data, at, depth, budget):
@@ -106,6 +152,14 @@ def take(data, at, depth, budget):
     if tag == b'f':
         end = data.index(b';', at)
         return float.fromhex(data[at:end].decode()), end + 1
+    if tag == b'c':
+        end = data.index(b';', at)
+        real, imaginary = data[at:end].decode().split(',')
+        return complex(float.fromhex(real), float.fromhex(imaginary)), end + 1
+    if tag == b'r':
+        end = data.index(b';', at)
+        start, stop, step = data[at:end].split(b',')
+        return range(int(start, 16), int(stop, 16), int(step, 16)), end + 1
     colon = data.index(b':', at)
     count = int(data[at:colon], 16)
     at = colon + 1
@@ -113,6 +167,8 @@ def take(data, at, depth, budget):
         raise Malformed('a count past the end')
     if tag == b's':
         return data[at:at + count].decode('utf-8', 'surrogatepass'), at + count
+    if tag == b'b':
+        return data[at:at + count], at + count
     if depth == 0:
         raise Malformed('too many levels')
     items = []
@@ -123,6 +179,8 @@ def take(data, at, depth, budget):
         return items, at
     if tag == b't':
         return tuple(items), at
+    if tag == b'o':
+        return iter(items), at
     if tag == b'e':
         return set(items), at
     if tag == b'z':
@@ -144,7 +202,7 @@ def receive(source):
         count = int(header, 16)
     except ValueError:
         raise Malformed('no message')
-    if count < 17 or count > MAX_BYTES + 4096:
+    if count < 17 or count > SLACK * MAX_BYTES + 4096:
         raise Malformed('a message of %d bytes' % count)
     body = read(source, count)
     return body[:1], body[1:17], body[17:]

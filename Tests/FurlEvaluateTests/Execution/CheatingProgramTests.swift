@@ -40,8 +40,8 @@ extension ExecutionTests {
       equalToAll("object", ""), equalToAll("int", "7"), equalToAll("float", "7.5"), equalToAll("str", "'7'"),
       equalToAll("list", "[7]"), equalToAll("tuple", "[7]"), equalToAll("dict", "{7: 7}"), equalToAll("set", "[7]"),
       Cheat("a class instead of a value", .protocol, source: "def f(x): return int"),
-      Cheat("a generator", .protocol, source: "def f(x): yield 3"),
-      Cheat("bytes", .protocol, source: "def f(x): return b'3'"),
+      Cheat("a generator", .wrongAnswer, source: "def f(x): yield 3"),
+      Cheat("bytes", .wrongAnswer, source: "def f(x): return b'3'"),
       Cheat("a list in itself", .protocol, source: "def f(x):\n    a = []\n    a.append(a)\n    return a"),
       Cheat("a list of lists without end", .protocol, source: """
         def f(x):
