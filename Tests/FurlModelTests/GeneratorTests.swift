@@ -1,3 +1,4 @@
+import Foundation
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
@@ -99,7 +100,7 @@ import Testing
   }
 
   @Test func theContextEndsACompletion() throws {
-    let ids = tokenizer.encode(Self.prompts[0], bos: .auto)
+    let ids = tokenizer.encode(Self.prompts[0].trimmingCharacters(in: .newlines), bos: .auto)
     for room in 0..<4 {
       let request = GenerationRequest(ids: ids, maxTokens: 100)
       let result = try run([request], slots: 1, contextLength: ids.count + room)

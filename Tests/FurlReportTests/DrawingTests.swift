@@ -34,20 +34,17 @@ import Testing
     table.add(["longer name", "9 B", ""])
     table.add(["é", "12", "x|y\n\u{1B}[31m"])
     #expect(
-      table.text == """
-        | name        |    size | note             |
-        | ----------- | ------: | ---------------- |
-        | a           | 1.00 MB | first            |
-        | longer name |     9 B |                  |
-        | é           |      12 | x\\|y\\u{a}\\u{1b}[31m |
-        """.replacing("note             |", with: "note              |").replacing(
-          "---------------- |", with: "----------------- |"
-        ).replacing("first            |", with: "first             |").replacing(
-          "    9 B |                  |", with: "    9 B |                   |"))
+      table.text == #"""
+        | name        |    size | note                |
+        | ----------- | ------: | ------------------- |
+        | a           | 1.00 MB | first               |
+        | longer name |     9 B |                     |
+        | é           |      12 | x\|y\u{a}\u{1b}[31m |
+        """#)
   }
 
   @Test func aTableWithoutRows() {
-    #expect(TextTable(["a", "b"]).text == "| a  | b |\n| -- | -: |".replacing("| a  | b |", with: "| a | b |"))
+    #expect(TextTable(["a", "b"]).text == "| a | b |\n| -- | -: |")
   }
 
   @Test func medians() {

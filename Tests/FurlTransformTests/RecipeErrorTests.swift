@@ -72,7 +72,7 @@ import Testing
     Mistake("", "is empty"),
 
     // Quantize.
-    .quantize("block: 32", "line 5: steps[0].quantize", "weights: is missing"),
+    .quantize("block: 32", "line 4: steps[0].quantize.weights: is missing"),
     .quantize("weights: int9", "line 5: steps[0].quantize.weights", "\"int9\" is not a known value", "int8, int4"),
     .quantize("weights: 8", "line 5: steps[0].quantize.weights", "\"8\" is not a known value"),
     .quantize("weights: [int8]", "line 5: steps[0].quantize.weights", "a text is expected"),
@@ -109,7 +109,7 @@ import Testing
       "int8 has no minimum"),
 
     // Truncate.
-    .truncate("choose: last", "line 5: steps[0].truncate", "blocks: is missing"),
+    .truncate("choose: last", "line 4: steps[0].truncate.blocks: is missing"),
     .truncate("blocks: 0", "line 5: steps[0].truncate.blocks", "0 is out of range"),
     .truncate("blocks: -2", "line 5: steps[0].truncate.blocks", "-2 is out of range"),
     .truncate("blocks: 1.5", "line 5: steps[0].truncate.blocks", "a whole number or a list is expected"),

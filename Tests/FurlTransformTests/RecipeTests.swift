@@ -95,9 +95,11 @@ import Testing
   }
 
   @Test func gatesAreRead() throws {
-    let recipe = try Recipe(path: Fixtures.recipes + "/minipy-int4.yaml")
-    #expect(recipe.gates.map(\.suite) == ["minieval", "lines"])
-    #expect(recipe.gates[0].min == 0.94 && recipe.gates[1].maxDrop == 0.06 && recipe.gates[1].confidence == 0.95)
+    let recipe = try Fixtures.recipe(
+      "  - quantize: {weights: int8}",
+      more: "gates: [{suite: a, metric: pass_at_1, min: 0.25}, {suite: b, metric: exact_match, max_drop: 0.5}]")
+    #expect(recipe.gates.map(\.suite) == ["a", "b"] && recipe.gates.map(\.min) == [0.25, nil])
+    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.5] && recipe.gates.map(\.confidence) == [0.95, 0.95])
   }
 
   @Test func publishedRecipesAreNamedAsTheirFiles() throws {
