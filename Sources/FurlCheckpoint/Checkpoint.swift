@@ -28,7 +28,7 @@ public struct Checkpoint: Sendable {
       throw FurlError.input(folder, "does not exist")
     }
     guard isFolder.boolValue else {
-      throw FurlError.input(folder, "is not a checkpoint folder", remedy: "name the folder that holds config.json")
+      throw FurlError.input(folder, "is neither a checkpoint's folder nor a .furl artifact", remedy: "name the folder that holds config.json")
     }
     let path = folder + "/config.json"
     guard FileManager.default.fileExists(atPath: path) else {

@@ -23,16 +23,26 @@ public struct StoredTensors: Sendable {
     if FileManager.default.fileExists(atPath: index) {
       try self.init(index: index, folder: folder)
     } else if FileManager.default.fileExists(atPath: single) {
-      self.init(try SafetensorsFile(path: single))
+      let file = try SafetensorsFile(path: single)
+      var tensors: [String: Tensor] = [:]
+      for entry in file.entries { try StoredTensors.add(entry, of: file.file, to: &tensors) }
+      self.init(tensors: tensors, files: [file.file])
     } else {
       throw FurlError.input(
         folder, "has no model.safetensors", remedy: "other weight files are not supported yet; save the model as safetensors")
     }
   }
 
-  private init(_ file: SafetensorsFile) {
-    tensors = Dictionary(uniqueKeysWithValues: file.entries.map { ($0.name, Tensor(entry: $0, file: file.file)) })
-    files = [file.file]
+  private init(tensors: [String: Tensor], files: [MappedFile]) {
+    self.tensors = tensors
+    self.files = files
+  }
+
+  /// Names whose letters only look alike are one to Swift; no family has such.
+  private static func add(_ entry: SafetensorsFile.Entry, of file: MappedFile, to tensors: inout [String: Tensor]) throws {
+    guard tensors.updateValue(Tensor(entry: entry, file: file), forKey: entry.name) == nil else {
+      throw FurlError.input(file.path, entry.name, "appears twice")
+    }
   }
 
   private init(index path: String, folder: String) throws {
@@ -41,6 +51,7 @@ public struct StoredTensors: Sendable {
       throw FurlError.input(path, "weight_map", "must be a mapping of tensors to files")
     }
     var shards: [String: SafetensorsFile] = [:]
+    var shardNames: [String: String] = [:]
     var tensors: [String: Tensor] = [:]
     for member in map {
       guard let name = member.value.string, !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
@@ -48,19 +59,19 @@ public struct StoredTensors: Sendable {
       }
       let shard = try shards[name] ?? SafetensorsFile(path: folder + "/" + name)
       shards[name] = shard
+      shardNames[member.key] = name
     }
-    for (name, shard) in shards {
+    for (name, shard) in shards.sorted(by: { $0.key < $1.key }) {
       for entry in shard.entries {
-        guard index["weight_map"]?[entry.name]?.string == name else {
+        guard shardNames[entry.name] == name else {
           throw FurlError.input(path, "weight_map.\(entry.name)", "does not say that the tensor is in \(name)")
         }
-        tensors[entry.name] = Tensor(entry: entry, file: shard.file)
+        try StoredTensors.add(entry, of: shard.file, to: &tensors)
       }
     }
     if let missing = map.first(where: { tensors[$0.key] == nil }) {
       throw FurlError.input(path, "weight_map.\(missing.key)", "is not in \(missing.value.string ?? "")")
     }
-    self.tensors = tensors
-    files = shards.sorted { $0.key < $1.key }.map(\.value.file)
+    self.init(tensors: tensors, files: shards.sorted { $0.key < $1.key }.map(\.value.file))
   }
 }

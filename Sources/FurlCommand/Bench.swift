@@ -51,6 +51,7 @@ struct Bench: AsyncParsableCommand {
 
   func run() async throws {
     let suites = try suite.map { try Suite(path: $0) }
+    let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
     let speeds = try await measureSpeeds()
@@ -69,11 +70,25 @@ struct Bench: AsyncParsableCommand {
         try BenchRow(path: path, speed: speed, quality: quality, threads: compute.threadCount, pool: context.pool))
     }
     Terminal.clearProgress()
-    let document: JSON = ["furl": .string(furlVersion), "results": .array(rows.map(\.json))]
-    if let report { try write(document.prettyText + "\n", to: report) }
-    if json { return Terminal.print(document) }
-    Terminal.print(BenchTable.text(rows))
-    for note in BenchTable.notes(rows) { Terminal.print(note) }
+    let document: JSON = [
+      "furl": .string(furlVersion), "protocol": measuring, "results": .array(rows.map(\.json)),
+    ]
+    if json {
+      Terminal.print(document)
+    } else {
+      Terminal.print(BenchTable.text(rows))
+      for note in BenchTable.notes(rows) { Terminal.print(note) }
+    }
+    try reportFile?.write(document.prettyText + "\n")
+  }
+
+  /// How speed was measured.
+  private var measuring: JSON {
+    [
+      "prompt_tokens": .integer(promptTokens), "decode_tokens": .integer(decodeTokens), "rounds": .integer(rounds),
+      "repeats": .integer(repeats), "threads": .integer(compute.threadCount),
+      "activations": .string(compute.activations.rawValue), "kv": .optional(compute.kv?.rawValue),
+    ]
   }
 
   private func measureSpeeds() async throws -> [SpeedMeasurement] {

@@ -43,6 +43,7 @@ struct Eval: AsyncParsableCommand {
 
   func run() async throws {
     let suite = try Suite(path: suite)
+    let samplesFile = try samples.map { try TextOutput(path: $0) }
     if baseline != nil, suite.kind != .text {
       throw FurlError(.usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
     }
@@ -59,17 +60,11 @@ struct Eval: AsyncParsableCommand {
       outcome = try await evaluator.run(suite, on: subject, baseline: other)
     }
     Terminal.clearProgress()
-    if let samples { try write(Samples.text(outcome.report.results, outcome.completions), to: samples) }
-    if json { return Terminal.print(outcome.report.json) }
-    Terminal.print(QualityText.lines(outcome.report).joined(separator: "\n"))
-  }
-}
-
-/// Writes a text file that appears under its name when it is complete.
-func write(_ text: String, to path: String) throws {
-  do {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-  } catch {
-    throw FurlError(.cannotCreate, file: path, "cannot be written: \(error.localizedDescription)")
+    if json {
+      Terminal.print(outcome.report.json)
+    } else {
+      Terminal.print(QualityText.lines(outcome.report).joined(separator: "\n"))
+    }
+    try samplesFile?.write(Samples.text(outcome.report.results, outcome.completions))
   }
 }

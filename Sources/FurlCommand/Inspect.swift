@@ -30,7 +30,7 @@ struct Inspect: ParsableCommand {
     let pool = WorkerPool(threads: WorkerPool.availableCores)
     let file = try ModelFile(path: path)
     if check { try verifyBytes(file, pool: pool) }
-    let inspection = try Inspection(file, listingTensors: tensors, pool: pool)
+    let inspection = try Inspection(file, listingTensors: tensors || json, pool: pool)
     let difference = try diff.map { try ModelDifference(file, ModelFile(path: $0), pool: pool) }
     if json {
       guard case .object(var members) = try inspection.json else { return }

@@ -30,7 +30,12 @@ struct Logits: ParsableCommand {
     let loaded = try compute.load(path)
     var rows: [[Float]] = []
     try Likelihood(loaded.session()).forEachPosition(tokens) { position, logits, row in
-      if all || position == tokens.count - 1 { rows.append(logits[0][row]) }
+      guard all || position == tokens.count - 1 else { return }
+      let values = logits[0][row]
+      guard values.allSatisfy(\.isFinite) else {
+        throw FurlError.input(path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
+      }
+      rows.append(values)
     }
     if json {
       func list(_ row: [Float]) -> JSON { .array(row.map { .number(Double($0)) }) }

@@ -1,11 +1,20 @@
 import ArgumentParser
+import Foundation
 import Furl
 
 @main
 enum Main {
+  /// Commands that are to come.
+  private static let laterCommands = ["report", "sweep", "synth", "data", "export"]
+
   static func main() async {
     shareHeap()
+    // A limit on file sizes is an error of writing, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
     do {
+      if let name = CommandLine.arguments.dropFirst().first, laterCommands.contains(name) {
+        throw FurlError(.usage, file: name, "is not supported yet", remedy: "see furl --help for what is")
+      }
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -18,7 +27,15 @@ enum Main {
       Terminal.exit(error.exitStatus)
     } catch {
       Terminal.clearProgress()
-      FurlTool.exit(withError: error)
+      if FurlTool.exitCode(for: error) == .validationFailure {
+        let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
+        Terminal.log("furl: \(words) (see --help)".escapingControlCharacters)
+        Terminal.exit(64)
+      }
+      // The parser's own errors have their texts and statuses; anything else was not foreseen.
+      guard FurlTool.exitCode(for: error) == .failure else { FurlTool.exit(withError: error) }
+      Terminal.log("furl: \(error)".escapingControlCharacters)
+      Terminal.exit(70)
     }
   }
 }
@@ -34,7 +51,7 @@ struct FurlTool: AsyncParsableCommand {
         furl compress checkpoints/minipy --recipe recipes/minipy-int8.yaml --output minipy-int8.furl
         furl inspect minipy-int8.furl
         furl run minipy-int8.furl --prompt 'def add(a, b):'
-        furl verify minipy-int8.furl --suite minieval=checkpoints/minipy/minieval.yaml
+        furl verify minipy-int8.furl --baseline checkpoints/minipy
 
       Exit status: 0 done, gates hold; 1 a gate does not hold; 2 inconclusive; 64 wrong usage; 65 wrong or \
       damaged input; 69 this machine lacks something; 70 a defect; 73, 74 output cannot be written.

@@ -6,8 +6,8 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Holds an artifact to its gates: lets it through only when it is whole and good enough.",
     discussion: """
-      furl verify minipy-int8.furl --suite minieval=checkpoints/minipy/minieval.yaml
-      furl verify minipy-int8.furl --gates gates/minipy.yaml --baseline checkpoints/minipy --junit gates.xml
+      furl verify minipy-int8.furl --baseline checkpoints/minipy
+      furl verify minipy-int8.furl --gates gates/minipy.yaml --baseline fp32.json --junit gates.xml
 
       Gates are the recipe's, or those of --gates. Suites are found beside the baseline, or given with --suite. \
       Digests are checked first. A gate with max_drop compares with the checkpoint that the artifact was made \
@@ -48,6 +48,7 @@ struct Verify: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let junitFile = try junit.map { try TextOutput(path: $0) }
     let verification = try Verification(
       artifact: artifact, gates: gates, suites: suite, baseline: baseline, context: compute.context(),
       format: compute.kv?.format)
@@ -55,12 +56,12 @@ struct Verify: AsyncParsableCommand {
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }
     let report = try await verification.run { label in settings.evaluator(limit: limit, label: label) }
     Terminal.clearProgress()
-    if let junit { try write(report.junit, to: junit) }
     if json {
       Terminal.print(report.json)
     } else {
       Terminal.print(GateText.lines(report).joined(separator: "\n"))
     }
+    try junitFile?.write(report.junit)
     let status = report.exitStatus(allowingInconclusive: allowInconclusive)
     if status != 0 { Terminal.exit(status) }
   }

@@ -19,6 +19,10 @@ extension ModelSpec {
     guard normEpsilon.isFinite, normEpsilon >= 0, normEpsilon <= 1 else {
       throw FurlError.input(file, "norm_epsilon", "\(normEpsilon) is out of range", remedy: "allowed: 0 to 1")
     }
+    let biased: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down]
+    if let role = biases.subtracting(biased).map(\.rawValue).min() {
+      throw FurlError.input(file, "biases", "a bias of \(role) is not known to this version of Furl")
+    }
     for (index, block) in blocks.enumerated() {
       let place = "blocks[\(index)]."
       try check(place + "heads", block.heads, 1...(1 << 12))

@@ -74,7 +74,14 @@ public final class Artifact: Sendable {
 
   func load(_ stream: ArtifactStream, of tensor: ArtifactTensor, _ parallelFor: ParallelFor) throws -> ByteStorage {
     switch stream.codec {
-    case .raw: return ByteStorage(file, stream.range)
+    case .raw:
+      // Frames have checksums of their own; what lies raw in a compact file is small enough to be hashed.
+      guard storage == .mapped || Digest(of: file, stream.range) == stream.digest else {
+        throw FurlError.input(
+          path, "\(tensor.name): \(stream.kind.rawValue)", "is not what its digest says",
+          remedy: "the file is damaged; copy it again, or compress again")
+      }
+      return ByteStorage(file, stream.range)
     case .zstdHuffman:
       let place = "\(tensor.name): \(stream.kind.rawValue)"
       return try CompactCoding.decode(stream, of: file, place: place, parallelFor: parallelFor)

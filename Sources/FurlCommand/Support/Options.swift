@@ -91,8 +91,15 @@ struct ProtocolOptions: ParsableArguments {
 }
 
 /// Reads standard input to its end, as UTF-8.
+///
+/// - Throws: ``FurlError`` of kind `input` when it cannot be read.
 func readStandardInput() throws -> String {
-  let data = FileHandle.standardInput.readDataToEndOfFile()
+  let data: Data
+  do {
+    data = try FileHandle.standardInput.readToEnd() ?? Data()
+  } catch {
+    throw FurlError.input("standard input", "cannot be read: \(error.localizedDescription)")
+  }
   guard let text = String(validating: data, as: UTF8.self) else {
     throw FurlError.input("standard input", "is not UTF-8")
   }

@@ -7,16 +7,9 @@ enum Terminal {
 
   /// Writes to stdout as it is.
   static func write(_ text: String) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Foundation.write(1, $0.baseAddress, $0.count) }
-      if count < 0 {
-        if errno == EINTR { continue }
-        log("furl: standard output cannot be written: \(String(cString: strerror(errno)))")
-        exit(74)
-      }
-      bytes = bytes.dropFirst(count)
-    }
+    guard let code = write(text, to: 1) else { return }
+    log("furl: standard output cannot be written: \(String(cString: strerror(code)))")
+    exit(74)
   }
 
   /// Writes a line to stdout.
@@ -25,8 +18,8 @@ enum Terminal {
   /// Writes exactly one JSON document to stdout.
   static func print(_ json: JSON) { print(json.prettyText) }
 
-  /// Writes a line to stderr.
-  static func log(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+  /// Writes a line to stderr. Where there is no stderr the exit status has to do.
+  static func log(_ text: String) { _ = write(text + "\n", to: 2) }
 
   /// Draws a progress bar on a terminal, and nothing elsewhere.
   static func progress(_ label: String, done: Int, total: Int, since start: ContinuousClock.Instant) {
@@ -36,13 +29,26 @@ enum Terminal {
     let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
     let elapsed = (ContinuousClock.now - start).seconds
     let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
-    let text = "\r\u{1B}[K\(label) [\(bar)] \(done)/\(total) \(String(format: "%.0f s left", left))"
-    FileHandle.standardError.write(Data(text.utf8))
+    _ = write("\r\u{1B}[K\(label) [\(bar)] \(done)/\(total) \(String(format: "%.0f s left", left))", to: 2)
   }
 
   static func clearProgress() {
-    if errorsAreShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    if errorsAreShown { _ = write("\r\u{1B}[K", to: 2) }
   }
 
   static func exit(_ status: Int32) -> Never { Foundation.exit(status) }
+
+  /// Writes all bytes to a descriptor; returns the system's error, if any.
+  private static func write(_ text: String, to descriptor: Int32) -> Int32? {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR { continue }
+        return errno
+      }
+      bytes = bytes.dropFirst(count)
+    }
+    return nil
+  }
 }

@@ -45,31 +45,53 @@ struct Sampler {
       throw FurlError.input(nil, "the model computes logits that are not finite numbers", remedy: "its weights are damaged")
     }
     guard sampling.temperature > 0 else { return best }
-    return sample(logits[row], best: best)
+    return logits.withRow(row) { sample($0, best: best) }
   }
 
-  private mutating func sample(_ logits: [Float], best: Int) -> Int {
-    // Only what can matter is sorted: the probability of the rest is below what a Double adds up.
+  /// A candidate and its probability, up to a common factor.
+  private struct Candidate {
+    let id: Int
+    let weight: Double
+
+    /// More probable, the first of equals.
+    func precedes(_ other: Candidate) -> Bool { (other.weight, id) < (weight, other.id) }
+  }
+
+  private mutating func sample(_ logits: Span<Float>, best: Int) -> Int {
     let top = Double(logits[best])
-    var candidates = logits.enumerated()
-      .map { (id: $0.offset, weight: exp((Double($0.element) - top) / sampling.temperature)) }
-      .filter { $0.weight > 1e-18 }
-      .sorted { ($1.weight, $0.id) < ($0.weight, $1.id) }
-    if let topK = sampling.topK { candidates = Array(candidates.prefix(max(1, topK))) }
-    let all = candidates.reduce(0) { $0 + $1.weight }
-    if sampling.topP < 1 {
-      var sum = 0.0
-      let kept = candidates.firstIndex {
-        sum += $0.weight
-        return sum >= sampling.topP * all
-      }
-      candidates = Array(candidates.prefix((kept ?? candidates.count - 1) + 1))
+    // What is this far below the best adds nothing to a sum of doubles; most of a vocabulary is.
+    let floor = top - 41.5 * sampling.temperature
+    var candidates: [Candidate] = []
+    for id in logits.indices where Double(logits[id]) > floor {
+      candidates.append(Candidate(id: id, weight: exp((Double(logits[id]) - top) / sampling.temperature)))
     }
+    let isCut = sampling.topP < 1 || sampling.topK.map { $0 < candidates.count } ?? false
+    if isCut {
+      candidates.sort { $0.precedes($1) }
+      if let topK = sampling.topK { candidates = Array(candidates.prefix(max(1, topK))) }
+      candidates = nucleus(candidates)
+    }
+    return draw(candidates) ?? best
+  }
+
+  /// The most probable candidates that together reach the probability `topP`.
+  private func nucleus(_ candidates: [Candidate]) -> [Candidate] {
+    guard sampling.topP < 1 else { return candidates }
+    let enough = sampling.topP * candidates.reduce(0) { $0 + $1.weight }
+    var sum = 0.0
+    let last = candidates.firstIndex { candidate in
+      sum += candidate.weight
+      return sum >= enough
+    }
+    return last.map { Array(candidates[...$0]) } ?? candidates
+  }
+
+  private mutating func draw(_ candidates: [Candidate]) -> Int? {
     var threshold = generator.unit() * candidates.reduce(0) { $0 + $1.weight }
     for candidate in candidates {
       threshold -= candidate.weight
       if threshold < 0 { return candidate.id }
     }
-    return candidates.last?.id ?? best
+    return candidates.last?.id
   }
 }

@@ -47,12 +47,20 @@ public struct BenchRunner: Sendable {
       .path(FilePath(executable)), arguments: Arguments(["measure"] + arguments + ["--", path]),
       output: .string(limit: 1 << 20), error: .string(limit: 1 << 16))
     guard case .exited(0) = outcome.terminationStatus else {
-      let words = outcome.standardError.split(separator: "\n").last.map(String.init) ?? "without a word"
-      let prefix = "furl: "
-      throw FurlError(
-        .input, file: words.hasPrefix(prefix) ? nil : path,
-        words.hasPrefix(prefix) ? String(words.dropFirst(prefix.count)) : "the measuring process ended: \(words)")
+      throw BenchRunner.error(path, outcome.terminationStatus, outcome.standardError)
     }
     return try SpeedMeasurement(JSON.parse(Array(outcome.standardOutput.utf8), file: nil))
+  }
+
+  /// What the measuring process said, as an error of the kind that it ended with.
+  private static func error(_ path: String, _ status: TerminationStatus, _ words: String) -> FurlError {
+    let line = words.split(separator: "\n").first.map(String.init) ?? ""
+    let prefix = "furl: "
+    guard case .exited(let code) = status, line.hasPrefix(prefix) else {
+      return FurlError(.defect, file: path, "the process that measures it ended unexpectedly (\(status))")
+    }
+    let kinds: [FurlError.Kind] = [.usage, .input, .unavailable, .cannotCreate, .cannotWrite]
+    let kind = kinds.first { FurlError($0, "").exitStatus == code } ?? .defect
+    return FurlError(kind, String(line.dropFirst(prefix.count)))
   }
 }

@@ -60,12 +60,17 @@ public struct SpeedMeasurement: Sendable {
       format: settings.format)
     var generator = SplitMix64(seed: 0)
     let room = session.contextLength
+    guard max(settings.promptTokens, settings.decodeTokens) <= room else {
+      throw FurlError(
+        .usage, file: path, "\(max(settings.promptTokens, settings.decodeTokens)) tokens do not fit in a context of \(room)",
+        remedy: "lower --prompt-tokens or --decode-tokens")
+    }
     let vocabulary = UInt64(tokenizer.vocabularySize)
-    let ids = (0..<max(settings.promptTokens, settings.decodeTokens, 1)).map { _ in
+    let ids = (0..<max(settings.promptTokens, settings.decodeTokens)).map { _ in
       Int(generator.next() % max(1, vocabulary))
     }
-    let prompt = Array(ids.prefix(min(settings.promptTokens, room)))
-    let continuation = Array(ids.prefix(min(settings.decodeTokens, room)))
+    let prompt = Array(ids.prefix(settings.promptTokens))
+    let continuation = Array(ids.prefix(settings.decodeTokens))
     func time(_ body: () throws -> Void) rethrows -> Double {
       let start = clock.now
       try body()

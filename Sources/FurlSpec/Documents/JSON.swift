@@ -25,7 +25,8 @@ public enum JSON: Sendable, Hashable {
   /// The value of a key of an object; nil for other values and missing keys.
   public subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
+    // Swift's texts are equal when they look alike; keys are equal when their bytes are (RFC 8259, section 8.3).
+    return members.first { $0.key == key && $0.key.utf8.elementsEqual(key.utf8) }?.value
   }
 
   /// An element of an array; nil for other values and past the end.

@@ -24,6 +24,15 @@ extension JSON {
   }
 }
 
+/// A key as its bytes: Swift's texts are equal when they look alike, names of RFC 8259 are not.
+private struct Key: Hashable {
+  let text: String
+
+  static func == (one: Key, other: Key) -> Bool { one.text == other.text && one.text.utf8.elementsEqual(other.text.utf8) }
+
+  func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
+
 private struct JSONParser {
   let bytes: [UInt8]
   let file: String?
@@ -199,11 +208,14 @@ private struct JSONParser {
   }
 
   private mutating func hexadecimal() throws -> UInt32 {
-    guard position + 4 <= bytes.count,
-      let value = UInt32(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16),
-      bytes[position] != UInt8(ascii: "+")
-    else { throw error("an escape without four hexadecimal digits") }
-    position += 4
+    var value: UInt32 = 0
+    for _ in 0..<4 {
+      guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+        throw error("an escape without four hexadecimal digits")
+      }
+      value = value << 4 | UInt32(digit)
+      position += 1
+    }
     return value
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import FurlTensor
 import Yams
 
@@ -16,6 +17,7 @@ public enum YAML {
   /// Reads a YAML text whose top is a mapping.
   public static func read(_ bytes: [UInt8], file: String?) throws -> DocumentReader {
     guard let text = String(validating: bytes, as: UTF8.self) else { throw FurlError.input(file, "is not UTF-8") }
+    try refuseGrowth(bytes, file: file)
     let root: Node?
     do {
       root = try compose(yaml: text)
@@ -26,6 +28,32 @@ public enum YAML {
     var converter = Converter(file: file)
     let value = try converter.convert(root, path: "")
     return try DocumentReader(value, file: file, lines: converter.lines)
+  }
+
+  /// Refuses a text whose aliases could stand for far more values than it has bytes.
+  ///
+  /// A chain of k anchors with n aliases in all multiplies by at most (n / k)^k. The bound is taken before the text
+  /// is parsed, because the library compares keys, and so walks whatever an alias in a key stands for. What merely
+  /// looks like an anchor or an alias, in a quoted text or a comment, counts too.
+  private static func refuseGrowth(_ bytes: [UInt8], file: String?) throws {
+    let separators = Set("[{,:".utf8)
+    var anchors = 0
+    var aliases = 0
+    var previous = UInt8(ascii: " ")
+    for byte in bytes {
+      // Unicode has line ends, too.
+      if previous <= 0x20 || previous >= 0x80 || separators.contains(previous) {
+        if byte == UInt8(ascii: "&") { anchors += 1 }
+        if byte == UInt8(ascii: "*") { aliases += 1 }
+      }
+      previous = byte
+    }
+    guard anchors > 0, aliases > 0 else { return }
+    let growth = (1...anchors).map { pow(max(1, Double(aliases) / Double($0)), Double($0)) }.max() ?? 1
+    guard growth * Double(bytes.count) < 1e8 else {
+      throw FurlError.input(
+        file, "has \(aliases) aliases, which could stand for too many values", remedy: "write the values out")
+    }
   }
 
   private static func firstLine(of error: any Error) -> String {
@@ -55,9 +83,14 @@ public enum YAML {
       case .sequence(let sequence):
         return .array(try sequence.enumerated().map { try convert($1, path: "\(path)[\($0)]") })
       case .mapping(let mapping):
+        var names: Set<String> = []
         return .object(
           try mapping.map { key, value in
             guard let name = key.string else { throw FurlError.input(file, lines.place(path), "a key must be a text") }
+            // A number and the same number in quotes are two keys to the library, and one here.
+            guard names.insert(name).inserted else {
+              throw FurlError.input(file, lines.place(path), "the key \(name) appears twice")
+            }
             let inner = path.isEmpty ? name : "\(path).\(name)"
             if let mark = key.mark { lines.lines[inner] = mark.line }
             return JSON.Member(name, try convert(value, path: inner))
@@ -70,6 +103,8 @@ public enum YAML {
       if scalar.style != .plain { return .string(scalar.string) }
       if node.null != nil { return .null }
       if let value = node.bool { return .bool(value) }
+      // YAML 1.1 counts in sixties (1:30 is 90), which nobody means and which overflows.
+      if scalar.string.contains(":") { return .string(scalar.string) }
       if let value = node.int { return .integer(value) }
       if let value = node.float {
         guard value.isFinite else { throw FurlError.input(file, lines.place(path), "\(scalar.string) is not a finite number") }

@@ -35,6 +35,6 @@ public struct Kernels: @unchecked Sendable {
 
   /// The kernels that the environment variable `FURL_ISA` names, or the best.
   public static func fromEnvironment() throws -> Kernels {
-    try Kernels(named: getenv("FURL_ISA").map { String(cString: $0) })
+    try Kernels(named: getenv("FURL_ISA").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 })
   }
 }

@@ -17,6 +17,9 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   public let block: Block?
 
   private init(coding: any Coding.Type, block: Block?) {
+    if case .columns(let size) = block {
+      precondition(Scheme.blockSizes.contains(size), "blocks have 32, 64 or 128 columns")
+    }
     codingName = coding.name
     self.block = block
   }

@@ -16,8 +16,15 @@ public struct WeightSource: Sendable {
   public init(
     file: MappedFile, type: SourceType, offset: Int, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1
   ) throws {
-    let last = offset + ((rows - 1) * rowStride + (columns - 1) * columnStride + 1) * type.size
-    guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0, last <= file.count else {
+    // A path from element (0, 0) to the last one, in numbers; every part of it is checked before it is added.
+    let room = max(0, file.count - max(0, offset)) / type.size
+    func steps(_ count: Int, _ stride: Int) -> Int {
+      let (product, overflow) = (count - 1).multipliedReportingOverflow(by: stride)
+      return overflow ? room : min(product, room)
+    }
+    guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0,
+      steps(rows, rowStride) + steps(columns, columnStride) < room
+    else {
       throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
     }
     self.file = file

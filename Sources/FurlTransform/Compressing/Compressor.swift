@@ -1,5 +1,6 @@
 import FurlArtifact
 import FurlCheckpoint
+import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
@@ -38,7 +39,7 @@ public struct Compressor: Sendable {
   ///   - progress: called before every tensor.
   /// - Throws: ``FurlError``; nothing is left behind.
   public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
-    let tokenizer = try Tokenizer(checkpoint: checkpoint.folder).serialized()
+    let tokenizer = try tokenizer().serialized()
     let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
     let writer = try ArtifactWriter(path: path, storage: storage)
     var done = 0
@@ -52,6 +53,9 @@ public struct Compressor: Sendable {
     let id = try writer.finish(try description(), tokenizer: tokenizer)
     return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes)
   }
+
+  /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
+  func tokenizer() throws -> Tokenizer { try ModelFile.checkpoint(checkpoint).tokenizer() }
 
   private func streams(
     of tensor: Plan.PlannedTensor, pool: WorkerPool

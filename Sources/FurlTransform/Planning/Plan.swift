@@ -98,6 +98,10 @@ public struct Plan: Sendable {
       schemes[tensor.name] =
         overrides.first.map { step.overrides[$0].scheme } ?? (isEmbedding ? step.embeddingScheme : step.scheme)
     }
+    if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
+      throw beyond.location.error(
+        "match", "\"\(beyond.match)\" names blocks that there are not", remedy: "the model has \(spec.blocks.count) blocks")
+    }
     if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
       let override = step.overrides[unused]
       throw override.location.error("match", "\"\(override.match)\" matches no tensor")

@@ -36,6 +36,9 @@ struct Selector: Sendable, Hashable {
     kind = .glob(Array(text))
   }
 
+  /// The last block that a range names; nil without a range.
+  var lastBlock: Int? { if case .role(_, let range?) = kind { range.upperBound } else { nil } }
+
   func matches(name: String, role: TensorRole, block: Int?) -> Bool {
     switch kind {
     case .role(let wanted, let range):

@@ -1,0 +1,136 @@
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// Architectures as data.
+@Suite struct ModelSpecTests {
+  static let gpt2 = ModelSpec(
+    architecture: "gpt2", vocabularySize: 100, hiddenSize: 48, contextLength: 20, norm: .layerNorm, normEpsilon: 1e-5,
+    residual: .sequential, positions: .learned, mlp: .plain, activation: .geluTanh,
+    biases: [.norm, .query, .key, .value, .attentionOutput, .up, .down], tiedEmbeddings: true,
+    blocks: [
+      .init(heads: 6, kvHeads: 2, headSize: 8, mlpSize: 192), .init(heads: 3, kvHeads: 3, headSize: 16, mlpSize: 100),
+    ])
+
+  @Test func namesAndShapesAreThese() {
+    let block0 = [
+      "attention.norm [48]", "attention.norm.bias [48]", "attention.query [48, 48]", "attention.query.bias [48]",
+      "attention.key [16, 48]", "attention.key.bias [16]", "attention.value [16, 48]", "attention.value.bias [16]",
+      "attention.output [48, 48]", "attention.output.bias [48]", "mlp.norm [48]", "mlp.norm.bias [48]",
+      "mlp.up [192, 48]", "mlp.up.bias [192]", "mlp.down [48, 192]", "mlp.down.bias [48]",
+    ]
+    let block1 = block0.map {
+      $0.replacing("[16, 48]", with: "[48, 48]").replacing("[16]", with: "[48]").replacing("192", with: "100")
+    }
+    let expected =
+      ["embedding [100, 48]", "positions [20, 48]"] + block0.map { "blocks.0." + $0 } + block1.map { "blocks.1." + $0 }
+      + ["norm [48]", "norm.bias [48]"]
+    #expect(Self.gpt2.tensors.map { "\($0.name) \($0.shape)" } == expected)
+    var untied = Self.gpt2
+    untied.tiedEmbeddings = false
+    #expect(untied.tensors.last.map { "\($0.name) \($0.shape) \($0.role)" } == "head [100, 48] head")
+    #expect(Self.gpt2.tensors.filter { $0.shape.count == 1 }.allSatisfy { $0.role.isVector })
+    #expect(Self.gpt2.tensors.filter { $0.role.isBlockLinear }.count == 12)
+    #expect(Self.gpt2.tensors.allSatisfy { ($0.block != nil) == $0.name.hasPrefix("blocks.") })
+  }
+
+  /// The parameters that are counted are the numbers that the file holds.
+  @Test func minipyHasTheParametersOfItsFile() throws {
+    let path = TestData.minipy + "/model.safetensors"
+    let file = try MappedFile(path: path)
+    let length = Int(file.integer(at: 0, as: UInt64.self))
+    let header = try JSON.parse(file.read(8..<8 + length), file: path)
+    let stored = try #require(header.members).filter { $0.key != "__metadata__" }.reduce(0) {
+      $0 + ($1.value["shape"]?.array ?? []).compactMap(\.integer).reduce(1, *)
+    }
+    let config = try JSON.parse(TestData.bytes(TestData.minipy + "/config.json"), file: nil)
+    let sizes = try ["vocab_size", "n_embd", "n_positions", "n_layer", "n_head"].map {
+      try #require(config[$0]?.integer)
+    }
+    var spec = Self.gpt2
+    (spec.vocabularySize, spec.hiddenSize, spec.contextLength) = (sizes[0], sizes[1], sizes[2])
+    spec.blocks = Array(
+      repeating: .init(heads: sizes[4], kvHeads: sizes[4], headSize: sizes[1] / sizes[4], mlpSize: 4 * sizes[1]),
+      count: sizes[3])
+    #expect(spec.parameterCount == stored)
+    #expect(spec.embeddingParameterCount == (sizes[0] + sizes[2]) * sizes[1])
+  }
+
+  @Test func jsonIsReadBack() throws {
+    var specs = [Self.gpt2]
+    specs.append(Self.gpt2)
+    specs[1].tiedEmbeddings = false
+    specs[1].biases = []
+    specs[1].blocks = []
+    specs[1].normEpsilon = 0
+    for spec in specs {
+      let text = spec.json.prettyText
+      #expect(try ModelSpec(JSON.parse(Array(text.utf8), file: nil), architecture: "gpt2", file: "a.furl") == spec)
+    }
+  }
+
+  /// The JSON of the sample with one member changed or removed.
+  static func changed(_ key: String, _ value: JSON?) -> JSON {
+    var members = gpt2.json.members ?? []
+    members.removeAll { $0.key == key }
+    if let value { members.append(.init(key, value)) }
+    return .object(members)
+  }
+
+  @Test func whatIsMissingIsNamed() throws {
+    for member in try #require(Self.gpt2.json.members) where !["biases", "blocks"].contains(member.key) {
+      let error = try #require(throws: FurlError.self) {
+        try ModelSpec(Self.changed(member.key, nil), architecture: "gpt2", file: "a.furl")
+      }
+      #expect(error.file == "a.furl" && error.place?.hasSuffix(member.key) == true)
+    }
+    for key in ["biases", "blocks"] {
+      #expect(throws: FurlError.self, "\(key)") {
+        try ModelSpec(Self.changed(key, nil), architecture: "gpt2", file: nil)
+      }
+    }
+  }
+
+  static let block: JSON = ["heads": 6, "kv_heads": 2, "head_size": 8, "mlp_size": 192]
+
+  @Test(arguments: [
+    ("norm", "rms"), ("activation", "relu"), ("residual", 1), ("positions", "rotary"), ("mlp", "gated"), ("mlp", [""]),
+    ("biases", ["nothing"]), ("biases", "norm"), ("biases", [1]), ("extra", 1), ("vocabulary_size", 0),
+    ("vocabulary_size", -1), ("vocabulary_size", 33_554_432), ("vocabulary_size", 1.5), ("vocabulary_size", "100"),
+    ("hidden_size", 0), ("hidden_size", .integer(.max)), ("hidden_size", .integer(.min)), ("context_length", 0),
+    ("context_length", 33_554_432), ("norm_epsilon", -1), ("norm_epsilon", 2), ("norm_epsilon", "x"),
+    ("tied_embeddings", 1), ("blocks", 3), ("blocks", [1]), ("blocks", [["heads": 1]]),
+    ("blocks", .array(Array(repeating: block, count: 4097))),
+  ] as [(String, JSON)])
+  func whatIsUnknownOrOutOfRangeIsRefused(_ key: String, _ value: JSON) throws {
+    let error = try #require(throws: FurlError.self) {
+      try ModelSpec(Self.changed(key, value), architecture: "gpt2", file: "a.furl")
+    }
+    #expect(error.kind == .input && error.file == "a.furl")
+    #expect(error.place?.contains(key) == true, "\(error)")
+  }
+
+  @Test(arguments: [
+    ("heads", 0), ("heads", 4097), ("heads", 7), ("kv_heads", 0), ("kv_heads", 7), ("kv_heads", 4), ("head_size", 0),
+    ("head_size", 12), ("head_size", 4104), ("mlp_size", 0), ("mlp_size", 2_097_152), ("mlp_size", .integer(.max)),
+    ("more", 1),
+  ] as [(String, JSON)])
+  func badBlocksAreRefused(_ key: String, _ value: JSON) throws {
+    var members = Self.block.members ?? []
+    members.removeAll { $0.key == key }
+    members.append(.init(key, value))
+    let json = Self.changed("blocks", [Self.block, .object(members)])
+    let error = try #require(throws: FurlError.self) { try ModelSpec(json, architecture: "gpt2", file: "a.furl") }
+    #expect(error.place?.contains("blocks[1]") == true, "\(error)")
+  }
+
+  /// The largest sizes that are allowed have a count of parameters.
+  @Test func noAllowedSizeOverflows() throws {
+    var spec = Self.gpt2
+    (spec.vocabularySize, spec.hiddenSize, spec.contextLength) = (1 << 24, 1 << 17, 1 << 24)
+    spec.blocks = Array(repeating: .init(heads: 4096, kvHeads: 4096, headSize: 4096, mlpSize: 1 << 20), count: 4096)
+    try spec.validate(file: nil)
+    #expect(spec.parameterCount > 1 << 50)
+  }
+}

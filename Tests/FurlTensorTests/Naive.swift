@@ -1,0 +1,87 @@
+import FurlTensor
+import FurlTestSupport
+import Foundation
+
+/// What a product has to be, in double precision from decoded weights, and how far off it may be.
+struct NaiveProduct {
+  /// [count][rows]
+  var values: [[Double]] = []
+  /// The sum of the magnitudes of the terms, which the kernels' stated bound of 1e-5 is relative to.
+  var magnitudes: [[Double]] = []
+  /// What rounding activations to 8 bits may add: half a step of each tile of 32 columns, times the weights.
+  var quantization: [[Double]] = []
+
+  init(_ matrix: PackedMatrix, _ inputs: [[Float]]) {
+    let rows = (0..<matrix.rows).map { matrix.row($0).map(Double.init) }
+    // A weight of code * scale + minimum is a sum itself, of parts up to twice the row's largest weight.
+    let parts = rows.map { matrix.scheme.codingName == "int4-minimum" ? 2 * ($0.map(abs).max() ?? 0) : 0 }
+    for input in inputs {
+      let x = input.map(Double.init)
+      let halfSteps = stride(from: 0, to: x.count, by: 32).map { start in
+        (x[start..<min(start + 32, x.count)].map(abs).max() ?? 0) / 254
+      }
+      let results = zip(rows, parts).map { row, part in
+        var sum = 0.0
+        var term = 0.0
+        var step = 0.0
+        for column in x.indices {
+          sum += row[column] * x[column]
+          term += (abs(row[column]) + part) * abs(x[column])
+          step += abs(row[column]) * halfSteps[column / 32]
+        }
+        return (sum, term, step)
+      }
+      values.append(results.map(\.0))
+      magnitudes.append(results.map(\.1))
+      quantization.append(results.map(\.2))
+    }
+  }
+
+  func bound(_ index: Int, _ row: Int, quantized: Bool) -> Double {
+    1.1e-5 * magnitudes[index][row] + (quantized ? 1.001 * quantization[index][row] : 0) + 1e-30
+  }
+
+  /// The worst of a whole result.
+  func compare(_ result: [[Float]], quantized: Bool, to worst: inout Worst) {
+    for (index, row) in result.enumerated() {
+      for (output, value) in row.enumerated() {
+        worst.add(
+          Double(value), values[index][output], bound: bound(index, output, quantized: quantized),
+          "output \(output) of \(row.count), activation \(index)")
+      }
+    }
+  }
+}
+
+/// Activations with these rows.
+func activations(_ rows: [[Float]]) throws -> Activations {
+  let result = try Activations(columns: rows[0].count, capacity: rows.count)
+  for (index, row) in rows.enumerated() { result[index] = row }
+  return result
+}
+
+/// One product, as [count][rows].
+func product(
+  _ matrix: PackedMatrix, _ inputs: [[Float]], bias: [Float]? = nil, adding: [[Float]]? = nil,
+  activation: LinearGroup.Activation? = nil, on context: ComputeContext
+) throws -> [[Float]] {
+  let input = try activations(inputs)
+  let output = try activations(adding ?? inputs.map { _ in [Float](repeating: .nan, count: matrix.rows) })
+  let group = LinearGroup([LinearGroup.Layer(matrix, bias: try bias.map { try FloatVector($0) })])
+  if group.readsIntegers(context) { input.quantize(count: inputs.count, on: context) }
+  group(input, count: inputs.count, into: [output], accumulate: adding != nil, activation: activation, on: context)
+  return inputs.indices.map { output[$0] }
+}
+
+/// A context for one tier of kernels.
+func computing(_ tier: String, threads: Int = 1, quantizes: Bool = true) throws -> ComputeContext {
+  ComputeContext(
+    pool: WorkerPool(threads: threads), kernels: try Kernels(named: tier), quantizesActivations: quantizes)
+}
+
+extension Scheme {
+  /// Every scheme that there is.
+  static let every: [Scheme] =
+    [.float32]
+    + [Block.columns(32), .columns(64), .columns(128), .row].flatMap { [.int8($0), .int4($0), .int4Minimum($0)] }
+}
