@@ -54,7 +54,9 @@ import Testing
   }
 
   @Test func completionsDoNotDependOnTheSlots() throws {
-    for sampling in [{ _ in .greedy }, { Sampling(temperature: 0.9, topK: 50, topP: 0.95, seed: UInt64($0)) }] as [(Int) -> Sampling] {
+    for sampling in [{ _ in .greedy }, { Sampling(temperature: 0.9, topK: 50, topP: 0.95, seed: UInt64($0)) }]
+      as [(Int) -> Sampling]
+    {
       let alone = try run(requests(sampling), slots: 1)
       #expect(alone.ended == Array(0..<6))
       #expect(alone.streamed == alone.completions.map { $0?.text })
