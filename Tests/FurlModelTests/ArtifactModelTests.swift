@@ -102,7 +102,8 @@ import Testing
 
   /// NaN in the weights of a damaged artifact: an error, never a text.
   @Test(arguments: [
-    "blocks.0.attention.norm", "blocks.2.attention.key", "blocks.5.mlp.down", "blocks.5.mlp.up.bias", "embedding", "norm",
+    "blocks.0.attention.norm", "blocks.2.attention.key", "blocks.5.mlp.down", "blocks.5.mlp.up.bias", "embedding",
+    "norm",
   ])
   func damagedWeightsAreNotRun(_ name: String) throws {
     try TestData.withTemporaryFolder { folder in

@@ -1,3 +1,4 @@
+import Foundation
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
@@ -53,7 +54,9 @@ import Testing
   }
 
   @Test func completionsDoNotDependOnTheSlots() throws {
-    for sampling in [{ _ in .greedy }, { Sampling(temperature: 0.9, topK: 50, topP: 0.95, seed: UInt64($0)) }] as [(Int) -> Sampling] {
+    for sampling in [{ _ in .greedy }, { Sampling(temperature: 0.9, topK: 50, topP: 0.95, seed: UInt64($0)) }]
+      as [(Int) -> Sampling]
+    {
       let alone = try run(requests(sampling), slots: 1)
       #expect(alone.ended == Array(0..<6))
       #expect(alone.streamed == alone.completions.map { $0?.text })
@@ -99,7 +102,7 @@ import Testing
   }
 
   @Test func theContextEndsACompletion() throws {
-    let ids = tokenizer.encode(Self.prompts[0], bos: .auto)
+    let ids = tokenizer.encode(Self.prompts[0].trimmingCharacters(in: .newlines), bos: .auto)
     for room in 0..<4 {
       let request = GenerationRequest(ids: ids, maxTokens: 100)
       let result = try run([request], slots: 1, contextLength: ids.count + room)

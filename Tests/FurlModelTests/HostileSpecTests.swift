@@ -25,10 +25,13 @@ import Testing
   /// Shapes that no checkpoint of GPT-2 has, but pruning and other families do.
   static let unusual: [(name: String, spec: ModelSpec)] = [
     ("no blocks", spec(hidden: 33, blocks: [])),
-    ("other widths in every block", spec(hidden: 40, blocks: [block(5, 5, 8, 160), block(2, 2, 16, 7), block(1, 1, 8, 1)])),
+    (
+      "other widths in every block",
+      spec(hidden: 40, blocks: [block(5, 5, 8, 160), block(2, 2, 16, 7), block(1, 1, 8, 1)])
+    ),
     ("shared keys and values", spec(hidden: 36, blocks: [block(6, 2, 8, 50), block(4, 1, 24, 64)])),
     ("a head of its own, no biases", spec(hidden: 31, tied: false, biases: [], blocks: [block(3, 3, 8, 20)])),
-    ("a bias of the head", spec(hidden: 31, tied: false, biases: [.head, .norm, .up], blocks: [block(3, 1, 8, 20)])),
+    ("some biases", spec(hidden: 31, tied: false, biases: [.norm, .up], blocks: [block(3, 1, 8, 20)])),
     ("hidden size of one", spec(vocabulary: 2, hidden: 1, context: 5, blocks: [block(1, 1, 8, 3)])),
     ("one token, one position", spec(vocabulary: 1, hidden: 3, context: 1, blocks: [block(1, 1, 8, 3)])),
     ("many blocks", spec(hidden: 8, blocks: Array(repeating: block(1, 1, 8, 8), count: 64))),
@@ -56,7 +59,8 @@ import Testing
 
   /// One lie: a key of the spec (or of its first block), another value, what is said about it.
   static let lies: [(key: String, value: JSON, words: String)] = [
-    ("vocabulary_size", 511, "embedding"), ("vocabulary_size", 0, "vocabulary_size"), ("vocabulary_size", -1, "out of range"),
+    ("vocabulary_size", 511, "embedding"), ("vocabulary_size", 0, "vocabulary_size"),
+    ("vocabulary_size", -1, "out of range"),
     ("vocabulary_size", .integer(.max), "vocabulary_size"), ("hidden_size", 96, "embedding"),
     ("hidden_size", .integer(1 << 60), "hidden_size"), ("hidden_size", 47.5, "an integer is expected"),
     ("context_length", 65, "positions"), ("context_length", .integer(1 << 24), "positions"),
@@ -64,7 +68,9 @@ import Testing
     ("norm_epsilon", -1, "norm_epsilon"), ("norm_epsilon", nil, "is missing"), ("residual", "parallel", "not known"),
     ("positions", "rotary", "not known"), ("mlp", "gated", "not known"), ("activation", "relu", "not known"),
     ("tied_embeddings", false, "head"), ("tied_embeddings", 1, "true or false"), ("biases", [], "does not know"),
-    ("biases", ["norm", "rope"], "not a role"), ("biases", ["embedding"], "is missing"), ("blocks", [], "does not know"),
+    ("biases", ["norm", "rope"], "not a role"), ("biases", ["embedding"], "a bias of embedding"),
+    ("biases", ["head"], "a bias of head"),
+    ("blocks", [], "does not know"),
     ("blocks", [[:]], "is missing"), ("blocks", 3, "a list is expected"), ("extra", 1, "unknown key"),
     ("blocks[0].heads", 0, "heads"), ("blocks[0].heads", 6, "attention.query"), ("blocks[0].kv_heads", 2, "evenly"),
     ("blocks[0].kv_heads", 1, "attention.key"), ("blocks[0].kv_heads", 4, "kv_heads"),

@@ -48,7 +48,8 @@ import Testing
         while !rest.isEmpty {
           var segments = (0..<4).map { slot in
             Session.Segment(
-              slot: slot, ids: Fixtures.ids(Int(draws.next() % 9), below: model.spec.vocabularySize, seed: draws.next()),
+              slot: slot,
+              ids: Fixtures.ids(Int(draws.next() % 9), below: model.spec.vocabularySize, seed: draws.next()),
               logits: [.none, .last, .all][Int(draws.next() % 3)])
           }
           let piece = Array(rest.prefix(1 + Int(draws.next() % 8)))

@@ -14,12 +14,15 @@ import Testing
 
   /// Computed with NumPy in double precision after llama.cpp's perplexity.cpp: logits of base and candidate, the KL
   /// divergence, the negative log-likelihood of a target under both.
-  @Test(arguments: [
-    ([2, 1, 0, -1], [1.9, 1.2, -0.1, -1], 0.008458, 0, 0.440190, 0.522918),
-    ([0, 0, 0, 0], [0.1, 0, -0.1, 0], 0.002499, 2, 1.386294, 1.488793),
-    ([5, 1, 0, -3], [1, 4, 0, -3], 2.889037, 0, 0.025072, 3.066737),
-  ] as [([Float], [Float], Double, Int, Double, Double)])
-  func divergenceAsLlamaCpp(_ sample: (base: [Float], candidate: [Float], kl: Double, target: Int, Double, Double)) throws {
+  @Test(
+    arguments: [
+      ([2, 1, 0, -1], [1.9, 1.2, -0.1, -1], 0.008458, 0, 0.440190, 0.522918),
+      ([0, 0, 0, 0], [0.1, 0, -0.1, 0], 0.002499, 2, 1.386294, 1.488793),
+      ([5, 1, 0, -3], [1, 4, 0, -3], 2.889037, 0, 0.025072, 3.066737),
+    ] as [([Float], [Float], Double, Int, Double, Double)])
+  func divergenceAsLlamaCpp(_ sample: (base: [Float], candidate: [Float], kl: Double, target: Int, Double, Double))
+    throws
+  {
     let base = try logProbabilities(sample.base)
     let candidate = try logProbabilities(sample.candidate)
     #expect(abs(Likelihood.divergence(of: base, from: candidate) - sample.kl) < 5e-7)
@@ -67,7 +70,8 @@ import Testing
     let length = model.spec.contextLength
     let ids = Fixtures.ids(length, below: model.spec.vocabularySize)
     var positions: [Int] = []
-    try Likelihood(Session(model, context: context), Session(model, context: context)).forEachPosition(ids) { position, logits, row in
+    try Likelihood(Session(model, context: context), Session(model, context: context)).forEachPosition(ids) {
+      position, logits, row in
       positions.append(position)
       #expect(logits.count == 2 && logits[0][row] == logits[1][row])
     }

@@ -25,10 +25,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    (TestData.minipy, "/Tests/Fixtures/minipy/expected-logits.json"),
-    (TestData.root + "/Tests/Fixtures/gpt2", "/Tests/Fixtures/gpt2/expected.json"),
-  ], [1, 2])
+  @Test(
+    arguments: [
+      (TestData.minipy, "/Tests/Fixtures/minipy/expected-logits.json"),
+      (TestData.root + "/Tests/Fixtures/gpt2", "/Tests/Fixtures/gpt2/expected.json"),
+    ], [1, 2])
   func equalsTransformers(_ model: (checkpoint: String, expected: String), threads: Int) throws {
     let pool = WorkerPool(threads: threads)
     let context = ComputeContext(pool: pool, kernels: try Kernels())
@@ -49,7 +50,8 @@ import Testing
       #expect(last.count == expected.lastLogits.count)
       let difference = zip(last, expected.lastLogits).map { abs(Double($0) - $1) }.max() ?? .infinity
       #expect(difference <= 1e-3)
-      let expectedBest = expected.lastLogits.enumerated().max { ($0.element, $1.offset) < ($1.element, $0.offset) }?.offset
+      let expectedBest = expected.lastLogits.enumerated().max { ($0.element, $1.offset) < ($1.element, $0.offset) }?
+        .offset
       #expect(argmax.last == expectedBest)
       if let all = expected.argmax { #expect(argmax == all) }
       if let mean = expected.meanNegativeLogLikelihood, expected.ids.count > 1 {

@@ -28,7 +28,7 @@ import Testing
     (["cd", "b"], ["abcd"], "a", true),
     (["b", "cd"], ["abcd"], "a", true),
     (["aab"], ["a", "a", "a", "a", "b", "c"], "aa", true),
-    (["abab"], ["ab", "a", "ab"], "", true),
+    (["abab"], ["a", "ba", "bab"], "", true),
     (["abab"], ["ab", "a", "c"], "abac", false),
     (["x"], ["x"], "", true),
     ([""], ["abc"], "abc", false),

@@ -39,7 +39,9 @@ import Testing
       var sample = try SampleCheckpoint(folder: TestData.minipy)
       sample.keepBlocks(1)
       sample.tensors = sample.tensors.mapValues { .init(shape: $0.shape, values: $0.values.map { _ in 0 }) }
-      for (name, places) in [("wte.weight", [0, 256 * 8192 - 1, 70]), ("h.0.attn.c_attn.weight", [3, 767, 768 * 255]), ("ln_f.bias", [255])] {
+      for (name, places) in [
+        ("wte.weight", [0, 256 * 8192 - 1, 70]), ("h.0.attn.c_attn.weight", [3, 767, 768 * 255]), ("ln_f.bias", [255]),
+      ] {
         for place in places { sample.tensors["transformer." + name]?.values[place] = -1e-30 }
       }
       sample.tensors["transformer.wpe.weight"]?.values[9] = -0.0
@@ -55,7 +57,9 @@ import Testing
     let inspection = try Inspection(checkpoint, listingTensors: true, pool: pool)
     let json = try inspection.json
     #expect(json["architecture"]?.string == "gpt2" && json["layers"]?.integer == 6 && json["artifact_id"] == .null)
-    #expect(json["hidden_size"]?.integer == 256 && json["vocabulary_size"]?.integer == 8192 && json["context_length"]?.integer == 512)
+    #expect(
+      json["hidden_size"]?.integer == 256 && json["vocabulary_size"]?.integer == 8192
+        && json["context_length"]?.integer == 512)
     #expect(json["bits_per_weight"]?.number == 8 * 27_876_672 / 6_967_296 && json["recipe"] == .null)
     let files = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
     let sizes = try files.map { try TestData.bytes(TestData.minipy + "/" + $0).count }
@@ -67,21 +71,27 @@ import Testing
     let fused = try #require(SampleCheckpoint(folder: TestData.minipy).tensors["transformer.h.3.attn.c_attn.weight"])
     var bytes: [UInt8] = []
     for output in 256..<512 {
-      for input in 0..<256 { withUnsafeBytes(of: fused.values[input * 768 + output].bitPattern.littleEndian) { bytes += $0 } }
+      for input in 0..<256 {
+        withUnsafeBytes(of: fused.values[input * 768 + output].bitPattern.littleEndian) { bytes += $0 }
+      }
     }
     let key = tensors.first { $0["name"]?.string == "blocks.3.attention.key" }
-    #expect(key?["sha256"]?.string == Digest(of: bytes).hex && key?["scheme"]?.string == "F32" && key?["shape"] == [256, 256])
+    #expect(
+      key?["sha256"]?.string == Digest(of: bytes).hex && key?["scheme"]?.string == "F32" && key?["shape"] == [256, 256])
   }
 
   @Test func theArtifactsDocument() throws {
     try withArtifact("  - truncate: {blocks: 2}\n  - quantize: {weights: int4, embeddings: int8}") { folder, file in
       let json = try Inspection(file, listingTensors: true, pool: pool).json
       let size = try TestData.bytes(file.path).count
-      #expect(json["format_version"]?.integer == 1 && json["layers"]?.integer == 4 && json["storage"]?.string == "compact")
+      #expect(
+        json["format_version"]?.integer == 1 && json["layers"]?.integer == 4 && json["storage"]?.string == "compact")
       #expect(json["disk_bytes"]?.integer == size && json["recipe"]?["name"]?.string == "r")
       #expect(json["recipe"]?["canonical"]?["steps"]?[0]?["truncate"]?["blocks"]?.integer == 2)
       let total = 6_967_296 - 2 * (12 * 256 * 256 + 13 * 256)
-      #expect(json["parameters"]?["total"]?.integer == total && json["bits_per_weight"]?.number == 8 * Double(size) / Double(total))
+      #expect(
+        json["parameters"]?["total"]?.integer == total
+          && json["bits_per_weight"]?.number == 8 * Double(size) / Double(total))
       #expect(try json["source"]?["digest"]?.string == checkpoint.sourceDigest().hex)
       #expect(try file.sourceDigest() == checkpoint.digest())
       let tensors = try #require(json["tensors"]?.array)

@@ -21,14 +21,21 @@ import Testing
     }
   }
 
-  /// More tokens than the context holds, and none at all.
-  @Test(arguments: [(5000, 600), (0, 0), (1, 1)])
+  /// As many tokens as the context holds, and none at all.
+  @Test(arguments: [(512, 512), (0, 0), (1, 1)])
   func unusualSettings(_ sample: (prompt: Int, decode: Int)) throws {
     let settings = SpeedMeasurement.Settings(
       threads: 2, promptTokens: sample.prompt, decodeTokens: sample.decode, repeats: 1, format: .float16)
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.prefill.count == 1 && speed.decode.count == 1)
-    #expect(speed.energy.tokens == min(sample.decode, 512))
+    #expect(speed.energy.tokens == sample.decode)
+  }
+
+  @Test(arguments: [(513, 1), (1, 513)])
+  func moreTokensThanTheContextHoldsAreRefused(_ sample: (prompt: Int, decode: Int)) throws {
+    let settings = SpeedMeasurement.Settings(threads: 1, promptTokens: sample.prompt, decodeTokens: sample.decode)
+    let error = #expect(throws: FurlError.self) { try SpeedMeasurement(path: TestData.minipy, settings: settings) }
+    #expect(error?.kind == .usage && error?.problem.contains("context of 512") == true)
   }
 
   private static let whole = """
@@ -37,19 +44,27 @@ import Testing
     "kernels":"avx2"}
     """
 
-  private func read(_ text: String) throws -> SpeedMeasurement { try SpeedMeasurement(JSON.parse(Array(text.utf8), file: nil)) }
+  private func read(_ text: String) throws -> SpeedMeasurement {
+    try SpeedMeasurement(JSON.parse(Array(text.utf8), file: nil))
+  }
 
   @Test func theDocumentComesBack() throws {
     let speed = try read(Self.whole)
     #expect(speed.json.compactText == Self.whole)
-    #expect(speed.loadSeconds == [0.5, 0.25] && speed.loadedBytes == 10 && speed.peakBytes == 20 && speed.prefill == [1.5])
-    #expect(speed.decode == [2.5, 3.5] && speed.energy.joules == 4.5 && speed.energy.tokens == 6 && speed.kernels == "avx2")
-    let none = try read(#"{"load_seconds":[],"prefill_tokens_per_second":[],"decode_tokens_per_second":[],"energy":{"tokens":0,"reason":"no"},"kernels":"k"}"#)
+    #expect(
+      speed.loadSeconds == [0.5, 0.25] && speed.loadedBytes == 10 && speed.peakBytes == 20 && speed.prefill == [1.5])
+    #expect(
+      speed.decode == [2.5, 3.5] && speed.energy.joules == 4.5 && speed.energy.tokens == 6 && speed.kernels == "avx2")
+    let none = try read(
+      #"{"load_seconds":[],"prefill_tokens_per_second":[],"decode_tokens_per_second":[],"energy":{"tokens":0,"reason":"no"},"kernels":"k"}"#
+    )
     #expect(none.peakBytes == nil && none.energy.reason == "no" && none.competingLoad == nil)
     #expect(try read(none.json.compactText).json == none.json)
   }
 
-  @Test(arguments: ["load_seconds", "prefill_tokens_per_second", "decode_tokens_per_second", "energy", "tokens", "kernels"])
+  @Test(arguments: [
+    "load_seconds", "prefill_tokens_per_second", "decode_tokens_per_second", "energy", "tokens", "kernels",
+  ])
   func anAnswerThatIsNotWhole(_ key: String) {
     #expect(throws: FurlError.self) { try read(Self.whole.replacing("\"\(key)\"", with: "\"other\"")) }
     #expect(throws: FurlError.self) { try read("[]") }

@@ -59,9 +59,11 @@ public struct SampleCheckpoint {
   public func write(to folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try TestData.write(Array(JSON.object(config).prettyText.utf8), to: folder + "/config.json")
-    for name in try FileManager.default.contentsOfDirectory(atPath: source) where !["config.json", "model.safetensors"].contains(name) {
+    for name in try FileManager.default.contentsOfDirectory(atPath: source)
+    where !["config.json", "model.safetensors"].contains(name) {
       try FileManager.default.createSymbolicLink(
-        atPath: folder + "/" + name, withDestinationPath: URL(fileURLWithPath: source).standardizedFileURL.path + "/" + name)
+        atPath: folder + "/" + name,
+        withDestinationPath: URL(fileURLWithPath: source).standardizedFileURL.path + "/" + name)
     }
     var data: [UInt8] = []
     var header: [JSON.Member] = []

@@ -14,7 +14,8 @@ import Testing
   init() throws { checkpoint = try Checkpoint(folder: TestData.minipy) }
 
   static let published: [String] =
-    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }.sorted()
+    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }
+    .sorted()
 
   private func files(in folder: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
@@ -59,8 +60,10 @@ import Testing
   func filesAreSmall(_ sample: (name: String, share: Double)) throws {
     try TestData.withTemporaryFolder { folder in
       let recipe = try Recipe(path: Fixtures.recipes + "/\(sample.name).yaml")
-      let result = try Compressor(checkpoint, recipe: recipe).write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
-      let source = try #require(FileManager.default.attributesOfItem(atPath: TestData.minipy + "/model.safetensors")[.size] as? Int)
+      let result = try Compressor(checkpoint, recipe: recipe).write(
+        to: folder + "/a.furl", pool: WorkerPool(threads: 2))
+      let source = try #require(
+        FileManager.default.attributesOfItem(atPath: TestData.minipy + "/model.safetensors")[.size] as? Int)
       let share = Double(result.diskBytes) / Double(source)
       print("\(sample.name): \(share) of model.safetensors")
       #expect(share <= sample.share)
@@ -91,7 +94,8 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let decoded = try Recipe.Storage.allCases.map { storage in
         let path = folder + "/\(storage.rawValue).furl"
-        let recipe = try Fixtures.recipe("  - truncate: {blocks: 5}\n  - quantize: {weights: int8}", more: "storage: \(storage.rawValue)")
+        let recipe = try Fixtures.recipe(
+          "  - truncate: {blocks: 5}\n  - quantize: {weights: int8}", more: "storage: \(storage.rawValue)")
         _ = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: WorkerPool(threads: 2))
         return try Artifact(path: path).tensors.map(\.digest)
       }
@@ -100,7 +104,9 @@ import Testing
   }
 
   /// Unquantized, every tensor of the artifact is the source's, bit for bit, whatever blocks were removed.
-  @Test(arguments: [([Int](), [0, 1, 2, 3, 4, 5]), ([5], [0, 1, 2, 3, 4]), ([0, 3], [1, 2, 4, 5]), ([0, 1, 2, 3, 4], [5])])
+  @Test(arguments: [
+    ([Int](), [0, 1, 2, 3, 4, 5]), ([5], [0, 1, 2, 3, 4]), ([0, 3], [1, 2, 4, 5]), ([0, 1, 2, 3, 4], [5]),
+  ])
   func truncationTakesTheRightTensors(_ sample: (gone: [Int], left: [Int])) throws {
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/a.furl"
@@ -153,13 +159,21 @@ import Testing
 
   // MARK: What goes wrong
 
-  @Test(arguments: [("transformer.h.2.attn.c_attn.weight", 768 * 3 + 256 + 9, "blocks.2.attention.key", "[9, 3]"), ("transformer.wpe.weight", 256 * 511 + 255, "positions", "[511, 255]"), ("transformer.ln_f.bias", 17, "norm.bias", "[17]")], [Float.nan, -.infinity])
-  func damagedWeightsLeaveNothingBehind(_ place: (tensor: String, index: Int, name: String, element: String), value: Float) throws {
+  @Test(
+    arguments: [
+      ("transformer.h.2.attn.c_attn.weight", 768 * 3 + 256 + 9, "blocks.2.attention.key", "[9, 3]"),
+      ("transformer.wpe.weight", 256 * 511 + 255, "positions", "[511, 255]"),
+      ("transformer.ln_f.bias", 17, "norm.bias", "[17]"),
+    ], [Float.nan, -.infinity])
+  func damagedWeightsLeaveNothingBehind(
+    _ place: (tensor: String, index: Int, name: String, element: String), value: Float
+  ) throws {
     try TestData.withTemporaryFolder { folder in
       var sample = try SampleCheckpoint(folder: TestData.minipy)
       sample.tensors[place.tensor]?.values[place.index] = value
       try sample.write(to: folder + "/source")
-      let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      let compressor = try Compressor(
+        Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
       try TestData.write(Array("old".utf8), to: folder + "/a.furl")
       expectError(.input, "model.safetensors", place.name, "element \(place.element) is \(value)") {
         _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
@@ -174,7 +188,8 @@ import Testing
       var sample = try SampleCheckpoint(folder: TestData.minipy)
       sample.tensors["transformer.h.0.mlp.c_fc.weight"]?.values[5] = 1e30
       try sample.write(to: folder + "/source")
-      let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      let compressor = try Compressor(
+        Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
       expectError(.input, "blocks.0.mlp.up", "row 5", "too large for int8:32") {
         _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 2))
       }
@@ -191,7 +206,9 @@ import Testing
       }
       // Nobody, not even root, creates files there.
       if FileManager.default.fileExists(atPath: "/proc/self") {
-        expectError(.cannotCreate, "/proc/a.furl") { _ = try compressor.write(to: "/proc/a.furl", pool: WorkerPool(threads: 1)) }
+        expectError(.cannotCreate, "/proc/a.furl") {
+          _ = try compressor.write(to: "/proc/a.furl", pool: WorkerPool(threads: 1))
+        }
       }
       #expect(try files(in: folder) == ["file"])
     }
@@ -201,7 +218,9 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let recipe = try Fixtures.recipe("  - quantize: {weights: int8}")
       let compressor = try Compressor(Checkpoint(folder: Fixtures.gpt2), recipe: recipe)
-      expectError(.input, "tokenizer.json") { _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 1)) }
+      expectError(.input, "tokenizer.json") {
+        _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: 1))
+      }
       #expect(try files(in: folder).isEmpty)
     }
   }
@@ -209,7 +228,8 @@ import Testing
   @Test func lineageNamesNoFolder() throws {
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/a.furl"
-      _ = try Compressor(checkpoint, recipe: Fixtures.recipe("  - quantize: {weights: int8}")).write(to: path, pool: WorkerPool(threads: 2))
+      _ = try Compressor(checkpoint, recipe: Fixtures.recipe("  - quantize: {weights: int8}")).write(
+        to: path, pool: WorkerPool(threads: 2))
       let lineage = try Artifact(path: path).description.lineage
       #expect(lineage.map(\.name) == ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
       for file in lineage {

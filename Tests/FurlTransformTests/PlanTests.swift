@@ -66,7 +66,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("overrides: [{match: blocks.6.mlp.up, weights: int8}]", "overrides[0].match: \"blocks.6.mlp.up\" matches no tensor"),
+    (
+      "overrides: [{match: blocks.6.mlp.up, weights: int8}]",
+      "overrides[0].match: \"blocks.6.mlp.up\" names blocks that there are not (the model has 6"
+    ),
     ("overrides: [{match: head, weights: int8}]", "\"head\" matches no tensor"),
     ("overrides: [{match: \"blocks.*.mlp.gate\", weights: int8}]", "matches no tensor"),
     ("overrides: [{match: \"*norm\", weights: int8}]", "norm is a vector, which stays in FP32"),
@@ -82,18 +85,26 @@ import Testing
   ])
   func selectorsThatCannotHold(_ sample: (keys: String, words: String)) throws {
     let recipe = try Fixtures.recipe("  - quantize: {weights: int4, \(sample.keys)}")
-    expectError(.input, "r.yaml: line 4: steps[0].quantize", sample.words) { _ = try Plan(recipe, for: checkpoint.spec) }
+    expectError(.input, "r.yaml: line 4: steps[0].quantize", sample.words) {
+      _ = try Plan(recipe, for: checkpoint.spec)
+    }
   }
 
   @Test(arguments: [
-    ("  - quantize: {weights: int4}\n  - quantize: {weights: int8}", "line 5: steps[1].quantize: embedding is already quantized"),
+    (
+      "  - quantize: {weights: int4}\n  - quantize: {weights: int8}",
+      "line 5: steps[1].quantize: embedding is already quantized"
+    ),
     ("  - truncate: {blocks: 6}", "line 4: steps[0].truncate.blocks: 6 of 6 blocks would leave none"),
     ("  - truncate: {blocks: 9223372036854775807}", "would leave none"),
     ("  - truncate: {blocks: [6]}", "line 4: steps[0].truncate.blocks: there is no block 6"),
     ("  - truncate: {blocks: [0, 1, 2, 3, 4, 5]}", "no block would be left"),
     ("  - truncate: {blocks: 3}\n  - truncate: {blocks: 3}", "line 5: steps[1].truncate.blocks: 3 of 3"),
     ("  - truncate: {blocks: 3}\n  - truncate: {blocks: [4]}", "line 5: steps[1].truncate.blocks: there is no block 4"),
-    ("  - truncate: {blocks: 2}\n  - quantize: {weights: int8, overrides: [{match: blocks.4-5.mlp.up, weights: int4}]}", "matches no tensor"),
+    (
+      "  - truncate: {blocks: 2}\n  - quantize: {weights: int8, overrides: [{match: blocks.4-5.mlp.up, weights: int4}]}",
+      "the model has 4 blocks"
+    ),
   ])
   func stepsThatDoNotFit(_ sample: (steps: String, words: String)) throws {
     let recipe = try Fixtures.recipe(sample.steps)
@@ -158,9 +169,11 @@ import Testing
   }
 
   @Test func thePlansDocument() throws {
-    let recipe = try Fixtures.recipe("  - truncate: {blocks: [0]}\n  - quantize: {weights: int8}", more: "storage: mapped\n")
+    let recipe = try Fixtures.recipe(
+      "  - truncate: {blocks: [0]}\n  - quantize: {weights: int8}", more: "storage: mapped\n")
     let json = try Plan(recipe, for: checkpoint.spec).json(fileUpperBound: 7)
-    #expect(json["layers"]?.integer == 5 && json["storage"]?.string == "mapped" && json["disk_bytes_at_most"]?.integer == 7)
+    #expect(
+      json["layers"]?.integer == 5 && json["storage"]?.string == "mapped" && json["disk_bytes_at_most"]?.integer == 7)
     #expect(json["recipe"]?.string == "r" && json["recipe_sha256"]?.string == recipe.digest.hex)
     let tensor = json["tensors"]?.array?.first { $0["name"]?.string == "blocks.0.mlp.up" }
     #expect(tensor?["source"]?.string == "blocks.1.mlp.up" && tensor?["scheme"]?.string == "int8:32")

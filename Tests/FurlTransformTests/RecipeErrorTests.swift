@@ -57,10 +57,12 @@ import Testing
     Mistake("furl: 1\nrecipe: r\n", "steps: at least one step"),
     Mistake("furl: 1\nrecipe: r\nsteps: []\n", "line 3: steps", "at least one step"),
     Mistake("furl: 1\nrecipe: r\nsteps: quantize\n", "line 3: steps", "a list is expected"),
-    Mistake("furl: 1\nrecipe: r\nstep:\n  - quantize: {weights: int8}\n" + steps, "line 3: step: unknown key", "known here"),
+    Mistake(
+      "furl: 1\nrecipe: r\nstep:\n  - quantize: {weights: int8}\n" + steps, "line 3: step: unknown key", "known here"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize\n", "line 4: steps[0]", "a mapping is expected"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - {}\n", "line 4: steps[0]", "a step is one transform"),
-    Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantise: {weights: int8}\n", "line 4: steps[0].quantise", "not a transform"),
+    Mistake(
+      "furl: 1\nrecipe: r\nsteps:\n  - quantise: {weights: int8}\n", "line 4: steps[0].quantise", "not a transform"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize:\n", "line 4: steps[0].quantize", "has no settings"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize: int8\n", "line 4: steps[0].quantize", "a mapping is expected"),
     Mistake(
@@ -72,7 +74,7 @@ import Testing
     Mistake("", "is empty"),
 
     // Quantize.
-    .quantize("block: 32", "line 5: steps[0].quantize", "weights: is missing"),
+    .quantize("block: 32", "line 4: steps[0].quantize.weights: is missing"),
     .quantize("weights: int9", "line 5: steps[0].quantize.weights", "\"int9\" is not a known value", "int8, int4"),
     .quantize("weights: 8", "line 5: steps[0].quantize.weights", "\"8\" is not a known value"),
     .quantize("weights: [int8]", "line 5: steps[0].quantize.weights", "a text is expected"),
@@ -87,11 +89,13 @@ import Testing
     .quantize("weights: int8\nkeep: [norm]", "line 6: steps[0].quantize.keep", "add bias"),
     .quantize("weights: int8\nkeep: [bias]", "line 6: steps[0].quantize.keep", "add norm"),
     .quantize("weights: int8\nkeep: []", "line 6: steps[0].quantize.keep", "add norm"),
-    .quantize("weights: int8\nkeep: [norm, bias, wte]", "line 6: steps[0].quantize.keep", "\"wte\" is not a role or a name"),
+    .quantize(
+      "weights: int8\nkeep: [norm, bias, wte]", "line 6: steps[0].quantize.keep", "\"wte\" is not a role or a name"),
     .quantize("weights: int8\nkeep: [norm, bias, 4]", "line 6: steps[0].quantize.keep[2]", "a text is expected"),
     .quantize("weights: int8\nbits: 8", "line 6: steps[0].quantize.bits: unknown key"),
     .quantize("weights: int8\noverrides: {}", "line 6: steps[0].quantize.overrides", "a list is expected"),
-    .quantize("weights: int8\noverrides:\n  - weights: int4", "line 7: steps[0].quantize.overrides[0]", "match: is missing"),
+    .quantize(
+      "weights: int8\noverrides:\n  - weights: int4", "line 7: steps[0].quantize.overrides[0]", "match: is missing"),
     .quantize(
       "weights: int8\noverrides:\n  - {match: mlp.up}", "line 7: steps[0].quantize.overrides[0]", "weights: is missing"),
     .quantize(
@@ -109,7 +113,7 @@ import Testing
       "int8 has no minimum"),
 
     // Truncate.
-    .truncate("choose: last", "line 5: steps[0].truncate", "blocks: is missing"),
+    .truncate("choose: last", "line 4: steps[0].truncate.blocks: is missing"),
     .truncate("blocks: 0", "line 5: steps[0].truncate.blocks", "0 is out of range"),
     .truncate("blocks: -2", "line 5: steps[0].truncate.blocks", "-2 is out of range"),
     .truncate("blocks: 1.5", "line 5: steps[0].truncate.blocks", "a whole number or a list is expected"),
@@ -129,7 +133,8 @@ import Testing
     .after("gates:\n  - metric: pass_at_1\n    min: 0.5", "line 6: gates[0]", "suite: is missing"),
     .after("gates:\n  - suite: s\n    metric: pass_at_1", "line 6: gates[0]", "min", "needs min, max_drop or both"),
     .after("gates:\n  - suite: s\n    metric: pass_at_1\n    min: 60", "line 8: gates[0].min", "out of range"),
-    .after("gates:\n  - suite: s\n    metric: pass_at_1\n    min: 0.5\n    max: 1", "line 9: gates[0].max: unknown key"),
+    .after(
+      "gates:\n  - suite: s\n    metric: pass_at_1\n    min: 0.5\n    max: 1", "line 9: gates[0].max: unknown key"),
     .after("gatse: []", "line 5: gatse: unknown key"),
   ]
 
@@ -150,9 +155,12 @@ import Testing
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - heal: {train: {text: a.txt, steps: 400}}\n", "line 4: steps[0].heal"),
     .after("calibration: {text: calibration.txt, samples: 128}", "line 5: calibration"),
     .after("budget: {disk: 60MB}", "line 5: budget"),
-    .quantize("weights: nf4", "line 5: steps[0].quantize.weights"), .quantize("weights: fp4", "line 5: steps[0].quantize.weights"),
+    .quantize("weights: nf4", "line 5: steps[0].quantize.weights"),
+    .quantize("weights: fp4", "line 5: steps[0].quantize.weights"),
     .quantize("weights: int8\nembeddings: nf4", "line 6: steps[0].quantize.embeddings"),
-    .quantize("weights: int8\noverrides:\n  - match: mlp.up\n    weights: fp4", "line 8: steps[0].quantize.overrides[0].weights"),
+    .quantize(
+      "weights: int8\noverrides:\n  - match: mlp.up\n    weights: fp4", "line 8: steps[0].quantize.overrides[0].weights"
+    ),
     .quantize("weights: int4\nscales: u8", "line 6: steps[0].quantize.scales"),
     .quantize("weights: int4\nmethod: awq", "line 6: steps[0].quantize.method"),
     .quantize("weights: int4\nmethod: gptq", "line 6: steps[0].quantize.method"),

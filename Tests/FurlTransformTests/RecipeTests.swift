@@ -43,13 +43,15 @@ import Testing
       "  - quantize: {weights: int4, zero: minimum}", "  - quantize: {weights: int4, embeddings: int8}",
       "  - quantize: {weights: int8, keep: [norm, bias, embedding]}", "  - truncate: {blocks: 2}",
       "  - truncate: {blocks: [2]}", "  - quantize: {weights: int8, overrides: [{match: mlp.up, weights: int4}]}",
-      "  - truncate: {blocks: 2}\n  - quantize: {weights: int8}", "  - quantize: {weights: int8}\n  - truncate: {blocks: 2}",
+      "  - truncate: {blocks: 2}\n  - quantize: {weights: int8}",
+      "  - quantize: {weights: int8}\n  - truncate: {blocks: 2}",
     ]
-    let digests = try recipes.map { try Fixtures.recipe($0).digest } + [
-      Fixtures.recipe(recipes[0], more: "storage: mapped").digest,
-      Fixtures.recipe(recipes[0], more: "description: text").digest,
-      Fixtures.recipe(recipes[0], more: "gates: [{suite: s, metric: pass_at_1, min: 0.5}]").digest,
-    ]
+    let digests =
+      try recipes.map { try Fixtures.recipe($0).digest } + [
+        Fixtures.recipe(recipes[0], more: "storage: mapped").digest,
+        Fixtures.recipe(recipes[0], more: "description: text").digest,
+        Fixtures.recipe(recipes[0], more: "gates: [{suite: s, metric: pass_at_1, min: 0.5}]").digest,
+      ]
     #expect(Set(digests).count == digests.count)
   }
 
@@ -89,15 +91,19 @@ import Testing
     ] {
       #expect(read.json.canonicalText == text && read.digest == recipe.digest)
       #expect(read.gates == recipe.gates && read.storage == .mapped && read.summary == recipe.summary)
-      let plans = try [recipe, read].map { recipe in try Plan(recipe, for: spec).tensors.map { "\($0.sourceName) \($0.scheme)" } }
+      let plans = try [recipe, read].map { recipe in
+        try Plan(recipe, for: spec).tensors.map { "\($0.sourceName) \($0.scheme)" }
+      }
       #expect(plans[0] == plans[1])
     }
   }
 
   @Test func gatesAreRead() throws {
-    let recipe = try Recipe(path: Fixtures.recipes + "/minipy-int4.yaml")
-    #expect(recipe.gates.map(\.suite) == ["minieval", "lines"])
-    #expect(recipe.gates[0].min == 0.94 && recipe.gates[1].maxDrop == 0.06 && recipe.gates[1].confidence == 0.95)
+    let recipe = try Fixtures.recipe(
+      "  - quantize: {weights: int8}",
+      more: "gates: [{suite: a, metric: pass_at_1, min: 0.25}, {suite: b, metric: exact_match, max_drop: 0.5}]")
+    #expect(recipe.gates.map(\.suite) == ["a", "b"] && recipe.gates.map(\.min) == [0.25, nil])
+    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.5] && recipe.gates.map(\.confidence) == [0.95, 0.95])
   }
 
   @Test func publishedRecipesAreNamedAsTheirFiles() throws {

@@ -59,11 +59,12 @@ public final class Session {
     self.model = model
     self.context = context
     self.slots = slots
-    lengths = Array(repeating: 0, count: slots)
+    // The cache comes first: it refuses more slots than there is memory for.
     cache = try KeyValueCache(
       blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize) }, slots: slots,
       contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads)
+    lengths = Array(repeating: 0, count: slots)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)

@@ -15,7 +15,8 @@ import Testing
         let subject = try LoadedModel(path: TestData.minipy, context: Running.context(threads: threads))
         found.append(try await Evaluator(.init(slots: slots)).run(suite, on: subject))
       }
-      #expect(found.allSatisfy { $0.completions == found[0].completions && $0.report.results == found[0].report.results })
+      #expect(
+        found.allSatisfy { $0.completions == found[0].completions && $0.report.results == found[0].report.results })
     }
   }
 

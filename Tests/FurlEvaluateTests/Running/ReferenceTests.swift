@@ -1,3 +1,4 @@
+import Foundation
 import FurlEvaluate
 import FurlModel
 import FurlSpec
@@ -6,7 +7,7 @@ import FurlTestSupport
 import Testing
 
 /// Suites on minipy against what Hugging Face transformers generates, problem by problem.
-@Suite struct ReferenceTests {
+@Suite(.serialized) struct ReferenceTests {
   private static func reference() throws -> JSON {
     let path = TestData.root + "/Tests/Fixtures/minipy/reference.json"
     return try JSON.parse(TestData.bytes(path), file: path)
@@ -20,9 +21,11 @@ import Testing
     let other = zip(outcome.completions, expected).filter { $0.text != $1["completion"]?.string }
     for (completion, _) in other { print("another completion than transformers': \(completion.id)") }
     #expect(other.count <= 2)
-    // Tokens are counted with the one that ends the text.
-    let counts = zip(outcome.completions, expected).filter { $0.text == $1["completion"]?.string && $0.tokens != $1["tokens"]?.integer }
-    #expect(counts.isEmpty)
+    // Furl counts the token that ends the text, the reference does not.
+    for (completion, one) in zip(outcome.completions, expected) where completion.text == one["completion"]?.string {
+      let ending = completion.stopReason == "eos" ? 1 : 0
+      #expect(completion.tokens == (one["tokens"]?.integer ?? -9) + ending, "\(completion.id)")
+    }
     guard case .programs(let items) = outcome.report.results else { return }
     let flips = zip(items, expected).filter { $0.passed != $1["passed"]?.bool }
     #expect(flips.count <= 2)
@@ -56,6 +59,8 @@ import Testing
       #expect(subject.model.spec.blocks.count == 6 - gone)
       let programs = try await Evaluator().run(Suite(path: folder + "/minieval.yaml"), on: subject).report
       #expect(abs((programs.passAt1?.successes ?? 0) - (expected["passed"]?.integer ?? -9)) <= 1)
+      // Texts that never end take a minute, and say little more than the programs do.
+      guard gone == 1 || ProcessInfo.processInfo.environment["FURL_ALL_LINES"] != nil else { return }
       let lines = try await Evaluator().run(Suite(path: folder + "/lines.yaml"), on: subject).report
       #expect(abs((lines.exactMatch?.value ?? 0) - (expected["exact_match"]?.number ?? -9)) <= 0.001)
       #expect(abs((lines.editSimilarity ?? 0) - (expected["edit_similarity"]?.number ?? -9)) <= 0.001)

@@ -78,20 +78,23 @@ import Testing
   @Test func gatesOfAFile() async throws {
     try await Running.withCheckpoint { folder, checkpoint in
       let path = folder + "/a.furl"
-      try Running.writeArtifact(of: checkpoint, to: path, gates: [["suite": "none", "metric": "exact_match", "min": 1]])
+      try Running.writeArtifact(
+        of: checkpoint, to: path, gates: [["suite": "none", "metric": "exact_match", "min": 1]])
       let card = "tiny=\(checkpoint)/tiny.yaml"
       let lenient = try writeGates("  - {suite: tiny, metric: edit_similarity, min: 0.5}", in: folder)
       let held = try await run(path, gates: lenient, suites: [card])
       #expect(held.gatesFrom == "gates.yaml" && held.verdict == .pass && held.exitStatus() == 0)
       let strict = try writeGates(
-        "  - {suite: tiny, metric: exact_match, min: 1}\n  - {suite: tiny, metric: edit_similarity, min: 0.5}", in: folder)
+        "  - {suite: tiny, metric: exact_match, min: 1}\n  - {suite: tiny, metric: edit_similarity, min: 0.5}",
+        in: folder)
       let failed = try await run(path, gates: strict, suites: [card])
       #expect(failed.checks.map(\.verdict) == [.fail, .pass] && failed.verdict == .fail)
       #expect(failed.exitStatus() == 1 && failed.exitStatus(allowingInconclusive: true) == 1)
       // Forty lines cannot show that nothing was lost.
       let exact = try writeGates("  - {suite: tiny, metric: exact_match, max_drop: 0.001}", in: folder)
       let open = try await run(path, gates: exact, baseline: checkpoint)
-      #expect(open.verdict == .inconclusive && open.exitStatus() == 2 && open.exitStatus(allowingInconclusive: true) == 0)
+      #expect(
+        open.verdict == .inconclusive && open.exitStatus() == 2 && open.exitStatus(allowingInconclusive: true) == 0)
     }
   }
 
@@ -175,7 +178,9 @@ import Testing
       await Running.expectError(.input, "/other", "is not the checkpoint that a.furl was made from") {
         _ = try verification(path, baseline: folder + "/other")
       }
-      await Running.expectError(.input, "a.furl", "is not the checkpoint") { _ = try verification(path, baseline: path) }
+      await Running.expectError(.input, "a.furl", "is not the checkpoint") {
+        _ = try verification(path, baseline: path)
+      }
       // A report on it is a report on another model.
       let other = try LoadedModel(path: folder + "/other", context: Running.context())
       let report = try await Evaluator().run(Suite(path: checkpoint + "/tiny.yaml"), on: other).report.json
