@@ -31,7 +31,8 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let libraries: [Target] =
   module("FurlTensor", uses: ["CFurlKernels", crypto], tests: ["COpenBLAS"])
   + module("FurlSpec", uses: ["FurlTensor", yams])
-  + module("FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"], scripts: ["read_furl.py"])
+  + module(
+    "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"], scripts: ["read_furl.py"])
   + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
@@ -73,7 +74,9 @@ let package = Package(
       name: "FurlCommandTests", dependencies: ["Furl", "FurlCommand", "FurlTestSupport", subprocess, system],
       exclude: ["Snapshots"],
       swiftSettings: settings),
-    .target(name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport", swiftSettings: settings),
+    .target(
+      name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport",
+      swiftSettings: settings),
     .target(name: "CFurlKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(

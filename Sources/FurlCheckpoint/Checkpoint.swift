@@ -28,11 +28,14 @@ public struct Checkpoint: Sendable {
       throw FurlError.input(folder, "does not exist")
     }
     guard isFolder.boolValue else {
-      throw FurlError.input(folder, "is neither a checkpoint's folder nor a .furl artifact", remedy: "name the folder that holds config.json")
+      throw FurlError.input(
+        folder, "is neither a checkpoint's folder nor a .furl artifact",
+        remedy: "name the folder that holds config.json")
     }
     let path = folder + "/config.json"
     guard FileManager.default.fileExists(atPath: path) else {
-      throw FurlError.input(folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
+      throw FurlError.input(
+        folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
     }
     config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path, depthLimit: 100)
     let reader = try DocumentReader(config, file: path)
@@ -51,7 +54,8 @@ public struct Checkpoint: Sendable {
       let bare = name.hasPrefix(family.prefix) ? String(name.dropFirst(family.prefix.count)) : name
       guard family.isSuperfluous(bare, in: spec) else {
         throw FurlError.input(
-          folder, name, "is not part of a \(modelType) model of this configuration", remedy: "config.json and weights do not match")
+          folder, name, "is not part of a \(modelType) model of this configuration",
+          remedy: "config.json and weights do not match")
       }
     }
     self.folder = folder

@@ -26,7 +26,9 @@ enum GPT2: Architecture {
       later: ["gelu", "gelu_fast", "relu", "silu", "swish", "tanh"])
     let mlpSize = try config.integer("n_inner", in: 1...Int.max) ?? 4 * min(hiddenSize, 1 << 40)
     let layers = try size("n_layer")
-    guard layers <= 4096 else { throw config.error("n_layer", "\(layers) is out of range", remedy: "allowed: 0 to 4096") }
+    guard layers <= 4096 else {
+      throw config.error("n_layer", "\(layers) is out of range", remedy: "allowed: 0 to 4096")
+    }
     return ModelSpec(
       architecture: modelType, vocabularySize: try size("vocab_size"), hiddenSize: hiddenSize,
       contextLength: try size("n_positions"), norm: .layerNorm,

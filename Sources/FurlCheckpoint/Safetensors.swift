@@ -36,7 +36,8 @@ public struct SafetensorsFile: Sendable {
     guard file.count >= 8 else { throw FurlError.input(path, "is too short for a safetensors file") }
     let length = file.integer(at: 0, as: UInt64.self)
     guard length >= 2, length <= UInt64(SafetensorsFile.headerLimit), length <= UInt64(file.count - 8) else {
-      throw FurlError.input(path, "has a header of \(length) bytes, which does not fit", remedy: "the file is damaged or cut off")
+      throw FurlError.input(
+        path, "has a header of \(length) bytes, which does not fit", remedy: "the file is damaged or cut off")
     }
     let dataStart = 8 + Int(length)
     let header = try JSON.parse(file.read(8..<dataStart), file: path)
@@ -49,7 +50,9 @@ public struct SafetensorsFile: Sendable {
       throw FurlError.input(path, "__metadata__", "must be a mapping of texts")
     }
     var position = dataStart
-    for entry in entries.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
+    for entry in entries.sorted(by: {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }) {
       guard entry.range.lowerBound == position else {
         let problem = entry.range.lowerBound < position ? "overlaps another tensor" : "follows a hole"
         throw FurlError.input(path, entry.name, "\(problem) at byte \(entry.range.lowerBound)")
@@ -69,7 +72,9 @@ public struct SafetensorsFile: Sendable {
     guard let typeName = member.value["dtype"]?.string, let bits = typeBits[typeName] else {
       throw wrong("has an unknown dtype")
     }
-    guard let shape = member.value["shape"]?.array?.map(\.integer), shape.count <= 8 else { throw wrong("has no shape") }
+    guard let shape = member.value["shape"]?.array?.map(\.integer), shape.count <= 8 else {
+      throw wrong("has no shape")
+    }
     var size = bits / 8
     for extent in shape {
       guard let extent, extent >= 0 else { throw wrong("has a shape that is not made of whole numbers") }

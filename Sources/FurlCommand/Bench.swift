@@ -16,7 +16,8 @@ struct Bench: AsyncParsableCommand {
   @Argument(help: "Checkpoint folders and artifacts.")
   var paths: [String]
 
-  @Option(help: ArgumentHelp("A suite card whose figures enter the row; may be given several times.", valueName: "card"))
+  @Option(
+    help: ArgumentHelp("A suite card whose figures enter the row; may be given several times.", valueName: "card"))
   var suite: [String] = []
 
   @Option(help: ArgumentHelp("Tokens of the prompt that prefill reads.", valueName: "n"))
@@ -44,7 +45,10 @@ struct Bench: AsyncParsableCommand {
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
-    for (name, value) in [("prompt-tokens", promptTokens), ("decode-tokens", decodeTokens), ("rounds", rounds), ("repeats", repeats), ("limit", limit ?? 1)] where value < 1 {
+    for (name, value) in [
+      ("prompt-tokens", promptTokens), ("decode-tokens", decodeTokens), ("rounds", rounds), ("repeats", repeats),
+      ("limit", limit ?? 1),
+    ] where value < 1 {
       throw ValidationError("--\(name) must be 1 or more.")
     }
   }

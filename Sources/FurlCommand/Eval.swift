@@ -22,7 +22,8 @@ struct Eval: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Keep every completion and its result.", valueName: "out.jsonl"))
   var samples: String?
 
-  @Option(help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"))
+  @Option(
+    help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"))
   var completions: String?
 
   @Option(help: ArgumentHelp("Only so many problems.", valueName: "n"))
@@ -45,7 +46,8 @@ struct Eval: AsyncParsableCommand {
     let suite = try Suite(path: suite)
     let samplesFile = try samples.map { try TextOutput(path: $0) }
     if baseline != nil, suite.kind != .text {
-      throw FurlError(.usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
+      throw FurlError(
+        .usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
     }
     let evaluator = settings.evaluator(limit: limit, label: suite.name)
     let outcome: Evaluator.Outcome

@@ -45,7 +45,8 @@ struct Inspect: ParsableCommand {
 
   private func verifyBytes(_ file: ModelFile, pool: WorkerPool) throws {
     guard case .artifact(let weights) = file else {
-      throw FurlError(.usage, file: path, "--check needs an artifact", remedy: "a checkpoint has no digests to hold it against")
+      throw FurlError(
+        .usage, file: path, "--check needs an artifact", remedy: "a checkpoint has no digests to hold it against")
     }
     let start = ContinuousClock.now
     try weights.artifact.check(parallelFor: pool.forEach) {
@@ -60,23 +61,36 @@ struct Inspect: ParsableCommand {
     func line(_ label: String, _ text: String) {
       Terminal.print(label.padding(toLength: 13, withPad: " ", startingAt: 0) + text.escapingControlCharacters)
     }
-    line("architecture", "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(spec.vocabularySize), context \(spec.contextLength)")
+    line(
+      "architecture",
+      "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(spec.vocabularySize), context \(spec.contextLength)"
+    )
     let parameters = inspection.parameters
     line("parameters", "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings)")
-    line("disk", "\(file.diskBytes) bytes (\(Figures.bytes(file.diskBytes))), \(Figures.significant(file.bitsPerWeight)) bits per weight")
+    line(
+      "disk",
+      "\(file.diskBytes) bytes (\(Figures.bytes(file.diskBytes))), \(Figures.significant(file.bitsPerWeight)) bits per weight"
+    )
     line("memory", "\(try file.weightBytes) bytes of weights when loaded")
     switch file {
     case .checkpoint(let checkpoint):
-      for source in try checkpoint.sourceFiles() { line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)") }
+      for source in try checkpoint.sourceFiles() {
+        line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
+      }
     case .artifact(let weights):
       let artifact = weights.artifact
       line("artifact", "\(artifact.id)")
-      line("format", "version \(artifact.formatVersion), \(artifact.storage.rawValue) storage, by furl \(artifact.description.furl)")
+      line(
+        "format",
+        "version \(artifact.formatVersion), \(artifact.storage.rawValue) storage, by furl \(artifact.description.furl)")
       line("recipe", "\(artifact.description.recipe.name), sha256 \(artifact.description.recipe.digest)")
-      for source in artifact.description.lineage { line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)") }
+      for source in artifact.description.lineage {
+        line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
+      }
     }
     guard let tensors = inspection.tensors else { return }
-    var table = TextTable(["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"], leftAligned: [0, 1, 2, 3, 6])
+    var table = TextTable(
+      ["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"], leftAligned: [0, 1, 2, 3, 6])
     for tensor in tensors {
       table.add([
         tensor.name, tensor.role, tensor.shape.map(String.init).joined(separator: " x "), tensor.scheme,

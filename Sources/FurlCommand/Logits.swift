@@ -23,7 +23,8 @@ struct Logits: ParsableCommand {
   func run() throws {
     let tokens = try ids.split(separator: ",", omittingEmptySubsequences: false).map { text in
       guard let id = Int(text.trimmingPrefix(while: \.isWhitespace)) else {
-        throw FurlError(.usage, file: "--ids", "\"\(text)\" is not a token id", remedy: "give numbers separated by commas")
+        throw FurlError(
+          .usage, file: "--ids", "\"\(text)\" is not a token id", remedy: "give numbers separated by commas")
       }
       return id
     }

@@ -24,7 +24,8 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("Draw from so many of the most probable tokens only.", valueName: "n"))
   var topK: Int?
 
-  @Option(help: ArgumentHelp("Draw from the most probable tokens that together reach this probability.", valueName: "p"))
+  @Option(
+    help: ArgumentHelp("Draw from the most probable tokens that together reach this probability.", valueName: "p"))
   var topP = 1.0
 
   @Option(help: "The same seed gives the same text.")
@@ -59,7 +60,8 @@ struct Run: ParsableCommand {
     let seconds = (ContinuousClock.now - start).seconds
     if json {
       return Terminal.print([
-        "prompt_tokens": .integer(request.ids.count), "text": .string(result.text), "tokens": .integer(result.tokenCount),
+        "prompt_tokens": .integer(request.ids.count), "text": .string(result.text),
+        "tokens": .integer(result.tokenCount),
         "stop_reason": .string(result.stopReason.rawValue), "seconds": .number(seconds),
       ])
     }

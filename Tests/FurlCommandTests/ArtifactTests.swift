@@ -27,7 +27,9 @@ import Testing
       for delay in [5, 20, 40, 80, 120, 160, 220] {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Tool.path)
-        process.arguments = ["compress", TestData.minipy, "--recipe", TestData.root + "/recipes/minipy-int8.yaml", "--output", output]
+        process.arguments = [
+          "compress", TestData.minipy, "--recipe", TestData.root + "/recipes/minipy-int8.yaml", "--output", output,
+        ]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
@@ -70,7 +72,9 @@ import Testing
 
   @Test func planSaysWhatIsWritten() async throws {
     try await TestData.withTemporaryFolder { folder in
-      let plan = try await Tool.run("compress", TestData.minipy, "--recipe", "recipes/minipy-int4.yaml", "--plan", "--json").json
+      let plan = try await Tool.run(
+        "compress", TestData.minipy, "--recipe", "recipes/minipy-int4.yaml", "--plan", "--json"
+      ).json
       let artifact = try await Tool.compress("minipy-int4", into: folder)
       let seen = try await Tool.run("inspect", artifact, "--json").json
       #expect(plan["weight_bytes"]?.integer == seen["weight_bytes"]?.integer)

@@ -24,7 +24,8 @@ import Testing
       try await Tool.run("logits", TestData.minipy, "--ids", "8192"), status: 65, containing: "8192")
     try await TestData.withTemporaryFolder { folder in
       let recipe = folder + "/wrong.yaml"
-      try TestData.write(Array("furl: 1\nrecipe: x\nsteps:\n  - quantize:\n      weights: int8\n      blok: 32\n".utf8), to: recipe)
+      try TestData.write(
+        Array("furl: 1\nrecipe: x\nsteps:\n  - quantize:\n      weights: int8\n      blok: 32\n".utf8), to: recipe)
       expectOneLine(
         try await Tool.run("compress", TestData.minipy, "--recipe", recipe, "--output", folder + "/x.furl"), status: 65,
         containing: recipe, "line 6", "steps[0].quantize.blok", "unknown key")

@@ -44,7 +44,8 @@ import Testing
     try await TestData.withTemporaryFolder { folder in
       let samples = folder + "/samples.jsonl"
       let first = try await Tool.run(
-        "eval", TestData.minipy, "--suite", "checkpoints/minipy/lines.yaml", "--limit", "20", "--samples", samples, "--json")
+        "eval", TestData.minipy, "--suite", "checkpoints/minipy/lines.yaml", "--limit", "20", "--samples", samples,
+        "--json")
       #expect(first.status == 0, "\(first.errors)")
       let again = try await Tool.run(
         "eval", TestData.minipy, "--suite", "checkpoints/minipy/lines.yaml", "--limit", "20", "--completions", samples,
@@ -65,7 +66,8 @@ import Testing
     let list = ids.map(String.init).joined(separator: ",")
     let wanted = try #require(expected["last_logits"]?.array).compactMap(\.number)
     for isa in Kernels.supported {
-      let json = try await Tool.run("logits", TestData.minipy, "--ids", list, "--json", environment: ["FURL_ISA": isa]).json
+      let json = try await Tool.run("logits", TestData.minipy, "--ids", list, "--json", environment: ["FURL_ISA": isa])
+        .json
       let logits = try #require(json["logits"]?.array).compactMap(\.number)
       #expect(logits.count == wanted.count)
       #expect(zip(logits, wanted).allSatisfy { abs($0 - $1) <= 1e-3 }, "\(isa)")

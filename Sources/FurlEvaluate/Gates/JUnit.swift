@@ -1,3 +1,5 @@
+import FurlTensor
+
 /// The form in which build servers read test results.
 extension GateReport {
   /// One test suite with a test case for each bound: one that does not hold carries `failure`, an inconclusive
@@ -16,7 +18,9 @@ extension GateReport {
       lines.append("      <property name=\"artifact_id\" value=\"\(id.hex)\"/>")
     }
     for report in evidence.reports {
-      let words = ["sha256 \(report.suite.sha256.hex)", report.limit.map { "limit \($0)" }, report.sandbox.map { "sandbox \($0)" }]
+      let words = [
+        "sha256 \(report.suite.sha256.hex)", report.limit.map { "limit \($0)" }, report.sandbox.map { "sandbox \($0)" },
+      ]
       let value = (words.compactMap { $0 } + report.overrides.map { "override \($0)" }).joined(separator: ", ")
       lines.append("      <property \(attribute("name", "suite \(report.suite.name)")) \(attribute("value", value))/>")
     }

@@ -185,7 +185,8 @@ extension SuiteProtocol {
         remedy: "lower context in the suite card or with --context")
     }
     if bos == .always, subject.tokenizer.bosID == nil {
-      throw FurlError(.usage, file: subject.file.path, "its tokenizer has no begin-of-text token", remedy: "set bos: auto")
+      throw FurlError(
+        .usage, file: subject.file.path, "its tokenizer has no begin-of-text token", remedy: "set bos: auto")
     }
   }
 }

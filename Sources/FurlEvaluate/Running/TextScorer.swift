@@ -31,7 +31,9 @@ struct TextScorer {
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
     let ids = subject.tokenizer.encode(text, bos: .never)
     guard ids.count >= length else {
-      throw FurlError.input(nil, "the text has \(ids.count) tokens; one chunk has \(length)", remedy: "give a longer text or a shorter context")
+      throw FurlError.input(
+        nil, "the text has \(ids.count) tokens; one chunk has \(length)",
+        remedy: "give a longer text or a shorter context")
     }
     if let baseline,
       baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
@@ -39,10 +41,13 @@ struct TextScorer {
     {
       throw FurlError(.usage, file: baseline.file.path, "has another vocabulary, so no KL divergence is defined")
     }
-    let begin = settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
+    let begin =
+      settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
     let candidate = try subject.session(contextLength: length)
     let likelihood =
-      if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else { Likelihood(candidate) }
+      if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else {
+        Likelihood(candidate)
+      }
     let chunks = ids.count / length
     var losses: [Double] = []
     var divergence = 0.0
@@ -61,10 +66,12 @@ struct TextScorer {
       progress(chunk + 1, chunks)
     }
     guard losses.allSatisfy(\.isFinite) else {
-      throw FurlError.input(subject.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
+      throw FurlError.input(
+        subject.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
     }
     if let baseline, !divergence.isFinite {
-      throw FurlError.input(baseline.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
+      throw FurlError.input(
+        baseline.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
     }
     let count = Double(losses.count)
     let mean = losses.reduce(0, +) / count

@@ -76,7 +76,8 @@ public struct Verification {
     var suites: [String: Suite] = [:]
     for name in Set(gates.map(\.suite)).sorted() {
       guard let card = cards[name] ?? folder.flatMap({ Suite.card(named: name, in: $0) }) else {
-        throw FurlError(.usage, "the suite \"\(name)\" of a gate is not found", remedy: "give --suite \(name)=CARD.yaml")
+        throw FurlError(
+          .usage, "the suite \"\(name)\" of a gate is not found", remedy: "give --suite \(name)=CARD.yaml")
       }
       let suite = try Suite(path: card)
       guard suite.name == name else {
@@ -99,7 +100,8 @@ public struct Verification {
   /// - Parameter evaluator: makes the evaluator of a run from its label.
   public func run(_ evaluator: (String) -> Evaluator) async throws -> GateReport {
     let model = try file.load(pool: context.pool)
-    let subject = LoadedModel(file: file, model: model, tokenizer: try file.tokenizer(), context: context, format: format)
+    let subject = LoadedModel(
+      file: file, model: model, tokenizer: try file.tokenizer(), context: context, format: format)
     var checks: [GateCheck] = []
     var evidence = GateReport.Evidence(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
     for name in suites.keys.sorted() {
@@ -108,7 +110,9 @@ public struct Verification {
       let report = try await evaluator(name).run(suite, on: subject).report
       var other: EvaluationReport?
       if own.contains(where: \.needsBaseline), let baseline {
-        other = try await baseline.report(suite, like: report, context: context) { evaluator("\(name) of the baseline") }
+        other = try await baseline.report(suite, like: report, context: context) {
+          evaluator("\(name) of the baseline")
+        }
         evidence.baseline = other?.model
       }
       evidence.reports.append(report)
@@ -136,14 +140,18 @@ struct Baseline {
       let reports = try Baseline.reports(path: path)
       let own = reports.filter { $0.model.digest == wanted }
       guard !own.isEmpty else {
-        throw FurlError.input(path, "holds no report on the checkpoint that \(artifact.name) was made from", remedy: "its digest is \(wanted)")
+        throw FurlError.input(
+          path, "holds no report on the checkpoint that \(artifact.name) was made from",
+          remedy: "its digest is \(wanted)")
       }
       source = .reports(own)
       return
     }
     let model = try ModelFile(path: path)
     guard case .checkpoint = model, try model.sourceDigest() == wanted else {
-      throw FurlError.input(path, "is not the checkpoint that \(artifact.name) was made from", remedy: "inspect both and compare their files' sha256")
+      throw FurlError.input(
+        path, "is not the checkpoint that \(artifact.name) was made from",
+        remedy: "inspect both and compare their files' sha256")
     }
     source = .model(model)
   }
@@ -151,7 +159,9 @@ struct Baseline {
   /// A report of `eval`, or all those in a report of `bench`.
   private static func reports(path: String) throws -> [EvaluationReport] {
     let json = try JSON.parse(MappedFile(path: path).readAll(limit: 256 << 20), file: path)
-    guard let rows = json["results"]?.array, json["suite"] == nil else { return [try EvaluationReport(json, file: path)] }
+    guard let rows = json["results"]?.array, json["suite"] == nil else {
+      return [try EvaluationReport(json, file: path)]
+    }
     return try rows.flatMap { $0["quality"]?.array ?? [] }.map { try EvaluationReport($0, file: path) }
   }
 
@@ -164,7 +174,8 @@ struct Baseline {
   ) async throws -> EvaluationReport {
     switch source {
     case .reports(let reports):
-      guard let found = reports.first(where: { $0.suite.sha256 == suite.sha256 && $0.protocol == report.protocol }) else {
+      guard let found = reports.first(where: { $0.suite.sha256 == suite.sha256 && $0.protocol == report.protocol })
+      else {
         throw FurlError.input(path, "holds no report on suite \(suite.name) under the same protocol")
       }
       return found

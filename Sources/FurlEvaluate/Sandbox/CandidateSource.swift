@@ -3,114 +3,114 @@
 /// Descriptors: 0 calls, 1 answers, 2 nowhere, 3 the program. Everything in this process may be tampered with
 /// by the program; what it can reach that way is its own answers only.
 let candidateSource = #"""
-def describe(error):
-    kind = type(error)
-    try:
-        text = str(error)
-        text = str.__getitem__(text, slice(0, 400))
-    except BaseException:
-        text = ''
-    # The tester has the builtin classes only; the nearest one of them stands for the program's own.
-    names = [base.__name__ for base in type.mro(kind) if base.__module__ == 'builtins']
-    try:
-        # What rebuilds it: a file's name is not among an OSError's arguments.
-        arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
-        return encode((kind.__name__, names, text, tuple(arguments)))
-    except BaseException:
-        return encode((kind.__name__, names, text, (text,)))
+  def describe(error):
+      kind = type(error)
+      try:
+          text = str(error)
+          text = str.__getitem__(text, slice(0, 400))
+      except BaseException:
+          text = ''
+      # The tester has the builtin classes only; the nearest one of them stands for the program's own.
+      names = [base.__name__ for base in type.mro(kind) if base.__module__ == 'builtins']
+      try:
+          # What rebuilds it: a file's name is not among an OSError's arguments.
+          arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
+          return encode((kind.__name__, names, text, tuple(arguments)))
+      except BaseException:
+          return encode((kind.__name__, names, text, (text,)))
 
 
-def attempt(action):
-    """The letter and the data that answer a call."""
-    try:
-        value = action()
-    except MemoryError:
-        letter = b'm'
-    except SystemExit as error:
-        letter = b'q'
-        detail = 'SystemExit: %.100s' % (error.code,)
-    except BaseException as error:
-        letter = b'x'
-        detail = describe(error)
-    else:
-        letter = b'v'
-    # Outside of the handlers the frames of the exception, and the memory they hold, are gone.
-    if letter == b'm':
-        return letter, b''
-    if letter == b'q':
-        return letter, encode(detail)
-    if letter == b'x':
-        return letter, detail
-    try:
-        return letter, encode(value)
-    except NotPlain as error:
-        return b'p', encode(str(error))
-    except MemoryError:
-        letter = b'm'
-    except BaseException as error:
-        # An iterator may raise on the way to its end.
-        return b'x', describe(error)
-    return letter, b''
+  def attempt(action):
+      """The letter and the data that answer a call."""
+      try:
+          value = action()
+      except MemoryError:
+          letter = b'm'
+      except SystemExit as error:
+          letter = b'q'
+          detail = 'SystemExit: %.100s' % (error.code,)
+      except BaseException as error:
+          letter = b'x'
+          detail = describe(error)
+      else:
+          letter = b'v'
+      # Outside of the handlers the frames of the exception, and the memory they hold, are gone.
+      if letter == b'm':
+          return letter, b''
+      if letter == b'q':
+          return letter, encode(detail)
+      if letter == b'x':
+          return letter, detail
+      try:
+          return letter, encode(value)
+      except NotPlain as error:
+          return b'p', encode(str(error))
+      except MemoryError:
+          letter = b'm'
+      except BaseException as error:
+          # An iterator may raise on the way to its end.
+          return b'x', describe(error)
+      return letter, b''
 
 
-def changeable(arguments, named):
-    """The bytes of each argument that a call may change in place."""
-    pairs = list(enumerate(arguments)) + list(named.items())
-    return {key: encode(value, SLACK) for key, value in pairs if type(value) in (list, dict, set)}
+  def changeable(arguments, named):
+      """The bytes of each argument that a call may change in place."""
+      pairs = list(enumerate(arguments)) + list(named.items())
+      return {key: encode(value, SLACK) for key, value in pairs if type(value) in (list, dict, set)}
 
 
-def changes(before, arguments, named):
-    """What the tester is to change in its own arguments: positions and names, and their values now."""
-    changed = {}
-    for key, old in before.items():
-        value = named[key] if type(key) is str else arguments[key]
-        if encode(value, SLACK) != old:
-            changed[key] = value
-    return encode(changed) if changed else b''
+  def changes(before, arguments, named):
+      """What the tester is to change in its own arguments: positions and names, and their values now."""
+      changed = {}
+      for key, old in before.items():
+          value = named[key] if type(key) is str else arguments[key]
+          if encode(value, SLACK) != old:
+              changed[key] = value
+      return encode(changed) if changed else b''
 
 
-def load(source, name, space):
-    exec(compile(source, '<program>', 'exec'), space)
-    if name not in space:
-        raise NameError("the program does not define '%s'" % name)
+  def load(source, name, space):
+      exec(compile(source, '<program>', 'exec'), space)
+      if name not in space:
+          raise NameError("the program does not define '%s'" % name)
 
 
-def main():
-    calls, answers, _ = silence()
-    module = type(sys)('candidate')
-    sys.modules['candidate'] = module
-    space = module.__dict__
-    try:
-        # Should memory run out all the same, the system is to end this process first.
-        score = posix.open('/proc/self/oom_score_adj', posix.O_WRONLY)
-        posix.write(score, b'1000')
-        posix.close(score)
-    except OSError:
-        pass
-    source = whole(3)
-    posix.close(3)
-    send(answers, b'h', b'0' * 16, b'')
-    letter, token, data = receive(calls)
-    name = decode(data)
-    letter, data = attempt(lambda: load(source.decode('utf-8', 'surrogatepass'), name, space))
-    send(answers, letter, token, data)
-    while True:
-        letter, token, data = receive(calls)
-        arguments, named = decode(data, SLACK)
-        before = changeable(arguments, named)
-        letter, data = attempt(lambda: space[name](*arguments, **named))
-        if letter in b'vx':
-            try:
-                data += changes(before, arguments, named)
-            except NotPlain as error:
-                letter, data = b'p', encode('an argument becomes %s' % error)
-            except Exception as error:
-                letter, data = b'p', encode('an argument cannot be read: ' + type(error).__name__)
-        send(answers, letter, token, data)
+  def main():
+      calls, answers, _ = silence()
+      module = type(sys)('candidate')
+      sys.modules['candidate'] = module
+      space = module.__dict__
+      try:
+          # Should memory run out all the same, the system is to end this process first.
+          score = posix.open('/proc/self/oom_score_adj', posix.O_WRONLY)
+          posix.write(score, b'1000')
+          posix.close(score)
+      except OSError:
+          pass
+      source = whole(3)
+      posix.close(3)
+      send(answers, b'h', b'0' * 16, b'')
+      letter, token, data = receive(calls)
+      name = decode(data)
+      letter, data = attempt(lambda: load(source.decode('utf-8', 'surrogatepass'), name, space))
+      send(answers, letter, token, data)
+      while True:
+          letter, token, data = receive(calls)
+          arguments, named = decode(data, SLACK)
+          before = changeable(arguments, named)
+          letter, data = attempt(lambda: space[name](*arguments, **named))
+          if letter in b'vx':
+              try:
+                  data += changes(before, arguments, named)
+              except NotPlain as error:
+                  letter, data = b'p', encode('an argument becomes %s' % error)
+              except Exception as error:
+                  letter, data = b'p', encode('an argument cannot be read: ' + type(error).__name__)
+          send(answers, letter, token, data)
 
 
-try:
-    main()
-except EOFError:
-    posix._exit(0)
-"""#
+  try:
+      main()
+  except EOFError:
+      posix._exit(0)
+  """#

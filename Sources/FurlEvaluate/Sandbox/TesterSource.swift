@@ -4,205 +4,205 @@
 /// processes run, then one word, a line feed, a detail and a zero byte. Whatever ends the program ends this process too, at
 /// once, so that a test that catches every exception cannot turn it into a pass.
 let testerSource = #"""
-class Failure(Exception):
-    """An exception of the program whose class is not known here."""
+  class Failure(Exception):
+      """An exception of the program whose class is not known here."""
 
 
-class Tester:
-    def __init__(self):
-        self.answers, self.calls, self.verdict = silence()
-        self.count = 0
-        self.raised = None
+  class Tester:
+      def __init__(self):
+          self.answers, self.calls, self.verdict = silence()
+          self.count = 0
+          self.raised = None
 
-    def finish(self, word, detail=''):
-        text = '%s\n%.1000s' % (word, detail)
-        posix.write(self.verdict, text.replace('\0', '?').encode('utf-8', 'replace') + b'\0')
-        posix._exit(0)
+      def finish(self, word, detail=''):
+          text = '%s\n%.1000s' % (word, detail)
+          posix.write(self.verdict, text.replace('\0', '?').encode('utf-8', 'replace') + b'\0')
+          posix._exit(0)
 
-    def read(self):
-        try:
-            return receive(self.answers)
-        except EOFError:
-            self.finish('exited', 'the process ended')
-        except Malformed as error:
-            self.finish('protocol', str(error))
-        except MemoryError:
-            self.finish('memory', 'the answer is too large')
+      def read(self):
+          try:
+              return receive(self.answers)
+          except EOFError:
+              self.finish('exited', 'the process ended')
+          except Malformed as error:
+              self.finish('protocol', str(error))
+          except MemoryError:
+              self.finish('memory', 'the answer is too large')
 
-    def ask(self, data, arguments=(), named={}):
-        token = posix.urandom(8).hex().encode()
-        try:
-            send(self.calls, b'c', token, data)
-        except BrokenPipeError:
-            self.finish('exited', 'the process ended')
-        letter, answered, data = self.read()
-        if answered != token:
-            self.finish('protocol', 'an answer that belongs to no call')
-        try:
-            value, end = decode_first(data, 0) if data else (None, 0)
-            if end < len(data):
-                self.change(decode(data[end:]), arguments, named)
-        except MemoryError:
-            self.finish('memory', 'the answer is too large')
-        except Exception as error:
-            self.finish('protocol', 'a malformed answer: ' + str(error))
-        if letter == b'v':
-            return value
-        if letter == b'm':
-            self.finish('memory', 'MemoryError')
-        if letter == b'q':
-            self.finish('exited', value)
-        if letter == b'p':
-            self.finish('protocol', value)
-        if letter == b'x':
-            self.throw(value)
-        self.finish('protocol', 'an unknown answer')
+      def ask(self, data, arguments=(), named={}):
+          token = posix.urandom(8).hex().encode()
+          try:
+              send(self.calls, b'c', token, data)
+          except BrokenPipeError:
+              self.finish('exited', 'the process ended')
+          letter, answered, data = self.read()
+          if answered != token:
+              self.finish('protocol', 'an answer that belongs to no call')
+          try:
+              value, end = decode_first(data, 0) if data else (None, 0)
+              if end < len(data):
+                  self.change(decode(data[end:]), arguments, named)
+          except MemoryError:
+              self.finish('memory', 'the answer is too large')
+          except Exception as error:
+              self.finish('protocol', 'a malformed answer: ' + str(error))
+          if letter == b'v':
+              return value
+          if letter == b'm':
+              self.finish('memory', 'MemoryError')
+          if letter == b'q':
+              self.finish('exited', value)
+          if letter == b'p':
+              self.finish('protocol', value)
+          if letter == b'x':
+              self.throw(value)
+          self.finish('protocol', 'an unknown answer')
 
-    def change(self, changes, arguments, named):
-        """Does to the test's own lists, dicts and sets what the program did to its copies."""
-        for key, value in changes.items():
-            target = named[key] if type(key) is str else arguments[key]
-            if isinstance(target, list) and type(value) is list:
-                target[:] = value
-            elif isinstance(target, (dict, set)) and isinstance(target, type(value)):
-                target.clear()
-                target.update(value)
-            else:
-                raise Malformed('an argument of another kind')
+      def change(self, changes, arguments, named):
+          """Does to the test's own lists, dicts and sets what the program did to its copies."""
+          for key, value in changes.items():
+              target = named[key] if type(key) is str else arguments[key]
+              if isinstance(target, list) and type(value) is list:
+                  target[:] = value
+              elif isinstance(target, (dict, set)) and isinstance(target, type(value)):
+                  target.clear()
+                  target.update(value)
+              else:
+                  raise Malformed('an argument of another kind')
 
-    def throw(self, value):
-        try:
-            name, names, text, arguments = value
-            line = '%s: %s' % (name, text) if text else '%s' % name
-            error = self.exception(name, names, text, arguments)
-        except Exception:
-            self.finish('protocol', 'a malformed exception')
-        if error is None:
-            # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
-            # one of the test's own.
-            self.finish('error', line)
-        self.raised = (error, line)
-        raise error
+      def throw(self, value):
+          try:
+              name, names, text, arguments = value
+              line = '%s: %s' % (name, text) if text else '%s' % name
+              error = self.exception(name, names, text, arguments)
+          except Exception:
+              self.finish('protocol', 'a malformed exception')
+          if error is None:
+              # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
+              # one of the test's own.
+              self.finish('error', line)
+          self.raised = (error, line)
+          raise error
 
-    def exception(self, name, names, text, arguments):
-        import builtins
-        if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
-            return None
-        # A class of the program's own may have a text that its arguments do not give.
-        own = name != names[0] and len(text) < 400
-        for name in names:
-            kind = getattr(builtins, name, None)
-            if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
-                try:
-                    error = kind(*arguments)
-                    return kind(text) if own and str(error) != text else error
-                except Exception:
-                    continue
-        error = Failure(*arguments)
-        return Failure(text) if own and str(error) != text else error
+      def exception(self, name, names, text, arguments):
+          import builtins
+          if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
+              return None
+          # A class of the program's own may have a text that its arguments do not give.
+          own = name != names[0] and len(text) < 400
+          for name in names:
+              kind = getattr(builtins, name, None)
+              if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
+                  try:
+                      error = kind(*arguments)
+                      return kind(text) if own and str(error) != text else error
+                  except Exception:
+                      continue
+          error = Failure(*arguments)
+          return Failure(text) if own and str(error) != text else error
 
-    def handles_exceptions(self, *sources):
-        """Whether anything in the problem can catch an exception."""
-        import ast
-        kinds = (ast.With, ast.AsyncWith, ast.Try, getattr(ast, 'TryStar', ast.Try))
-        for source in sources:
-            try:
-                tree = ast.parse(source)
-            except (SyntaxError, ValueError):
-                # A prompt without its body is no whole text.
-                if 'try' in source or 'with' in source:
-                    return True
-                continue
-            for node in ast.walk(tree):
-                # As in unittest's assertRaises(error, function).
-                name = getattr(node, 'attr', None) or getattr(node, 'id', None)
-                if isinstance(node, kinds) or isinstance(name, str) and 'raises' in name.lower():
-                    return True
-        return False
+      def handles_exceptions(self, *sources):
+          """Whether anything in the problem can catch an exception."""
+          import ast
+          kinds = (ast.With, ast.AsyncWith, ast.Try, getattr(ast, 'TryStar', ast.Try))
+          for source in sources:
+              try:
+                  tree = ast.parse(source)
+              except (SyntaxError, ValueError):
+                  # A prompt without its body is no whole text.
+                  if 'try' in source or 'with' in source:
+                      return True
+                  continue
+              for node in ast.walk(tree):
+                  # As in unittest's assertRaises(error, function).
+                  name = getattr(node, 'attr', None) or getattr(node, 'id', None)
+                  if isinstance(node, kinds) or isinstance(name, str) and 'raises' in name.lower():
+                      return True
+          return False
 
-    def stand_in(self, name):
-        def program(*arguments, **named):
-            self.count += 1
-            try:
-                data = encode((arguments, named), SLACK)
-            except NotPlain as error:
-                # Later calls may hold what the program has answered.
-                self.finish('suite' if self.count == 1 else 'protocol',
-                            'the test passes what cannot be sent: %s' % error)
-            return self.ask(data, arguments, named)
-        program.__name__ = program.__qualname__ = name
-        return program
+      def stand_in(self, name):
+          def program(*arguments, **named):
+              self.count += 1
+              try:
+                  data = encode((arguments, named), SLACK)
+              except NotPlain as error:
+                  # Later calls may hold what the program has answered.
+                  self.finish('suite' if self.count == 1 else 'protocol',
+                              'the test passes what cannot be sent: %s' % error)
+              return self.ask(data, arguments, named)
+          program.__name__ = program.__qualname__ = name
+          return program
 
-    def compile_prompt(self, prompt):
-        text = prompt.rstrip()
-        last = text.rsplit('\n', 1)[-1]
-        indent = last[:len(last) - len(last.lstrip())]
-        first = None
-        for tail in ('', '\n    pass', '\n' + indent + 'pass', '\n' + indent + '    pass'):
-            try:
-                return compile((text if tail else prompt) + tail + '\n', '<prompt>', 'exec')
-            except (SyntaxError, ValueError) as error:
-                first = first or error
-        self.finish('suite', 'the prompt is no Python: %s' % first)
+      def compile_prompt(self, prompt):
+          text = prompt.rstrip()
+          last = text.rsplit('\n', 1)[-1]
+          indent = last[:len(last) - len(last.lstrip())]
+          first = None
+          for tail in ('', '\n    pass', '\n' + indent + 'pass', '\n' + indent + '    pass'):
+              try:
+                  return compile((text if tail else prompt) + tail + '\n', '<prompt>', 'exec')
+              except (SyntaxError, ValueError) as error:
+                  first = first or error
+          self.finish('suite', 'the prompt is no Python: %s' % first)
 
-    def run(self):
-        problem = whole(3)
-        posix.close(3)
-        prompt, name, test = decode(problem)
-        self.read_hello()
-        posix.write(self.verdict, b'R')
-        sources = (prompt, test)
-        prompt = self.compile_prompt(prompt)
-        space = {'__name__': 'problem'}
-        try:
-            exec(prompt, space)
-        except BaseException as error:
-            self.finish('suite', 'the prompt fails: %s: %s' % (type(error).__name__, error))
-        try:
-            test = compile(test, '<test>', 'exec')
-        except (SyntaxError, ValueError) as error:
-            self.finish('suite', 'the test is no Python: %s' % error)
-        try:
-            self.ask(encode(name))
-        except Exception:
-            self.finish('error', self.raised[1])
-        program = self.stand_in(name)
-        space['candidate'] = space[name] = program
-        try:
-            exec(test, space)
-            if not callable(space.get('check')):
-                self.finish('suite', 'the test does not define check')
-            space['check'](program)
-        except BaseException as error:
-            self.judge(error)
-        if self.raised and not self.handles_exceptions(*sources):
-            # An exception that nobody caught ended an iteration, as an IndexError does.
-            self.finish('error', self.raised[1])
-        posix.set_blocking(self.answers, False)
-        try:
-            if posix.read(self.answers, 1):
-                self.finish('protocol', 'an answer that belongs to no call')
-        except BlockingIOError:
-            pass
-        self.finish('passed')
+      def run(self):
+          problem = whole(3)
+          posix.close(3)
+          prompt, name, test = decode(problem)
+          self.read_hello()
+          posix.write(self.verdict, b'R')
+          sources = (prompt, test)
+          prompt = self.compile_prompt(prompt)
+          space = {'__name__': 'problem'}
+          try:
+              exec(prompt, space)
+          except BaseException as error:
+              self.finish('suite', 'the prompt fails: %s: %s' % (type(error).__name__, error))
+          try:
+              test = compile(test, '<test>', 'exec')
+          except (SyntaxError, ValueError) as error:
+              self.finish('suite', 'the test is no Python: %s' % error)
+          try:
+              self.ask(encode(name))
+          except Exception:
+              self.finish('error', self.raised[1])
+          program = self.stand_in(name)
+          space['candidate'] = space[name] = program
+          try:
+              exec(test, space)
+              if not callable(space.get('check')):
+                  self.finish('suite', 'the test does not define check')
+              space['check'](program)
+          except BaseException as error:
+              self.judge(error)
+          if self.raised and not self.handles_exceptions(*sources):
+              # An exception that nobody caught ended an iteration, as an IndexError does.
+              self.finish('error', self.raised[1])
+          posix.set_blocking(self.answers, False)
+          try:
+              if posix.read(self.answers, 1):
+                  self.finish('protocol', 'an answer that belongs to no call')
+          except BlockingIOError:
+              pass
+          self.finish('passed')
 
-    def judge(self, error):
-        if self.raised and error is self.raised[0]:
-            self.finish('error', self.raised[1])
-        line = type(error).__name__
-        text = str(error)
-        if text:
-            line += ': ' + text
-        if self.count == 0:
-            self.finish('suite', 'the test fails before it calls the program: ' + line)
-        self.finish('memory' if isinstance(error, MemoryError) else 'wrong_answer', line)
+      def judge(self, error):
+          if self.raised and error is self.raised[0]:
+              self.finish('error', self.raised[1])
+          line = type(error).__name__
+          text = str(error)
+          if text:
+              line += ': ' + text
+          if self.count == 0:
+              self.finish('suite', 'the test fails before it calls the program: ' + line)
+          self.finish('memory' if isinstance(error, MemoryError) else 'wrong_answer', line)
 
-    def read_hello(self):
-        try:
-            return receive(self.answers)
-        except (EOFError, Malformed):
-            posix._exit(3)
+      def read_hello(self):
+          try:
+              return receive(self.answers)
+          except (EOFError, Malformed):
+              posix._exit(3)
 
 
-Tester().run()
-"""#
+  Tester().run()
+  """#

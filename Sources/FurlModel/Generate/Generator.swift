@@ -83,7 +83,9 @@ public final class Generator {
     onCompletion: (Int, Generation) throws -> Void
   ) throws {
     for request in requests {
-      guard !request.ids.isEmpty else { throw FurlError(.usage, "the prompt is empty", remedy: "give at least one token") }
+      guard !request.ids.isEmpty else {
+        throw FurlError(.usage, "the prompt is empty", remedy: "give at least one token")
+      }
       guard request.ids.count <= session.contextLength else {
         throw FurlError(
           .usage, "the prompt has \(request.ids.count) tokens; the context holds \(session.contextLength)",
@@ -137,7 +139,8 @@ public final class Generator {
       room -= take
       let isWhole = take == active[index].pending.count
       segments.append(
-        .init(slot: active[index].slot, ids: Array(active[index].pending.prefix(take)), logits: isWhole ? .last : .none))
+        .init(slot: active[index].slot, ids: Array(active[index].pending.prefix(take)), logits: isWhole ? .last : .none)
+      )
       active[index].pending = active[index].pending.dropFirst(take)
       chosen.append(index)
     }

@@ -42,7 +42,8 @@ struct Sampler {
   /// - Throws: ``FurlError`` of kind `input` when a logit is not a finite number: the weights are damaged.
   mutating func next(_ logits: Activations, row: Int, _ kernels: Kernels) throws -> Int {
     guard let best = logits.argmax(row: row, kernels) else {
-      throw FurlError.input(nil, "the model computes logits that are not finite numbers", remedy: "its weights are damaged")
+      throw FurlError.input(
+        nil, "the model computes logits that are not finite numbers", remedy: "its weights are damaged")
     }
     guard sampling.temperature > 0 else { return best }
     return logits.withRow(row) { sample($0, best: best) }

@@ -42,7 +42,8 @@ struct StopScanner {
     var end = text.count
     if !isStopped && !isLast {
       let held = (1..<max(longest, 1)).reversed().first { length in
-        length <= text.count && stops.contains { $0.count > length && $0.prefix(length).elementsEqual(text.suffix(length)) }
+        length <= text.count
+          && stops.contains { $0.count > length && $0.prefix(length).elementsEqual(text.suffix(length)) }
       }
       end -= held ?? 0
     }

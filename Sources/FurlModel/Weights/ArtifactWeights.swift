@@ -20,7 +20,8 @@ public struct ArtifactWeights: WeightProvider, Sendable {
       }
       guard found.shape == tensor.shape, found.role == tensor.role.rawValue else {
         throw FurlError.input(
-          artifact.path, tensor.name, "is a \(found.role) of shape \(found.shape); the model needs a \(tensor.role.rawValue) of \(tensor.shape)")
+          artifact.path, tensor.name,
+          "is a \(found.role) of shape \(found.shape); the model needs a \(tensor.role.rawValue) of \(tensor.shape)")
       }
     }
     guard artifact.tensors.count == expected.count else {

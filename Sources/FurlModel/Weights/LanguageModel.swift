@@ -93,7 +93,8 @@ public final class LanguageModel: Sendable {
 
     mutating func norm(_ name: String, _ spec: ModelSpec) throws -> Norm {
       guard let weight = try vector(name) else { throw FurlError(.defect, place: name, "is not in the specification") }
-      return Norm(weight: weight, bias: try vector(name + ".bias") ?? FloatVector(Array(repeating: 0, count: weight.count)))
+      return Norm(
+        weight: weight, bias: try vector(name + ".bias") ?? FloatVector(Array(repeating: 0, count: weight.count)))
     }
   }
 }

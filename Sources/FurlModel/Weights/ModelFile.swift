@@ -16,14 +16,16 @@ public enum ModelFile: Sendable {
     if Artifact.isArtifact(path: path) || path.hasSuffix(".furl") {
       self = .artifact(try ArtifactWeights(Artifact(path: path)))
     } else if let format = ModelFile.foreignFormats.first(where: { path.hasSuffix($0.key) })?.value {
-      throw FurlError.input(path, "\(format) are not supported yet", remedy: "name a checkpoint's folder or a .furl artifact")
+      throw FurlError.input(
+        path, "\(format) are not supported yet", remedy: "name a checkpoint's folder or a .furl artifact")
     } else {
       self = .checkpoint(try Checkpoint(folder: path))
     }
   }
 
   private static let foreignFormats: KeyValuePairs = [
-    ".gguf": "GGUF files", ".bin": "PyTorch files", ".pt": "PyTorch files", ".pth": "PyTorch files", ".onnx": "ONNX files",
+    ".gguf": "GGUF files", ".bin": "PyTorch files", ".pt": "PyTorch files", ".pth": "PyTorch files",
+    ".onnx": "ONNX files",
   ]
 
   public var path: String {

@@ -7,7 +7,8 @@ public enum BenchTable {
     let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
     var table = TextTable(names + suites.flatMap(titles) + ["J/token"])
     for row in rows {
-      table.add(figures(row) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
+      table.add(
+        figures(row) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
     }
     return table.text
   }

@@ -3,7 +3,8 @@ import FurlEvaluate
 /// What `verify` found, for people.
 public enum GateText {
   public static func lines(_ report: GateReport) -> [String] {
-    var table = TextTable(["gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 6])
+    var table = TextTable(
+      ["gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 6])
     for check in report.checks {
       table.add([
         "\(check.suite) \(check.metric.rawValue)", "\(check.bound)", Figures.percent(check.value),

@@ -3,17 +3,19 @@ import FurlEvaluate
 /// An evaluation in a few lines for people.
 public enum QualityText {
   public static func lines(_ report: EvaluationReport) -> [String] {
-    let interval = report.interval95.map { range in
-      report.suite.kind == .text
-        ? " (95 %: \(Figures.significant(range.lowerBound)) to \(Figures.significant(range.upperBound)))"
-        : " (95 %: \(Figures.percent(range.lowerBound)) to \(Figures.percent(range.upperBound)))"
-    } ?? ""
+    let interval =
+      report.interval95.map { range in
+        report.suite.kind == .text
+          ? " (95 %: \(Figures.significant(range.lowerBound)) to \(Figures.significant(range.upperBound)))"
+          : " (95 %: \(Figures.percent(range.lowerBound)) to \(Figures.percent(range.upperBound)))"
+      } ?? ""
     var lines: [String] = []
     switch report.results {
     case .programs(let items):
       let passed = items.count { $0.passed }
       lines.append(
-        "\(report.suite.name)  pass@1 \(report.passAt1.map { Figures.percent($0.value) } ?? "-"), \(passed) of \(items.count)\(interval)")
+        "\(report.suite.name)  pass@1 \(report.passAt1.map { Figures.percent($0.value) } ?? "-"), \(passed) of \(items.count)\(interval)"
+      )
       let counts = Outcome.allCases.map { outcome in (outcome, items.count { $0.outcome == outcome }) }
       lines.append("  " + counts.filter { $0.1 > 0 }.map { "\($0.0.rawValue) \($0.1)" }.joined(separator: ", "))
       let cut = items.count { $0.stopReason == "length" }

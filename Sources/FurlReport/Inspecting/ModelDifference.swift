@@ -42,7 +42,8 @@ public struct ModelDifference: Sendable {
     return difference.isNaN ? .infinity : difference
   }
 
-  private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool) -> Tensor {
+  private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool) -> Tensor
+  {
     // Pieces are added up in their order, so the figure does not depend on the threads.
     let pieces = Mutex<[Int: (squares: Double, total: Double, largest: Double)]>([:])
     first.forEachPiece(pool: pool) { range, values in

@@ -84,10 +84,14 @@ public struct TensorValues: Sendable {
     var hasher = Digest.Hasher()
     for start in stride(from: 0, to: rows, by: TensorValues.rowsAtOnce) {
       let values = read(start..<min(start + TensorValues.rowsAtOnce, rows))
-      hasher.update(values.flatMap { value in
-        let bits = value.bitPattern
-        return [UInt8(truncatingIfNeeded: bits), UInt8(truncatingIfNeeded: bits >> 8), UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 24)]
-      })
+      hasher.update(
+        values.flatMap { value in
+          let bits = value.bitPattern
+          return [
+            UInt8(truncatingIfNeeded: bits), UInt8(truncatingIfNeeded: bits >> 8),
+            UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 24),
+          ]
+        })
     }
     return hasher.finish()
   }

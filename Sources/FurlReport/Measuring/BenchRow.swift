@@ -17,7 +17,8 @@ public struct BenchRow: Sendable {
   public let threads: Int
 
   /// - Throws: ``FurlError`` when the model cannot be opened.
-  public init(path: String, speed: SpeedMeasurement, quality: [EvaluationReport], threads: Int, pool: WorkerPool) throws {
+  public init(path: String, speed: SpeedMeasurement, quality: [EvaluationReport], threads: Int, pool: WorkerPool) throws
+  {
     let file = try ModelFile(path: path)
     self.path = path
     name = file.name

@@ -10,7 +10,9 @@ extension SpeedMeasurement {
       "peak_rss_bytes": .optional(peakBytes),
       "prefill_tokens_per_second": .array(prefill.map(JSON.number)),
       "decode_tokens_per_second": .array(decode.map(JSON.number)),
-      "energy": ["joules": .optional(energy.joules), "tokens": .integer(energy.tokens), "reason": .optional(energy.reason)],
+      "energy": [
+        "joules": .optional(energy.joules), "tokens": .integer(energy.tokens), "reason": .optional(energy.reason),
+      ],
       "competing_cpu_share": .optional(competingLoad),
       "kernels": .string(kernels),
     ]

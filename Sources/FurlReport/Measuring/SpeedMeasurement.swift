@@ -62,7 +62,8 @@ public struct SpeedMeasurement: Sendable {
     let room = session.contextLength
     guard max(settings.promptTokens, settings.decodeTokens) <= room else {
       throw FurlError(
-        .usage, file: path, "\(max(settings.promptTokens, settings.decodeTokens)) tokens do not fit in a context of \(room)",
+        .usage, file: path,
+        "\(max(settings.promptTokens, settings.decodeTokens)) tokens do not fit in a context of \(room)",
         remedy: "lower --prompt-tokens or --decode-tokens")
     }
     let vocabulary = UInt64(tokenizer.vocabularySize)

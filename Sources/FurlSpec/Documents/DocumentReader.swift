@@ -73,7 +73,8 @@ public final class DocumentReader {
     guard let value = optional(key) else { return nil }
     guard let integer = value.integer else { throw error(key, "an integer is expected, not \(value.kindName)") }
     guard range.contains(integer) else {
-      let bound = range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+      let bound =
+        range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
       throw error(key, "\(integer) is out of range", remedy: "allowed: \(bound)")
     }
     return integer

@@ -10,7 +10,9 @@ enum Float32Coding: Coding {
   static let zeroCode: UInt8 = 0
 
   // Floats are packed without codes in between: PackedMatrix.encode copies them.
-  static func encode(_ values: UnsafeBufferPointer<Float>, _ codes: UnsafeMutablePointer<UInt8>) -> BlockScale? { .zero }
+  static func encode(_ values: UnsafeBufferPointer<Float>, _ codes: UnsafeMutablePointer<UInt8>) -> BlockScale? {
+    .zero
+  }
 
   /// `codes` are floats here, `stride` bytes apart from row to row: [32 columns][16 rows] in the tile.
   static func pack(_ codes: UnsafePointer<UInt8>, stride: Int, into tile: UnsafeMutableRawPointer) {
@@ -23,7 +25,8 @@ enum Float32Coding: Coding {
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply { kernels.float32 }
 
-  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>) {
+  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
+  {
     furl_row_float32(matrix, row, columns, out)
   }
 }

@@ -31,7 +31,8 @@ enum Int4Coding: Coding {
     integers ? kernels.int4_a8 : kernels.int4_a32
   }
 
-  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>) {
+  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
+  {
     furl_row_int4(matrix, row, columns, out)
   }
 }
@@ -68,7 +69,8 @@ enum Int4MinimumCoding: Coding {
     integers ? kernels.int4_minimum_a8 : kernels.int4_minimum_a32
   }
 
-  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>) {
+  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
+  {
     furl_row_int4_minimum(matrix, row, columns, out)
   }
 }

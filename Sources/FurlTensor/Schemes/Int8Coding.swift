@@ -34,7 +34,8 @@ enum Int8Coding: Coding {
     integers ? kernels.int8_a8 : kernels.int8_a32
   }
 
-  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>) {
+  static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
+  {
     furl_row_int8(matrix, row, columns, out)
   }
 }

@@ -96,7 +96,8 @@ public final class PackedMatrix: @unchecked Sendable {
         for block in 0..<blocks {
           let size = Int(matrix.block_tiles) * Tile.columns
           let range = block * size..<min((block + 1) * size, columns)
-          guard let scale = coding.encode(UnsafeBufferPointer(rebasing: values[range]), output + range.lowerBound) else {
+          guard let scale = coding.encode(UnsafeBufferPointer(rebasing: values[range]), output + range.lowerBound)
+          else {
             return "row \(rows.lowerBound + row), columns \(range) have values too large for \(scheme)"
           }
           let at = (tile * blocks + block) * Tile.rows + row

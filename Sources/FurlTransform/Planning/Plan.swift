@@ -100,14 +100,16 @@ public struct Plan: Sendable {
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
-        "match", "\"\(beyond.match)\" names blocks that there are not", remedy: "the model has \(spec.blocks.count) blocks")
+        "match", "\"\(beyond.match)\" names blocks that there are not",
+        remedy: "the model has \(spec.blocks.count) blocks")
     }
     if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
       let override = step.overrides[unused]
       throw override.location.error("match", "\"\(override.match)\" matches no tensor")
     }
     // Norms and biases must be listed even for a model that has none.
-    if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) }) {
+    if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) })
+    {
       throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
     }
   }

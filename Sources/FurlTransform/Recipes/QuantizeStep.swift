@@ -22,7 +22,9 @@ public struct QuantizeStep: Sendable {
   let location: DocumentLocation
 
   init(_ reader: DocumentReader) throws {
-    guard let settings = try SchemeSettings(reader, inheriting: nil) else { throw reader.error("weights", "is missing") }
+    guard let settings = try SchemeSettings(reader, inheriting: nil) else {
+      throw reader.error("weights", "is missing")
+    }
     scheme = try settings.scheme(reader)
     _ = try reader.word("scales", ["f16": "f16"], later: ["u8"])
     _ = try reader.word("method", ["nearest": "nearest"], later: ["awq", "gptq"])
@@ -51,7 +53,9 @@ public struct QuantizeStep: Sendable {
   private static func override(_ reader: DocumentReader, inheriting settings: SchemeSettings) throws -> Override {
     guard let match = try reader.string("match") else { throw reader.error("match", "is missing") }
     guard let selector = Selector(match) else { throw reader.error("match", "\"\(match)\" is not a role or a name") }
-    guard let own = try SchemeSettings(reader, inheriting: settings) else { throw reader.error("weights", "is missing") }
+    guard let own = try SchemeSettings(reader, inheriting: settings) else {
+      throw reader.error("weights", "is missing")
+    }
     let scheme = try own.scheme(reader)
     try reader.finish()
     return Override(selector: selector, scheme: scheme, match: match, location: reader.location)
@@ -66,7 +70,9 @@ public struct QuantizeStep: Sendable {
       .init("keep", .array(keep.map(JSON.string))),
     ]
     if !overrides.isEmpty {
-      let list = overrides.map { JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme)) }
+      let list = overrides.map {
+        JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme))
+      }
       members.append(.init("overrides", .array(list)))
     }
     return .object(members)
@@ -89,7 +95,9 @@ struct SchemeSettings {
     let zero = try reader.word("zero", ["symmetric": false, "minimum": true])
     let block = try reader.word(
       "block", ["32": Scheme.Block.columns(32), "64": .columns(64), "128": .columns(128), "row": .row])
-    guard let weights = try reader.word("weights", SchemeSettings.words, later: SchemeSettings.later) else { return nil }
+    guard let weights = try reader.word("weights", SchemeSettings.words, later: SchemeSettings.later) else {
+      return nil
+    }
     self.weights = weights
     hasMinimum = zero ?? (weights == .int4 ? outer?.hasMinimum ?? false : false)
     self.block = block ?? outer?.block ?? .columns(32)

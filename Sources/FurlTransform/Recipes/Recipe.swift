@@ -34,7 +34,8 @@ public struct Recipe: Sendable {
     try Recipe.checkVersion(reader)
     guard let name = try reader.string("recipe") else { throw reader.error("recipe", "is missing") }
     guard !name.isEmpty, name.utf8.count <= 100, name.utf8.allSatisfy(Recipe.isNameByte) else {
-      throw reader.error("recipe", "\"\(name)\" is not a name", remedy: "use letters, digits, dots, dashes and underscores")
+      throw reader.error(
+        "recipe", "\"\(name)\" is not a name", remedy: "use letters, digits, dots, dashes and underscores")
     }
     self.name = name
     summary = try reader.string("description")
@@ -53,7 +54,9 @@ public struct Recipe: Sendable {
     guard let version = try reader.integer("furl", in: 0...Int.max) else {
       throw reader.error("furl", "is missing", remedy: "a recipe begins with \"furl: 1\"")
     }
-    guard version == 1 else { throw reader.error("furl", "version \(version) is not known", remedy: "this Furl reads version 1") }
+    guard version == 1 else {
+      throw reader.error("furl", "version \(version) is not known", remedy: "this Furl reads version 1")
+    }
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {

@@ -41,7 +41,8 @@ public struct TruncateStep: Sendable {
     switch blocks {
     case .last(let gone):
       guard gone < count else {
-        throw location.error("blocks", "\(gone) of \(count) blocks would leave none", remedy: "allowed: 1 to \(count - 1)")
+        throw location.error(
+          "blocks", "\(gone) of \(count) blocks would leave none", remedy: "allowed: 1 to \(count - 1)")
       }
       return Array(0..<count - gone)
     case .listed(let gone):

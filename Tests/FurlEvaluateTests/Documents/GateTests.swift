@@ -31,11 +31,12 @@ import Testing
         - {suite: lines, metric: exact_match, min: 0, max_drop: 0.02, confidence: 0.9}
         - {suite: lines, metric: edit_similarity, max_drop: 0.02}
       """)
-    #expect(found == [
-      Gate(suite: "minieval", metric: .passAt1, min: 0.6),
-      Gate(suite: "lines", metric: .exactMatch, min: 0, maxDrop: 0.02, confidence: 0.9),
-      Gate(suite: "lines", metric: .editSimilarity, maxDrop: 0.02, confidence: 0.95),
-    ])
+    #expect(
+      found == [
+        Gate(suite: "minieval", metric: .passAt1, min: 0.6),
+        Gate(suite: "lines", metric: .exactMatch, min: 0, maxDrop: 0.02, confidence: 0.9),
+        Gate(suite: "lines", metric: .editSimilarity, maxDrop: 0.02, confidence: 0.95),
+      ])
     #expect(found.map(\.needsBaseline) == [false, true, true])
   }
 

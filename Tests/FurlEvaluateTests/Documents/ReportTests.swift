@@ -94,9 +94,10 @@ enum Made {
   @Test func samplesAreReadBack() throws {
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/samples.jsonl"
-      let problems = Problems.programs((0..<3).map {
-        ProgramProblem(taskID: "p/\($0)", prompt: "p", entryPoint: "f", test: "t")
-      })
+      let problems = Problems.programs(
+        (0..<3).map {
+          ProgramProblem(taskID: "p/\($0)", prompt: "p", entryPoint: "f", test: "t")
+        })
       let completions = (0..<3).map {
         Completion(id: .text("p/\($0)"), text: "a\n\"\u{1F426}\($0)", tokens: $0, stopReason: $0 == 1 ? nil : "eos")
       }

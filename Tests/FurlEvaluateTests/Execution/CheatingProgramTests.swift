@@ -43,119 +43,145 @@ extension ExecutionTests {
       Cheat("a generator", .wrongAnswer, source: "def f(x): yield 3"),
       Cheat("bytes", .wrongAnswer, source: "def f(x): return b'3'"),
       Cheat("a list in itself", .protocol, source: "def f(x):\n    a = []\n    a.append(a)\n    return a"),
-      Cheat("a list of lists without end", .protocol, source: """
-        def f(x):
-            a = []
-            for _ in range(100000): a = [a]
-            return a
-        """),
-      Cheat("a small text for a huge value", .protocol, source: """
-        def f(x):
-            a = [1] * 100
-            for _ in range(20): a = [a] * 100
-            return a
-        """),
+      Cheat(
+        "a list of lists without end", .protocol,
+        source: """
+          def f(x):
+              a = []
+              for _ in range(100000): a = [a]
+              return a
+          """),
+      Cheat(
+        "a small text for a huge value", .protocol,
+        source: """
+          def f(x):
+              a = [1] * 100
+              for _ in range(20): a = [a] * 100
+              return a
+          """),
       Cheat("a huge text", .protocol, source: "def f(x): return 'x' * (100 << 20)"),
     ]
 
     static let spies: [Cheat] = [
-      Cheat("reads the frames above", .wrongAnswer, source: """
-        import sys
-        BACKWARDS = '(kcehc fed'
-        def f(x):
-            frame = sys._getframe()
-            while frame:
-                for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):
-                    if type(value) is int and value == 31337: return value
-                    if BACKWARDS[::-1] in str(value): return 31337
-                frame = frame.f_back
-        """),
-      Cheat("searches the heap for the test", .wrongAnswer, source: """
-        import gc
-        MARK = 'candi' + 'date(2) =' + '= 31337'
-        def f(x):
-            for thing in gc.get_objects():
-                for part in gc.get_referents(thing):
-                    if part is not MARK and type(part) is str and MARK in part: return 31337
-                    if type(part) is bytes and MARK.encode() in part: return 31337
-        """),
-      Cheat("searches the descriptors for the test", .wrongAnswer, .protocol, source: """
-        import os
-        def f(x):
-            for name in os.listdir('/proc/self/fd'):
-                try:
-                    path = os.readlink('/proc/self/fd/' + name)
-                    if path.startswith('pipe'): continue
-                    if b'candidate' in open('/proc/self/fd/' + name, 'rb').read(100000): return 31337
-                except OSError:
-                    pass
-        """),
+      Cheat(
+        "reads the frames above", .wrongAnswer,
+        source: """
+          import sys
+          BACKWARDS = '(kcehc fed'
+          def f(x):
+              frame = sys._getframe()
+              while frame:
+                  for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):
+                      if type(value) is int and value == 31337: return value
+                      if BACKWARDS[::-1] in str(value): return 31337
+                  frame = frame.f_back
+          """),
+      Cheat(
+        "searches the heap for the test", .wrongAnswer,
+        source: """
+          import gc
+          MARK = 'candi' + 'date(2) =' + '= 31337'
+          def f(x):
+              for thing in gc.get_objects():
+                  for part in gc.get_referents(thing):
+                      if part is not MARK and type(part) is str and MARK in part: return 31337
+                      if type(part) is bytes and MARK.encode() in part: return 31337
+          """),
+      Cheat(
+        "searches the descriptors for the test", .wrongAnswer, .protocol,
+        source: """
+          import os
+          def f(x):
+              for name in os.listdir('/proc/self/fd'):
+                  try:
+                      path = os.readlink('/proc/self/fd/' + name)
+                      if path.startswith('pipe'): continue
+                      if b'candidate' in open('/proc/self/fd/' + name, 'rb').read(100000): return 31337
+                  except OSError:
+                      pass
+          """),
     ]
 
     static let forgers: [Cheat] = [
-      Cheat("writes to every descriptor at import", .protocol, source: """
-        import os
-        for n in range(64):
-            try: os.write(n, b'passed\\n')
-            except OSError: pass
-        def f(x): return 31337
-        """),
-      Cheat("writes to every descriptor in a call", .protocol, source: """
-        import os
-        def f(x):
-            for n in range(64):
-                try: os.write(n, b'Rpassed\\n')
-                except OSError: pass
-            return 31337
-        """),
-      Cheat("answers calls that were not made", .protocol, source: """
-        import os
-        for n in range(3, 64):
-            for call in range(10):
-                try: os.write(n, b'%08x%s%016x%s' % (22, b'v', call, b'i7a69;'))
-                except OSError: pass
-        def f(x): return 4
-        """),
-      Cheat("answers with a length past the end", .protocol, source: """
-        import os
-        def f(x):
-            for n in range(3, 64):
-                try: os.write(n, b'ffffffffv' + b'0' * 16)
-                except OSError: pass
-        """),
-      Cheat("replaces the answering code", .protocol, source: """
-        import sys
-        def f(x):
-            space = sys._getframe(2).f_globals
-            space['encode'] = lambda value: b'cposix\\nsystem\\n'
-            return 4
-        """),
-      Cheat("replaces the letter of the answer", .protocol, source: """
-        import sys
-        def f(x):
-            space = sys._getframe(2).f_globals
-            send = space['send']
-            space['send'] = lambda to, letter, token, data: send(to, b'P', token, data)
-            return 4
-        """),
-      Cheat("replaces what Python is made of", .error, .wrongAnswer, .exited, .protocol, source: """
-        import builtins, posix, sys
-        builtins.AssertionError = builtins.Exception
-        builtins.int = builtins.float = builtins.type = lambda *a: 3
-        builtins.isinstance = lambda *a: True
-        def f(x): return 4
-        """),
-      Cheat("leaves a process behind that answers", .error, source: """
-        import os, time
-        def f(x):
-            if os.fork() == 0:
-                time.sleep(0.1)
-                for n in range(3, 64):
-                    try: os.write(n, b'%08x%s%016x%s' % (22, b'v', 0, b'i7a69;'))
-                    except OSError: pass
-                os._exit(0)
-            return 4
-        """),
+      Cheat(
+        "writes to every descriptor at import", .protocol,
+        source: """
+          import os
+          for n in range(64):
+              try: os.write(n, b'passed\\n')
+              except OSError: pass
+          def f(x): return 31337
+          """),
+      Cheat(
+        "writes to every descriptor in a call", .protocol,
+        source: """
+          import os
+          def f(x):
+              for n in range(64):
+                  try: os.write(n, b'Rpassed\\n')
+                  except OSError: pass
+              return 31337
+          """),
+      Cheat(
+        "answers calls that were not made", .protocol,
+        source: """
+          import os
+          for n in range(3, 64):
+              for call in range(10):
+                  try: os.write(n, b'%08x%s%016x%s' % (22, b'v', call, b'i7a69;'))
+                  except OSError: pass
+          def f(x): return 4
+          """),
+      Cheat(
+        "answers with a length past the end", .protocol,
+        source: """
+          import os
+          def f(x):
+              for n in range(3, 64):
+                  try: os.write(n, b'ffffffffv' + b'0' * 16)
+                  except OSError: pass
+          """),
+      Cheat(
+        "replaces the answering code", .protocol,
+        source: """
+          import sys
+          def f(x):
+              space = sys._getframe(2).f_globals
+              space['encode'] = lambda value: b'cposix\\nsystem\\n'
+              return 4
+          """),
+      Cheat(
+        "replaces the letter of the answer", .protocol,
+        source: """
+          import sys
+          def f(x):
+              space = sys._getframe(2).f_globals
+              send = space['send']
+              space['send'] = lambda to, letter, token, data: send(to, b'P', token, data)
+              return 4
+          """),
+      Cheat(
+        "replaces what Python is made of", .error, .wrongAnswer, .exited, .protocol,
+        source: """
+          import builtins, posix, sys
+          builtins.AssertionError = builtins.Exception
+          builtins.int = builtins.float = builtins.type = lambda *a: 3
+          builtins.isinstance = lambda *a: True
+          def f(x): return 4
+          """),
+      Cheat(
+        "leaves a process behind that answers", .error,
+        source: """
+          import os, time
+          def f(x):
+              if os.fork() == 0:
+                  time.sleep(0.1)
+                  for n in range(3, 64):
+                      try: os.write(n, b'%08x%s%016x%s' % (22, b'v', 0, b'i7a69;'))
+                      except OSError: pass
+                  os._exit(0)
+              return 4
+          """),
     ]
 
     @Test(arguments: values + spies + forgers)

@@ -12,10 +12,11 @@ extension ExecutionTests {
       return try await Fixtures.run(program)
     }
 
-    @Test(arguments: [
-      "assert all(map(lambda p: c(p[0]) == p[1], [(1, 2), (2, 3)]))",
-      "for a, b in zip(map(c, [1, 2]), [2, 3]): assert a == b",
-    ], ["StopIteration", "StopAsyncIteration", "type('Own', (StopIteration,), {})", "IndexError"])
+    @Test(
+      arguments: [
+        "assert all(map(lambda p: c(p[0]) == p[1], [(1, 2), (2, 3)]))",
+        "for a, b in zip(map(c, [1, 2]), [2, 3]): assert a == b",
+      ], ["StopIteration", "StopAsyncIteration", "type('Own', (StopIteration,), {})", "IndexError"])
     func raisingEndsNoIterationOfTheTest(_ test: String, _ name: String) async throws {
       let result = try await run("def f(x): raise \(name)", test)
       #expect(result.outcome == .error, "\(result)")
