@@ -71,7 +71,7 @@ import Testing
     }
     #expect(throws: FurlError.self) { try Self.read(text(100_000)) }
     // Near the limit of the library below, whichever it decides.
-    for levels in 950...1010 { _ = try? Self.read(text(levels)) }
+    for levels in [900, 990, 999, 1000, 1001, 1010] { _ = try? Self.read(text(levels)) }
   }
 
   @Test func numbersBeyondAnIntegerAreNumbers() throws {
