@@ -84,7 +84,7 @@ import Testing
       #expect(try #require(throws: FurlError.self) { try Checkpoint(folder: folder) }.problem == "has no config.json")
       try TestData.write([1], to: folder + "/file")
       let error = try #require(throws: FurlError.self) { try Checkpoint(folder: folder + "/file") }
-      #expect(error.problem == "is not a checkpoint folder")
+      #expect(error.problem == "is neither a checkpoint's folder nor a .furl artifact")
       try FileManager.default.createDirectory(atPath: folder + "/config.json", withIntermediateDirectories: false)
       #expect(throws: FurlError.self) { try Checkpoint(folder: folder) }
     }

@@ -41,7 +41,7 @@ import Testing
   @Test func settingsThatLeaveNoRoom() async throws {
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(2, named: "tiny", in: folder))
-      for (tokens, context) in [(512, nil), (600, 2000), (20, 20)] as [(Int, Int?)] {
+      for (tokens, context) in [(512, nil), (600, 300), (20, 20)] as [(Int, Int?)] {
         var options = Evaluator.Options()
         options.overrides.maxTokens = tokens
         options.overrides.context = context
@@ -49,6 +49,13 @@ import Testing
         await Running.expectError(.usage, "max_tokens \(tokens)", "leaves no room") {
           _ = try await Evaluator(options).run(suite, on: subject)
         }
+      }
+      // A report never says a context that the model does not have.
+      var options = Evaluator.Options()
+      options.overrides.context = 513
+      let subject = try Running.minipy()
+      await Running.expectError(.usage, "513 is longer than the model's 512", "--context") {
+        _ = try await Evaluator(options).run(suite, on: subject)
       }
     }
   }
