@@ -34,11 +34,6 @@ struct ComputeOptions: ParsableArguments {
   func load(_ path: String) throws -> LoadedModel {
     try LoadedModel(path: path, context: context(), format: kv?.format)
   }
-
-  /// The options again, for a process that measures.
-  var arguments: [String] {
-    ["--threads", "\(threadCount)", "--activations", activations.rawValue] + (kv.map { ["--kv", $0.rawValue] } ?? [])
-  }
 }
 
 /// A number of threads that makes sense.
