@@ -27,6 +27,8 @@ struct TensorLocation: Sendable {
   var isTransposed = false
   /// The outputs that belong to the tensor where several are fused, and how many there are in all.
   var part: (start: Int, total: Int)?
+  /// How the source orders the rows of a head.
+  var rowOrder: WeightSource.RowOrder = .stored
 }
 
 /// The families that there are.

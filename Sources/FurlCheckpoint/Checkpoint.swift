@@ -83,27 +83,26 @@ public struct Checkpoint: Sendable {
   private static func source(
     of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String
   ) throws -> WeightSource {
-    guard let type = found.entry.type else {
+    guard let type = found.type else {
       throw FurlError.input(
-        found.file.path, name, "has dtype \(found.entry.typeName)", remedy: "weights are F32, F16 or BF16")
+        found.file.path, name, "has dtype \(found.typeName)", remedy: "weights are F32, F16 or BF16")
     }
     let outputs = location.part?.total ?? tensor.shape[0]
     let start = location.part?.start ?? 0
     var expected = tensor.shape
     expected[0] = outputs
     if location.isTransposed { expected.reverse() }
-    guard found.entry.shape == expected else {
-      throw FurlError.input(found.file.path, name, "has shape \(found.entry.shape); config.json says \(expected)")
+    guard found.shape == expected else {
+      throw FurlError.input(found.file.path, name, "has shape \(found.shape); config.json says \(expected)")
     }
-    let base = found.entry.range.lowerBound
+    let strides = location.isTransposed ? found.strides.reversed() : found.strides
+    let offset = found.offset + type.byteCount(start * strides[0])
     if tensor.shape.count == 1 {
-      return try .vector(file: found.file, type: type, offset: base + start * type.size, count: tensor.shape[0])
+      return try .vector(file: found.file, type: type, offset: offset, count: tensor.shape[0], stride: strides[0])
     }
-    let columns = tensor.shape[1]
     return try WeightSource(
-      file: found.file, type: type, offset: base + start * type.size * (location.isTransposed ? 1 : columns),
-      rows: tensor.shape[0], columns: columns, rowStride: location.isTransposed ? 1 : columns,
-      columnStride: location.isTransposed ? outputs : 1)
+      file: found.file, type: type, offset: offset, rows: tensor.shape[0], columns: tensor.shape[1],
+      rowStride: strides[0], columnStride: strides[1], rowOrder: location.rowOrder)
   }
 
   /// Where a tensor of the spec lies.

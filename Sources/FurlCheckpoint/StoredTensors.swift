@@ -4,9 +4,33 @@ import FurlTensor
 
 /// The tensors of a checkpoint as they are stored, by the names of their source, over one file or many.
 public struct StoredTensors: Sendable {
+  /// A tensor in a file, whatever the file's format.
   public struct Tensor: Sendable {
-    public let entry: SafetensorsFile.Entry
     public let file: MappedFile
+    /// The byte of the first number.
+    public let offset: Int
+    /// As the file says it: `F32`, `I64`.
+    public let typeName: String
+    /// The type, if it is one that weights are read from.
+    public let type: SourceType?
+    /// Rows outermost, as in PyTorch.
+    public let shape: [Int]
+    /// Numbers between two neighbours of each dimension.
+    public let strides: [Int]
+
+    /// - Parameter strides: nil for a tensor without gaps, its last dimension innermost.
+    public init(
+      file: MappedFile, offset: Int, typeName: String, type: SourceType?, shape: [Int], strides: [Int]? = nil
+    ) {
+      self.file = file
+      self.offset = offset
+      self.typeName = typeName
+      self.type = type
+      self.shape = shape
+      self.strides =
+        strides
+        ?? shape.indices.map { shape[($0 + 1)...].reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue } }
+    }
   }
 
   /// By the source's names.
@@ -43,7 +67,9 @@ public struct StoredTensors: Sendable {
   private static func add(_ entry: SafetensorsFile.Entry, of file: MappedFile, to tensors: inout [String: Tensor])
     throws
   {
-    guard tensors.updateValue(Tensor(entry: entry, file: file), forKey: entry.name) == nil else {
+    let tensor = Tensor(
+      file: file, offset: entry.range.lowerBound, typeName: entry.typeName, type: entry.type, shape: entry.shape)
+    guard tensors.updateValue(tensor, forKey: entry.name) == nil else {
       throw FurlError.input(file.path, entry.name, "appears twice")
     }
   }

@@ -3,26 +3,26 @@ import FurlTensor
 extension ModelSpec {
   /// The form that artifacts hold.
   public var json: JSON {
-    [
-      "vocabulary_size": .integer(vocabularySize),
-      "hidden_size": .integer(hiddenSize),
-      "context_length": .integer(contextLength),
-      "norm": .string(norm.rawValue),
-      "norm_epsilon": .number(normEpsilon),
-      "residual": .string(residual.rawValue),
-      "positions": .string(positions.rawValue),
-      "mlp": .string(mlp.rawValue),
-      "activation": .string(activation.rawValue),
-      "biases": .array(TensorRole.allCases.filter(biases.contains).map { .string($0.rawValue) }),
-      "tied_embeddings": .bool(tiedEmbeddings),
-      "blocks": .array(
-        blocks.map {
-          [
-            "heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "head_size": .integer($0.headSize),
-            "mlp_size": .integer($0.mlpSize),
-          ]
-        }),
+    var members: [JSON.Member] = [
+      .init("vocabulary_size", .integer(vocabularySize)),
+      .init("hidden_size", .integer(hiddenSize)),
+      .init("context_length", .integer(contextLength)),
+      .init("norm", .string(norm.rawValue)),
+      .init("norm_epsilon", .number(normEpsilon)),
+      .init("residual", .string(residual.rawValue)),
     ]
+    switch positions {
+    case .learned: members.append(.init("positions", "learned"))
+    case .rotary(let rotary): members += [.init("positions", "rotary"), .init("rotary", rotary.json)]
+    }
+    members += [
+      .init("mlp", .string(mlp.rawValue)),
+      .init("activation", .string(activation.rawValue)),
+      .init("biases", .array(TensorRole.allCases.filter(biases.contains).map { .string($0.rawValue) })),
+      .init("tied_embeddings", .bool(tiedEmbeddings)),
+      .init("blocks", .array(blocks.map(\.json))),
+    ]
+    return .object(members)
   }
 
   /// Reads the form that artifacts hold; nothing may be missing or unknown.
@@ -50,8 +50,9 @@ extension ModelSpec {
         guard let value = try block.integer(key, in: anySize) else { throw block.error(key, "is missing") }
         return value
       }
+      let window = try block.integer("window", in: anySize)
       try block.finish()
-      return Block(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3])
+      return Block(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3], window: window)
     }
     guard let epsilon = try reader.number("norm_epsilon", in: 0...1) else {
       throw reader.error("norm_epsilon", "is missing")
@@ -61,7 +62,7 @@ extension ModelSpec {
       architecture: architecture, vocabularySize: try integer("vocabulary_size"),
       hiddenSize: try integer("hidden_size"), contextLength: try integer("context_length"),
       norm: try word("norm", Norm.self), normEpsilon: epsilon, residual: try word("residual", Residual.self),
-      positions: try word("positions", Positions.self), mlp: try word("mlp", MLP.self),
+      positions: try Positions(reader), mlp: try word("mlp", MLP.self),
       activation: try word("activation", Activation.self),
       biases: Set(
         try biases.map { name in
@@ -71,5 +72,30 @@ extension ModelSpec {
       tiedEmbeddings: tied, blocks: blocks)
     try reader.finish()
     try validate(file: file)
+  }
+}
+
+extension ModelSpec.Block {
+  var json: JSON {
+    var members: [JSON.Member] = [
+      .init("heads", .integer(heads)), .init("kv_heads", .integer(kvHeads)), .init("head_size", .integer(headSize)),
+      .init("mlp_size", .integer(mlpSize)),
+    ]
+    if let window { members.append(.init("window", .integer(window))) }
+    return .object(members)
+  }
+}
+
+extension ModelSpec.Positions {
+  /// Reads `positions`, and `rotary` where it belongs.
+  init(_ reader: DocumentReader) throws {
+    let isRotary = try reader.word("positions", ["learned": false, "rotary": true])
+    guard let isRotary else { throw reader.error("positions", "is missing") }
+    guard isRotary else {
+      self = .learned
+      return
+    }
+    guard let rotary = try reader.reader("rotary") else { throw reader.error("rotary", "is missing") }
+    self = .rotary(try ModelSpec.Rotary(rotary))
   }
 }

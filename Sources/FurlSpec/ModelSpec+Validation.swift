@@ -19,9 +19,11 @@ extension ModelSpec {
     guard normEpsilon.isFinite, normEpsilon >= 0, normEpsilon <= 1 else {
       throw FurlError.input(file, "norm_epsilon", "\(normEpsilon) is out of range", remedy: "allowed: 0 to 1")
     }
-    let biased: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down]
+    var biased: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down]
+    if mlp == .gated { biased.insert(.gate) }
+    if !tiedEmbeddings { biased.insert(.head) }
     if let role = biases.subtracting(biased).map(\.rawValue).min() {
-      throw FurlError.input(file, "biases", "a bias of \(role) is not known to this version of Furl")
+      throw FurlError.input(file, "biases", "a bias of \(role) does not fit this model")
     }
     for (index, block) in blocks.enumerated() {
       let place = "blocks[\(index)]."
@@ -36,6 +38,38 @@ extension ModelSpec {
       guard block.headSize % 8 == 0 else {
         throw FurlError.input(
           file, place + "head_size", "\(block.headSize) is not a multiple of 8, which is not supported yet")
+      }
+      if let window = block.window { try check(place + "window", window, 1...(1 << 30)) }
+    }
+    if case .rotary(let rotary) = positions { try validate(rotary, file: file) }
+  }
+
+  private func validate(_ rotary: Rotary, file: String?) throws {
+    func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws {
+      guard range.contains(value) else {
+        throw FurlError.input(
+          file, "rotary." + name, "\(value) is out of range",
+          remedy: "allowed: \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+    try check("theta", rotary.theta, 1...1e12)
+    let smallest = blocks.map(\.headSize).min() ?? rotary.dimensions
+    guard rotary.dimensions > 0, rotary.dimensions % 2 == 0, rotary.dimensions <= smallest else {
+      throw FurlError.input(
+        file, "rotary.dimensions", "\(rotary.dimensions) is not an even number up to the head size \(smallest)")
+    }
+    switch rotary.scaling {
+    case .none: break
+    case .linear(let factor): try check("scaling.factor", factor, 1e-3...1e6)
+    case .llama3(let factor, let low, let high, let context):
+      try check("scaling.factor", factor, 1e-3...1e6)
+      try check("scaling.low_frequency_factor", low, 1e-3...1e6)
+      try check("scaling.high_frequency_factor", high, 1e-3...1e6)
+      guard low < high else {
+        throw FurlError.input(file, "rotary.scaling", "the low frequency factor is not below the high one")
+      }
+      guard (1...(1 << 24)).contains(context) else {
+        throw FurlError.input(file, "rotary.scaling.original_context", "\(context) is out of range")
       }
     }
   }

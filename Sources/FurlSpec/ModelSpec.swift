@@ -6,28 +6,44 @@ public struct ModelSpec: Sendable, Hashable {
   public enum Norm: String, Sendable, Hashable, CaseIterable {
     /// Mean and variance over the hidden size, a weight and a bias (Ba, Kiros and Hinton 2016).
     case layerNorm = "layer_norm"
+    /// Root mean square over the hidden size, a weight (Zhang and Sennrich 2019).
+    case rmsNorm = "rms_norm"
   }
 
   /// How a block's parts are joined.
   public enum Residual: String, Sendable, Hashable, CaseIterable {
     /// Attention after its norm, added; then the MLP after its own norm, added.
     case sequential
+    /// Attention and MLP both after the block's one norm (`attention.norm`), both added.
+    case parallel
   }
 
   /// How a model knows where a token stands.
-  public enum Positions: String, Sendable, Hashable, CaseIterable {
+  public enum Positions: Sendable, Hashable {
     /// A row for each position, added to the embedding.
     case learned
+    /// Queries and keys are turned by angles that grow with the position.
+    case rotary(Rotary)
   }
 
   public enum MLP: String, Sendable, Hashable, CaseIterable {
     /// down(activation(up(x))).
     case plain
+    /// down(activation(gate(x)) * up(x)) (Shazeer 2020).
+    case gated
   }
 
   public enum Activation: String, Sendable, Hashable, CaseIterable {
-    /// The tanh form of GELU (Hendrycks and Gimpel 2016).
+    /// x * Phi(x) (Hendrycks and Gimpel 2016).
+    case gelu
+    /// The tanh form of GELU.
     case geluTanh = "gelu_tanh"
+    /// x * sigmoid(1.702 x).
+    case quickGelu = "quick_gelu"
+    /// x * sigmoid(x) (Elfwing, Uchibe and Doya 2018).
+    case silu
+    case relu
+    case tanh
   }
 
   /// The widths of one block; they may differ from block to block.
@@ -36,12 +52,15 @@ public struct ModelSpec: Sendable, Hashable {
     public var kvHeads: Int
     public var headSize: Int
     public var mlpSize: Int
+    /// Positions that a query sees at most, its own included; nil: all.
+    public var window: Int?
 
-    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int) {
+    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int, window: Int? = nil) {
       self.heads = heads
       self.kvHeads = kvHeads
       self.headSize = headSize
       self.mlpSize = mlpSize
+      self.window = window
     }
   }
 
@@ -57,7 +76,7 @@ public struct ModelSpec: Sendable, Hashable {
   public var positions: Positions
   public var mlp: MLP
   public var activation: Activation
-  /// Roles whose tensors come with a bias.
+  /// Roles whose tensors come with a bias; `head` only with a head of its own.
   public var biases: Set<TensorRole>
   /// Whether the head is the embedding.
   public var tiedEmbeddings: Bool
@@ -90,6 +109,7 @@ public struct ModelSpec: Sendable, Hashable {
     var list = matrix("embedding", .embedding, vocabularySize, hiddenSize, nil)
     switch positions {
     case .learned: list += matrix("positions", .positions, contextLength, hiddenSize, nil)
+    case .rotary: break
     }
     for (index, block) in blocks.enumerated() {
       let prefix = "blocks.\(index)."
@@ -100,7 +120,8 @@ public struct ModelSpec: Sendable, Hashable {
       list += matrix(prefix + "attention.key", .key, keys, hiddenSize, index)
       list += matrix(prefix + "attention.value", .value, keys, hiddenSize, index)
       list += matrix(prefix + "attention.output", .attentionOutput, hiddenSize, queries, index)
-      list += norm(prefix + "mlp.norm", index)
+      if residual == .sequential { list += norm(prefix + "mlp.norm", index) }
+      if mlp == .gated { list += matrix(prefix + "mlp.gate", .gate, block.mlpSize, hiddenSize, index) }
       list += matrix(prefix + "mlp.up", .up, block.mlpSize, hiddenSize, index)
       list += matrix(prefix + "mlp.down", .down, hiddenSize, block.mlpSize, index)
     }

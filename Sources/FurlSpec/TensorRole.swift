@@ -10,6 +10,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case value = "attention.value"
   case attentionOutput = "attention.output"
   case up = "mlp.up"
+  case gate = "mlp.gate"
   case down = "mlp.down"
 
   /// Whether tensors of this role are vectors, which stay in FP32.
@@ -18,7 +19,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// Whether tensors of this role are linear layers of a block.
   public var isBlockLinear: Bool {
     switch self {
-    case .query, .key, .value, .attentionOutput, .up, .down: true
+    case .query, .key, .value, .attentionOutput, .up, .gate, .down: true
     default: false
     }
   }

@@ -36,7 +36,8 @@ public struct Inspection: Sendable {
         let source = try checkpoint.source(tensor.name)
         return Tensor(
           name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
-          bitsPerWeight: Double(8 * source.type.size), diskBytes: tensor.elementCount * source.type.size,
+          bitsPerWeight: 8 * Double(source.type.blockBytes) / Double(source.type.blockSize),
+          diskBytes: source.type.byteCount(tensor.elementCount),
           digest: try TensorValues(file, tensor, pool: pool).digest())
       }
     case .artifact(let weights):

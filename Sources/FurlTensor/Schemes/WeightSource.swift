@@ -1,6 +1,22 @@
 /// A matrix of weights inside a mapped checkpoint: any strides, so that transposed and fused tensors are read
 /// where they lie.
 public struct WeightSource: Sendable {
+  /// Which stored row a row is.
+  public enum RowOrder: Sendable, Hashable {
+    /// Row by row as they lie.
+    case stored
+    /// The rows of each head are stored with those of its two halves taking turns (llama files in GGUF): row
+    /// half * headSize / 2 + i of a head lies at 2 i + half.
+    case interleavedHalves(headSize: Int)
+
+    func stored(_ row: Int) -> Int {
+      guard case .interleavedHalves(let size) = self else { return row }
+      let (head, inside) = row.quotientAndRemainder(dividingBy: size)
+      let (half, index) = inside.quotientAndRemainder(dividingBy: size / 2)
+      return head * size + 2 * index + half
+    }
+  }
+
   public let file: MappedFile
   public let type: SourceType
   /// The byte of element (0, 0).
@@ -11,21 +27,34 @@ public struct WeightSource: Sendable {
   public let rowStride: Int
   /// Numbers between two columns.
   public let columnStride: Int
+  public let rowOrder: RowOrder
 
-  /// - Throws: ``FurlError`` of kind `defect` if an element lies outside of the file.
+  /// - Throws: ``FurlError`` of kind `defect` if an element lies outside of the file, or if a type with blocks is not
+  ///   stored row by row in whole blocks.
   public init(
-    file: MappedFile, type: SourceType, offset: Int, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1
+    file: MappedFile, type: SourceType, offset: Int, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1,
+    rowOrder: RowOrder = .stored
   ) throws {
     // A path from element (0, 0) to the last one, in numbers; every part of it is checked before it is added.
-    let room = max(0, file.count - max(0, offset)) / type.size
+    let (room, isHuge) = (max(0, file.count - max(0, offset)) / type.blockBytes)
+      .multipliedReportingOverflow(by: type.blockSize)
     func steps(_ count: Int, _ stride: Int) -> Int {
       let (product, overflow) = (count - 1).multipliedReportingOverflow(by: stride)
       return overflow ? room : min(product, room)
     }
-    guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0,
+    guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0, !isHuge,
       steps(rows, rowStride) + steps(columns, columnStride) < room
     else {
       throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
+    }
+    let isWhole = columnStride == 1 && rowStride % type.blockSize == 0 && columns % type.blockSize == 0
+    guard type.blockSize == 1 || isWhole else {
+      throw FurlError(.defect, file: file.path, "a tensor of \(type.rawValue) blocks does not lie in whole blocks")
+    }
+    if case .interleavedHalves(let size) = rowOrder {
+      guard size > 0, size % 2 == 0, rows % size == 0 else {
+        throw FurlError(.defect, file: file.path, "\(rows) rows are not heads of \(size)")
+      }
     }
     self.file = file
     self.type = type
@@ -34,44 +63,74 @@ public struct WeightSource: Sendable {
     self.columns = columns
     self.rowStride = rowStride
     self.columnStride = columnStride
+    self.rowOrder = rowOrder
   }
 
   /// A vector is a matrix of one row.
-  public static func vector(file: MappedFile, type: SourceType, offset: Int, count: Int) throws -> WeightSource {
-    try WeightSource(file: file, type: type, offset: offset, rows: 1, columns: count, rowStride: count)
+  public static func vector(
+    file: MappedFile, type: SourceType, offset: Int, count: Int, stride: Int = 1
+  ) throws -> WeightSource {
+    // The stride between rows is never taken; it only has to be one.
+    try WeightSource(
+      file: file, type: type, offset: offset, rows: 1, columns: count, rowStride: max(count, type.blockSize),
+      columnStride: stride)
   }
 
   /// Some rows as FP32, [rows.count][columns].
   public func read(rows range: Range<Int>) -> [Float] {
-    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
-    let start = offset + range.lowerBound * rowStride * type.size
-    if columnStride == 1 {
-      if rowStride == columns { return file.floats(type, at: start, count: range.count * columns) }
-      return range.flatMap { file.floats(type, at: offset + $0 * rowStride * type.size, count: columns) }
+    [Float](unsafeUninitializedCapacity: range.count * columns) { buffer, count in
+      if let base = buffer.baseAddress { read(rows: range, into: base) }
+      count = range.count * columns
     }
-    var result = [Float](repeating: 0, count: range.count * columns)
-    if rowStride == 1 {
-      // Stored the other way round: what is contiguous is a piece of a column.
-      for column in 0..<columns {
-        let piece = file.floats(type, at: start + column * columnStride * type.size, count: range.count)
-        for row in 0..<range.count { result[row * columns + column] = piece[row] }
-      }
-      return result
-    }
-    for row in 0..<range.count {
-      for column in 0..<columns {
-        let at = start + (row * rowStride + column * columnStride) * type.size
-        result[row * columns + column] = file.floats(type, at: at, count: 1)[0]
-      }
-    }
-    return result
   }
 
   /// Everything, as FP32.
   public func readAll() -> [Float] { read(rows: 0..<rows) }
 
-  /// Gives the pages back that the matrix lies in.
-  public func drop() {
-    file.drop(offset..<offset + ((rows - 1) * rowStride + (columns - 1) * columnStride + 1) * type.size)
+  /// Writes some rows as FP32, [range.count][columns].
+  func read(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    if columnStride == 1 {
+      if rowStride == columns, rowOrder == .stored {
+        decode(number: range.lowerBound * rowStride, count: range.count * columns, into: output)
+        return
+      }
+      for (index, row) in range.enumerated() {
+        decode(number: rowOrder.stored(row) * rowStride, count: columns, into: output + index * columns)
+      }
+      return
+    }
+    if rowStride == 1, rowOrder == .stored {
+      // Stored the other way round: what is contiguous is a piece of a column.
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { piece in
+        for column in 0..<columns {
+          decode(number: range.lowerBound + column * columnStride, count: range.count, into: piece.baseAddress!)
+          for row in 0..<range.count { output[row * columns + column] = piece[row] }
+        }
+      }
+      return
+    }
+    for (index, row) in range.enumerated() {
+      let start = rowOrder.stored(row) * rowStride
+      for column in 0..<columns {
+        decode(number: start + column * columnStride, count: 1, into: output + index * columns + column)
+      }
+    }
   }
+
+  /// Reads `count` numbers from the number-th on.
+  private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {
+    let start = offset + type.byteCount(number)
+    type.convert(file.bytes(start..<start + type.byteCount(count)), to: output, count: count)
+  }
+
+  /// The bytes of the file that the matrix lies in.
+  public var range: Range<Int> {
+    let numbers = (rows - 1) * rowStride + (columns - 1) * columnStride + 1
+    let blocks = (numbers + type.blockSize - 1) / type.blockSize
+    return offset..<offset + blocks * type.blockBytes
+  }
+
+  /// Gives the pages back that the matrix lies in.
+  public func drop() { file.drop(range) }
 }

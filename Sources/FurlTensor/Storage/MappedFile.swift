@@ -74,8 +74,9 @@ public final class MappedFile: @unchecked Sendable {
   /// - Parameters:
   ///   - type: how the numbers are stored, little-endian.
   ///   - offset: of the first byte; it needs no alignment.
+  ///   - count: a multiple of the type's block.
   public func floats(_ type: SourceType, at offset: Int, count: Int) -> [Float] {
-    let source = bytes(offset..<offset + count * type.size)
+    let source = bytes(offset..<offset + type.byteCount(count))
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       if count > 0 { type.convert(source, to: buffer.baseAddress!, count: count) }
       initialized = count
@@ -88,34 +89,5 @@ public final class MappedFile: @unchecked Sendable {
     let page = Int(getpagesize())
     let start = range.lowerBound / page * page
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
-  }
-}
-
-/// How a checkpoint stores its numbers.
-public enum SourceType: String, Sendable, Hashable, CaseIterable {
-  case float32 = "F32"
-  case float16 = "F16"
-  case bfloat16 = "BF16"
-
-  /// Bytes of one number.
-  public var size: Int { self == .float32 ? 4 : 2 }
-
-  func convert(_ source: UnsafeRawBufferPointer, to output: UnsafeMutablePointer<Float>, count: Int) {
-    guard let base = source.baseAddress else { return }
-    if self == .float32 {
-      memcpy(output, base, count * 4)
-      return
-    }
-    let halves: (UnsafePointer<UInt16>) -> Void = {
-      self == .float16 ? furl_floats_from_halves($0, count, output) : furl_floats_from_bfloats($0, count, output)
-    }
-    if UInt(bitPattern: base) % 2 == 0 {
-      halves(base.assumingMemoryBound(to: UInt16.self))
-    } else {
-      let aligned = source.withMemoryRebound(to: UInt8.self) { bytes in
-        (0..<count).map { UInt16(bytes[2 * $0]) | UInt16(bytes[2 * $0 + 1]) << 8 }
-      }
-      aligned.withUnsafeBufferPointer { halves($0.baseAddress!) }
-    }
   }
 }
