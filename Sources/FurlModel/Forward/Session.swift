@@ -61,8 +61,8 @@ public final class Session {
     self.slots = slots
     // The cache comes first: it refuses more slots than there is memory for.
     cache = try KeyValueCache(
-      blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize) }, slots: slots,
-      contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
+      blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window) },
+      slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads)
     lengths = Array(repeating: 0, count: slots)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
