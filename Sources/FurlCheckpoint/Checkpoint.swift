@@ -45,6 +45,11 @@ public struct Checkpoint: Sendable {
         "model_type", "\"\(modelType)\" is not supported yet",
         remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
     }
+    guard reader.optional("quantization_config") == nil else {
+      throw reader.error(
+        "quantization_config", "the weights are quantized already", remedy: "name the checkpoint that they were made of"
+      )
+    }
     spec = try family.spec(reader)
     try spec.validate(file: path)
     let stored = try StoredTensors(folder: folder)
