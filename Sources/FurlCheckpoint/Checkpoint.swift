@@ -37,7 +37,7 @@ public struct Checkpoint: Sendable {
       throw FurlError.input(
         folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
     }
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path, depthLimit: 100)
+    config = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100)
     let reader = try DocumentReader(config, file: path)
     guard let modelType = try reader.string("model_type") else { throw reader.error("model_type", "is missing") }
     guard let family = Architectures.all.first(where: { $0.modelType == modelType }) else {
@@ -126,8 +126,8 @@ public struct Checkpoint: Sendable {
   }
 
   private static let sideFiles = [
-    "config.json", "tokenizer.json", "tokenizer_config.json",
-    "model.safetensors.index.json",
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "model.safetensors.index.json", "pytorch_model.bin.index.json",
   ]
 
   /// The files that the model is made of, with their digests; the weights come first.
