@@ -72,7 +72,7 @@ import Testing
     for (index, float) in floats.enumerated() {
       #expect(Float16(float).bitPattern == UInt16(halves[2 * index]) | UInt16(halves[2 * index + 1]) << 8)
       let near = Float(bitPattern: UInt32(bfloats[2 * index]) << 16 | UInt32(bfloats[2 * index + 1]) << 24)
-      #expect(abs(near - float) <= abs(float) * 0x1p-8 * 0.5 * 1.0001)
+      #expect(abs(near - float) <= abs(float) * 0x1p-8)
     }
   }
 }

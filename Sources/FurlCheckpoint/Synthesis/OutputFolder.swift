@@ -81,7 +81,8 @@ final class OutputFolder {
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
   func checkRoom(for bytes: Int) throws {
     var status = statvfs()
-    guard statvfs(base, &status) == 0 else { return }
+    // Without blocks it is no disk (a FUSE file system that does not say).
+    guard statvfs(base, &status) == 0, status.f_blocks > 0 else { return }
     let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
     guard overflow || UInt64(bytes) <= free else {
       throw FurlError(
