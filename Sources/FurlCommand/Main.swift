@@ -5,7 +5,7 @@ import Furl
 @main
 enum Main {
   /// Commands that are to come.
-  private static let laterCommands = ["report", "sweep", "data", "export"]
+  private static let laterCommands = ["report", "sweep", "data"]
 
   static func main() async {
     shareHeap()
@@ -58,7 +58,11 @@ struct FurlTool: AsyncParsableCommand {
       """,
     version: furlVersion,
     subcommands: [
+<<<<<<< HEAD
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Synth.self, Tokenize.self, Logits.self,
+=======
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Tokenize.self, Logits.self,
+>>>>>>> main
       Measure.self,
     ])
 }

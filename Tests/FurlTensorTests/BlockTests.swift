@@ -5,10 +5,12 @@ import Testing
 
 /// The numbers of GGUF's blocks, against those of the `gguf` package (`Fixtures/gguf/make_gguf.py`).
 @Suite struct BlockTests {
-  struct Sample: Decodable, Sendable {
+  struct Sample: Decodable, Sendable, CustomTestStringConvertible {
     let type: String
     let blocks: String
     let values: String
+
+    var testDescription: String { type }
   }
 
   private struct Fixture: Decodable { let types: [Sample] }

@@ -1,3 +1,4 @@
+import FurlArtifact
 import FurlSpec
 import FurlTensor
 import Synchronization
@@ -45,9 +46,9 @@ public struct SyntheticCheckpoint: Sendable {
         .usage, file: "--blocks", "\(model.name) has \(layers) blocks", remedy: "allowed: 1 to \(layers)")
     }
     let range = Float(try reader.number("initializer_range", in: 0...1) ?? 0.02)
-    let whole = SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
+    let whole = try SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
     spec.blocks = Array(spec.blocks.prefix(blocks))
-    let slice = SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
+    let slice = try SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
     let limit = (whole.reduce(0) { $0 + $1.count } + model.shards - 1) / model.shards
     var shards: [[Stored]] = []
     var numbers = 0
@@ -67,26 +68,17 @@ public struct SyntheticCheckpoint: Sendable {
     config = .object((published.members ?? []).map { JSON.Member($0.key, changes[$0.key] ?? $0.value) })
   }
 
-  /// The tensors of a specification as the family stores them: transposed, and several in one.
+  /// The tensors of a specification as the family stores them.
   private static func stored(
     _ spec: ModelSpec, _ family: any Architecture.Type, deviation: Float, layers: Int
-  ) -> [Stored] {
-    var seen: Set<String> = []
-    var list: [Stored] = []
-    for tensor in spec.tensors {
-      let location = family.location(of: tensor, in: spec)
-      let isHead = tensor.name == "head" || tensor.name == "head.bias"
-      let name = (isHead ? "" : family.prefix) + location.name
-      guard seen.insert(name).inserted else { continue }
-      var shape = tensor.shape
-      shape[0] = location.part?.total ?? shape[0]
-      if location.isTransposed { shape.reverse() }
-      let addsToResidual = tensor.role == .attentionOutput || tensor.role == .down
-      let scale = addsToResidual ? 1 / Float(2 * layers).squareRoot() : 1
-      list.append(
-        Stored(name: name, shape: shape, mean: tensor.role == .norm ? 1 : 0, deviation: deviation * scale))
+  ) throws -> [Stored] {
+    try StoredLayout.layouts(of: spec, family: family, path: family.modelType).map { layout in
+      let role = layout.parts[0].role
+      let addsToResidual = role == .attentionOutput || role == .down
+      return Stored(
+        name: layout.name, shape: layout.shape, mean: role == .norm ? 1 : 0,
+        deviation: addsToResidual ? deviation / Float(2 * layers).squareRoot() : deviation)
     }
-    return list
   }
 
   /// Numbers in all tensors.
@@ -110,26 +102,23 @@ public struct SyntheticCheckpoint: Sendable {
     let files = weightFiles()
     // And some for the tokenizer.
     try output.checkRoom(for: files.reduce(8 << 20) { $0 + $1.header.count + $1.dataBytes })
-    let parts = try files.map { try output.create($0.name) }
     var done = 0
-    for (file, part) in zip(files, parts) {
+    for file in files {
+      let part = try output.file(file.name)
       try part.write(file.header, at: 0)
       try write(file, to: part, pool: pool) { bytes in
         done += bytes
         progress(done, weightBytes)
       }
+      try part.commit(waiting: false)
     }
     let texts = SyntheticTokenizer.files(
       count: model.tokenizerCount, special: model.special, begin: model.begin, end: model.end,
       contextLength: spec.contextLength)
     var side = [("tokenizer.json", texts.tokenizer), ("tokenizer_config.json", texts.config)]
     if files.count > 1 { side.append(("model.safetensors.index.json", index(files).prettyText)) }
-    // The last one: a folder without it is no checkpoint.
     side.append(("config.json", config.prettyText))
-    for (name, text) in side {
-      let bytes = Array((text + "\n").utf8)
-      try output.create(name).write(bytes, at: 0)
-    }
+    for (name, text) in side { try output.write(Array((text + "\n").utf8), as: name) }
     try output.commit()
   }
 
@@ -190,7 +179,7 @@ public struct SyntheticCheckpoint: Sendable {
   private static let batch = 64
 
   private func write(
-    _ file: WeightFile, to part: OutputFolder.Part, pool: WorkerPool, progress: (Int) -> Void
+    _ file: WeightFile, to part: OutputFile, pool: WorkerPool, progress: (Int) -> Void
   ) throws {
     var jobs: [(tensor: Int, range: Range<Int>)] = []
     for (index, tensor) in file.tensors.enumerated() {
