@@ -58,11 +58,7 @@ struct FurlTool: AsyncParsableCommand {
       """,
     version: furlVersion,
     subcommands: [
-<<<<<<< HEAD
-      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Synth.self, Tokenize.self, Logits.self,
-=======
-      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Tokenize.self, Logits.self,
->>>>>>> main
-      Measure.self,
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Synth.self,
+      Tokenize.self, Logits.self, Measure.self,
     ])
 }
