@@ -97,6 +97,16 @@ typedef struct furl_attention {
 
 size_t furl_attention_scratch(size_t positions);
 
+/// What stands between a linear layer's outputs and the next layer.
+typedef enum furl_activation {
+  FURL_GELU = 0,       // x Phi(x), Phi the standard normal distribution function
+  FURL_GELU_TANH = 1,  // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+  FURL_QUICK_GELU = 2, // x / (1 + e^(-1.702 x))
+  FURL_SILU = 3,       // x / (1 + e^-x)
+  FURL_RELU = 4,       // max(x, 0)
+  FURL_TANH = 5,
+} furl_activation;
+
 /// How a checkpoint stores its numbers.
 typedef enum furl_number {
   FURL_FLOAT32 = 0,
@@ -166,9 +176,16 @@ typedef struct furl_kernels {
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, over n values.
   /// `bias` may be NULL, `out` may be `x`.
   void (*layer_norm)(
-    const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
-  /// x = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), in place.
-  void (*gelu_tanh)(float *x, size_t n);
+    const float *x, size_t n, const float *weight, const float *_Nullable bias, float epsilon, float *out);
+  /// The same without the mean: out = x / sqrt(mean of x^2 + epsilon) * weight + bias.
+  void (*rms_norm)(
+    const float *x, size_t n, const float *weight, const float *_Nullable bias, float epsilon, float *out);
+  /// Turns the pairs (x[i], x[half + i]) by angles whose cosines and sines are given, in place.
+  /// All tiers give the same bits.
+  void (*rotate)(float *x, size_t half, const float *cosines, const float *sines);
+  /// x = activation(x), or activation(x) * factor where there is one, in place, within 1e-6 |x factor|. What is
+  /// not a number stays so; minus infinity gives the function's limit.
+  void (*activate)(furl_activation activation, float *x, const float *_Nullable factor, size_t n);
   /// The index of the largest value, the first of equals; -1 if any value is not a number or infinite.
   int64_t (*argmax)(const float *x, size_t n);
 } furl_kernels;

@@ -20,6 +20,8 @@ const furl_kernels furl_kernels_scalar = {
   .store_f32 = furl_scalar_store_f32,
   .store_f16 = furl_scalar_store_f16,
   .layer_norm = furl_scalar_layer_norm,
-  .gelu_tanh = furl_scalar_gelu_tanh,
+  .rms_norm = furl_scalar_rms_norm,
+  .rotate = furl_scalar_rotate,
+  .activate = furl_scalar_activate,
   .argmax = furl_scalar_argmax,
 };

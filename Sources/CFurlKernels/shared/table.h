@@ -5,6 +5,7 @@
 //   GROUP_QUERIES         queries at once, at most FURL_QUERY_BLOCK
 //   VALUE_VECTORS         vectors of 16 values at once
 
+#include "activate.h"
 #include "attention.h"
 #include "elementwise.h"
 #include "encode.h"
@@ -30,6 +31,8 @@ const furl_kernels TIER_TABLE = {
   .store_f32 = store_f32,
   .store_f16 = store_f16,
   .layer_norm = layer_norm,
-  .gelu_tanh = gelu_tanh,
+  .rms_norm = rms_norm,
+  .rotate = rotate,
+  .activate = activate,
   .argmax = argmax,
 };
