@@ -36,5 +36,7 @@ struct TensorLocation: Sendable {
 
 /// The families that there are.
 enum Architectures {
-  static let all: [any Architecture.Type] = [GPT2.self]
+  static let all: [any Architecture.Type] = [
+    GPT2.self, StarCoder2.self, Phi.self, Llama.self, Mistral.self, Qwen2.self,
+  ]
 }

@@ -11,7 +11,7 @@ struct Compress: ParsableCommand {
       under its name when it is complete; a failed or interrupted run leaves none.
       """)
 
-  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json.")
+  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.")
   var checkpoint: String
 
   @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))
@@ -36,7 +36,7 @@ struct Compress: ParsableCommand {
 
   func run() throws {
     let recipe = try Recipe(path: recipe)
-    let compressor = try Compressor(Checkpoint(folder: checkpoint), recipe: recipe)
+    let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {
       let bound = try compressor.fileUpperBound()
       return json ? Terminal.print(compressor.plan.json(fileUpperBound: bound)) : show(compressor.plan, bound: bound)
