@@ -6,11 +6,12 @@ extension Tokenizer {
   ///
   /// - Parameter architecture: the model's family, which decides between two names of one way of cutting.
   /// - Throws: ``FurlError`` of kind `input` when llama.cpp has no name for the way in which texts are cut.
-  public func ggufVocabulary(architecture: String) throws -> GGUFVocabulary {
+  public func ggufVocabulary(architecture: String) throws -> ExportedVocabulary {
+    try refuseTextModels()
     let vocabulary = parts.vocabulary
     let added = Set(parts.added.map(\.id))
     var tokens: [String] = []
-    var kinds: [GGUFVocabulary.Kind] = []
+    var kinds: [ExportedVocabulary.Kind] = []
     tokens.reserveCapacity(vocabulary.count)
     kinds.reserveCapacity(vocabulary.count)
     for id in 0..<vocabulary.count {
@@ -28,15 +29,24 @@ extension Tokenizer {
         kinds.append(.normal)
       }
     }
-    return GGUFVocabulary(
+    return ExportedVocabulary(
       model: "gpt2", preTokenizer: try PreTokenizerNames.name(of: parts, architecture: architecture), tokens: tokens,
       kinds: kinds, merges: TokenizerFileWriter(parts: parts).mergeTexts, bosID: bosID, eosID: eosID,
       addsBOS: addsBOS && bosID != nil, notes: notes)
   }
 
+  /// Exports write byte-level models only.
+  func refuseTextModels() throws {
+    guard !parts.normalization.marksSpaces, !parts.fallback.usesBytes, parts.places.isEmpty else {
+      throw FurlError.input(
+        nil, "tokenizer", "is not byte-level; exporting such tokenizers is not supported yet",
+        remedy: "export the checkpoint that it came from")
+    }
+  }
+
   private var notes: [String] {
     var notes: [String] = []
-    if parts.isNormalizing { notes.append("llama.cpp does not normalize texts (NFC) before it cuts them") }
+    if parts.normalization.composes { notes.append("llama.cpp does not normalize texts (NFC) before it cuts them") }
     if parts.added.contains(where: { !$0.flags.isDisjoint(with: [.singleWord, .stripsLeft, .stripsRight]) }) {
       notes.append("llama.cpp finds added tokens without regard to words and white space around them")
     }

@@ -8,10 +8,11 @@ extension Tokenizer {
   ///
   /// - Throws: ``FurlError`` of kind `input` for steps in an order that no `tokenizer.json` has.
   public func tokenizerJSON() throws -> JSON {
+    try refuseTextModels()
     let writer = TokenizerFileWriter(parts: parts)
     return [
       "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": writer.addedTokens,
-      "normalizer": parts.isNormalizing ? ["type": "NFC"] : nil, "pre_tokenizer": try writer.preTokenizer(),
+      "normalizer": parts.normalization.composes ? ["type": "NFC"] : nil, "pre_tokenizer": try writer.preTokenizer(),
       "post_processor": writer.postProcessor,
       "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
       "model": writer.model,
@@ -111,7 +112,7 @@ struct TokenizerFileWriter {
     case .literal(let text): return split(["String": .string(text)])
     case .digits where [.isolated, .contiguous].contains(stage.behavior) && !stage.inverts:
       return ["type": "Digits", "individual_digits": .bool(stage.behavior == .isolated)]
-    case .digits, .prefixSpace:
+    case .digits, .prefixSpace, .marks:
       throw FurlError.input(nil, "tokenizer", "has steps in an order that tokenizer.json cannot say")
     }
   }
