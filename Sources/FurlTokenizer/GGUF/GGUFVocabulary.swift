@@ -30,11 +30,14 @@ public struct GGUFVocabulary: Sendable {
   public var unknownID: Int?
   public var addsBOS: Bool?
   public var addsSpacePrefix: Bool?
+  /// The model's name, `general.name`: of one family the special tokens take in the white space after them, which
+  /// nothing else in the file says.
+  public var name: String?
 
   public init(
     model: String, pre: String? = nil, tokens: [[UInt8]], types: [Int] = [], scores: [Float] = [],
     merges: [[UInt8]] = [], bosID: Int? = nil, eosID: Int? = nil, unknownID: Int? = nil, addsBOS: Bool? = nil,
-    addsSpacePrefix: Bool? = nil
+    addsSpacePrefix: Bool? = nil, name: String? = nil
   ) {
     self.model = model
     self.pre = pre
@@ -47,6 +50,7 @@ public struct GGUFVocabulary: Sendable {
     self.unknownID = unknownID
     self.addsBOS = addsBOS
     self.addsSpacePrefix = addsSpacePrefix
+    self.name = name
   }
 }
 

@@ -121,6 +121,8 @@ struct GGUFVocabularyReader {
     var added: [AddedToken] = []
     var idOfPiece: [[UInt8]: Int] = [:]
     idOfPiece.reserveCapacity(source.tokens.count)
+    let name = source.name?.lowercased() ?? ""
+    let stripsRight = name.contains("phi-3") || name.contains("phi3")
     // An empty piece stands for nothing: its id is a gap.
     for (id, bytes) in source.tokens.enumerated() where !bytes.isEmpty {
       let key = "tokens[\(id)]"
@@ -132,7 +134,7 @@ struct GGUFVocabularyReader {
       let type = types[id]
       if type == .control || type == .unknown { kind.insert(.special) }
       if type == .control || type == .unknown || type == .userDefined {
-        added.append(AddedToken(id: id, flags: []))
+        added.append(AddedToken(id: id, flags: stripsRight && !Self.neverStripping.contains(text) ? .stripsRight : []))
         // Their text is no spelling of bytes: it is what it is.
         if !isText, bytes.contains(where: { $0 >= 0x80 }) { kind.insert(.literal) }
       }
@@ -140,6 +142,8 @@ struct GGUFVocabularyReader {
     }
     return (table, added)
   }
+
+  private static let neverStripping: Set<String> = ["<unk>", "<s>", "<|endoftext|>"]
 
   private func merges(_ vocabulary: Vocabulary, _ index: PieceIndex) throws -> [MergeTable.Merge] {
     // Of a pair that comes again llama.cpp keeps the first rank.
