@@ -17,6 +17,9 @@ protocol Architecture: Sendable {
 
   /// What stands before names in some checkpoints and is missing in others.
   static var prefix: String { get }
+
+  /// What `config.json` calls the sizes that transforms change.
+  static var configurationKeys: ConfigurationKeys { get }
 }
 
 /// Where a tensor lies in its source.

@@ -125,8 +125,8 @@ public struct Checkpoint: Sendable {
   }
 
   private static let sideFiles = [
-    "config.json", "tokenizer.json", "tokenizer_config.json",
-    "model.safetensors.index.json",
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "model.safetensors.index.json", "pytorch_model.bin.index.json",
   ]
 
   /// The files that the model is made of, with their digests; the weights come first.

@@ -6,6 +6,8 @@ import FurlTensor
 enum GPT2: Architecture {
   static let modelType = "gpt2"
   static let prefix = "transformer."
+  static let configurationKeys = ConfigurationKeys(
+    layers: "n_layer", hidden: "n_embd", heads: "n_head", kvHeads: nil, headSize: nil, mlp: "n_inner")
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     func size(_ key: String) throws -> Int {

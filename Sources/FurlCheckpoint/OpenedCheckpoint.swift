@@ -55,7 +55,7 @@ struct OpenedCheckpoint {
   }
 
   private init(config path: String, folder: String) throws {
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path, depthLimit: 100)
+    config = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100)
     let (family, spec) = try OpenedCheckpoint.read(config, file: path)
     self.path = folder
     self.folder = folder

@@ -107,6 +107,42 @@ typedef enum furl_activation {
   FURL_TANH = 5,
 } furl_activation;
 
+/// How a checkpoint stores its numbers.
+typedef enum furl_number {
+  FURL_FLOAT32 = 0,
+  FURL_FLOAT16 = 1,  // IEEE half
+  FURL_BFLOAT16 = 2,
+} furl_number;
+
+/// Rows of weights to encode, aligned as their numbers are.
+typedef struct furl_rows {
+  const void *numbers;
+  furl_number type;
+  size_t stride;  // numbers between two rows
+  size_t rows;    // 1...16
+  size_t columns; // 1 and more
+} furl_rows;
+
+/// Where one row tile of a packed matrix goes, laid out as above.
+typedef struct furl_row_tile {
+  void *codes;                          // [column_tiles] tiles
+  uint16_t *_Nullable scales;           // [blocks][16], NULL where the scheme has none
+  uint16_t *_Nullable minimums;         // the same
+  size_t column_tiles, block_tiles, blocks;
+} furl_row_tile;
+
+/// Encodes up to 16 rows. Codes are computed from the scale as it is stored (a half), by division, ties to even,
+/// clamped; a scale that is zero as a half makes all codes of its block the code of zero, and is stored as +0.
+/// Missing rows and columns get the code of zero, missing rows the scale 0 and the minimum 0.
+///
+///   int8          scale = absmax / 127, codes 1...255
+///   int4          scale = m / -8 with m the first of the values of largest magnitude, codes 0...15
+///   int4 minimum  minimum = the least value (the first of equals), scale = (max - min) / 15, codes 0...15
+///
+/// False if a number is not finite or a scale or minimum does not fit in a half: what has been written then means
+/// nothing. All tiers give the same bits.
+typedef bool (*furl_encode)(const furl_rows *rows, const furl_row_tile *tile);
+
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
 typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
@@ -115,6 +151,11 @@ typedef struct furl_kernels {
   /// A tile of zeros (or of nothing above 4e-37) has scale 0. Not-a-numbers and infinities never reach a
   /// code: such a tile gets scale NaN, codes 0. All tiers give the same codes, sums and scales.
   void (*quantize)(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
+
+  furl_encode encode_float32;
+  furl_encode encode_int8;
+  furl_encode encode_int4;
+  furl_encode encode_int4_minimum;
 
   furl_multiply float32;
   furl_multiply int8_a8;

@@ -14,6 +14,11 @@ float furl_scalar_exp(float x);
 /// e^x with a relative error below 1e-11, for |x| < 700.
 double furl_scalar_exp_double(double x);
 
+bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
+
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);

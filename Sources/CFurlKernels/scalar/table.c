@@ -4,6 +4,10 @@
 const furl_kernels furl_kernels_scalar = {
   .name = "scalar",
   .quantize = furl_scalar_quantize,
+  .encode_float32 = furl_scalar_encode_float32,
+  .encode_int8 = furl_scalar_encode_int8,
+  .encode_int4 = furl_scalar_encode_int4,
+  .encode_int4_minimum = furl_scalar_encode_int4_minimum,
   .float32 = furl_scalar_float32,
   .int8_a8 = furl_scalar_int8_a8,
   .int8_a32 = furl_scalar_int8_a32,

@@ -8,12 +8,17 @@
 #include "activate.h"
 #include "attention.h"
 #include "elementwise.h"
+#include "encode.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
 
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
   .quantize = quantize,
+  .encode_float32 = encode_float32,
+  .encode_int8 = encode_int8,
+  .encode_int4 = encode_int4,
+  .encode_int4_minimum = encode_int4_minimum,
   .float32 = float32,
   .int8_a8 = int8_a8,
   .int8_a32 = int8_a32,

@@ -7,23 +7,28 @@ import FurlTensor
 /// writer. At the end it is linked as `.NAME.furl-XXXXXX` in the same folder and renamed, as a link cannot replace
 /// a file. Where the system has no such files it has the temporary name from the start. It is locked while its
 /// writer lives, so that the next writer of the same name can tell what a killed one has left behind.
-final class OutputFile {
-  let path: String
+package final class OutputFile {
+  package let path: String
   /// Bytes written so far.
-  private(set) var count = 0
+  package private(set) var count = 0
+  /// What errors call the file.
+  private let shownAs: String
   private let folder: String
   private let prefix: String
   /// Empty while the file has no name.
   private var temporary: String
   private var descriptor: Int32
 
-  /// - Parameter unnamed: gives the file no name while it is written, where the system can.
+  /// - Parameters:
+  ///   - unnamed: gives the file no name while it is written, where the system can.
+  ///   - shownAs: what errors call the file, where that is not its path.
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  init(path: String, unnamed: Bool = true) throws {
+  package init(path: String, unnamed: Bool = true, shownAs: String? = nil) throws {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     self.path = path
+    self.shownAs = shownAs ?? path
     guard !name.isEmpty, name != ".", name != ".." else {
       throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
     }
@@ -35,12 +40,13 @@ final class OutputFile {
       temporary = ""
       return
     }
-    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: path)
+    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: self.shownAs)
   }
 
   /// For tests: writes to a file that is open already.
   init(descriptor: Int32, path: String) {
     self.path = path
+    shownAs = path
     folder = "."
     prefix = ""
     temporary = ""
@@ -50,7 +56,7 @@ final class OutputFile {
   deinit { abandon() }
 
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  func write(_ bytes: [UInt8]) throws {
+  package func write(_ bytes: [UInt8]) throws {
     var rest = bytes
     while !rest.isEmpty {
       let written = FurlTensor.write(descriptor, rest, rest.count)
@@ -66,7 +72,7 @@ final class OutputFile {
   /// Puts the file under its name.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  func commit() throws {
+  package func commit() throws {
     guard fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
@@ -81,7 +87,7 @@ final class OutputFile {
   }
 
   /// Removes what was written.
-  func abandon() {
+  package func abandon() {
     guard descriptor >= 0 else { return }
     if !temporary.isEmpty { unlink(temporary) }
     close(descriptor)
@@ -105,7 +111,7 @@ final class OutputFile {
 
   private func failure() -> FurlError {
     FurlError(
-      .cannotWrite, file: path, "cannot be written: \(systemMessage())",
+      .cannotWrite, file: shownAs, "cannot be written: \(systemMessage())",
       remedy: "free space or choose another place")
   }
 
@@ -123,10 +129,10 @@ final class OutputFile {
     }
   }
 
-  private static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
-  private static let suffixLength = 6
+  static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+  static let suffixLength = 6
 
-  private static func suffix() -> String {
+  static func suffix() -> String {
     String(decoding: (0..<suffixLength).map { _ in letters[Int.random(in: 0..<letters.count)] }, as: UTF8.self)
   }
 

@@ -24,8 +24,7 @@ public enum ModelFile: Sendable {
   }
 
   private static let foreignFormats: KeyValuePairs = [
-    ".bin": "PyTorch files", ".pt": "PyTorch files", ".pth": "PyTorch files",
-    ".onnx": "ONNX files",
+    ".onnx": "ONNX files"
   ]
 
   public var path: String {

@@ -1,0 +1,85 @@
+import FurlCheckpoint
+import FurlTensor
+
+extension Tokenizer {
+  /// The tokenizer as llama.cpp runs it.
+  ///
+  /// - Parameter architecture: the model's family, which decides between two names of one way of cutting.
+  /// - Throws: ``FurlError`` of kind `input` when llama.cpp has no name for the way in which texts are cut.
+  public func ggufVocabulary(architecture: String) throws -> GGUFVocabulary {
+    let vocabulary = parts.vocabulary
+    let added = Set(parts.added.map(\.id))
+    var tokens: [String] = []
+    var kinds: [GGUFVocabulary.Kind] = []
+    tokens.reserveCapacity(vocabulary.count)
+    kinds.reserveCapacity(vocabulary.count)
+    for id in 0..<vocabulary.count {
+      let kind = vocabulary.kinds[id]
+      let text = vocabulary.spelling(id)
+      guard kind.contains(.present) else {
+        tokens.append("[PAD\(id)]")
+        kinds.append(.unused)
+        continue
+      }
+      tokens.append(text)
+      if added.contains(id) {
+        kinds.append(kind.contains(.special) || PreTokenizerNames.looksSpecial(text) ? .control : .userDefined)
+      } else {
+        kinds.append(.normal)
+      }
+    }
+    return GGUFVocabulary(
+      model: "gpt2", preTokenizer: try PreTokenizerNames.name(of: parts, architecture: architecture), tokens: tokens,
+      kinds: kinds, merges: TokenizerFileWriter(parts: parts).mergeTexts, bosID: bosID, eosID: eosID,
+      addsBOS: addsBOS && bosID != nil, notes: notes)
+  }
+
+  private var notes: [String] {
+    var notes: [String] = []
+    if parts.isNormalizing { notes.append("llama.cpp does not normalize texts (NFC) before it cuts them") }
+    if parts.added.contains(where: { !$0.flags.isDisjoint(with: [.singleWord, .stripsLeft, .stripsRight]) }) {
+      notes.append("llama.cpp finds added tokens without regard to words and white space around them")
+    }
+    return notes
+  }
+}
+
+/// llama.cpp's names for ways of cutting a text into words (`tokenizer.ggml.pre`).
+///
+/// Source: llama.cpp, `src/llama-vocab.cpp`. llama.cpp's converter knows a tokenizer by the ids that it gives to one
+/// text; here it is known by what it does.
+enum PreTokenizerNames {
+  private static let splitLetters = "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
+  private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+  private static let rest = " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+  private static let llama3 = "\(contractions)|\(splitLetters)|\\p{N}{1,3}|\(rest)"
+  private static let qwen2 = "\(contractions)|\(splitLetters)|\\p{N}|\(rest)"
+  private static let deepseekCoder = ["[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+"]
+
+  static func name(of parts: TokenizerParts, architecture: String) throws -> String {
+    let rules = parts.stages.map(\.rule)
+    let cutsPlainly = parts.stages.allSatisfy { $0.behavior == .isolated && !$0.inverts }
+    let name: String? =
+      switch rules {
+      case [.pattern(Pattern.gpt2)]: "gpt-2"
+      case [.digits, .pattern(Pattern.gpt2)]: architecture == "starcoder2" ? "starcoder" : "smollm"
+      // The first of the two takes whole words before it merges, the second does not.
+      case [.pattern(llama3)]: parts.ignoresMerges ? "llama-bpe" : "smaug-bpe"
+      case [.pattern(qwen2)]: "qwen2"
+      case deepseekCoder.map(Stage.Rule.pattern) + [.digits]: "deepseek-coder"
+      default: nil
+      }
+    guard cutsPlainly, let name, parts.ignoresMerges == (name == "llama-bpe") else {
+      throw FurlError.input(
+        nil, "tokenizer", "cuts texts into words in a way that llama.cpp has no name for",
+        remedy: "run the model with furl, or export it as safetensors")
+    }
+    return name
+  }
+
+  /// Tokens that are no text, whatever their files say; llama.cpp's converter has the same list.
+  static func looksSpecial(_ text: String) -> Bool {
+    ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || (text.hasPrefix("<|") && text.hasSuffix("|>"))
+      || (text.hasPrefix("<｜") && text.hasSuffix("｜>")) || (text.hasPrefix("<unused") && text.hasSuffix(">"))
+  }
+}
