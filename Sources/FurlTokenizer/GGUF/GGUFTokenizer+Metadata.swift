@@ -1,7 +1,7 @@
 import FurlCheckpoint
 import FurlTensor
 
-extension GGUFVocabulary {
+extension GGUFTokenizer {
   /// Reads the keys of a GGUF file.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the key.

@@ -1,12 +1,12 @@
 import FurlTensor
 
-/// Turns ``GGUFVocabulary`` into a tokenizer's parts.
-struct GGUFVocabularyReader {
-  private let source: GGUFVocabulary
+/// Turns ``GGUFTokenizer`` into a tokenizer's parts.
+struct GGUFTokenizerReader {
+  private let source: GGUFTokenizer
   private let file: String?
   private let isText: Bool
 
-  init(_ source: GGUFVocabulary, file: String?) throws {
+  init(_ source: GGUFTokenizer, file: String?) throws {
     self.source = source
     self.file = file
     isText = source.model == "llama"
@@ -46,8 +46,8 @@ struct GGUFVocabularyReader {
   }
 
   private func textParts(_ vocabulary: Vocabulary, _ added: [AddedToken]) throws -> TokenizerParts {
-    guard vocabulary.longestPiece <= GGUFVocabulary.longestPiece else {
-      throw error("tokens", "has a piece of more than \(GGUFVocabulary.longestPiece) bytes")
+    guard vocabulary.longestPiece <= GGUFTokenizer.longestPiece else {
+      throw error("tokens", "has a piece of more than \(GGUFTokenizer.longestPiece) bytes")
     }
     let prefixes = source.addsSpacePrefix ?? true
     // The ids that the first Llama has.
@@ -95,9 +95,9 @@ struct GGUFVocabularyReader {
   }
 
   /// The type of every token; those of well-known names are control tokens, whatever the file says.
-  private func types() throws -> [GGUFVocabulary.TokenType] {
+  private func types() throws -> [GGUFTokenizer.TokenType] {
     try source.tokens.indices.map { id in
-      guard let given = source.types.isEmpty ? .normal : GGUFVocabulary.TokenType(rawValue: source.types[id]) else {
+      guard let given = source.types.isEmpty ? .normal : GGUFTokenizer.TokenType(rawValue: source.types[id]) else {
         throw error("token_type[\(id)]", "\(source.types[id]) is not a type", remedy: "types are 0 to 6")
       }
       return given != .userDefined && Self.controlNames.contains(source.tokens[id]) ? .control : given
@@ -116,7 +116,7 @@ struct GGUFVocabularyReader {
 
   // MARK: Pieces
 
-  private func pieces(_ types: [GGUFVocabulary.TokenType]) throws -> (PieceTable, [AddedToken]) {
+  private func pieces(_ types: [GGUFTokenizer.TokenType]) throws -> (PieceTable, [AddedToken]) {
     var table = PieceTable(count: source.tokens.count)
     var added: [AddedToken] = []
     var idOfPiece: [[UInt8]: Int] = [:]
