@@ -42,38 +42,34 @@ public enum BlockType: String, Sendable, Hashable, CaseIterable {
   /// - Throws: ``FurlError`` of kind `input` with the row (counted in `values`) whose weights are too large for a half.
   public func encode(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8] {
     precondition(columns > 0 && columns % BlockType.columns == 0 && values.count % columns == 0)
-    let rows = values.count / columns
+    let layout = try PackedLayout(scheme: scheme, shape: [values.count / columns, columns])
+    let matrix = try PackedMatrix(layout: layout, streams: layout.streams.map { try ByteStorage(zeroed: $0.byteCount) })
     let failures = FirstFailure()
-    let bytes = rowByRow(rows, columns: columns, pool: pool) { row, output in
-      values.withUnsafeBufferPointer { values in
-        let rowValues = UnsafeBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])
-        if !encode(rowValues, into: output) { failures.add(row) }
+    pool.forEach(matrix.tiles) { tile in
+      if let row = encode(values, tile: tile, into: matrix) {
+        failures.add(FurlError.input(nil, "row \(row) has values too large for \(rawValue)"), at: row)
       }
     }
-    if let row = failures.first {
-      throw FurlError.input(nil, "row \(row) has values too large for \(rawValue)")
+    try failures.rethrow()
+    guard let blocks = matrix.blocks(rows: Array(0..<matrix.rows), pool: pool) else {
+      throw FurlError(.defect, "\(rawValue) does not hold \(scheme)")
     }
-    return bytes
+    return blocks
   }
 
-  /// Encodes one row; false when a scale does not fit in a half.
-  private func encode(_ values: UnsafeBufferPointer<Float>, into output: UnsafeMutableRawPointer) -> Bool {
-    let coding = scheme.coding
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: BlockType.columns) { codes in
-      for block in 0..<values.count / BlockType.columns {
-        let range = block * BlockType.columns..<(block + 1) * BlockType.columns
-        guard let scale = coding.encode(UnsafeBufferPointer(rebasing: values[range]), codes.baseAddress!) else {
-          return false
-        }
-        let target = output + block * blockBytes
-        store(scale.scale, scale.minimum, at: target)
-        let bytes = target + scaleBytes
-        for index in 0..<codeBytes {
-          let code = self == .q8_0 ? codes[index] ^ 0x80 : codes[index] | codes[index + codeBytes] << 4
-          bytes.storeBytes(of: code, toByteOffset: index, as: UInt8.self)
-        }
+  /// Encodes a row tile; returns the first row whose scales do not fit in a half.
+  private func encode(_ values: [Float], tile: Int, into matrix: PackedMatrix) -> Int? {
+    let kernel = scheme.coding.encode(Kernels.forEncoding.table)
+    let first = tile * Tile.rows
+    return values.withUnsafeBufferPointer { values in
+      func fits(_ row: Int, _ count: Int) -> Bool {
+        matrix.encode(
+          furl_rows(
+            numbers: values.baseAddress! + row * matrix.columns, type: FURL_FLOAT32, stride: matrix.columns,
+            rows: count, columns: matrix.columns), tile: tile, with: kernel)
       }
-      return true
+      let count = min(Tile.rows, matrix.rows - first)
+      return fits(first, count) ? nil : (first..<first + count).first { !fits($0, 1) } ?? first
     }
   }
 

@@ -48,25 +48,10 @@ public final class MatrixEncoder: @unchecked Sendable {
       var part = loaded
       part.numbers = loaded.numbers + (first - rows.lowerBound) * Int(loaded.stride) * size
       part.rows = min(Tile.rows, rows.upperBound - first)
-      guard encode(part, tile: first / Tile.rows) else {
+      guard matrix.encode(part, tile: first / Tile.rows, with: kernel) else {
         throw FurlError.input(source.file.path, problem(first..<first + Int(part.rows)))
       }
     }
-  }
-
-  private func encode(_ rows: furl_rows, tile: Int) -> Bool {
-    let layout = matrix.matrix
-    let tiles = Int(layout.column_tiles)
-    let halves = tile * Int(layout.blocks) * Tile.rows
-    func start(_ stream: Int) -> UnsafeMutablePointer<UInt16>? {
-      guard stream < matrix.streams.count else { return nil }
-      return matrix.streams[stream].base.assumingMemoryBound(to: UInt16.self) + halves
-    }
-    var rows = rows
-    var target = furl_row_tile(
-      codes: matrix.streams[0].base + tile * tiles * matrix.scheme.coding.tileBytes, scales: start(1),
-      minimums: start(2), column_tiles: tiles, block_tiles: layout.block_tiles, blocks: layout.blocks)
-    return kernel(&rows, &target)
   }
 
   // MARK: Errors
@@ -110,5 +95,24 @@ public final class MatrixEncoder: @unchecked Sendable {
         }
       }
     }
+  }
+}
+
+extension PackedMatrix {
+  /// Encodes up to 16 rows into a row tile.
+  ///
+  /// - Returns: false when a weight is not finite or a scale does not fit in a half.
+  func encode(_ rows: furl_rows, tile: Int, with kernel: furl_encode) -> Bool {
+    let tiles = Int(matrix.column_tiles)
+    let halves = tile * Int(matrix.blocks) * Tile.rows
+    func start(_ stream: Int) -> UnsafeMutablePointer<UInt16>? {
+      guard stream < streams.count else { return nil }
+      return streams[stream].base.assumingMemoryBound(to: UInt16.self) + halves
+    }
+    var rows = rows
+    var target = furl_row_tile(
+      codes: streams[0].base + tile * tiles * scheme.coding.tileBytes, scales: start(1), minimums: start(2),
+      column_tiles: tiles, block_tiles: matrix.block_tiles, blocks: matrix.blocks)
+    return kernel(&rows, &target)
   }
 }
