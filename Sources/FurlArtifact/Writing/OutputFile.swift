@@ -99,11 +99,28 @@ package final class OutputFile {
 
   private static let pieceBytes = 8 << 20
 
-  /// Puts the file under its name.
+  /// Writes bytes at a place of the file; any thread, any order, and apart from ``write(_:)``.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func commit() throws {
-    guard fsync(descriptor) == 0 else { throw failure() }
+  package func write(_ bytes: [UInt8], at offset: Int) throws {
+    var done = 0
+    while done < bytes.count {
+      let rest = done == 0 ? bytes : Array(bytes[done...])
+      let written = pwrite(descriptor, rest, rest.count, off_t(offset + done))
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure()
+      }
+      done += written
+    }
+  }
+
+  /// Puts the file under its name.
+  ///
+  /// - Parameter waiting: for the disk; what can be made again need not be safe from a power cut.
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func commit(waiting: Bool = true) throws {
+    guard !waiting || fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
     close(descriptor)
