@@ -42,35 +42,20 @@ public enum BlockType: String, Sendable, Hashable, CaseIterable {
   /// - Throws: ``FurlError`` of kind `input` with the row (counted in `values`) whose weights are too large for a half.
   public func encode(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8] {
     precondition(columns > 0 && columns % BlockType.columns == 0 && values.count % columns == 0)
-    let layout = try PackedLayout(scheme: scheme, shape: [values.count / columns, columns])
-    let matrix = try PackedMatrix(layout: layout, streams: layout.streams.map { try ByteStorage(zeroed: $0.byteCount) })
+    let rows = values.count / columns
+    let layout = try PackedLayout(scheme: scheme, shape: [rows, columns])
+    let encoder = try TileEncoder(layout)
     let failures = FirstFailure()
-    pool.forEach(matrix.tiles) { tile in
-      if let row = encode(values, tile: tile, into: matrix) {
-        failures.add(FurlError.input(nil, "row \(row) has values too large for \(rawValue)"), at: row)
+    pool.forEach(encoder.matrix.tiles) { tile in
+      let first = tile * Tile.rows
+      let part = Array(values[first * columns..<min(first + Tile.rows, rows) * columns])
+      if !encoder.encode(part, tile: tile) {
+        let bad = encoder.firstBadBlock(part)?.row ?? 0
+        failures.add(FurlError.input(nil, "row \(first + bad) has values too large for \(rawValue)"), at: tile)
       }
     }
     try failures.rethrow()
-    guard let blocks = matrix.blocks(rows: Array(0..<matrix.rows), pool: pool) else {
-      throw FurlError(.defect, "\(rawValue) does not hold \(scheme)")
-    }
-    return blocks
-  }
-
-  /// Encodes a row tile; returns the first row whose scales do not fit in a half.
-  private func encode(_ values: [Float], tile: Int, into matrix: PackedMatrix) -> Int? {
-    let kernel = scheme.coding.encode(Kernels.forEncoding.table)
-    let first = tile * Tile.rows
-    return values.withUnsafeBufferPointer { values in
-      func fits(_ row: Int, _ count: Int) -> Bool {
-        matrix.encode(
-          furl_rows(
-            numbers: values.baseAddress! + row * matrix.columns, type: FURL_FLOAT32, stride: matrix.columns,
-            rows: count, columns: matrix.columns), tile: tile, with: kernel)
-      }
-      let count = min(Tile.rows, matrix.rows - first)
-      return fits(first, count) ? nil : (first..<first + count).first { !fits($0, 1) } ?? first
-    }
+    return encoder.matrix.blocks(rows: Array(0..<rows), pool: pool) ?? []
   }
 
   /// Writes a block's halves.
