@@ -1,7 +1,7 @@
 """Writes blocks.json: random blocks of every GGUF type and the numbers that they stand for.
 
 Usage: python3 make_gguf.py (needs numpy and gguf 0.17 or newer, the package of llama.cpp's authors; no part of it
-comes from Furl)
+comes from Furl; the models beside it are make_models.py's)
 
 The bytes of a block are draws of a seeded generator, so every field takes all its values; only the FP16 scales are
 drawn anew until they are finite. The last block of each type has an infinite first scale. Numbers are written as the
