@@ -43,8 +43,9 @@ struct Compress: ParsableCommand {
     }
     guard let output else { return }
     let start = ContinuousClock.now
+    var bar = ByteProgress(since: start)
     let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
-      Terminal.progress($0.tensor, done: $0.done, total: $0.total, since: start)
+      bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
     }
     Terminal.clearProgress()
     let seconds = (ContinuousClock.now - start).seconds
@@ -58,7 +59,8 @@ struct Compress: ParsableCommand {
     }
     Terminal.print(
       "\(output): \(Figures.bytes(result.diskBytes)), \(Figures.percent(Double(result.diskBytes) / Double(max(1, source)))) "
-        + "of the checkpoint's \(Figures.bytes(source)), in \(Figures.significant(seconds)) s")
+        + "of the checkpoint's \(Figures.bytes(source)), in \(Figures.significant(seconds)) s "
+        + "(\(Figures.bytes(Int(Double(source) / max(seconds, 1e-9))))/s)")
     Terminal.print("artifact \(result.artifactID)")
   }
 

@@ -200,6 +200,9 @@ float furl_float_from_half(uint16_t half);
 void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out);
 void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 
+/// in[rows][columns] -> out[columns][rows], of numbers of 2 or 4 bytes; `in` and `out` do not overlap.
+void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out);
+
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
@@ -227,6 +230,11 @@ void furl_release_free_memory(void);
 
 /// Makes all threads share one heap, where the C library can, so that what one thread frees another one uses.
 void furl_share_heap(void);
+
+// MARK: Files
+
+/// Asks the system to begin to put a range of a file on the disk, where it can. Nothing is promised.
+void furl_start_flushing(int descriptor, int64_t offset, int64_t count);
 
 #pragma clang assume_nonnull end
 

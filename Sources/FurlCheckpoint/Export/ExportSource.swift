@@ -21,7 +21,7 @@ public protocol ExportSource {
   /// The tokenizer as GGUF files describe it.
   ///
   /// - Throws: ``FurlError`` of kind `input` for one that llama.cpp cannot run.
-  func vocabulary() throws -> GGUFVocabulary
+  func vocabulary() throws -> ExportedVocabulary
 }
 
 /// How weights are written down where they come from.

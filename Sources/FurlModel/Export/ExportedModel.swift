@@ -82,7 +82,7 @@ public struct ExportedModel: ExportSource {
     "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
   ]
 
-  public func vocabulary() throws -> GGUFVocabulary {
+  public func vocabulary() throws -> ExportedVocabulary {
     try naming { try tokenizer.ggufVocabulary(architecture: spec.architecture) }
   }
 

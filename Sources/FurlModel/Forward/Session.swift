@@ -42,7 +42,6 @@ public final class Session {
   private let selected: Activations
   /// For each block; blocks of the same widths share theirs.
   private let buffers: [BlockBuffers]
-  private let norm: Activations.Norm
   /// [rows][vocabularySize] of the last ``forward(_:)``.
   public let logits: Activations
 
@@ -77,7 +76,6 @@ public final class Session {
       }
     lengths = Array(repeating: 0, count: slots)
     positions.reserveCapacity(rows)
-    norm = Activations.Norm(spec.norm)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)
@@ -181,7 +179,8 @@ public final class Session {
 
   private func normalize(_ input: Activations, _ norm: LanguageModel.Norm, _ rows: Int, for next: LinearGroup) {
     normed.normalize(
-      input, count: rows, by: self.norm, weight: norm.weight, bias: norm.bias, epsilon: Float(model.spec.normEpsilon),
+      input, count: rows, by: .init(model.spec.norm), weight: norm.weight, bias: norm.bias,
+      epsilon: Float(model.spec.normEpsilon),
       quantizing: next.readsIntegers(context), on: context)
   }
 

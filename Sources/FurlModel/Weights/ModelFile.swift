@@ -71,10 +71,11 @@ public enum ModelFile: Sendable {
     let tokenizer: Tokenizer
     switch self {
     case .checkpoint(let checkpoint):
-      guard checkpoint.gguf == nil else {
-        throw FurlError.input(path, "tokenizer", "the tokenizers of GGUF files are not supported yet")
+      if let gguf = checkpoint.gguf {
+        tokenizer = try Tokenizer(GGUFTokenizer(gguf.metadata), file: gguf.path)
+      } else {
+        tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
       }
-      tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
     case .artifact(let weights):
       tokenizer = try Tokenizer(serialized: weights.artifact.tokenizerBytes(), file: weights.artifact.path)
     }

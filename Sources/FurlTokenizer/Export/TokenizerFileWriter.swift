@@ -11,10 +11,8 @@ extension Tokenizer {
     let writer = TokenizerFileWriter(parts: parts)
     return [
       "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": writer.addedTokens,
-      "normalizer": parts.isNormalizing ? ["type": "NFC"] : nil, "pre_tokenizer": try writer.preTokenizer(),
-      "post_processor": writer.postProcessor,
-      "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
-      "model": writer.model,
+      "normalizer": writer.normalizer, "pre_tokenizer": try writer.preTokenizer(),
+      "post_processor": writer.postProcessor, "decoder": writer.decoder, "model": writer.model,
     ]
   }
 
@@ -57,18 +55,44 @@ struct TokenizerFileWriter {
     let vocabulary = parts.vocabulary
     let pieces = (0..<vocabulary.count).filter { vocabulary.kinds[$0].contains([.present, .model]) }
     return [
-      "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-      "fuse_unk": false, "byte_fallback": false, "ignore_merges": .bool(parts.ignoresMerges),
+      "type": "BPE", "dropout": nil,
+      "unk_token": parts.fallback.unknownID.map { .string(vocabulary.spelling($0)) } ?? nil,
+      "continuing_subword_prefix": nil, "end_of_word_suffix": nil, "fuse_unk": .bool(parts.fallback.fusesUnknown),
+      "byte_fallback": .bool(parts.fallback.usesBytes), "ignore_merges": .bool(parts.ignoresMerges),
       "vocab": .object(pieces.map { JSON.Member(vocabulary.spelling($0), .integer($0)) }),
       "merges": .array(mergeTexts.map(JSON.string)),
     ]
   }
 
-  /// `left right`, by rank. The byte alphabet has no space.
+  /// `left right`, by rank. No piece that merges has a space in its spelling.
   var mergeTexts: [String] {
-    parts.merges.list.map {
+    let merges = parts.places.isEmpty ? parts.merges.list : MergeList.all(parts.vocabulary, parts.places)
+    return merges.map {
       parts.vocabulary.spelling(Int($0.left)) + " " + parts.vocabulary.spelling(Int($0.right))
     }
+  }
+
+  var normalizer: JSON {
+    var steps: [JSON] = []
+    if parts.normalization.composes { steps.append(["type": "NFC"]) }
+    if parts.normalization.prependsSpace { steps.append(["type": "Prepend", "prepend": .string(SpaceMark.text)]) }
+    if parts.normalization.marksSpaces { steps.append(replacement(" ", SpaceMark.text)) }
+    return steps.count > 1 ? ["type": "Sequence", "normalizers": .array(steps)] : steps.first ?? nil
+  }
+
+  private func replacement(_ old: String, _ new: String) -> JSON {
+    ["type": "Replace", "pattern": ["String": .string(old)], "content": .string(new)]
+  }
+
+  var decoder: JSON {
+    guard parts.vocabulary.alphabet == .marked else {
+      return ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true]
+    }
+    var steps = [replacement(SpaceMark.text, " ")]
+    if parts.decoding.joinsBytes { steps.append(["type": "ByteFallback"]) }
+    steps.append(["type": "Fuse"])
+    if parts.decoding.stripsSpace { steps.append(["type": "Strip", "content": " ", "start": 1, "stop": 0]) }
+    return ["type": "Sequence", "decoders": .array(steps)]
   }
 
   var postProcessor: JSON {
@@ -86,9 +110,13 @@ struct TokenizerFileWriter {
     ]
   }
 
-  /// The stages in front of ByteLevel, and ByteLevel with what it does itself.
+  /// The stages in front of ByteLevel, and ByteLevel with what it does itself; of a model of texts all of them.
   func preTokenizer() throws -> JSON {
     var stages = parts.stages
+    guard parts.vocabulary.alphabet == .bytes else {
+      let steps = try stages.map(step)
+      return steps.count > 1 ? ["type": "Sequence", "pretokenizers": .array(steps)] : steps.first ?? nil
+    }
     let cuts = stages.last.map { $0.rule == .pattern(Pattern.gpt2) && $0.behavior == .isolated && !$0.inverts } ?? false
     if cuts { stages.removeLast() }
     let prefixes = stages.last?.rule == .prefixSpace
@@ -108,9 +136,17 @@ struct TokenizerFileWriter {
     }
     switch stage.rule {
     case .pattern(let text): return split(["Regex": .string(text)])
-    case .literal(let text): return split(["String": .string(text)])
+    case .literal(let text):
+      // The texts of such a model have marks for spaces when they come here.
+      let isMarked = parts.vocabulary.alphabet == .marked
+      return split(["String": .string(isMarked ? Alphabet.marked.spelling(of: Array(text.utf8)[...]) : text)])
     case .digits where [.isolated, .contiguous].contains(stage.behavior) && !stage.inverts:
       return ["type": "Digits", "individual_digits": .bool(stage.behavior == .isolated)]
+    case .marks(let prefix):
+      return [
+        "type": "Metaspace", "replacement": .string(SpaceMark.text), "prepend_scheme": .string(prefix.name),
+        "split": false,
+      ]
     case .digits, .prefixSpace:
       throw FurlError.input(nil, "tokenizer", "has steps in an order that tokenizer.json cannot say")
     }

@@ -64,11 +64,15 @@ enum SerializedForm {
 
   /// Which pieces have to be stored: all but those that the merges make, in their order, from known ones.
   static func storedPieces(_ vocabulary: Vocabulary, _ merges: [MergeTable.Merge]) -> [Bool] {
-    var isKnown = vocabulary.kinds.map { $0.contains(.present) }
-    for merge in merges { isKnown[Int(merge.result)] = false }
-    var isStored = isKnown
-    for merge in merges where !isKnown[Int(merge.result)] {
-      if !isKnown[Int(merge.left)] || !isKnown[Int(merge.right)] { isStored[Int(merge.result)] = true }
+    var isStored = vocabulary.kinds.map { $0.contains(.present) }
+    for merge in merges { isStored[Int(merge.result)] = false }
+    var isKnown = isStored
+    for merge in merges {
+      // Merges need not come in an order in which every part is made before it is used.
+      for part in [Int(merge.left), Int(merge.right)] where !isKnown[part] {
+        isStored[part] = true
+        isKnown[part] = true
+      }
       isKnown[Int(merge.result)] = true
     }
     return isStored

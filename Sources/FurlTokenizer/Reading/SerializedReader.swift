@@ -112,8 +112,8 @@ struct SerializedReader {
     guard isMarked == (parts.vocabulary.alphabet == .marked), !parts.normalization.prependsSpace || isMarked,
       parts.places.isEmpty || isMarked
     else { throw error("flags", "contradict each other") }
-    guard parts.places.isEmpty || parts.vocabulary.longestPiece <= GGUFVocabulary.longestPiece else {
-      throw error("pieces", "one has more than \(GGUFVocabulary.longestPiece) bytes")
+    guard parts.places.isEmpty || parts.vocabulary.longestPiece <= GGUFTokenizer.longestPiece else {
+      throw error("pieces", "one has more than \(GGUFTokenizer.longestPiece) bytes")
     }
   }
 
@@ -246,7 +246,8 @@ struct SerializedReader {
     try need(length, "stages")
     let text = String(validating: bytes[position..<position + length], as: UTF8.self)
     position += length
-    guard version > 1 || code <= 3, let behavior, inverts <= 1, let text, let rule = Stage.Rule(code: code, text: text) else {
+    guard version > 1 || code <= 3, let behavior, inverts <= 1, let text, let rule = Stage.Rule(code: code, text: text)
+    else {
       throw error("stages", "is not a stage")
     }
     do {

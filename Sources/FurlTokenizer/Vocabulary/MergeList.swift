@@ -45,4 +45,28 @@ struct MergeList {
 
   /// The merges by rank.
   var merges: [MergeTable.Merge] { list.compactMap { $0 } }
+
+  /// The merges that pieces with places stand for: every way to make a piece of two others, the best piece first.
+  ///
+  /// This is how `transformers` turns a SentencePiece model into merges.
+  static func all(_ vocabulary: Vocabulary, _ places: [UInt32]) -> [MergeTable.Merge] {
+    var ids: [ArraySlice<UInt8>: UInt32] = [:]
+    let pieces = (0..<vocabulary.count).filter {
+      vocabulary.kinds[$0].contains([.present, .model]) && !vocabulary.kinds[$0].contains(.literal)
+    }
+    for id in pieces { ids[vocabulary.piece(id)] = UInt32(id) }
+    var merges: [MergeTable.Merge] = []
+    for id in pieces.sorted(by: { (places[$0], $0) < (places[$1], $1) }) {
+      let range = vocabulary.range(id)
+      var parts: [MergeTable.Merge] = []
+      for middle in range.dropFirst() where vocabulary.bytes[middle] & 0xC0 != 0x80 {
+        guard let left = ids[vocabulary.bytes[range.lowerBound..<middle]],
+          let right = ids[vocabulary.bytes[middle..<range.upperBound]]
+        else { continue }
+        parts.append(MergeTable.Merge(left: left, right: right, result: UInt32(id)))
+      }
+      merges += parts.sorted { ($0.left, $0.right) < ($1.left, $1.right) }
+    }
+    return merges
+  }
 }

@@ -106,11 +106,11 @@ struct GGUFForms {
         "cannot be \(form.rawValue): it has blocks of \(BlockType.columns) weights, and its rows have \(tensor.columns)",
         remedy: "give --dtype f16 or f32")
     }
-    for (part, held) in zip(parts, held) where held != form {
-      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32, form != .f32 {
-        result.encodedAnew[scheme.name, default: 0] += 1
-      }
+    var schemes: Set<String> = []
+    for (part, held) in zip(parts, held) where held != form && form != .f32 {
+      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32 { schemes.insert(scheme.name) }
     }
+    for scheme in schemes { result.encodedAnew[scheme, default: 0] += 1 }
     return form
   }
 }

@@ -4,7 +4,7 @@ import FurlTensor
 ///
 /// The keys and their meaning: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and `llama-vocab.cpp` of
 /// llama.cpp.
-public struct GGUFVocabulary: Sendable {
+public struct GGUFTokenizer: Sendable {
   /// Longest piece, in bytes, of a model that merges by scores: every candidate costs its length.
   static let longestPiece = 4096
 
@@ -30,11 +30,14 @@ public struct GGUFVocabulary: Sendable {
   public var unknownID: Int?
   public var addsBOS: Bool?
   public var addsSpacePrefix: Bool?
+  /// The model's name, `general.name`: of one family the special tokens take in the white space after them, which
+  /// nothing else in the file says.
+  public var name: String?
 
   public init(
     model: String, pre: String? = nil, tokens: [[UInt8]], types: [Int] = [], scores: [Float] = [],
     merges: [[UInt8]] = [], bosID: Int? = nil, eosID: Int? = nil, unknownID: Int? = nil, addsBOS: Bool? = nil,
-    addsSpacePrefix: Bool? = nil
+    addsSpacePrefix: Bool? = nil, name: String? = nil
   ) {
     self.model = model
     self.pre = pre
@@ -47,6 +50,7 @@ public struct GGUFVocabulary: Sendable {
     self.unknownID = unknownID
     self.addsBOS = addsBOS
     self.addsSpacePrefix = addsSpacePrefix
+    self.name = name
   }
 }
 
@@ -54,7 +58,7 @@ extension Tokenizer {
   /// Makes the tokenizer of a GGUF file. Its ids are llama.cpp's, with the text of special tokens taken as those.
   ///
   /// - Throws: ``FurlError`` that names the key, for vocabularies that are damaged or cannot be run exactly.
-  public convenience init(_ vocabulary: GGUFVocabulary, file: String?) throws {
-    try self.init(try GGUFVocabularyReader(vocabulary, file: file).parts(), file: file)
+  public convenience init(_ vocabulary: GGUFTokenizer, file: String?) throws {
+    try self.init(try GGUFTokenizerReader(vocabulary, file: file).parts(), file: file)
   }
 }

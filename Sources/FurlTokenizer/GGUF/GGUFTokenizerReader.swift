@@ -1,12 +1,12 @@
 import FurlTensor
 
-/// Turns ``GGUFVocabulary`` into a tokenizer's parts.
-struct GGUFVocabularyReader {
-  private let source: GGUFVocabulary
+/// Turns ``GGUFTokenizer`` into a tokenizer's parts.
+struct GGUFTokenizerReader {
+  private let source: GGUFTokenizer
   private let file: String?
   private let isText: Bool
 
-  init(_ source: GGUFVocabulary, file: String?) throws {
+  init(_ source: GGUFTokenizer, file: String?) throws {
     self.source = source
     self.file = file
     isText = source.model == "llama"
@@ -46,8 +46,8 @@ struct GGUFVocabularyReader {
   }
 
   private func textParts(_ vocabulary: Vocabulary, _ added: [AddedToken]) throws -> TokenizerParts {
-    guard vocabulary.longestPiece <= GGUFVocabulary.longestPiece else {
-      throw error("tokens", "has a piece of more than \(GGUFVocabulary.longestPiece) bytes")
+    guard vocabulary.longestPiece <= GGUFTokenizer.longestPiece else {
+      throw error("tokens", "has a piece of more than \(GGUFTokenizer.longestPiece) bytes")
     }
     let prefixes = source.addsSpacePrefix ?? true
     // The ids that the first Llama has.
@@ -95,9 +95,9 @@ struct GGUFVocabularyReader {
   }
 
   /// The type of every token; those of well-known names are control tokens, whatever the file says.
-  private func types() throws -> [GGUFVocabulary.TokenType] {
+  private func types() throws -> [GGUFTokenizer.TokenType] {
     try source.tokens.indices.map { id in
-      guard let given = source.types.isEmpty ? .normal : GGUFVocabulary.TokenType(rawValue: source.types[id]) else {
+      guard let given = source.types.isEmpty ? .normal : GGUFTokenizer.TokenType(rawValue: source.types[id]) else {
         throw error("token_type[\(id)]", "\(source.types[id]) is not a type", remedy: "types are 0 to 6")
       }
       return given != .userDefined && Self.controlNames.contains(source.tokens[id]) ? .control : given
@@ -116,11 +116,13 @@ struct GGUFVocabularyReader {
 
   // MARK: Pieces
 
-  private func pieces(_ types: [GGUFVocabulary.TokenType]) throws -> (PieceTable, [AddedToken]) {
+  private func pieces(_ types: [GGUFTokenizer.TokenType]) throws -> (PieceTable, [AddedToken]) {
     var table = PieceTable(count: source.tokens.count)
     var added: [AddedToken] = []
     var idOfPiece: [[UInt8]: Int] = [:]
     idOfPiece.reserveCapacity(source.tokens.count)
+    let name = source.name?.lowercased() ?? ""
+    let stripsRight = name.contains("phi-3") || name.contains("phi3")
     // An empty piece stands for nothing: its id is a gap.
     for (id, bytes) in source.tokens.enumerated() where !bytes.isEmpty {
       let key = "tokens[\(id)]"
@@ -132,7 +134,7 @@ struct GGUFVocabularyReader {
       let type = types[id]
       if type == .control || type == .unknown { kind.insert(.special) }
       if type == .control || type == .unknown || type == .userDefined {
-        added.append(AddedToken(id: id, flags: []))
+        added.append(AddedToken(id: id, flags: stripsRight && !Self.neverStripping.contains(text) ? .stripsRight : []))
         // Their text is no spelling of bytes: it is what it is.
         if !isText, bytes.contains(where: { $0 >= 0x80 }) { kind.insert(.literal) }
       }
@@ -140,6 +142,8 @@ struct GGUFVocabularyReader {
     }
     return (table, added)
   }
+
+  private static let neverStripping: Set<String> = ["<unk>", "<s>", "<|endoftext|>"]
 
   private func merges(_ vocabulary: Vocabulary, _ index: PieceIndex) throws -> [MergeTable.Merge] {
     // Of a pair that comes again llama.cpp keeps the first rank.
