@@ -80,6 +80,16 @@ public struct StoredTensors: Sendable {
     self.files = files
   }
 
+  /// The tensors of a GGUF model.
+  init(_ gguf: GGUFFile) {
+    var tensors: [String: Tensor] = [:]
+    for (tensor, file) in gguf.tensors {
+      tensors[tensor.name] = Tensor(
+        file: file, offset: tensor.offset, typeName: tensor.typeName, type: tensor.type, shape: tensor.shape)
+    }
+    self.init(tensors: tensors, files: gguf.files)
+  }
+
   /// Names whose letters only look alike are one to Swift; no family has such.
   private static func add(_ tensor: Tensor, _ name: String, to tensors: inout [String: Tensor]) throws {
     guard tensors.updateValue(tensor, forKey: name) == nil else {

@@ -11,7 +11,7 @@ struct Compress: ParsableCommand {
       under its name when it is complete; a failed or interrupted run leaves none.
       """)
 
-  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json.")
+  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.")
   var checkpoint: String
 
   @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))
@@ -36,15 +36,16 @@ struct Compress: ParsableCommand {
 
   func run() throws {
     let recipe = try Recipe(path: recipe)
-    let compressor = try Compressor(Checkpoint(folder: checkpoint), recipe: recipe)
+    let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {
       let bound = try compressor.fileUpperBound()
       return json ? Terminal.print(compressor.plan.json(fileUpperBound: bound)) : show(compressor.plan, bound: bound)
     }
     guard let output else { return }
     let start = ContinuousClock.now
+    var bar = ByteProgress(since: start)
     let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
-      Terminal.progress($0.tensor, done: $0.done, total: $0.total, since: start)
+      bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
     }
     Terminal.clearProgress()
     let seconds = (ContinuousClock.now - start).seconds
@@ -58,7 +59,8 @@ struct Compress: ParsableCommand {
     }
     Terminal.print(
       "\(output): \(Figures.bytes(result.diskBytes)), \(Figures.percent(Double(result.diskBytes) / Double(max(1, source)))) "
-        + "of the checkpoint's \(Figures.bytes(source)), in \(Figures.significant(seconds)) s")
+        + "of the checkpoint's \(Figures.bytes(source)), in \(Figures.significant(seconds)) s "
+        + "(\(Figures.bytes(Int(Double(source) / max(seconds, 1e-9))))/s)")
     Terminal.print("artifact \(result.artifactID)")
   }
 

@@ -115,7 +115,7 @@ import Testing
     }
     #expect(problem { $0 = [] }.contains("x.furl: tokenizer, header: ends after 0 bytes"))
     #expect(problem { $0[0] = 0 }.contains("header: is not that of a tokenizer"))
-    #expect(problem { $0[7] = 2 }.contains("header: has the version 2"))
+    #expect(problem { $0[7] = 3 }.contains("header: has the version 3"))
     #expect(problem { $0[8] = 0xFF }.contains("flags: 255 is more than 7"))
     #expect(problem { $0[15] = 0xFF }.contains("count of ids: 4278190093 is more than 1048575"))
     #expect(problem { $0[19] = 0x0F }.contains("count of merges: "))
@@ -131,8 +131,7 @@ import Testing
     for _ in 0..<40 { vocabulary.append([0x61], [.present, .model]) }
     let merges = (0..<39).map { MergeTable.Merge(left: $0, right: $0, result: $0 + 1) }
     let parts = TokenizerParts(
-      vocabulary: vocabulary, merges: try MergeTable(merges, file: nil), added: [], stages: [try Stage(.digits)],
-      isNormalizing: false, ignoresMerges: false, bosID: nil, eosID: nil, addsBOS: false)
+      vocabulary: vocabulary, merges: try MergeTable(merges, file: nil), added: [], stages: [try Stage(.digits)])
     var bytes = SerializedWriter.write(parts)
     bytes.replaceSubrange(20..<24, with: [0, 0, 0, 4])
     #expect(throws: FurlError.self) { try Tokenizer(serialized: bytes, file: nil) }

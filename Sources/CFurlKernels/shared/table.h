@@ -5,14 +5,20 @@
 //   GROUP_QUERIES         queries at once, at most FURL_QUERY_BLOCK
 //   VALUE_VECTORS         vectors of 16 values at once
 
+#include "activate.h"
 #include "attention.h"
 #include "elementwise.h"
+#include "encode.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
 
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
   .quantize = quantize,
+  .encode_float32 = encode_float32,
+  .encode_int8 = encode_int8,
+  .encode_int4 = encode_int4,
+  .encode_int4_minimum = encode_int4_minimum,
   .float32 = float32,
   .int8_a8 = int8_a8,
   .int8_a32 = int8_a32,
@@ -25,6 +31,8 @@ const furl_kernels TIER_TABLE = {
   .store_f32 = store_f32,
   .store_f16 = store_f16,
   .layer_norm = layer_norm,
-  .gelu_tanh = gelu_tanh,
+  .rms_norm = rms_norm,
+  .rotate = rotate,
+  .activate = activate,
   .argmax = argmax,
 };

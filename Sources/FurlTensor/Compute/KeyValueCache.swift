@@ -18,11 +18,15 @@ public final class KeyValueCache: @unchecked Sendable {
     public let heads: Int
     public let kvHeads: Int
     public let headSize: Int
+    /// Positions that a query sees at most, its own included; nil: all.
+    public let window: Int?
 
-    public init(heads: Int, kvHeads: Int, headSize: Int) {
+    public init(heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil) {
+      precondition(window.map { $0 > 0 } ?? true)
       self.heads = heads
       self.kvHeads = kvHeads
       self.headSize = headSize
+      self.window = window
     }
   }
 
@@ -133,10 +137,12 @@ public final class KeyValueCache: @unchecked Sendable {
       jobs.forEach(part, parts) { run, first, count, head in
         let row = run.row + first
         let visible = run.position + first + 1
+        let window = heads.window ?? 0
         var job = furl_attention(
           query: query.values + row * query.stride + head * heads.headSize, query_stride: query.stride,
           queries: count, keys: keys(block, run.slot, head / group), values: values(block, run.slot, head / group),
-          first: 0, visible: visible, window: 0, head_size: heads.headSize, scale: scale,
+          first: window == 0 ? 0 : max(0, visible - window), visible: visible, window: window,
+          head_size: heads.headSize, scale: scale,
           scratch: scratch[part].base.assumingMemoryBound(to: Float.self),
           out: output.values + row * output.stride + head * heads.headSize, out_stride: output.stride)
         kernel(&job)

@@ -27,8 +27,10 @@ extension Plan {
 
 extension Compressor {
   /// Bytes that the artifact cannot exceed, from headers, the tokenizer and the recipe alone.
-  public func fileUpperBound() throws -> Int {
-    let tokenizer = try tokenizer().serialized().count
+  public func fileUpperBound() throws -> Int { fileUpperBound(tokenizer: try tokenizer().serialized().count) }
+
+  /// - Parameter tokenizer: bytes of the tokenizer.
+  func fileUpperBound(tokenizer: Int) -> Int {
     let texts = [plan.spec.json, checkpoint.config, plan.recipe.json].reduce(0) { $0 + $1.compactText.utf8.count }
     // The index names a stream in under 500 bytes, and each of its frames (of at most 256 KiB) in 8.
     let streams = plan.tensors.flatMap { tensor in tensor.layout.streams.map { (tensor.spec.name.utf8.count, $0) } }
