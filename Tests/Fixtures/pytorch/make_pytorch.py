@@ -100,11 +100,17 @@ def good():
     optimizer = torch.optim.Adam(model.parameters())
     optimizer.step()
     training = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "loss": 0.25,
-                "names": ["a", "b"], "big": 1 << 80, "negative": -5, "none": None, "type": torch.float16}
+                "names": ["a", "b"], "big": 1 << 80, "negative": -5, "none": None, "type": torch.float16,
+                "rng": torch.arange(8, dtype=torch.uint8)}
     torch.save(training, "training.pt")
     check("training.pt", model.state_dict(), lambda loaded: loaded["model"])
     torch.save({"state_dict": small}, "nested-legacy.pt", _use_new_zipfile_serialization=False)
     check("nested-legacy.pt", small, lambda loaded: loaded["state_dict"])
+
+    # A state dict with a mapping of tensors among its values, which is none of the names of a whole.
+    extra = {"w": values(2), "layer._extra_state": {"scale": values(1)}}
+    torch.save(extra, "extra-state.pt")
+    expected["extra-state.pt"] = described({"w": extra["w"]})
 
     noted = torch.nn.Parameter(values(3))
     noted.note = "state"
@@ -211,6 +217,8 @@ def hostile():
     torch.save({"w": torch.ones(3).expand(4, 3)}, "hostile/expanded.pt")
     torch.save({"w": torch.ones(8).as_strided((4, 4), (1, 1))}, "hostile/overlapping.pt")
     torch.save({"a": {"w": torch.ones(1)}, "b": {"w": torch.zeros(1)}}, "hostile/two.pt")
+    torch.save({"t": torch.ones(1), "model": {"w": torch.ones(1)}, "state_dict": {"w": torch.ones(1)}},
+               "hostile/two-wrappers.pt")
     torch.save([torch.ones(2)], "hostile/list.pt")
     torch.save(torch.ones(2), "hostile/tensor.pt")
     torch.save({"epoch": 3}, "hostile/nothing.pt")

@@ -21,6 +21,7 @@ import Testing
     ("expanded", "w: is expanded: a stride of 0 repeats its numbers"),
     ("overlapping", "w: has strides [1, 1], which meet numbers twice"),
     ("two", "holds several state dicts, \"a\", \"b\"; which one is meant is not clear"),
+    ("two-wrappers", "holds several state dicts, \"model\", \"state_dict\"; which one is meant is not clear"),
     ("list", "holds something else than a state dict"), ("tensor", "holds something else than a state dict"),
     ("nothing", "holds no tensors by name"), ("number-name", "has a tensor whose name is no text"),
     ("torchscript", "is a TorchScript program, not a checkpoint"),
