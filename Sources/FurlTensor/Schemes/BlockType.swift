@@ -43,38 +43,19 @@ public enum BlockType: String, Sendable, Hashable, CaseIterable {
   public func encode(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8] {
     precondition(columns > 0 && columns % BlockType.columns == 0 && values.count % columns == 0)
     let rows = values.count / columns
+    let layout = try PackedLayout(scheme: scheme, shape: [rows, columns])
+    let encoder = try TileEncoder(layout)
     let failures = FirstFailure()
-    let bytes = rowByRow(rows, columns: columns, pool: pool) { row, output in
-      values.withUnsafeBufferPointer { values in
-        let rowValues = UnsafeBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])
-        if !encode(rowValues, into: output) { failures.add(row) }
+    pool.forEach(encoder.matrix.tiles) { tile in
+      let first = tile * Tile.rows
+      let part = Array(values[first * columns..<min(first + Tile.rows, rows) * columns])
+      if !encoder.encode(part, tile: tile) {
+        let bad = encoder.firstBadBlock(part)?.row ?? 0
+        failures.add(FurlError.input(nil, "row \(first + bad) has values too large for \(rawValue)"), at: tile)
       }
     }
-    if let row = failures.first {
-      throw FurlError.input(nil, "row \(row) has values too large for \(rawValue)")
-    }
-    return bytes
-  }
-
-  /// Encodes one row; false when a scale does not fit in a half.
-  private func encode(_ values: UnsafeBufferPointer<Float>, into output: UnsafeMutableRawPointer) -> Bool {
-    let coding = scheme.coding
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: BlockType.columns) { codes in
-      for block in 0..<values.count / BlockType.columns {
-        let range = block * BlockType.columns..<(block + 1) * BlockType.columns
-        guard let scale = coding.encode(UnsafeBufferPointer(rebasing: values[range]), codes.baseAddress!) else {
-          return false
-        }
-        let target = output + block * blockBytes
-        store(scale.scale, scale.minimum, at: target)
-        let bytes = target + scaleBytes
-        for index in 0..<codeBytes {
-          let code = self == .q8_0 ? codes[index] ^ 0x80 : codes[index] | codes[index + codeBytes] << 4
-          bytes.storeBytes(of: code, toByteOffset: index, as: UInt8.self)
-        }
-      }
-      return true
-    }
+    try failures.rethrow()
+    return encoder.matrix.blocks(rows: Array(0..<rows), pool: pool) ?? []
   }
 
   /// Writes a block's halves.

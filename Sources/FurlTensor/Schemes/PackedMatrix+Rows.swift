@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 extension PackedMatrix {
   /// Some rows as FP32: [rows.count][columns].
@@ -41,16 +40,4 @@ extension PackedMatrix {
       }
     }
   }
-}
-
-/// The first of the rows on which several threads fail.
-final class FirstFailure: @unchecked Sendable {
-  private let lock = NSLock()
-  private var row: Int?
-
-  func add(_ row: Int) {
-    lock.withLock { self.row = min(row, self.row ?? row) }
-  }
-
-  var first: Int? { lock.withLock { row } }
 }
