@@ -73,13 +73,13 @@ extension SourceType {
   public func encodeBlocks(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8]? {
     precondition(columns > 0 && columns % Tile.columns == 0 && values.count % columns == 0 && !values.isEmpty)
     let rows = values.count / columns
-    let kernels = try Kernels().table
-    let (scheme, encode): (Scheme, furl_encode) =
+    let scheme: Scheme =
       switch self {
-      case .q40: (.int4(.columns(32)), kernels.encode_int4)
-      case .q41: (.int4Minimum(.columns(32)), kernels.encode_int4_minimum)
-      default: (.int8(.columns(32)), kernels.encode_int8)
+      case .q40: .int4(.columns(32))
+      case .q41: .int4Minimum(.columns(32))
+      default: .int8(.columns(32))
       }
+    let encode = scheme.coding.encode(Kernels.forEncoding.table)
     let layout = try PackedLayout(scheme: scheme, shape: [rows, columns])
     let streams = try layout.streams.map { try ByteStorage(zeroed: $0.byteCount) }
     let matrix = try PackedMatrix(layout: layout, streams: streams)
