@@ -2,6 +2,7 @@ import FurlArtifact
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
+import FurlTokenizer
 import Synchronization
 
 /// What an artifact will take on disk, learnt from some of the weights.
