@@ -59,13 +59,14 @@ public struct ExportedModel: ExportSource {
 
   public func sideFiles() throws -> [SideFile] {
     switch file {
-    case .checkpoint(let checkpoint):
+    case .checkpoint(let checkpoint) where checkpoint.gguf == nil:
       return try ExportedModel.copiedFiles.compactMap { name in
         let path = checkpoint.folder + "/" + name
         guard access(path, F_OK) == 0 else { return nil }
         return SideFile(name: name, content: .file(try MappedFile(path: path)))
       }
-    case .artifact:
+    // A GGUF file and an artifact hold their tokenizers in forms of their own.
+    case .checkpoint, .artifact:
       func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
       return [
         SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
