@@ -114,9 +114,10 @@ public struct Checkpoint: Sendable {
   public var weightFileBytes: Int { weightFiles.reduce(0) { $0 + $1.count } }
 
   /// Bytes of all files that belong to the model.
-  public var diskBytes: Int {
-    weightFileBytes + Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +)
-  }
+  public var diskBytes: Int { weightFileBytes + sideFileBytes }
+
+  /// Bytes of the files beside the weights.
+  public var sideFileBytes: Int { Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +) }
 
   private func size(of name: String) -> Int? {
     // A GGUF file has everything in itself.
@@ -129,11 +130,20 @@ public struct Checkpoint: Sendable {
     "added_tokens.json", "vocab.json", "merges.txt", "model.safetensors.index.json", "pytorch_model.bin.index.json",
   ]
 
-  /// The files that the model is made of, with their digests; the weights come first.
+  /// The files that the model is made of; the weights come first.
+  public func files() throws -> [MappedFile] {
+    weightFiles
+      + (try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) })
+  }
+
+  /// The files that the model is made of, with their digests.
   public func sourceFiles() throws -> [SourceFile] {
-    let sides = try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) }
-    return (weightFiles + sides).map {
-      SourceFile(name: ($0.path as NSString).lastPathComponent, bytes: $0.count, digest: Digest(of: $0))
-    }
+    try files().map { SourceFile($0, digest: Digest(of: $0)) }
+  }
+}
+
+extension Checkpoint.SourceFile {
+  public init(_ file: MappedFile, digest: Digest) {
+    self.init(name: (file.path as NSString).lastPathComponent, bytes: file.count, digest: digest)
   }
 }

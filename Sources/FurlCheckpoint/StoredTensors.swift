@@ -54,7 +54,7 @@ public struct StoredTensors: Sendable {
         return
       }
     }
-    let others = try FileManager.default.contentsOfDirectory(atPath: folder)
+    let others = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasSuffix(".pt") || $0.hasSuffix(".pth") }.sorted()
     guard let only = others.first else {
       throw FurlError.input(

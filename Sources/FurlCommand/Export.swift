@@ -46,7 +46,7 @@ struct Export: ParsableCommand {
     func draw(_ progress: ExportProgress) {
       Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)
     }
-    let model = try ExportedModel(ModelFile(path: path))
+    let model = ExportedModel(try ModelFile(path: path))
     let pool = WorkerPool(threads: try ThreadCount(threads).count)
     let result: ExportResult
     switch format {

@@ -53,7 +53,7 @@ extension ModelSpec {
       }
     }
     try check("theta", rotary.theta, 1...1e12)
-    let smallest = blocks.map(\.headSize).min() ?? rotary.dimensions
+    let smallest = blocks.map(\.headSize).min() ?? 1 << 12
     guard rotary.dimensions > 0, rotary.dimensions % 2 == 0, rotary.dimensions <= smallest else {
       throw FurlError.input(
         file, "rotary.dimensions", "\(rotary.dimensions) is not an even number up to the head size \(smallest)")

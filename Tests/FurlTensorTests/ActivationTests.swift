@@ -89,7 +89,7 @@ import Testing
   /// More rows and outputs than one piece of an epilogue holds.
   @Test(arguments: Kernels.supported)
   func manyOutputsAreWhatEachIs(_ tier: String) throws {
-    let matrix = try ProductTests.matrix(700, 33, .int8(.row))
+    let matrix = try ProductTests.matrix(600, 33, .int8(.row))
     let inputs = (0..<11).flatMap { _ in ProductTests.inputs(columns: 33) }
     let context = try computing(tier, threads: 2)
     let all = try product(matrix, inputs, epilogue: .activation(.gelu), on: context)

@@ -11,6 +11,8 @@ package final class OutputFile {
   package let path: String
   /// Bytes written so far.
   package private(set) var count = 0
+  /// Bytes that the system has been asked to put on the disk.
+  private var flushed = 0
   /// What errors call the file.
   private let shownAs: String
   private let folder: String
@@ -56,24 +58,69 @@ package final class OutputFile {
   deinit { abandon() }
 
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func write(_ bytes: [UInt8]) throws {
-    var rest = bytes
-    while !rest.isEmpty {
-      let written = FurlTensor.write(descriptor, rest, rest.count)
+  package func write(_ bytes: [UInt8]) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func write(_ bytes: ByteStorage) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+
+  /// Writes all of some bytes; `next` writes some of a range of them, as write(2) does.
+  private func write(count total: Int, _ next: (Range<Int>) -> Int) throws {
+    var done = 0
+    while done < total {
+      let written = next(done..<min(done + OutputFile.pieceBytes, total))
       if written < 0 {
         if errno == EINTR { continue }
         throw failure()
       }
+      done += written
       count += written
-      rest = written == rest.count ? [] : Array(rest[written...])
+      // What is on the disk already does not have to be waited for at the end.
+      if count - flushed >= OutputFile.pieceBytes {
+        startFlushing(descriptor, from: flushed, count: count - flushed)
+        flushed = count
+      }
+    }
+  }
+
+  /// Sees to it that the file system has room.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func require(bytes: Int) throws {
+    var status = statvfs()
+    // Some file systems do not know their size; they say so when they are full.
+    guard fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
+    let (free, isHuge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    guard isHuge || free >= UInt64(bytes) else {
+      throw FurlError(
+        .cannotWrite, file: shownAs, "needs up to \(bytes) bytes, and its disk has \(free) left",
+        remedy: "free space or choose another place")
+    }
+  }
+
+  private static let pieceBytes = 8 << 20
+
+  /// Writes bytes at a place of the file; any thread, any order, and apart from ``write(_:)``.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func write(_ bytes: [UInt8], at offset: Int) throws {
+    var done = 0
+    while done < bytes.count {
+      let rest = done == 0 ? bytes : Array(bytes[done...])
+      let written = pwrite(descriptor, rest, rest.count, off_t(offset + done))
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure()
+      }
+      done += written
     }
   }
 
   /// Puts the file under its name.
   ///
+  /// - Parameter waiting: for the disk; what can be made again need not be safe from a power cut.
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func commit() throws {
-    guard fsync(descriptor) == 0 else { throw failure() }
+  package func commit(waiting: Bool = true) throws {
+    guard !waiting || fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
     close(descriptor)

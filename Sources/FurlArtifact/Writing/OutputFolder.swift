@@ -32,7 +32,7 @@ package final class OutputFolder {
   deinit { abandon() }
 
   /// Opens a file of the folder; it has to be committed before the folder is.
-  package func file(_ name: String) throws -> OutputFile { 
+  package func file(_ name: String) throws -> OutputFile {
     try OutputFile(path: "\(temporary)/\(name)", shownAs: "\(path)/\(name)")
   }
 

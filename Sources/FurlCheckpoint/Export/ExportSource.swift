@@ -21,7 +21,7 @@ public protocol ExportSource {
   /// The tokenizer as GGUF files describe it.
   ///
   /// - Throws: ``FurlError`` of kind `input` for one that llama.cpp cannot run.
-  func vocabulary() throws -> GGUFVocabulary
+  func vocabulary() throws -> ExportedVocabulary
 }
 
 /// How weights are written down where they come from.
@@ -77,28 +77,21 @@ public struct SideFile: Sendable {
 public enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
   case f32, f16, bf16, q8_0, q4_0, q4_1
 
-  /// The type of single numbers; nil for blocks.
-  var type: SourceType? {
+  public var type: SourceType {
     switch self {
     case .f32: .float32
     case .f16: .float16
     case .bf16: .bfloat16
-    default: nil
+    case .q8_0: .q80
+    case .q4_0: .q40
+    case .q4_1: .q41
     }
   }
 
-  /// The type of blocks; nil for single numbers.
-  var block: BlockType? { BlockType(rawValue: rawValue) }
+  /// Whether several weights share a scale.
+  var isBlocks: Bool { type.blockSize > 1 }
 
-  init(_ block: BlockType) {
-    switch block {
-    case .q8_0: self = .q8_0
-    case .q4_0: self = .q4_0
-    case .q4_1: self = .q4_1
-    }
-  }
-
-  /// The form of single numbers of a checkpoint; nil where there is none.
+  /// The form of a type; nil where there is none.
   init?(_ type: SourceType) {
     guard let found = ExportNumbers.allCases.first(where: { $0.type == type }) else { return nil }
     self = found

@@ -53,6 +53,9 @@ public struct GGUFFile: Sendable {
     }
   }
 
+  /// What the model is called in its file.
+  public var name: String? { get throws { try metadata.string("general.name") } }
+
   private static let mostParts = 99_999
 
   /// The paths of parts 2, 3, ... by the naming that llama.cpp's `gguf-split` uses.

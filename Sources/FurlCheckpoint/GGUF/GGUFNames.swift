@@ -6,10 +6,10 @@ import FurlTensor
 /// Names: `gguf-py/gguf/constants.py` of https://github.com/ggml-org/llama.cpp. Linear layers are stored output x
 /// input, those of GPT-2, too. Query, key and value are one tensor or three.
 struct GGUFNames {
-  private static let model = [
+  static let model = [
     "embedding": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output",
   ]
-  private static let block = [
+  static let block = [
     "attention.norm": "attn_norm", "attention.query": "attn_q", "attention.key": "attn_k", "attention.value": "attn_v",
     "attention.output": "attn_output", "mlp.norm": "ffn_norm", "mlp.gate": "ffn_gate", "mlp.up": "ffn_up",
     "mlp.down": "ffn_down",

@@ -7,20 +7,15 @@ import FurlTokenizer
 /// A checkpoint or an artifact as exports see it.
 public struct ExportedModel: ExportSource {
   public let file: ModelFile
-  private let tokenizer: Tokenizer
 
-  /// - Throws: ``FurlError`` when the tokenizer cannot be read or does not fit the model.
-  public init(_ file: ModelFile) throws {
-    self.file = file
-    tokenizer = try file.tokenizer()
-  }
+  public init(_ file: ModelFile) { self.file = file }
 
   public var path: String { file.path }
   public var spec: ModelSpec { file.spec }
 
   public var name: String {
-    let name = file.name
-    return name.hasSuffix(".furl") && name.count > 5 ? String(name.dropLast(5)) : name
+    let ending = [".furl", ".gguf"].first { file.name.hasSuffix($0) && file.name.count > $0.count } ?? ""
+    return String(file.name.dropLast(ending.count))
   }
 
   public var config: JSON {
@@ -58,23 +53,20 @@ public struct ExportedModel: ExportSource {
   }
 
   public func sideFiles() throws -> [SideFile] {
-    switch file {
-    case .checkpoint(let checkpoint) where checkpoint.gguf == nil:
+    if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil {
       return try ExportedModel.copiedFiles.compactMap { name in
         let path = checkpoint.folder + "/" + name
         guard access(path, F_OK) == 0 else { return nil }
         return SideFile(name: name, content: .file(try MappedFile(path: path)))
       }
-    // A GGUF file and an artifact hold their tokenizers in forms of their own.
-    case .checkpoint, .artifact:
-      func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
-      return [
-        SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
-        SideFile(
-          name: "tokenizer_config.json",
-          content: text(tokenizer.configurationJSON(contextLength: spec.contextLength))),
-      ]
     }
+    let tokenizer = try file.tokenizer()
+    func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
+    return [
+      SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
+      SideFile(
+        name: "tokenizer_config.json", content: text(tokenizer.configurationJSON(contextLength: spec.contextLength))),
+    ]
   }
 
   /// What a checkpoint has beside its weights and `config.json`.
@@ -83,8 +75,8 @@ public struct ExportedModel: ExportSource {
     "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
   ]
 
-  public func vocabulary() throws -> GGUFVocabulary {
-    try naming { try tokenizer.ggufVocabulary(architecture: spec.architecture) }
+  public func vocabulary() throws -> ExportedVocabulary {
+    try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture) }
   }
 
   private func naming<Value>(_ body: () throws -> Value) throws -> Value {

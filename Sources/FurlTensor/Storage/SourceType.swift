@@ -50,6 +50,11 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   /// Bytes of so many numbers, a multiple of ``blockSize``.
   public func byteCount(_ numbers: Int) -> Int { numbers / blockSize * blockBytes }
 
+  /// How the kernels call the type, if they read it as it lies.
+  var number: furl_number? {
+    self == .float32 ? FURL_FLOAT32 : self == .float16 ? FURL_FLOAT16 : self == .bfloat16 ? FURL_BFLOAT16 : nil
+  }
+
   func convert(_ source: UnsafeRawBufferPointer, to output: UnsafeMutablePointer<Float>, count: Int) {
     guard let base = source.baseAddress else { return }
     switch self {

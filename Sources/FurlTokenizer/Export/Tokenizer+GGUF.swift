@@ -5,65 +5,102 @@ extension Tokenizer {
   /// The tokenizer as llama.cpp runs it.
   ///
   /// - Parameter architecture: the model's family, which decides between two names of one way of cutting.
-  /// - Throws: ``FurlError`` of kind `input` when llama.cpp has no name for the way in which texts are cut.
-  public func ggufVocabulary(architecture: String) throws -> GGUFVocabulary {
+  /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
+  public func ggufVocabulary(architecture: String) throws -> ExportedVocabulary {
+    let writer = GGUFVocabularyWriter(parts: parts)
+    return try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
+  }
+}
+
+/// Turns a tokenizer's parts into what GGUF files say of them.
+struct GGUFVocabularyWriter {
+  let parts: TokenizerParts
+
+  private func refuse(_ problem: String) -> FurlError {
+    .input(
+      nil, "tokenizer", problem, remedy: "run the model with furl, or export it as safetensors")
+  }
+
+  /// A model over bytes, `gpt2`.
+  func bytes(architecture: String) throws -> ExportedVocabulary {
+    guard let name = preTokenizer(architecture: architecture) else {
+      throw refuse("cuts texts into words in a way that llama.cpp has no name for")
+    }
+    let writer = TokenizerFileWriter(parts: parts)
+    var result = vocabulary(model: "gpt2", preTokenizer: name)
+    result.merges = parts.merges.list.map(writer.text)
+    return result
+  }
+
+  /// A model over whole texts, `llama`.
+  func text() throws -> ExportedVocabulary {
+    guard parts.fallback.usesBytes, bytePieces.count == 256 else {
+      throw refuse("has no pieces for all bytes, which llama.cpp needs for characters that are not known")
+    }
+    guard !parts.ignoresMerges else { throw refuse("takes whole words before it merges; llama.cpp does not") }
+    var addsSpace = parts.normalization.prependsSpace
+    var notes: [String] = []
+    for stage in parts.stages {
+      guard case .marks(let prefix) = stage.rule else {
+        throw refuse("cuts texts into words before it merges; llama.cpp's algorithm for such vocabularies does not")
+      }
+      addsSpace = addsSpace || prefix != .never
+      if prefix == .first { notes.append("llama.cpp puts a space behind every special token, not only before a text") }
+    }
+    guard let scores = try parts.places.isEmpty ? ScoredPieces(parts).scores() : parts.places.map({ -Float($0) }) else {
+      throw refuse("merges pieces in an order that no scores have, as llama.cpp needs them")
+    }
+    var result = vocabulary(model: "llama", preTokenizer: "default")
+    result.scores = scores
+    result.unknownID = parts.fallback.unknownID
+    result.addsSpace = addsSpace
+    result.notes += notes
+    for id in result.kinds.indices where result.kinds[id] == .normal {
+      if id == parts.fallback.unknownID {
+        result.kinds[id] = .unknown
+      } else if BytePiece.byte(of: parts.vocabulary.piece(id)) != nil {
+        result.kinds[id] = .byte
+      }
+    }
+    if let id = parts.fallback.unknownID { result.kinds[id] = .unknown }
+    return result
+  }
+
+  private var bytePieces: Set<UInt8> {
+    let vocabulary = parts.vocabulary
+    return Set((0..<vocabulary.count).compactMap { BytePiece.byte(of: vocabulary.piece($0)) })
+  }
+
+  /// The tokens with their kinds, and what both models have.
+  private func vocabulary(model: String, preTokenizer: String) -> ExportedVocabulary {
     let vocabulary = parts.vocabulary
     let added = Set(parts.added.map(\.id))
     var tokens: [String] = []
-    var kinds: [GGUFVocabulary.Kind] = []
-    tokens.reserveCapacity(vocabulary.count)
-    kinds.reserveCapacity(vocabulary.count)
-    let isText = vocabulary.alphabet == .marked
+    var kinds: [ExportedVocabulary.Kind] = []
     for id in 0..<vocabulary.count {
       let kind = vocabulary.kinds[id]
       let text = vocabulary.spelling(id)
-      guard kind.contains(.present) else {
+      if !kind.contains(.present) {
         tokens.append("[PAD\(id)]")
         kinds.append(.unused)
-        continue
-      }
-      tokens.append(text)
-      if id == parts.fallback.unknownID {
-        kinds.append(.unknown)
-      } else if isText, parts.fallback.usesBytes, BytePiece.byte(of: vocabulary.piece(id)) != nil {
-        kinds.append(.byte)
       } else if added.contains(id) {
-        kinds.append(kind.contains(.special) || PreTokenizerNames.looksSpecial(text) ? .control : .userDefined)
+        tokens.append(text)
+        kinds.append(kind.contains(.special) || Self.looksSpecial(text) ? .control : .userDefined)
       } else {
+        tokens.append(text)
         kinds.append(.normal)
       }
     }
-    if isText { return try textVocabulary(tokens, kinds) }
-    return GGUFVocabulary(
-      model: "gpt2", preTokenizer: try PreTokenizerNames.name(of: parts, architecture: architecture), tokens: tokens,
-      kinds: kinds, merges: TokenizerFileWriter(parts: parts).mergeTexts, bosID: bosID, eosID: eosID,
-      addsBOS: addsBOS && bosID != nil, notes: notes)
+    return ExportedVocabulary(
+      model: model, preTokenizer: preTokenizer, tokens: tokens, kinds: kinds, merges: [], bosID: parts.bosID,
+      eosID: parts.eosID, addsBOS: parts.addsBOS && parts.bosID != nil, notes: notes)
   }
 
-  private func textVocabulary(_ tokens: [String], _ kinds: [GGUFVocabulary.Kind]) throws -> GGUFVocabulary {
-    let prefixes: [Bool] =
-      [parts.normalization.prependsSpace] + parts.stages.map { $0.rule == .marks(.always) || $0.rule == .marks(.first) }
-    guard parts.stages.allSatisfy({ !$0.rule.isSplit }), !parts.ignoresMerges else { throw PreTokenizerNames.unknown }
-    // llama.cpp merges by scores: of merges, the rank of the first that makes a piece.
-    var scores = [Float](repeating: 0, count: tokens.count)
-    var notes = notes
-    if parts.places.isEmpty {
-      var isScored = [Bool](repeating: false, count: tokens.count)
-      for (rank, merge) in parts.merges.list.enumerated() where !isScored[Int(merge.result)] {
-        isScored[Int(merge.result)] = true
-        scores[Int(merge.result)] = -Float(rank + 1)
-      }
-      notes.append("llama.cpp merges by scores, which were made of the ranks of the merges")
-    } else {
-      scores = parts.places.map { -Float($0) }
-    }
-    if parts.stages.contains(where: { $0.rule == .marks(.first) }), !parts.added.isEmpty {
-      notes.append("llama.cpp puts a space before the text after special tokens, too")
-    }
-    return GGUFVocabulary(
-      model: "llama", preTokenizer: "default", tokens: tokens, kinds: kinds, scores: scores, merges: [], bosID: bosID,
-      eosID: eosID, unknownID: parts.fallback.unknownID, addsBOS: addsBOS && bosID != nil,
-      addsSpace: prefixes.contains(true), notes: notes)
+  /// Tokens that are no text, whatever their files say; llama.cpp's converter has the same list.
+  private static func looksSpecial(_ text: String) -> Bool {
+    ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || (text.hasPrefix("<|") && text.hasSuffix("|>"))
+      || (text.hasPrefix("<\u{FF5C}") && text.hasSuffix("\u{FF5C}>"))
+      || (text.hasPrefix("<unused") && text.hasSuffix(">"))
   }
 
   private var notes: [String] {
@@ -74,43 +111,23 @@ extension Tokenizer {
     }
     return notes
   }
-}
 
-/// llama.cpp's names for ways of cutting a text into words (`tokenizer.ggml.pre`).
-///
-/// Source: llama.cpp, `src/llama-vocab.cpp`. llama.cpp's converter knows a tokenizer by the ids that it gives to one
-/// text; here it is known by what it does.
-enum PreTokenizerNames {
-  private static let deepseekCoder = ["[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+"]
-
-  static func name(of parts: TokenizerParts, architecture: String) throws -> String {
+  /// llama.cpp's name for the way in which texts are cut into words (`tokenizer.ggml.pre`); nil if there is none.
+  ///
+  /// Source: llama.cpp, `src/llama-vocab.cpp`. Its converter knows a tokenizer by the ids that it gives to one text;
+  /// here it is known by what it does.
+  private func preTokenizer(architecture: String) -> String? {
+    guard parts.stages.allSatisfy({ $0.behavior == .isolated && !$0.inverts }) else { return nil }
     let rules = parts.stages.map(\.rule)
-    let cutsPlainly = parts.stages.allSatisfy { $0.behavior == .isolated && !$0.inverts }
-    let name: String? =
-      switch rules {
-      case [.pattern(Pattern.gpt2)]: "gpt-2"
-      case [.digits, .pattern(Pattern.gpt2)]: architecture == "starcoder2" ? "starcoder" : "smollm"
-      // The first of the two takes whole words before it merges, the second does not.
-      case [.pattern(Pattern.llama3)]: parts.ignoresMerges ? "llama-bpe" : "smaug-bpe"
-      case [.pattern(Pattern.qwen2)]: "qwen2"
-      case deepseekCoder.map(Stage.Rule.pattern) + [.digits]: "deepseek-coder"
-      default: nil
-      }
-    guard cutsPlainly, let name, parts.ignoresMerges == (name == "llama-bpe") else {
-      throw unknown
+    // Digits one by one are a step of their own in tokenizer.json.
+    func plain(_ rule: Stage.Rule) -> Stage.Rule { rule == .pattern(GGUFPreTokenizer.digit) ? .digits : rule }
+    for name in GGUFPreTokenizer.mainNames {
+      guard let cutting = GGUFPreTokenizer(name: name), cutting.ignoresMerges == parts.ignoresMerges,
+        let stages = try? cutting.stages(), stages.map({ plain($0.rule) }) == rules.map(plain)
+      else { continue }
+      // Of the names for this one, the second leaves the spaces of a text as they are.
+      return name == "starcoder" && architecture != "starcoder2" ? "smollm" : name
     }
-    return name
-  }
-
-  static var unknown: FurlError {
-    .input(
-      nil, "tokenizer", "cuts texts into words in a way that llama.cpp has no name for",
-      remedy: "run the model with furl, or export it as safetensors")
-  }
-
-  /// Tokens that are no text, whatever their files say; llama.cpp's converter has the same list.
-  static func looksSpecial(_ text: String) -> Bool {
-    ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || (text.hasPrefix("<|") && text.hasSuffix("|>"))
-      || (text.hasPrefix("<｜") && text.hasSuffix("｜>")) || (text.hasPrefix("<unused") && text.hasSuffix(">"))
+    return nil
   }
 }

@@ -6,13 +6,13 @@ extension Tokenizer {
   ///
   /// Texts get a token before them where ``addsBOS`` says so.
   ///
-  /// - Throws: ``FurlError`` of kind `input` for steps in an order that no `tokenizer.json` has.
+  /// - Throws: ``FurlError`` of kind `input` for what no `tokenizer.json` says.
   public func tokenizerJSON() throws -> JSON {
     let writer = TokenizerFileWriter(parts: parts)
     return [
       "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": writer.addedTokens,
       "normalizer": writer.normalizer, "pre_tokenizer": try writer.preTokenizer(),
-      "post_processor": writer.postProcessor, "decoder": writer.decoder, "model": writer.model,
+      "post_processor": writer.postProcessor, "decoder": writer.decoder, "model": try writer.model(),
     ]
   }
 
@@ -26,7 +26,7 @@ extension Tokenizer {
       JSON.Member("model_max_length", .integer(contextLength)),
       JSON.Member("add_bos_token", .bool(addsBOS && bosID != nil)),
     ]
-    for (key, id) in [("bos_token", bosID), ("eos_token", eosID)] {
+    for (key, id) in [("bos_token", bosID), ("eos_token", eosID), ("unk_token", parts.fallback.unknownID)] {
       if let id { members.append(JSON.Member(key, .string(piece(id)))) }
     }
     return .object(members)
@@ -36,6 +36,8 @@ extension Tokenizer {
 /// Writes the components of a `tokenizer.json`.
 struct TokenizerFileWriter {
   let parts: TokenizerParts
+
+  private var isMarked: Bool { parts.vocabulary.alphabet == .marked }
 
   /// By id: the reference gives new ids in the order of the list.
   var addedTokens: JSON {
@@ -51,44 +53,54 @@ struct TokenizerFileWriter {
       })
   }
 
-  var model: JSON {
+  func model() throws -> JSON {
     let vocabulary = parts.vocabulary
     let pieces = (0..<vocabulary.count).filter { vocabulary.kinds[$0].contains([.present, .model]) }
     return [
       "type": "BPE", "dropout": nil,
       "unk_token": parts.fallback.unknownID.map { .string(vocabulary.spelling($0)) } ?? nil,
-      "continuing_subword_prefix": nil, "end_of_word_suffix": nil, "fuse_unk": .bool(parts.fallback.fusesUnknown),
-      "byte_fallback": .bool(parts.fallback.usesBytes), "ignore_merges": .bool(parts.ignoresMerges),
+      "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+      "fuse_unk": .bool(parts.fallback.fusesUnknown), "byte_fallback": .bool(parts.fallback.usesBytes),
+      "ignore_merges": .bool(parts.ignoresMerges),
       "vocab": .object(pieces.map { JSON.Member(vocabulary.spelling($0), .integer($0)) }),
-      "merges": .array(mergeTexts.map(JSON.string)),
+      "merges": .array(try merges().map { .string(text(of: $0)) }),
     ]
   }
 
-  /// `left right`, by rank. No piece that merges has a space in its spelling.
-  var mergeTexts: [String] {
-    let merges = parts.places.isEmpty ? parts.merges.list : MergeList.all(parts.vocabulary, parts.places)
-    return merges.map {
-      parts.vocabulary.spelling(Int($0.left)) + " " + parts.vocabulary.spelling(Int($0.right))
-    }
+  /// `left right`. Neither alphabet has a space.
+  func text(of merge: MergeTable.Merge) -> String {
+    parts.vocabulary.spelling(Int(merge.left)) + " " + parts.vocabulary.spelling(Int(merge.right))
   }
+
+  private func merges() throws -> [MergeTable.Merge] {
+    guard !parts.places.isEmpty else { return parts.merges.list }
+    guard let merges = try ScoredPieces(parts).merges() else {
+      throw FurlError.input(
+        nil, "tokenizer", "has pieces of equal scores, which the merges of a tokenizer.json cannot say",
+        remedy: "export the model as gguf")
+    }
+    return merges
+  }
+
+  // MARK: Text
 
   var normalizer: JSON {
     var steps: [JSON] = []
     if parts.normalization.composes { steps.append(["type": "NFC"]) }
     if parts.normalization.prependsSpace { steps.append(["type": "Prepend", "prepend": .string(SpaceMark.text)]) }
-    if parts.normalization.marksSpaces { steps.append(replacement(" ", SpaceMark.text)) }
+    if parts.normalization.marksSpaces {
+      steps.append(["type": "Replace", "pattern": ["String": " "], "content": .string(SpaceMark.text)])
+    }
     return steps.count > 1 ? ["type": "Sequence", "normalizers": .array(steps)] : steps.first ?? nil
   }
 
-  private func replacement(_ old: String, _ new: String) -> JSON {
-    ["type": "Replace", "pattern": ["String": .string(old)], "content": .string(new)]
-  }
-
   var decoder: JSON {
-    guard parts.vocabulary.alphabet == .marked else {
+    guard isMarked else {
       return ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true]
     }
-    var steps = [replacement(SpaceMark.text, " ")]
+    var steps: [JSON] = [
+      ["type": "Replace", "pattern": ["String": .string(SpaceMark.text)], "content": " "]
+    ]
     if parts.decoding.joinsBytes { steps.append(["type": "ByteFallback"]) }
     steps.append(["type": "Fuse"])
     if parts.decoding.stripsSpace { steps.append(["type": "Strip", "content": " ", "start": 1, "stop": 0]) }
@@ -97,35 +109,56 @@ struct TokenizerFileWriter {
 
   var postProcessor: JSON {
     guard parts.addsBOS, let id = parts.bosID else { return nil }
-    let token = JSON.string(parts.vocabulary.spelling(id))
+    let name = parts.vocabulary.spelling(id)
+    let token = JSON.string(name)
     let text: JSON = ["Sequence": ["id": "A", "type_id": 0]]
     let begin: JSON = ["SpecialToken": ["id": token, "type_id": 0]]
     return [
       "type": "TemplateProcessing", "single": [begin, text],
       "pair": [begin, text, ["Sequence": ["id": "B", "type_id": 1]]],
-      "special_tokens": .object([
-        JSON.Member(
-          parts.vocabulary.spelling(id), ["id": token, "ids": [.integer(id)], "tokens": [token]])
-      ]),
+      "special_tokens": .object([JSON.Member(name, ["id": token, "ids": [.integer(id)], "tokens": [token]])]),
     ]
   }
 
-  /// The stages in front of ByteLevel, and ByteLevel with what it does itself; of a model of texts all of them.
+  // MARK: Words
+
   func preTokenizer() throws -> JSON {
+    let steps = try isMarked ? markedSteps() : byteSteps()
+    return steps.count > 1 ? ["type": "Sequence", "pretokenizers": .array(steps)] : steps.first ?? nil
+  }
+
+  /// The stages in front of ByteLevel, and ByteLevel with what it does itself.
+  private func byteSteps() throws -> [JSON] {
     var stages = parts.stages
-    guard parts.vocabulary.alphabet == .bytes else {
-      let steps = try stages.map(step)
-      return steps.count > 1 ? ["type": "Sequence", "pretokenizers": .array(steps)] : steps.first ?? nil
-    }
     let cuts = stages.last.map { $0.rule == .pattern(Pattern.gpt2) && $0.behavior == .isolated && !$0.inverts } ?? false
     if cuts { stages.removeLast() }
     let prefixes = stages.last?.rule == .prefixSpace
     if prefixes { stages.removeLast() }
-    var steps = try stages.map(step)
-    steps.append([
-      "type": "ByteLevel", "add_prefix_space": .bool(prefixes), "trim_offsets": true, "use_regex": .bool(cuts),
-    ])
-    return steps.count == 1 ? steps[0] : ["type": "Sequence", "pretokenizers": .array(steps)]
+    return try stages.map(step) + [
+      ["type": "ByteLevel", "add_prefix_space": .bool(prefixes), "trim_offsets": true, "use_regex": .bool(cuts)]
+    ]
+  }
+
+  /// Metaspace takes the cut before spaces that follows it with it.
+  private func markedSteps() throws -> [JSON] {
+    var steps: [JSON] = []
+    var index = 0
+    while index < parts.stages.count {
+      let stage = parts.stages[index]
+      index += 1
+      guard case .marks(let prefix) = stage.rule else {
+        steps.append(try step(stage))
+        continue
+      }
+      let next = index < parts.stages.count ? parts.stages[index] : nil
+      let cuts = next.map { $0.rule == .literal(" ") && $0.behavior == .mergedWithNext && !$0.inverts } ?? false
+      if cuts { index += 1 }
+      steps.append([
+        "type": "Metaspace", "replacement": .string(SpaceMark.text), "prepend_scheme": .string(prefix.name),
+        "split": .bool(cuts),
+      ])
+    }
+    return steps
   }
 
   private func step(_ stage: Stage) throws -> JSON {
@@ -137,17 +170,11 @@ struct TokenizerFileWriter {
     switch stage.rule {
     case .pattern(let text): return split(["Regex": .string(text)])
     case .literal(let text):
-      // The texts of such a model have marks for spaces when they come here.
-      let isMarked = parts.vocabulary.alphabet == .marked
-      return split(["String": .string(isMarked ? Alphabet.marked.spelling(of: Array(text.utf8)[...]) : text)])
+      let spelled = isMarked ? Alphabet.marked.spelling(of: Array(text.utf8)[...]) : text
+      return split(["String": .string(spelled)])
     case .digits where [.isolated, .contiguous].contains(stage.behavior) && !stage.inverts:
       return ["type": "Digits", "individual_digits": .bool(stage.behavior == .isolated)]
-    case .marks(let prefix):
-      return [
-        "type": "Metaspace", "replacement": .string(SpaceMark.text), "prepend_scheme": .string(prefix.name),
-        "split": false,
-      ]
-    case .digits, .prefixSpace:
+    case .digits, .prefixSpace, .marks:
       throw FurlError.input(nil, "tokenizer", "has steps in an order that tokenizer.json cannot say")
     }
   }

@@ -22,7 +22,10 @@ struct GGUFPreTokenizer {
 
   static var names: [String] { table.flatMap(\.names) }
 
-  private static let digit = #"\p{N}"#
+  /// One name for each way of cutting.
+  static var mainNames: [String] { table.map { $0.names[0] } }
+
+  static let digit = #"\p{N}"#
   private static let cjk = "[\u{4E00}-\u{9FA5}\u{0800}-\u{4E00}\u{AC00}-\u{D7FF}]+"
 
   private static let table: [(names: [String], cutting: GGUFPreTokenizer)] = [

@@ -20,11 +20,7 @@ struct GGUFEntry {
     self.value = value
   }
 
-  /// The numbers that the format gives to kinds of values.
-  private enum Kind: UInt32 {
-    case uint32 = 4
-    case int32, float32, bool, text, list
-  }
+  private typealias Kind = GGUFMetadata.Kind
 
   func write(to bytes: inout [UInt8]) {
     bytes.append(text: key)

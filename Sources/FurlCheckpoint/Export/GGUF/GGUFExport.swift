@@ -86,6 +86,7 @@ public struct GGUFExport {
       let weights = try source.weights(of: part, pool: pool)
       if part.shape.count == 1 {
         let values = weights.read(rows: 0..<1, pool: pool)
+        try check(values, of: part, row: 0, as: .f32, source)
         let order = GGUFExport.order(of: 0..<values.count, interleaved: interleaved)
         try file.write(bytes(order.map { values[$0] }, of: part, row: 0, as: .f32, source, pool))
         continue
@@ -94,25 +95,34 @@ public struct GGUFExport {
       for start in stride(from: 0, to: part.shape[0], by: step) {
         let rows = start..<min(start + step, part.shape[0])
         let order = GGUFExport.order(of: rows, interleaved: interleaved)
-        if case .matrix(let matrix) = weights, let block = tensor.numbers.block,
-          matrix.scheme.blockType(columns: matrix.columns) == block,
-          let bytes = matrix.blocks(rows: order, pool: pool)
-        {
-          try file.write(bytes)
-          continue
-        }
         var values = weights.read(rows: rows, pool: pool)
         try check(values, of: part, row: start, as: tensor.numbers, source)
+        if let kept = kept(weights, rows: order, as: tensor.numbers, pool: pool) {
+          try file.write(kept)
+          continue
+        }
         if interleaved != nil { values = GGUFExport.reorder(values, order.map { $0 - start }, part.shape[1]) }
         try file.write(bytes(values, of: part, row: start, as: tensor.numbers, source, pool))
       }
     }
   }
 
+  /// The bytes of rows that are taken over as they are; nil for all others.
+  private func kept(
+    _ weights: ExportedWeights, rows: [Int], as numbers: ExportNumbers, pool: WorkerPool
+  ) -> [UInt8]? {
+    switch weights {
+    case .matrix(let matrix) where matrix.scheme.blockType(columns: matrix.columns) == numbers.type:
+      matrix.blocks(rows: rows, pool: pool)
+    case .source(let source) where source.type == numbers.type && numbers.isBlocks: source.storedBytes(rows: rows)
+    default: nil
+    }
+  }
+
   private func check(
     _ values: [Float], of tensor: TensorSpec, row: Int, as numbers: ExportNumbers, _ source: any ExportSource
   ) throws {
-    let type = numbers.type ?? .float32
+    let type = numbers.isBlocks ? .float32 : numbers.type
     guard let index = type.firstMisfit(in: values) else { return }
     throw source.misfit(values[index], at: index, of: tensor, row: row, type: type)
   }
@@ -121,14 +131,13 @@ public struct GGUFExport {
     _ values: [Float], of tensor: TensorSpec, row: Int, as numbers: ExportNumbers, _ source: any ExportSource,
     _ pool: WorkerPool
   ) throws -> [UInt8] {
-    if tensor.shape.count == 1 { try check(values, of: tensor, row: row, as: numbers, source) }
-    guard let block = numbers.block else { return (numbers.type ?? .float32).bytes(of: values) }
-    do {
-      return try block.encode(values, columns: tensor.shape[1], pool: pool)
-    } catch let error as FurlError {
+    guard numbers.isBlocks else { return numbers.type.bytes(of: values) }
+    guard let bytes = try numbers.type.encodeBlocks(values, columns: tensor.shape[1], pool: pool) else {
       throw FurlError.input(
-        source.path, tensor.name, "from row \(row) on, " + error.problem, remedy: "give --dtype f32")
+        source.path, tensor.name, "has weights from row \(row) on that are too large for \(numbers.rawValue)",
+        remedy: "give --dtype f32")
     }
+    return bytes
   }
 
   /// The rows that lie in the place of some: llama.cpp's llama turns neighbours together, where row

@@ -11,14 +11,7 @@ struct GGUFForms {
 
   /// ggml's number of a form.
   static func number(of numbers: ExportNumbers) -> UInt32 {
-    switch numbers {
-    case .f32: 0
-    case .f16: 1
-    case .q4_0: 2
-    case .q4_1: 3
-    case .q8_0: 8
-    case .bf16: 30
-    }
+    GGUFTensor.typeNames.first { $0.value == numbers.type.rawValue }?.key ?? 0
   }
 
   /// `general.file_type`, llama.cpp's number of the form that most weights have.
@@ -57,7 +50,7 @@ struct GGUFForms {
     switch try source.numbers(of: tensor) {
     case .plain(let type): ExportNumbers(type)
     case .packed(.float32): .f32
-    case .packed(let scheme): scheme.blockType(columns: tensor.shape[1]).map { ExportNumbers($0) }
+    case .packed(let scheme): scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
     }
   }
 
@@ -66,12 +59,12 @@ struct GGUFForms {
     let forms = try parts.map { part in
       guard let form = try exact(part) else {
         let name = try source.numbers(of: part).name
-        let isWhole = part.shape[1] % BlockType.columns == 0
+        let isWhole = part.shape[1] % 32 == 0
         throw FurlError.input(
           source.path, part.name,
           isWhole
             ? "GGUF has no form for weights in \(name)"
-            : "GGUF has blocks of \(BlockType.columns) weights only, and its rows have \(part.shape[1])",
+            : "GGUF has blocks of 32 weights only, and its rows have \(part.shape[1])",
           remedy: isWhole ? remedy : "give --dtype f16")
       }
       return form
@@ -94,23 +87,23 @@ struct GGUFForms {
     switch parts[0].role {
     case .positions where !isHeld:
       // As llama.cpp's converter: they are added, not multiplied, and there are few of them.
-      form = held[0]?.block == nil ? .f32 : held[0] ?? .f32
+      form = held[0]?.isBlocks == true ? held[0] ?? .f32 : .f32
     case let role where [.embedding, .head].contains(role) && !isHeld && (numbers == .q4_0 || numbers == .q4_1):
       // As llama.cpp's quantizer, which gives more bits to what turns into logits.
       form = .q8_0
     default: break
     }
-    guard form.block == nil || tensor.columns % BlockType.columns == 0 else {
+    guard tensor.columns % form.type.blockSize == 0 else {
       throw FurlError.input(
         source.path, parts[0].name,
-        "cannot be \(form.rawValue): it has blocks of \(BlockType.columns) weights, and its rows have \(tensor.columns)",
+        "cannot be \(form.rawValue): it has blocks of \(form.type.blockSize) weights, and its rows have \(tensor.columns)",
         remedy: "give --dtype f16 or f32")
     }
-    for (part, held) in zip(parts, held) where held != form {
-      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32, form != .f32 {
-        result.encodedAnew[scheme.name, default: 0] += 1
-      }
+    var schemes: Set<String> = []
+    for (part, held) in zip(parts, held) where held != form && form != .f32 {
+      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32 { schemes.insert(scheme.name) }
     }
+    for scheme in schemes { result.encodedAnew[scheme, default: 0] += 1 }
     return form
   }
 }

@@ -20,23 +20,10 @@ struct GGUFTensorPlan {
   var elementCount: Int { shape.reduce(1, *) }
 
   /// Bytes in the file.
-  var byteCount: Int {
-    if let block = numbers.block { return elementCount / columns * block.rowBytes(columns: columns) }
-    return elementCount * (numbers == .f32 ? 4 : 2)
-  }
+  var byteCount: Int { numbers.type.byteCount(elementCount) }
 }
 
 extension GGUFArchitecture {
-  /// What llama.cpp calls the tensors of a block.
-  private static let blockNames: [String: String] = [
-    "attention.norm": "attn_norm", "attention.query": "attn_q", "attention.key": "attn_k",
-    "attention.value": "attn_v", "attention.output": "attn_output", "mlp.norm": "ffn_norm", "mlp.gate": "ffn_gate",
-    "mlp.up": "ffn_up", "mlp.down": "ffn_down",
-  ]
-  private static let modelNames = [
-    "embedding": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output",
-  ]
-
   /// The tensors of a model, in its order; all in FP32 until something else is decided.
   func tensors(_ spec: ModelSpec) -> [GGUFTensorPlan] {
     var plans: [GGUFTensorPlan] = []
@@ -47,7 +34,7 @@ extension GGUFArchitecture {
       let base = isBias ? String(tensor.name.dropLast(".bias".count)) : tensor.name
       let suffix = isBias ? ".bias" : ".weight"
       guard let block = tensor.block else {
-        plans.append(plan((GGUFArchitecture.modelNames[base] ?? base) + suffix, [tensor], interleaved: nil))
+        plans.append(plan((GGUFNames.model[base] ?? base) + suffix, [tensor], interleaved: nil))
         continue
       }
       let inner = String(base.dropFirst("blocks.\(block).".count))
@@ -63,11 +50,11 @@ extension GGUFArchitecture {
       let isTurned = inner == "attention.query" || inner == "attention.key"
       plans.append(
         plan(
-          prefix + (GGUFArchitecture.blockNames[inner] ?? inner) + suffix, [tensor],
+          prefix + (GGUFNames.block[inner] ?? inner) + suffix, [tensor],
           interleaved: interleavesHeads && isTurned ? spec.blocks[block].headSize : nil))
     }
     if let factors = frequencyFactors(spec) {
-      plans.append(GGUFTensorPlan(name: "rope_freqs.weight", shape: [factors.count], content: .values(factors)))
+      plans.append(GGUFTensorPlan(name: GGUFNames.rotaryFactors, shape: [factors.count], content: .values(factors)))
     }
     return plans
   }

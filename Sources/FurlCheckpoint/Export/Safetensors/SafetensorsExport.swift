@@ -13,11 +13,11 @@ public struct SafetensorsExport {
 
   /// - Throws: ``FurlError`` of kind `usage` for numbers that a checkpoint does not have.
   public init(numbers: ExportNumbers, shardBytes: Int) throws {
-    guard let type = numbers.type else {
+    guard !numbers.isBlocks else {
       throw FurlError(
         .usage, file: "--dtype", "a checkpoint has no \(numbers.rawValue)", remedy: "give f32, f16 or bf16")
     }
-    self.type = type
+    type = numbers.type
     self.shardBytes = shardBytes
   }
 

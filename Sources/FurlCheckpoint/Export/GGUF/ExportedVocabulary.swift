@@ -2,7 +2,7 @@ import FurlSpec
 import FurlTensor
 
 /// A tokenizer as GGUF files describe it.
-public struct GGUFVocabulary: Sendable {
+public struct ExportedVocabulary: Sendable {
   /// What llama.cpp does with a token.
   public enum Kind: Int32, Sendable {
     case normal = 1
@@ -57,7 +57,7 @@ public struct GGUFVocabulary: Sendable {
   /// The same with as many tokens as the model has rows, and the ids that only `config.json` names.
   ///
   /// - Throws: ``FurlError`` of kind `input` for tokens that llama.cpp cannot tell apart.
-  func completed(for source: any ExportSource) throws -> GGUFVocabulary {
+  func completed(for source: any ExportSource) throws -> ExportedVocabulary {
     var result = self
     let count = source.spec.vocabularySize
     guard tokens.count <= count else {
