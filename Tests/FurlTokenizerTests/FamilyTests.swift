@@ -1,4 +1,5 @@
 import FurlSpec
+import FurlTensor
 import FurlTestSupport
 import Testing
 

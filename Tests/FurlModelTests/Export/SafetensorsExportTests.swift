@@ -5,6 +5,7 @@ import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import FurlTokenizer
 import Testing
 
 /// Checkpoints, read by the tests' own reader.
