@@ -18,8 +18,10 @@ import Testing
       biases: biases, tiedEmbeddings: tied, blocks: blocks)
   }
 
-  private static func block(_ heads: Int, _ kvHeads: Int, _ headSize: Int, _ mlp: Int) -> ModelSpec.Block {
-    .init(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlp)
+  private static func block(
+    _ heads: Int, _ kvHeads: Int, _ headSize: Int, _ mlp: Int, window: Int? = nil
+  ) -> ModelSpec.Block {
+    .init(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlp, window: window)
   }
 
   /// Shapes that no checkpoint of GPT-2 has, but pruning and other families do.
@@ -34,6 +36,12 @@ import Testing
     ("some biases", spec(hidden: 31, tied: false, biases: [.norm, .up], blocks: [block(3, 1, 8, 20)])),
     ("hidden size of one", spec(vocabulary: 2, hidden: 1, context: 5, blocks: [block(1, 1, 8, 3)])),
     ("one token, one position", spec(vocabulary: 1, hidden: 3, context: 1, blocks: [block(1, 1, 8, 3)])),
+    (
+      "sliding windows",
+      spec(
+        hidden: 40, context: 170,
+        blocks: [block(4, 2, 8, 30, window: 9), block(2, 1, 16, 30), block(5, 5, 8, 9, window: 1)])
+    ),
     ("many blocks", spec(hidden: 8, blocks: Array(repeating: block(1, 1, 8, 8), count: 64))),
   ]
 

@@ -60,10 +60,11 @@ struct NaiveModel {
       let v = normed.map { linear($0, name + "attention.value") }
       for position in ids.indices {
         var attended: [Double] = []
+        let seen = max(0, position + 1 - (block.window ?? position + 1))...position
         for head in 0..<block.heads {
           let own = head * block.headSize
           let shared = head / (block.heads / block.kvHeads) * block.headSize
-          var weights = (0...position).map { past in
+          var weights = seen.map { past in
             (0..<block.headSize).reduce(0) { $0 + q[position][own + $1] * k[past][shared + $1] }
               / Double(block.headSize).squareRoot()
           }
@@ -71,7 +72,7 @@ struct NaiveModel {
           weights = weights.map { exp($0 - largest) }
           let sum = weights.reduce(0, +)
           attended += (0..<block.headSize).map { column in
-            (0...position).reduce(0) { $0 + weights[$1] / sum * v[$1][shared + column] }
+            zip(weights, seen).reduce(0) { $0 + $1.0 / sum * v[$1.1][shared + column] }
           }
         }
         hidden[position] = add(hidden[position], linear(attended, name + "attention.output"))
