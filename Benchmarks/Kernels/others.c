@@ -42,7 +42,12 @@ void bench_others(const furl_kernels *k) {
   volatile int64_t largest;
   MEASURE("quantize 4096", WIDTH, "Gvalues/s", k->quantize(x, WIDTH, codes, scales, sums));
   MEASURE("layer_norm 4096", WIDTH, "Gvalues/s", k->layer_norm(x, WIDTH, y, y, 1e-5f, out));
-  MEASURE("gelu_tanh 4096", WIDTH, "Gvalues/s", k->gelu_tanh(out, WIDTH));
+  MEASURE("rms_norm 4096", WIDTH, "Gvalues/s", k->rms_norm(x, WIDTH, y, NULL, 1e-5f, out));
+  MEASURE("gelu 4096", WIDTH, "Gvalues/s", k->activate(FURL_GELU, out, NULL, WIDTH));
+  MEASURE("gelu_tanh 4096", WIDTH, "Gvalues/s", k->activate(FURL_GELU_TANH, out, NULL, WIDTH));
+  MEASURE("silu 4096, times another", WIDTH, "Gvalues/s", k->activate(FURL_SILU, out, x, WIDTH));
+  MEASURE("rotate 32 heads of 128", WIDTH, "Gvalues/s",
+    for (size_t h = 0; h < WIDTH; h += 128) k->rotate(out + h, 64, x, y));
   MEASURE("argmax 51200", VOCABULARY, "Gvalues/s", largest = k->argmax(x, VOCABULARY));
   (void)largest;
   free(x), free(y), free(out), free(codes);

@@ -57,6 +57,31 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = float_from_bits((uint32_t)bfloats[i] << 16);
 }
 
+// MARK: Turning round
+
+// Squares of a cache line's width, so that what is written is written in whole lines.
+#define TRANSPOSE(name, number)                                                                             \
+  static void name(const number *in, size_t rows, size_t columns, number *out) {                            \
+    const size_t side = 64 / sizeof(number);                                                                \
+    for (size_t c = 0; c < columns; c += side) {                                                            \
+      size_t c_end = columns - c < side ? columns : c + side;                                               \
+      for (size_t r = 0; r < rows; r += side) {                                                             \
+        size_t r_end = rows - r < side ? rows : r + side;                                                   \
+        for (size_t j = c; j < c_end; j++) {                                                                \
+          for (size_t i = r; i < r_end; i++) out[j * rows + i] = in[i * columns + j];                       \
+        }                                                                                                   \
+      }                                                                                                     \
+    }                                                                                                       \
+  }
+
+TRANSPOSE(transpose_16, uint16_t)
+TRANSPOSE(transpose_32, uint32_t)
+
+void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out) {
+  if (size == 2) transpose_16(in, rows, columns, out);
+  else transpose_32(in, rows, columns, out);
+}
+
 // MARK: Rows
 
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out) {

@@ -17,6 +17,9 @@ protocol Architecture: Sendable {
 
   /// What stands before names in some checkpoints and is missing in others.
   static var prefix: String { get }
+
+  /// What `config.json` calls the sizes that transforms change.
+  static var configurationKeys: ConfigurationKeys { get }
 }
 
 /// Where a tensor lies in its source.
@@ -33,5 +36,7 @@ struct TensorLocation: Sendable {
 
 /// The families that there are.
 enum Architectures {
-  static let all: [any Architecture.Type] = [GPT2.self]
+  static let all: [any Architecture.Type] = [
+    GPT2.self, StarCoder2.self, Phi.self, Llama.self, Mistral.self, Qwen2.self,
+  ]
 }

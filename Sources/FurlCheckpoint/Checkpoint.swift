@@ -2,7 +2,7 @@ import Foundation
 import FurlSpec
 import FurlTensor
 
-/// A model as it was trained: a folder with `config.json`, weights and a tokenizer.
+/// A model as it was trained: a folder with `config.json`, weights and a tokenizer, or a GGUF file.
 public struct Checkpoint: Sendable {
   /// A file of the checkpoint, for lineage.
   public struct SourceFile: Sendable, Hashable {
@@ -11,81 +11,74 @@ public struct Checkpoint: Sendable {
     public let digest: Digest
   }
 
+  /// The folder, or the GGUF file.
+  public let path: String
+  /// The folder that the model lies in.
   public let folder: String
-  /// `config.json` as it stands.
+  /// `config.json` as it stands; of a GGUF file, what it would say.
   public let config: JSON
   public let spec: ModelSpec
   private let sources: [String: WeightSource]
   /// The files that hold the weights.
   public let weightFiles: [MappedFile]
+  /// Set for a GGUF file, which holds the tokenizer, too.
+  public let gguf: GGUFFile?
 
-  /// Opens a checkpoint and checks every header; no weight is read.
+  /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
-  public init(folder: String) throws {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-      throw FurlError.input(folder, "does not exist")
-    }
-    guard isFolder.boolValue else {
-      throw FurlError.input(
-        folder, "is neither a checkpoint's folder nor a .furl artifact",
-        remedy: "name the folder that holds config.json")
-    }
-    let path = folder + "/config.json"
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw FurlError.input(
-        folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
-    }
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 16 << 20), file: path, depthLimit: 100)
-    let reader = try DocumentReader(config, file: path)
-    guard let modelType = try reader.string("model_type") else { throw reader.error("model_type", "is missing") }
-    guard let family = Architectures.all.first(where: { $0.modelType == modelType }) else {
-      throw reader.error(
-        "model_type", "\"\(modelType)\" is not supported yet",
-        remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
-    }
-    spec = try family.spec(reader)
-    try spec.validate(file: path)
-    let stored = try StoredTensors(folder: folder)
-    let (sources, names) = try Checkpoint.locate(family, spec, stored, folder: folder)
+  public init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
+
+  /// Opens a folder, as ``init(path:)`` does.
+  public init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
+
+  private init(_ opened: OpenedCheckpoint) throws {
+    let (sources, names) = try Checkpoint.locate(opened)
     self.sources = sources
-    for name in stored.tensors.keys.sorted() where !names.contains(name) {
-      let bare = name.hasPrefix(family.prefix) ? String(name.dropFirst(family.prefix.count)) : name
-      guard family.isSuperfluous(bare, in: spec) else {
+    let prefix = opened.names.prefix
+    for name in opened.stored.tensors.keys.sorted() where !names.contains(name) {
+      let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+      guard opened.names.isSuperfluous(bare) else {
         throw FurlError.input(
-          folder, name, "is not part of a \(modelType) model of this configuration",
-          remedy: "config.json and weights do not match")
+          opened.path, name, "is not part of a \(opened.spec.architecture) model of this configuration",
+          remedy: "\(opened.names.sizesFrom) and weights do not match")
       }
     }
-    self.folder = folder
-    weightFiles = stored.files
+    path = opened.path
+    folder = opened.folder
+    config = opened.config
+    spec = opened.spec
+    weightFiles = opened.stored.files
+    gguf = opened.gguf
   }
 
-  private static func locate(
-    _ family: any Architecture.Type, _ spec: ModelSpec, _ stored: StoredTensors, folder: String
-  ) throws -> ([String: WeightSource], Set<String>) {
+  private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {
     var sources: [String: WeightSource] = [:]
     var names: Set<String> = []
-    for tensor in spec.tensors {
-      let location = family.location(of: tensor, in: spec)
-      let candidates = [family.prefix + location.name, location.name]
-      guard let name = candidates.first(where: { stored.tensors[$0] != nil }), let found = stored.tensors[name] else {
-        throw FurlError.input(
-          folder, location.name, "is missing, with and without \"\(family.prefix)\" before its name")
+    let prefix = opened.names.prefix
+    for tensor in opened.spec.tensors {
+      let location = opened.names.location(tensor)
+      let candidates = [prefix + location.name, location.name]
+      guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
+        let found = opened.stored.tensors[name]
+      else {
+        let both = prefix.isEmpty ? "" : ", with and without \"\(prefix)\" before its name"
+        throw FurlError.input(opened.path, location.name, "is missing\(both)")
       }
       names.insert(name)
-      sources[tensor.name] = try source(of: tensor, at: location, found, name: name)
+      sources[tensor.name] = try source(of: tensor, at: location, found, name: name, opened.names)
     }
     return (sources, names)
   }
 
   private static func source(
-    of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String
+    of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String,
+    _ names: OpenedCheckpoint.Names
   ) throws -> WeightSource {
-    guard let type = found.type else {
+    guard let type = found.type, names.types.contains(type) else {
       throw FurlError.input(
-        found.file.path, name, "has dtype \(found.typeName)", remedy: "weights are F32, F16 or BF16")
+        found.file.path, name, "has dtype \(found.typeName), which is not supported",
+        remedy: "supported: \(names.types.map(\.rawValue).joined(separator: ", "))")
     }
     let outputs = location.part?.total ?? tensor.shape[0]
     let start = location.part?.start ?? 0
@@ -93,23 +86,27 @@ public struct Checkpoint: Sendable {
     expected[0] = outputs
     if location.isTransposed { expected.reverse() }
     guard found.shape == expected else {
-      throw FurlError.input(found.file.path, name, "has shape \(found.shape); config.json says \(expected)")
+      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(expected)")
     }
     let strides = location.isTransposed ? found.strides.reversed() : found.strides
-    let offset = found.offset + type.byteCount(start * strides[0])
     if tensor.shape.count == 1 {
-      return try .vector(file: found.file, type: type, offset: offset, count: tensor.shape[0], stride: strides[0])
+      guard type.blockSize == 1 else {
+        throw FurlError.input(found.file.path, name, "is a vector of \(type.rawValue), which is not supported")
+      }
+      return try .vector(
+        file: found.file, type: type, offset: found.offset + type.byteCount(start * strides[0]),
+        count: tensor.shape[0], stride: strides[0], rowOrder: location.rowOrder)
     }
     return try WeightSource(
-      file: found.file, type: type, offset: offset, rows: tensor.shape[0], columns: tensor.shape[1],
-      rowStride: strides[0], columnStride: strides[1], rowOrder: location.rowOrder)
+      file: found.file, type: type, offset: found.offset + type.byteCount(start * strides[0]), rows: tensor.shape[0],
+      columns: tensor.shape[1], rowStride: strides[0], columnStride: strides[1], rowOrder: location.rowOrder)
   }
 
   /// Where a tensor of the spec lies.
   ///
   /// - Throws: ``FurlError`` of kind `defect` for a name that the spec does not have.
   public func source(_ name: String) throws -> WeightSource {
-    guard let source = sources[name] else { throw FurlError(.defect, file: folder, place: name, "is not a tensor") }
+    guard let source = sources[name] else { throw FurlError(.defect, file: path, place: name, "is not a tensor") }
     return source
   }
 
@@ -117,24 +114,36 @@ public struct Checkpoint: Sendable {
   public var weightFileBytes: Int { weightFiles.reduce(0) { $0 + $1.count } }
 
   /// Bytes of all files that belong to the model.
-  public var diskBytes: Int {
-    weightFileBytes + Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +)
-  }
+  public var diskBytes: Int { weightFileBytes + sideFileBytes }
+
+  /// Bytes of the files beside the weights.
+  public var sideFileBytes: Int { Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +) }
 
   private func size(of name: String) -> Int? {
-    (try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.size] as? NSNumber)?.intValue
+    // A GGUF file has everything in itself.
+    guard gguf == nil else { return nil }
+    return (try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.size] as? NSNumber)?.intValue
   }
 
   private static let sideFiles = [
-    "config.json", "tokenizer.json", "tokenizer_config.json",
-    "model.safetensors.index.json",
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "model.safetensors.index.json", "pytorch_model.bin.index.json",
   ]
 
-  /// The files that the model is made of, with their digests; the weights come first.
+  /// The files that the model is made of; the weights come first.
+  public func files() throws -> [MappedFile] {
+    weightFiles
+      + (try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) })
+  }
+
+  /// The files that the model is made of, with their digests.
   public func sourceFiles() throws -> [SourceFile] {
-    let sides = try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) }
-    return (weightFiles + sides).map {
-      SourceFile(name: ($0.path as NSString).lastPathComponent, bytes: $0.count, digest: Digest(of: $0))
-    }
+    try files().map { SourceFile($0, digest: Digest(of: $0)) }
+  }
+}
+
+extension Checkpoint.SourceFile {
+  public init(_ file: MappedFile, digest: Digest) {
+    self.init(name: (file.path as NSString).lastPathComponent, bytes: file.count, digest: digest)
   }
 }

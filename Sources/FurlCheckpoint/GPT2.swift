@@ -6,6 +6,8 @@ import FurlTensor
 enum GPT2: Architecture {
   static let modelType = "gpt2"
   static let prefix = "transformer."
+  static let configurationKeys = ConfigurationKeys(
+    layers: "n_layer", hidden: "n_embd", heads: "n_head", kvHeads: nil, headSize: nil, mlp: "n_inner")
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     func size(_ key: String) throws -> Int {
@@ -17,13 +19,9 @@ enum GPT2: Architecture {
     guard heads > 0, hiddenSize % heads == 0 else {
       throw config.error("n_head", "\(heads) heads do not divide a hidden size of \(hiddenSize)")
     }
-    try refuse(config, "scale_attn_weights", unless: true)
-    try refuse(config, "scale_attn_by_inverse_layer_idx", unless: false)
-    try refuse(config, "add_cross_attention", unless: false)
-    let activation = try config.word(
-      "activation_function",
-      ["gelu_new": ModelSpec.Activation.geluTanh, "gelu_pytorch_tanh": .geluTanh],
-      later: ["gelu", "gelu_fast", "relu", "silu", "swish", "tanh"])
+    try config.refuse("scale_attn_weights", unless: true)
+    try config.refuse("scale_attn_by_inverse_layer_idx", unless: false)
+    try config.refuse("add_cross_attention", unless: false)
     let mlpSize = try config.integer("n_inner", in: 1...Int.max) ?? 4 * min(hiddenSize, 1 << 40)
     let layers = try size("n_layer")
     guard layers <= 4096 else {
@@ -33,18 +31,12 @@ enum GPT2: Architecture {
       architecture: modelType, vocabularySize: try size("vocab_size"), hiddenSize: hiddenSize,
       contextLength: try size("n_positions"), norm: .layerNorm,
       normEpsilon: try config.number("layer_norm_epsilon", in: 0...1) ?? 1e-5, residual: .sequential,
-      positions: .learned, mlp: .plain, activation: activation ?? .geluTanh,
+      positions: .learned, mlp: .plain, activation: try config.activation("activation_function", assumed: .geluTanh),
       biases: [.norm, .query, .key, .value, .attentionOutput, .up, .down],
       tiedEmbeddings: try config.bool("tie_word_embeddings") ?? true,
       blocks: Array(
         repeating: ModelSpec.Block(heads: heads, kvHeads: heads, headSize: hiddenSize / heads, mlpSize: mlpSize),
         count: layers))
-  }
-
-  private static func refuse(_ config: DocumentReader, _ key: String, unless expected: Bool) throws {
-    guard try config.bool(key) ?? expected == expected else {
-      throw config.error(key, "\(!expected) is not supported yet")
-    }
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {

@@ -23,7 +23,9 @@ public struct SafetensorsFile: Sendable {
   /// In the order of the header.
   public let entries: [Entry]
 
-  private static let headerLimit = 100 << 20
+  /// The header of a 7B model takes less than 0.2 MB; the format's own limit of 100 MB would cost seconds and a
+  /// gigabyte before a hostile header is refused.
+  private static let headerLimit = 3 << 20
   /// Bits of a number of each type of the format.
   private static let typeBits: [String: Int] = [
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32,
@@ -35,9 +37,14 @@ public struct SafetensorsFile: Sendable {
     let file = try MappedFile(path: path)
     guard file.count >= 8 else { throw FurlError.input(path, "is too short for a safetensors file") }
     let length = file.integer(at: 0, as: UInt64.self)
-    guard length >= 2, length <= UInt64(SafetensorsFile.headerLimit), length <= UInt64(file.count - 8) else {
+    guard length >= 2, length <= UInt64(file.count - 8) else {
       throw FurlError.input(
         path, "has a header of \(length) bytes, which does not fit", remedy: "the file is damaged or cut off")
+    }
+    guard length <= UInt64(SafetensorsFile.headerLimit) else {
+      throw FurlError.input(
+        path, "has a header of \(length) bytes; at most \(SafetensorsFile.headerLimit) are read",
+        remedy: "save the model in shards, or without its metadata")
     }
     let dataStart = 8 + Int(length)
     let header = try JSON.parse(file.read(8..<dataStart), file: path)

@@ -38,24 +38,41 @@ public struct StoredTensors: Sendable {
   /// The weight files, in the order of their names.
   public let files: [MappedFile]
 
-  /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+  /// Opens the weights of a folder: what is there first of `model.safetensors.index.json`, `model.safetensors`,
+  /// `pytorch_model.bin.index.json`, `pytorch_model.bin` and the only file whose name ends in `.pt` or `.pth`.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
   public init(folder: String) throws {
-    let single = folder + "/model.safetensors"
-    let index = folder + "/model.safetensors.index.json"
-    if FileManager.default.fileExists(atPath: index) {
-      try self.init(index: index, folder: folder)
-    } else if FileManager.default.fileExists(atPath: single) {
-      let file = try SafetensorsFile(path: single)
-      var tensors: [String: Tensor] = [:]
-      for entry in file.entries { try StoredTensors.add(entry, of: file.file, to: &tensors) }
-      self.init(tensors: tensors, files: [file.file])
-    } else {
-      throw FurlError.input(
-        folder, "has no model.safetensors",
-        remedy: "other weight files are not supported yet; save the model as safetensors")
+    for format in WeightFormat.allCases {
+      let path = folder + "/" + format.fileName
+      if FileManager.default.fileExists(atPath: path + ".index.json") {
+        try self.init(index: path + ".index.json", folder: folder, format: format)
+        return
+      }
+      if FileManager.default.fileExists(atPath: path) {
+        try self.init(format.open(path))
+        return
+      }
     }
+    let others = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+      .filter { $0.hasSuffix(".pt") || $0.hasSuffix(".pth") }.sorted()
+    guard let only = others.first else {
+      throw FurlError.input(
+        folder, "has no weights",
+        remedy: "expected: model.safetensors or pytorch_model.bin, whole or with an index, or one .pt or .pth file")
+    }
+    guard others.count == 1 else {
+      throw FurlError.input(
+        folder, "has several weight files, \(others.prefix(4).joined(separator: ", "))",
+        remedy: "leave one, or name the one that is meant pytorch_model.bin")
+    }
+    try self.init(WeightFormat.pytorch.open(folder + "/" + only))
+  }
+
+  private init(_ single: WeightFile) throws {
+    var tensors: [String: Tensor] = [:]
+    for (name, tensor) in single.tensors { try StoredTensors.add(tensor, name, to: &tensors) }
+    self.init(tensors: tensors, files: [single.file])
   }
 
   private init(tensors: [String: Tensor], files: [MappedFile]) {
@@ -63,44 +80,86 @@ public struct StoredTensors: Sendable {
     self.files = files
   }
 
+  /// The tensors of a GGUF model.
+  init(_ gguf: GGUFFile) {
+    var tensors: [String: Tensor] = [:]
+    for (tensor, file) in gguf.tensors {
+      tensors[tensor.name] = Tensor(
+        file: file, offset: tensor.offset, typeName: tensor.typeName, type: tensor.type, shape: tensor.shape)
+    }
+    self.init(tensors: tensors, files: gguf.files)
+  }
+
   /// Names whose letters only look alike are one to Swift; no family has such.
-  private static func add(_ entry: SafetensorsFile.Entry, of file: MappedFile, to tensors: inout [String: Tensor])
-    throws
-  {
-    let tensor = Tensor(
-      file: file, offset: entry.range.lowerBound, typeName: entry.typeName, type: entry.type, shape: entry.shape)
-    guard tensors.updateValue(tensor, forKey: entry.name) == nil else {
-      throw FurlError.input(file.path, entry.name, "appears twice")
+  private static func add(_ tensor: Tensor, _ name: String, to tensors: inout [String: Tensor]) throws {
+    guard tensors.updateValue(tensor, forKey: name) == nil else {
+      throw FurlError.input(tensor.file.path, name, "appears twice")
     }
   }
 
-  private init(index path: String, folder: String) throws {
-    let index = try JSON.parse(MappedFile(path: path).readAll(limit: 100 << 20), file: path)
+  /// An index of 10,000 tensors takes 1 MB.
+  private static let indexLimit = 3 << 20
+
+  private init(index path: String, folder: String, format: WeightFormat) throws {
+    let index = try JSON.parse(MappedFile(path: path).readAll(limit: StoredTensors.indexLimit), file: path)
     guard let map = index["weight_map"]?.members, !map.isEmpty else {
       throw FurlError.input(path, "weight_map", "must be a mapping of tensors to files")
     }
-    var shards: [String: SafetensorsFile] = [:]
+    var shards: [String: WeightFile] = [:]
     var shardNames: [String: String] = [:]
     var tensors: [String: Tensor] = [:]
     for member in map {
       guard let name = member.value.string, !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
         throw FurlError.input(path, "weight_map.\(member.key)", "must be the name of a file in the same folder")
       }
-      let shard = try shards[name] ?? SafetensorsFile(path: folder + "/" + name)
-      shards[name] = shard
+      if shards[name] == nil { shards[name] = try format.open(folder + "/" + name) }
       shardNames[member.key] = name
     }
     for (name, shard) in shards.sorted(by: { $0.key < $1.key }) {
-      for entry in shard.entries {
-        guard shardNames[entry.name] == name else {
-          throw FurlError.input(path, "weight_map.\(entry.name)", "does not say that the tensor is in \(name)")
+      for (tensorName, tensor) in shard.tensors {
+        guard shardNames[tensorName] == name else {
+          throw FurlError.input(path, "weight_map.\(tensorName)", "does not say that the tensor is in \(name)")
         }
-        try StoredTensors.add(entry, of: shard.file, to: &tensors)
+        try StoredTensors.add(tensor, tensorName, to: &tensors)
       }
     }
     if let missing = map.first(where: { tensors[$0.key] == nil }) {
       throw FurlError.input(path, "weight_map.\(missing.key)", "is not in \(missing.value.string ?? "")")
     }
     self.init(tensors: tensors, files: shards.sorted { $0.key < $1.key }.map(\.value.file))
+  }
+}
+
+/// A weight file, whatever its format.
+private typealias WeightFile = (file: MappedFile, tensors: [(name: String, tensor: StoredTensors.Tensor)])
+
+/// The formats that a folder's weights come in; earlier ones are preferred.
+private enum WeightFormat: CaseIterable {
+  case safetensors
+  case pytorch
+
+  /// What Hugging Face calls the file, and with `.index.json` behind it the index of shards.
+  var fileName: String {
+    switch self {
+    case .safetensors: "model.safetensors"
+    case .pytorch: "pytorch_model.bin"
+    }
+  }
+
+  func open(_ path: String) throws -> WeightFile {
+    switch self {
+    case .safetensors:
+      let file = try SafetensorsFile(path: path)
+      let tensors = file.entries.map { entry in
+        let tensor = StoredTensors.Tensor(
+          file: file.file, offset: entry.range.lowerBound, typeName: entry.typeName, type: entry.type,
+          shape: entry.shape)
+        return (name: entry.name, tensor: tensor)
+      }
+      return (file.file, tensors)
+    case .pytorch:
+      let file = try TorchFile(path: path)
+      return (file.file, file.tensors)
+    }
   }
 }

@@ -11,7 +11,7 @@ struct Inspect: ParsableCommand {
       furl inspect minipy-int4.furl --diff checkpoints/minipy
       """)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(help: "A checkpoint (a folder or a GGUF file) or an artifact.")
   var path: String
 
   @Flag(help: "List every tensor.")
@@ -74,6 +74,13 @@ struct Inspect: ParsableCommand {
     line("memory", "\(try file.weightBytes) bytes of weights when loaded")
     switch file {
     case .checkpoint(let checkpoint):
+      if let gguf = checkpoint.gguf {
+        line("format", "GGUF version \(gguf.version)\(try gguf.name.map { ", \"\($0)\"" } ?? "")")
+      }
+      let types = inspection.storedTypes.map {
+        "\($0.weights) \($0.type.rawValue) (\(Figures.significant($0.bitsPerWeight)) bits)"
+      }
+      line("weights", types.joined(separator: ", "))
       for source in try checkpoint.sourceFiles() {
         line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
       }

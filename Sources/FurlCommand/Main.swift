@@ -5,7 +5,7 @@ import Furl
 @main
 enum Main {
   /// Commands that are to come.
-  private static let laterCommands = ["report", "sweep", "synth", "data", "export"]
+  private static let laterCommands = ["report", "sweep", "data"]
 
   static func main() async {
     shareHeap()
@@ -58,7 +58,7 @@ struct FurlTool: AsyncParsableCommand {
       """,
     version: furlVersion,
     subcommands: [
-      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Tokenize.self, Logits.self,
-      Measure.self,
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Synth.self,
+      Tokenize.self, Logits.self, Measure.self,
     ])
 }

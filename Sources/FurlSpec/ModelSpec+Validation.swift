@@ -35,9 +35,8 @@ extension ModelSpec {
         throw FurlError.input(
           file, place + "kv_heads", "\(block.heads) heads cannot share \(block.kvHeads) key/value heads evenly")
       }
-      guard block.headSize % 8 == 0 else {
-        throw FurlError.input(
-          file, place + "head_size", "\(block.headSize) is not a multiple of 8, which is not supported yet")
+      guard block.headSize % 2 == 0 else {
+        throw FurlError.input(file, place + "head_size", "\(block.headSize) is odd, which is not supported")
       }
       if let window = block.window { try check(place + "window", window, 1...(1 << 30)) }
     }
@@ -53,7 +52,7 @@ extension ModelSpec {
       }
     }
     try check("theta", rotary.theta, 1...1e12)
-    let smallest = blocks.map(\.headSize).min() ?? rotary.dimensions
+    let smallest = blocks.map(\.headSize).min() ?? 1 << 12
     guard rotary.dimensions > 0, rotary.dimensions % 2 == 0, rotary.dimensions <= smallest else {
       throw FurlError.input(
         file, "rotary.dimensions", "\(rotary.dimensions) is not an even number up to the head size \(smallest)")

@@ -1,9 +1,11 @@
+import Foundation
 import FurlTensor
 
-/// A byte-level BPE tokenizer.
+/// A BPE tokenizer: over bytes, as GPT-2's and its successors', or over whole texts, as SentencePiece's.
 ///
-/// Text becomes ids as Hugging Face's `tokenizers` does it, and ids become text again. The vocabulary and the
-/// merges lie in flat arrays; a tokenizer never changes and can be shared between threads.
+/// Text becomes ids as Hugging Face's `tokenizers` does it (or llama.cpp, for a vocabulary from a GGUF file), and
+/// ids become text again. The vocabulary and the merges lie in flat arrays; a tokenizer never changes and can be
+/// shared between threads.
 public final class Tokenizer: Sendable {
   let parts: TokenizerParts
   /// The id of every byte, or ``MergeTable/none``.
@@ -14,6 +16,10 @@ public final class Tokenizer: Sendable {
   let normalizedTokens: AddedTokenMatcher
   /// Finds whole words, where merges do not decide about them.
   let wholeWords: PieceIndex?
+  /// For a model of whole texts.
+  let characters: CharacterTable?
+  /// Bytes of the longest piece.
+  let longestPiece: Int
 
   /// Ids are in 0..<vocabularySize. An id in this range may have no piece.
   public let vocabularySize: Int
@@ -40,28 +46,38 @@ public final class Tokenizer: Sendable {
     bosID = parts.bosID
     eosID = parts.eosID
     addsBOS = parts.addsBOS
-    var byteIDs = [UInt32](repeating: MergeTable.none, count: 256)
-    for id in (0..<parts.vocabulary.count).reversed() {
-      let kind = parts.vocabulary.kinds[id]
-      let range = parts.vocabulary.range(id)
-      if range.count == 1, kind.contains(.model), !kind.contains(.literal) {
-        byteIDs[Int(parts.vocabulary.bytes[range.lowerBound])] = UInt32(id)
-      }
-    }
-    self.byteIDs = byteIDs
+    byteIDs = parts.vocabulary.byteIDs()
     let added = parts.added.map { (token: $0, text: parts.text(of: $0)) }
     plainTokens = AddedTokenMatcher(added.filter { !$0.token.flags.contains(.normalized) })
-    normalizedTokens = AddedTokenMatcher(added.filter { $0.token.flags.contains(.normalized) })
-    wholeWords = parts.ignoresMerges ? try PieceIndex(parts.vocabulary, file: file) : nil
+    let normalized = added.filter { $0.token.flags.contains(.normalized) }.map {
+      (token: $0.token, text: parts.normalization.apply($0.text, 0..<$0.text.count))
+    }
+    normalizedTokens = AddedTokenMatcher(normalized)
+    let isMarked = parts.vocabulary.alphabet == .marked
+    let index = isMarked || parts.ignoresMerges ? try PieceIndex(parts.vocabulary, file: file) : nil
+    wholeWords = parts.ignoresMerges ? index : nil
+    characters = isMarked ? index.map { CharacterTable(parts, $0) } : nil
+    longestPiece = parts.vocabulary.longestPiece
   }
 
-  /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+  /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`; without the former, `vocab.json` with
+  /// `merges.txt`, or `tokenizer.model`, and the files beside them.
   ///
   /// - Throws: ``FurlError`` that names the file and the key, for damaged files and for every component that
   ///   cannot be run exactly.
   public convenience init(checkpoint folder: String) throws {
     let path = folder + "/tokenizer.json"
-    try self.init(try TokenizerFile.read(folder: folder), file: path)
+    if FileManager.default.fileExists(atPath: path) {
+      try self.init(try TokenizerFile.read(folder: folder), file: path)
+    } else if VocabularyFiles.exist(in: folder) {
+      try self.init(try VocabularyFiles.read(folder: folder), file: folder + "/vocab.json")
+    } else if FileManager.default.fileExists(atPath: folder + "/tokenizer.model") {
+      try self.init(try SentencePieceFile.read(folder: folder), file: folder + "/tokenizer.model")
+    } else {
+      throw FurlError.input(
+        folder, "has no tokenizer",
+        remedy: "put tokenizer.json there, or vocab.json with merges.txt, or tokenizer.model")
+    }
   }
 
   /// Reads Furl's own form, the one that ``serialized()`` gives.
@@ -94,14 +110,11 @@ public final class Tokenizer: Sendable {
 
   /// The text of ids. Ids without a piece are left out; bytes that are no UTF-8 become U+FFFD.
   public func decode(_ ids: [Int], skippingSpecial: Bool = false) -> String {
+    var decoder = PieceDecoder(parts)
     var bytes: [UInt8] = []
-    for id in ids { append(id, to: &bytes, skippingSpecial: skippingSpecial) }
+    for id in ids where !(skippingSpecial && isSpecial(id)) { decoder.push(id, parts, to: &bytes) }
+    decoder.finish(to: &bytes)
     return String(decoding: bytes, as: UTF8.self)
-  }
-
-  func append(_ id: Int, to bytes: inout [UInt8], skippingSpecial: Bool) {
-    guard has(id), !(skippingSpecial && isSpecial(id)) else { return }
-    bytes += parts.vocabulary.piece(id)
   }
 
   private func has(_ id: Int) -> Bool { id >= 0 && id < vocabularySize }
@@ -114,7 +127,7 @@ public final class Tokenizer: Sendable {
 
   /// The id of a piece, spelled as in `tokenizer.json`.
   public func id(of piece: String) -> Int? {
-    let (bytes, isLiteral) = ByteAlphabet.bytes(of: piece)
+    let (bytes, isLiteral) = parts.vocabulary.alphabet.bytes(of: piece)
     let vocabulary = parts.vocabulary
     return (0..<vocabulary.count).first {
       vocabulary.range($0).count == bytes.count && vocabulary.kinds[$0].contains(.present)

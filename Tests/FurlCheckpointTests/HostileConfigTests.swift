@@ -14,10 +14,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("model_type", "\"llama\""), ("model_type", "7"), ("model_type", "null"), ("model_type", "\"GPT2\""),
+    ("model_type", "\"bloom\""), ("model_type", "7"), ("model_type", "null"), ("model_type", "\"GPT2\""),
     ("model_type", "\"gpt2\\n\""), ("scale_attn_weights", "false"), ("scale_attn_by_inverse_layer_idx", "true"),
-    ("add_cross_attention", "true"), ("add_cross_attention", "1"), ("activation_function", "\"relu\""),
-    ("activation_function", "\"gelu\""), ("activation_function", "\"magic\""), ("activation_function", "[]"),
+    ("add_cross_attention", "true"), ("add_cross_attention", "1"), ("activation_function", "\"relu6\""),
+    ("activation_function", "\"linear\""), ("activation_function", "\"magic\""), ("activation_function", "[]"),
     ("layer_norm_epsilon", "-1"), ("layer_norm_epsilon", "2"), ("layer_norm_epsilon", "\"x\""),
     ("tie_word_embeddings", "\"true\""), ("n_inner", "0"), ("n_inner", "-5"), ("n_inner", "\"64\""),
     ("n_inner", "64.5"),

@@ -10,11 +10,12 @@ import Testing
 @Suite struct HostileSpecTests {
   private static func spec(
     vocabulary: Int = 19, hidden: Int, context: Int = 12, tied: Bool = true,
-    biases: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down], blocks: [ModelSpec.Block]
+    biases: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down],
+    positions: ModelSpec.Positions = .learned, blocks: [ModelSpec.Block]
   ) -> ModelSpec {
     ModelSpec(
       architecture: "gpt2", vocabularySize: vocabulary, hiddenSize: hidden, contextLength: context, norm: .layerNorm,
-      normEpsilon: 1e-5, residual: .sequential, positions: .learned, mlp: .plain, activation: .geluTanh,
+      normEpsilon: 1e-5, residual: .sequential, positions: positions, mlp: .plain, activation: .geluTanh,
       biases: biases, tiedEmbeddings: tied, blocks: blocks)
   }
 
@@ -37,21 +38,39 @@ import Testing
     ("hidden size of one", spec(vocabulary: 2, hidden: 1, context: 5, blocks: [block(1, 1, 8, 3)])),
     ("one token, one position", spec(vocabulary: 1, hidden: 3, context: 1, blocks: [block(1, 1, 8, 3)])),
     (
-      "sliding windows",
+      "sliding windows, heads of any even size",
       spec(
         hidden: 40, context: 170,
-        blocks: [block(4, 2, 8, 30, window: 9), block(2, 1, 16, 30), block(5, 5, 8, 9, window: 1)])
+        blocks: [block(4, 2, 10, 30, window: 9), block(2, 1, 18, 30), block(5, 5, 2, 9, window: 1)])
     ),
     ("many blocks", spec(hidden: 8, blocks: Array(repeating: block(1, 1, 8, 8), count: 64))),
+    (
+      "windows of one and of everything",
+      spec(hidden: 16, blocks: [block(2, 1, 8, 16, window: 1), block(1, 1, 16, 9, window: 1 << 30)])
+    ),
+    (
+      "one pair of a wide head turned",
+      spec(hidden: 9, positions: .rotary(.init(theta: 1e12, dimensions: 2)), blocks: [block(1, 1, 80, 5)])
+    ),
+    (
+      "every frequency is one",
+      spec(hidden: 9, positions: .rotary(.init(theta: 1, dimensions: 8)), blocks: [block(1, 1, 8, 5, window: 12)])
+    ),
+    (
+      "angles of thousands of radians",
+      spec(
+        hidden: 9, positions: .rotary(.init(theta: 2, dimensions: 8, scaling: .linear(factor: 1e-3))),
+        blocks: [block(2, 2, 8, 5)])
+    ),
   ]
 
   @Test(arguments: unusual.indices)
   func unusualShapesEqualPlainLoops(_ index: Int) throws {
     let spec = Self.unusual[index].spec
-    let naive = NaiveModel(spec, seed: UInt64(index) + 1)
+    let naive = try NaiveModel(spec, seed: UInt64(index) + 1)
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/a.furl"
-      try naive.write(to: path, tokenizer: [])
+      try naive.write(to: path)
       for threads in [1, 2] {
         let context = try Fixtures.context(threads: threads)
         let model = try ModelFile(path: path).load(pool: context.pool)
@@ -72,9 +91,11 @@ import Testing
     ("vocabulary_size", .integer(.max), "vocabulary_size"), ("hidden_size", 96, "embedding"),
     ("hidden_size", .integer(1 << 60), "hidden_size"), ("hidden_size", 47.5, "an integer is expected"),
     ("context_length", 65, "positions"), ("context_length", .integer(1 << 24), "positions"),
-    ("context_length", .integer(1 << 62), "context_length"), ("norm", "rms_norm", "not known to this version"),
-    ("norm_epsilon", -1, "norm_epsilon"), ("norm_epsilon", nil, "is missing"), ("residual", "parallel", "not known"),
-    ("positions", "rotary", "not known"), ("mlp", "gated", "not known"), ("activation", "relu", "not known"),
+    ("context_length", .integer(1 << 62), "context_length"), ("norm", "batch_norm", "not known to this version"),
+    ("norm_epsilon", -1, "norm_epsilon"), ("norm_epsilon", nil, "is missing"), ("residual", "none", "not known"),
+    ("residual", "parallel", "does not know"), ("positions", "alibi", "positions"), ("positions", "rotary", "rotary"),
+    ("rotary", ["theta": 10_000, "dimensions": 8], "unknown key"), ("mlp", "gated", "mlp.gate"),
+    ("mlp", "experts", "not known"), ("activation", "swiglu", "not known"),
     ("tied_embeddings", false, "head"), ("tied_embeddings", 1, "true or false"), ("biases", [], "does not know"),
     ("biases", ["norm", "rope"], "not a role"), ("biases", ["embedding"], "a bias of embedding"),
     ("biases", ["head"], "a bias of head"),
@@ -82,9 +103,10 @@ import Testing
     ("blocks", [[:]], "is missing"), ("blocks", 3, "a list is expected"), ("extra", 1, "unknown key"),
     ("blocks[0].heads", 0, "heads"), ("blocks[0].heads", 6, "attention.query"), ("blocks[0].kv_heads", 2, "evenly"),
     ("blocks[0].kv_heads", 1, "attention.key"), ("blocks[0].kv_heads", 4, "kv_heads"),
-    ("blocks[0].head_size", 12, "multiple of 8"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
+    ("blocks[0].head_size", 13, "odd"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
     ("blocks[0].mlp_size", 191, "mlp.up"), ("blocks[0].mlp_size", .integer(.max), "mlp_size"),
-    ("blocks[0].extra", 1, "unknown key"),
+    ("blocks[0].extra", 1, "unknown key"), ("blocks[0].window", 0, "window"), ("blocks[0].window", -4, "window"),
+    ("blocks[0].window", .integer(1 << 40), "window"), ("blocks[0].window", "all", "window"),
   ]
 
   @Test(arguments: lies.indices)
@@ -95,6 +117,59 @@ import Testing
       let spec = try ModelFile(path: Fixtures.gpt2).spec.json
       try Fixtures.writeArtifact(Fixtures.gpt2, to: path, .init(spec: Self.lying(spec, lie.key, lie.value)))
       expectError(.input, path, lie.words) { _ = try ModelFile(path: path) }
+    }
+  }
+
+  /// Lies about how heads of 16 are turned.
+  static let rotaryLies: [(rotary: JSON, words: String)] = [
+    (["theta": 10_000], "dimensions"), (["dimensions": 16], "theta"), (4, "rotary"), ([:], "is missing"),
+    (["theta": 10_000, "dimensions": 0], "dimensions"), (["theta": 10_000, "dimensions": 7], "dimensions"),
+    (["theta": 10_000, "dimensions": 18], "head size 16"), (["theta": 10_000, "dimensions": -2], "dimensions"),
+    (["theta": 10_000, "dimensions": .integer(.max)], "dimensions"), (["theta": 0, "dimensions": 16], "theta"),
+    (["theta": -10_000, "dimensions": 16], "theta"), (["theta": 1e300, "dimensions": 16], "theta"),
+    (["theta": 10_000, "dimensions": 16, "extra": 1], "unknown key"),
+    (["theta": 10_000, "dimensions": 16, "scaling": ["kind": "yarn"]], "not known"),
+    (["theta": 10_000, "dimensions": 16, "scaling": ["kind": "linear"]], "factor"),
+    (["theta": 10_000, "dimensions": 16, "scaling": ["kind": "linear", "factor": 0]], "factor"),
+    (["theta": 10_000, "dimensions": 16, "scaling": ["kind": "linear", "factor": -1e9]], "factor"),
+    (["theta": 10_000, "dimensions": 16, "scaling": ["kind": "linear", "factor": 2, "low": 1]], "unknown key"),
+    (llama3(low: 4, high: 4, context: 8192), "low frequency factor"),
+    (llama3(low: 1, high: 4, context: 0), "original_context"), (llama3(low: 0, high: 4, context: 8), "low_frequency"),
+    (llama3(low: 1, high: 1e300, context: 8), "high_frequency"),
+    (llama3(low: 1, high: 4, context: .max), "original_context"),
+  ]
+
+  private static func llama3(low: Double, high: Double, context: Int) -> JSON {
+    [
+      "theta": 10_000, "dimensions": 16,
+      "scaling": [
+        "kind": "llama3", "factor": 8, "low_frequency_factor": .number(low), "high_frequency_factor": .number(high),
+        "original_context": .integer(context),
+      ],
+    ]
+  }
+
+  @Test(arguments: rotaryLies.indices)
+  func rotaryPositionsThatDoNotFitAreRefused(_ index: Int) throws {
+    let lie = Self.rotaryLies[index]
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let naive = try NaiveModel(ArchitectureTests.families[0].spec, seed: 1)
+      try naive.write(to: path, spec: Self.lying(naive.spec.json, "rotary", lie.rotary))
+      expectError(.input, path, lie.words) { _ = try ModelFile(path: path) }
+    }
+  }
+
+  /// Without a block there is no head that bounds what is turned.
+  @Test func rotaryPositionsOfNoBlockAreBounded() throws {
+    var spec = ArchitectureTests.families[0].spec
+    spec.blocks = []
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/a.furl"
+      let naive = try NaiveModel(spec, seed: 1)
+      let rotary: JSON = ["theta": 10_000, "dimensions": .integer(1 << 60)]
+      try naive.write(to: path, spec: Self.lying(spec.json, "rotary", rotary))
+      expectError(.input, path, "dimensions") { _ = try ModelFile(path: path) }
     }
   }
 

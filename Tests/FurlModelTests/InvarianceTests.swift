@@ -8,15 +8,18 @@ import Testing
 @Suite struct InvarianceTests {
   enum Weights: CaseIterable { case float32, int8, int4, int4Minimum, int8Rows, int8WithFloatActivations }
 
-  /// The model in some weights, ready to run on one and on two threads.
-  private func models(_ weights: Weights, _ body: (LanguageModel, [ComputeContext]) throws -> Void) throws {
+  /// The bundled model, or one of ``ArchitectureTests/families``.
+  enum Subject: Hashable { case minipy, family(Int) }
+
+  /// A model in some weights, ready to run on one and on two threads.
+  private func models(
+    _ subject: Subject, _ weights: Weights, _ body: (LanguageModel, [ComputeContext]) throws -> Void
+  ) throws {
     let quantizing = weights != .int8WithFloatActivations
     let contexts = try [1, 2].map { try Fixtures.context(threads: $0, quantizing: quantizing) }
-    guard weights != .float32 else {
-      return try body(try ModelFile(path: TestData.minipy).load(pool: contexts[1].pool), contexts)
-    }
     let scheme: Scheme =
       switch weights {
+      case .float32: .float32
       case .int4: .int4(.columns(32))
       case .int4Minimum: .int4Minimum(.columns(64))
       case .int8Rows: .int8(.row)
@@ -24,14 +27,20 @@ import Testing
       }
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/a.furl"
-      try Fixtures.writeArtifact(TestData.minipy, to: path, .init(scheme: scheme))
+      switch subject {
+      case .minipy where weights == .float32:
+        return try body(try ModelFile(path: TestData.minipy).load(pool: contexts[1].pool), contexts)
+      case .minipy: try Fixtures.writeArtifact(TestData.minipy, to: path, .init(scheme: scheme))
+      case .family(let index):
+        try NaiveModel(ArchitectureTests.families[index].spec, seed: 77, scheme: scheme).write(to: path)
+      }
       try body(try ModelFile(path: path).load(pool: contexts[1].pool), contexts)
     }
   }
 
-  @Test(arguments: Weights.allCases)
-  func aRowIsTheSameWhateverIsBesideIt(_ weights: Weights) throws {
-    try models(weights) { model, contexts in
+  @Test(arguments: [Subject.minipy] + ArchitectureTests.families.indices.map { .family($0) }, Weights.allCases)
+  func aRowIsTheSameWhateverIsBesideIt(_ subject: Subject, _ weights: Weights) throws {
+    try models(subject, weights) { model, contexts in
       let ids = Fixtures.ids(40, below: model.spec.vocabularySize)
       let alone = try Fixtures.logits(Session(model, context: contexts[0]), ids)
       #expect(alone.count == 40 && alone.allSatisfy { $0.allSatisfy(\.isFinite) })
@@ -63,9 +72,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [Weights.float32, .int4])
-  func goingBackIsTheSameAsNeverHavingGone(_ weights: Weights) throws {
-    try models(weights) { model, contexts in
+  @Test(arguments: [Subject.minipy, .family(0), .family(3)], [Weights.float32, .int4])
+  func goingBackIsTheSameAsNeverHavingGone(_ subject: Subject, _ weights: Weights) throws {
+    try models(subject, weights) { model, contexts in
       let ids = Fixtures.ids(60, below: model.spec.vocabularySize)
       let others = Fixtures.ids(30, below: model.spec.vocabularySize, seed: 9)
       let context = contexts[1]

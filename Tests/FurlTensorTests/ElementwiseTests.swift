@@ -33,56 +33,33 @@ import Testing
     #expect(worst.share <= 1, "\(worst.place)")
   }
 
-  /// Through weights of one, so that the activation's input is known exactly.
-  @Test(arguments: Kernels.supported)
-  func geluIsItsFormula(_ tier: String) throws {
-    let context = try computing(tier)
-    var worst = Worst()
-    for rows in [1, 7, 16, 40, 64] {
-      let identity = (0..<rows * rows).map { Float($0 / rows == $0 % rows ? 1 : 0) }
-      let matrix = try PackedMatrix.encode(
-        TestData.source(identity, rows: rows, columns: rows), scheme: .float32, pool: context.pool)
-      let inputs = (0..<40).map { step in (0..<rows).map { Float(step * rows + $0) / Float(40 * rows) * 24 - 12 } }
-      for (input, output) in zip(inputs, try product(matrix, inputs, activation: .geluTanh, on: context)) {
-        for (value, result) in zip(input, output) {
-          // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
-          let x = Double(value)
-          let expected = 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-          worst.add(Double(result), expected, bound: 1e-6 * abs(x) + 1e-30, "gelu(\(x))")
-        }
-      }
-      let extremes: [Float] = [-1e30, -100, 0, 100, 1e30]
-      let results = try product(
-        matrix, extremes.map { [Float](repeating: $0, count: rows) }, activation: .geluTanh, on: context)
-      let magnitudes: [Float] = results.map { $0[0].magnitude }
-      #expect(magnitudes.prefix(3).allSatisfy { $0 < 1e-30 } && magnitudes.suffix(2) == [100, 1e30])
-    }
-    #expect(worst.share <= 1, "\(worst.place)")
-  }
-
   @Test(arguments: Kernels.supported, [1, 8, 15, 16, 17, 48, 100, 768])
-  func layerNormIsItsFormula(_ tier: String, _ columns: Int) throws {
+  func aNormIsItsFormula(_ tier: String, _ columns: Int) throws {
     var draws = SplitMix64(seed: UInt64(columns))
     let weight = draws.floats(columns, scale: 2)
     let bias = draws.floats(columns)
     let rows = [draws.floats(columns), draws.floats(columns).map { $0 + 30 }, [Float](repeating: 0.25, count: columns)]
     let epsilon = 1e-5
     var worst = Worst()
-    for threads in [1, 2] {
+    for (norm, isBiased, threads) in [
+      (Activations.Norm.layerNorm, true, 1), (.layerNorm, false, 2), (.rmsNorm, false, 1), (.rmsNorm, true, 2),
+    ] {
       let output = try Activations(columns: columns, capacity: rows.count)
-      try output.layerNorm(
-        activations(rows), count: rows.count, weight: FloatVector(weight), bias: FloatVector(bias),
-        epsilon: Float(epsilon), quantizing: true, on: computing(tier, threads: threads))
+      try output.normalize(
+        activations(rows), count: rows.count, by: norm, weight: FloatVector(weight),
+        bias: isBiased ? FloatVector(bias) : nil, epsilon: Float(epsilon), quantizing: true,
+        on: computing(tier, threads: threads))
       for (index, row) in rows.enumerated() {
         let x = row.map(Double.init)
-        let mean = x.reduce(0, +) / Double(columns)
+        let mean = norm == .layerNorm ? x.reduce(0, +) / Double(columns) : 0
         let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
         let deviation = (variance + epsilon).squareRoot()
         for (column, value) in output[index].enumerated() {
-          let expected = (x[column] - mean) / deviation * Double(weight[column]) + Double(bias[column])
+          let addend = isBiased ? Double(bias[column]) : 0
+          let expected = (x[column] - mean) / deviation * Double(weight[column]) + addend
           // The mean of numbers around 30 is off by parts of their last digit.
           worst.add(
-            Double(value), expected, bound: 2e-6 * (abs(mean) / deviation + 4), "row \(index), column \(column)")
+            Double(value), expected, bound: 2e-6 * (abs(mean) / deviation + 4), "\(norm), row \(index), \(column)")
         }
       }
     }

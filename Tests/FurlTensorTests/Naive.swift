@@ -63,13 +63,13 @@ func activations(_ rows: [[Float]]) throws -> Activations {
 /// One product, as [count][rows].
 func product(
   _ matrix: PackedMatrix, _ inputs: [[Float]], bias: [Float]? = nil, adding: [[Float]]? = nil,
-  activation: LinearGroup.Activation? = nil, on context: ComputeContext
+  epilogue: LinearGroup.Epilogue = .none, on context: ComputeContext
 ) throws -> [[Float]] {
   let input = try activations(inputs)
   let output = try activations(adding ?? inputs.map { _ in [Float](repeating: .nan, count: matrix.rows) })
-  let group = LinearGroup([LinearGroup.Layer(matrix, bias: try bias.map { try FloatVector($0) })])
+  let group = LinearGroup([.init(matrix, bias: try bias.map { try FloatVector($0) }, epilogue: epilogue)])
   if group.readsIntegers(context) { input.quantize(count: inputs.count, on: context) }
-  group(input, count: inputs.count, into: [output], accumulate: adding != nil, activation: activation, on: context)
+  group(input, count: inputs.count, into: [output], accumulate: adding != nil, on: context)
   return inputs.indices.map { output[$0] }
 }
 

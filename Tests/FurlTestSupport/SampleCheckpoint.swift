@@ -45,26 +45,55 @@ public struct SampleCheckpoint {
     config.append(JSON.Member(key, value))
   }
 
-  /// Keeps the first blocks of a GPT-2.
+  /// The block that a tensor's name says it is in, and where in the name that stands.
+  private static func block(of name: String) -> (number: Int, place: Int)? {
+    let parts = name.split(separator: ".")
+    guard let place = parts.firstIndex(where: { $0 == "h" || $0 == "layers" }), place + 1 < parts.count,
+      let number = Int(parts[place + 1])
+    else { return nil }
+    return (number, place + 1)
+  }
+
+  /// Keeps the first blocks.
   public mutating func keepBlocks(_ count: Int) {
-    tensors = tensors.filter { name, _ in
-      let parts = name.split(separator: ".")
-      guard let h = parts.firstIndex(of: "h"), let block = Int(parts[h + 1]) else { return true }
-      return block < count
+    tensors = tensors.filter { name, _ in Self.block(of: name).map { $0.number < count } ?? true }
+    configureBlocks(count)
+  }
+
+  /// Makes a deeper model: its blocks come again and again, each time a little smaller, so that no two are alike.
+  public mutating func repeatBlocks(_ count: Int) {
+    let own = (tensors.keys.compactMap { Self.block(of: $0)?.number }.max() ?? 0) + 1
+    for (name, tensor) in tensors {
+      guard let (block, place) = Self.block(of: name) else { continue }
+      for copy in stride(from: block + own, to: count, by: own) {
+        var parts = name.split(separator: ".").map(String.init)
+        parts[place] = String(copy)
+        var changed = tensor
+        for index in changed.values.indices { changed.values[index] *= 1 - 0.01 * Float(copy) }
+        tensors[parts.joined(separator: ".")] = changed
+      }
     }
-    configure("n_layer", .integer(count))
+    configureBlocks(count)
+  }
+
+  private mutating func configureBlocks(_ count: Int) {
+    let key = config.contains { $0.key == "n_layer" } ? "n_layer" : "num_hidden_layers"
+    configure(key, .integer(count))
   }
 
   /// Writes the checkpoint with the source's tokenizer, and with its suites where there are any.
-  public func write(to folder: String) throws {
+  ///
+  /// - Parameter files: the texts of more files, or of others than the source's, by name.
+  public func write(to folder: String, files: [String: String] = [:]) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try TestData.write(Array(JSON.object(config).prettyText.utf8), to: folder + "/config.json")
     for name in try FileManager.default.contentsOfDirectory(atPath: source)
-    where !["config.json", "model.safetensors"].contains(name) {
+    where !["config.json", "model.safetensors"].contains(name) && files[name] == nil {
       try FileManager.default.createSymbolicLink(
         atPath: folder + "/" + name,
         withDestinationPath: URL(fileURLWithPath: source).standardizedFileURL.path + "/" + name)
     }
+    for (name, text) in files { try TestData.write(Array(text.utf8), to: folder + "/" + name) }
     var data: [UInt8] = []
     var header: [JSON.Member] = []
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {

@@ -23,6 +23,19 @@ import Testing
     return try Sample.tokenizer(document, config: ["bos_token": "<s>", "eos_token": "abc", "add_bos_token": true])
   }
 
+  /// Small tokenizers: of bytes, and of whole texts with merges and with places.
+  enum Kind: String, CaseIterable {
+    case bytes, merges, places
+
+    func tokenizer() throws -> Tokenizer {
+      switch self {
+      case .bytes: return try SerializedTests.everything()
+      case .merges: return try Sample.marked()
+      case .places: return try Tokenizer(Sample.scored(), file: nil)
+      }
+    }
+  }
+
   @Test("A tokenizer survives the form", arguments: Sample.folders)
   func roundTrip(folder: String) throws {
     let tokenizer = try Tokenizer(checkpoint: folder)
@@ -52,8 +65,9 @@ import Testing
     #expect(again.piece(9) == "日" && again.piece(10) == "" && again.isSpecial(5) && !again.isSpecial(7))
   }
 
-  @Test func everyCutIsRefused() throws {
-    let bytes = try Self.everything().serialized()
+  @Test(arguments: Kind.allCases)
+  func everyCutIsRefused(kind: Kind) throws {
+    let bytes = try kind.tokenizer().serialized()
     for count in 0..<bytes.count {
       #expect(throws: FurlError.self) { try Tokenizer(serialized: Array(bytes[..<count]), file: "x.furl") }
     }
@@ -61,8 +75,9 @@ import Testing
   }
 
   /// Damaged bytes give an error or a tokenizer that works.
-  @Test func everyByteMayBeWrong() throws {
-    let bytes = try Self.everything().serialized()
+  @Test(arguments: Kind.allCases)
+  func everyByteMayBeWrong(kind: Kind) throws {
+    let bytes = try kind.tokenizer().serialized()
     for position in bytes.indices {
       for wrong in 0...255 where UInt8(wrong) != bytes[position] {
         var damaged = bytes
@@ -73,10 +88,11 @@ import Testing
   }
 
   @Test func manyBytesMayBeWrong() throws {
-    let samples = [try Self.everything().serialized(), try Tokenizer(checkpoint: TestData.minipy).serialized()]
+    let samples =
+      try Kind.allCases.map { try $0.tokenizer().serialized() } + [Tokenizer(checkpoint: TestData.minipy).serialized()]
     var random = SplitMix64(seed: 12)
     for round in 0..<1500 {
-      var damaged = samples[round % 8 == 0 ? 1 : 0]
+      var damaged = samples[round % 8 == 0 ? 3 : round % 3]
       for _ in 0..<Int.random(in: 1...4, using: &random) {
         // Most of the structure is at the front.
         let end = Bool.random(using: &random) ? min(64, damaged.count) : damaged.count
@@ -101,6 +117,32 @@ import Testing
     }
   }
 
+  /// The version says what a reader has to know; what version 1 can say stays as it was.
+  @Test func theVersionIsTheLowestThatWillDo() throws {
+    for kind in Kind.allCases {
+      let tokenizer = try kind.tokenizer()
+      let bytes = tokenizer.serialized()
+      #expect(bytes[7] == (kind == .bytes ? 1 : 2))
+      let again = try Tokenizer(serialized: bytes, file: nil)
+      #expect(again.serialized() == bytes)
+      for text in ["abcab", " ab  c", "é\n日<s>a", "\u{2581}ab <s> c", ""] {
+        #expect(again.encode(text, bos: .auto) == tokenizer.encode(text, bos: .auto))
+      }
+      for id in -1...tokenizer.vocabularySize { #expect(again.piece(id) == tokenizer.piece(id)) }
+    }
+  }
+
+  /// Merges need not come in an order in which every part is made before it is used (Llama 3 has such).
+  @Test func mergesMayComeInAnyOrder() throws {
+    let document = Sample.document([
+      "vocab": ["a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "bc": 5], "merges": ["ab c", "b c", "a bc", "a b"],
+    ])
+    let tokenizer = try Sample.tokenizer(document)
+    let again = try Tokenizer(serialized: tokenizer.serialized(), file: nil)
+    #expect(again.encode("abcab") == tokenizer.encode("abcab") && again.encode("abc") == [4])
+    #expect(again.serialized() == tokenizer.serialized())
+  }
+
   @Test func errorsSayWhatIsWrong() throws {
     let bytes = try Self.everything().serialized()
     func problem(_ change: (inout [UInt8]) -> Void) -> String {
@@ -115,7 +157,7 @@ import Testing
     }
     #expect(problem { $0 = [] }.contains("x.furl: tokenizer, header: ends after 0 bytes"))
     #expect(problem { $0[0] = 0 }.contains("header: is not that of a tokenizer"))
-    #expect(problem { $0[7] = 2 }.contains("header: has the version 2"))
+    #expect(problem { $0[7] = 3 }.contains("header: has the version 3"))
     #expect(problem { $0[8] = 0xFF }.contains("flags: 255 is more than 7"))
     #expect(problem { $0[15] = 0xFF }.contains("count of ids: 4278190093 is more than 1048575"))
     #expect(problem { $0[19] = 0x0F }.contains("count of merges: "))
@@ -131,8 +173,7 @@ import Testing
     for _ in 0..<40 { vocabulary.append([0x61], [.present, .model]) }
     let merges = (0..<39).map { MergeTable.Merge(left: $0, right: $0, result: $0 + 1) }
     let parts = TokenizerParts(
-      vocabulary: vocabulary, merges: try MergeTable(merges, file: nil), added: [], stages: [try Stage(.digits)],
-      isNormalizing: false, ignoresMerges: false, bosID: nil, eosID: nil, addsBOS: false)
+      vocabulary: vocabulary, merges: try MergeTable(merges, file: nil), added: [], stages: [try Stage(.digits)])
     var bytes = SerializedWriter.write(parts)
     bytes.replaceSubrange(20..<24, with: [0, 0, 0, 4])
     #expect(throws: FurlError.self) { try Tokenizer(serialized: bytes, file: nil) }

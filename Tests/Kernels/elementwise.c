@@ -59,45 +59,92 @@ static void test_quantize(const furl_kernels *k) {
   report(&o);
 }
 
-static void test_layer_norm(const furl_kernels *k) {
-  outcome o = {.kernel = "layer_norm", .tier = k->name};
+static void test_norm(const furl_kernels *k, bool centred) {
+  outcome o = {.kernel = centred ? "layer_norm" : "rms_norm", .tier = k->name};
   for (size_t n = 1; n <= 1100; n += n < 70 ? 1 : 103) for (int with_bias = 0; with_bias < 2; with_bias++) {
     float *x = garbage(n * 4), *weight = garbage(n * 4), *bias = garbage(n * 4), *out = garbage(n * 4);
     fill(x, n, 0), fill(weight, n, 0), fill(bias, n, 0);
     for (size_t i = 0; i < n; i++) x[i] += 0.5f;
     double mean = 0, variance = 0;
-    for (size_t i = 0; i < n; i++) mean += (double)x[i] / (double)n;
+    for (size_t i = 0; i < n && centred; i++) mean += (double)x[i] / (double)n;
     for (size_t i = 0; i < n; i++) variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
-    k->layer_norm(x, n, weight, with_bias ? bias : NULL, 1e-5f, out);
+    (centred ? k->layer_norm : k->rms_norm)(x, n, weight, with_bias ? bias : NULL, 1e-5f, out);
     for (size_t i = 0; i < n; i++) {
       double scale = (double)weight[i] / sqrt(variance + 1e-5), b = with_bias ? (double)bias[i] : 0;
       double size = (fabs((double)x[i]) + fabs(mean)) * fabs(scale) + fabs(b);
       compare(&o, (double)out[i], ((double)x[i] - mean) * scale + b, size, 1e-5);
     }
-    k->layer_norm(x, n, weight, with_bias ? bias : NULL, 1e-5f, x);
+    (centred ? k->layer_norm : k->rms_norm)(x, n, weight, with_bias ? bias : NULL, 1e-5f, x);
     require(&o, same_bits(x, out, n), "in place differs");
     free(x), free(weight), free(bias), free(out);
   }
   report(&o);
 }
 
-static void test_gelu(const furl_kernels *k) {
-  outcome o = {.kernel = "gelu_tanh", .tier = k->name};
-  for (size_t n = 1; n <= 40; n++) for (int round = 0; round < 500; round++) {
-    float *x = garbage(n * 4), *before = garbage(n * 4);
-    for (size_t i = 0; i < n; i++) x[i] = draw_unit() * (round % 3 == 0 ? 1 : round % 3 == 1 ? 12 : 1e30f);
-    memcpy(before, x, n * 4);
-    k->gelu_tanh(x, n);
-    for (size_t i = 0; i < n; i++) {
-      double v = (double)before[i], u = 0.7978845608028654 * (v + 0.044715 * v * v * v);
-      compare(&o, (double)x[i], 0.5 * v * (1 + tanh(u)), fabs(v), 1e-6);
+static void test_rotate(const furl_kernels *k) {
+  outcome o = {.kernel = "rotate", .tier = k->name};
+  const furl_kernels *twin = furl_kernels_for(FURL_ISA_SCALAR);
+  for (size_t half = 1; half <= 70; half++) {
+    float *x = garbage(half * 8), *same = garbage(half * 8), *before = garbage(half * 8);
+    float *cosines = garbage(half * 4), *sines = garbage(half * 4);
+    fill(x, 2 * half, 0);
+    memcpy(before, x, half * 8), memcpy(same, x, half * 8);
+    for (size_t i = 0; i < half; i++) {
+      double angle = 7 * (double)draw_unit();
+      cosines[i] = (float)cos(angle), sines[i] = (float)sin(angle);
     }
-    free(x), free(before);
+    k->rotate(x, half, cosines, sines);
+    twin->rotate(same, half, cosines, sines);
+    require(&o, same_bits(x, same, 2 * half), "bits differ from the twin's");
+    for (size_t i = 0; i < half; i++) {
+      double a = (double)before[i], b = (double)before[half + i], c = (double)cosines[i], s = (double)sines[i];
+      compare(&o, (double)x[i], a * c - b * s, fabs(a) + fabs(b), 1e-6);
+      compare(&o, (double)x[half + i], b * c + a * s, fabs(a) + fabs(b), 1e-6);
+    }
+    free(x), free(same), free(before), free(cosines), free(sines);
+  }
+  report(&o);
+}
+
+/// The header's words in double precision.
+static double activated(furl_activation activation, double x) {
+  switch (activation) {
+  case FURL_GELU: return 0.5 * x * erfc(-x / sqrt(2));
+  case FURL_GELU_TANH: return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+  case FURL_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+  case FURL_SILU: return x / (1 + exp(-x));
+  case FURL_RELU: return x > 0 ? x : 0;
+  case FURL_TANH: return tanh(x);
+  }
+  return NAN;
+}
+
+static void test_activate(const furl_kernels *k, furl_activation activation) {
+  static const char *const names[] = {"gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "tanh"};
+  static const float sizes[] = {1, 12, 100, 1e-3f, 1e30f};
+  outcome o = {.kernel = names[activation], .tier = k->name};
+  for (size_t n = 1; n <= 40; n++) for (int round = 0; round < 500; round++) {
+    float *x = garbage(n * 4), *before = garbage(n * 4), *factor = garbage(n * 4);
+    for (size_t i = 0; i < n; i++) x[i] = draw_unit() * sizes[round % 5];
+    memcpy(before, x, n * 4);
+    fill(factor, n, 0);
+    bool multiplied = round % 2 == 0;
+    k->activate(activation, x, multiplied ? factor : NULL, n);
+    for (size_t i = 0; i < n; i++) {
+      double v = (double)before[i], f = multiplied ? (double)factor[i] : 1;
+      compare(&o, (double)x[i], activated(activation, v) * f, fabs(v * f), 1e-6);
+    }
+    free(x), free(before), free(factor);
   }
   float x[6] = {1e30f, -1e30f, INFINITY, -INFINITY, NAN, 0};
-  k->gelu_tanh(x, 6);
-  require(&o, x[0] == 1e30f && x[2] == INFINITY && x[5] == 0, "large values");
-  require(&o, fabsf(x[1]) < 1e-30f && fabsf(x[3]) < 1e-30f && isnan(x[4]), "large negative values");
+  k->activate(activation, x, NULL, 6);
+  if (activation == FURL_TANH) {
+    require(&o, x[0] == 1 && x[1] == -1 && x[2] == 1 && x[3] == -1, "large values");
+  } else {
+    require(&o, x[0] == 1e30f && x[2] == INFINITY, "large values");
+    require(&o, fabsf(x[1]) < 1e-30f && fabsf(x[3]) < 1e-30f, "large negative values");
+  }
+  require(&o, isnan(x[4]) && x[5] == 0, "not a number, and zero");
   report(&o);
 }
 
@@ -123,8 +170,12 @@ void test_elementwise(void) {
   const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
   for (size_t t = 0, n = 1 + tiers(found + 1); t < n; t++) {
     test_quantize(found[t]);
-    test_layer_norm(found[t]);
-    test_gelu(found[t]);
+    test_norm(found[t], true);
+    test_norm(found[t], false);
+    test_rotate(found[t]);
+    for (int activation = FURL_GELU; activation <= FURL_TANH; activation++) {
+      test_activate(found[t], (furl_activation)activation);
+    }
     test_argmax(found[t]);
   }
 }

@@ -66,6 +66,7 @@ size_t tiers(const furl_kernels *found[4]) {
 int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   test_conversions();
+  test_encode();
   test_multiply();
   test_attention();
   test_elementwise();

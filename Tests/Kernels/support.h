@@ -38,6 +38,7 @@ void report(const outcome *o);
 size_t tiers(const furl_kernels *found[4]);
 
 void test_conversions(void);
+void test_encode(void);
 void test_multiply(void);
 void test_attention(void);
 void test_elementwise(void);

@@ -129,6 +129,52 @@ size_t furl_attention_scratch(size_t rows, size_t head_size);
 /// Floats of one tile's part.
 size_t furl_attention_part(size_t rows, size_t head_size);
 
+/// What stands between a linear layer's outputs and the next layer.
+typedef enum furl_activation {
+  FURL_GELU = 0,       // x Phi(x), Phi the standard normal distribution function
+  FURL_GELU_TANH = 1,  // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+  FURL_QUICK_GELU = 2, // x / (1 + e^(-1.702 x))
+  FURL_SILU = 3,       // x / (1 + e^-x)
+  FURL_RELU = 4,       // max(x, 0)
+  FURL_TANH = 5,
+} furl_activation;
+
+/// How a checkpoint stores its numbers.
+typedef enum furl_number {
+  FURL_FLOAT32 = 0,
+  FURL_FLOAT16 = 1,  // IEEE half
+  FURL_BFLOAT16 = 2,
+} furl_number;
+
+/// Rows of weights to encode, aligned as their numbers are.
+typedef struct furl_rows {
+  const void *numbers;
+  furl_number type;
+  size_t stride;  // numbers between two rows
+  size_t rows;    // 1...16
+  size_t columns; // 1 and more
+} furl_rows;
+
+/// Where one row tile of a packed matrix goes, laid out as above.
+typedef struct furl_row_tile {
+  void *codes;                          // [column_tiles] tiles
+  uint16_t *_Nullable scales;           // [blocks][16], NULL where the scheme has none
+  uint16_t *_Nullable minimums;         // the same
+  size_t column_tiles, block_tiles, blocks;
+} furl_row_tile;
+
+/// Encodes up to 16 rows. Codes are computed from the scale as it is stored (a half), by division, ties to even,
+/// clamped; a scale that is zero as a half makes all codes of its block the code of zero, and is stored as +0.
+/// Missing rows and columns get the code of zero, missing rows the scale 0 and the minimum 0.
+///
+///   int8          scale = absmax / 127, codes 1...255
+///   int4          scale = m / -8 with m the first of the values of largest magnitude, codes 0...15
+///   int4 minimum  minimum = the least value (the first of equals), scale = (max - min) / 15, codes 0...15
+///
+/// False if a number is not finite or a scale or minimum does not fit in a half: what has been written then means
+/// nothing. All tiers give the same bits.
+typedef bool (*furl_encode)(const furl_rows *rows, const furl_row_tile *tile);
+
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
 typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
@@ -137,6 +183,11 @@ typedef struct furl_kernels {
   /// A tile of zeros (or of nothing above 4e-37) has scale 0. Not-a-numbers and infinities never reach a
   /// code: such a tile gets scale NaN, codes 0. All tiers give the same codes, sums and scales.
   void (*quantize)(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
+
+  furl_encode encode_float32;
+  furl_encode encode_int8;
+  furl_encode encode_int4;
+  furl_encode encode_int4_minimum;
 
   furl_multiply float32;
   furl_multiply int8_a8;
@@ -162,9 +213,16 @@ typedef struct furl_kernels {
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, over n values.
   /// `bias` may be NULL, `out` may be `x`.
   void (*layer_norm)(
-    const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
-  /// x = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), in place.
-  void (*gelu_tanh)(float *x, size_t n);
+    const float *x, size_t n, const float *weight, const float *_Nullable bias, float epsilon, float *out);
+  /// The same without the mean: out = x / sqrt(mean of x^2 + epsilon) * weight + bias.
+  void (*rms_norm)(
+    const float *x, size_t n, const float *weight, const float *_Nullable bias, float epsilon, float *out);
+  /// Turns the pairs (x[i], x[half + i]) by angles whose cosines and sines are given, in place.
+  /// All tiers give the same bits.
+  void (*rotate)(float *x, size_t half, const float *cosines, const float *sines);
+  /// x = activation(x), or activation(x) * factor where there is one, in place, within 1e-6 |x factor|. What is
+  /// not a number stays so; minus infinity gives the function's limit.
+  void (*activate)(furl_activation activation, float *x, const float *_Nullable factor, size_t n);
   /// The index of the largest value, the first of equals; -1 if any value is not a number or infinite.
   int64_t (*argmax)(const float *x, size_t n);
 } furl_kernels;
@@ -178,6 +236,9 @@ uint16_t furl_half_from_float(float value); // ties to even; overflow gives infi
 float furl_float_from_half(uint16_t half);
 void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out);
 void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
+
+/// in[rows][columns] -> out[columns][rows], of numbers of 2 or 4 bytes; `in` and `out` do not overlap.
+void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out);
 
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
@@ -206,6 +267,11 @@ void furl_release_free_memory(void);
 
 /// Makes all threads share one heap, where the C library can, so that what one thread frees another one uses.
 void furl_share_heap(void);
+
+// MARK: Files
+
+/// Asks the system to begin to put a range of a file on the disk, where it can. Nothing is promised.
+void furl_start_flushing(int descriptor, int64_t offset, int64_t count);
 
 #pragma clang assume_nonnull end
 

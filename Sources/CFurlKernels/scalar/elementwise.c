@@ -2,19 +2,23 @@
 
 #include <string.h>
 
-float furl_scalar_exp(float x) {
-  if (x != x) return x;
-  if (x < -87.336544f) return 0;
-  if (x > 88.722839f) return __builtin_inff();
-  // x = n ln 2 + r; doubles make the reduction and the series exact enough that only the result is rounded.
-  double n = (double)x * 1.4426950408889634 + 0x1.8p52 - 0x1.8p52;
-  double r = (double)x - n * 0.6931471805599453;
+double furl_scalar_exp_double(double x) {
+  // x = n ln 2 + r; doubles make the reduction and the series exact enough that a float result is only rounded.
+  double n = x * 1.4426950408889634 + 0x1.8p52 - 0x1.8p52;
+  double r = x - n * 0.6931471805599453;
   double series = 1;
   for (int k = 9; k >= 1; k--) series = 1 + series * r / k;
   uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
   double power;
   memcpy(&power, &bits, sizeof power);
-  return (float)(series * power);
+  return series * power;
+}
+
+float furl_scalar_exp(float x) {
+  if (x != x) return x;
+  if (x < -87.336544f) return 0;
+  if (x > 88.722839f) return __builtin_inff();
+  return (float)furl_scalar_exp_double((double)x);
 }
 
 /// x rounded to an integer, ties to even, for |x| < 2^22: the sum has no bits left for a fraction.
@@ -60,13 +64,23 @@ void furl_scalar_layer_norm(
   }
 }
 
-void furl_scalar_gelu_tanh(float *x, size_t n) {
-  // (1 + tanh u) / 2 = 1 / (1 + e^-2u), which keeps its digits where tanh is near -1. Below -16 the result is
-  // zero, and the bound keeps minus infinity from dividing infinity by infinity.
-  const float linear = -1.5957691216057308f, cubic = -0.07135481627159988f;
+void furl_scalar_rms_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out)
+{
+  double squares = 0;
+  for (size_t i = 0; i < n; i++) squares += (double)x[i] * (double)x[i];
+  double inverse = 1 / __builtin_elementwise_sqrt(squares / (double)n + (double)epsilon);
   for (size_t i = 0; i < n; i++) {
-    float v = x[i] < -16 ? -16 : x[i];
-    x[i] = v / (1 + furl_scalar_exp(v * (linear + cubic * (v * v))));
+    float normal = (float)((double)x[i] * inverse);
+    out[i] = normal * weight[i] + (bias != NULL ? bias[i] : 0);
+  }
+}
+
+void furl_scalar_rotate(float *x, size_t half, const float *cosines, const float *sines) {
+  for (size_t i = 0; i < half; i++) {
+    float first = x[i], second = x[half + i];
+    x[i] = first * cosines[i] - second * sines[i];
+    x[half + i] = second * cosines[i] + first * sines[i];
   }
 }
 

@@ -11,6 +11,13 @@
 /// e^x within one unit in the last place; 0 below the smallest normal float. Ours rather than the library's,
 /// whose last bit depends on its version and on the CPU.
 float furl_scalar_exp(float x);
+/// e^x with a relative error below 1e-11, for |x| < 700.
+double furl_scalar_exp_double(double x);
+
+bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
 
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
@@ -33,7 +40,10 @@ void furl_scalar_store_i8(const furl_kv_head *, const float *key, const float *v
 void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
 void furl_scalar_layer_norm(
   const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
-void furl_scalar_gelu_tanh(float *x, size_t n);
+void furl_scalar_rms_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
+void furl_scalar_rotate(float *x, size_t half, const float *cosines, const float *sines);
+void furl_scalar_activate(furl_activation activation, float *x, const float *factor, size_t n);
 int64_t furl_scalar_argmax(const float *x, size_t n);
 
 #endif

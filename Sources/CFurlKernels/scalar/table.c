@@ -4,6 +4,10 @@
 const furl_kernels furl_kernels_scalar = {
   .name = "scalar",
   .quantize = furl_scalar_quantize,
+  .encode_float32 = furl_scalar_encode_float32,
+  .encode_int8 = furl_scalar_encode_int8,
+  .encode_int4 = furl_scalar_encode_int4,
+  .encode_int4_minimum = furl_scalar_encode_int4_minimum,
   .float32 = furl_scalar_float32,
   .int8_a8 = furl_scalar_int8_a8,
   .int8_a32 = furl_scalar_int8_a32,
@@ -19,6 +23,8 @@ const furl_kernels furl_kernels_scalar = {
   .store_f16 = furl_scalar_store_f16,
   .store_i8 = furl_scalar_store_i8,
   .layer_norm = furl_scalar_layer_norm,
-  .gelu_tanh = furl_scalar_gelu_tanh,
+  .rms_norm = furl_scalar_rms_norm,
+  .rotate = furl_scalar_rotate,
+  .activate = furl_scalar_activate,
   .argmax = furl_scalar_argmax,
 };

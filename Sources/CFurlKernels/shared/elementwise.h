@@ -1,4 +1,4 @@
-// What touches each value once: activation codes, layer norm, GELU, the largest logit.
+// What touches each value once: activation codes, norms, rotary positions, the largest logit.
 
 #pragma once
 
@@ -46,7 +46,24 @@ static void quantize(const float *x, size_t columns, int8_t *codes, float *scale
   }
 }
 
-// MARK: Layer norm
+// MARK: Norms
+
+/// out = (x - mean) * inverse * weight + bias
+INLINE void put_normal(
+  const float *x, size_t n, v16 mean, v16 inverse, const float *weight, const float *bias, float *out)
+{
+  for (size_t i = 0; i < n; i += 16) {
+    size_t lanes = n - i < 16 ? n - i : 16;
+    v16 b = bias != NULL ? load_first(bias + i, lanes) : splat(0);
+    v16 normal = (load_first(x + i, lanes) - mean) * inverse;
+    store_first(out + i, fma16(normal, load_first(weight + i, lanes), b), lanes);
+  }
+}
+
+/// 1 / sqrt(mean of the squares + epsilon)
+INLINE v16 inverse_root(v16 squares, size_t n, float epsilon) {
+  return splat(1 / __builtin_elementwise_sqrt(sum_of_lanes(squares) / (float)n + epsilon));
+}
 
 static void layer_norm(
   const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out)
@@ -65,25 +82,29 @@ static void layer_norm(
     d = select16(lane_index() < splat_int((int32_t)rest), d, splat(0));
     squares = fma16(d, d, squares);
   }
-  v16 inverse = splat(1 / __builtin_elementwise_sqrt(sum_of_lanes(squares) / (float)n + epsilon));
-  for (size_t i = 0; i < n; i += 16) {
-    size_t lanes = n - i < 16 ? n - i : 16;
-    v16 b = bias != NULL ? load_first(bias + i, lanes) : splat(0);
-    v16 normal = (load_first(x + i, lanes) - mean) * inverse;
-    store_first(out + i, fma16(normal, load_first(weight + i, lanes), b), lanes);
-  }
+  put_normal(x, n, mean, inverse_root(squares, n, epsilon), weight, bias, out);
 }
 
-// MARK: GELU
-
-/// x / (1 + e^-2u); why, and why the bound: the scalar twin.
-static void gelu_tanh(float *x, size_t n) {
+static void rms_norm(
+  const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out)
+{
+  v16 squares = splat(0);
   for (size_t i = 0; i < n; i += 16) {
-    size_t lanes = n - i < 16 ? n - i : 16;
-    v16 v = load_first(x + i, lanes);
-    v = select16(v < splat(-16), splat(-16), v);
-    v16 slope = fma16(splat(-0.07135481627159988f), v * v, splat(-1.5957691216057308f));
-    store_first(x + i, v / (splat(1) + exponential(v * slope)), lanes);
+    v16 v = load_first(x + i, n - i < 16 ? n - i : 16);
+    squares = fma16(v, v, squares);
+  }
+  put_normal(x, n, splat(0), inverse_root(squares, n, epsilon), weight, bias, out);
+}
+
+// MARK: Rotary positions
+
+static void rotate(float *x, size_t half, const float *cosines, const float *sines) {
+  for (size_t i = 0; i < half; i += 16) {
+    size_t lanes = half - i < 16 ? half - i : 16;
+    v16 first = load_first(x + i, lanes), second = load_first(x + half + i, lanes);
+    v16 cosine = load_first(cosines + i, lanes), sine = load_first(sines + i, lanes);
+    store_first(x + i, first * cosine - second * sine, lanes);
+    store_first(x + half + i, second * cosine + first * sine, lanes);
   }
 }
 

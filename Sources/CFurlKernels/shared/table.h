@@ -5,8 +5,10 @@
 //   GROUP_QUERIES         rows of queries at once: 4, 2 or 1
 //   VALUE_VECTORS         vectors of 16 values at once for so many rows
 
+#include "activate.h"
 #include "attention.h"
 #include "elementwise.h"
+#include "encode.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
 #include "store.h"
@@ -14,6 +16,10 @@
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
   .quantize = quantize,
+  .encode_float32 = encode_float32,
+  .encode_int8 = encode_int8,
+  .encode_int4 = encode_int4,
+  .encode_int4_minimum = encode_int4_minimum,
   .float32 = float32,
   .int8_a8 = int8_a8,
   .int8_a32 = int8_a32,
@@ -29,6 +35,8 @@ const furl_kernels TIER_TABLE = {
   .store_f16 = store_f16,
   .store_i8 = store_i8,
   .layer_norm = layer_norm,
-  .gelu_tanh = gelu_tanh,
+  .rms_norm = rms_norm,
+  .rotate = rotate,
+  .activate = activate,
   .argmax = argmax,
 };

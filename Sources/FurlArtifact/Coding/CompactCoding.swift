@@ -11,20 +11,23 @@ public enum CompactCoding {
   public static func storedBytes(
     of bytes: ByteStorage, symbols: SymbolForm, parallelFor: ParallelFor = serialFor
   ) throws -> Int {
-    try frames(of: bytes, symbols: symbols, parallelFor: parallelFor)?.reduce(0) { $0 + $1.count } ?? bytes.count
-  }
-
-  /// The frames of a stream in order; nil when it is to lie raw, because frames do not make it smaller, or make
-  /// it so small (all of one value) that a reader would not believe it.
-  static func frames(
-    of bytes: ByteStorage, symbols: SymbolForm, parallelFor: ParallelFor
-  ) throws -> [[UInt8]]? {
-    let chunks = StreamChunks(form: symbols, byteCount: bytes.count)
-    guard bytes.count >= ArtifactWriter.smallStream, chunks.isWhole else { return nil }
+    guard let chunks = chunks(of: bytes, symbols: symbols) else { return bytes.count }
     let compressors = Lender { try Compressor() }
     let frames = try collect(chunks.count, parallelFor) { chunk in
       try compressors.lend { try $0.frames(bytes, chunks.range(chunk), symbols) }
-    }.flatMap { $0 }
+    }
+    return worthwhile(frames.flatMap { $0 }, for: bytes)?.reduce(0) { $0 + $1.count } ?? bytes.count
+  }
+
+  /// How a stream is cut; nil when it is to lie raw because frames would cost more than they gain.
+  static func chunks(of bytes: ByteStorage, symbols: SymbolForm) -> StreamChunks? {
+    let chunks = StreamChunks(form: symbols, byteCount: bytes.count)
+    return bytes.count >= ArtifactWriter.smallStream && chunks.isWhole ? chunks : nil
+  }
+
+  /// The frames of a stream, unless it is to lie raw because they do not make it smaller, or make it so small (all
+  /// of one value) that a reader would not believe it.
+  static func worthwhile(_ frames: [[UInt8]], for bytes: ByteStorage) -> [[UInt8]]? {
     let length = frames.reduce(0) { $0 + $1.count }
     return length < bytes.count && bytes.count / Container.streamRatio <= length ? frames : nil
   }

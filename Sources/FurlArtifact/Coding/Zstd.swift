@@ -3,15 +3,20 @@ import FurlTensor
 
 /// The zstd frames of an artifact (RFC 8878). All of this module's pointers are in this file.
 ///
-/// Symbols of quantized weights are nearly independent, so Huffman codes are most of what there is to gain, and
-/// searching for matches makes many streams larger: level -100 searches least. Where weights do repeat (rows that
-/// were never trained, signs, exponents) level 1 or 3 wins. Literals are Huffman-coded at every level. Each frame
-/// is compressed at each level, and the smallest is kept; all of them decode at 1 GB/s and more.
+/// Symbols of quantized weights are nearly independent, so Huffman codes are all that there is to gain: searching for
+/// matches costs time, and often bytes, and frames without matches decode twice as fast. The lowest level does not
+/// search. Where symbols do repeat (rows that were never trained, norms that are all one) a search wins, so frames
+/// that look as if they did are compressed at other levels too, and the smallest is kept; so are small ones, which
+/// cost nothing. Literals are Huffman-coded at every level.
 enum Zstd {
-  static func levels(_ form: SymbolForm) -> [Int32] {
+  /// Does not search for matches at all.
+  static let literalsLevel: Int32 = -131_072
+  static func searchLevels(_ form: SymbolForm) -> [Int32] {
     // Matches of a few nibbles are all that level 3 finds in addition, and they cost more than they save.
     form == .nibbles ? [-100, 1] : [-100, 1, 3]
   }
+  /// Frames of at most so many symbols are always compressed at every level.
+  static let smallFrame = 32 << 10
   /// For texts, which are small and do repeat.
   static let textLevel: Int32 = 19
 
@@ -60,6 +65,7 @@ final class Compressor: @unchecked Sendable {
   private let context: OpaquePointer
   private var output: [UInt8] = []
   private var symbols: [UInt8] = []
+  private var seen: [UInt32] = []
 
   init() throws {
     guard let context = ZSTD_createCCtx() else { throw Zstd.outOfMemory() }
@@ -83,12 +89,34 @@ final class Compressor: @unchecked Sendable {
   }
 
   private func smallest(_ source: UnsafeRawBufferPointer, _ form: SymbolForm) throws -> [UInt8] {
-    var best: [UInt8]?
-    for level in Zstd.levels(form) {
+    var best = try frame(source, level: Zstd.literalsLevel, literals: ZSTD_lcm_huffman)
+    guard source.count <= Zstd.smallFrame || repeatsItself(source) else { return best }
+    for level in Zstd.searchLevels(form) {
       let frame = try frame(source, level: level, literals: ZSTD_lcm_huffman)
-      if best.map({ frame.count < $0.count }) ?? true { best = frame }
+      if frame.count < best.count { best = frame }
     }
-    return best ?? []
+    return best
+  }
+
+  /// Whether one in 64 pieces of 16 symbols, of those that lie on a multiple of 16, looks like an earlier one.
+  private func repeatsItself(_ source: UnsafeRawBufferPointer) -> Bool {
+    let slots = 1 << 13
+    if seen.isEmpty { seen = [UInt32](repeating: 0, count: slots) }
+    var repeated = 0
+    seen.withUnsafeMutableBufferPointer { seen in
+      seen.update(repeating: 0)
+      for at in stride(from: 0, to: source.count - 15, by: 16) {
+        let low = source.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        let high = source.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)
+        var mixed = (low ^ (high << 29 | high >> 35)) &* 0x9E37_79B9_7F4A_7C15
+        mixed ^= mixed >> 29
+        let tag = UInt32(truncatingIfNeeded: mixed >> 13) | 1
+        let slot = Int(truncatingIfNeeded: mixed) & (slots - 1)
+        if seen[slot] == tag { repeated += 1 }
+        seen[slot] = tag
+      }
+    }
+    return repeated * 64 > source.count / 16
   }
 
   fileprivate func frame(

@@ -3,14 +3,16 @@ import FurlTensor
 
 /// Writes an artifact front to back, tensor by tensor; the memory that it needs is that of one compressed stream.
 ///
-/// Call ``append(name:role:shape:scheme:streams:parallelFor:)`` for every tensor, then
-/// ``finish(_:tokenizer:)``. The file appears under its name at the end of `finish`. A writer that is let go
+/// Append every tensor, then call ``finish(_:tokenizer:)``. The file appears under its name at the end of `finish`. A writer that is let go
 /// before, or that has thrown, leaves nothing behind.
 ///
 /// The same tensors and texts give the same bytes for any number of threads, one version of Furl and one of zstd.
 public final class ArtifactWriter {
   /// Streams below this size lie raw in a compact artifact: frames would cost more than they gain.
   static let smallStream = 512
+
+  /// Makes tensors ready, on any threads.
+  public let packer: TensorPacker
 
   private let output: OutputFile
   private let storage: ArtifactStorage
@@ -23,44 +25,50 @@ public final class ArtifactWriter {
     try self.init(output: OutputFile(path: path), storage: storage)
   }
 
+  /// Sees to it that there is room for the file.
+  ///
+  /// - Parameter bytes: that it will have at most.
+  /// - Throws: ``FurlError`` of kind `cannotWrite` that says how much is needed.
+  public func require(bytes: Int) throws { try guarded { try output.require(bytes: bytes) } }
+
   init(output: OutputFile, storage: ArtifactStorage) throws {
     self.output = output
     self.storage = storage
+    packer = TensorPacker(path: output.path, storage: storage)
     try guarded { try output.write(Container.header) }
   }
 
   /// Bytes written so far.
   public var bytesWritten: Int { output.count }
 
-  /// Writes a tensor.
+  /// Packs and writes a tensor.
   ///
-  /// - Parameters:
-  ///   - name: its name, which no other tensor of the artifact has.
-  ///   - role: what it is in the model; this module does not look into it.
-  ///   - shape: [count], or [rows, columns].
-  ///   - streams: its bytes as ``PackedLayout`` of scheme and shape asks for them.
-  ///   - parallelFor: compresses chunks at once.
+  /// - Parameters: those of ``TensorPacker/tensor(name:role:shape:scheme:streams:)``, and
+  ///   - parallelFor: does the jobs at once.
   /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when streams and layout do not agree.
   public func append(
     name: String, role: String, shape: [Int], scheme: Scheme, streams: [PackedLayout.StreamKind: ByteStorage],
     parallelFor: ParallelFor = serialFor
   ) throws {
+    let tensor = try guarded {
+      let tensor = try packer.tensor(name: name, role: role, shape: shape, scheme: scheme, streams: streams)
+      _ = try collect(tensor.jobCount, parallelFor) { try tensor.run($0) }
+      return tensor
+    }
+    try append(tensor)
+  }
+
+  /// Writes a tensor whose jobs have all been done.
+  ///
+  /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when a tensor of that name has been written already.
+  public func append(_ tensor: PackedTensor) throws {
     try guarded {
-      let layout = try PackedLayout(scheme: scheme, shape: shape)
-      guard !name.isEmpty, names.insert(name).inserted else {
-        throw FurlError(.defect, file: output.path, place: name, "a tensor needs a name of its own")
+      guard !tensor.name.isEmpty, names.insert(tensor.name).inserted else {
+        throw FurlError(.defect, file: output.path, place: tensor.name, "a tensor needs a name of its own")
       }
-      guard streams.count == layout.streams.count else {
-        throw FurlError(.defect, file: output.path, place: name, "has \(streams.count) streams")
-      }
-      let written = try layout.streams.map { stream in
-        guard let bytes = streams[stream.kind], bytes.count == stream.byteCount else {
-          throw FurlError(
-            .defect, file: output.path, place: name, "\(stream.kind.rawValue) are not \(stream.byteCount) bytes")
-        }
-        return try write(bytes, stream, parallelFor)
-      }
-      tensors.append(ArtifactTensor(name: name, role: role, layout: layout, streams: written))
+      let written = try tensor.streams.map(write)
+      tensors.append(
+        ArtifactTensor(name: tensor.name, role: tensor.role, layout: tensor.layout, streams: written))
     }
   }
 
@@ -117,30 +125,25 @@ public final class ArtifactWriter {
     return start
   }
 
-  private func write(
-    _ bytes: ByteStorage, _ stream: PackedLayout.Stream, _ parallelFor: ParallelFor
-  ) throws -> ArtifactStream {
-    let decodedDigest = Digest(of: bytes)
+  private func write(_ stream: PackedStream) throws -> ArtifactStream {
+    let layout = stream.layout
+    let decodedDigest = try stream.decodedDigest()
     let offset = try align()
-    if storage == .compact,
-      let frames = try CompactCoding.frames(of: bytes, symbols: stream.symbols, parallelFor: parallelFor)
-    {
+    if let frames = try stream.frames() {
       var hasher = Digest.Hasher()
       for frame in frames {
         hasher.update(frame)
         try output.write(frame)
       }
       return ArtifactStream(
-        kind: stream.kind, codec: .zstdHuffman, symbols: stream.symbols, offset: offset,
-        length: output.count - offset, decodedLength: bytes.count, digest: hasher.finish(),
+        kind: layout.kind, codec: .zstdHuffman, symbols: layout.symbols, offset: offset,
+        length: output.count - offset, decodedLength: layout.byteCount, digest: hasher.finish(),
         decodedDigest: decodedDigest, frames: frames.map(\.count))
     }
-    for start in stride(from: 0, to: bytes.count, by: 4 << 20) {
-      try output.write(bytes.read(start..<min(start + 4 << 20, bytes.count)))
-    }
+    try output.write(stream.bytes)
     return ArtifactStream(
-      kind: stream.kind, codec: .raw, symbols: stream.symbols, offset: offset, length: bytes.count,
-      decodedLength: bytes.count, digest: decodedDigest, decodedDigest: decodedDigest, frames: [])
+      kind: layout.kind, codec: .raw, symbols: layout.symbols, offset: offset, length: layout.byteCount,
+      decodedLength: layout.byteCount, digest: decodedDigest, decodedDigest: decodedDigest, frames: [])
   }
 
   private func write(tokenizer: [UInt8]) throws -> TokenizerSection {

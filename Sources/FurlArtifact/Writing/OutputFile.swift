@@ -7,23 +7,30 @@ import FurlTensor
 /// writer. At the end it is linked as `.NAME.furl-XXXXXX` in the same folder and renamed, as a link cannot replace
 /// a file. Where the system has no such files it has the temporary name from the start. It is locked while its
 /// writer lives, so that the next writer of the same name can tell what a killed one has left behind.
-final class OutputFile {
-  let path: String
+package final class OutputFile {
+  package let path: String
   /// Bytes written so far.
-  private(set) var count = 0
+  package private(set) var count = 0
+  /// Bytes that the system has been asked to put on the disk.
+  private var flushed = 0
+  /// What errors call the file.
+  private let shownAs: String
   private let folder: String
   private let prefix: String
   /// Empty while the file has no name.
   private var temporary: String
   private var descriptor: Int32
 
-  /// - Parameter unnamed: gives the file no name while it is written, where the system can.
+  /// - Parameters:
+  ///   - unnamed: gives the file no name while it is written, where the system can.
+  ///   - shownAs: what errors call the file, where that is not its path.
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  init(path: String, unnamed: Bool = true) throws {
+  package init(path: String, unnamed: Bool = true, shownAs: String? = nil) throws {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     self.path = path
+    self.shownAs = shownAs ?? path
     guard !name.isEmpty, name != ".", name != ".." else {
       throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
     }
@@ -35,12 +42,13 @@ final class OutputFile {
       temporary = ""
       return
     }
-    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: path)
+    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: self.shownAs)
   }
 
   /// For tests: writes to a file that is open already.
   init(descriptor: Int32, path: String) {
     self.path = path
+    shownAs = path
     folder = "."
     prefix = ""
     temporary = ""
@@ -50,24 +58,69 @@ final class OutputFile {
   deinit { abandon() }
 
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  func write(_ bytes: [UInt8]) throws {
-    var rest = bytes
-    while !rest.isEmpty {
-      let written = FurlTensor.write(descriptor, rest, rest.count)
+  package func write(_ bytes: [UInt8]) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func write(_ bytes: ByteStorage) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+
+  /// Writes all of some bytes; `next` writes some of a range of them, as write(2) does.
+  private func write(count total: Int, _ next: (Range<Int>) -> Int) throws {
+    var done = 0
+    while done < total {
+      let written = next(done..<min(done + OutputFile.pieceBytes, total))
       if written < 0 {
         if errno == EINTR { continue }
         throw failure()
       }
+      done += written
       count += written
-      rest = written == rest.count ? [] : Array(rest[written...])
+      // What is on the disk already does not have to be waited for at the end.
+      if count - flushed >= OutputFile.pieceBytes {
+        startFlushing(descriptor, from: flushed, count: count - flushed)
+        flushed = count
+      }
+    }
+  }
+
+  /// Sees to it that the file system has room.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func require(bytes: Int) throws {
+    var status = statvfs()
+    // Some file systems do not know their size; they say so when they are full.
+    guard fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
+    let (free, isHuge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    guard isHuge || free >= UInt64(bytes) else {
+      throw FurlError(
+        .cannotWrite, file: shownAs, "needs up to \(bytes) bytes, and its disk has \(free) left",
+        remedy: "free space or choose another place")
+    }
+  }
+
+  private static let pieceBytes = 8 << 20
+
+  /// Writes bytes at a place of the file; any thread, any order, and apart from ``write(_:)``.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func write(_ bytes: [UInt8], at offset: Int) throws {
+    var done = 0
+    while done < bytes.count {
+      let rest = done == 0 ? bytes : Array(bytes[done...])
+      let written = pwrite(descriptor, rest, rest.count, off_t(offset + done))
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw failure()
+      }
+      done += written
     }
   }
 
   /// Puts the file under its name.
   ///
+  /// - Parameter waiting: for the disk; what can be made again need not be safe from a power cut.
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  func commit() throws {
-    guard fsync(descriptor) == 0 else { throw failure() }
+  package func commit(waiting: Bool = true) throws {
+    guard !waiting || fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
     close(descriptor)
@@ -81,7 +134,7 @@ final class OutputFile {
   }
 
   /// Removes what was written.
-  func abandon() {
+  package func abandon() {
     guard descriptor >= 0 else { return }
     if !temporary.isEmpty { unlink(temporary) }
     close(descriptor)
@@ -105,7 +158,7 @@ final class OutputFile {
 
   private func failure() -> FurlError {
     FurlError(
-      .cannotWrite, file: path, "cannot be written: \(systemMessage())",
+      .cannotWrite, file: shownAs, "cannot be written: \(systemMessage())",
       remedy: "free space or choose another place")
   }
 
@@ -123,10 +176,10 @@ final class OutputFile {
     }
   }
 
-  private static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
-  private static let suffixLength = 6
+  static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+  static let suffixLength = 6
 
-  private static func suffix() -> String {
+  static func suffix() -> String {
     String(decoding: (0..<suffixLength).map { _ in letters[Int.random(in: 0..<letters.count)] }, as: UTF8.self)
   }
 

@@ -24,12 +24,22 @@ enum Terminal {
   /// Draws a progress bar on a terminal, and nothing elsewhere.
   static func progress(_ label: String, done: Int, total: Int, since start: ContinuousClock.Instant) {
     guard errorsAreShown, total > 0 else { return }
-    let width = 24
-    let filled = min(width, width * done / total)
-    let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
     let elapsed = (ContinuousClock.now - start).seconds
     let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
-    _ = write("\r\u{1B}[K\(label) [\(bar)] \(done)/\(total) \(String(format: "%.0f s left", left))", to: 2)
+    _ = write(
+      "\r\u{1B}[K\(label) \(bar(Double(done) / Double(total))) \(done)/\(total) \(String(format: "%.0f s left", left))",
+      to: 2)
+  }
+
+  /// Replaces the line of progress.
+  static func showProgress(_ text: String) {
+    if errorsAreShown { _ = write("\r\u{1B}[K\(text.escapingControlCharacters)", to: 2) }
+  }
+
+  static func bar(_ share: Double) -> String {
+    let width = 24
+    let filled = min(width, max(0, Int(share * Double(width))))
+    return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled) + "]"
   }
 
   static func clearProgress() {
@@ -50,5 +60,32 @@ enum Terminal {
       bytes = bytes.dropFirst(count)
     }
     return nil
+  }
+}
+
+/// Progress through bytes, on one line of a terminal: how far, how fast, and how long it will take.
+struct ByteProgress {
+  private let start: ContinuousClock.Instant
+  private var shown: ContinuousClock.Instant?
+
+  init(since start: ContinuousClock.Instant) { self.start = start }
+
+  /// Shows the line, ten times a second at most.
+  mutating func show(_ label: String, done: Int, total: Int) {
+    let now = ContinuousClock.now
+    guard Terminal.errorsAreShown, total > 0, shown.map({ now - $0 >= .milliseconds(100) }) ?? true else { return }
+    shown = now
+    Terminal.showProgress(ByteProgress.line(label, done: done, total: total, seconds: (now - start).seconds))
+  }
+
+  static func line(_ label: String, done: Int, total: Int, seconds: Double) -> String {
+    let share = Double(done) / Double(max(1, total))
+    let rate = seconds > 0 ? Double(done) / seconds : 0
+    var line = "\(Terminal.bar(share)) \(Int(share * 100)) %, \(Figures.bytes(done)) of \(Figures.bytes(total))"
+    // The first moments say nothing about the others.
+    if done > 0, seconds >= 0.5 {
+      line += ", \(Figures.bytes(Int(rate)))/s, \(Int((Double(total - done) / rate).rounded(.up))) s left"
+    }
+    return label.isEmpty ? line : "\(line)  \(label)"
   }
 }

@@ -166,7 +166,7 @@ struct Baseline {
   }
 
   /// The folder that suite cards may lie in.
-  var folder: String? { if case .model(let file) = source { file.path } else { nil } }
+  var folder: String? { if case .model(let file) = source { file.folder } else { nil } }
 
   /// The baseline's report on a suite; measured now unless there is one.
   func report(

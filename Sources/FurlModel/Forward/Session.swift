@@ -33,6 +33,10 @@ public final class Session {
   public private(set) var lengths: [Int]
 
   private let cache: KeyValueCache
+  /// Angles of rotary positions; nil where positions are learned.
+  private let rotary: RotaryTable?
+  /// The positions of the rows of one ``forward(_:)``.
+  private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
   private let selected: Activations
@@ -64,15 +68,27 @@ public final class Session {
       blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window) },
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
+    rotary =
+      switch spec.positions {
+      case .learned: nil
+      case .rotary(let rotary):
+        try RotaryTable(frequencies: rotary.frequencies, contextLength: cache.contextLength)
+      }
     lengths = Array(repeating: 0, count: slots)
+    positions.reserveCapacity(rows)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)
     selected = try buffer(spec.hiddenSize)
     logits = try buffer(spec.vocabularySize)
     var byWidths: [ModelSpec.Block: BlockBuffers] = [:]
-    for block in spec.blocks where byWidths[block] == nil { byWidths[block] = try BlockBuffers(block, rows: rows) }
-    buffers = spec.blocks.compactMap { byWidths[$0] }
+    buffers = try spec.blocks.map { block in
+      var widths = block
+      widths.window = nil
+      let shared = try byWidths[widths] ?? BlockBuffers(widths, spec, rows: rows)
+      byWidths[widths] = shared
+      return shared
+    }
   }
 
   /// What a block computes on the way.
@@ -81,14 +97,21 @@ public final class Session {
     let key: Activations
     let value: Activations
     let attended: Activations
+    /// What goes into the MLP's last layer.
     let inner: Activations
+    /// The outputs of ``LanguageModel/Block/queryKeyValue``, and of the MLP's first layers.
+    let queryKeyValue: [Activations]
+    let mlp: [Activations]
 
-    init(_ block: ModelSpec.Block, rows: Int) throws {
+    init(_ block: ModelSpec.Block, _ spec: ModelSpec, rows: Int) throws {
       query = try Activations(columns: block.heads * block.headSize, capacity: rows)
       key = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
       value = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
       attended = try Activations(columns: block.heads * block.headSize, capacity: rows)
       inner = try Activations(columns: block.mlpSize, capacity: rows)
+      // A gate's outputs come first and are multiplied with those of up, where they lie.
+      mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: block.mlpSize, capacity: rows)] : [])
+      queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
     }
   }
 
@@ -129,6 +152,7 @@ public final class Session {
   public func forward(_ segments: [Segment]) throws -> [Range<Int>] {
     var runs: [KeyValueCache.Run] = []
     var row = 0
+    positions.removeAll(keepingCapacity: true)
     for segment in segments where !segment.ids.isEmpty {
       let position = lengths[segment.slot]
       guard position + segment.ids.count <= cache.contextLength else {
@@ -139,7 +163,8 @@ public final class Session {
         guard (0..<model.spec.vocabularySize).contains(id) else {
           throw FurlError.input(nil, "token \(id) is outside of a vocabulary of \(model.spec.vocabularySize)")
         }
-        hidden.setRow(row + offset, to: model.embedding, id, plus: (model.positions, position + offset))
+        hidden.setRow(row + offset, to: model.embedding, id, plus: model.positions.map { ($0, position + offset) })
+        positions.append(position + offset)
       }
       runs.append(.init(slot: segment.slot, position: position, row: row, count: segment.ids.count))
       row += segment.ids.count
@@ -157,20 +182,24 @@ public final class Session {
     let buffer = buffers[index]
     let headSize = model.spec.blocks[index].headSize
     normalize(hidden, block.attentionNorm, rows, for: block.queryKeyValue)
-    block.queryKeyValue(normed, count: rows, into: [buffer.query, buffer.key, buffer.value], on: context)
+    block.queryKeyValue(normed, count: rows, into: buffer.queryKeyValue, on: context)
+    rotary?.rotate(query: buffer.query, key: buffer.key, headSize: headSize, positions: positions, on: context)
     cache.store(block: index, keys: buffer.key, values: buffer.value, runs: runs, on: context)
     cache.attend(
       block: index, query: buffer.query, runs: runs, scale: 1 / Float(headSize).squareRoot(), into: buffer.attended,
       on: context)
     add(block.attentionOutput, buffer.attended, rows)
-    normalize(hidden, block.mlpNorm, rows, for: block.up)
-    block.up(normed, count: rows, into: [buffer.inner], activation: .geluTanh, on: context)
+    if let mlp = block.mlp {
+      normalize(hidden, mlp.norm, rows, for: mlp.up)
+      mlp.up(normed, count: rows, into: buffer.mlp, on: context)
+    }
     add(block.down, buffer.inner, rows)
   }
 
   private func normalize(_ input: Activations, _ norm: LanguageModel.Norm, _ rows: Int, for next: LinearGroup) {
-    normed.layerNorm(
-      input, count: rows, weight: norm.weight, bias: norm.bias, epsilon: Float(model.spec.normEpsilon),
+    normed.normalize(
+      input, count: rows, by: .init(model.spec.norm), weight: norm.weight, bias: norm.bias,
+      epsilon: Float(model.spec.normEpsilon),
       quantizing: next.readsIntegers(context), on: context)
   }
 

@@ -113,10 +113,11 @@ public final class Generator {
   }
 
   private func start(_ index: Int, _ request: GenerationRequest, slot: Int) -> Active {
-    Active(
+    let hasText = request.ids.count > 1 || request.ids.first != tokenizer.bosID
+    return Active(
       index: index, slot: slot, request: request, pending: request.ids[...],
-      decoder: Tokenizer.StreamDecoder(tokenizer, skippingSpecial: false), scanner: StopScanner(stops: request.stops),
-      sampler: Sampler(request.sampling))
+      decoder: Tokenizer.StreamDecoder(tokenizer, skippingSpecial: false, continues: hasText),
+      scanner: StopScanner(stops: request.stops), sampler: Sampler(request.sampling))
   }
 
   private struct Ended {

@@ -8,22 +8,24 @@ public final class LanguageModel: Sendable {
   /// A norm's weight and bias.
   struct Norm: Sendable {
     let weight: FloatVector
-    let bias: FloatVector
+    let bias: FloatVector?
   }
 
   /// The weights of one block.
   struct Block: Sendable {
     let attentionNorm: Norm
+    /// What reads the block's first norm: query, key and value; with a parallel residual the MLP's first layers too.
     let queryKeyValue: LinearGroup
     let attentionOutput: LinearGroup
-    let mlpNorm: Norm
-    let up: LinearGroup
+    /// With a sequential residual: the MLP's norm, and its gate and up.
+    let mlp: (norm: Norm, up: LinearGroup)?
     let down: LinearGroup
   }
 
   public let spec: ModelSpec
   let embedding: PackedMatrix
-  let positions: PackedMatrix
+  /// Learned positions; nil where they are rotary.
+  let positions: PackedMatrix?
   let blocks: [Block]
   let norm: Norm
   let head: LinearGroup
@@ -43,18 +45,10 @@ public final class LanguageModel: Sendable {
     defaultKeyValueFormat = source.defaultKeyValueFormat
     var loader = Loader(source: source, pool: pool, tensors: spec.tensors)
     embedding = try loader.matrix("embedding")
-    positions = try loader.matrix("positions")
-    blocks = try spec.blocks.indices.map { index in
-      let prefix = "blocks.\(index)."
-      return Block(
-        attentionNorm: try loader.norm(prefix + "attention.norm", spec),
-        queryKeyValue: try loader.group(["query", "key", "value"].map { prefix + "attention." + $0 }),
-        attentionOutput: try loader.group([prefix + "attention.output"]),
-        mlpNorm: try loader.norm(prefix + "mlp.norm", spec), up: try loader.group([prefix + "mlp.up"]),
-        down: try loader.group([prefix + "mlp.down"]))
-    }
-    norm = try loader.norm("norm", spec)
-    head = spec.tiedEmbeddings ? LinearGroup([.init(embedding, bias: nil)]) : try loader.group(["head"])
+    positions = spec.positions == .learned ? try loader.matrix("positions") : nil
+    blocks = try spec.blocks.indices.map { try loader.block("blocks.\($0).", spec) }
+    norm = try loader.norm("norm")
+    head = spec.tiedEmbeddings ? LinearGroup([.init(embedding, bias: nil)]) : LinearGroup([try loader.layer("head")])
     weightBytes = loader.bytes
     source.dropPages()
     releaseFreedMemory()
@@ -87,14 +81,54 @@ public final class LanguageModel: Sendable {
       return vector
     }
 
-    mutating func group(_ names: [String]) throws -> LinearGroup {
-      LinearGroup(try names.map { .init(try matrix($0), bias: try vector($0 + ".bias")) })
+    mutating func layer(_ name: String, _ epilogue: LinearGroup.Epilogue = .none) throws -> LinearGroup.Layer {
+      LinearGroup.Layer(try matrix(name), bias: try vector(name + ".bias"), epilogue: epilogue)
     }
 
-    mutating func norm(_ name: String, _ spec: ModelSpec) throws -> Norm {
+    mutating func norm(_ name: String) throws -> Norm {
       guard let weight = try vector(name) else { throw FurlError(.defect, place: name, "is not in the specification") }
-      return Norm(
-        weight: weight, bias: try vector(name + ".bias") ?? FloatVector(Array(repeating: 0, count: weight.count)))
+      return Norm(weight: weight, bias: try vector(name + ".bias"))
     }
+
+    mutating func block(_ prefix: String, _ spec: ModelSpec) throws -> Block {
+      let attentionNorm = try norm(prefix + "attention.norm")
+      let attention = try ["query", "key", "value"].map { try layer(prefix + "attention." + $0) }
+      let output = try layer(prefix + "attention.output")
+      let mlpNorm = spec.residual == .sequential ? try norm(prefix + "mlp.norm") : nil
+      let activation = LinearGroup.Activation(spec.activation)
+      let up =
+        switch spec.mlp {
+        case .plain: [try layer(prefix + "mlp.up", .activation(activation))]
+        case .gated: [try layer(prefix + "mlp.gate", .gate(activation)), try layer(prefix + "mlp.up")]
+        }
+      return Block(
+        attentionNorm: attentionNorm, queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
+        attentionOutput: LinearGroup([output]), mlp: mlpNorm.map { ($0, LinearGroup(up)) },
+        down: LinearGroup([try layer(prefix + "mlp.down")]))
+    }
+  }
+}
+
+extension LinearGroup.Activation {
+  init(_ activation: ModelSpec.Activation) {
+    self =
+      switch activation {
+      case .gelu: .gelu
+      case .geluTanh: .geluTanh
+      case .quickGelu: .quickGelu
+      case .silu: .silu
+      case .relu: .relu
+      case .tanh: .tanh
+      }
+  }
+}
+
+extension Activations.Norm {
+  init(_ norm: ModelSpec.Norm) {
+    self =
+      switch norm {
+      case .layerNorm: .layerNorm
+      case .rmsNorm: .rmsNorm
+      }
   }
 }

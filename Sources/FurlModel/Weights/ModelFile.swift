@@ -4,7 +4,7 @@ import FurlSpec
 import FurlTensor
 import FurlTokenizer
 
-/// A model on disk: a checkpoint's folder or an artifact.
+/// A model on disk: a checkpoint (a folder or a GGUF file) or an artifact.
 public enum ModelFile: Sendable {
   case checkpoint(Checkpoint)
   case artifact(ArtifactWeights)
@@ -19,16 +19,23 @@ public enum ModelFile: Sendable {
       throw FurlError.input(
         path, "\(format) are not supported yet", remedy: "name a checkpoint's folder or a .furl artifact")
     } else {
-      self = .checkpoint(try Checkpoint(folder: path))
+      self = .checkpoint(try Checkpoint(path: path))
     }
   }
 
   private static let foreignFormats: KeyValuePairs = [
-    ".gguf": "GGUF files", ".bin": "PyTorch files", ".pt": "PyTorch files", ".pth": "PyTorch files",
-    ".onnx": "ONNX files",
+    ".onnx": "ONNX files"
   ]
 
   public var path: String {
+    switch self {
+    case .checkpoint(let checkpoint): checkpoint.path
+    case .artifact(let weights): weights.artifact.path
+    }
+  }
+
+  /// The folder that a checkpoint lies in, with what lies beside it; of an artifact, its path.
+  public var folder: String {
     switch self {
     case .checkpoint(let checkpoint): checkpoint.folder
     case .artifact(let weights): weights.artifact.path
@@ -63,7 +70,12 @@ public enum ModelFile: Sendable {
   public func tokenizer() throws -> Tokenizer {
     let tokenizer: Tokenizer
     switch self {
-    case .checkpoint(let checkpoint): tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
+    case .checkpoint(let checkpoint):
+      if let gguf = checkpoint.gguf {
+        tokenizer = try Tokenizer(GGUFTokenizer(gguf.metadata), file: gguf.path)
+      } else {
+        tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
+      }
     case .artifact(let weights):
       tokenizer = try Tokenizer(serialized: weights.artifact.tokenizerBytes(), file: weights.artifact.path)
     }

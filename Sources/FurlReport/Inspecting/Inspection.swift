@@ -21,12 +21,19 @@ public struct Inspection: Sendable {
   public let file: ModelFile
   public let parameters: ParameterCount
   public let tensors: [Tensor]?
+  /// How a checkpoint stores its weights; empty for an artifact.
+  public let storedTypes: [StoredType]
 
   /// - Parameter listingTensors: reads and hashes every tensor of a checkpoint.
   public init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
     parameters = try ParameterCount(file, pool: pool)
     tensors = listingTensors ? try Inspection.list(file, pool: pool) : nil
+    if case .checkpoint(let checkpoint) = file {
+      storedTypes = try StoredType.list(of: checkpoint)
+    } else {
+      storedTypes = []
+    }
   }
 
   private static func list(_ file: ModelFile, pool: WorkerPool) throws -> [Tensor] {
@@ -53,8 +60,13 @@ public struct Inspection: Sendable {
     get throws {
       var members: [JSON.Member] = [.init("path", .string(file.path))]
       switch file {
-      case .checkpoint:
+      case .checkpoint(let checkpoint):
         members += [.init("format_version", .null), .init("artifact_id", .null)]
+        if let gguf = checkpoint.gguf {
+          members.append(
+            .init("gguf", ["version": .integer(gguf.version), "name": .optional(try gguf.name)]))
+        }
+        members.append(.init("stored_types", .array(storedTypes.map(\.json))))
       case .artifact(let weights):
         members += [
           .init("format_version", .integer(weights.artifact.formatVersion)),

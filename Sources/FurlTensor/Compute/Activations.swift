@@ -80,18 +80,32 @@ public final class Activations: @unchecked Sendable {
 
   // MARK: Operations on rows
 
-  /// Normalizes rows of `input` into this set (LayerNorm: mean and variance over the columns).
+  /// What a row is divided by before it is weighted.
+  public enum Norm: Sendable, Hashable {
+    /// Less its mean, by its standard deviation (Ba, Kiros and Hinton 2016).
+    case layerNorm
+    /// By its root mean square (Zhang and Sennrich 2019).
+    case rmsNorm
+  }
+
+  /// Normalizes rows of `input` into this set, over the columns.
   ///
-  /// - Parameter quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
-  public func layerNorm(
-    _ input: Activations, count: Int, weight: FloatVector, bias: FloatVector, epsilon: Float, quantizing: Bool,
-    on context: ComputeContext
+  /// - Parameters:
+  ///   - weight: what the results are multiplied with: [columns].
+  ///   - bias: what is added then, where there is any: [columns].
+  ///   - epsilon: added to the variance or the mean square.
+  ///   - quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
+  public func normalize(
+    _ input: Activations, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
+    quantizing: Bool, on context: ComputeContext
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)
-    precondition(weight.count == columns && bias.count == columns)
+    precondition(weight.count == columns && (bias == nil || bias?.count == columns))
+    let table = context.kernels.table
+    let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
     context.forEachRow(count) { row in
-      context.kernels.table.layer_norm(
-        input.values + row * input.stride, columns, weight.pointer, bias.pointer, epsilon, values + row * stride)
+      kernel(
+        input.values + row * input.stride, columns, weight.pointer, bias?.pointer, epsilon, values + row * stride)
       if quantizing { quantize(row: row, context.kernels) }
     }
   }

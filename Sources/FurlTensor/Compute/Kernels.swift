@@ -12,6 +12,20 @@ public struct Kernels: @unchecked Sendable {
     ("scalar", FURL_ISA_SCALAR),
   ]
 
+  private init(_ table: furl_kernels, name: String) {
+    self.table = table
+    self.name = name
+  }
+
+  /// What weights are encoded with: every tier gives the same bits, so this is no choice that a result depends on.
+  static let forEncoding: Kernels = {
+    if let chosen = try? fromEnvironment() { return chosen }
+    for tier in tiers {
+      if let table = furl_kernels_for(tier.isa) { return Kernels(table.pointee, name: tier.name) }
+    }
+    preconditionFailure("the scalar tier is always there")
+  }()
+
   /// The tiers that this CPU has.
   public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }
 

@@ -2,29 +2,91 @@ import CFurlKernels
 
 /// Linear layers that read the same input, computed in one go: query, key and value; gate and up.
 public final class LinearGroup: @unchecked Sendable {
-  /// One layer: `output = input * weightᵀ + bias`.
+  /// One layer: `output = input * weightᵀ + bias`, and what follows.
   public struct Layer: Sendable {
     public let weight: PackedMatrix
     public let bias: FloatVector?
+    public let epilogue: Epilogue
 
-    public init(_ weight: PackedMatrix, bias: FloatVector?) {
+    public init(_ weight: PackedMatrix, bias: FloatVector?, epilogue: Epilogue = .none) {
       precondition(bias == nil || bias?.count == weight.rows)
       self.weight = weight
       self.bias = bias
+      self.epilogue = epilogue
     }
   }
 
   /// What is done to a layer's outputs while they are in the cache.
-  public enum Activation: Sendable { case geluTanh }
+  public enum Epilogue: Sendable, Hashable {
+    case none
+    case activation(Activation)
+    /// activation(outputs) times the outputs of the next layer, which has as many: gate and up of a gated MLP.
+    case gate(Activation)
+
+    var activation: Activation? {
+      switch self {
+      case .none: nil
+      case .activation(let activation), .gate(let activation): activation
+      }
+    }
+  }
+
+  public enum Activation: Sendable, Hashable, CaseIterable {
+    case gelu, geluTanh, quickGelu, silu, relu, tanh
+
+    var kind: furl_activation {
+      switch self {
+      case .gelu: FURL_GELU
+      case .geluTanh: FURL_GELU_TANH
+      case .quickGelu: FURL_QUICK_GELU
+      case .silu: FURL_SILU
+      case .relu: FURL_RELU
+      case .tanh: FURL_TANH
+      }
+    }
+  }
+
+  /// Layers whose tiles the same thread computes: one, or a gate and what it is multiplied with.
+  private struct Unit {
+    let layers: Range<Int>
+    /// Row tiles of each of its layers.
+    let tiles: Int
+    /// Row tiles of all units before.
+    let start: Int
+
+    /// The tiles that fall to a thread with a share of the row tiles of all layers.
+    func tiles(in share: Range<Int>) -> Range<Int> { tile(share.lowerBound)..<tile(share.upperBound) }
+
+    private func tile(_ place: Int) -> Int {
+      min(tiles, (max(0, place - start) + layers.count - 1) / layers.count)
+    }
+  }
 
   public let layers: [Layer]
-  /// Row tiles of all layers together, and where each layer's begin.
-  private let starts: [Int]
+  private let units: [Unit]
+  /// Row tiles of all layers.
+  private let tiles: Int
 
   public init(_ layers: [Layer]) {
     precondition(!layers.isEmpty && layers.allSatisfy { $0.weight.columns == layers[0].weight.columns })
     self.layers = layers
-    starts = layers.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.weight.tiles) }
+    var units: [Unit] = []
+    var index = 0
+    var start = 0
+    while index < layers.count {
+      var count = 1
+      if case .gate = layers[index].epilogue {
+        count = 2
+        precondition(index + 1 < layers.count && layers[index + 1].weight.rows == layers[index].weight.rows)
+        precondition(layers[index + 1].epilogue == .none)
+      }
+      let unit = Unit(layers: index..<index + count, tiles: layers[index].weight.tiles, start: start)
+      units.append(unit)
+      index += count
+      start += unit.tiles * count
+    }
+    self.units = units
+    tiles = start
   }
 
   /// Whether the 8-bit form of the input is read.
@@ -39,46 +101,65 @@ public final class LinearGroup: @unchecked Sendable {
   /// - Parameters:
   ///   - input: [count][columns], with its 8-bit form where ``readsIntegers(_:)``.
   ///   - outputs: one for each layer, [count][rows].
-  ///   - accumulate: adds to what is there (a residual).
+  ///   - accumulate: adds to what is there (a residual); not together with an epilogue.
   public func callAsFunction(
     _ input: Activations, count: Int, into outputs: [Activations], accumulate: Bool = false,
-    activation: Activation? = nil, on context: ComputeContext
+    on context: ComputeContext
   ) {
     precondition(outputs.count == layers.count && input.columns == layers[0].weight.columns && count <= input.capacity)
     for (layer, output) in zip(layers, outputs) {
       precondition(output.columns == layer.weight.rows && count <= output.capacity)
+      precondition(!accumulate || layer.epilogue == .none)
     }
     let operand = input.operand(count: count)
     context.pool.run { part, parts in
-      let share = WorkerPool.share(starts[layers.count], part, parts)
-      for index in layers.indices {
-        let tiles = share.clamped(to: starts[index]..<starts[index + 1])
-        guard !tiles.isEmpty else { continue }
-        multiply(
-          layers[index], operand, tiles.lowerBound - starts[index]..<tiles.upperBound - starts[index],
-          outputs[index], accumulate, activation, context)
+      let share = WorkerPool.share(tiles, part, parts)
+      for unit in units {
+        compute(unit, unit.tiles(in: share), operand, outputs, accumulate, context)
       }
+    }
+  }
+
+  /// Numbers of one output whose epilogue is applied at once: half of a usual first-level cache.
+  private static let numbersInCache = 4096
+
+  private func compute(
+    _ unit: Unit, _ tiles: Range<Int>, _ operand: furl_activations, _ outputs: [Activations], _ accumulate: Bool,
+    _ context: ComputeContext
+  ) {
+    let first = unit.layers.lowerBound
+    guard let activation = layers[first].epilogue.activation else {
+      return multiply(layers[first], operand, tiles, outputs[first], accumulate, context)
+    }
+    let step = max(1, LinearGroup.numbersInCache / (Tile.rows * max(1, operand.count)))
+    var tile = tiles.lowerBound
+    while tile < tiles.upperBound {
+      let piece = tile..<min(tile + step, tiles.upperBound)
+      for index in unit.layers { multiply(layers[index], operand, piece, outputs[index], accumulate, context) }
+      let start = piece.lowerBound * Tile.rows
+      let width = min(piece.upperBound * Tile.rows, layers[first].weight.rows) - start
+      let target = outputs[first]
+      let factor = unit.layers.count == 2 ? outputs[first + 1] : nil
+      for row in 0..<operand.count {
+        context.kernels.table.activate(
+          activation.kind, target.values + row * target.stride + start,
+          factor.map { UnsafePointer($0.values + row * $0.stride + start) }, width)
+      }
+      tile = piece.upperBound
     }
   }
 
   private func multiply(
     _ layer: Layer, _ operand: furl_activations, _ tiles: Range<Int>, _ target: Activations, _ accumulate: Bool,
-    _ activation: Activation?, _ context: ComputeContext
+    _ context: ComputeContext
   ) {
+    guard !tiles.isEmpty else { return }
     let kernel = layer.weight.scheme.coding.multiply(
       context.kernels.table, integers: context.quantizesActivations)
     var output = furl_output(
       values: target.values, stride: target.stride, bias: layer.bias?.pointer, accumulate: accumulate)
     withUnsafePointer(to: layer.weight.matrix) { matrix in
       withUnsafePointer(to: operand) { kernel(matrix, $0, tiles.lowerBound, tiles.upperBound, &output) }
-    }
-    guard let activation else { return }
-    let columns = tiles.lowerBound * Tile.rows..<min(tiles.upperBound * Tile.rows, layer.weight.rows)
-    for row in 0..<operand.count {
-      switch activation {
-      case .geluTanh:
-        context.kernels.table.gelu_tanh(target.values + row * target.stride + columns.lowerBound, columns.count)
-      }
     }
   }
 }

@@ -14,7 +14,7 @@ public final class FloatVector: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` naming the first number that is not finite.
   public convenience init(_ source: WeightSource) throws {
-    let values = source.readAll()
+    let values = try source.loadFloats(rows: 0..<source.rows, with: ReadBuffer())
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       throw FurlError.input(source.file.path, "element [\(bad)] is \(values[bad]), not a finite number")
     }

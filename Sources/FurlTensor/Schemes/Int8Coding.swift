@@ -7,28 +7,8 @@ enum Int8Coding: Coding {
   static let tileBytes = Tile.rows * Tile.columns
   static let symbols = SymbolForm.bytes
   static let takesIntegers = true
-  static let zeroCode: UInt8 = 128
 
-  static func encode(_ values: UnsafeBufferPointer<Float>, _ codes: UnsafeMutablePointer<UInt8>) -> BlockScale? {
-    let largest = values.reduce(0) { max($0, abs($1)) }
-    guard let half = BlockScale.half(largest / 127) else { return nil }
-    let scale = furl_float_from_half(half)
-    guard scale > 0 else {
-      for index in values.indices { codes[index] = zeroCode }
-      return .zero
-    }
-    for (index, value) in values.enumerated() { codes[index] = UInt8((value / scale).code(-127...127) + 128) }
-    return BlockScale(scale: half)
-  }
-
-  static func pack(_ codes: UnsafePointer<UInt8>, stride: Int, into tile: UnsafeMutableRawPointer) {
-    let output = tile.assumingMemoryBound(to: UInt8.self)
-    for row in 0..<Tile.rows {
-      for column in 0..<Tile.columns {
-        output[(column / 4) * 64 + row * 4 + column % 4] = codes[row * stride + column]
-      }
-    }
-  }
+  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int8 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int8_a8 : kernels.int8_a32

@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// A matrix of weights as the kernels read it; it stays so in memory.
 public final class PackedMatrix: @unchecked Sendable {
@@ -57,77 +56,20 @@ public final class PackedMatrix: @unchecked Sendable {
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite or whose
   ///   block does not fit in a half.
   public static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
-    let layout = try PackedLayout(scheme: scheme, shape: [source.rows, source.columns])
-    let streams = try layout.streams.map { try ByteStorage(zeroed: $0.byteCount) }
-    let matrix = try PackedMatrix(layout: layout, streams: streams)
-    let failures = Failures()
-    pool.forEach(matrix.tiles) { tile in
-      let rows = tile * Tile.rows..<min((tile + 1) * Tile.rows, source.rows)
-      if let problem = matrix.encode(tile: tile, weights: source.read(rows: rows), rows: rows) {
-        failures.add(tile, problem)
-      }
-    }
-    source.drop()
-    if let problem = failures.first { throw FurlError.input(source.file.path, problem) }
-    return matrix
-  }
-
-  /// Encodes one row tile; returns what is wrong with its weights.
-  private func encode(tile: Int, weights: [Float], rows: Range<Int>) -> String? {
-    if let bad = weights.firstIndex(where: { !$0.isFinite }) {
-      return "element [\(rows.lowerBound + bad / columns), \(bad % columns)] is \(weights[bad]), not a finite number"
-    }
-    let coding = scheme.coding
-    let isFloat = coding.scaleCount == 0
-    let elementSize = isFloat ? 4 : 1
-    let stride = Int(matrix.column_tiles) * Tile.columns * elementSize
-    let codes = UnsafeMutablePointer<UInt8>.allocate(capacity: stride * Tile.rows)
-    defer { codes.deallocate() }
-    codes.initialize(repeating: coding.zeroCode, count: stride * Tile.rows)
-    let blocks = Int(matrix.blocks)
-    let problem: String? = weights.withUnsafeBufferPointer { weights in
-      for row in 0..<rows.count {
-        let values = UnsafeBufferPointer(rebasing: weights[row * columns..<(row + 1) * columns])
-        let output = codes + row * stride
-        if isFloat {
-          memcpy(output, values.baseAddress!, columns * 4)
-          continue
-        }
-        for block in 0..<blocks {
-          let size = Int(matrix.block_tiles) * Tile.columns
-          let range = block * size..<min((block + 1) * size, columns)
-          guard let scale = coding.encode(UnsafeBufferPointer(rebasing: values[range]), output + range.lowerBound)
-          else {
-            return "row \(rows.lowerBound + row), columns \(range) have values too large for \(scheme)"
-          }
-          let at = (tile * blocks + block) * Tile.rows + row
-          store(scale.scale, stream: 1, at: at)
-          if coding.scaleCount > 1 { store(scale.minimum, stream: 2, at: at) }
+    let encoder = try MatrixEncoder(source, scheme: scheme)
+    let buffers = (0..<pool.threads).map { _ in ReadBuffer() }
+    let failures = FirstFailure()
+    pool.run { part, parts in
+      for stripe in WorkerPool.share(encoder.stripeCount, part, parts) {
+        do {
+          try encoder.encode(stripe: stripe, with: buffers[part])
+        } catch {
+          failures.add(error, at: stripe)
+          return
         }
       }
-      return nil
     }
-    if let problem { return problem }
-    for column in 0..<Int(matrix.column_tiles) {
-      let target = (tile * Int(matrix.column_tiles) + column) * coding.tileBytes
-      coding.pack(codes + column * Tile.columns * elementSize, stride: stride, into: streams[0].base + target)
-    }
-    return nil
+    try failures.rethrow()
+    return encoder.matrix
   }
-
-  private func store(_ half: UInt16, stream: Int, at index: Int) {
-    (streams[stream].base + index * 2).storeBytes(of: half.littleEndian, as: UInt16.self)
-  }
-}
-
-/// The first of the problems that several threads find.
-private final class Failures: @unchecked Sendable {
-  private let lock = NSLock()
-  private var found: [Int: String] = [:]
-
-  func add(_ index: Int, _ problem: String) {
-    lock.withLock { found[index] = problem }
-  }
-
-  var first: String? { lock.withLock { found.min { $0.key < $1.key }?.value } }
 }

@@ -6,7 +6,7 @@ public struct WeightSource: Sendable {
     /// Row by row as they lie.
     case stored
     /// The rows of each head are stored with those of its two halves taking turns (llama files in GGUF): row
-    /// half * headSize / 2 + i of a head lies at 2 i + half.
+    /// half * headSize / 2 + i of a head lies at 2 i + half. The numbers of a vector are rows in this.
     case interleavedHalves(headSize: Int)
 
     func stored(_ row: Int) -> Int {
@@ -48,12 +48,13 @@ public struct WeightSource: Sendable {
       throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
     }
     let isWhole = columnStride == 1 && rowStride % type.blockSize == 0 && columns % type.blockSize == 0
-    guard type.blockSize == 1 || isWhole else {
+    guard type.blockSize == 1 || (isWhole && (rows > 1 || rowOrder == .stored)) else {
       throw FurlError(.defect, file: file.path, "a tensor of \(type.rawValue) blocks does not lie in whole blocks")
     }
     if case .interleavedHalves(let size) = rowOrder {
-      guard size > 0, size % 2 == 0, rows % size == 0 else {
-        throw FurlError(.defect, file: file.path, "\(rows) rows are not heads of \(size)")
+      let count = rows == 1 ? columns : rows
+      guard size > 0, size % 2 == 0, count % size == 0 else {
+        throw FurlError(.defect, file: file.path, "\(count) rows are not heads of \(size)")
       }
     }
     self.file = file
@@ -68,12 +69,12 @@ public struct WeightSource: Sendable {
 
   /// A vector is a matrix of one row.
   public static func vector(
-    file: MappedFile, type: SourceType, offset: Int, count: Int, stride: Int = 1
+    file: MappedFile, type: SourceType, offset: Int, count: Int, stride: Int = 1, rowOrder: RowOrder = .stored
   ) throws -> WeightSource {
     // The stride between rows is never taken; it only has to be one.
     try WeightSource(
       file: file, type: type, offset: offset, rows: 1, columns: count, rowStride: max(count, type.blockSize),
-      columnStride: stride)
+      columnStride: stride, rowOrder: rowOrder)
   }
 
   /// Some rows as FP32, [rows.count][columns].
@@ -90,6 +91,13 @@ public struct WeightSource: Sendable {
   /// Writes some rows as FP32, [range.count][columns].
   func read(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    if rows == 1, rowOrder != .stored {
+      guard !range.isEmpty else { return }
+      for index in 0..<columns {
+        decode(number: rowOrder.stored(index) * columnStride, count: 1, into: output + index)
+      }
+      return
+    }
     if columnStride == 1 {
       if rowStride == columns, rowOrder == .stored {
         decode(number: range.lowerBound * rowStride, count: range.count * columns, into: output)

@@ -88,4 +88,25 @@ public final class ByteStorage: @unchecked Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return try body(UnsafeMutableRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
+
+  /// Writes some of a range to a file, as write(2) does.
+  ///
+  /// - Returns: how many bytes, or -1 with the reason in `errno`.
+  package func write(_ range: Range<Int>, to descriptor: Int32) -> Int {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return systemWrite(descriptor, base + range.lowerBound, range.count)
+  }
+}
+
+extension [UInt8] {
+  /// Writes some of a range to a file, as write(2) does.
+  ///
+  /// - Returns: how many bytes, or -1 with the reason in `errno`.
+  package func write(_ range: Range<Int>, to descriptor: Int32) -> Int {
+    self[range].withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
+  }
+}
+
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+  write(descriptor, bytes, count)
 }

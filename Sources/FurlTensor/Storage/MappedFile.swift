@@ -11,6 +11,8 @@ public final class MappedFile: @unchecked Sendable {
   public let count: Int
 
   private let base: UnsafeRawPointer?
+  private let descriptor: Int32
+  private let modified: timespec
 
   /// Opens and maps a regular file.
   ///
@@ -20,26 +22,42 @@ public final class MappedFile: @unchecked Sendable {
     guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FurlError.input(path, systemMessage()) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw FurlError.input(path, "is not a regular file")
-    }
-    self.path = path
-    count = Int(status.st_size)
-    if count == 0 {
-      base = nil
-    } else {
-      guard let mapping = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapping != MAP_FAILED else {
-        throw FurlError.input(path, "cannot be mapped: \(systemMessage())")
+    do {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
+      guard status.st_mode & S_IFMT == S_IFREG else {
+        throw FurlError.input(path, "is not a regular file")
       }
-      base = UnsafeRawPointer(mapping)
+      let count = Int(status.st_size)
+      if count == 0 {
+        base = nil
+      } else {
+        guard let mapping = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapping != MAP_FAILED else {
+          throw FurlError.input(path, "cannot be mapped: \(systemMessage())")
+        }
+        base = UnsafeRawPointer(mapping)
+      }
+      self.path = path
+      self.count = count
+      self.descriptor = descriptor
+      modified = MappedFile.modificationTime(status)
+    } catch {
+      close(descriptor)
+      throw error
     }
   }
 
   deinit {
     if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    close(descriptor)
+  }
+
+  private static func modificationTime(_ status: stat) -> timespec {
+    #if canImport(Darwin)
+    status.st_mtimespec
+    #else
+    status.st_mtim
+    #endif
   }
 
   /// The bytes of a range, without a copy. The range must lie in the file.
@@ -89,5 +107,48 @@ public final class MappedFile: @unchecked Sendable {
     let page = Int(getpagesize())
     let start = range.lowerBound / page * page
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
+  }
+
+  // MARK: Reading without the mapping
+
+  /// Reads a range into memory. Unlike a look at the mapping, this survives a file that has become shorter, and
+  /// leaves no pages behind that count as this process's memory.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the bytes cannot be read or are no longer there.
+  func read(_ range: Range<Int>, into target: UnsafeMutableRawPointer) throws {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside of the file")
+    var done = 0
+    while done < range.count {
+      let bytes = pread(descriptor, target + done, range.count - done, off_t(range.lowerBound + done))
+      if bytes > 0 {
+        done += bytes
+      } else if bytes == 0 {
+        throw changed("has become shorter while it was read: it ends at byte \(range.lowerBound + done)")
+      } else if errno != EINTR {
+        throw FurlError.input(path, "cannot be read at byte \(range.lowerBound + done): \(systemMessage())")
+      }
+    }
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` when the file is no longer the one that was opened: what has been read
+  ///   of it does not belong together.
+  public func checkUnchanged() throws {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
+    let now = MappedFile.modificationTime(status)
+    guard Int(status.st_size) == count, now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec else {
+      throw changed("has changed while it was read")
+    }
+  }
+
+  private func changed(_ problem: String) -> FurlError {
+    .input(path, problem, remedy: "leave the file alone while Furl reads it, and start again")
+  }
+
+  /// Asks the system to read a range from disk before it is needed.
+  func fetch(_ range: Range<Int>) {
+    #if os(Linux)
+    _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
+    #endif
   }
 }

@@ -24,3 +24,8 @@ public func releaseFreedMemory() {
 public func shareHeap() {
   furl_share_heap()
 }
+
+/// Asks the system to begin to put a range of a file on the disk.
+package func startFlushing(_ descriptor: Int32, from offset: Int, count: Int) {
+  furl_start_flushing(descriptor, Int64(offset), Int64(count))
+}

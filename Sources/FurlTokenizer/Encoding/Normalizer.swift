@@ -1,6 +1,26 @@
 // The standard library holds normalization behind this interface; Foundation's costs an ICU in memory.
 @_spi(_Unicode) import Swift
 
+/// What happens to a text before it is cut into words.
+struct Normalization: Sendable, Hashable {
+  /// It is brought into Normalization Form C.
+  var composes = false
+  /// A space goes before it.
+  var prependsSpace = false
+  /// Its spaces become marks (``SpaceMark``); here, its marks become spaces.
+  var marksSpaces = false
+
+  var isIdentity: Bool { self == Normalization() }
+
+  func apply(_ text: [UInt8], _ range: Range<Int>) -> [UInt8] {
+    guard !range.isEmpty else { return [] }
+    var result = composes ? Normalizer.nfc(text, range) : Array(text[range])
+    if marksSpaces { result = SpaceMark.toSpaces(result, 0..<result.count) }
+    if prependsSpace { result.insert(0x20, at: 0) }
+    return result
+  }
+}
+
 /// Canonical composition (Unicode Standard Annex #15), as the reference tokenizers do it.
 enum Normalizer {
   /// The text in Normalization Form C.

@@ -61,33 +61,60 @@ struct SerializedReader {
     guard bytes.starts(with: SerializedForm.magic) else { throw error("header", "is not that of a tokenizer") }
     position = SerializedForm.magic.count
     let version = try byte("header")
-    guard version == SerializedForm.version else {
+    guard SerializedForm.versions.contains(version) else {
       throw FurlError.input(
-        file, "tokenizer, header", "has the version \(version)", remedy: "use a Furl that knows it; this one knows 1")
+        file, "tokenizer, header", "has the version \(version)",
+        remedy: "use a Furl that knows it; this one knows 1 to \(SerializedForm.versions.upperBound)")
     }
-    let flags = SerializedForm.Flags(rawValue: UInt32(try word("flags", upTo: Int(SerializedForm.Flags.all.rawValue))))
+    let known = version == 1 ? SerializedForm.Flags.first : .all
+    let flags = SerializedForm.Flags(rawValue: UInt32(try word("flags", upTo: Int(known.rawValue))))
     let count = try word("count of ids", upTo: Vocabulary.maximumCount)
-    let mergeCount = try word("count of merges", upTo: MergeTable.maximumCount)
+    let mergeCount = try word("count of merges", upTo: flags.contains(.hasPlaces) ? 0 : MergeTable.maximumCount)
     let pieceBytes = try word("bytes of pieces", upTo: Vocabulary.maximumBytes)
     let bos = try word("BOS", upTo: count)
     let eos = try word("EOS", upTo: count)
     let addedCount = try word("count of added tokens", upTo: count)
     let stageCount = try word("count of stages", upTo: SerializedForm.mostStages)
+    let unknown = version == 1 ? 0 : try word("unknown piece", upTo: count)
 
     let kinds = try self.kinds(count)
     let merges = try self.merges(mergeCount, count)
-    let vocabulary = try self.vocabulary(kinds, merges, pieceBytes)
+    let places = flags.contains(.hasPlaces) ? try self.places(kinds) : []
+    let vocabulary = try self.vocabulary(kinds, merges, pieceBytes, flags.contains(.isMarked) ? .marked : .bytes)
     let added = try (0..<addedCount).map { _ in try addedToken(vocabulary) }
     guard Set(added.map(\.id)).count == added.count else { throw error("added tokens", "one is there twice") }
-    let stages = try (0..<stageCount).map { _ in try stage() }
+    let stages = try (0..<stageCount).map { _ in try stage(version) }
     guard position == bytes.count else { throw error("end", "\(bytes.count - position) bytes too many") }
-    for id in [bos, eos] where id > 0 && !vocabulary.kinds[id - 1].contains(.present) {
-      throw error("BOS and EOS", "the id \(id - 1) has no piece")
+    for id in [bos, eos, unknown] where id > 0 && !vocabulary.kinds[id - 1].contains(.present) {
+      throw error(id == unknown ? "unknown piece" : "BOS and EOS", "the id \(id - 1) has no piece")
     }
-    return TokenizerParts(
-      vocabulary: vocabulary, merges: try MergeTable(merges, file: file), added: added, stages: stages,
-      isNormalizing: flags.contains(.normalizes), ignoresMerges: flags.contains(.ignoresMerges),
-      bosID: bos > 0 ? bos - 1 : nil, eosID: eos > 0 ? eos - 1 : nil, addsBOS: flags.contains(.addsBOS))
+    let parts = TokenizerParts(
+      vocabulary: vocabulary, merges: try MergeTable(merges, file: file), places: places, added: added,
+      normalization: Normalization(
+        composes: flags.contains(.composes), prependsSpace: flags.contains(.prependsSpace),
+        marksSpaces: flags.contains(.marksSpaces)),
+      stages: stages,
+      fallback: Fallback(
+        usesBytes: flags.contains(.usesBytes), unknownID: unknown > 0 ? unknown - 1 : nil,
+        fusesUnknown: flags.contains(.fusesUnknown), separates: flags.contains(.separates)),
+      decoding: Decoding(
+        joinsBytes: flags.contains(.joinsBytes), stripsSpace: flags.contains(.stripsSpace)),
+      ignoresMerges: flags.contains(.ignoresMerges), bosID: bos > 0 ? bos - 1 : nil, eosID: eos > 0 ? eos - 1 : nil,
+      addsBOS: flags.contains(.addsBOS))
+    try check(parts)
+    return parts
+  }
+
+  /// What belongs together: without it the text would be taken for something else than it is.
+  private func check(_ parts: TokenizerParts) throws {
+    let marks = parts.stages.filter { if case .marks = $0.rule { true } else { false } }
+    let isMarked = parts.normalization.marksSpaces || !marks.isEmpty
+    guard isMarked == (parts.vocabulary.alphabet == .marked), !parts.normalization.prependsSpace || isMarked,
+      parts.places.isEmpty || isMarked
+    else { throw error("flags", "contradict each other") }
+    guard parts.places.isEmpty || parts.vocabulary.longestPiece <= GGUFTokenizer.longestPiece else {
+      throw error("pieces", "one has more than \(GGUFTokenizer.longestPiece) bytes")
+    }
   }
 
   /// The kinds of all ids, with the bit for stored pieces.
@@ -122,18 +149,35 @@ struct SerializedReader {
     position += mergeCount * width * 2
     var expected = 0
     for rank in 0..<mergeCount {
-      let code = try short("merge \(rank)", upTo: 4 * Vocabulary.maximumCount)
-      let result = expected + (code & 1 == 0 ? code / 2 : -(code + 1) / 2)
-      guard result >= 0, result < count else { throw error("merge \(rank)", "makes an id that is not below \(count)") }
+      let result = try difference("merge \(rank)", expected, below: count)
       merges[rank].result = UInt32(result)
       expected = result + 1
     }
     return merges
   }
 
+  /// The places of all ids; those of no piece of the model are never asked for.
+  private mutating func places(_ kinds: [UInt8]) throws -> [UInt32] {
+    var places = [UInt32](repeating: 0, count: kinds.count)
+    var expected = 0
+    for id in kinds.indices where PieceKind(rawValue: kinds[id]).contains(.model) {
+      let place = try difference("place of \(id)", expected, below: kinds.count)
+      places[id] = UInt32(place)
+      expected = place + 1
+    }
+    return places
+  }
+
+  private mutating func difference(_ part: String, _ expected: Int, below count: Int) throws -> Int {
+    let code = try short(part, upTo: 4 * Vocabulary.maximumCount)
+    let value = expected + (code & 1 == 0 ? code / 2 : -(code + 1) / 2)
+    guard value >= 0, value < count else { throw error(part, "\(value) is not below \(count)") }
+    return value
+  }
+
   /// Reads the stored pieces and puts the others together.
   private mutating func vocabulary(
-    _ kinds: [UInt8], _ merges: [MergeTable.Merge], _ total: Int
+    _ kinds: [UInt8], _ merges: [MergeTable.Merge], _ total: Int, _ alphabet: Alphabet
   ) throws -> Vocabulary {
     // For every id the range of a piece in `pieces`, or an empty one while it is not known.
     var pieces: [UInt8] = []
@@ -176,7 +220,7 @@ struct SerializedReader {
     }
     guard pieces.count == total else { throw error("pieces", "fewer bytes than the header says") }
 
-    var vocabulary = Vocabulary(capacity: kinds.count, bytes: total)
+    var vocabulary = Vocabulary(capacity: kinds.count, bytes: total, alphabet: alphabet)
     for id in kinds.indices {
       guard kinds[id] == 0 || !ranges[id].isEmpty else { throw error("pieces", "the piece of the id \(id) is missing") }
       vocabulary.append(pieces[ranges[id]], PieceKind(rawValue: kinds[id] & ~SerializedForm.storedBit))
@@ -194,7 +238,7 @@ struct SerializedReader {
     return AddedToken(id: id, flags: flags)
   }
 
-  private mutating func stage() throws -> Stage {
+  private mutating func stage(_ version: UInt8) throws -> Stage {
     let code = try byte("stages")
     let behavior = SplitBehavior(rawValue: try byte("stages"))
     let inverts = try byte("stages")
@@ -202,7 +246,8 @@ struct SerializedReader {
     try need(length, "stages")
     let text = String(validating: bytes[position..<position + length], as: UTF8.self)
     position += length
-    guard let behavior, inverts <= 1, let text, let rule = Stage.Rule(code: code, text: text) else {
+    guard version > 1 || code <= 3, let behavior, inverts <= 1, let text, let rule = Stage.Rule(code: code, text: text)
+    else {
       throw error("stages", "is not a stage")
     }
     do {

@@ -3,16 +3,16 @@ enum SerializedWriter {
   static func write(_ parts: TokenizerParts) -> [UInt8] {
     let vocabulary = parts.vocabulary
     let merges = parts.merges.list
-    var flags: SerializedForm.Flags = []
-    if parts.isNormalizing { flags.insert(.normalizes) }
-    if parts.ignoresMerges { flags.insert(.ignoresMerges) }
-    if parts.addsBOS { flags.insert(.addsBOS) }
+    let flags = SerializedForm.Flags(parts)
+    let hasMarks = parts.stages.contains { if case .marks = $0.rule { true } else { false } }
+    let isFirst = flags.isSubset(of: .first) && parts.fallback.unknownID == nil && !hasMarks
 
-    var bytes = SerializedForm.magic + [SerializedForm.version]
-    let header = [
+    var bytes = SerializedForm.magic + [isFirst ? 1 : 2]
+    var header = [
       Int(flags.rawValue), vocabulary.count, merges.count, vocabulary.bytes.count, parts.bosID.map { $0 + 1 } ?? 0,
       parts.eosID.map { $0 + 1 } ?? 0, parts.added.count, parts.stages.count,
     ]
+    if !isFirst { header.append(parts.fallback.unknownID.map { $0 + 1 } ?? 0) }
     for value in header { word(value, to: &bytes) }
 
     let isStored = SerializedForm.storedPieces(vocabulary, merges)
@@ -25,12 +25,9 @@ enum SerializedWriter {
         bytes += ids.map { UInt8(truncatingIfNeeded: $0 >> (8 * UInt32(plane))) }
       }
     }
-    var expected = 0
-    for merge in merges {
-      let difference = Int(merge.result) - expected
-      short(difference >= 0 ? 2 * difference : -2 * difference - 1, to: &bytes)
-      expected = Int(merge.result) + 1
-    }
+    differences(merges.map(\.result), to: &bytes)
+    let byModel = parts.places.indices.filter { vocabulary.kinds[$0].contains(.model) }
+    differences(byModel.map { parts.places[$0] }, to: &bytes)
     let stored = vocabulary.kinds.indices.filter { isStored[$0] }
     for id in stored { short(vocabulary.range(id).count, to: &bytes) }
     for id in stored { bytes += vocabulary.piece(id) }
@@ -45,6 +42,16 @@ enum SerializedWriter {
       bytes += Array(text.utf8)
     }
     return bytes
+  }
+
+  /// Every number as what it has more than the one before it plus one, zigzag.
+  private static func differences(_ values: [UInt32], to bytes: inout [UInt8]) {
+    var expected = 0
+    for value in values {
+      let difference = Int(value) - expected
+      short(difference >= 0 ? 2 * difference : -2 * difference - 1, to: &bytes)
+      expected = Int(value) + 1
+    }
   }
 
   private static func word(_ value: Int, to bytes: inout [UInt8]) {

@@ -4,7 +4,6 @@
 /// backtracking, first alternative first, as Oniguruma does. A table by first byte leaves only the
 /// alternatives that can match at all; characters below U+0080 are looked up in a table of classes.
 struct Pattern: Sendable {
-  static let gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
   private enum Node: Sendable {
     case accept

@@ -23,6 +23,29 @@ struct Stage: Sendable {
     case digits
     /// Not a split: a space goes before every part that does not start with one.
     case prefixSpace
+    /// Not a split: marks become spaces (``SpaceMark``), and a space goes before parts that do not start with one.
+    case marks(Prefix)
+
+    var isSplit: Bool {
+      switch self {
+      case .pattern, .literal, .digits: true
+      case .prefixSpace, .marks: false
+      }
+    }
+  }
+
+  /// Which parts a space goes before.
+  enum Prefix: UInt8, Sendable, Hashable, CaseIterable {
+    case always, first, never
+
+    /// The name in tokenizer.json.
+    var name: String {
+      switch self {
+      case .always: "always"
+      case .first: "first"
+      case .never: "never"
+      }
+    }
   }
 
   let rule: Rule
@@ -38,7 +61,7 @@ struct Stage: Sendable {
     switch rule {
     case .pattern(let text): pattern = try Pattern(text)
     case .literal(let text): pattern = try Pattern(literal: text)
-    case .digits, .prefixSpace: pattern = .digits
+    case .digits, .prefixSpace, .marks: pattern = .digits
     }
   }
 

@@ -4,7 +4,7 @@ struct PieceKind: OptionSet, Sendable {
 
   /// The id has a piece; without this it is a gap.
   static let present = PieceKind(rawValue: 1)
-  /// The piece is text as it stands, not bytes in the byte alphabet.
+  /// The piece is text as it stands, in which the model never sees a text.
   static let literal = PieceKind(rawValue: 2)
   /// The piece is of the model's vocabulary, not only an added token.
   static let model = PieceKind(rawValue: 4)
@@ -21,11 +21,13 @@ struct Vocabulary: Sendable {
   /// All pieces together, in bytes.
   static let maximumBytes = 1 << 26
 
+  let alphabet: Alphabet
   private(set) var bytes: [UInt8] = []
   private(set) var offsets: [UInt32] = [0]
   private(set) var kinds: [PieceKind] = []
 
-  init(capacity: Int, bytes: Int) {
+  init(capacity: Int, bytes: Int, alphabet: Alphabet = .bytes) {
+    self.alphabet = alphabet
     self.bytes.reserveCapacity(bytes)
     offsets.reserveCapacity(capacity + 1)
     kinds.reserveCapacity(capacity)
@@ -41,8 +43,20 @@ struct Vocabulary: Sendable {
 
   /// The piece as tokenizer.json spells it. The id must be in 0..<count.
   func spelling(_ id: Int) -> String {
-    kinds[id].contains(.literal) ? String(decoding: piece(id), as: UTF8.self) : ByteAlphabet.spelling(of: piece(id))
+    kinds[id].contains(.literal) ? String(decoding: piece(id), as: UTF8.self) : alphabet.spelling(of: piece(id))
   }
+
+  /// The first id of every byte that is a piece of the model, or ``MergeTable/none``.
+  func byteIDs() -> [UInt32] {
+    var ids = [UInt32](repeating: MergeTable.none, count: 256)
+    for id in (0..<count).reversed() where range(id).count == 1 {
+      if kinds[id].contains(.model), !kinds[id].contains(.literal) { ids[Int(bytes[range(id).lowerBound])] = UInt32(id) }
+    }
+    return ids
+  }
+
+  /// Bytes of the longest piece.
+  var longestPiece: Int { (0..<count).reduce(0) { max($0, range($1).count) } }
 
   /// Adds the next id.
   mutating func append(_ piece: some Collection<UInt8>, _ kind: PieceKind) {

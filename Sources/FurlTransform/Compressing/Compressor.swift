@@ -1,3 +1,4 @@
+import Foundation
 import FurlArtifact
 import FurlCheckpoint
 import FurlModel
@@ -5,14 +6,17 @@ import FurlSpec
 import FurlTensor
 import FurlTokenizer
 
-/// Runs a plan: tensors flow one at a time from the mapped checkpoint through the transforms to the writer.
+/// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
 public struct Compressor: Sendable {
   /// How far a compression is.
   public struct Progress: Sendable {
+    /// The last tensor that was written; empty before the first.
     public let tensor: String
-    /// Weights done, this tensor included.
-    public let done: Int
-    public let total: Int
+    public let tensorsDone: Int
+    public let tensors: Int
+    /// Bytes of the checkpoint that have been hashed and encoded.
+    public let bytesDone: Int
+    public let bytes: Int
   }
 
   /// What came out.
@@ -36,46 +40,42 @@ public struct Compressor: Sendable {
   ///
   /// - Parameters:
   ///   - path: of the artifact. It appears when it is complete; an earlier file of that name is replaced.
-  ///   - progress: called before every tensor.
+  ///   - progress: called on the calling thread after every tensor, and now and then in between.
   /// - Throws: ``FurlError``; nothing is left behind.
   public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
-    let tokenizer = try tokenizer().serialized()
+    try refuseToReplaceSource(path)
     let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
     let writer = try ArtifactWriter(path: path, storage: storage)
-    var done = 0
-    for tensor in plan.tensors {
-      done += tensor.spec.elementCount
-      progress(Progress(tensor: tensor.spec.name, done: done, total: plan.spec.parameterCount))
-      try writer.append(
-        name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
-        streams: try streams(of: tensor, pool: pool), parallelFor: pool.forEach)
-    }
-    let id = try writer.finish(try description(), tokenizer: tokenizer)
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes)
+    // What the tokenizer takes is not known yet; it is never much more than its file.
+    try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
+    let run = try CompressionRun(self, writer: writer, threads: pool.threads)
+    let (id, bytes) = try run.run(
+      on: pool, tokenizer: { try tokenizer().serialized() }, description: description, progress: progress)
+    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
   func tokenizer() throws -> Tokenizer { try ModelFile.checkpoint(checkpoint).tokenizer() }
 
-  private func streams(
-    of tensor: Plan.PlannedTensor, pool: WorkerPool
-  ) throws -> [PackedLayout.StreamKind: ByteStorage] {
-    do {
-      let source = try checkpoint.source(tensor.sourceName)
-      guard tensor.spec.shape.count == 2 else { return [.values: try FloatVector(source).storage] }
-      let matrix = try PackedMatrix.encode(source, scheme: tensor.scheme, pool: pool)
-      return Dictionary(uniqueKeysWithValues: zip(matrix.layout.streams.map(\.kind), matrix.streams))
-    } catch var error as FurlError {
-      error.place = error.place ?? tensor.sourceName
-      throw error
-    }
+  /// An artifact may lie in the checkpoint's folder, but not in the place of anything else that lies there.
+  private func refuseToReplaceSource(_ path: String) throws {
+    let output = URL(fileURLWithPath: path)
+    let folder = URL(fileURLWithPath: checkpoint.folder).resolvingSymlinksInPath()
+    guard output.deletingLastPathComponent().resolvingSymlinksInPath() == folder,
+      FileManager.default.fileExists(atPath: path), !Artifact.isArtifact(path: path)
+    else { return }
+    var isFolder: ObjCBool = false
+    // A folder is refused in the words for one.
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+    throw FurlError(
+      .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  private func description() throws -> ArtifactDescription {
+  func description(_ files: [Checkpoint.SourceFile]) -> ArtifactDescription {
     let recipe = plan.recipe
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
       recipe: .init(name: recipe.name, text: recipe.json.canonicalText),
-      lineage: try checkpoint.sourceFiles().map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
+      lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
   }
 }

@@ -1,0 +1,263 @@
+// Weights to codes, a row tile at a time. Lanes are 16 columns of one row while values are read, and the 16 rows
+// of the tile while scales are computed. Everything is exact or rounded as in the scalar twin, so all tiers give
+// the same bits.
+
+#pragma once
+
+#include "output.h"
+
+typedef uint16_t v16h __attribute__((vector_size(32)));
+typedef uint8_t v16b __attribute__((vector_size(16)));
+
+// MARK: Reading
+
+INLINE v16 load_numbers(const furl_number type, const void *numbers, size_t at) {
+  if (type == FURL_FLOAT32) return load((const float *)numbers + at);
+  const uint16_t *halves = (const uint16_t *)numbers + at;
+  if (type == FURL_FLOAT16) return floats_from_halves(halves);
+  v16h h;
+  memcpy(&h, halves, sizeof h);
+  return (v16)(__builtin_convertvector(h, v16u) << 16);
+}
+
+/// The first n of 16 lanes; the others are zero, and nothing of them is read.
+INLINE v16 load_first_numbers(const furl_number type, const void *numbers, size_t at, size_t n) {
+  if (n >= 16) return load_numbers(type, numbers, at);
+  size_t size = type == FURL_FLOAT32 ? 4 : 2;
+  char padded[64] = {0};
+  memcpy(padded, (const char *)numbers + at * size, n * size);
+  return load_numbers(type, padded, 0);
+}
+
+INLINE v16i lanes_below(size_t n) {
+  return lane_index() < splat_int((int32_t)(n < 16 ? n : 16));
+}
+
+/// Integers in the order of the numbers, -0 before +0; applied twice, the bits again.
+INLINE v16i order_keys(v16i bits) {
+  return bits ^ ((bits >> 31) & splat_int(0x7fffffff));
+}
+
+/// The extremes of a row's columns: for int8 the bits of the largest magnitude, else keys of the ends.
+INLINE void row_extremes(
+  const scheme s, const furl_number type, const furl_rows *rows, size_t row, size_t begin, size_t end,
+  int32_t *high, int32_t *low)
+{
+  v16i most = splat_int(s == INT8 ? 0 : INT32_MIN), least = splat_int(INT32_MAX);
+  size_t at = row * rows->stride + begin, n = end - begin;
+  for (; n >= 16; n -= 16, at += 16) {
+    v16 x = load_numbers(type, rows->numbers, at);
+    v16i keys = s == INT8 ? magnitude_bits(x) : order_keys((v16i)x);
+    most = __builtin_elementwise_max(most, keys);
+    if (s != INT8) least = __builtin_elementwise_min(least, keys);
+  }
+  if (n != 0) {
+    v16 x = load_first_numbers(type, rows->numbers, at, n);
+    v16i keys = s == INT8 ? magnitude_bits(x) : order_keys((v16i)x), is_there = lanes_below(n);
+    most = __builtin_elementwise_max(most, (is_there & keys) | (~is_there & most));
+    if (s != INT8) least = __builtin_elementwise_min(least, (is_there & keys) | (~is_there & least));
+  }
+  *high = __builtin_reduce_max(most);
+  *low = s == INT8 ? 0 : __builtin_reduce_min(least);
+}
+
+// MARK: Scales
+
+/// The first value of a row's columns whose magnitude has these bits.
+INLINE float first_of_magnitude(
+  const furl_number type, const furl_rows *rows, size_t row, size_t begin, size_t end, int32_t magnitude)
+{
+  for (size_t c = begin; c < end; c++) {
+    float value = load_first_numbers(type, rows->numbers, row * rows->stride + c, 1)[0];
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffff) == magnitude) return value;
+  }
+  return 0;
+}
+
+INLINE bool any_lane(v16i mask) {
+  return __builtin_reduce_or(mask) != 0;
+}
+
+/// Scales and minimums of one block of 16 rows as they are stored; false if one of them cannot be.
+INLINE bool block_halves(
+  const scheme s, const furl_number type, const furl_rows *rows, size_t begin, size_t end, const int32_t *high,
+  const int32_t *low, uint16_t *scales, uint16_t *minimums)
+{
+  v16i most, least;
+  memcpy(&most, high, sizeof most);
+  memcpy(&least, low, sizeof least);
+  // Keys below zero are those of negative numbers: the complement is the magnitude.
+  v16i positive = __builtin_elementwise_max(most, splat_int(0)), negative = ~least & (least >> 31);
+  v16i magnitude = __builtin_elementwise_max(positive, negative);
+  if (__builtin_reduce_max(magnitude) >= INFINITY_BITS) return false;
+  if (s == INT8) {
+    halves_from_floats((v16)most / splat(127), scales);
+  } else if (s == INT4) {
+    v16i sign = (positive < negative) & splat_int(INT32_MIN);
+    v16i tie = (positive == negative) & (positive != splat_int(0));
+    v16 largest = (v16)(magnitude | sign);
+    if (any_lane(tie)) {
+      for (size_t row = 0; row < rows->rows; row++) {
+        if (tie[row] != 0) largest[row] = first_of_magnitude(type, rows, row, begin, end, magnitude[row]);
+      }
+    }
+    halves_from_floats(largest / splat(-8), scales);
+  } else {
+    v16 largest = (v16)order_keys(most), smallest = (v16)order_keys(least);
+    // Zeros of both signs are equal: the first one is taken.
+    v16i zero = (least == splat_int(0)) | (least == splat_int(-1));
+    if (any_lane(zero)) {
+      for (size_t row = 0; row < rows->rows; row++) {
+        if (zero[row] != 0) smallest[row] = first_of_magnitude(type, rows, row, begin, end, 0);
+      }
+    }
+    halves_from_floats((largest / splat(2) - smallest / splat(2)) / splat(7.5f), scales);
+    halves_from_floats(smallest, minimums);
+  }
+  uint32_t infinite = 0;
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    if ((scales[row] & 0x7fff) == 0) scales[row] = 0;
+    infinite |= (scales[row] & 0x7c00) == 0x7c00;
+    if (s == INT4_MINIMUM) infinite |= (minimums[row] & 0x7c00) == 0x7c00;
+  }
+  return infinite == 0;
+}
+
+// MARK: Codes
+
+INLINE v16i weight_codes(const scheme s, v16 x, v16 scale, v16 minimum) {
+  if (s == INT4_MINIMUM) {
+    v16 steps = (x - minimum) / scale;
+    steps = select16(steps < splat(0), splat(0), steps);
+    steps = select16(steps > splat(15), splat(15), steps);
+    return (v16i)(steps + splat(0x1.8p23f)) - splat_int(0x4b400000);
+  }
+  // A stored scale is at least two thirds of what it was before rounding, so steps are small integers.
+  v16i codes = (v16i)(x / scale + splat(0x1.8p23f)) - splat_int(0x4b400000);
+  codes = __builtin_elementwise_max(codes, splat_int(s == INT8 ? -127 : -8));
+  codes = __builtin_elementwise_min(codes, splat_int(s == INT8 ? 127 : 7));
+  return codes + splat_int(zero_code(s));
+}
+
+/// Writes a row's 32 codes in the order of the kernels; `tile` is the row's first byte in it.
+INLINE void put_codes(const scheme s, v16b first, v16b second, uint8_t *tile) {
+  uint8_t bytes[32];
+  if (s != INT8) first |= second << 4;
+  memcpy(bytes, &first, 16);
+  memcpy(bytes + 16, &second, 16);
+  UNROLL for (int group = 0; group < (s == INT8 ? 8 : 4); group++) {
+    memcpy(tile + 4 * FURL_TILE_ROWS * group, bytes + 4 * group, 4);
+  }
+}
+
+INLINE void encode_row(
+  const scheme s, const furl_number type, const furl_rows *rows, size_t row, size_t column, float scale,
+  float minimum, uint8_t *tile)
+{
+  size_t at = row * rows->stride + column, n = rows->columns - column;
+  v16i a = splat_int(zero_code(s)), b = a;
+  if (scale != 0) {
+    v16 x = load_first_numbers(type, rows->numbers, at, n);
+    v16 y = n > 16 ? load_first_numbers(type, rows->numbers, at + 16, n - 16) : splat(0);
+    a = weight_codes(s, x, splat(scale), splat(minimum));
+    b = weight_codes(s, y, splat(scale), splat(minimum));
+    // In the other schemes a value of zero has the code of zero.
+    if (s == INT4_MINIMUM && n < 32) {
+      a &= lanes_below(n);
+      b &= lanes_below(n > 16 ? n - 16 : 0);
+    }
+  }
+  put_codes(s, __builtin_convertvector(a, v16b), __builtin_convertvector(b, v16b), tile + 4 * row);
+}
+
+/// One block of column tiles. `tiles` is a constant where blocks have one tile.
+INLINE bool encode_block(
+  const scheme s, const furl_number type, const furl_rows *rows, const furl_row_tile *out, size_t block,
+  const size_t tiles)
+{
+  size_t begin = block * tiles * FURL_TILE_COLUMNS, end = begin + tiles * FURL_TILE_COLUMNS;
+  size_t last_tile = block * tiles + tiles < out->column_tiles ? block * tiles + tiles : out->column_tiles;
+  if (end > rows->columns) end = rows->columns;
+  int32_t high[FURL_TILE_ROWS] = {0}, low[FURL_TILE_ROWS] = {0};
+  for (size_t row = 0; row < rows->rows; row++) {
+    row_extremes(s, type, rows, row, begin, end, &high[row], &low[row]);
+  }
+  uint16_t *scales = out->scales + block * FURL_TILE_ROWS;
+  uint16_t *minimums = s == INT4_MINIMUM ? out->minimums + block * FURL_TILE_ROWS : NULL;
+  if (!block_halves(s, type, rows, begin, end, high, low, scales, minimums)) return false;
+  v16 scale = floats_from_halves(scales), minimum = splat(0);
+  if (s == INT4_MINIMUM) minimum = floats_from_halves(minimums);
+  float scale_of[FURL_TILE_ROWS], minimum_of[FURL_TILE_ROWS];
+  store(scale_of, scale);
+  store(minimum_of, minimum);
+  for (size_t row = 0; row < rows->rows; row++) {
+    for (size_t t = block * tiles; t < last_tile; t++) {
+      uint8_t *tile = (uint8_t *)out->codes + t * tile_bytes(s);
+      encode_row(s, type, rows, row, t * FURL_TILE_COLUMNS, scale_of[row], minimum_of[row], tile);
+    }
+  }
+  return true;
+}
+
+INLINE bool encode_numbers(
+  const scheme s, const furl_number type, const furl_rows *rows, const furl_row_tile *out)
+{
+  if (rows->rows < FURL_TILE_ROWS) {
+    int zeros = s == INT8 ? 0x80 : s == INT4 ? 0x88 : 0;
+    memset(out->codes, zeros, out->column_tiles * tile_bytes(s));
+  }
+  for (size_t block = 0; block < out->blocks; block++) {
+    bool fits = out->block_tiles == 1 ? encode_block(s, type, rows, out, block, 1)
+                                      : encode_block(s, type, rows, out, block, out->block_tiles);
+    if (!fits) return false;
+  }
+  return true;
+}
+
+/// Floats stay as they are, [32 columns][16 rows] in each tile.
+INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const furl_row_tile *out) {
+  v16i largest = splat_int(0);
+  if (rows->rows < FURL_TILE_ROWS) {
+    memset(out->codes, 0, out->column_tiles * FURL_TILE_ROWS * FURL_TILE_COLUMNS * sizeof(float));
+  }
+  for (size_t t = 0; t < out->column_tiles; t++) {
+    size_t column = t * FURL_TILE_COLUMNS, n = rows->columns - column;
+    float *tile = (float *)out->codes + t * FURL_TILE_ROWS * FURL_TILE_COLUMNS;
+    for (size_t row = 0; row < rows->rows; row++) {
+      size_t at = row * rows->stride + column;
+      v16 x = load_first_numbers(type, rows->numbers, at, n);
+      v16 y = n > 16 ? load_first_numbers(type, rows->numbers, at + 16, n - 16) : splat(0);
+      v16i magnitude = __builtin_elementwise_max(magnitude_bits(x), magnitude_bits(y));
+      largest = __builtin_elementwise_max(largest, magnitude);
+      float values[FURL_TILE_COLUMNS];
+      store(values, x);
+      store(values + 16, y);
+      UNROLL for (size_t c = 0; c < FURL_TILE_COLUMNS; c++) tile[c * FURL_TILE_ROWS + row] = values[c];
+    }
+  }
+  return __builtin_reduce_max(largest) < INFINITY_BITS;
+}
+
+// MARK: Every scheme and type
+
+#define ENCODE(name, body)                                                                                  \
+  static bool name(const furl_rows *rows, const furl_row_tile *tile) {                                      \
+    switch (rows->type) {                                                                                   \
+    case FURL_FLOAT32: return body(FURL_FLOAT32);                                                           \
+    case FURL_FLOAT16: return body(FURL_FLOAT16);                                                           \
+    case FURL_BFLOAT16: return body(FURL_BFLOAT16);                                                         \
+    }                                                                                                       \
+    return false;                                                                                           \
+  }
+
+#define ENCODE_FLOAT32(type) copy_floats(type, rows, tile)
+#define ENCODE_INT8(type) encode_numbers(INT8, type, rows, tile)
+#define ENCODE_INT4(type) encode_numbers(INT4, type, rows, tile)
+#define ENCODE_INT4_MINIMUM(type) encode_numbers(INT4_MINIMUM, type, rows, tile)
+
+ENCODE(encode_float32, ENCODE_FLOAT32)
+ENCODE(encode_int8, ENCODE_INT8)
+ENCODE(encode_int4, ENCODE_INT4)
+ENCODE(encode_int4_minimum, ENCODE_INT4_MINIMUM)

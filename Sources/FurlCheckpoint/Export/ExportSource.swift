@@ -1,0 +1,129 @@
+import FurlSpec
+import FurlTensor
+
+/// A model that is exported, wherever it lies. What lies above this module says how its weights and its tokenizer are
+/// reached.
+public protocol ExportSource {
+  /// What errors call the model.
+  var path: String { get }
+  /// The model's name, without a folder.
+  var name: String { get }
+  var spec: ModelSpec { get }
+  /// The `config.json` of the checkpoint that the model is or was made from.
+  var config: JSON { get }
+  /// How the weights of a tensor are written down; nothing is read for it.
+  func numbers(of tensor: TensorSpec) throws -> StoredNumbers
+  func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights
+  /// Called behind every tensor: gives the pages of files back.
+  func dropPages()
+  /// The files that go with the weights of a checkpoint: the tokenizer's, and what generation assumes.
+  func sideFiles() throws -> [SideFile]
+  /// The tokenizer as GGUF files describe it.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for one that llama.cpp cannot run.
+  func vocabulary() throws -> ExportedVocabulary
+}
+
+/// How weights are written down where they come from.
+public enum StoredNumbers: Sendable, Hashable {
+  /// As a checkpoint stores them.
+  case plain(SourceType)
+  /// As an artifact stores them.
+  case packed(Scheme)
+
+  /// What people call it.
+  var name: String {
+    switch self {
+    case .plain(let type): type.rawValue
+    case .packed(let scheme): scheme.name
+    }
+  }
+}
+
+/// The weights of one tensor, in memory or mapped. A vector is a matrix of one row.
+public enum ExportedWeights: Sendable {
+  case source(WeightSource)
+  case matrix(PackedMatrix)
+  case vector(FloatVector)
+
+  /// Some rows as FP32: [rows.count][columns].
+  func read(rows: Range<Int>, pool: WorkerPool) -> [Float] {
+    switch self {
+    case .source(let source): source.read(rows: rows)
+    case .matrix(let matrix): matrix.read(rows: rows, pool: pool)
+    case .vector(let vector): vector.values
+    }
+  }
+}
+
+/// A file that goes with a checkpoint's weights.
+public struct SideFile: Sendable {
+  public enum Content: Sendable {
+    case bytes([UInt8])
+    /// To be copied as it is.
+    case file(MappedFile)
+  }
+
+  public let name: String
+  public let content: Content
+
+  public init(name: String, content: Content) {
+    self.name = name
+    self.content = content
+  }
+}
+
+/// How numbers are written down in an export.
+public enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
+  case f32, f16, bf16, q8_0, q4_0, q4_1
+
+  public var type: SourceType {
+    switch self {
+    case .f32: .float32
+    case .f16: .float16
+    case .bf16: .bfloat16
+    case .q8_0: .q80
+    case .q4_0: .q40
+    case .q4_1: .q41
+    }
+  }
+
+  /// Whether several weights share a scale.
+  var isBlocks: Bool { type.blockSize > 1 }
+
+  /// The form of a type; nil where there is none.
+  init?(_ type: SourceType) {
+    guard let found = ExportNumbers.allCases.first(where: { $0.type == type }) else { return nil }
+    self = found
+  }
+}
+
+/// How far an export is.
+public struct ExportProgress: Sendable {
+  public let tensor: String
+  /// Weights done, this tensor included.
+  public let done: Int
+  public let total: Int
+}
+
+/// What an export has written.
+public struct ExportResult: Sendable {
+  /// Bytes of all files.
+  public internal(set) var diskBytes = 0
+  public internal(set) var tensors = 0
+  /// How many tensors are written in each form, by its name.
+  public internal(set) var forms: [String: Int] = [:]
+  /// Tensors whose quantized weights were decoded and encoded anew, and what from.
+  public internal(set) var encodedAnew: [String: Int] = [:]
+  /// What the reader of the export has to know.
+  public internal(set) var notes: [String] = []
+}
+
+/// The sizes of what is in memory at once.
+enum ExportLimits {
+  /// FP32 numbers of a stripe of rows.
+  static let stripe = 1 << 22
+
+  /// Rows that make up a stripe, a multiple of `unit`.
+  static func rows(columns: Int, unit: Int = 1) -> Int { max(1, stripe / columns / unit) * unit }
+}

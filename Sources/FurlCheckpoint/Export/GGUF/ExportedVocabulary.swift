@@ -1,0 +1,103 @@
+import FurlSpec
+import FurlTensor
+
+/// A tokenizer as GGUF files describe it.
+public struct ExportedVocabulary: Sendable {
+  /// What llama.cpp does with a token.
+  public enum Kind: Int32, Sendable {
+    case normal = 1
+    case unknown = 2
+    /// Not a part of any text.
+    case control = 3
+    /// Found in a text before anything else happens to it.
+    case userDefined = 4
+    case unused = 5
+    /// Stands for one byte.
+    case byte = 6
+  }
+
+  /// llama.cpp's algorithm: `gpt2` (byte-level BPE), `llama` (SentencePiece).
+  public var model: String
+  /// llama.cpp's name for the way a text is cut into words.
+  public var preTokenizer: String
+  /// By id. There may be fewer than the model has rows.
+  public var tokens: [String]
+  public var kinds: [Kind]
+  /// By id; for `llama` only.
+  public var scores: [Float]?
+  /// `left right`, by rank.
+  public var merges: [String]
+  public var bosID: Int?
+  public var eosID: Int?
+  public var unknownID: Int?
+  public var addsBOS: Bool
+  /// Whether a space goes before a text; for `llama` only.
+  public var addsSpace: Bool?
+  /// What llama.cpp does otherwise with this tokenizer.
+  public var notes: [String]
+
+  public init(
+    model: String, preTokenizer: String, tokens: [String], kinds: [Kind], scores: [Float]? = nil, merges: [String],
+    bosID: Int?, eosID: Int?, unknownID: Int? = nil, addsBOS: Bool, addsSpace: Bool? = nil, notes: [String] = []
+  ) {
+    self.model = model
+    self.preTokenizer = preTokenizer
+    self.tokens = tokens
+    self.kinds = kinds
+    self.scores = scores
+    self.merges = merges
+    self.bosID = bosID
+    self.eosID = eosID
+    self.unknownID = unknownID
+    self.addsBOS = addsBOS
+    self.addsSpace = addsSpace
+    self.notes = notes
+  }
+
+  /// The same with as many tokens as the model has rows, and the ids that only `config.json` names.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for tokens that llama.cpp cannot tell apart.
+  func completed(for source: any ExportSource) throws -> ExportedVocabulary {
+    var result = self
+    let count = source.spec.vocabularySize
+    guard tokens.count <= count else {
+      throw FurlError.input(source.path, "tokenizer", "has \(tokens.count) tokens; the model knows \(count)")
+    }
+    var known: Set<[UInt8]> = []
+    known.reserveCapacity(count)
+    for (id, token) in tokens.enumerated() where !known.insert(Array(token.utf8)).inserted {
+      throw FurlError.input(source.path, "tokenizer", "the tokens \(id) and another are both \"\(token)\"")
+    }
+    for id in tokens.count..<count {
+      result.tokens.append("[PAD\(id)]")
+      result.kinds.append(.unused)
+      guard known.insert(Array("[PAD\(id)]".utf8)).inserted else {
+        throw FurlError.input(source.path, "tokenizer", "the name of the unused id \(id) is taken by a token")
+      }
+    }
+    func configured(_ key: String) -> Int? {
+      let value = source.config[key]
+      return (value?.integer ?? value?[0]?.integer).flatMap { (0..<count).contains($0) ? $0 : nil }
+    }
+    result.bosID = bosID ?? configured("bos_token_id")
+    result.eosID = eosID ?? configured("eos_token_id")
+    return result
+  }
+
+  var metadata: [GGUFEntry] {
+    var entries: [GGUFEntry] = [
+      .init("tokenizer.ggml.model", .text(model)), .init("tokenizer.ggml.pre", .text(preTokenizer)),
+      .init("tokenizer.ggml.tokens", .texts(tokens)),
+    ]
+    if let scores { entries.append(.init("tokenizer.ggml.scores", .floats(scores))) }
+    entries.append(.init("tokenizer.ggml.token_type", .int32s(kinds.map(\.rawValue))))
+    if !merges.isEmpty { entries.append(.init("tokenizer.ggml.merges", .texts(merges))) }
+    let ids = [("bos", bosID), ("eos", eosID), ("unknown", unknownID)]
+    for (name, id) in ids {
+      if let id { entries.append(.init("tokenizer.ggml.\(name)_token_id", .uint32(UInt32(id)))) }
+    }
+    entries.append(.init("tokenizer.ggml.add_bos_token", .bool(addsBOS)))
+    if let addsSpace { entries.append(.init("tokenizer.ggml.add_space_prefix", .bool(addsSpace))) }
+    return entries
+  }
+}

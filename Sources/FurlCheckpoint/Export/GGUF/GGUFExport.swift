@@ -1,0 +1,160 @@
+import FurlArtifact
+import FurlSpec
+import FurlTensor
+
+/// Writes a model as a GGUF file that llama.cpp runs.
+public struct GGUFExport {
+  /// The form of the weights; nil: the one that the model has.
+  let numbers: ExportNumbers?
+
+  public init(numbers: ExportNumbers?) { self.numbers = numbers }
+
+  private static let alignment = 32
+
+  /// Writes the file.
+  ///
+  /// - Parameters:
+  ///   - path: appears when it is complete; an earlier file of that name is replaced.
+  ///   - progress: called before every tensor.
+  /// - Throws: ``FurlError``; nothing is left behind. Of kind `input` for what llama.cpp cannot run, and for weights
+  ///   that the format cannot hold as they are.
+  public func write(
+    _ source: any ExportSource, to path: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
+  ) throws -> ExportResult {
+    let architecture = try GGUFArchitecture.of(source.spec, path: source.path)
+    let vocabulary = try source.vocabulary().completed(for: source)
+    var result = ExportResult()
+    let forms = GGUFForms(numbers: numbers, source: source, architecture: architecture.name)
+    let tensors = try architecture.tensors(source.spec).map { try forms.decided($0, &result) }
+    result.tensors = tensors.count
+    result.notes = architecture.notes(source.spec) + vocabulary.notes
+    let metadata =
+      architecture.metadata(source.spec, name: source.name, fileType: GGUFForms.fileType(of: tensors))
+      + vocabulary.metadata
+
+    let file = try OutputFile(path: path)
+    try file.write(head(metadata, tensors))
+    try pad(file)
+    var done = 0
+    for tensor in tensors {
+      done += tensor.elementCount
+      progress(ExportProgress(tensor: tensor.name, done: done, total: tensors.reduce(0) { $0 + $1.elementCount }))
+      try write(tensor, of: source, to: file, pool: pool)
+      try pad(file)
+      source.dropPages()
+    }
+    result.diskBytes = file.count
+    try file.commit()
+    return result
+  }
+
+  private func pad(_ file: OutputFile) throws {
+    let rest = file.count % GGUFExport.alignment
+    if rest > 0 { try file.write([UInt8](repeating: 0, count: GGUFExport.alignment - rest)) }
+  }
+
+  /// Everything before the weights.
+  private func head(_ metadata: [GGUFEntry], _ tensors: [GGUFTensorPlan]) -> [UInt8] {
+    var bytes = Array("GGUF".utf8)
+    bytes.append(UInt32(3))
+    bytes.append(UInt64(tensors.count))
+    bytes.append(UInt64(metadata.count))
+    for entry in metadata { entry.write(to: &bytes) }
+    var offset = 0
+    for tensor in tensors {
+      bytes.append(text: tensor.name)
+      bytes.append(UInt32(tensor.shape.count))
+      for extent in tensor.shape.reversed() { bytes.append(UInt64(extent)) }
+      bytes.append(GGUFForms.number(of: tensor.numbers))
+      bytes.append(UInt64(offset))
+      offset += (tensor.byteCount + GGUFExport.alignment - 1) / GGUFExport.alignment * GGUFExport.alignment
+    }
+    return bytes
+  }
+
+  // MARK: Weights
+
+  private func write(
+    _ tensor: GGUFTensorPlan, of source: any ExportSource, to file: OutputFile, pool: WorkerPool
+  ) throws {
+    let (parts, interleaved): ([TensorSpec], Int?)
+    switch tensor.content {
+    case .values(let values): return try file.write(SourceType.float32.bytes(of: values))
+    case .weights(let specs, let headSize): (parts, interleaved) = (specs, headSize)
+    }
+    for part in parts {
+      let weights = try source.weights(of: part, pool: pool)
+      if part.shape.count == 1 {
+        let values = weights.read(rows: 0..<1, pool: pool)
+        try check(values, of: part, row: 0, as: .f32, source)
+        let order = GGUFExport.order(of: 0..<values.count, interleaved: interleaved)
+        try file.write(bytes(order.map { values[$0] }, of: part, row: 0, as: .f32, source, pool))
+        continue
+      }
+      let step = ExportLimits.rows(columns: part.shape[1], unit: interleaved ?? 1)
+      for start in stride(from: 0, to: part.shape[0], by: step) {
+        let rows = start..<min(start + step, part.shape[0])
+        let order = GGUFExport.order(of: rows, interleaved: interleaved)
+        var values = weights.read(rows: rows, pool: pool)
+        try check(values, of: part, row: start, as: tensor.numbers, source)
+        if let kept = kept(weights, rows: order, as: tensor.numbers, pool: pool) {
+          try file.write(kept)
+          continue
+        }
+        if interleaved != nil { values = GGUFExport.reorder(values, order.map { $0 - start }, part.shape[1]) }
+        try file.write(bytes(values, of: part, row: start, as: tensor.numbers, source, pool))
+      }
+    }
+  }
+
+  /// The bytes of rows that are taken over as they are; nil for all others.
+  private func kept(
+    _ weights: ExportedWeights, rows: [Int], as numbers: ExportNumbers, pool: WorkerPool
+  ) -> [UInt8]? {
+    switch weights {
+    case .matrix(let matrix) where matrix.scheme.blockType(columns: matrix.columns) == numbers.type:
+      matrix.blocks(rows: rows, pool: pool)
+    case .source(let source) where source.type == numbers.type && numbers.isBlocks: source.storedBytes(rows: rows)
+    default: nil
+    }
+  }
+
+  private func check(
+    _ values: [Float], of tensor: TensorSpec, row: Int, as numbers: ExportNumbers, _ source: any ExportSource
+  ) throws {
+    let type = numbers.isBlocks ? .float32 : numbers.type
+    guard let index = type.firstMisfit(in: values) else { return }
+    throw source.misfit(values[index], at: index, of: tensor, row: row, type: type)
+  }
+
+  private func bytes(
+    _ values: [Float], of tensor: TensorSpec, row: Int, as numbers: ExportNumbers, _ source: any ExportSource,
+    _ pool: WorkerPool
+  ) throws -> [UInt8] {
+    guard numbers.isBlocks else { return numbers.type.bytes(of: values) }
+    guard let bytes = try numbers.type.encodeBlocks(values, columns: tensor.shape[1], pool: pool) else {
+      throw FurlError.input(
+        source.path, tensor.name, "has weights from row \(row) on that are too large for \(numbers.rawValue)",
+        remedy: "give --dtype f32")
+    }
+    return bytes
+  }
+
+  /// The rows that lie in the place of some: llama.cpp's llama turns neighbours together, where row
+  /// half * size / 2 + i of a head lies at 2 i + half.
+  private static func order(of rows: Range<Int>, interleaved size: Int?) -> [Int] {
+    guard let size else { return Array(rows) }
+    return rows.map { place in
+      let (head, inside) = place.quotientAndRemainder(dividingBy: size)
+      let (index, half) = inside.quotientAndRemainder(dividingBy: 2)
+      return head * size + half * (size / 2) + index
+    }
+  }
+
+  private static func reorder(_ values: [Float], _ order: [Int], _ columns: Int) -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(values.count)
+    for row in order { result += values[row * columns..<(row + 1) * columns] }
+    return result
+  }
+}

@@ -1,0 +1,109 @@
+import FurlSpec
+import FurlTensor
+
+/// Decides in which form the tensors of a GGUF file are written.
+struct GGUFForms {
+  /// What was asked for; nil: what the model has.
+  let numbers: ExportNumbers?
+  let source: any ExportSource
+  /// llama.cpp's architecture, for errors.
+  let architecture: String
+
+  /// ggml's number of a form.
+  static func number(of numbers: ExportNumbers) -> UInt32 {
+    GGUFTensor.typeNames.first { $0.value == numbers.type.rawValue }?.key ?? 0
+  }
+
+  /// `general.file_type`, llama.cpp's number of the form that most weights have.
+  static func fileType(of tensors: [GGUFTensorPlan]) -> UInt32 {
+    var counts: [ExportNumbers: Int] = [:]
+    for tensor in tensors where tensor.shape.count == 2 && tensor.name.hasPrefix("blk.") {
+      counts[tensor.numbers, default: 0] += tensor.elementCount
+    }
+    // The first of equals by the enumeration's order, so that equal models give equal bytes.
+    let most = ExportNumbers.allCases.max { counts[$0, default: 0] < counts[$1, default: 0] } ?? .f32
+    switch most {
+    case .f32: return 0
+    case .f16: return 1
+    case .q4_0: return 2
+    case .q4_1: return 3
+    case .q8_0: return 7
+    case .bf16: return 32
+    }
+  }
+
+  /// A tensor with its form, which is counted in `result`.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for weights that GGUF cannot hold as they are, unless a form was asked
+  ///   for.
+  func decided(_ tensor: GGUFTensorPlan, _ result: inout ExportResult) throws -> GGUFTensorPlan {
+    var decided = tensor
+    if case .weights(let parts, _) = tensor.content, tensor.shape.count == 2 {
+      decided.numbers = try numbers.map { try asked($0, tensor, parts, &result) } ?? kept(tensor, parts)
+    }
+    result.forms[decided.numbers.rawValue, default: 0] += 1
+    return decided
+  }
+
+  /// The form that holds exactly the weights that a tensor has.
+  private func exact(_ tensor: TensorSpec) throws -> ExportNumbers? {
+    switch try source.numbers(of: tensor) {
+    case .plain(let type): ExportNumbers(type)
+    case .packed(.float32): .f32
+    case .packed(let scheme): scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
+    }
+  }
+
+  private func kept(_ tensor: GGUFTensorPlan, _ parts: [TensorSpec]) throws -> ExportNumbers {
+    let remedy = "give --dtype f16, or q8_0, q4_0 or q4_1 to encode the weights anew"
+    let forms = try parts.map { part in
+      guard let form = try exact(part) else {
+        let name = try source.numbers(of: part).name
+        let isWhole = part.shape[1] % 32 == 0
+        throw FurlError.input(
+          source.path, part.name,
+          isWhole
+            ? "GGUF has no form for weights in \(name)"
+            : "GGUF has blocks of 32 weights only, and its rows have \(part.shape[1])",
+          remedy: isWhole ? remedy : "give --dtype f16")
+      }
+      return form
+    }
+    guard Set(forms).count == 1 else {
+      throw FurlError.input(
+        source.path, parts[0].name,
+        "is \(forms[0].rawValue) and other parts of llama.cpp's \(tensor.name) are \(forms[1...].map(\.rawValue).joined(separator: " and "))",
+        remedy: remedy)
+    }
+    return forms[0]
+  }
+
+  private func asked(
+    _ numbers: ExportNumbers, _ tensor: GGUFTensorPlan, _ parts: [TensorSpec], _ result: inout ExportResult
+  ) throws -> ExportNumbers {
+    let held = try parts.map(exact)
+    var form = numbers
+    let isHeld = held.allSatisfy { $0 == numbers }
+    switch parts[0].role {
+    case .positions where !isHeld:
+      // As llama.cpp's converter: they are added, not multiplied, and there are few of them.
+      form = held[0]?.isBlocks == true ? held[0] ?? .f32 : .f32
+    case let role where [.embedding, .head].contains(role) && !isHeld && (numbers == .q4_0 || numbers == .q4_1):
+      // As llama.cpp's quantizer, which gives more bits to what turns into logits.
+      form = .q8_0
+    default: break
+    }
+    guard tensor.columns % form.type.blockSize == 0 else {
+      throw FurlError.input(
+        source.path, parts[0].name,
+        "cannot be \(form.rawValue): it has blocks of \(form.type.blockSize) weights, and its rows have \(tensor.columns)",
+        remedy: "give --dtype f16 or f32")
+    }
+    var schemes: Set<String> = []
+    for (part, held) in zip(parts, held) where held != form && form != .f32 {
+      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32 { schemes.insert(scheme.name) }
+    }
+    for scheme in schemes { result.encodedAnew[scheme, default: 0] += 1 }
+    return form
+  }
+}

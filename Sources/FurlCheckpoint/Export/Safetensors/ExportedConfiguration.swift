@@ -1,0 +1,75 @@
+import FurlSpec
+import FurlTensor
+
+/// The `config.json` of an export: the source's, with other numbers where transforms have changed the model.
+enum ExportedConfiguration {
+  /// - Throws: ``FurlError`` of kind `input` when the family's keys cannot say what the model is.
+  static func json(for source: any ExportSource, family: any Architecture.Type, type: SourceType) throws -> JSON {
+    guard var members = source.config.members else {
+      throw FurlError.input(source.path, "config", "must be a mapping")
+    }
+    let before = try spec(members, family, source)
+    let after = source.spec
+    let keys = family.configurationKeys
+    func set(_ key: String, _ value: JSON) {
+      if let index = members.firstIndex(where: { $0.key == key }) {
+        members[index].value = value
+      } else {
+        members.append(JSON.Member(key, value))
+      }
+    }
+    func size(_ key: String?, _ figure: (ModelSpec) -> Int?) {
+      if let key, let value = figure(after), value != figure(before) { set(key, .integer(value)) }
+    }
+    size(keys.layers) { $0.blocks.count }
+    size(keys.vocabulary) { $0.vocabularySize }
+    size(keys.hidden) { $0.hiddenSize }
+    size(keys.heads) { $0.blocks.first?.heads }
+    size(keys.kvHeads) { $0.blocks.first?.kvHeads }
+    size(keys.headSize) { $0.blocks.first?.headSize }
+    size(keys.mlp) { $0.blocks.first?.mlpSize }
+    if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.window != nil }),
+      before.blocks.map(\.window) != after.blocks.map(\.window), keys.hasLayerTypes
+    {
+      let words = after.blocks.map { $0.window == nil ? "full_attention" : "sliding_attention" }
+      set("layer_types", .array(words.map(JSON.string)))
+    }
+    let name: JSON = type == .float16 ? "float16" : type == .bfloat16 ? "bfloat16" : "float32"
+    let typeKeys = ["dtype", "torch_dtype"].filter { key in members.contains { $0.key == key } }
+    for key in typeKeys.isEmpty ? ["torch_dtype"] : typeKeys { set(key, name) }
+    // What is written has to say what the model is, whatever was changed in it.
+    guard try spec(members, family, source) == after else {
+      let isUniform = Set(after.blocks.map { [$0.heads, $0.kvHeads, $0.headSize, $0.mlpSize] }).count <= 1
+      throw FurlError.input(
+        source.path,
+        isUniform
+          ? "is not a model that the keys of a \(family.modelType) config.json can describe"
+          : "has blocks of different widths, for which a \(family.modelType) config.json has no keys",
+        remedy: "run it with furl, or prune all blocks alike")
+    }
+    return .object(members)
+  }
+
+  private static func spec(
+    _ members: [JSON.Member], _ family: any Architecture.Type, _ source: any ExportSource
+  ) throws -> ModelSpec {
+    try family.spec(DocumentReader(.object(members), file: source.path, path: "config"))
+  }
+}
+
+/// What a family's `config.json` calls the sizes that transforms change; nil where a size follows from others.
+struct ConfigurationKeys: Sendable {
+  var layers = "num_hidden_layers"
+  var vocabulary = "vocab_size"
+  var hidden = "hidden_size"
+  var heads = "num_attention_heads"
+  var kvHeads: String? = "num_key_value_heads"
+  var headSize: String? = "head_dim"
+  var mlp = "intermediate_size"
+  /// Whether `layer_types` says which layers have a window.
+  var hasLayerTypes = false
+}
+
+extension Architecture {
+  static var configurationKeys: ConfigurationKeys { ConfigurationKeys(hasLayerTypes: modelType == "qwen2") }
+}

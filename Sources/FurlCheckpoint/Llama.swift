@@ -1,0 +1,39 @@
+import FurlSpec
+
+/// Llama (Touvron et al. 2023, https://arxiv.org/abs/2302.13971) and what is built alike: RMSNorm, rotary positions, a
+/// gated MLP. CodeLlama, DeepSeek-Coder, SmolLM2 and many others say `llama`.
+enum Llama: Architecture {
+  static let modelType = "llama"
+  static let prefix = "model."
+  private static let names = TensorNames()
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, context: 2048)
+    var biases: Set<TensorRole> = []
+    if try decoder.flag("attention_bias", assumed: false) {
+      biases.formUnion([.query, .key, .value, .attentionOutput])
+    }
+    if try decoder.flag("mlp_bias", assumed: false) { biases.formUnion([.gate, .up, .down]) }
+    return try spec(decoder, modelType, biases: biases) { _ in nil }
+  }
+
+  /// A model that is built like llama but for its biases and windows.
+  static func spec(
+    _ decoder: DecoderConfig, _ architecture: String, biases: Set<TensorRole>, window: (Int) throws -> Int?
+  ) throws -> ModelSpec {
+    ModelSpec(
+      architecture: architecture, vocabularySize: decoder.vocabularySize, hiddenSize: decoder.hiddenSize,
+      contextLength: decoder.contextLength, norm: .rmsNorm,
+      normEpsilon: try decoder.epsilon("rms_norm_eps", assumed: 1e-6), residual: .sequential,
+      positions: .rotary(try decoder.rotary()), mlp: .gated,
+      activation: try decoder.reader.activation("hidden_act", assumed: .silu), biases: biases,
+      tiedEmbeddings: try decoder.flag("tie_word_embeddings", assumed: false),
+      blocks: try decoder.blocks(window: window))
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
+
+  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
+    TensorNames.isSuperfluous(name, in: spec)
+  }
+}

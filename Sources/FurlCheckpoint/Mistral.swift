@@ -1,0 +1,21 @@
+import FurlSpec
+
+/// Mistral (Jiang et al. 2023, https://arxiv.org/abs/2310.06825): llama with a window on every block.
+enum Mistral: Architecture {
+  static let modelType = "mistral"
+  static let prefix = "model."
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8)
+    let window = try decoder.slidingWindow(assumed: 4096)
+    return try Llama.spec(decoder, modelType, biases: []) { _ in window }
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
+    Llama.location(of: tensor, in: spec)
+  }
+
+  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
+    TensorNames.isSuperfluous(name, in: spec)
+  }
+}

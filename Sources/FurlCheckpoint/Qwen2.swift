@@ -1,0 +1,46 @@
+import FurlSpec
+
+/// Qwen2 and Qwen2.5 (Yang et al. 2024, https://arxiv.org/abs/2407.10671): llama with biases on query, key and value,
+/// and with a window on some blocks where the configuration asks for it.
+enum Qwen2: Architecture {
+  static let modelType = "qwen2"
+  static let prefix = "model."
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32)
+    // The window is there whether it is used or not.
+    let stated = try decoder.slidingWindow(assumed: 4096)
+    let window = try decoder.flag("use_sliding_window", assumed: false) ? stated : nil
+    let firstWithWindow = try config.integer("max_window_layers", in: 0...Int.max) ?? 28
+    let isSliding = try slidingBlocks(decoder)
+    if window == nil, let block = isSliding?.firstIndex(of: true) {
+      throw config.error("layer_types[\(block)]", "\"sliding_attention\" needs use_sliding_window and sliding_window")
+    }
+    return try Llama.spec(decoder, modelType, biases: [.query, .key, .value]) { block in
+      isSliding?[block] ?? (block >= firstWithWindow) ? window : nil
+    }
+  }
+
+  /// Which blocks have a window, where `layer_types` says it.
+  private static func slidingBlocks(_ decoder: DecoderConfig) throws -> [Bool]? {
+    let key = "layer_types"
+    guard let words = try decoder.reader.strings(key) else { return nil }
+    guard words.count == decoder.layers else {
+      throw decoder.reader.error(key, "has \(words.count) entries for \(decoder.layers) layers")
+    }
+    return try words.enumerated().map { index, word in
+      guard ["full_attention", "sliding_attention"].contains(word) else {
+        throw decoder.reader.error("\(key)[\(index)]", "\"\(word)\" is not supported yet")
+      }
+      return word == "sliding_attention"
+    }
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
+    Llama.location(of: tensor, in: spec)
+  }
+
+  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
+    TensorNames.isSuperfluous(name, in: spec)
+  }
+}

@@ -1,0 +1,30 @@
+import FurlSpec
+
+/// StarCoder2 (Lozhkov et al. 2024, https://arxiv.org/abs/2402.19173): LayerNorm, rotary positions, few key/value
+/// heads, a plain MLP and, as a rule, biases everywhere.
+enum StarCoder2: Architecture {
+  static let modelType = "starcoder2"
+  static let prefix = "model."
+  private static let names = TensorNames(block: ["mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"])
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, context: 4096, kvHeads: 2)
+    let window = try decoder.slidingWindow(assumed: nil)
+    let linear: Set<TensorRole> = [.query, .key, .value, .attentionOutput, .up, .down]
+    return ModelSpec(
+      architecture: modelType, vocabularySize: decoder.vocabularySize, hiddenSize: decoder.hiddenSize,
+      contextLength: decoder.contextLength, norm: .layerNorm,
+      normEpsilon: try decoder.epsilon("norm_epsilon", assumed: 1e-5), residual: .sequential,
+      positions: .rotary(try decoder.rotary()), mlp: .plain,
+      activation: try config.activation("hidden_act", assumed: .geluTanh),
+      biases: try decoder.flag("use_bias", assumed: true) ? linear.union([.norm]) : [.norm],
+      tiedEmbeddings: try decoder.flag("tie_word_embeddings", assumed: true),
+      blocks: decoder.blocks { _ in window })
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
+
+  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
+    TensorNames.isSuperfluous(name, in: spec)
+  }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Furl
+
+struct Export: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a model for other runtimes: a checkpoint for transformers, or a GGUF file for llama.cpp.",
+    discussion: """
+      furl export minipy-int4.furl --format gguf --output minipy-int4.gguf
+      furl export minipy-int4.furl --format safetensors --output minipy-int4
+
+      A checkpoint has weights of single numbers, f32 if nothing is said. A GGUF file has what the model has: int8 \
+      becomes q8_0, int4 q4_0, int4 with a minimum q4_1, without a change of any weight. What GGUF cannot hold is \
+      refused; with --dtype it is encoded anew, and the output says so.
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case safetensors, gguf }
+
+  @Argument(help: "A checkpoint folder or an artifact.")
+  var path: String
+
+  @Option(help: "What to write.")
+  var format: Format
+
+  @Option(name: .shortAndLong, help: "The folder (safetensors) or the file (gguf) to write.")
+  var output: String
+
+  @Option(help: "The form of the weights: f32, f16, bf16, and for gguf q8_0, q4_0, q4_1.")
+  var dtype: ExportNumbers?
+
+  @Option(help: ArgumentHelp("Begin another weight file before one has more bytes, as 500MB or 5GB.", valueName: "size"))
+  var shardSize: String = "5GB"
+
+  @Option(help: "Threads (default: one for each core).")
+  var threads: Int?
+
+  @Flag(help: "Print one JSON document instead of text.")
+  var json = false
+
+  func validate() throws {
+    _ = try ThreadCount(threads)
+    _ = try shardBytes()
+  }
+
+  func run() throws {
+    let start = ContinuousClock.now
+    func draw(_ progress: ExportProgress) {
+      Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)
+    }
+    let model = ExportedModel(try ModelFile(path: path))
+    let pool = WorkerPool(threads: try ThreadCount(threads).count)
+    let result: ExportResult
+    switch format {
+    case .safetensors:
+      let export = try SafetensorsExport(numbers: dtype ?? .f32, shardBytes: shardBytes())
+      result = try export.write(model, to: output, pool: pool, progress: draw)
+    case .gguf: result = try GGUFExport(numbers: dtype).write(model, to: output, pool: pool, progress: draw)
+    }
+    Terminal.clearProgress()
+    let seconds = (ContinuousClock.now - start).seconds
+    json ? Terminal.print(document(result, seconds: seconds)) : show(result, seconds: seconds)
+  }
+
+  private func show(_ result: ExportResult, seconds: Double) {
+    let forms = result.forms.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    Terminal.print(
+      "\(output): \(Figures.bytes(result.diskBytes)), \(result.tensors) tensors (\(forms)), "
+        + "in \(Figures.significant(seconds)) s")
+    for (scheme, count) in result.encodedAnew.sorted(by: { $0.key < $1.key }) {
+      Terminal.print("encoded anew: \(count) tensors that were \(scheme)")
+    }
+    for note in result.notes { Terminal.print("note: \(note)") }
+  }
+
+  private func document(_ result: ExportResult, seconds: Double) -> JSON {
+    func counts(_ counts: [String: Int]) -> JSON {
+      .object(counts.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .integer($0.value)) })
+    }
+    return [
+      "output": .string(output), "format": .string(format.rawValue), "disk_bytes": .integer(result.diskBytes),
+      "tensors": .integer(result.tensors), "forms": counts(result.forms),
+      "encoded_anew": counts(result.encodedAnew), "notes": .array(result.notes.map(JSON.string)),
+      "seconds": .number(seconds),
+    ]
+  }
+
+  /// A number of bytes with a decimal unit.
+  private func shardBytes() throws -> Int {
+    let units = [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1)]
+    let unit = units.first { shardSize.uppercased().hasSuffix($0.0) }
+    let digits = shardSize.dropLast(unit?.0.count ?? 0)
+    guard let number = Int(digits), number > 0 else { throw ValidationError("--shard-size is a size as 500MB or 5GB.") }
+    let (bytes, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1)
+    guard !overflow else { throw ValidationError("--shard-size is too large.") }
+    return bytes
+  }
+}
+
+extension ExportNumbers: ExpressibleByArgument {}

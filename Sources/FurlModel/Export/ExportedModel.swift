@@ -1,0 +1,90 @@
+import FurlArtifact
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// A checkpoint or an artifact as exports see it.
+public struct ExportedModel: ExportSource {
+  public let file: ModelFile
+
+  public init(_ file: ModelFile) { self.file = file }
+
+  public var path: String { file.path }
+  public var spec: ModelSpec { file.spec }
+
+  public var name: String {
+    let ending = [".furl", ".gguf"].first { file.name.hasSuffix($0) && file.name.count > $0.count } ?? ""
+    return String(file.name.dropLast(ending.count))
+  }
+
+  public var config: JSON {
+    switch file {
+    case .checkpoint(let checkpoint): checkpoint.config
+    case .artifact(let weights): weights.artifact.description.config
+    }
+  }
+
+  public func numbers(of tensor: TensorSpec) throws -> StoredNumbers {
+    switch file {
+    case .checkpoint(let checkpoint): return .plain(try checkpoint.source(tensor.name).type)
+    case .artifact(let weights):
+      guard let found = weights.artifact.tensor(named: tensor.name) else {
+        throw FurlError.input(path, tensor.name, "is missing")
+      }
+      return .packed(found.scheme)
+    }
+  }
+
+  public func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
+    switch file {
+    case .checkpoint(let checkpoint): return .source(try checkpoint.source(tensor.name))
+    case .artifact(let weights):
+      return tensor.shape.count == 1
+        ? .vector(try weights.vector(tensor)) : .matrix(try weights.matrix(tensor, pool: pool))
+    }
+  }
+
+  public func dropPages() {
+    switch file {
+    case .checkpoint(let checkpoint): checkpoint.dropPages()
+    case .artifact(let weights): weights.artifact.dropPages()
+    }
+  }
+
+  public func sideFiles() throws -> [SideFile] {
+    if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil {
+      return try ExportedModel.copiedFiles.compactMap { name in
+        let path = checkpoint.folder + "/" + name
+        guard access(path, F_OK) == 0 else { return nil }
+        return SideFile(name: name, content: .file(try MappedFile(path: path)))
+      }
+    }
+    let tokenizer = try file.tokenizer()
+    func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
+    return [
+      SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
+      SideFile(
+        name: "tokenizer_config.json", content: text(tokenizer.configurationJSON(contextLength: spec.contextLength))),
+    ]
+  }
+
+  /// What a checkpoint has beside its weights and `config.json`.
+  private static let copiedFiles = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
+    "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
+  ]
+
+  public func vocabulary() throws -> ExportedVocabulary {
+    try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture) }
+  }
+
+  private func naming<Value>(_ body: () throws -> Value) throws -> Value {
+    do {
+      return try body()
+    } catch var error as FurlError {
+      error.file = error.file ?? path
+      throw error
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// How much of a checkpoint is stored as one type.
+public struct StoredType: Sendable, Hashable {
+  public let type: SourceType
+  public private(set) var tensors = 0
+  /// Numbers in them.
+  public private(set) var weights = 0
+
+  /// Bytes on disk.
+  public var bytes: Int { type.byteCount(weights) }
+  public var bitsPerWeight: Double { 8 * Double(type.blockBytes) / Double(type.blockSize) }
+
+  /// The types of a checkpoint, that of most weights first.
+  public static func list(of checkpoint: Checkpoint) throws -> [StoredType] {
+    var types: [SourceType: StoredType] = [:]
+    for tensor in checkpoint.spec.tensors {
+      let type = try checkpoint.source(tensor.name).type
+      var found = types[type] ?? StoredType(type: type)
+      found.tensors += 1
+      found.weights += tensor.elementCount
+      types[type] = found
+    }
+    return types.values.sorted { ($1.weights, $0.type.rawValue) < ($0.weights, $1.type.rawValue) }
+  }
+
+  var json: JSON {
+    [
+      "type": .string(type.rawValue), "tensors": .integer(tensors), "weights": .integer(weights),
+      "bits_per_weight": .number(bitsPerWeight), "disk_bytes": .integer(bytes),
+    ]
+  }
+}

@@ -1,0 +1,74 @@
+import Foundation
+
+/// Jobs that bring about other jobs, done by all threads of a pool until none is left.
+///
+/// A free thread takes the most urgent job, of equals the one that was added first. What is worked on at once depends
+/// on time; results must not.
+public final class JobQueue: @unchecked Sendable {
+  /// A body gets the number of the thread that it runs on, so that it can use that thread's buffers.
+  public typealias Job = @Sendable (_ worker: Int) -> Void
+
+  /// In this order jobs are taken: what many other jobs wait for, then what frees memory before what takes some.
+  public enum Urgency: Int, CaseIterable, Sendable {
+    case first, finish, advance, begin, last
+  }
+
+  private let condition = NSCondition()
+  private var waiting: [ArraySlice<Job>] = Urgency.allCases.map { _ in [] }
+  private var running = 0
+
+  public init() {}
+
+  /// Adds a job; jobs may add others.
+  public func add(_ urgency: Urgency, _ job: @escaping Job) {
+    condition.withLock {
+      waiting[urgency.rawValue].append(job)
+      condition.signal()
+    }
+  }
+
+  /// Does all jobs, and those that they add.
+  ///
+  /// - Parameter tick: called on the calling thread between jobs, and now and then while it has none.
+  public func run(on pool: WorkerPool, tick: () -> Void = {}) {
+    pool.run { part, _ in
+      while true {
+        if part == 0 { tick() }
+        switch take(isPatient: part != 0) {
+        case .job(let job):
+          job(part)
+          condition.withLock {
+            running -= 1
+            if running == 0 { condition.broadcast() }
+          }
+        case .nothingYet: continue
+        case .end: return
+        }
+      }
+    }
+  }
+
+  private enum Taken {
+    case job(Job), nothingYet, end
+  }
+
+  private func take(isPatient: Bool) -> Taken {
+    condition.withLock {
+      while true {
+        for urgency in waiting.indices {
+          guard let job = waiting[urgency].popFirst() else { continue }
+          running += 1
+          return .job(job)
+        }
+        // Nobody is left who could add a job.
+        if running == 0 { return .end }
+        if isPatient {
+          condition.wait()
+        } else {
+          _ = condition.wait(until: Date(timeIntervalSinceNow: 0.1))
+          if waiting.allSatisfy(\.isEmpty), running > 0 { return .nothingYet }
+        }
+      }
+    }
+  }
+}

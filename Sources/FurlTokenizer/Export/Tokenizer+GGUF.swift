@@ -1,0 +1,133 @@
+import FurlCheckpoint
+import FurlTensor
+
+extension Tokenizer {
+  /// The tokenizer as llama.cpp runs it.
+  ///
+  /// - Parameter architecture: the model's family, which decides between two names of one way of cutting.
+  /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
+  public func ggufVocabulary(architecture: String) throws -> ExportedVocabulary {
+    let writer = GGUFVocabularyWriter(parts: parts)
+    return try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
+  }
+}
+
+/// Turns a tokenizer's parts into what GGUF files say of them.
+struct GGUFVocabularyWriter {
+  let parts: TokenizerParts
+
+  private func refuse(_ problem: String) -> FurlError {
+    .input(
+      nil, "tokenizer", problem, remedy: "run the model with furl, or export it as safetensors")
+  }
+
+  /// A model over bytes, `gpt2`.
+  func bytes(architecture: String) throws -> ExportedVocabulary {
+    guard let name = preTokenizer(architecture: architecture) else {
+      throw refuse("cuts texts into words in a way that llama.cpp has no name for")
+    }
+    let writer = TokenizerFileWriter(parts: parts)
+    var result = vocabulary(model: "gpt2", preTokenizer: name)
+    result.merges = parts.merges.list.map(writer.text)
+    return result
+  }
+
+  /// A model over whole texts, `llama`.
+  func text() throws -> ExportedVocabulary {
+    guard parts.fallback.usesBytes, bytePieces.count == 256 else {
+      throw refuse("has no pieces for all bytes, which llama.cpp needs for characters that are not known")
+    }
+    guard !parts.ignoresMerges else { throw refuse("takes whole words before it merges; llama.cpp does not") }
+    var addsSpace = parts.normalization.prependsSpace
+    var notes: [String] = []
+    for stage in parts.stages {
+      guard case .marks(let prefix) = stage.rule else {
+        throw refuse("cuts texts into words before it merges; llama.cpp's algorithm for such vocabularies does not")
+      }
+      addsSpace = addsSpace || prefix != .never
+      if prefix == .first { notes.append("llama.cpp puts a space behind every special token, not only before a text") }
+    }
+    guard let scores = try parts.places.isEmpty ? ScoredPieces(parts).scores() : parts.places.map({ -Float($0) }) else {
+      throw refuse("merges pieces in an order that no scores have, as llama.cpp needs them")
+    }
+    var result = vocabulary(model: "llama", preTokenizer: "default")
+    result.scores = scores
+    result.unknownID = parts.fallback.unknownID
+    result.addsSpace = addsSpace
+    result.notes += notes
+    for id in result.kinds.indices where result.kinds[id] == .normal {
+      if id == parts.fallback.unknownID {
+        result.kinds[id] = .unknown
+      } else if BytePiece.byte(of: parts.vocabulary.piece(id)) != nil {
+        result.kinds[id] = .byte
+      }
+    }
+    if let id = parts.fallback.unknownID { result.kinds[id] = .unknown }
+    return result
+  }
+
+  private var bytePieces: Set<UInt8> {
+    let vocabulary = parts.vocabulary
+    return Set((0..<vocabulary.count).compactMap { BytePiece.byte(of: vocabulary.piece($0)) })
+  }
+
+  /// The tokens with their kinds, and what both models have.
+  private func vocabulary(model: String, preTokenizer: String) -> ExportedVocabulary {
+    let vocabulary = parts.vocabulary
+    let added = Set(parts.added.map(\.id))
+    var tokens: [String] = []
+    var kinds: [ExportedVocabulary.Kind] = []
+    for id in 0..<vocabulary.count {
+      let kind = vocabulary.kinds[id]
+      let text = vocabulary.spelling(id)
+      if !kind.contains(.present) {
+        tokens.append("[PAD\(id)]")
+        kinds.append(.unused)
+      } else if added.contains(id) {
+        tokens.append(text)
+        kinds.append(kind.contains(.special) || Self.looksSpecial(text) ? .control : .userDefined)
+      } else {
+        tokens.append(text)
+        kinds.append(.normal)
+      }
+    }
+    return ExportedVocabulary(
+      model: model, preTokenizer: preTokenizer, tokens: tokens, kinds: kinds, merges: [], bosID: parts.bosID,
+      eosID: parts.eosID, addsBOS: parts.addsBOS && parts.bosID != nil, notes: notes)
+  }
+
+  /// Tokens that are no text, whatever their files say; llama.cpp's converter has the same list.
+  private static func looksSpecial(_ text: String) -> Bool {
+    ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || (text.hasPrefix("<|") && text.hasSuffix("|>"))
+      || (text.hasPrefix("<\u{FF5C}") && text.hasSuffix("\u{FF5C}>"))
+      || (text.hasPrefix("<unused") && text.hasSuffix(">"))
+  }
+
+  private var notes: [String] {
+    var notes: [String] = []
+    if parts.normalization.composes { notes.append("llama.cpp does not normalize texts (NFC) before it cuts them") }
+    if parts.added.contains(where: { !$0.flags.isDisjoint(with: [.singleWord, .stripsLeft, .stripsRight]) }) {
+      notes.append("llama.cpp finds added tokens without regard to words and white space around them")
+    }
+    return notes
+  }
+
+  /// llama.cpp's name for the way in which texts are cut into words (`tokenizer.ggml.pre`); nil if there is none.
+  ///
+  /// Source: llama.cpp, `src/llama-vocab.cpp`. Its converter knows a tokenizer by the ids that it gives to one text;
+  /// here it is known by what it does.
+  private func preTokenizer(architecture: String) -> String? {
+    guard parts.stages.allSatisfy({ $0.behavior == .isolated && !$0.inverts }) else { return nil }
+    let rules = parts.stages.map(\.rule)
+    // Digits one by one are a step of their own in tokenizer.json.
+    func plain(_ rule: Stage.Rule) -> Stage.Rule { rule == .pattern(GGUFPreTokenizer.digit) ? .digits : rule }
+    for name in GGUFPreTokenizer.mainNames {
+      guard let cutting = GGUFPreTokenizer(name: name), cutting.ignoresMerges == parts.ignoresMerges,
+        let stages = try? cutting.stages(), stages.map({ plain($0.rule) }) == rules.map(plain)
+      else { continue }
+      // Of the names for this one, the second leaves the spaces of a text as they are.
+      return name == "starcoder" && architecture != "starcoder2" ? "smollm" : name
+    }
+    return nil
+  }
+}

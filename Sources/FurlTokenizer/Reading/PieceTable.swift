@@ -1,0 +1,132 @@
+import FurlSpec
+import FurlTensor
+
+/// The pieces by id, from the model's vocabulary and the added tokens.
+struct PieceTable {
+  private struct Entry {
+    var text: String
+    var kind: PieceKind
+  }
+
+  /// Ids that may be left out below the highest one.
+  private static let mostGaps = 1 << 16
+
+  private var entries: [Entry?]
+
+  init(count: Int = 0) { entries = Array(repeating: nil, count: count) }
+
+  /// The pieces of a mapping to ids; `error` gets the place and the problem.
+  init(_ members: [JSON.Member], _ error: (String, String) -> FurlError) throws {
+    entries = Array(repeating: nil, count: members.count)
+    // An empty piece stands for nothing, and no word is empty: its id is a gap.
+    for member in members where !member.key.isEmpty {
+      let key = "vocab[\"\(member.key)\"]"
+      guard let id = member.value.integer else {
+        throw error(key, "an id is expected, not \(member.value.kindName)")
+      }
+      try put(id, member.key, .model, limit: members.count + Self.mostGaps) { error(key, $0) }
+    }
+  }
+
+  /// How many ids there are.
+  var count: Int { entries.count }
+
+  /// The id of a piece, spelled as in the table.
+  func id(of text: String) -> Int? {
+    text.isEmpty ? nil : entries.firstIndex { $0?.text.utf8.elementsEqual(text.utf8) ?? false }
+  }
+
+  /// The id of every piece, by its bytes.
+  func ids() -> [[UInt8]: Int] {
+    var ids: [[UInt8]: Int] = [:]
+    ids.reserveCapacity(entries.count)
+    for (id, entry) in entries.enumerated() { if let entry { ids[Array(entry.text.utf8)] = id } }
+    return ids
+  }
+
+  mutating func put(
+    _ id: Int, _ text: String, _ kind: PieceKind, limit: Int = .max, _ error: (String) -> FurlError
+  ) throws {
+    guard id >= 0, id < min(limit, Vocabulary.maximumCount) else {
+      throw error("the id \(id) is out of range: the vocabulary has too few pieces for it, or too many ids")
+    }
+    guard text.utf8.count <= Vocabulary.maximumPiece else {
+      throw error("is longer than \(Vocabulary.maximumPiece) bytes")
+    }
+    if id >= entries.count { entries += Array(repeating: nil, count: id + 1 - entries.count) }
+    if let other = entries[id] { throw error("the id \(id) is also that of \"\(other.text)\"") }
+    entries[id] = Entry(text: text, kind: kind.union(.present))
+  }
+
+  /// Takes in the added tokens and gives those that are to be found in a text.
+  ///
+  /// - Parameter error: makes an error of a place in the list (`[3]`) and a problem.
+  mutating func add(
+    _ tokens: [AddedTokenReader.Token], _ error: (String, String) -> FurlError
+  ) throws -> [AddedToken] {
+    var added: [AddedToken] = []
+    var seen: Set<Int> = []
+    let limit = entries.count + tokens.count + Self.mostGaps
+    for (index, token) in tokens.enumerated() {
+      let key = "[\(index)]"
+      // As in the reference, an empty token is none.
+      if token.text.isEmpty { continue }
+      guard seen.insert(token.id).inserted else { throw error(key, "the id \(token.id) is there twice") }
+      if token.id >= 0, token.id < entries.count, let entry = entries[token.id] {
+        guard entry.text.utf8.elementsEqual(token.text.utf8) else {
+          throw error(key, "the id \(token.id) is also that of \"\(entry.text)\"")
+        }
+      } else {
+        try put(token.id, token.text, [], limit: limit) { error(key, $0) }
+      }
+      if token.isSpecial { entries[token.id]?.kind.insert(.special) }
+      added.append(AddedToken(id: token.id, flags: token.flags))
+    }
+    return added
+  }
+
+  /// The id of a token that the configuration names; it becomes an added token.
+  mutating func special(
+    _ token: (key: String, text: String), _ added: inout [AddedToken], _ config: TokenizerConfig
+  ) throws -> Int {
+    guard let id = id(of: token.text) else {
+      throw FurlError.input(config.file, token.key, "\"\(token.text)\" is not in the vocabulary")
+    }
+    if !added.contains(where: { $0.id == id }) { added.append(AddedToken(id: id, flags: [])) }
+    entries[id]?.kind.insert(.special)
+    return id
+  }
+
+  func vocabulary(_ alphabet: Alphabet) -> Vocabulary {
+    var vocabulary = Vocabulary(
+      capacity: entries.count, bytes: entries.reduce(0) { $0 + ($1?.text.utf8.count ?? 0) }, alphabet: alphabet)
+    for entry in entries {
+      guard let entry else {
+        vocabulary.append([], [])
+        continue
+      }
+      if entry.kind.contains(.literal) {
+        vocabulary.append(entry.text.utf8, entry.kind)
+        continue
+      }
+      let (bytes, isLiteral) = alphabet.bytes(of: entry.text)
+      vocabulary.append(bytes, isLiteral ? entry.kind.union(.literal) : entry.kind)
+    }
+    return vocabulary
+  }
+
+  /// An added token that the model has under another id would get that one in the reference.
+  func checkAdded(_ index: PieceIndex, _ vocabulary: Vocabulary, _ error: (String) -> FurlError) throws {
+    var seen: Set<[UInt8]> = []
+    for (id, entry) in entries.enumerated() {
+      guard let entry, !entry.kind.contains(.model) else { continue }
+      let (bytes, isLiteral) = vocabulary.alphabet.bytes(of: entry.text)
+      if let other = index.find(bytes, 0..<bytes.count, literal: isLiteral, in: vocabulary) {
+        throw error("\"\(entry.text)\" has the id \(id), and the id \(other) in model.vocab")
+      }
+      guard seen.insert(Array(entry.text.utf8)).inserted else {
+        throw error("\"\(entry.text)\" is there twice")
+      }
+    }
+  }
+}

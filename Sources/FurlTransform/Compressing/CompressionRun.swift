@@ -1,0 +1,281 @@
+import FurlArtifact
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+import Synchronization
+
+/// One compression at work.
+///
+/// All threads take jobs from one queue: the next bytes of a file are hashed, a stripe of a tensor is encoded, a
+/// chunk of a stream is compressed, a tensor is written. Tensors are admitted in the order of the artifact while
+/// those under way take little memory, and are written in that order, so the bytes do not depend on who did what.
+final class CompressionRun: Sendable {
+  private let plan: Plan
+  private let checkpoint: Checkpoint
+  private let packer: TensorPacker
+  private let writer: Mutex<ArtifactWriter>
+  private let hashers: [FileHasher]
+  private let buffers: [ReadBuffer]
+  private let queue = JobQueue()
+  private let failures = FirstFailure()
+  private let state: Mutex<State>
+
+  /// Encoded bytes of the tensors under way, if there are several.
+  private static let memoryLimit = 128 << 20
+  /// Bytes that are hashed in one job.
+  private static let hashedAtOnce = 4 << 20
+
+  private struct State {
+    var pace: ReadingPace
+    /// Tensors whose work has begun, and tensors that are in the file.
+    var admitted = 0
+    var written = 0
+    /// Encoded bytes of the tensors in between.
+    var memory = 0
+    /// For tensors under way, the jobs that the present step waits for.
+    var open: [Int: Int] = [:]
+    /// Tensors that can be written, and whether somebody is writing.
+    var ready: [Int: PackedTensor] = [:]
+    var isWriting = false
+    /// Files that nobody is hashing and that are not done.
+    var idleFiles: [Int]
+    /// Hashing that waits because it is too far ahead.
+    var waiting: [JobQueue.Urgency] = []
+    var tokenizer: [UInt8] = []
+  }
+
+  init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int) throws {
+    plan = compressor.plan
+    checkpoint = compressor.checkpoint
+    packer = writer.packer
+    self.writer = Mutex(writer)
+    hashers = try compressor.checkpoint.files().map { FileHasher($0) }
+    buffers = (0..<threads).map { _ in ReadBuffer() }
+    let encoded = try compressor.plan.tensors.reduce(0) { sum, tensor in
+      try sum + compressor.checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
+    }
+    let hashed = hashers.reduce(0) { $0 + $1.file.count }
+    state = Mutex(
+      State(
+        pace: ReadingPace(encodedTotal: encoded, hashedTotal: hashed), idleFiles: hashers.indices.reversed()))
+  }
+
+  /// Does everything and completes the file.
+  ///
+  /// - Parameters:
+  ///   - tokenizer: makes the tokenizer's section.
+  ///   - description: says what the artifact says beside its tensors, from its source's files.
+  ///   - progress: called on the calling thread, at least once for every tensor.
+  func run(
+    on pool: WorkerPool, tokenizer: @escaping @Sendable () throws -> [UInt8],
+    description: ([Checkpoint.SourceFile]) throws -> ArtifactDescription, progress: (Compressor.Progress) -> Void
+  ) throws -> (id: Digest, bytes: Int) {
+    queue.add(.begin) { _ in
+      self.attempt(at: Place.beforeTensors) {
+        let bytes = try tokenizer()
+        self.state.withLock { $0.tokenizer = bytes }
+      }
+    }
+    // A file is a chain of jobs that nothing shortens, so half of the threads always work on such a chain first.
+    let urgent = (pool.threads + 1) / 2
+    for index in 0..<min(pool.threads, hashers.count) { addHashing(index < urgent ? .first : .last) }
+    admit()
+    var reported = 0
+    queue.run(on: pool) { report(&reported, to: progress) }
+    report(&reported, to: progress)
+    try failures.rethrow()
+    for hasher in hashers { try hasher.file.checkUnchanged() }
+    let description = try description(hashers.map { Checkpoint.SourceFile($0.file, digest: $0.digest) })
+    let bytes = state.withLock { $0.tokenizer }
+    return try writer.withLock { (try $0.finish(description, tokenizer: bytes), $0.bytesWritten) }
+  }
+
+  private func report(_ reported: inout Int, to progress: (Compressor.Progress) -> Void) {
+    let (written, pace) = state.withLock { ($0.written, $0.pace) }
+    repeat {
+      if reported < written { reported += 1 }
+      let name = reported == 0 ? "" : plan.tensors[reported - 1].spec.name
+      progress(
+        .init(
+          tensor: name, tensorsDone: reported, tensors: plan.tensors.count, bytesDone: pace.done,
+          bytes: pace.hashedTotal))
+    } while reported < written
+  }
+
+  // MARK: Errors
+
+  /// Where an error belongs in the order of the work, so that of several the same one is reported whatever the
+  /// threads: work before the first failure goes on.
+  private enum Place {
+    static let beforeTensors = -1
+    static let afterTensors = Int.max
+
+    static func tensor(_ index: Int, stripe: Int = 0) -> Int { index << 32 + min(stripe, Int(UInt32.max)) }
+  }
+
+  /// Does something that may fail.
+  ///
+  /// - Returns: whether it was done.
+  @discardableResult
+  private func attempt(at place: Int, _ body: () throws -> Void) -> Bool {
+    guard !failures.precedes(place) else { return false }
+    do {
+      try body()
+      return true
+    } catch {
+      failures.add(error, at: place)
+      return false
+    }
+  }
+
+  /// Whether this was the last job that a tensor's present step waited for.
+  private func closeJob(of index: Int) -> Bool {
+    state.withLock { state in
+      state.open[index]? -= 1
+      guard state.open[index] == 0 else { return false }
+      state.open[index] = nil
+      return true
+    }
+  }
+
+  // MARK: Hashing
+
+  private func addHashing(_ urgency: JobQueue.Urgency) {
+    queue.add(urgency) { worker in self.hash(urgency, self.buffers[worker]) }
+  }
+
+  private func hash(_ urgency: JobQueue.Urgency, _ buffer: ReadBuffer) {
+    let file: Int? = state.withLock { state in
+      guard state.pace.mayHash else {
+        state.waiting.append(urgency)
+        return nil
+      }
+      return state.idleFiles.popLast()
+    }
+    guard let file, failures.isEmpty else { return }
+    attempt(at: Place.afterTensors) {
+      let bytes = try hashers[file].advance(by: CompressionRun.hashedAtOnce, with: buffer)
+      state.withLock { state in
+        state.pace.hash(bytes)
+        if !hashers[file].isDone { state.idleFiles.append(file) }
+      }
+    }
+    addHashing(urgency)
+    admit()
+  }
+
+  // MARK: Encoding
+
+  /// Begins with as many tensors as there may be under way.
+  private func admit() {
+    while failures.isEmpty {
+      let index: Int? = state.withLock { state in
+        guard state.admitted < plan.tensors.count, state.pace.mayEncode else { return nil }
+        let size = plan.tensors[state.admitted].layout.byteCount
+        guard state.memory == 0 || state.memory + size <= CompressionRun.memoryLimit else { return nil }
+        state.memory += size
+        state.admitted += 1
+        return state.admitted - 1
+      }
+      guard let index else { return }
+      queue.add(.begin) { worker in
+        self.attempt(at: Place.tensor(index)) {
+          try self.naming(index) { try self.begin(index, self.buffers[worker]) }
+        }
+      }
+    }
+  }
+
+  private func begin(_ index: Int, _ buffer: ReadBuffer) throws {
+    let tensor = plan.tensors[index]
+    let source = try checkpoint.source(tensor.sourceName)
+    guard tensor.spec.shape.count == 2 else {
+      let vector = try FloatVector(source)
+      didEncode(source.type.byteCount(vector.count))
+      return try pack(index, [.values: vector.storage])
+    }
+    let encoder = try MatrixEncoder(source, scheme: tensor.scheme)
+    state.withLock { $0.open[index] = encoder.stripeCount }
+    for stripe in 0..<encoder.stripeCount {
+      queue.add(.begin) { worker in self.encode(index, encoder, stripe, self.buffers[worker]) }
+    }
+  }
+
+  private func encode(_ index: Int, _ encoder: MatrixEncoder, _ stripe: Int, _ buffer: ReadBuffer) {
+    attempt(at: Place.tensor(index, stripe: stripe)) {
+      try naming(index) { try encoder.encode(stripe: stripe, with: buffer) }
+      didEncode(encoder.sourceBytes(stripe: stripe))
+    }
+    guard closeJob(of: index), failures.isEmpty else { return }
+    attempt(at: Place.tensor(index)) {
+      let matrix = encoder.matrix
+      try pack(index, Dictionary(uniqueKeysWithValues: zip(matrix.layout.streams.map(\.kind), matrix.streams)))
+    }
+  }
+
+  private func didEncode(_ bytes: Int) {
+    let woken: [JobQueue.Urgency] = state.withLock { state in
+      state.pace.encode(bytes)
+      guard state.pace.mayHash else { return [] }
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for urgency in woken { addHashing(urgency) }
+  }
+
+  private func naming(_ index: Int, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch var error as FurlError {
+      error.place = error.place ?? plan.tensors[index].sourceName
+      throw error
+    }
+  }
+
+  // MARK: Writing
+
+  private func pack(_ index: Int, _ streams: [PackedLayout.StreamKind: ByteStorage]) throws {
+    let tensor = plan.tensors[index]
+    let packed = try packer.tensor(
+      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
+      streams: streams)
+    state.withLock { $0.open[index] = packed.jobCount }
+    for job in 0..<packed.jobCount {
+      queue.add(.advance) { _ in
+        if self.failures.isEmpty { self.attempt(at: Place.tensor(index)) { try packed.run(job) } }
+        if self.closeJob(of: index) { self.makeReady(index, packed) }
+      }
+    }
+  }
+
+  private func makeReady(_ index: Int, _ packed: PackedTensor) {
+    let mayWrite = state.withLock { state in
+      state.ready[index] = packed
+      guard !state.isWriting, state.ready[state.written] != nil else { return false }
+      state.isWriting = true
+      return true
+    }
+    if mayWrite { queue.add(.finish) { _ in self.write() } }
+  }
+
+  /// Writes the tensors whose turn it is.
+  private func write() {
+    while true {
+      let next: (index: Int, tensor: PackedTensor)? = state.withLock { state in
+        if failures.isEmpty, let tensor = state.ready.removeValue(forKey: state.written) {
+          return (state.written, tensor)
+        }
+        state.isWriting = false
+        return nil
+      }
+      guard let next else { return }
+      let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
+      guard isWritten else { return }
+      state.withLock { state in
+        state.written += 1
+        state.memory -= plan.tensors[next.index].layout.byteCount
+      }
+      admit()
+    }
+  }
+}

@@ -1,0 +1,66 @@
+"""Writes blocks.json: random blocks of every GGUF type and the numbers that they stand for.
+
+Usage: python3 make_gguf.py (needs numpy and gguf 0.17 or newer, the package of llama.cpp's authors; no part of it
+comes from Furl; the models beside it are make_models.py's)
+
+The bytes of a block are draws of a seeded generator, so every field takes all its values; only the FP16 scales are
+drawn anew until they are finite. The last block of each type has an infinite first scale. Numbers are written as the
+bytes of little-endian float32.
+"""
+
+import json
+import os
+
+import gguf
+import numpy
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# The bytes at which a block's FP16 numbers begin.
+HALVES = {
+    "F32": [], "F16": [0], "BF16": [], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2],
+    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0],
+}
+
+
+def finite_half(draws):
+    while True:
+        bits = draws.integers(0, 1 << 16, dtype=numpy.uint16)
+        if numpy.isfinite(bits.view(numpy.float16)):
+            return bits
+
+
+def blocks(name, draws):
+    """[count][bytes of a block]."""
+    kind = gguf.GGMLQuantizationType[name]
+    size, width = gguf.GGML_QUANT_SIZES[kind]
+    count = 24 if size == 1 else 16 if size == 32 else 4
+    data = draws.integers(0, 256, (count, width), dtype=numpy.uint8)
+    for block in data:
+        for place in HALVES[name]:
+            block[place : place + 2] = finite_half(draws).reshape(1).view(numpy.uint8)
+    if size == 1 and name != "F16":
+        # Numbers of their own: neither infinite nor no numbers, so that bits can be compared.
+        data[:, -1] &= 0xBF
+    if HALVES[name]:
+        place = HALVES[name][0]
+        data[-1, place : place + 2] = numpy.array([0x7C00], numpy.uint16).view(numpy.uint8)
+    return data
+
+
+def write_blocks():
+    draws = numpy.random.default_rng(20240601)
+    types = []
+    for name in HALVES:
+        data = blocks(name, draws)
+        kind = gguf.GGMLQuantizationType[name]
+        with numpy.errstate(all="ignore"):
+            values = gguf.quants.dequantize(data, kind).astype(numpy.float32)
+        types.append({"type": name, "blocks": data.tobytes().hex(), "values": values.tobytes().hex()})
+    with open(os.path.join(HERE, "blocks.json"), "w") as file:
+        json.dump({"types": types}, file, separators=(",", ":"))
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    write_blocks()

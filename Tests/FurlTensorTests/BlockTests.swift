@@ -1,0 +1,98 @@
+import FurlTensor
+import FurlTestSupport
+import Foundation
+import Testing
+
+/// The numbers of GGUF's blocks, against those of the `gguf` package (`Fixtures/gguf/make_gguf.py`).
+@Suite struct BlockTests {
+  struct Sample: Decodable, Sendable, CustomTestStringConvertible {
+    let type: String
+    let blocks: String
+    let values: String
+
+    var testDescription: String { type }
+  }
+
+  private struct Fixture: Decodable { let types: [Sample] }
+
+  static func samples() throws -> [Sample] {
+    let bytes = try TestData.bytes(TestData.root + "/Tests/Fixtures/gguf/blocks.json")
+    return try JSONDecoder().decode(Fixture.self, from: Data(bytes)).types
+  }
+
+  static func bytes(_ hex: String) -> [UInt8] {
+    let digits = Array(hex.utf8).map { UInt8($0 > 0x39 ? $0 - 0x57 : $0 - 0x30) }
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+  }
+
+  static func floats(_ hex: String) -> [Float] {
+    let bytes = bytes(hex)
+    return stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+
+  @Test func everyTypeHasASample() throws {
+    #expect(try Self.samples().map(\.type).sorted() == SourceType.allCases.map(\.rawValue).sorted())
+  }
+
+  @Test(arguments: try samples())
+  func blocksStandForTheirNumbers(_ sample: Sample) throws {
+    let type = try #require(SourceType(rawValue: sample.type))
+    let blocks = Self.bytes(sample.blocks)
+    let expected = Self.floats(sample.values)
+    #expect(type.byteCount(expected.count) == blocks.count)
+    // At an odd byte, too: files are not always aligned.
+    for offset in [0, 1] {
+      let file = try TestData.mapped([UInt8](repeating: 0xAB, count: offset) + blocks)
+      let found = file.floats(type, at: offset, count: expected.count)
+      let wrong = expected.indices.filter { index in
+        expected[index].isNaN ? !found[index].isNaN : found[index].bitPattern != expected[index].bitPattern
+      }
+      #expect(wrong.isEmpty, "\(wrong.prefix(5)) of \(expected.count)")
+    }
+    #expect(expected.contains { $0.isFinite && $0 != 0 })
+  }
+
+  /// Rows of blocks, one by one and several at once, a part of the rows, and rows whose halves take turns.
+  @Test(arguments: try samples().filter { SourceType(rawValue: $0.type).map { $0.blockSize > 1 } ?? false })
+  func rowsOfBlocksAreRead(_ sample: Sample) throws {
+    let type = try #require(SourceType(rawValue: sample.type))
+    let values = Self.floats(sample.values).map(\.bitPattern)
+    let file = try TestData.mapped(Self.bytes(sample.blocks))
+    let rows = values.count / type.blockSize
+    let columns = type.blockSize
+    func row(_ index: Int) -> ArraySlice<UInt32> { values[index * columns..<(index + 1) * columns] }
+    let plain = try WeightSource(file: file, type: type, offset: 0, rows: rows, columns: columns, rowStride: columns)
+    #expect(plain.readAll().map(\.bitPattern) == values)
+    #expect(plain.read(rows: 1..<3).map(\.bitPattern) == Array(row(1) + row(2)))
+    #expect(plain.range == 0..<file.count)
+    let part = try WeightSource(
+      file: file, type: type, offset: type.blockBytes, rows: rows - 1, columns: columns, rowStride: columns)
+    #expect(part.read(rows: 0..<1).map(\.bitPattern) == Array(row(1)))
+    let turned = try WeightSource(
+      file: file, type: type, offset: 0, rows: 4, columns: columns, rowStride: columns,
+      rowOrder: .interleavedHalves(headSize: 4))
+    #expect(turned.readAll().map(\.bitPattern) == Array(row(0) + row(2) + row(1) + row(3)))
+    #expect(throws: FurlError.self) {
+      try WeightSource(
+        file: file, type: type, offset: 0, rows: 1, columns: columns / 2, rowStride: columns)
+    }
+    #expect(throws: FurlError.self) {
+      try WeightSource(file: file, type: type, offset: 0, rows: 2, columns: columns, rowStride: columns + 1)
+    }
+  }
+
+  /// A bias of heads whose halves take turns: its numbers are what rows are in a matrix.
+  @Test func vectorsAreReordered() throws {
+    let file = try TestData.mapped(TestData.littleEndian((0..<8).map(Float.init)))
+    let source = try WeightSource.vector(
+      file: file, type: .float32, offset: 0, count: 8, rowOrder: .interleavedHalves(headSize: 4))
+    #expect(source.readAll() == [0, 2, 1, 3, 4, 6, 5, 7])
+    #expect(try FloatVector(source).values == [0, 2, 1, 3, 4, 6, 5, 7])
+    #expect(throws: FurlError.self) {
+      try WeightSource.vector(
+        file: file, type: .float32, offset: 0, count: 6, rowOrder: .interleavedHalves(headSize: 4))
+    }
+  }
+}

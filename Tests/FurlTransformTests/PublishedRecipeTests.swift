@@ -1,0 +1,119 @@
+import Foundation
+import FurlArtifact
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTransform
+import Testing
+
+@testable import FurlCheckpoint
+
+/// Every recipe in `recipes/` runs on a small checkpoint of the architecture that it is for, and what comes out is the
+/// model that it declares.
+@Suite struct PublishedRecipeTests {
+  static let names: [String] =
+    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }
+    .map { String($0.dropLast(5)) }.sorted()
+
+  /// The checkpoint for a recipe, by how its name begins.
+  static let folders: [(prefix: String, folder: String?)] = [
+    ("minipy", TestData.minipy), ("int8-rows", TestData.minipy), ("codegpt", Fixtures.gpt2),
+    ("starcoder2", TestData.shared.map { $0 + "/fixtures/starcoder2" }),
+    ("phi-2", TestData.shared.map { $0 + "/fixtures/phi" }),
+    ("smollm2", TestData.shared.map { $0 + "/fixtures/llama" }),
+  ]
+
+  static func folder(_ recipe: String) -> String? {
+    folders.first { recipe.hasPrefix($0.prefix) }.flatMap(\.folder)
+  }
+
+  @Test func everyRecipeHasACheckpointToRunOn() {
+    #expect(Self.names.count >= 26)
+    for name in Self.names { #expect(Self.folders.contains { name.hasPrefix($0.prefix) }, "\(name)") }
+  }
+
+  /// A checkpoint deep enough to lose three blocks, with a tokenizer.
+  static func write(_ source: String, to folder: String) throws -> SampleCheckpoint {
+    var sample = try SampleCheckpoint(folder: source)
+    sample.repeatBlocks(6)
+    let texts = SyntheticTokenizer.files(count: 400, special: [0: "<s>"], begin: "<s>", end: "<s>", contextLength: 64)
+    try sample.write(to: folder, files: ["tokenizer.json": texts.tokenizer, "tokenizer_config.json": texts.config])
+    return sample
+  }
+
+  /// Logits after each of some tokens: [tokens][vocabulary].
+  static func logits(_ path: String) throws -> [[Float]] {
+    let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels())
+    let session = try LoadedModel(path: path, context: context, format: .float32).session()
+    var draws = SplitMix64(seed: 4)
+    let ids = (0..<24).map { _ in Int(draws.next() % 256) }
+    let rows = try session.forward([.init(slot: 0, ids: ids, logits: .all)])
+    return rows[0].map { session.logits[$0] }
+  }
+
+  @Test(arguments: names.filter { folder($0) != nil })
+  func runs(_ name: String) throws {
+    let source = try #require(Self.folder(name))
+    try TestData.withTemporaryFolder { folder in
+      var sample = try Self.write(source, to: folder + "/source")
+      let recipe = try Recipe(path: Fixtures.recipes + "/\(name).yaml")
+      let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: recipe)
+      let path = folder + "/a.furl"
+      _ = try compressor.write(to: path, pool: WorkerPool(threads: 2))
+      let artifact = try Artifact(path: path)
+      try artifact.check()
+      #expect(artifact.storage == (recipe.storage == .mapped ? .mapped : .compact))
+
+      // The blocks that the name declares.
+      let gone = name.firstRange(of: "-drop").flatMap { Int(name[$0.upperBound...].prefix(1)) } ?? 0
+      sample.keepBlocks(6 - gone)
+      try sample.write(to: folder + "/kept", files: Self.tokenizer(of: folder + "/source"))
+      let kept = try Checkpoint(folder: folder + "/kept")
+      #expect(try ArtifactWeights(artifact).spec == kept.spec)
+
+      // The schemes that the name declares.
+      let isQuantized = gone == 0 || name.hasSuffix("int8")
+      let isInt4 = name.contains("int4")
+      for tensor in artifact.tensors {
+        let role = try #require(TensorRole(rawValue: tensor.role))
+        let expected: [Scheme] =
+          if role.isVector || !isQuantized { [.float32] } else if name == "int8-rows" {
+            [.int8(.row)]
+          } else if isInt4,
+            role.isBlockLinear
+          {
+            [.int4(.columns(32)), .int4Minimum(.columns(32)), .int8(.columns(32))]
+          } else { [.int8(.columns(32))] }
+        #expect(expected.contains(tensor.scheme), "\(tensor.name): \(tensor.scheme)")
+      }
+      if isInt4 {
+        let linear = artifact.tensors.filter { TensorRole(rawValue: $0.role)?.isBlockLinear == true }
+        let inEight = Set(linear.filter { $0.scheme == .int8(.columns(32)) }.map(\.role))
+        let declared: Set<String> =
+          switch name.prefix(3) {
+          case "sta": ["attention.key", "attention.value"]
+          case "phi": ["attention.value"]
+          default: []
+          }
+        #expect(inEight == declared)
+      }
+
+      // The logits of the model that it was made of: the same in FP32, near in 8 bits, not far in 4.
+      let (expected, found) = (try Self.logits(folder + "/kept"), try Self.logits(path))
+      let bound = isQuantized ? (isInt4 ? 0.3 : 0.03) : 0
+      let (error, size) = zip(expected.joined(), found.joined()).reduce((0.0, 0.0)) {
+        ($0.0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)), $0.1 + Double($1.0 * $1.0))
+      }
+      print("\(name): relative error of logits \((error / size).squareRoot())")
+      #expect(found.joined().allSatisfy(\.isFinite) && size > 0)
+      #expect((error / size).squareRoot() <= bound)
+    }
+  }
+
+  private static func tokenizer(of folder: String) throws -> [String: String] {
+    try ["tokenizer.json", "tokenizer_config.json"].reduce(into: [:]) {
+      $0[$1] = String(decoding: try TestData.bytes(folder + "/" + $1), as: UTF8.self)
+    }
+  }
+}
