@@ -32,10 +32,10 @@ import Testing
       // As the command does it: so small a model is read as a whole.
       let (file, tensor) = try Self.check(compressor, SizeSample(), in: folder)
       #expect(file < 0.001 && tensor == 0)
-      // An eighth of its weights.
+      // About half of its weights: small square matrices are read as a whole.
       let sample = SizeSample(runWeights: 1 << 14, budget: 1, runs: 2...2)
       let weights = try sample.parts(of: compressor.plan, compressor.checkpoint).reduce(0) { $0 + $1.weights }
-      #expect(weights < compressor.plan.spec.parameterCount / 4)
+      #expect(weights < compressor.plan.spec.parameterCount * 3 / 5)
       let small = try Self.check(compressor, sample, in: folder)
       print("minipy \(recipe.storage) \(weights): file off by \(small.0), a tensor by \(small.1)")
       #expect(small.0 < 0.01 && (storage == .compact || small.0 < 0.001))
@@ -47,7 +47,7 @@ import Testing
   func largerModelsArePredicted(_ name: String, _ weights: String) throws {
     let published = try #require(PublishedModel(name: name))
     let sizes: [String: JSON] = [
-      "hidden_size": 512, "n_embd": 512, "intermediate_size": 2048, "num_attention_heads": 8, "n_head": 8,
+      "hidden_size": 640, "n_embd": 640, "intermediate_size": 2048, "num_attention_heads": 8, "n_head": 8,
       "num_key_value_heads": 8, "vocab_size": 4000, "num_hidden_layers": 1, "n_layer": 1,
     ]
     let config = try JSON.parse(Array(published.config.utf8), file: nil).members ?? []
