@@ -63,8 +63,3 @@ const furl_kernels *furl_kernels_for(furl_isa isa) {
     return NULL;
   }
 }
-
-// The same for every tier, so that a caller may take its scratch before it chooses one.
-size_t furl_attention_scratch(size_t positions) {
-  return FURL_QUERY_BLOCK * ((positions + 15) / 16 * 16);
-}

@@ -5,8 +5,8 @@
 
 #include "include/CFurlKernels.h"
 
-/// The most queries that any tier scores at once: what the scratch of an attention is made for.
-#define FURL_QUERY_BLOCK 4
+/// Dimensions of a key that share a scale in an 8-bit cache.
+#define FURL_KEY_BLOCK 32
 
 extern const furl_kernels furl_kernels_scalar;
 #if defined(__x86_64__)

@@ -51,6 +51,12 @@ import Testing
     #expect(try Self.problem("{}", data: 0, length: length).contains("a header of \(length) bytes"))
   }
 
+  /// A header that is longer than any real one is refused before it is parsed.
+  @Test func aHeaderThatIsTooLong() throws {
+    let header = "{" + String(repeating: " ", count: 5 << 20) + "}"
+    #expect(try Self.problem(header, data: 0) == "has a header of \(2 + (5 << 20)) bytes; at most 3145728 are read")
+  }
+
   @Test func aLengthThatCutsTheHeader() throws {
     #expect(try Self.problem(SafetensorsText([.init("a", [2], [1, 2])]).header, length: 20).contains("not valid JSON"))
   }

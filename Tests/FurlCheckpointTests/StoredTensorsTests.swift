@@ -103,9 +103,17 @@ import Testing
     }
   }
 
+  @Test(arguments: ["model.safetensors.index.json", "pytorch_model.bin.index.json"])
+  func anIndexThatIsTooLongIsRefused(_ name: String) throws {
+    let error = try #require(throws: FurlError.self) {
+      try Self.open([(name, [UInt8](repeating: 0x20, count: 5 << 20))])
+    }
+    #expect(error.file?.hasSuffix(name) == true && error.problem.contains("at most 3145728"), "\(error)")
+  }
+
   @Test func noWeightsIsAnErrorThatSaysSo() throws {
-    let error = try #require(throws: FurlError.self) { try Self.open([("pytorch_model.bin", [1])]) }
-    #expect(error.problem.contains("has no model.safetensors"))
+    let error = try #require(throws: FurlError.self) { try Self.open([("model.bin", [1])]) }
+    #expect(error.problem == "has no weights" && error.remedy?.contains("pytorch_model.bin") == true)
   }
 
   /// Names that look alike are one to Swift's dictionaries: an error, not a crash.

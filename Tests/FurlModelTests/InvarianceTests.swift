@@ -81,7 +81,7 @@ import Testing
       let fresh = try Fixtures.logits(Session(model, context: context), Array(ids[..<21]) + others)
       let session = try Session(model, context: context)
       _ = try Fixtures.logits(session, ids)
-      session.truncate(slot: 0, to: 21)
+      try session.truncate(slot: 0, to: 21)
       #expect(session.lengths == [21])
       let rows = try session.forward([.init(slot: 0, ids: others, logits: .all)])
       #expect(rows[0].map { session.logits[$0] } == Array(fresh[21...]))

@@ -61,7 +61,9 @@ import Testing
       json["hidden_size"]?.integer == 256 && json["vocabulary_size"]?.integer == 8192
         && json["context_length"]?.integer == 512)
     #expect(json["bits_per_weight"]?.number == 8 * 27_876_672 / 6_967_296 && json["recipe"] == .null)
-    let files = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+    let files = [
+      "model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    ]
     let sizes = try files.map { try TestData.bytes(TestData.minipy + "/" + $0).count }
     #expect(json["disk_bytes"]?.integer == sizes.reduce(0, +))
     #expect(json["source"]?["files"]?.array?.compactMap { $0["name"]?.string } == files)

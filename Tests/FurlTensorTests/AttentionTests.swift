@@ -21,23 +21,22 @@ import Testing
       values = (0..<length).map { _ in draws.floats(width) }
     }
 
-    /// The row of a position: every head over the positions up to its own.
+    /// The row of a position: every head over the positions up to its own that its window reaches.
     func expected(_ position: Int, scale: Double, format: KeyValueCache.Format) -> [Double] {
-      func stored(_ value: Float) -> Double { format == .float16 ? Double(Float16(value)) : Double(value) }
       let size = heads.headSize
+      let seen = max(0, position + 1 - (heads.window ?? position + 1))...position
       return (0..<heads.heads).flatMap { head in
         let shared = head / (heads.heads / heads.kvHeads) * size
-        let scores = (0...position).map { past in
-          scale
-            * (0..<size).reduce(0.0) {
-              $0 + Double(queries[position][head * size + $1]) * stored(keys[past][shared + $1])
-            }
+        let scores = seen.map { past in
+          let key = format.stored(Array(keys[past][shared..<shared + size]), sharing: 32)
+          return scale * (0..<size).reduce(0.0) { $0 + Double(queries[position][head * size + $1]) * key[$1] }
         }
         let largest = scores.max() ?? 0
         let weights = scores.map { exp($0 - largest) }
         let sum = weights.reduce(0, +)
+        let kept = seen.map { format.stored(Array(values[$0][shared..<shared + size]), sharing: size) }
         return (0..<size).map { column in
-          zip(weights, values).reduce(0.0) { $0 + $1.0 * stored($1.1[shared + column]) } / sum
+          zip(weights, kept).reduce(0.0) { $0 + $1.0 * $1.1[column] } / sum
         }
       }
     }
@@ -158,11 +157,41 @@ import Testing
   }
 
   @Test func aCacheThatFitsInNoMemoryIsRefused() throws {
+    let small = KeyValueCache.Heads(heads: 1, kvHeads: 1, headSize: 8)
+    for (slots, length) in [(Int.max, 16), (1 << 40, 1 << 40), (1, Int.max), (Int.max / 2, Int.max / 2), (1, 1 << 58)] {
+      for format in KeyValueCache.Format.allCases {
+        #expect(throws: FurlError.self, "\(slots) x \(length)") {
+          try KeyValueCache(blocks: [small], slots: slots, contextLength: length, format: format, threads: 2)
+        }
+      }
+    }
+    #expect(KeyValueCache.byteCount([small], contextLength: .max, format: .float16) == nil)
+
     let heads = KeyValueCache.Heads(heads: 4096, kvHeads: 4096, headSize: 4096)
     #expect(throws: FurlError.self) {
       try KeyValueCache(
         blocks: Array(repeating: heads, count: 64), slots: 1 << 16, contextLength: 1 << 24, format: .float32, threads: 1
       )
+    }
+  }
+}
+
+extension KeyValueCache.Format {
+  /// What is left of numbers after they have been kept: FP16 rounds to the nearest; 8 bits share a scale between so
+  /// many numbers, a 127th of the largest, rounded up to FP16.
+  func stored(_ numbers: [Float], sharing count: Int) -> [Double] {
+    switch self {
+    case .float32: return numbers.map { Double($0) }
+    case .float16: return numbers.map { Double(Float16($0)) }
+    case .int8:
+      return stride(from: 0, to: numbers.count, by: count).flatMap { start in
+        let shared = numbers[start..<min(start + count, numbers.count)]
+        let largest = shared.map(abs).max() ?? 0
+        var half = Float16(largest / 127)
+        if Float(half) * 127 < largest { half = half.nextUp }
+        let scale = Float(half)
+        return shared.map { scale == 0 ? 0 : Double(scale * ($0 / scale).rounded(.toNearestOrEven)) }
+      }
     }
   }
 }

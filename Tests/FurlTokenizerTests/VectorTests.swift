@@ -57,7 +57,7 @@ import Testing
   }
 
   /// The tokenizer.json of a case.
-  private static func document(of example: JSON) throws -> JSON {
+  static func document(of example: JSON) throws -> JSON {
     let parts = try #require(example["parts"])
     var model = try #require((try parts["model"] ?? Sample.fixture("model.json")).members)
     if parts["ignore_merges"]?.bool == true {

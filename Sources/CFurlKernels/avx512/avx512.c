@@ -5,7 +5,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "../tiers.h"
+#include "../ring.h"
+#include "../spans.h"
 
 #pragma clang attribute push( \
   __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)

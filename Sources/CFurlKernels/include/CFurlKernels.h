@@ -76,26 +76,58 @@ typedef void (*furl_multiply)(
   const furl_matrix *matrix, const furl_activations *activations, size_t tile_begin, size_t tile_end,
   const furl_output *output);
 
-/// Attention of `queries` consecutive positions of one head over the cache of one key/value head.
-/// Query i sees positions [first, visible + i): `visible` counts what query 0 sees, itself included.
-/// keys[position / 16][head_size][16], values[position][head_size], head_size a multiple of 8.
+/// What a cache keeps of one key/value head: a ring, in which position p lies at p % capacity.
+///
+///   keys          [capacity / 16][head][16]    float, IEEE half or int8
+///   values        [capacity][head]
+///   key_scales    [capacity / 16][blocks][16]  IEEE half, one for each position and block of 32 dimensions
+///   value_scales  [capacity]                   IEEE half, one for each position
+///
+/// `head` is furl_padded_head(head_size), what is beyond head_size is zero; blocks = head / 32, rounded up. Only
+/// int8 has scales: number = code * scale, codes in -127...127.
+typedef struct furl_kv_head {
+  void *keys;
+  void *values;
+  uint16_t *_Nullable key_scales;
+  uint16_t *_Nullable value_scales;
+  size_t capacity; // a multiple of 16
+  size_t head_size;
+} furl_kv_head;
+
+/// A head's dimensions as they are kept: a multiple of 8.
+size_t furl_padded_head(size_t head_size);
+
+/// Positions are taken in tiles of this many, which begin at its multiples. A tile's softmax is computed by
+/// itself, then the tiles are joined in order: a row's result depends on its position and its window only, not on
+/// the rows beside it, nor on who computes which tile.
+#define FURL_ATTENTION_TILE 512
+
+/// Attention of `queries` consecutive positions of the heads that share one key/value head.
+/// Query i sees the positions up to position + i, its own included.
 typedef struct furl_attention {
-  const float *query; // [queries][query_stride], already rotated where positions are rotary
+  furl_kv_head cache;
+  const float *query; // head h of query i: query + i * query_stride + h * head_size, already rotated
   size_t query_stride;
   size_t queries;
-  const void *keys;   // float or IEEE half
-  const void *values; // float or IEEE half
-  size_t first;       // 0, or where the window begins for query 0 is max(0, visible - window)
-  size_t visible;
-  size_t window;      // 0: none; otherwise each query sees at most its last `window` positions
-  size_t head_size;
-  float scale;        // on the scores, before the softmax
-  float *scratch;     // [furl_attention_scratch(visible + queries)] floats
-  float *out;         // [queries][out_stride]
+  size_t heads;
+  size_t position; // of query 0
+  size_t window;   // 0: none; otherwise each query sees at most its last `window` positions
+  float scale;     // on the scores, before the softmax
+  float *scratch;  // [furl_attention_scratch(queries * heads, head_size)]
+  float *out;      // as the queries lie
   size_t out_stride;
+  /// NULL: `out` is computed. Otherwise only the tiles [tile_begin, tile_end) are, of those that any query sees,
+  /// into [tiles from the first that is seen][furl_attention_part(queries * heads, head_size)]; join_parts makes
+  /// `out` from all of them. The bits are the same.
+  float *_Nullable parts;
+  size_t tile_begin;
+  size_t tile_end;
 } furl_attention;
 
-size_t furl_attention_scratch(size_t positions);
+/// Floats that an attention of so many rows (queries * heads) wants to work in, whatever the context.
+size_t furl_attention_scratch(size_t rows, size_t head_size);
+/// Floats of one tile's part.
+size_t furl_attention_part(size_t rows, size_t head_size);
 
 /// What stands between a linear layer's outputs and the next layer.
 typedef enum furl_activation {
@@ -167,11 +199,16 @@ typedef struct furl_kernels {
 
   void (*attend_f32)(const furl_attention *attention);
   void (*attend_f16)(const furl_attention *attention);
-  /// Writes one position of one key/value head into a cache laid out as above.
-  void (*store_f32)(
-    const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
-  void (*store_f16)(
-    const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+  void (*attend_i8)(const furl_attention *attention);
+  /// Makes `out` from the parts of all tiles that are seen, and uses the parts up.
+  void (*join_parts)(const furl_attention *attention);
+  /// Writes one position's key and value, [head_size] each, into a cache.
+  void (*store_f32)(const furl_kv_head *cache, const float *key, const float *value, size_t position);
+  void (*store_f16)(const furl_kv_head *cache, const float *key, const float *value, size_t position);
+  /// scale = absmax / 127 rounded up to a half, code = number / scale rounded to the nearest, ties to even: no
+  /// number is off by more than half its scale. Not-a-numbers and infinities never reach a code: they make the
+  /// scale a NaN. All tiers give the same codes and scales.
+  void (*store_i8)(const furl_kv_head *cache, const float *key, const float *value, size_t position);
 
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, over n values.
   /// `bias` may be NULL, `out` may be `x`.

@@ -5,7 +5,8 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "../tiers.h"
+#include "../ring.h"
+#include "../spans.h"
 
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 

@@ -31,10 +31,11 @@ void furl_scalar_int4_minimum_a32(
 
 void furl_scalar_attend_f32(const furl_attention *attention);
 void furl_scalar_attend_f16(const furl_attention *attention);
-void furl_scalar_store_f32(
-  const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
-void furl_scalar_store_f16(
-  const float *key, const float *value, size_t head_size, size_t position, void *keys, void *values);
+void furl_scalar_attend_i8(const furl_attention *attention);
+void furl_scalar_join_parts(const furl_attention *attention);
+void furl_scalar_store_f32(const furl_kv_head *, const float *key, const float *value, size_t position);
+void furl_scalar_store_f16(const furl_kv_head *, const float *key, const float *value, size_t position);
+void furl_scalar_store_i8(const furl_kv_head *, const float *key, const float *value, size_t position);
 
 void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
 void furl_scalar_layer_norm(

@@ -84,11 +84,17 @@ INLINE float sum_of_lanes(v16 v) {
 }
 
 INLINE float largest_of_lanes(v16 v) {
-  float lanes[16], largest;
-  store(lanes, v);
-  largest = lanes[0];
-  for (int i = 1; i < 16; i++) largest = lanes[i] > largest ? lanes[i] : largest;
-  return largest;
+#define LARGER(...)                                                                                         \
+  do {                                                                                                      \
+    v16 other = __builtin_shufflevector(v, v, __VA_ARGS__);                                                 \
+    v = select16(v > other, v, other);                                                                      \
+  } while (0)
+  LARGER(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  LARGER(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  LARGER(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  LARGER(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+#undef LARGER
+  return v[0];
 }
 
 // MARK: What a tier adds before it includes the bodies

@@ -11,21 +11,18 @@ INLINE v16 joined(const v16 part[4]) {
 
 // MARK: float32
 
-/// Dot products of n vectors with 16 rows laid out as [columns][16], floats or halves: a row tile of a
-/// matrix, or 16 positions of a key cache. `columns` is a multiple of 4.
+/// Dot products of n vectors with 16 rows laid out as [columns][16]; `columns` is a multiple of 4.
 INLINE void dot_columns(
-  const int n, const bool half, const void *rows, size_t columns, const float *x, size_t stride, v16 *dot)
+  const int n, const float *rows, size_t columns, const float *x, size_t stride, v16 *dot)
 {
   v16 part[8][4];
   UNROLL for (int g = 0; g < n; g++) {
     UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
   }
   for (size_t c = 0; c < columns; c += 4) {
-    const size_t width = half ? sizeof(uint16_t) : sizeof(float);
-    fetch_ahead(n, (const char *)rows + c * FURL_TILE_ROWS * width, 4 * FURL_TILE_ROWS * width);
+    fetch_ahead(n, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(float));
     UNROLL for (int i = 0; i < 4; i++) {
-      size_t at = (c + (size_t)i) * FURL_TILE_ROWS;
-      v16 w = half ? floats_from_halves((const uint16_t *)rows + at) : load((const float *)rows + at);
+      v16 w = load(rows + (c + (size_t)i) * FURL_TILE_ROWS);
       UNROLL for (int g = 0; g < n; g++) {
         part[g][i] = fma16(w, splat(x[(size_t)g * stride + c + (size_t)i]), part[g][i]);
       }
@@ -41,7 +38,7 @@ INLINE void row_tile_float32(
   size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
   const float *rows = (const float *)matrix->codes + tile * columns * FURL_TILE_ROWS;
   v16 dot[8];
-  dot_columns(n, false, rows, columns, x->values + first * columns, columns, dot);
+  dot_columns(n, rows, columns, x->values + first * columns, columns, dot);
   UNROLL for (int g = 0; g < n; g++) put(dot[g], matrix, output, first + (size_t)g, tile);
 }
 

@@ -2,8 +2,8 @@
 // half conversions of lanes.h, the two dot products of multiply_a8.h with INT8_ZERO, and how much fits its
 // registers:
 //   GROUP_A8, GROUP_A32   rows of activations at once: 8, 4, 2 or 1
-//   GROUP_QUERIES         queries at once, at most FURL_QUERY_BLOCK
-//   VALUE_VECTORS         vectors of 16 values at once
+//   GROUP_QUERIES         rows of queries at once: 4, 2 or 1
+//   VALUE_VECTORS         vectors of 16 values at once for so many rows
 
 #include "activate.h"
 #include "attention.h"
@@ -11,6 +11,7 @@
 #include "encode.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
+#include "store.h"
 
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
@@ -28,8 +29,11 @@ const furl_kernels TIER_TABLE = {
   .int4_minimum_a32 = int4_minimum_a32,
   .attend_f32 = attend_f32,
   .attend_f16 = attend_f16,
+  .attend_i8 = attend_i8,
+  .join_parts = join_parts,
   .store_f32 = store_f32,
   .store_f16 = store_f16,
+  .store_i8 = store_i8,
   .layer_norm = layer_norm,
   .rms_norm = rms_norm,
   .rotate = rotate,

@@ -32,7 +32,11 @@ public struct TorchFile: Sendable {
     }
   }
 
-  /// The one mapping that holds tensors: the object itself, or one of its values.
+  /// What programs call a state dict among other things that they save.
+  private static let wrappers: Set = ["state_dict", "model_state_dict", "model", "module"]
+
+  /// The one mapping that is meant: the object itself if it holds tensors, or the only one of its values that does.
+  /// Beside other tensors (the state of a random generator) it is told by its name.
   private static func stateDict(_ contents: TorchContents) throws -> [(key: Pickle.Value, value: Pickle.Value)] {
     let (pickle, path) = (contents.pickle, contents.file.path)
     let remedy = "save model.state_dict() with torch.save"
@@ -40,17 +44,19 @@ public struct TorchFile: Sendable {
       throw FurlError.input(path, "holds something else than a state dict", remedy: remedy)
     }
     let root = pickle.dictionaries[index]
-    if root.holdsTensors { return root.pairs }
     var found: [(name: String, index: Int)] = []
-    for (key, value) in root.pairs {
-      guard case .dictionary(let index) = value, pickle.dictionaries[index].holdsTensors,
-        !found.contains(where: { $0.index == index })
-      else { continue }
-      guard case .text(let name) = key else { continue }
-      found.append((try pickle.text(name), index))
+    for case (.text(let slice), .dictionary(let index)) in root.pairs where pickle.dictionaries[index].holdsTensors {
+      let name = try pickle.text(slice)
+      guard !root.holdsTensors || wrappers.contains(name), !found.contains(where: { $0.index == index }) else {
+        continue
+      }
+      found.append((name, index))
       guard found.count <= 8 else { break }
     }
-    guard let only = found.first else { throw FurlError.input(path, "holds no tensors by name", remedy: remedy) }
+    guard let only = found.first else {
+      guard root.holdsTensors else { throw FurlError.input(path, "holds no tensors by name", remedy: remedy) }
+      return root.pairs
+    }
     guard found.count == 1 else {
       let names = found.map { "\"\($0.name)\"" }.joined(separator: ", ")
       throw FurlError.input(

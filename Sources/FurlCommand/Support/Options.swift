@@ -10,15 +10,21 @@ struct ComputeOptions: ParsableArguments {
   @Option(help: "How activations meet quantized weights: int8, or fp32 as runtimes do that do not quantize them.")
   var activations: Activations = .int8
 
-  @Option(help: "How keys and values are kept: f32 or f16 (default: f32 for a checkpoint, f16 for an artifact).")
+  @Option(help: "How keys and values are kept: f32, f16 or i8 (default: f32 for a checkpoint, f16 for an artifact).")
   var kv: KeyValueFormat?
 
   enum Activations: String, ExpressibleByArgument, CaseIterable { case int8, fp32 }
 
   enum KeyValueFormat: String, ExpressibleByArgument, CaseIterable {
-    case f32, f16
+    case f32, f16, i8
 
-    var format: KeyValueCache.Format { self == .f32 ? .float32 : .float16 }
+    var format: KeyValueCache.Format {
+      switch self {
+      case .f32: .float32
+      case .f16: .float16
+      case .i8: .int8
+      }
+    }
   }
 
   func validate() throws { _ = try ThreadCount(threads) }

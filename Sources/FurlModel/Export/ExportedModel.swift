@@ -7,13 +7,8 @@ import FurlTokenizer
 /// A checkpoint or an artifact as exports see it.
 public struct ExportedModel: ExportSource {
   public let file: ModelFile
-  private let tokenizer: Tokenizer
 
-  /// - Throws: ``FurlError`` when the tokenizer cannot be read or does not fit the model.
-  public init(_ file: ModelFile) throws {
-    self.file = file
-    tokenizer = try file.tokenizer()
-  }
+  public init(_ file: ModelFile) { self.file = file }
 
   public var path: String { file.path }
   public var spec: ModelSpec { file.spec }
@@ -65,6 +60,7 @@ public struct ExportedModel: ExportSource {
         return SideFile(name: name, content: .file(try MappedFile(path: path)))
       }
     }
+    let tokenizer = try file.tokenizer()
     func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
     return [
       SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
@@ -80,7 +76,7 @@ public struct ExportedModel: ExportSource {
   ]
 
   public func vocabulary() throws -> ExportedVocabulary {
-    try naming { try tokenizer.ggufVocabulary(architecture: spec.architecture) }
+    try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture) }
   }
 
   private func naming<Value>(_ body: () throws -> Value) throws -> Value {

@@ -67,7 +67,7 @@ public final class Session {
     cache = try KeyValueCache(
       blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window) },
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
-      format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads)
+      format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
     rotary =
       switch spec.positions {
       case .learned: nil
@@ -118,9 +118,28 @@ public final class Session {
   /// Positions a slot can hold.
   public var contextLength: Int { cache.contextLength }
 
-  /// Forgets what a slot holds, or all of it beyond some positions.
-  public func truncate(slot: Int, to length: Int = 0) {
+  /// Forgets what a slot holds.
+  public func truncate(slot: Int) { lengths[slot] = 0 }
+
+  /// The shortest length apart from 0 that a slot can be truncated to.
+  ///
+  /// 0 unless the model has sliding windows. A block with one keeps the positions that its window and one
+  /// ``forward(_:)`` need; going back, up to ``rowLimit`` positions are always possible.
+  public func shortestLength(slot: Int) -> Int { cache.firstResumable(slot: slot) }
+
+  /// Forgets what a slot holds beyond some positions, so that they can be continued in another way: the results are
+  /// those of a slot that never held more.
+  ///
+  /// - Parameter length: 0 to the slot's length.
+  /// - Throws: ``FurlError`` of kind `usage` below ``shortestLength(slot:)``, where a window reaches back to positions
+  ///   that are not held any more; the slot stays as it was, and can be computed anew from 0.
+  public func truncate(slot: Int, to length: Int) throws {
     precondition(length >= 0 && length <= lengths[slot])
+    guard length == 0 || length >= shortestLength(slot: slot) else {
+      throw FurlError(
+        .usage, "\(length) positions cannot be gone back to: a sliding window has dropped what they look back on",
+        remedy: "compute them anew, or go back to \(shortestLength(slot: slot)) or more")
+    }
     lengths[slot] = length
   }
 

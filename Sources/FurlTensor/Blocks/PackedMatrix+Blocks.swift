@@ -73,39 +73,20 @@ extension SourceType {
   public func encodeBlocks(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8]? {
     precondition(columns > 0 && columns % Tile.columns == 0 && values.count % columns == 0 && !values.isEmpty)
     let rows = values.count / columns
-    let kernels = try Kernels().table
-    let (scheme, encode): (Scheme, furl_encode) =
+    let scheme: Scheme =
       switch self {
-      case .q40: (.int4(.columns(32)), kernels.encode_int4)
-      case .q41: (.int4Minimum(.columns(32)), kernels.encode_int4_minimum)
-      default: (.int8(.columns(32)), kernels.encode_int8)
+      case .q40: .int4(.columns(32))
+      case .q41: .int4Minimum(.columns(32))
+      default: .int8(.columns(32))
       }
-    let layout = try PackedLayout(scheme: scheme, shape: [rows, columns])
-    let streams = try layout.streams.map { try ByteStorage(zeroed: $0.byteCount) }
-    let matrix = try PackedMatrix(layout: layout, streams: streams)
-    let tiles = (rows + Tile.rows - 1) / Tile.rows
-    let columnTiles = columns / Tile.columns
-    var fits = [Bool](repeating: false, count: tiles)
-    values.withUnsafeBufferPointer { values in
-      fits.withUnsafeMutableBufferPointer { fits in
-        // Tiles do not overlap, so the threads do not meet.
-        nonisolated(unsafe) let (input, results) = (values.baseAddress!, fits.baseAddress!)
-        pool.forEach(tiles) { tile in
-          func halves(_ stream: Int) -> UnsafeMutablePointer<UInt16>? {
-            guard stream < streams.count else { return nil }
-            return streams[stream].base.assumingMemoryBound(to: UInt16.self) + tile * columnTiles * Tile.rows
-          }
-          var source = furl_rows(
-            numbers: input + tile * Tile.rows * columns, type: FURL_FLOAT32, stride: columns,
-            rows: min(Tile.rows, rows - tile * Tile.rows), columns: columns)
-          var target = furl_row_tile(
-            codes: streams[0].base + tile * (streams[0].count / tiles), scales: halves(1), minimums: halves(2),
-            column_tiles: columnTiles, block_tiles: 1, blocks: columnTiles)
-          results[tile] = encode(&source, &target)
-        }
-      }
+    let encoder = try TileEncoder(PackedLayout(scheme: scheme, shape: [rows, columns]))
+    let failures = FirstFailure()
+    pool.forEach(encoder.matrix.tiles) { tile in
+      let first = tile * Tile.rows
+      let part = Array(values[first * columns..<min(first + Tile.rows, rows) * columns])
+      if !encoder.encode(part, tile: tile) { failures.add(FurlError(.input, "is too large for \(scheme)"), at: tile) }
     }
-    return fits.allSatisfy { $0 } ? matrix.blocks(rows: Array(0..<rows), pool: pool) : nil
+    return failures.isEmpty ? encoder.matrix.blocks(rows: Array(0..<rows), pool: pool) : nil
   }
 }
 

@@ -2,65 +2,114 @@ import CFurlKernels
 
 /// Keys and values of the positions that have been computed, for several sequences (slots) at once.
 ///
-/// Layout of one head: keys[position / 16][head size][16], values[position][head size], so that sixteen scores
-/// come at once without sums across lanes. Memory is reserved for the whole context and touched as it is used.
+/// A block with a window keeps only the positions that its window and one batch need, as a ring: position p lies
+/// at p modulo the ring's length. Memory is reserved for all of it and touched as it is used. How a head lies in
+/// memory: `furl_kv_head`. One owner at a time.
 public final class KeyValueCache: @unchecked Sendable {
   /// How keys and values are kept.
   public enum Format: String, Sendable, CaseIterable {
     case float32 = "f32"
     case float16 = "f16"
+    /// 8-bit codes with FP16 scales, one for 32 dimensions of a key and one for a head's value: each number is
+    /// within half a 127th of the largest that shares its scale.
+    case int8 = "i8"
 
-    var size: Int { self == .float32 ? 4 : 2 }
+    /// Bytes of a number, without scales.
+    var size: Int {
+      switch self {
+      case .float32: 4
+      case .float16: 2
+      case .int8: 1
+      }
+    }
   }
 
   /// The heads of one block.
   public struct Heads: Sendable, Hashable {
     public let heads: Int
     public let kvHeads: Int
+    /// Even.
     public let headSize: Int
     /// Positions that a query sees at most, its own included; nil: all.
     public let window: Int?
 
     public init(heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil) {
+      precondition(kvHeads > 0 && heads % kvHeads == 0 && headSize > 0 && headSize % 2 == 0)
       precondition(window.map { $0 > 0 } ?? true)
       self.heads = heads
       self.kvHeads = kvHeads
       self.headSize = headSize
       self.window = window
     }
+
+    /// Query heads that share one key/value head.
+    var group: Int { heads / kvHeads }
   }
+
+  /// The rows that a batch may have unless a cache is made for others.
+  public static let defaultRowLimit = 128
 
   public let format: Format
   public let slots: Int
-  /// Positions a slot can hold.
+  /// Positions of a sequence.
   public let contextLength: Int
-  private let blocks: [Heads]
-  private let capacity: Int
+  /// Rows that one sequence may have in a batch.
+  public let rowLimit: Int
+  let blocks: [Heads]
+  let scratch: AttentionScratch
+  private let layouts: [Layout]
+  /// Where each block begins.
   private let starts: [Int]
   private let storage: ByteStorage
-  private let scratch: [ByteStorage]
+  /// One beyond the last position that was ever written to a slot since it was begun.
+  private var ends: [Int]
 
+  /// - Parameters:
+  ///   - contextLength: positions of a sequence.
+  ///   - rowLimit: rows that one sequence may have in a batch; what a ring holds beyond its window.
+  ///   - threads: threads of the pools that will compute with it.
   /// - Throws: ``FurlError`` of kind `unavailable` when so much memory cannot even be reserved.
-  public init(blocks: [Heads], slots: Int, contextLength: Int, format: Format, threads: Int) throws {
+  public init(
+    blocks: [Heads], slots: Int, contextLength: Int, format: Format, threads: Int,
+    rowLimit: Int = KeyValueCache.defaultRowLimit
+  ) throws {
+    precondition(slots > 0 && contextLength > 0 && rowLimit > 0)
+    let refusal = FurlError(
+      .unavailable, "a KV cache for \(slots) x \(contextLength) positions does not fit in memory",
+      remedy: "use fewer slots or a shorter context")
+    let layouts = blocks.compactMap { Layout($0, contextLength: contextLength, format: format, rowLimit: rowLimit) }
+    guard layouts.count == blocks.count else { throw refusal }
+    var starts = [0]
+    for (block, layout) in zip(blocks, layouts) {
+      guard let bytes = checkedProduct(layout.headBytes, block.kvHeads, slots) else { throw refusal }
+      let (end, overflow) = starts[starts.count - 1].addingReportingOverflow(bytes)
+      guard !overflow else { throw refusal }
+      starts.append(end)
+    }
     self.blocks = blocks
+    self.layouts = layouts
+    self.starts = starts
     self.slots = slots
     self.contextLength = contextLength
     self.format = format
-    let capacity = (contextLength + 15) / 16 * 16
-    self.capacity = capacity
-    var starts = [0]
-    for block in blocks {
-      let (bytes, overflow) = (2 * format.size * block.kvHeads * block.headSize)
-        .multipliedReportingOverflow(by: capacity * slots)
-      guard !overflow, let last = starts.last, last <= Int.max - bytes else {
-        throw FurlError(.unavailable, "a KV cache for \(slots) x \(contextLength) positions does not fit in memory")
-      }
-      starts.append(last + bytes)
-    }
-    self.starts = starts
+    self.rowLimit = rowLimit
     storage = try ByteStorage(zeroed: starts[blocks.count])
-    scratch = try (0..<threads).map { _ in
-      try ByteStorage(zeroed: 4 * furl_attention_scratch(capacity + KeyValueCache.queriesPerJob))
+    scratch = try AttentionScratch(
+      zip(blocks, layouts).map { ($0, $1.capacity) }, slots: slots, rowLimit: rowLimit, threads: threads)
+    ends = Array(repeating: 0, count: slots)
+  }
+
+  /// Bytes that a cache of one slot reserves; nil if that is more than an `Int` holds.
+  public static func byteCount(
+    _ blocks: [Heads], contextLength: Int, format: Format, rowLimit: Int = KeyValueCache.defaultRowLimit
+  ) -> Int? {
+    blocks.reduce(0) { sum, block in
+      guard let sum,
+        let layout = Layout(block, contextLength: contextLength, format: format, rowLimit: rowLimit),
+        let bytes = checkedProduct(layout.headBytes, block.kvHeads)
+      else { return nil }
+      let (total, overflow) = sum.addingReportingOverflow(bytes)
+      return overflow ? nil : total
     }
   }
 
@@ -81,15 +130,27 @@ public final class KeyValueCache: @unchecked Sendable {
     }
   }
 
-  private static let queriesPerJob = 32
-
-  private func keys(_ block: Int, _ slot: Int, _ head: Int) -> UnsafeMutableRawPointer {
-    let headBytes = capacity * blocks[block].headSize * format.size
-    return storage.base + starts[block] + 2 * headBytes * (slot * blocks[block].kvHeads + head)
+  /// The first position from which a slot can be continued, apart from 0, which is always possible: rings have
+  /// lost what positions before it would look back on.
+  public func firstResumable(slot: Int) -> Int {
+    blocks.indices.reduce(0) { max($0, firstResumable(slot: slot, block: $1)) }
   }
 
-  private func values(_ block: Int, _ slot: Int, _ head: Int) -> UnsafeMutableRawPointer {
-    keys(block, slot, head) + capacity * blocks[block].headSize * format.size
+  private func firstResumable(slot: Int, block: Int) -> Int {
+    let lost = ends[slot] - layouts[block].capacity
+    guard let window = blocks[block].window, lost > 0 else { return 0 }
+    return lost + window - 1
+  }
+
+  func head(_ block: Int, slot: Int, _ head: Int) -> furl_kv_head {
+    let layout = layouts[block]
+    let base = storage.base + starts[block] + layout.headBytes * (slot * blocks[block].kvHeads + head)
+    let scales = format == .int8
+    return furl_kv_head(
+      keys: base, values: base + layout.values,
+      key_scales: scales ? (base + layout.keyScales).assumingMemoryBound(to: UInt16.self) : nil,
+      value_scales: scales ? (base + layout.valueScales).assumingMemoryBound(to: UInt16.self) : nil,
+      capacity: layout.capacity, head_size: blocks[block].headSize)
   }
 
   /// Stores the keys and values of the runs' rows.
@@ -97,19 +158,30 @@ public final class KeyValueCache: @unchecked Sendable {
   /// - Parameters:
   ///   - keys: [rows][kvHeads * headSize].
   ///   - values: the same shape.
+  ///   - runs: each continues its slot at 0 or at ``firstResumable(slot:)`` and later.
   public func store(block: Int, keys: Activations, values: Activations, runs: [Run], on context: ComputeContext) {
     let heads = blocks[block]
     precondition(keys.columns == heads.kvHeads * heads.headSize && values.columns == keys.columns)
-    let kernel = format == .float32 ? context.kernels.table.store_f32 : context.kernels.table.store_f16
-    for run in runs { check(run, rows: keys.capacity) }
+    let kernel =
+      switch format {
+      case .float32: context.kernels.table.store_f32
+      case .float16: context.kernels.table.store_f16
+      case .int8: context.kernels.table.store_i8
+      }
+    for run in runs {
+      check(run, rows: min(keys.capacity, values.capacity))
+      precondition(run.position == 0 || run.position >= firstResumable(slot: run.slot, block: block))
+      let end = run.position + run.count
+      ends[run.slot] = run.position == 0 ? end : max(ends[run.slot], end)
+    }
     let rows = runs.reduce(0) { $0 + $1.count }
     func store(_ run: Run, head: Int) {
+      var cache = self.head(block, slot: run.slot, head)
       for index in 0..<run.count {
         let row = run.row + index
         kernel(
-          keys.values + row * keys.stride + head * heads.headSize,
-          values.values + row * values.stride + head * heads.headSize, heads.headSize, run.position + index,
-          self.keys(block, run.slot, head), self.values(block, run.slot, head))
+          &cache, keys.values + row * keys.stride + head * heads.headSize,
+          values.values + row * values.stride + head * heads.headSize, run.position + index)
       }
     }
     if rows <= 4 {
@@ -119,76 +191,47 @@ public final class KeyValueCache: @unchecked Sendable {
     }
   }
 
-  /// Attention of the runs' rows over what their slots hold; every row sees its own position and those before it.
-  ///
-  /// - Parameters:
-  ///   - query: [rows][heads * headSize].
-  ///   - output: the same shape.
-  public func attend(
-    block: Int, query: Activations, runs: [Run], scale: Float, into output: Activations, on context: ComputeContext
-  ) {
-    let heads = blocks[block]
-    precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
-    for run in runs { check(run, rows: min(query.capacity, output.capacity)) }
-    let kernel = format == .float32 ? context.kernels.table.attend_f32 : context.kernels.table.attend_f16
-    let group = heads.heads / heads.kvHeads
-    let jobs = Jobs(runs, heads: heads.heads, queries: KeyValueCache.queriesPerJob)
-    context.pool.run { part, parts in
-      jobs.forEach(part, parts) { run, first, count, head in
-        let row = run.row + first
-        let visible = run.position + first + 1
-        let window = heads.window ?? 0
-        var job = furl_attention(
-          query: query.values + row * query.stride + head * heads.headSize, query_stride: query.stride,
-          queries: count, keys: keys(block, run.slot, head / group), values: values(block, run.slot, head / group),
-          first: window == 0 ? 0 : max(0, visible - window), visible: visible, window: window,
-          head_size: heads.headSize, scale: scale,
-          scratch: scratch[part].base.assumingMemoryBound(to: Float.self),
-          out: output.values + row * output.stride + head * heads.headSize, out_stride: output.stride)
-        kernel(&job)
-      }
-    }
-  }
-
-  private func check(_ run: Run, rows: Int) {
+  func check(_ run: Run, rows: Int) {
     precondition((0..<slots).contains(run.slot) && run.position >= 0 && run.position + run.count <= contextLength)
-    precondition(run.row >= 0 && run.count > 0 && run.row + run.count <= rows)
+    precondition(run.row >= 0 && (1...rowLimit).contains(run.count) && run.row + run.count <= rows)
   }
 }
 
-/// The pieces of attention: up to so many queries of one head. Threads take contiguous shares of equal cost.
-private struct Jobs {
-  let runs: [KeyValueCache.Run]
-  let heads: Int
-  let queries: Int
-  let total: Int
+/// Where the parts of one head lie.
+private struct Layout {
+  /// Positions that are kept, a multiple of 16.
+  let capacity: Int
+  let values: Int
+  let keyScales: Int
+  let valueScales: Int
+  let headBytes: Int
 
-  init(_ runs: [KeyValueCache.Run], heads: Int, queries: Int) {
-    self.runs = runs
-    self.heads = heads
-    self.queries = queries
-    total = runs.reduce(0) { $0 + Jobs.cost($1, 0, $1.count) } * heads
-  }
-
-  /// Scores to compute.
-  private static func cost(_ run: KeyValueCache.Run, _ first: Int, _ count: Int) -> Int {
-    count * (run.position + first + 1) + count * (count - 1) / 2
-  }
-
-  func forEach(_ part: Int, _ parts: Int, _ body: (KeyValueCache.Run, Int, Int, Int) -> Void) {
-    let share = WorkerPool.share(total, part, parts)
-    var passed = 0
-    for run in runs {
-      for head in 0..<heads {
-        var first = 0
-        while first < run.count {
-          let count = min(queries, run.count - first)
-          // A job belongs to the thread in whose share it begins.
-          if share.contains(passed) { body(run, first, count, head) }
-          passed += Jobs.cost(run, first, count)
-          first += count
-        }
-      }
+  /// nil: more bytes than an `Int` holds.
+  init?(_ heads: KeyValueCache.Heads, contextLength: Int, format: KeyValueCache.Format, rowLimit: Int) {
+    var positions = contextLength
+    if let window = heads.window {
+      let (needed, overflow) = window.addingReportingOverflow(rowLimit - 1)
+      if !overflow { positions = min(positions, needed) }
     }
+    let padded = furl_padded_head(heads.headSize)
+    let scales = format == .int8 ? 2 * ((padded + 31) / 32 + 1) : 0
+    // The last factor covers both, so nothing below overflows.
+    guard positions <= Int.max - 15,
+      checkedProduct((positions + 15) / 16 * 16, 2 * padded * format.size + scales + 64) != nil
+    else { return nil }
+    capacity = (positions + 15) / 16 * 16
+    values = capacity * padded * format.size
+    keyScales = 2 * values
+    valueScales = keyScales + (format == .int8 ? capacity * 2 * ((padded + 31) / 32) : 0)
+    headBytes = (valueScales + (format == .int8 ? capacity * 2 : 0) + 63) / 64 * 64
+  }
+}
+
+/// The product, if an `Int` holds it.
+func checkedProduct(_ factors: Int...) -> Int? {
+  factors.reduce(1) { product, factor in
+    guard let product else { return nil }
+    let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+    return overflow ? nil : next
   }
 }

@@ -1,4 +1,5 @@
 import FurlCheckpoint
+import FurlModel
 import FurlSpec
 import FurlTensor
 
@@ -122,8 +123,13 @@ public struct Plan: Sendable {
   /// Bits of a weight on average, scales included.
   public var bitsPerWeight: Double { 8 * Double(rawBytes) / Double(max(1, spec.parameterCount)) }
 
-  /// Bytes of a KV cache of one sequence over the whole context, in FP16.
+  /// Bytes of an FP16 KV cache of one sequence over the whole context; blocks with a window keep no more than that
+  /// and one batch.
   public var keyValueBytes: Int {
-    spec.blocks.reduce(0) { $0 + 4 * $1.kvHeads * $1.headSize } * spec.contextLength
+    let heads = spec.blocks.map {
+      KeyValueCache.Heads(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window)
+    }
+    return KeyValueCache.byteCount(
+      heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit) ?? .max
   }
 }

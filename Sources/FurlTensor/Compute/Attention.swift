@@ -1,0 +1,224 @@
+import CFurlKernels
+
+/// Attention over what a cache holds. A row's result depends on its own position and window only: neither the
+/// number of threads nor the rest of the batch change a bit of it.
+extension KeyValueCache {
+  /// Attention of the runs' rows over what their slots hold; every row sees its own position and those before it,
+  /// as far back as the block's window reaches.
+  ///
+  /// - Parameters:
+  ///   - query: [rows][heads * headSize].
+  ///   - runs: the rows that were just stored.
+  ///   - scale: on the scores, before the softmax.
+  ///   - output: the same shape as `query`.
+  public func attend(
+    block: Int, query: Activations, runs: [Run], scale: Float, into output: Activations, on context: ComputeContext
+  ) {
+    let heads = blocks[block]
+    precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
+    precondition(context.pool.threads <= scratch.work.count)
+    for run in runs { check(run, rows: min(query.capacity, output.capacity)) }
+    let kernel =
+      switch format {
+      case .float32: context.kernels.table.attend_f32
+      case .float16: context.kernels.table.attend_f16
+      case .int8: context.kernels.table.attend_i8
+      }
+    let jobs = AttentionJobs(runs, heads)
+    let width = heads.group * heads.headSize
+    func attention(_ job: AttentionJobs.Job, _ part: Int) -> furl_attention {
+      let run = runs[job.run]
+      let row = run.row + job.first
+      return furl_attention(
+        cache: head(block, slot: run.slot, job.kvHead), query: query.values + row * query.stride + job.kvHead * width,
+        query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
+        window: heads.window ?? 0, scale: scale, scratch: scratch.work[part].floats,
+        out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
+        tile_begin: 0, tile_end: 0)
+    }
+
+    guard jobs.areUneven(over: context.pool.threads), let parts = scratch.parts,
+      let partFloats = scratch.partFloats(jobs, heads)
+    else {
+      return context.pool.run { part, parts in
+        jobs.forEach(part, parts) { job in
+          var whole = attention(job, part)
+          kernel(&whole)
+        }
+      }
+    }
+    let list = jobs.all
+    context.pool.run { part, threads in
+      jobs.forEachTile(part, threads) { index, tiles in
+        var some = attention(list[index], part)
+        some.parts = parts.floats + index * partFloats
+        (some.tile_begin, some.tile_end) = (tiles.lowerBound, tiles.upperBound)
+        kernel(&some)
+      }
+    }
+    context.pool.forEach(list.count) { index in
+      var whole = attention(list[index], 0)
+      whole.parts = parts.floats + index * partFloats
+      context.kernels.table.join_parts(&whole)
+    }
+  }
+}
+
+/// The pieces of attention: up to so many rows of one key/value head. Threads take contiguous shares of equal cost;
+/// where whole pieces make uneven shares, tiles of positions are shared out.
+struct AttentionJobs {
+  /// Consecutive positions of one run, for the heads that share a key/value head.
+  struct Job {
+    let run: Int
+    let kvHead: Int
+    /// The first row of the run.
+    let first: Int
+    let count: Int
+  }
+
+  static let tile = Int(FURL_ATTENTION_TILE)
+  private static let rowsPerJob = 64
+
+  private let runs: [KeyValueCache.Run]
+  private let heads: KeyValueCache.Heads
+  private let queries: Int
+  private let total: Int
+
+  init(_ runs: [KeyValueCache.Run], _ heads: KeyValueCache.Heads) {
+    self.runs = runs
+    self.heads = heads
+    queries = AttentionJobs.queries(heads)
+    var total = 0
+    for run in runs { total += AttentionJobs.cost(run, 0, run.count, heads.window) }
+    self.total = total * heads.kvHeads
+  }
+
+  /// Positions of one job: about 64 rows, in fours, which the kernels take at once.
+  static func queries(_ heads: KeyValueCache.Heads) -> Int {
+    let queries = rowsPerJob / heads.group
+    return queries > 4 ? queries / 4 * 4 : max(1, queries)
+  }
+
+  /// Scores to compute, for one head.
+  private static func cost(_ run: KeyValueCache.Run, _ first: Int, _ count: Int, _ window: Int?) -> Int {
+    let position = run.position + first
+    let whole = count * (position + 1) + count * (count - 1) / 2
+    return min(whole, count * (window ?? .max / count))
+  }
+
+  func forEach(_ part: Int, _ parts: Int, _ body: (Job) -> Void) {
+    let share = WorkerPool.share(total, part, parts)
+    forEachJob { job, passed, _ in
+      // A job belongs to the thread in whose share it begins.
+      if share.contains(passed) { body(job) }
+    }
+  }
+
+  private func forEachJob(_ body: (Job, _ passed: Int, _ cost: Int) -> Void) {
+    var passed = 0
+    for (index, run) in runs.enumerated() {
+      for kvHead in 0..<heads.kvHeads {
+        for first in stride(from: 0, to: run.count, by: queries) {
+          let count = min(queries, run.count - first)
+          let cost = AttentionJobs.cost(run, first, count, heads.window)
+          body(Job(run: index, kvHead: kvHead, first: first, count: count), passed, cost)
+          passed += cost
+        }
+      }
+    }
+  }
+
+  // MARK: Sharing out tiles
+
+  /// All jobs, in order.
+  var all: [Job] {
+    var jobs: [Job] = []
+    forEachJob { job, _, _ in jobs.append(job) }
+    return jobs
+  }
+
+  /// Whether whole jobs leave threads idle for a while, as few sequences with few key/value heads do: only single
+  /// positions, which are few and see much.
+  func areUneven(over threads: Int) -> Bool {
+    guard threads > 1, runs.count * heads.kvHeads <= AttentionScratch.jobsPerThread * threads,
+      runs.allSatisfy({ $0.count == 1 }), runs.contains(where: { $0.position >= AttentionJobs.tile })
+    else { return false }
+    var loads = Array(repeating: 0, count: threads)
+    forEachJob { _, passed, cost in
+      let thread = (0..<threads).first { WorkerPool.share(total, $0, threads).contains(passed) }
+      loads[thread ?? 0] += cost
+    }
+    return (loads.max() ?? 0) * threads > total + total / 16
+  }
+
+  /// The tiles that a job's rows see.
+  func tiles(_ job: Job) -> Range<Int> {
+    let position = runs[job.run].position + job.first
+    let begin = max(0, position + 1 - (heads.window ?? position + 1))
+    return begin / AttentionJobs.tile..<(position + job.count - 1) / AttentionJobs.tile + 1
+  }
+
+  /// Calls `body` with an index in ``all`` and some of the job's tiles. Single positions only.
+  func forEachTile(_ part: Int, _ parts: Int, _ body: (Int, Range<Int>) -> Void) {
+    let share = WorkerPool.share(total, part, parts)
+    var passed = 0
+    for (index, job) in all.enumerated() {
+      let position = runs[job.run].position
+      let begin = max(0, position + 1 - (heads.window ?? position + 1))
+      var mine: Range<Int>?
+      for tile in tiles(job) {
+        if share.contains(passed) { mine = (mine?.lowerBound ?? tile)..<tile + 1 }
+        let end = min((tile + 1) * AttentionJobs.tile, position + 1)
+        passed += end - max(begin, tile * AttentionJobs.tile)
+      }
+      if let mine { body(index, mine) }
+    }
+  }
+}
+
+/// What attention works in, made once: for each thread, and for tiles that are shared out.
+struct AttentionScratch: @unchecked Sendable {
+  struct Floats {
+    let storage: ByteStorage
+    let floats: UnsafeMutablePointer<Float>
+
+    init(_ count: Int) throws {
+      storage = try ByteStorage(zeroed: 4 * count)
+      floats = storage.base.assumingMemoryBound(to: Float.self)
+    }
+  }
+
+  /// More jobs than this for each thread make even shares by themselves.
+  static let jobsPerThread = 8
+
+  let work: [Floats]
+  /// nil with one thread.
+  let parts: Floats?
+  private let partCapacity: Int
+
+  /// - Parameter blocks: each with the positions that it keeps.
+  init(_ blocks: [(heads: KeyValueCache.Heads, capacity: Int)], slots: Int, rowLimit: Int, threads: Int) throws {
+    var floats = 0
+    var partFloats = 0
+    for (heads, capacity) in blocks {
+      let rows = heads.group * min(AttentionJobs.queries(heads), rowLimit)
+      floats = max(floats, furl_attention_scratch(rows, heads.headSize))
+      let jobs = min(checkedProduct(heads.kvHeads, slots) ?? .max, Self.jobsPerThread * threads)
+      // A window may begin and end within tiles.
+      let size = checkedProduct(
+        jobs, capacity / AttentionJobs.tile + 2, furl_attention_part(heads.group, heads.headSize), 4)
+      partFloats = max(partFloats, (size ?? 0) / 4)
+    }
+    work = try (0..<threads).map { _ in try Floats(floats) }
+    partCapacity = partFloats
+    parts = threads > 1 ? try Floats(partFloats) : nil
+  }
+
+  /// Floats of each job's parts; nil if there is no room for them.
+  func partFloats(_ jobs: AttentionJobs, _ heads: KeyValueCache.Heads) -> Int? {
+    let all = jobs.all
+    let tiles = all.map { jobs.tiles($0).count }.max() ?? 0
+    let floats = tiles * furl_attention_part(heads.group, heads.headSize)
+    return floats * all.count <= partCapacity ? floats : nil
+  }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// A model of which the tests say some things otherwise.
+struct SampleSource: ExportSource {
+  let model: ExportedModel
+  var spec: ModelSpec
+  var config: JSON
+  /// Changes the numbers that are read of a tensor.
+  var change: ((String, inout [Float]) -> Void)?
+  /// How the weights are said to be written down.
+  var stored: ((TensorSpec) -> StoredNumbers)?
+  /// The vocabulary; nil: the model's own tokenizer.
+  var tokens: [String]? = ["a", "b", "ab"]
+
+  init(_ path: String) throws {
+    model = ExportedModel(try ModelFile(path: path))
+    spec = model.spec
+    config = model.config
+  }
+
+  var path: String { model.path }
+  var name: String { "sample" }
+
+  func numbers(of tensor: TensorSpec) throws -> StoredNumbers { try stored?(tensor) ?? model.numbers(of: tensor) }
+
+  func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
+    let weights = try model.weights(of: tensor, pool: pool)
+    guard let change, case .source(let source) = weights else { return weights }
+    var values = source.readAll()
+    change(tensor.name, &values)
+    return .source(try TestData.source(values, rows: source.rows, columns: source.columns))
+  }
+
+  func dropPages() { model.dropPages() }
+  func sideFiles() throws -> [SideFile] { tokens == nil ? try model.sideFiles() : [] }
+
+  func vocabulary() throws -> ExportedVocabulary {
+    guard let tokens else { return try model.vocabulary() }
+    return ExportedVocabulary(
+      model: "gpt2", preTokenizer: "gpt-2", tokens: tokens,
+      kinds: Array(repeating: .normal, count: tokens.count), merges: ["a b"], bosID: nil, eosID: nil, addsBOS: false)
+  }
+}
+
+enum ExportFixtures {
+  static var pool: WorkerPool { WorkerPool(threads: 2) }
+
+  /// Small checkpoints of every family.
+  static let families: [String] = {
+    let folder = TestData.root + "/Tests/Fixtures/families"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return [Fixtures.gpt2] + names.filter { !$0.hasSuffix(".py") }.sorted().map { folder + "/" + $0 }
+  }()
+
+  /// Models that llama.cpp's converter wrote.
+  static let converted = ["gpt2", "llama", "llama3", "phi", "qwen2", "starcoder2-00001-of-00003"].map {
+    TestData.root + "/Tests/Fixtures/gguf/\($0).gguf"
+  }
+
+  static func gguf(
+    _ source: any ExportSource, _ numbers: ExportNumbers? = nil, in folder: String
+  ) throws -> (file: ParsedGGUF, result: ExportResult) {
+    let path = folder + "/x.gguf"
+    let result = try GGUFExport(numbers: numbers).write(source, to: path, pool: pool)
+    return (try ParsedGGUF(path: path), result)
+  }
+
+  /// What is in a folder, hidden files included.
+  static func content(_ folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+  }
+}
