@@ -11,9 +11,9 @@ import Darwin
 
 /// Perplexity of a text, and KL divergence from a baseline.
 ///
-/// As llama.cpp's `llama-perplexity` does it: chunks of the context's length without overlap; a tokenizer's
-/// begin-of-text token takes the place of a chunk's first; only the second half of a chunk is scored, so that every
-/// scored token has at least half a context before it.
+/// As llama.cpp's `llama-perplexity` does it: a tokenizer's begin-of-text token goes before the text, which is cut into
+/// chunks of the context's length without overlap; the token takes the place of the first of every further chunk, too;
+/// only the second half of a chunk is scored, so that every scored token has at least half a context before it.
 struct TextScorer {
   let settings: SuiteProtocol
   let progress: Evaluator.Progress
@@ -29,12 +29,7 @@ struct TextScorer {
     let spec = subject.model.spec
     let length = settings.context ?? spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
-    let ids = subject.tokenizer.encode(text, bos: .never)
-    guard ids.count >= length else {
-      throw FurlError.input(
-        nil, "the text has \(ids.count) tokens; one chunk has \(length)",
-        remedy: "give a longer text or a shorter context")
-    }
+    var ids = subject.tokenizer.encode(text, bos: .never)
     if let baseline,
       baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
         || baseline.tokenizer.encode(text, bos: .never) != ids
@@ -43,6 +38,12 @@ struct TextScorer {
     }
     let begin =
       settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
+    if let begin, ids.first != begin { ids.insert(begin, at: 0) }
+    guard ids.count >= length else {
+      throw FurlError.input(
+        nil, "the text has \(ids.count) tokens; one chunk has \(length)",
+        remedy: "give a longer text or a shorter context")
+    }
     let candidate = try subject.session(contextLength: length)
     let likelihood =
       if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else {
