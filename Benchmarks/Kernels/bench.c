@@ -204,6 +204,9 @@ int main(int argc, char **argv) {
       }
     }
   }
-  if (argc <= 2) bench_others(tier);
+  if (argc <= 2) {
+    bench_others(tier);
+    bench_attention(tier);
+  }
   return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { WIDTH = 4096, VOCABULARY = 51200, HEAD = 64, POSITIONS = 1024, QUERIES = 64 };
+enum { WIDTH = 4096, VOCABULARY = 51200 };
 
 static double now(void) {
   struct timespec t;
@@ -50,27 +50,5 @@ void bench_others(const furl_kernels *k) {
     for (size_t h = 0; h < WIDTH; h += 128) k->rotate(out + h, 64, x, y));
   MEASURE("argmax 51200", VOCABULARY, "Gvalues/s", largest = k->argmax(x, VOCABULARY));
   (void)largest;
-
-  size_t cells = (size_t)(POSITIONS + QUERIES) * HEAD;
-  float *keys = numbers(cells), *values = numbers(cells), *query = numbers(QUERIES * HEAD);
-  float *scratch = numbers(furl_attention_scratch(POSITIONS + QUERIES));
-  uint16_t *half_keys = calloc(cells, 2), *half_values = calloc(cells, 2);
-  MEASURE("store_f16, head 64", 2 * HEAD, "Gvalues/s", k->store_f16(x, y, HEAD, 17, half_keys, half_values));
-  for (size_t p = 0; p < POSITIONS; p++) {
-    k->store_f16(x + p, y + p, HEAD, p, half_keys, half_values);
-    k->store_f32(x + p, y + p, HEAD, p, keys, values);
-  }
-  furl_attention a = {.query = query, .query_stride = HEAD, .queries = 1, .keys = keys, .values = values,
-    .visible = POSITIONS, .head_size = HEAD, .scale = 0.125f, .scratch = scratch, .out = out,
-    .out_stride = HEAD};
-  furl_attention prompt = a;
-  prompt.queries = QUERIES, prompt.visible = POSITIONS - QUERIES + 1;
-  double one = 2.0 * POSITIONS * HEAD, many = one * QUERIES;
-  MEASURE("attend_f32, 1 query, 1024 x 64", one, "GMAC/s", k->attend_f32(&a));
-  MEASURE("attend_f32, 64 queries, 1024 x 64", many, "GMAC/s", k->attend_f32(&prompt));
-  a.keys = prompt.keys = half_keys, a.values = prompt.values = half_values;
-  MEASURE("attend_f16, 1 query, 1024 x 64", one, "GMAC/s", k->attend_f16(&a));
-  MEASURE("attend_f16, 64 queries, 1024 x 64", many, "GMAC/s", k->attend_f16(&prompt));
-  free(x), free(y), free(out), free(codes), free(keys), free(values), free(query), free(scratch);
-  free(half_keys), free(half_values);
+  free(x), free(y), free(out), free(codes);
 }

@@ -16,7 +16,7 @@ enum Container {
   static let indexLimit = 32 << 20
   static let tokenizerLimit = 256 << 20
   /// The index and the tokenizer are texts: what they may decode to, by what the file is known to hold of them.
-  static func textLimit(stored: Int) -> Int { stored * 64 + 65536 }
+  static func textLimit(stored: Int) -> Int { stored * 64 + (1 << 20) }
 
   /// The first multiple of 64 that is not below `offset`.
   static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }

@@ -25,7 +25,7 @@ public struct SafetensorsFile: Sendable {
 
   /// The header of a 7B model takes less than 0.2 MB; the format's own limit of 100 MB would cost seconds and a
   /// gigabyte before a hostile header is refused.
-  private static let headerLimit = 4 << 20
+  private static let headerLimit = 3 << 20
   /// Bits of a number of each type of the format.
   private static let typeBits: [String: Int] = [
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32,

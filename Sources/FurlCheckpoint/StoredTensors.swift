@@ -98,7 +98,7 @@ public struct StoredTensors: Sendable {
   }
 
   /// An index of 10,000 tensors takes 1 MB.
-  private static let indexLimit = 4 << 20
+  private static let indexLimit = 3 << 20
 
   private init(index path: String, folder: String, format: WeightFormat) throws {
     let index = try JSON.parse(MappedFile(path: path).readAll(limit: StoredTensors.indexLimit), file: path)

@@ -9,6 +9,11 @@ struct Compress: ParsableCommand {
 
       The same checkpoint and recipe give the same bytes, whatever the number of threads. The artifact appears \
       under its name when it is complete; a failed or interrupted run leaves none.
+
+      furl compress checkpoints/minipy --recipe recipes/minipy-int4.yaml --plan --sample
+
+      --plan reads headers alone. With --sample it also reads a few runs of rows of every matrix, encodes and \
+      compresses them as the file would have them, and predicts the file's size from that, within 1 %.
       """)
 
   @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.")
@@ -23,6 +28,9 @@ struct Compress: ParsableCommand {
   @Flag(help: "Print tensors, schemes, exact raw bytes and an upper bound of the file, and stop.")
   var plan = false
 
+  @Flag(help: "With --plan: read a sample of the weights and predict the file's size.")
+  var sample = false
+
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
 
@@ -31,6 +39,7 @@ struct Compress: ParsableCommand {
 
   func validate() throws {
     _ = try ThreadCount(threads)
+    if sample && !plan { throw ValidationError("--sample says what --plan predicts; give --plan, too.") }
     if !plan && output == nil { throw ValidationError("--output is missing (or give --plan).") }
   }
 
@@ -39,7 +48,11 @@ struct Compress: ParsableCommand {
     let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {
       let bound = try compressor.fileUpperBound()
-      return json ? Terminal.print(compressor.plan.json(fileUpperBound: bound)) : show(compressor.plan, bound: bound)
+      let pool = WorkerPool(threads: try ThreadCount(threads).count)
+      let prediction = sample ? try compressor.predictSize(pool: pool) : nil
+      return json
+        ? Terminal.print(compressor.plan.json(fileUpperBound: bound, prediction: prediction))
+        : show(compressor.plan, bound: bound, prediction)
     }
     guard let output else { return }
     let start = ContinuousClock.now
@@ -64,13 +77,16 @@ struct Compress: ParsableCommand {
     Terminal.print("artifact \(result.artifactID)")
   }
 
-  private func show(_ plan: Plan, bound: Int) {
-    var table = TextTable(["tensor", "from", "shape", "scheme", "raw bytes"], leftAligned: [0, 1, 2, 3])
-    for tensor in plan.tensors {
-      table.add([
-        tensor.spec.name, tensor.sourceName == tensor.spec.name ? "" : tensor.sourceName,
-        tensor.spec.shape.map(String.init).joined(separator: " x "), tensor.scheme.name, "\(tensor.layout.byteCount)",
-      ])
+  private func show(_ plan: Plan, bound: Int, _ prediction: SizePrediction?) {
+    let last = prediction == nil ? [] : ["in the file"]
+    var table = TextTable(["tensor", "from", "shape", "scheme", "raw bytes"] + last, leftAligned: [0, 1, 2, 3])
+    for (index, tensor) in plan.tensors.enumerated() {
+      table.add(
+        [
+          tensor.spec.name, tensor.sourceName == tensor.spec.name ? "" : tensor.sourceName,
+          tensor.spec.shape.map(String.init).joined(separator: " x "), tensor.scheme.name,
+          "\(tensor.layout.byteCount)",
+        ] + (prediction.map { ["\($0.tensorBytes[index])"] } ?? []))
     }
     Terminal.print(table.text)
     Terminal.print("")
@@ -78,6 +94,8 @@ struct Compress: ParsableCommand {
     Terminal.print("parameters  \(plan.spec.parameterCount) in \(plan.spec.blocks.count) blocks")
     Terminal.print("weights     \(plan.rawBytes) bytes in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
     Terminal.print("KV cache    \(plan.keyValueBytes) bytes for one sequence of \(plan.spec.contextLength) positions")
-    Terminal.print("file        at most \(bound) bytes")
+    guard let prediction else { return Terminal.print("file        at most \(bound) bytes") }
+    Terminal.print(
+      "file        about \(prediction.fileBytes) bytes by \(prediction.sampledWeights) weights, at most \(bound)")
   }
 }

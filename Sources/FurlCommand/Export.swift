@@ -27,7 +27,8 @@ struct Export: ParsableCommand {
   @Option(help: "The form of the weights: f32, f16, bf16, and for gguf q8_0, q4_0, q4_1.")
   var dtype: ExportNumbers?
 
-  @Option(help: ArgumentHelp("Begin another weight file before one has more bytes, as 500MB or 5GB.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp("Begin another weight file before one has more bytes, as 500MB or 5GB.", valueName: "size"))
   var shardSize: String = "5GB"
 
   @Option(help: "Threads (default: one for each core).")

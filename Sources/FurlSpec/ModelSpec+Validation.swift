@@ -35,9 +35,8 @@ extension ModelSpec {
         throw FurlError.input(
           file, place + "kv_heads", "\(block.heads) heads cannot share \(block.kvHeads) key/value heads evenly")
       }
-      guard block.headSize % 8 == 0 else {
-        throw FurlError.input(
-          file, place + "head_size", "\(block.headSize) is not a multiple of 8, which is not supported yet")
+      guard block.headSize % 2 == 0 else {
+        throw FurlError.input(file, place + "head_size", "\(block.headSize) is odd, which is not supported")
       }
       if let window = block.window { try check(place + "window", window, 1...(1 << 30)) }
     }

@@ -18,7 +18,9 @@ struct PieceDecoder: Sendable {
       return
     }
     var piece = vocabulary.piece(id)
-    if vocabulary.kinds[id].contains(.literal) { piece = SpaceMark.toSpaces(vocabulary.bytes, vocabulary.range(id))[...] }
+    if vocabulary.kinds[id].contains(.literal) {
+      piece = SpaceMark.toSpaces(vocabulary.bytes, vocabulary.range(id))[...]
+    }
     if parts.decoding.joinsBytes, let byte = BytePiece.byte(of: piece) {
       run.append(byte)
       return

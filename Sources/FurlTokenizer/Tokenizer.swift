@@ -60,8 +60,8 @@ public final class Tokenizer: Sendable {
     longestPiece = parts.vocabulary.longestPiece
   }
 
-  /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`; without the former, `vocab.json` and
-  /// `merges.txt` with the files beside them.
+  /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`; without the former, `vocab.json` with
+  /// `merges.txt`, or `tokenizer.model`, and the files beside them.
   ///
   /// - Throws: ``FurlError`` that names the file and the key, for damaged files and for every component that
   ///   cannot be run exactly.
@@ -71,14 +71,12 @@ public final class Tokenizer: Sendable {
       try self.init(try TokenizerFile.read(folder: folder), file: path)
     } else if VocabularyFiles.exist(in: folder) {
       try self.init(try VocabularyFiles.read(folder: folder), file: folder + "/vocab.json")
+    } else if FileManager.default.fileExists(atPath: folder + "/tokenizer.model") {
+      try self.init(try SentencePieceFile.read(folder: folder), file: folder + "/tokenizer.model")
     } else {
-      let isSentencePiece = FileManager.default.fileExists(atPath: folder + "/tokenizer.model")
       throw FurlError.input(
-        folder,
-        isSentencePiece ? "has a tokenizer.model, which is not read, and no tokenizer.json" : "has no tokenizer",
-        remedy: isSentencePiece
-          ? "save the tokenizer with transformers, which writes a tokenizer.json"
-          : "put tokenizer.json there, or vocab.json and merges.txt")
+        folder, "has no tokenizer",
+        remedy: "put tokenizer.json there, or vocab.json with merges.txt, or tokenizer.model")
     }
   }
 

@@ -62,7 +62,6 @@ import Testing
   @Test func whatCannotBeCompressedLiesRaw() throws {
     var draws = SplitMix64(seed: 9)
     let noise = try storage((0..<300_000).map { _ in UInt8(truncatingIfNeeded: draws.next()) })
-    #expect(try CompactCoding.frames(of: noise, symbols: .bytes, parallelFor: serialFor) == nil)
     #expect(try CompactCoding.storedBytes(of: noise, symbols: .bytes) == 300_000)
     let weights = try storage(sampleBytes(300_000, &draws))
     #expect(try CompactCoding.storedBytes(of: weights, symbols: .bytes) < 180_000)

@@ -168,7 +168,7 @@ import Testing
       try Self.writeSample(path)
       try Forge.replaceIndex(of: path, [UInt8](repeating: 0x20, count: 40 << 20))
       #expect(damage(of: path)?.contains("which is more than allowed") == true)
-      try Forge.replaceIndex(of: path, [UInt8](repeating: 0x20, count: 1 << 20))
+      try Forge.replaceIndex(of: path, [UInt8](repeating: 0x20, count: 3 << 20))
       #expect(damage(of: path)?.contains("which is more than allowed") == true)
     }
   }

@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("n_head", "0"), ("n_head", "3"), ("n_head", "4"), ("n_head", "16"), ("n_embd", "0"), ("n_embd", "15"),
+    ("n_head", "0"), ("n_head", "3"), ("n_head", "16"), ("n_embd", "0"), ("n_embd", "15"),
     ("vocab_size", "0"),
     ("vocab_size", "9"), ("vocab_size", "16777217"), ("n_positions", "0"), ("n_positions", "7"), ("n_layer", "3"),
     ("n_layer", "4097"), ("n_layer", "1"), ("n_inner", "63"), ("n_inner", "1048577"),
@@ -84,7 +84,7 @@ import Testing
       #expect(try #require(throws: FurlError.self) { try Checkpoint(folder: folder) }.problem == "has no config.json")
       try TestData.write([1], to: folder + "/file")
       let error = try #require(throws: FurlError.self) { try Checkpoint(folder: folder + "/file") }
-      #expect(error.problem == "is neither a checkpoint's folder nor a .furl artifact")
+      #expect(error.problem == "is neither a checkpoint's folder nor a .furl artifact nor a GGUF file")
       try FileManager.default.createDirectory(atPath: folder + "/config.json", withIntermediateDirectories: false)
       #expect(throws: FurlError.self) { try Checkpoint(folder: folder) }
     }

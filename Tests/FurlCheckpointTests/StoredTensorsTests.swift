@@ -108,7 +108,7 @@ import Testing
     let error = try #require(throws: FurlError.self) {
       try Self.open([(name, [UInt8](repeating: 0x20, count: 5 << 20))])
     }
-    #expect(error.file?.hasSuffix(name) == true && error.problem.contains("at most 4194304"), "\(error)")
+    #expect(error.file?.hasSuffix(name) == true && error.problem.contains("at most 3145728"), "\(error)")
   }
 
   @Test func noWeightsIsAnErrorThatSaysSo() throws {

@@ -81,6 +81,15 @@ import Testing
       #expect(try #require(plan["disk_bytes_at_most"]?.integer) >= #require(seen["disk_bytes"]?.integer))
       let shown = try await Tool.run("compress", TestData.minipy, "--recipe", "recipes/minipy-int4.yaml", "--plan")
       #expect(shown.output.contains("blocks.0.mlp.down"))
+      let sampled = try await Tool.run(
+        "compress", TestData.minipy, "--recipe", "recipes/minipy-int4.yaml", "--plan", "--sample", "--json"
+      ).json
+      let (predicted, real) = (sampled["disk_bytes_predicted"]?.integer ?? 0, seen["disk_bytes"]?.integer ?? 0)
+      #expect(abs(predicted - real) * 100 <= real && plan["disk_bytes_predicted"] == nil)
+      expectOneLine(
+        try await Tool.run(
+          "compress", TestData.minipy, "--recipe", "recipes/minipy-int4.yaml", "--sample", "--output", folder + "/x"),
+        status: 64, containing: "--plan")
     }
   }
 }

@@ -28,7 +28,9 @@ import Testing
       let ids = "1,397,909,159,1127"
       let ours = try await Tool.run("logits", artifact, "--ids", ids, "--json", "--activations", "fp32", "--kv", "f32")
       let theirs = try await Tool.run("logits", folder + "/x", "--ids", ids, "--json")
-      let (first, second) = (try #require(try ours.json["logits"]?.array), try #require(try theirs.json["logits"]?.array))
+      let (first, second) = (
+        try #require(try ours.json["logits"]?.array), try #require(try theirs.json["logits"]?.array)
+      )
       #expect(first.count == 8192 && second.count == 8192)
       for (a, b) in zip(first, second) { #expect(abs((a.number ?? .nan) - (b.number ?? .nan)) < 1e-3) }
     }
@@ -66,8 +68,8 @@ import Testing
 
   /// A limit on files is met as a full disk is.
   @Test(arguments: ["gguf", "safetensors"])
-  func fullDiskLeavesNothing(_ format: String) async throws {
-    try await TestData.withTemporaryFolder { folder in
+  func fullDiskLeavesNothing(_ format: String) throws {
+    try TestData.withTemporaryFolder { folder in
       let process = Process()
       let errors = Pipe()
       process.executableURL = URL(fileURLWithPath: "/bin/sh")

@@ -5,7 +5,9 @@ import Testing
 /// What a person reads first. The texts are files, so that a change of a help text is seen in a review; set
 /// FURL_WRITE_SNAPSHOTS to write them anew.
 @Suite struct HelpTests {
-  @Test(arguments: ["", "compress", "inspect", "run", "eval", "bench", "verify", "export", "tokenize", "logits"])
+  @Test(arguments: [
+    "", "compress", "inspect", "run", "eval", "bench", "verify", "synth", "export", "tokenize", "logits",
+  ])
   func isWhatItWas(_ command: String) async throws {
     let result = command.isEmpty ? try await Tool.run("--help") : try await Tool.run(command, "--help")
     #expect(result.status == 0)

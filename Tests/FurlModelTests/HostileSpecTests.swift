@@ -37,6 +37,12 @@ import Testing
     ("some biases", spec(hidden: 31, tied: false, biases: [.norm, .up], blocks: [block(3, 1, 8, 20)])),
     ("hidden size of one", spec(vocabulary: 2, hidden: 1, context: 5, blocks: [block(1, 1, 8, 3)])),
     ("one token, one position", spec(vocabulary: 1, hidden: 3, context: 1, blocks: [block(1, 1, 8, 3)])),
+    (
+      "sliding windows, heads of any even size",
+      spec(
+        hidden: 40, context: 170,
+        blocks: [block(4, 2, 10, 30, window: 9), block(2, 1, 18, 30), block(5, 5, 2, 9, window: 1)])
+    ),
     ("many blocks", spec(hidden: 8, blocks: Array(repeating: block(1, 1, 8, 8), count: 64))),
     (
       "windows of one and of everything",
@@ -97,7 +103,7 @@ import Testing
     ("blocks", [[:]], "is missing"), ("blocks", 3, "a list is expected"), ("extra", 1, "unknown key"),
     ("blocks[0].heads", 0, "heads"), ("blocks[0].heads", 6, "attention.query"), ("blocks[0].kv_heads", 2, "evenly"),
     ("blocks[0].kv_heads", 1, "attention.key"), ("blocks[0].kv_heads", 4, "kv_heads"),
-    ("blocks[0].head_size", 12, "multiple of 8"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
+    ("blocks[0].head_size", 13, "odd"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
     ("blocks[0].mlp_size", 191, "mlp.up"), ("blocks[0].mlp_size", .integer(.max), "mlp_size"),
     ("blocks[0].extra", 1, "unknown key"), ("blocks[0].window", 0, "window"), ("blocks[0].window", -4, "window"),
     ("blocks[0].window", .integer(1 << 40), "window"), ("blocks[0].window", "all", "window"),

@@ -91,7 +91,7 @@ import Testing
 
   @Test(
     arguments: [
-      ("norm", "rms"), ("activation", "relu"), ("residual", 1), ("positions", "rotary"), ("mlp", "gated"),
+      ("norm", "rms"), ("activation", "relu6"), ("residual", 1), ("positions", "sinusoidal"), ("mlp", "experts"),
       ("mlp", [""]),
       ("biases", ["nothing"]), ("biases", "norm"), ("biases", [1]), ("extra", 1), ("vocabulary_size", 0),
       ("vocabulary_size", -1), ("vocabulary_size", 33_554_432), ("vocabulary_size", 1.5), ("vocabulary_size", "100"),
@@ -118,7 +118,7 @@ import Testing
   @Test(
     arguments: [
       ("heads", 0), ("heads", 4097), ("heads", 7), ("kv_heads", 0), ("kv_heads", 7), ("kv_heads", 4), ("head_size", 0),
-      ("head_size", 12), ("head_size", 4104), ("mlp_size", 0), ("mlp_size", 2_097_152), ("mlp_size", .integer(.max)),
+      ("head_size", 11), ("head_size", 4104), ("mlp_size", 0), ("mlp_size", 2_097_152), ("mlp_size", .integer(.max)),
       ("more", 1),
     ] as [(String, JSON)])
   func badBlocksAreRefused(_ key: String, _ value: JSON) throws {

@@ -34,7 +34,8 @@ import Testing
       (columns, 1, 0), (total, 1, 0), (total, 1, 7), (1, rows, 0), (1, total, 5), (50, 2, 3), (2, 30, 1), (1, 1, 0),
     ] {
       let source = try WeightSource(
-        file: file, type: type, offset: offset + first * type.blockBytes, rows: rows, columns: columns, rowStride: rowStride,
+        file: file, type: type, offset: offset + first * type.blockBytes, rows: rows, columns: columns,
+        rowStride: rowStride,
         columnStride: columnStride)
       for range in [0..<rows, 0..<1, 5..<9, 12..<13, 4..<4] {
         let expected = range.flatMap { row in

@@ -50,7 +50,8 @@ import Testing
       #expect(copy.encode(text) == ids.array?.compactMap(\.integer), "\(text.debugDescription)")
       #expect(copy.encode(text, bos: .auto) == tokenizer.encode(text, bos: .auto))
     }
-    #expect(copy.serialized() == tokenizer.serialized())
+    // Added tokens come in the order of their ids, which is no other tokenizer.
+    #expect(try again(copy).serialized() == copy.serialized())
   }
 
   // MARK: Whole texts

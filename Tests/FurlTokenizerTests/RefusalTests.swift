@@ -26,7 +26,7 @@ import Testing
     ("type", "Unigram", "model.type: \"Unigram\" is not supported yet"),
     ("type", 3, "model.type: a text is expected"),
     ("dropout", 0.1, "model.dropout: is not supported"),
-    ("byte_fallback", true, "model.byte_fallback: is not supported yet"),
+    ("byte_fallback", true, "model.byte_fallback: together with ByteLevel is not supported yet"),
     ("continuing_subword_prefix", "##", "model.continuing_subword_prefix: is not supported yet"),
     ("end_of_word_suffix", "</w>", "model.end_of_word_suffix: is not supported yet"),
     ("unk_token", "a", "model.unk_token: \"a\" for bytes without a piece"),
@@ -70,6 +70,20 @@ import Testing
     ("pre_tokenizer", split(["String": ""]), "pretokenizers[0].pattern: a pattern that matches the empty text"),
     ("pre_tokenizer", split(["Other": "a"]), "pretokenizers[0].pattern: a \"Regex\" or a \"String\" is expected"),
     ("pre_tokenizer", split(["Regex": "a"], "Sideways"), "pretokenizers[0].behavior: one of Isolated"),
+    ("normalizer", ["type": "Prepend", "prepend": "\u{2581}"], "normalizer: \"Prepend\" without \"Replace\""),
+    ("normalizer", ["type": "Prepend", "prepend": "x"], "normalizer.prepend: anything but one \"\u{2581}\""),
+    (
+      "normalizer", ["type": "Replace", "pattern": ["Regex": " +"], "content": "\u{2581}"],
+      "normalizer: anything but \" \" replaced by"
+    ),
+    (
+      "normalizer", ["type": "Replace", "pattern": ["String": " "], "content": "\u{2581}"],
+      "pre_tokenizer: ByteLevel together with marks for spaces is not supported yet"
+    ),
+    ("pre_tokenizer", ["type": "Metaspace", "replacement": "_"], "pre_tokenizer.replacement: anything but"),
+    ("pre_tokenizer", ["type": "Metaspace", "prepend_scheme": "last"], "pre_tokenizer.prepend_scheme: one of always"),
+    ("pre_tokenizer", ["type": "Metaspace"], "decoder.type: \"ByteLevel\" is not supported yet"),
+    ("pre_tokenizer", step(["type": "Metaspace"]), "pre_tokenizer: ByteLevel together with marks"),
     ("decoder", nil, "decoder: is missing"),
     ("decoder", ["type": "Metaspace"], "decoder.type: \"Metaspace\" is not supported yet"),
     (

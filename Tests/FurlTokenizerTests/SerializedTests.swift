@@ -23,6 +23,19 @@ import Testing
     return try Sample.tokenizer(document, config: ["bos_token": "<s>", "eos_token": "abc", "add_bos_token": true])
   }
 
+  /// Small tokenizers: of bytes, and of whole texts with merges and with places.
+  enum Kind: String, CaseIterable {
+    case bytes, merges, places
+
+    func tokenizer() throws -> Tokenizer {
+      switch self {
+      case .bytes: return try SerializedTests.everything()
+      case .merges: return try Sample.marked()
+      case .places: return try Tokenizer(Sample.scored(), file: nil)
+      }
+    }
+  }
+
   @Test("A tokenizer survives the form", arguments: Sample.folders)
   func roundTrip(folder: String) throws {
     let tokenizer = try Tokenizer(checkpoint: folder)
@@ -52,8 +65,9 @@ import Testing
     #expect(again.piece(9) == "日" && again.piece(10) == "" && again.isSpecial(5) && !again.isSpecial(7))
   }
 
-  @Test func everyCutIsRefused() throws {
-    let bytes = try Self.everything().serialized()
+  @Test(arguments: Kind.allCases)
+  func everyCutIsRefused(kind: Kind) throws {
+    let bytes = try kind.tokenizer().serialized()
     for count in 0..<bytes.count {
       #expect(throws: FurlError.self) { try Tokenizer(serialized: Array(bytes[..<count]), file: "x.furl") }
     }
@@ -61,8 +75,9 @@ import Testing
   }
 
   /// Damaged bytes give an error or a tokenizer that works.
-  @Test func everyByteMayBeWrong() throws {
-    let bytes = try Self.everything().serialized()
+  @Test(arguments: Kind.allCases)
+  func everyByteMayBeWrong(kind: Kind) throws {
+    let bytes = try kind.tokenizer().serialized()
     for position in bytes.indices {
       for wrong in 0...255 where UInt8(wrong) != bytes[position] {
         var damaged = bytes
@@ -73,10 +88,11 @@ import Testing
   }
 
   @Test func manyBytesMayBeWrong() throws {
-    let samples = [try Self.everything().serialized(), try Tokenizer(checkpoint: TestData.minipy).serialized()]
+    let samples =
+      try Kind.allCases.map { try $0.tokenizer().serialized() } + [Tokenizer(checkpoint: TestData.minipy).serialized()]
     var random = SplitMix64(seed: 12)
     for round in 0..<1500 {
-      var damaged = samples[round % 8 == 0 ? 1 : 0]
+      var damaged = samples[round % 8 == 0 ? 3 : round % 3]
       for _ in 0..<Int.random(in: 1...4, using: &random) {
         // Most of the structure is at the front.
         let end = Bool.random(using: &random) ? min(64, damaged.count) : damaged.count
@@ -99,6 +115,32 @@ import Testing
     } catch {
       Issue.record(error)
     }
+  }
+
+  /// The version says what a reader has to know; what version 1 can say stays as it was.
+  @Test func theVersionIsTheLowestThatWillDo() throws {
+    for kind in Kind.allCases {
+      let tokenizer = try kind.tokenizer()
+      let bytes = tokenizer.serialized()
+      #expect(bytes[7] == (kind == .bytes ? 1 : 2))
+      let again = try Tokenizer(serialized: bytes, file: nil)
+      #expect(again.serialized() == bytes)
+      for text in ["abcab", " ab  c", "é\n日<s>a", "\u{2581}ab <s> c", ""] {
+        #expect(again.encode(text, bos: .auto) == tokenizer.encode(text, bos: .auto))
+      }
+      for id in -1...tokenizer.vocabularySize { #expect(again.piece(id) == tokenizer.piece(id)) }
+    }
+  }
+
+  /// Merges need not come in an order in which every part is made before it is used (Llama 3 has such).
+  @Test func mergesMayComeInAnyOrder() throws {
+    let document = Sample.document([
+      "vocab": ["a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "bc": 5], "merges": ["ab c", "b c", "a bc", "a b"],
+    ])
+    let tokenizer = try Sample.tokenizer(document)
+    let again = try Tokenizer(serialized: tokenizer.serialized(), file: nil)
+    #expect(again.encode("abcab") == tokenizer.encode("abcab") && again.encode("abc") == [4])
+    #expect(again.serialized() == tokenizer.serialized())
   }
 
   @Test func errorsSayWhatIsWrong() throws {

@@ -56,6 +56,53 @@ enum Sample {
     return .object(members + [.init("model", .object(model))])
   }
 
+  /// A small tokenizer of whole texts, with every part of its form in it.
+  static func marked() throws -> Tokenizer {
+    let mark = "\u{2581}"
+    let document: JSON = [
+      "added_tokens": [added(1, "<s>"), ["id": 12, "content": "c<a>", "normalized": true], added(13, "x y")],
+      "normalizer": [
+        "type": "Sequence",
+        "normalizers": [
+          ["type": "NFC"], ["type": "Prepend", "prepend": .string(mark)],
+          ["type": "Replace", "pattern": ["String": " "], "content": .string(mark)],
+        ],
+      ],
+      "pre_tokenizer": [
+        "type": "Sequence",
+        "pretokenizers": [
+          ["type": "Digits", "individual_digits": true],
+          ["type": "Metaspace", "replacement": .string(mark), "prepend_scheme": "first", "split": true],
+        ],
+      ],
+      "decoder": [
+        "type": "Sequence",
+        "decoders": [
+          ["type": "Replace", "pattern": ["String": .string(mark)], "content": " "], ["type": "ByteFallback"],
+          ["type": "Fuse"], ["type": "Strip", "content": " ", "start": 1, "stop": 0],
+        ],
+      ],
+      "model": [
+        "type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
+        "vocab": [
+          "<unk>": 0, "<s>": 1, "\u{2581}": 2, "\u{2581}ab": 10, "a": 3, "b": 4, "c": 5, "ab": 6, "<0xC3>": 7,
+          "<0xA9>": 8, "<0x0A>": 9, "c c": 11,
+        ],
+        "merges": ["a b", .string("\(mark) ab")],
+      ],
+    ]
+    return try tokenizer(document, config: ["bos_token": "<s>", "add_bos_token": true])
+  }
+
+  /// A small vocabulary of whole texts with scores.
+  static func scored() -> GGUFTokenizer {
+    let pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "<0xC3>", "\u{2581}", "a", "b", "c", "ab", "bc", "\u{2581}ab", "日"]
+    return GGUFTokenizer(
+      model: "llama", tokens: pieces.map { Array($0.utf8) },
+      types: [2, 3, 3, 6, 6] + pieces.dropFirst(5).map { _ in 1 },
+      scores: [0, 0, 0, 0, 0, -8, -7, -6, -5, -1, -1, -2, -9])
+  }
+
   static func added(_ id: JSON, _ content: JSON, special: Bool = true) -> JSON {
     ["id": id, "content": content, "special": .bool(special)]
   }

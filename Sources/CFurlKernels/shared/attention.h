@@ -266,7 +266,9 @@ static void attend(const furl_attention *a, row_functions functions) {
     furl_span in = furl_queries_in(a, tile);
     for (size_t query = in.begin; query < in.end; query++) {
       if (furl_first_tile(a, query) == tile) continue;
-      for (size_t row = query * heads; row < (query + 1) * heads; row++) join(sums + row * stride, fresh + row * stride, size);
+      for (size_t row = query * heads * stride; row < (query + 1) * heads * stride; row += stride) {
+        join(sums + row, fresh + row, size);
+      }
     }
   }
   for (size_t query = 0; query < a->queries; query++) {

@@ -31,21 +31,6 @@ package final class OutputFolder {
 
   deinit { abandon() }
 
-  /// Finds out before anything is written that the disk is too small.
-  ///
-  /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func checkRoom(for bytes: Int) throws {
-    var status = statvfs()
-    // Without blocks it is no disk, or one that does not say.
-    guard statvfs(temporary, &status) == 0, status.f_blocks > 0 else { return }
-    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-    guard overflow || UInt64(bytes) <= free else {
-      throw FurlError(
-        .cannotWrite, file: path, "needs \(bytes) bytes where \(free) are free",
-        remedy: "free space or choose another place")
-    }
-  }
-
   /// Opens a file of the folder; it has to be committed before the folder is.
   package func file(_ name: String) throws -> OutputFile {
     try OutputFile(path: "\(temporary)/\(name)", shownAs: "\(path)/\(name)")

@@ -100,11 +100,13 @@ public struct SyntheticCheckpoint: Sendable {
   ) throws {
     let output = try OutputFolder(path: folder)
     let files = weightFiles()
-    // And some for the tokenizer.
-    try output.checkRoom(for: files.reduce(8 << 20) { $0 + $1.header.count + $1.dataBytes })
+    // With some room for the tokenizer.
+    var room = files.reduce(8 << 20) { $0 + $1.header.count + $1.dataBytes }
     var done = 0
     for file in files {
       let part = try output.file(file.name)
+      try part.require(bytes: room)
+      room -= file.header.count + file.dataBytes
       try part.write(file.header, at: 0)
       try write(file, to: part, pool: pool) { bytes in
         done += bytes

@@ -11,7 +11,8 @@ extension WeightSource {
   /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
   func load(rows range: Range<Int>, with buffer: ReadBuffer) throws -> furl_rows {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows && !range.isEmpty)
-    if columnStride == 1 { return try loadRows(range, buffer) }
+    // Of a vector the order is that of its numbers.
+    if columnStride == 1, rows > 1 || rowOrder == .stored { return try loadRows(range, buffer) }
     if isTransposed, type.number != nil { return try loadColumns(range, buffer) }
     let floats = try buffer.room(range.count * columns * 4).assumingMemoryBound(to: Float.self)
     read(rows: range, into: floats)

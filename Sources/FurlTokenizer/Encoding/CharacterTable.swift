@@ -32,7 +32,8 @@ final class CharacterTable: Sendable {
     // Where two characters meet that no merge brings together, the text falls into words: this is exact, and
     // what makes a long text as quick as its words are short.
     var joins = [Bool](repeating: false, count: 1 << 16)
-    let isUnknown = unknownID != MergeTable.none && (byteIDs.isEmpty || byteIDs.contains(MergeTable.none))
+    let isComplete = !byteIDs.isEmpty && !byteIDs.contains(MergeTable.none)
+    func isKnown(_ byte: Int) -> Bool { byte < 128 && ascii[byte] != MergeTable.none }
     if parts.places.isEmpty {
       let substitutes = Set(byteIDs + [unknownID])
       var neverCuts = false
@@ -54,10 +55,11 @@ final class CharacterTable: Sendable {
     }
     var cuts = [UInt64](repeating: 0, count: 1 << 10)
     for pair in 0..<1 << 16 where !joins[pair] {
-      let first = pair & 0xFF
-      // A run of unknown characters is one: it ends for certain only before a known one.
-      let isKnown = first < 128 && ascii[first] != MergeTable.none
-      if first & 0xC0 != 0x80, isKnown || !isUnknown { cuts[pair >> 6] |= 1 << UInt64(pair & 63) }
+      let (last, first) = (pair >> 8, pair & 0xFF)
+      // A run of unknown characters is one piece: it ends for certain only before a known one. Where they are left
+      // out, those around them become neighbours.
+      let isCertain = isComplete || (isKnown(first) && (unknownID != MergeTable.none || isKnown(last)))
+      if first & 0xC0 != 0x80, isCertain { cuts[pair >> 6] |= 1 << UInt64(pair & 63) }
     }
     self.cuts = cuts
   }

@@ -178,7 +178,8 @@ enum DecoderReader {
       let type = try ComponentType.read(step)
       let order = ["Replace", "ByteFallback", "Fuse", "Strip"]
       guard let place = order.firstIndex(of: type) else { throw ComponentType.refused(type, step) }
-      guard done.allSatisfy({ order.firstIndex(of: $0) ?? 0 < place }), done.first == "Replace" || type == "Replace" else {
+      guard done.allSatisfy({ order.firstIndex(of: $0) ?? 0 < place }), done.first == "Replace" || type == "Replace"
+      else {
         throw step.error("type", "\"\(type)\" at this place is not supported yet")
       }
       switch type {

@@ -35,11 +35,13 @@ struct VocabularyFiles {
     }
   }
 
-  private static func document(_ name: String, _ folder: String) throws -> DocumentReader? {
+  /// A JSON file of a folder that is a mapping, if there is one.
+  static func document(_ name: String, _ folder: String) throws -> DocumentReader? {
     try json(name, folder).map { try DocumentReader($0, file: folder + "/" + name) }
   }
 
-  private static func json(_ name: String, _ folder: String) throws -> JSON? {
+  /// A JSON file of a folder, if there is one.
+  static func json(_ name: String, _ folder: String) throws -> JSON? {
     let path = folder + "/" + name
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     return try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path)

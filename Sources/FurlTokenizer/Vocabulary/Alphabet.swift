@@ -40,7 +40,8 @@ enum SpaceMark {
     result.reserveCapacity(range.count + 1)
     var index = range.lowerBound
     while index < range.upperBound {
-      if text[index] == bytes[0], index + 2 < range.upperBound, text[index + 1] == bytes[1], text[index + 2] == bytes[2] {
+      if text[index] == bytes[0], index + 2 < range.upperBound, text[index + 1] == bytes[1], text[index + 2] == bytes[2]
+      {
         result.append(0x20)
         index += 3
       } else {

@@ -58,8 +58,9 @@ struct MergeTable: Sendable {
     var slot = home(key)
     while true {
       let entry = slots[slot]
-      if entry >> 24 == key { return UInt32(truncatingIfNeeded: entry & 0xFF_FFFF) }
+      // First, as two gaps (``WordMerger/gap``) side by side have the key of an empty slot.
       if entry == .max { return Self.none }
+      if entry >> 24 == key { return UInt32(truncatingIfNeeded: entry & 0xFF_FFFF) }
       slot = (slot + 1) & mask
     }
   }

@@ -50,7 +50,9 @@ struct Vocabulary: Sendable {
   func byteIDs() -> [UInt32] {
     var ids = [UInt32](repeating: MergeTable.none, count: 256)
     for id in (0..<count).reversed() where range(id).count == 1 {
-      if kinds[id].contains(.model), !kinds[id].contains(.literal) { ids[Int(bytes[range(id).lowerBound])] = UInt32(id) }
+      if kinds[id].contains(.model), !kinds[id].contains(.literal) {
+        ids[Int(bytes[range(id).lowerBound])] = UInt32(id)
+      }
     }
     return ids
   }

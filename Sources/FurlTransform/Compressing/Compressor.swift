@@ -71,7 +71,7 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  private func description(_ files: [Checkpoint.SourceFile]) -> ArtifactDescription {
+  func description(_ files: [Checkpoint.SourceFile]) -> ArtifactDescription {
     let recipe = plan.recipe
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,

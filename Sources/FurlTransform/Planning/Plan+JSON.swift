@@ -5,23 +5,37 @@ import FurlTensor
 import FurlTokenizer
 
 extension Plan {
-  /// - Parameter fileUpperBound: from ``Compressor/fileUpperBound()``.
-  public func json(fileUpperBound: Int) -> JSON {
-    [
-      "recipe": .string(recipe.name), "recipe_sha256": .string(recipe.digest.hex),
-      "storage": .string(recipe.storage.rawValue), "architecture": .string(spec.architecture),
-      "layers": .integer(spec.blocks.count), "parameters": .integer(spec.parameterCount),
-      "weight_bytes": .integer(rawBytes), "bits_per_weight": .number(bitsPerWeight),
-      "kv_cache_bytes": .integer(keyValueBytes), "disk_bytes_at_most": .integer(fileUpperBound),
-      "tensors": .array(
-        tensors.map {
-          [
-            "name": .string($0.spec.name), "source": .string($0.sourceName), "role": .string($0.spec.role.rawValue),
-            "shape": .array($0.spec.shape.map(JSON.integer)), "scheme": .string($0.scheme.name),
-            "weight_bytes": .integer($0.layout.byteCount),
-          ]
-        }),
+  /// - Parameters:
+  ///   - fileUpperBound: from ``Compressor/fileUpperBound()``.
+  ///   - prediction: from ``Compressor/predictSize(pool:)``, where it was asked for.
+  public func json(fileUpperBound: Int, prediction: SizePrediction? = nil) -> JSON {
+    var members: [JSON.Member] = [
+      .init("recipe", .string(recipe.name)), .init("recipe_sha256", .string(recipe.digest.hex)),
+      .init("storage", .string(recipe.storage.rawValue)), .init("architecture", .string(spec.architecture)),
+      .init("layers", .integer(spec.blocks.count)), .init("parameters", .integer(spec.parameterCount)),
+      .init("weight_bytes", .integer(rawBytes)), .init("bits_per_weight", .number(bitsPerWeight)),
+      .init("kv_cache_bytes", .integer(keyValueBytes)), .init("disk_bytes_at_most", .integer(fileUpperBound)),
     ]
+    if let prediction {
+      members += [
+        .init("disk_bytes_predicted", .integer(prediction.fileBytes)),
+        .init("sampled_weights", .integer(prediction.sampledWeights)),
+      ]
+    }
+    members.append(
+      .init("tensors", .array(tensors.indices.map { json(of: tensors[$0], bytes: prediction?.tensorBytes[$0]) })))
+    return .object(members)
+  }
+
+  private func json(of tensor: PlannedTensor, bytes: Int?) -> JSON {
+    var members: [JSON.Member] = [
+      .init("name", .string(tensor.spec.name)), .init("source", .string(tensor.sourceName)),
+      .init("role", .string(tensor.spec.role.rawValue)),
+      .init("shape", .array(tensor.spec.shape.map(JSON.integer))), .init("scheme", .string(tensor.scheme.name)),
+      .init("weight_bytes", .integer(tensor.layout.byteCount)),
+    ]
+    if let bytes { members.append(.init("disk_bytes_predicted", .integer(bytes))) }
+    return .object(members)
   }
 }
 

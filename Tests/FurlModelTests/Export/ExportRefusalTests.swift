@@ -18,7 +18,8 @@ import Testing
       }
       for word in words { #expect("\(error!)".contains(word), "\(error!)", sourceLocation: sourceLocation) }
       #expect(error?.kind == .input, sourceLocation: sourceLocation)
-      #expect(try ExportFixtures.content(folder).isEmpty, sourceLocation: sourceLocation)
+      let left = try ExportFixtures.content(folder)
+      #expect(left.isEmpty, sourceLocation: sourceLocation)
     }
   }
 
@@ -43,12 +44,15 @@ import Testing
     try refused(
       try changed(gpt2) { for block in $0.blocks.indices { $0.blocks[block].heads = 2; $0.blocks[block].kvHeads = 2 } },
       nil, "2 heads of 16")
-    try refused(try changed(phi) { $0.tiedEmbeddings = true; $0.biases.remove(.head) }, nil, "phi2")
+    try refused(
+      try changed(phi) {
+        $0.tiedEmbeddings = true; $0.biases.remove(.head)
+      }, nil, "phi2")
     let llama = ExportFixtures.families.first { $0.hasSuffix("llama-scaled") }
     try refused(
-      try changed(try #require(llama)) { $0.architecture = "qwen2" }, nil, "llama3")
+      try changed(try #require(llama)) { $0.architecture = "qwen2" }, nil, "are not the hidden size")
     let plain = ExportFixtures.families.first { $0.hasSuffix("starcoder2-plain") }
-    try refused(try SampleSource(try #require(plain)), nil, "gelu_tanh and no gelu")
+    try refused(try SampleSource(try #require(plain)), nil, "and no gelu")
   }
 
   @Test func weightsThatBlocksDoNotHold() throws {

@@ -71,6 +71,10 @@ struct ParsedGGUF {
 
     mutating func value(_ kind: Int) -> Value {
       switch kind {
+      case 0: return .integer(integer(1))
+      case 1: return .integer(Int(Int8(truncatingIfNeeded: integer(1))))
+      case 2: return .integer(integer(2))
+      case 3: return .integer(Int(Int16(truncatingIfNeeded: integer(2))))
       case 4: return .integer(integer(4))
       case 5: return .integer(Int(Int32(truncatingIfNeeded: integer(4))))
       case 6: return .real(Float(bitPattern: UInt32(integer(4))))
@@ -80,7 +84,7 @@ struct ParsedGGUF {
         let element = integer(4)
         let count = integer(8)
         return .list((0..<count).map { _ in value(element) })
-      case 10: return .integer(integer(8))
+      case 10, 11: return .integer(integer(8))
       default: preconditionFailure("a kind of value that exports do not have: \(kind)")
       }
     }

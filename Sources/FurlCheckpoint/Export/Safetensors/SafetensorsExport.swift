@@ -39,8 +39,8 @@ public struct SafetensorsExport {
     guard let family = Architectures.all.first(where: { $0.modelType == source.spec.architecture }) else {
       throw FurlError.input(source.path, "is a \(source.spec.architecture) model, whose names are not known")
     }
-    let layouts = try StoredLayout.layouts(of: source.spec, family: family, path: source.path)
     let configuration = try ExportedConfiguration.json(for: source, family: family, type: type)
+    let layouts = try StoredLayout.layouts(of: source.spec, family: family, path: source.path)
     let sideFiles = try source.sideFiles()
     let shards = shards(layouts)
 
