@@ -39,16 +39,16 @@ struct ScoredPieces {
     }
   }
 
-  /// The merges of a model that merges by scores; nil when two pieces that merges make have the same score.
-  func merges() throws -> [MergeTable.Merge]? {
+  /// The merges of a model that merges by scores. Of pieces with equal scores, which SentencePiece merges from the left,
+  /// the one with the lower id comes first, as in Hugging Face's converter.
+  func merges() -> [MergeTable.Merge] {
     var lists: [(place: UInt32, pairs: [MergeTable.Merge])] = []
     for id in made {
       let pairs = pairs(making: id)
       if !pairs.isEmpty { lists.append((parts.places[id], pairs)) }
     }
-    lists.sort { $0.place < $1.place }
-    for (first, second) in zip(lists, lists.dropFirst()) where first.place == second.place { return nil }
-    return lists.flatMap(\.pairs)
+    return lists.enumerated().sorted { ($0.element.place, $0.offset) < ($1.element.place, $1.offset) }
+      .flatMap(\.element.pairs)
   }
 
   /// The scores of a model that merges by merges, by id: the best have the highest. Pieces that no merge makes have 0.

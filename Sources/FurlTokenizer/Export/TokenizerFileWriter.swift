@@ -73,13 +73,7 @@ struct TokenizerFileWriter {
   }
 
   private func merges() throws -> [MergeTable.Merge] {
-    guard !parts.places.isEmpty else { return parts.merges.list }
-    guard let merges = try ScoredPieces(parts).merges() else {
-      throw FurlError.input(
-        nil, "tokenizer", "has pieces of equal scores, which the merges of a tokenizer.json cannot say",
-        remedy: "export the model as gguf")
-    }
-    return merges
+    try parts.places.isEmpty ? parts.merges.list : ScoredPieces(parts).merges()
   }
 
   // MARK: Text
