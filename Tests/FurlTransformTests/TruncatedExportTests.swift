@@ -59,6 +59,7 @@ import Testing
     func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
       .source(try checkpoint.source(tensor.name))
     }
+    var files: [MappedFile] { [] }
     func dropPages() {}
     func sideFiles() throws -> [SideFile] { [] }
     func vocabulary() throws -> ExportedVocabulary { throw FurlError(.defect, "is not asked for") }

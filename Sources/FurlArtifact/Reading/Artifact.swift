@@ -16,7 +16,7 @@ public final class Artifact: Sendable {
   /// In the order of the file.
   public let tensors: [ArtifactTensor]
 
-  let file: MappedFile
+  package let file: MappedFile
   let footer: Footer
   let tokenizer: TokenizerSection
   private let positions: [String: Int]

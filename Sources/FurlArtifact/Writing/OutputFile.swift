@@ -85,14 +85,17 @@ package final class OutputFile {
   /// Sees to it that the file system has room.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func require(bytes: Int) throws {
+  package func require(bytes: Int) throws { try OutputFile.require(bytes: bytes, on: descriptor, for: shownAs) }
+
+  /// The same for the file system of any open file or folder.
+  static func require(bytes: Int, on descriptor: Int32, for path: String) throws {
     var status = statvfs()
     // Some file systems do not know their size; they say so when they are full.
     guard fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
     let (free, isHuge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
     guard isHuge || free >= UInt64(bytes) else {
       throw FurlError(
-        .cannotWrite, file: shownAs, "needs up to \(bytes) bytes, and its disk has \(free) left",
+        .cannotWrite, file: path, "needs up to \(bytes) bytes, and its disk has \(free) left",
         remedy: "free space or choose another place")
     }
   }

@@ -36,6 +36,11 @@ package final class OutputFolder {
     try OutputFile(path: "\(temporary)/\(name)", shownAs: "\(path)/\(name)")
   }
 
+  /// Sees to it that the file system has room.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  package func require(bytes: Int) throws { try OutputFile.require(bytes: bytes, on: descriptor, for: path) }
+
   /// Writes a whole file of the folder.
   package func write(_ bytes: [UInt8], as name: String) throws {
     let output = try file(name)

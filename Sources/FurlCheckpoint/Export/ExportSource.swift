@@ -14,6 +14,8 @@ public protocol ExportSource {
   /// How the weights of a tensor are written down; nothing is read for it.
   func numbers(of tensor: TensorSpec) throws -> StoredNumbers
   func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights
+  /// The files that are read. None of them is replaced, and at the end they have to be as they were.
+  var files: [MappedFile] { get }
   /// Called behind every tensor: gives the pages of files back.
   func dropPages()
   /// The files that go with the weights of a checkpoint: the tokenizer's, and what generation assumes.
@@ -47,13 +49,39 @@ public enum ExportedWeights: Sendable {
   case vector(FloatVector)
 
   /// Some rows as FP32: [rows.count][columns].
-  func read(rows: Range<Int>, pool: WorkerPool) -> [Float] {
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when a file cannot be read.
+  func read(rows: Range<Int>, with tools: ExportTools) throws -> [Float] {
     switch self {
-    case .source(let source): source.read(rows: rows)
-    case .matrix(let matrix): matrix.read(rows: rows, pool: pool)
+    case .source(let source): try source.loadFloats(rows: rows, with: tools.buffer)
+    case .matrix(let matrix): matrix.read(rows: rows, pool: tools.pool)
     case .vector(let vector): vector.values
     }
   }
+}
+
+/// What an export computes with.
+struct ExportTools {
+  let pool: WorkerPool
+  let buffer = ReadBuffer()
+}
+
+extension ExportSource {
+  /// - Throws: ``FurlError`` of kind `cannotCreate` when writing to a path would replace a file of the model.
+  func refuseToBeReplaced(by path: String) throws {
+    func identity(_ path: String) -> (UInt64, UInt64)? {
+      var status = stat()
+      return stat(path, &status) == 0 ? (UInt64(status.st_dev), UInt64(status.st_ino)) : nil
+    }
+    guard let output = identity(path) else { return }
+    for file in files {
+      guard let input = identity(file.path), input == output else { continue }
+      throw FurlError(.cannotCreate, file: path, "is a file of the model itself", remedy: "give another name")
+    }
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` when a file has changed since it was opened.
+  func checkUnchanged() throws { for file in files { try file.checkUnchanged() } }
 }
 
 /// A file that goes with a checkpoint's weights.

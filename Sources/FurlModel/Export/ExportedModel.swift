@@ -45,6 +45,13 @@ public struct ExportedModel: ExportSource {
     }
   }
 
+  public var files: [MappedFile] {
+    switch file {
+    case .checkpoint(let checkpoint): checkpoint.weightFiles
+    case .artifact(let weights): [weights.artifact.file]
+    }
+  }
+
   public func dropPages() {
     switch file {
     case .checkpoint(let checkpoint): checkpoint.dropPages()

@@ -94,14 +94,15 @@ extension WeightSource {
   /// The bytes of some rows as they are stored, for a source whose rows are contiguous.
   ///
   /// - Parameter list: the rows' numbers, in the order of the result.
-  public func storedBytes(rows list: [Int]) -> [UInt8] {
+  /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
+  public func storedBytes(rows list: [Int], with buffer: ReadBuffer) throws -> [UInt8] {
     precondition(columnStride == 1 && list.allSatisfy { $0 >= 0 && $0 < rows })
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(list.count * type.byteCount(columns))
-    for row in list {
+    let size = type.byteCount(columns)
+    let target = try buffer.room(list.count * size)
+    for (index, row) in list.enumerated() {
       let start = offset + type.byteCount(rowOrder.stored(row) * rowStride)
-      bytes += file.bytes(start..<start + type.byteCount(columns))
+      try file.read(start..<start + size, into: target + index * size)
     }
-    return bytes
+    return Array(UnsafeRawBufferPointer(start: target, count: list.count * size))
   }
 }

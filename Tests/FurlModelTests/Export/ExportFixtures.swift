@@ -37,6 +37,7 @@ struct SampleSource: ExportSource {
     return .source(try TestData.source(values, rows: source.rows, columns: source.columns))
   }
 
+  var files: [MappedFile] { model.files }
   func dropPages() { model.dropPages() }
   func sideFiles() throws -> [SideFile] { tokens == nil ? try model.sideFiles() : [] }
 

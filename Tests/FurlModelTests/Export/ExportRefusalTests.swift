@@ -1,3 +1,4 @@
+import Foundation
 import FurlArtifact
 import FurlCheckpoint
 import FurlModel
@@ -95,5 +96,35 @@ import Testing
     try refused(source, nil, "tokenizer", "9")
     source.tokens = (0..<513).map { "t\($0)" }
     try refused(source, nil, "tokenizer", "513 tokens", "512")
+  }
+
+  @Test func filesOfTheModelItself() throws {
+    try TestData.withTemporaryFolder { folder in
+      let source = folder + "/m.gguf"
+      try TestData.write(TestData.bytes(ExportFixtures.converted[1]), to: source)
+      let before = try TestData.bytes(source)
+      try FileManager.default.createSymbolicLink(atPath: folder + "/link.gguf", withDestinationPath: source)
+      for path in [source, folder + "/link.gguf"] {
+        expectError(.cannotCreate, path, "a file of the model itself") {
+          _ = try GGUFExport(numbers: nil).write(SampleSource(source), to: path, pool: ExportFixtures.pool)
+        }
+      }
+      #expect(try TestData.bytes(source) == before)
+    }
+  }
+
+  @Test func filesThatChangeMeanwhile() throws {
+    try TestData.withTemporaryFolder { folder in
+      let source = folder + "/m.gguf"
+      let bytes = try TestData.bytes(ExportFixtures.converted[1])
+      try TestData.write(bytes, to: source)
+      let model = try SampleSource(source)
+      let file = try FileHandle(forUpdating: URL(fileURLWithPath: source))
+      try file.truncate(atOffset: UInt64(bytes.count - 64))
+      expectError(.input, source, "shorter") {
+        _ = try GGUFExport(numbers: nil).write(model, to: folder + "/x.gguf", pool: ExportFixtures.pool)
+      }
+      #expect(try ExportFixtures.content(folder) == ["m.gguf"])
+    }
   }
 }

@@ -21,6 +21,7 @@ public struct GGUFExport {
   public func write(
     _ source: any ExportSource, to path: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
+    try source.refuseToBeReplaced(by: path)
     let architecture = try GGUFArchitecture.of(source.spec, path: source.path)
     let vocabulary = try source.vocabulary().completed(for: source)
     var result = ExportResult()
@@ -33,17 +34,22 @@ public struct GGUFExport {
       + vocabulary.metadata
 
     let file = try OutputFile(path: path)
-    try file.write(head(metadata, tensors))
+    let head = head(metadata, tensors)
+    try file.require(bytes: tensors.reduce(head.count) { $0 + $1.byteCount })
+    try file.write(head)
     try pad(file)
+    let tools = ExportTools(pool: pool)
+    let total = tensors.reduce(0) { $0 + $1.elementCount }
     var done = 0
     for tensor in tensors {
       done += tensor.elementCount
-      progress(ExportProgress(tensor: tensor.name, done: done, total: tensors.reduce(0) { $0 + $1.elementCount }))
-      try write(tensor, of: source, to: file, pool: pool)
+      progress(ExportProgress(tensor: tensor.name, done: done, total: total))
+      try write(tensor, of: source, to: file, with: tools)
       try pad(file)
       source.dropPages()
     }
     result.diskBytes = file.count
+    try source.checkUnchanged()
     try file.commit()
     return result
   }
@@ -75,7 +81,7 @@ public struct GGUFExport {
   // MARK: Weights
 
   private func write(
-    _ tensor: GGUFTensorPlan, of source: any ExportSource, to file: OutputFile, pool: WorkerPool
+    _ tensor: GGUFTensorPlan, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
   ) throws {
     let (parts, interleaved): ([TensorSpec], Int?)
     switch tensor.content {
@@ -83,38 +89,39 @@ public struct GGUFExport {
     case .weights(let specs, let headSize): (parts, interleaved) = (specs, headSize)
     }
     for part in parts {
-      let weights = try source.weights(of: part, pool: pool)
+      let weights = try source.weights(of: part, pool: tools.pool)
       if part.shape.count == 1 {
-        let values = weights.read(rows: 0..<1, pool: pool)
+        let values = try weights.read(rows: 0..<1, with: tools)
         try check(values, of: part, row: 0, as: .f32, source)
         let order = GGUFExport.order(of: 0..<values.count, interleaved: interleaved)
-        try file.write(bytes(order.map { values[$0] }, of: part, row: 0, as: .f32, source, pool))
+        try file.write(bytes(order.map { values[$0] }, of: part, row: 0, as: .f32, source, tools.pool))
         continue
       }
       let step = ExportLimits.rows(columns: part.shape[1], unit: interleaved ?? 1)
       for start in stride(from: 0, to: part.shape[0], by: step) {
         let rows = start..<min(start + step, part.shape[0])
         let order = GGUFExport.order(of: rows, interleaved: interleaved)
-        var values = weights.read(rows: rows, pool: pool)
+        var values = try weights.read(rows: rows, with: tools)
         try check(values, of: part, row: start, as: tensor.numbers, source)
-        if let kept = kept(weights, rows: order, as: tensor.numbers, pool: pool) {
+        if let kept = try kept(weights, rows: order, as: tensor.numbers, with: tools) {
           try file.write(kept)
           continue
         }
         if interleaved != nil { values = GGUFExport.reorder(values, order.map { $0 - start }, part.shape[1]) }
-        try file.write(bytes(values, of: part, row: start, as: tensor.numbers, source, pool))
+        try file.write(bytes(values, of: part, row: start, as: tensor.numbers, source, tools.pool))
       }
     }
   }
 
   /// The bytes of rows that are taken over as they are; nil for all others.
   private func kept(
-    _ weights: ExportedWeights, rows: [Int], as numbers: ExportNumbers, pool: WorkerPool
-  ) -> [UInt8]? {
+    _ weights: ExportedWeights, rows: [Int], as numbers: ExportNumbers, with tools: ExportTools
+  ) throws -> [UInt8]? {
     switch weights {
     case .matrix(let matrix) where matrix.scheme.blockType(columns: matrix.columns) == numbers.type:
-      matrix.blocks(rows: rows, pool: pool)
-    case .source(let source) where source.type == numbers.type && numbers.isBlocks: source.storedBytes(rows: rows)
+      matrix.blocks(rows: rows, pool: tools.pool)
+    case .source(let source) where source.type == numbers.type && numbers.isBlocks:
+      try source.storedBytes(rows: rows, with: tools.buffer)
     default: nil
     }
   }

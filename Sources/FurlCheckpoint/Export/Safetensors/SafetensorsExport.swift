@@ -45,6 +45,8 @@ public struct SafetensorsExport {
     let shards = shards(layouts)
 
     let output = try OutputFolder(path: folder)
+    try output.require(bytes: layouts.reduce(0) { $0 + bytes($1) })
+    let tools = ExportTools(pool: pool)
     var result = ExportResult()
     result.tensors = layouts.count
     result.forms = [ExportNumbers(type)?.rawValue ?? type.rawValue: layouts.count]
@@ -55,7 +57,7 @@ public struct SafetensorsExport {
       for layout in shard.tensors {
         done += layout.elementCount
         progress(ExportProgress(tensor: layout.name, done: done, total: source.spec.parameterCount))
-        try write(layout, of: source, to: file, pool: pool)
+        try write(layout, of: source, to: file, with: tools)
         source.dropPages()
       }
       result.diskBytes += file.count
@@ -77,6 +79,7 @@ public struct SafetensorsExport {
         result.diskBytes += mapped.count
       }
     }
+    try source.checkUnchanged()
     try output.commit()
     return result
   }
@@ -136,16 +139,16 @@ public struct SafetensorsExport {
   // MARK: Data
 
   private func write(
-    _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, pool: WorkerPool
+    _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
   ) throws {
-    if layout.isTransposed { return try writeTransposed(layout, of: source, to: file, pool: pool) }
+    if layout.isTransposed { return try writeTransposed(layout, of: source, to: file, with: tools) }
     for part in layout.parts {
-      let weights = try source.weights(of: part, pool: pool)
+      let weights = try source.weights(of: part, pool: tools.pool)
       let columns = part.shape.last ?? 1
       let rows = part.shape.count == 1 ? 1 : part.shape[0]
       let step = ExportLimits.rows(columns: columns)
       for start in stride(from: 0, to: rows, by: step) {
-        let values = weights.read(rows: start..<min(start + step, rows), pool: pool)
+        let values = try weights.read(rows: start..<min(start + step, rows), with: tools)
         try check(values, of: part, row: start, source)
         try file.write(type.bytes(of: values))
       }
@@ -154,9 +157,9 @@ public struct SafetensorsExport {
 
   /// Stripes of inputs, each with the outputs of all parts: what is written last to first is read in rows.
   private func writeTransposed(
-    _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, pool: WorkerPool
+    _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
   ) throws {
-    let weights = try layout.parts.map { (spec: $0, values: try source.weights(of: $0, pool: pool)) }
+    let weights = try layout.parts.map { (spec: $0, values: try source.weights(of: $0, pool: tools.pool)) }
     let (inputs, outputs) = (layout.shape[0], layout.shape[1])
     let step = ExportLimits.rows(columns: outputs)
     for start in stride(from: 0, to: inputs, by: step) {
@@ -167,7 +170,7 @@ public struct SafetensorsExport {
         let rowStep = ExportLimits.rows(columns: inputs)
         for first in stride(from: 0, to: part.shape[0], by: rowStep) {
           let rows = first..<min(first + rowStep, part.shape[0])
-          let values = weights.read(rows: rows, pool: pool)
+          let values = try weights.read(rows: rows, with: tools)
           if start == 0 { try check(values, of: part, row: first, source) }
           for row in 0..<rows.count {
             for column in columns {
