@@ -52,7 +52,7 @@ public final class Tokenizer: Sendable {
     let normalized = added.filter { $0.token.flags.contains(.normalized) }.map {
       (token: $0.token, text: parts.normalization.apply($0.text, 0..<$0.text.count))
     }
-    normalizedTokens = AddedTokenMatcher(normalized)
+    normalizedTokens = AddedTokenMatcher(normalized, hasMarks: parts.normalization.marksSpaces)
     let isMarked = parts.vocabulary.alphabet == .marked
     let index = isMarked || parts.ignoresMerges ? try PieceIndex(parts.vocabulary, file: file) : nil
     wholeWords = parts.ignoresMerges ? index : nil

@@ -159,7 +159,7 @@ import Testing
     #expect(problem { $0[0] = 0 }.contains("header: is not that of a tokenizer"))
     #expect(problem { $0[7] = 3 }.contains("header: has the version 3"))
     #expect(problem { $0[8] = 0xFF }.contains("flags: 255 is more than 7"))
-    #expect(problem { $0[15] = 0xFF }.contains("count of ids: 4278190093 is more than 1048575"))
+    #expect(problem { $0[15] = 0xFF }.contains("count of ids: 4278190093 is more than 1048574"))
     #expect(problem { $0[19] = 0x0F }.contains("count of merges: "))
     #expect(problem { $0[16] = 0xFF }.contains("merge"))
     #expect(problem { $0[20] = 0xFF }.contains("pieces: fewer bytes than the header says"))

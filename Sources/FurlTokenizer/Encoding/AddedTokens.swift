@@ -26,9 +26,13 @@ struct AddedTokenMatcher: Sendable {
   private var offsets: [UInt32] = [0]
   /// The first token, in the order of their bytes, for every first byte; and one past the last.
   private var firsts = [UInt32](repeating: 0, count: 257)
+  private let hasMarks: Bool
 
-  /// - Parameter tokens: with their texts, none of which is empty.
-  init(_ tokens: [(token: AddedToken, text: [UInt8])]) {
+  /// - Parameters:
+  ///   - tokens: with their texts, none of which is empty.
+  ///   - hasMarks: whether spaces stand for marks (``SpaceMark``), which are no white space.
+  init(_ tokens: [(token: AddedToken, text: [UInt8])], hasMarks: Bool = false) {
+    self.hasMarks = hasMarks
     let sorted = tokens.sorted { $0.text.lexicographicallyPrecedes($1.text) }
     for (token, text) in sorted {
       ids.append(UInt32(token.id))
@@ -110,11 +114,15 @@ struct AddedTokenMatcher: Sendable {
     return UnicodeCategory.isWord(UTF8Text.scalar(text, at: stop, end: range.upperBound).value)
   }
 
+  private func isSpace(_ value: UInt32) -> Bool {
+    UnicodeCategory.isSpace(value) && !(hasMarks && value == 0x20)
+  }
+
   private func spaceStart(_ text: [UInt8], before start: Int, _ range: Range<Int>) -> Int {
     var start = start
     while start > range.lowerBound {
       let before = UTF8Text.before(text, start, start: range.lowerBound)
-      guard UnicodeCategory.isSpace(UTF8Text.scalar(text, at: before, end: start).value) else { break }
+      guard isSpace(UTF8Text.scalar(text, at: before, end: start).value) else { break }
       start = before
     }
     return start
@@ -124,7 +132,7 @@ struct AddedTokenMatcher: Sendable {
     var stop = stop
     while stop < end {
       let (value, length) = UTF8Text.scalar(text, at: stop, end: end)
-      guard UnicodeCategory.isSpace(value) else { break }
+      guard isSpace(value) else { break }
       stop += length
     }
     return stop

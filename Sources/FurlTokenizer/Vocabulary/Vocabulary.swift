@@ -14,8 +14,9 @@ struct PieceKind: OptionSet, Sendable {
 
 /// The pieces of a tokenizer in three flat arrays: no object for each piece.
 struct Vocabulary: Sendable {
-  /// More ids than any published vocabulary has (262,144), and few enough for ``MergeTable``'s packed keys.
-  static let maximumCount = 1 << 20 - 1
+  /// More ids than any published vocabulary has (262,144), and few enough for ``MergeTable``'s packed keys
+  /// and ``WordMerger/gap``.
+  static let maximumCount = 1 << 20 - 2
   /// Longest piece in bytes.
   static let maximumPiece = 0xFFFF
   /// All pieces together, in bytes.

@@ -43,7 +43,7 @@ TEXTS = [
     "na\u00efve caf\u00e9 Stra\u00dfe", "e\u0301 \u00e9 \u1100\u1161\u11a8 \u212b", "\u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8", "\u0440\u0443\u0441\u0441\u043a\u0438\u0439", "\u0395\u03bb\u03bb\u03b7\u03bd\u03b9\u03ba\u03ac",
     "\U0001f600 \U0001f469\u200d\U0001f469\u200d\U0001f467!", "\u2581", "a\u2581b", " \u2581 \u2581\u2581a", "<0x0A>", "<0x41>a", "<unk>", "<s>", "<s>a", " <s> a", "a<s>b</s> c",
     "<s><s>", "</s>\n<s> \n", "x <mask>  y", "x<mask>", "<word>", "a<word>", " <word>b", "\u00e9<word>", "<norm>", "a <norm>b", " <norm> <norm>",
-    "<\u00e9>e\u0301<e\u0301>", "\u2581<PRE> def", " <PRE>x", "a\u2581<PRE>\u2581<SUF>b", "<two words>", "a <two words>b", "<|im_start|>user\nhi<|im_end|>", "<|endoftext|>", "a<|endoftext|> b",
+    "<\u00e9>e\u0301<e\u0301>", "\u2581<PRE> def", " <PRE>x", "a\u2581<PRE>\u2581<SUF>b", "<two words>", "a <two words>b", "a <two words>  b", "a<two words>\n \u00a0b", "<|im_start|>user\nhi<|im_end|>", "<|endoftext|>", "a<|endoftext|> b",
     "    x", "        y", "                z\n    w", "x" + " " * 37 + "y", "a" * 70, "ab" * 40, " " * 60, "\n" * 40, "return return return", "the the the over over",
     "\x00\x01\x1f\x7f", "\ud7ff\ue000\uffff\U0010ffff", "\u0301\u0301x", "q\u0307\u0323", "\u200b \u200bx\ufeff", "() [] {} <> /* */ // \\ \" ' ` ~", "a.b.c(d)[e]{f}", "\u00b2\u00b3\u00b9 \u00bd \u2167 \u0663\u0664",
     "don\u2019t \u201cquote\u201d \u2014 \u2026", "zq ZQ \u0416\u4e2d\U0001d54f", "0<1>2</s", "user\u00a0\u00a0 x", "self.values[index]", "\u540d\u524d = '\u65e5'",
