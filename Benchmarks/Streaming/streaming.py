@@ -109,6 +109,7 @@ def main():
         for name, (command, _, output) in jobs.items():
             if os.path.exists(output):
                 os.remove(output)
+            os.sync()  # what one job left to be written must not slow down the next one
             samples[name].append(run(command, steady))
     print("| compress | wall | CPU | input GB/s | peak resident | output |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, (_, bytes_in, output) in jobs.items():

@@ -6,9 +6,12 @@
 
 #include "CFurlKernels.h"
 
-#ifdef __linux__
 #include <fcntl.h>
-#endif
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
 
 void furl_start_flushing(int descriptor, int64_t offset, int64_t count) {
 #ifdef __linux__
@@ -16,4 +19,83 @@ void furl_start_flushing(int descriptor, int64_t offset, int64_t count) {
 #else
   (void)descriptor, (void)offset, (void)count;
 #endif
+}
+
+bool furl_set_direct(int descriptor, bool direct) {
+#ifdef O_DIRECT
+  int flags = fcntl(descriptor, F_GETFL);
+  return flags >= 0 && fcntl(descriptor, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+#else
+  (void)descriptor;
+  return !direct;
+#endif
+}
+
+// MARK: Lost mappings
+
+#define MAPPINGS 512
+
+typedef struct mapping {
+  _Atomic(const char *) base; // NULL: free. Written last, so that a handler sees a whole entry.
+  size_t bytes;
+  char path[256];
+} mapping;
+
+static mapping mappings[MAPPINGS];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int status_of_loss;
+
+void furl_note_mapping(const void *base, size_t bytes, const char *path) {
+  pthread_mutex_lock(&lock);
+  for (size_t i = 0; i < MAPPINGS; i++) {
+    mapping *m = &mappings[i];
+    if (atomic_load(&m->base) != NULL) continue;
+    m->bytes = bytes;
+    // A file must not be able to write to the terminal through its name.
+    size_t n = 0;
+    for (; n + 1 < sizeof m->path && path[n] != 0; n++) {
+      unsigned char c = (unsigned char)path[n];
+      m->path[n] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+    }
+    m->path[n] = 0;
+    atomic_store(&m->base, base);
+    break;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+void furl_forget_mapping(const void *base) {
+  pthread_mutex_lock(&lock);
+  for (size_t i = 0; i < MAPPINGS; i++) {
+    if (atomic_load(&mappings[i].base) == base) atomic_store(&mappings[i].base, NULL);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+static void say(const char *text) {
+  if (write(STDERR_FILENO, text, strlen(text)) < 0) return; // There is nobody to tell.
+}
+
+static void report_loss(int number, siginfo_t *info, void *context) {
+  (void)context;
+  const char *address = info->si_addr;
+  for (size_t i = 0; i < MAPPINGS; i++) {
+    const char *base = atomic_load(&mappings[i].base);
+    if (base == NULL || address < base || address >= base + mappings[i].bytes) continue;
+    if (isatty(STDERR_FILENO)) say("\r\033[K");
+    say("furl: ");
+    say(mappings[i].path);
+    say(": has become shorter while it was in use, or its disk cannot be read (leave the file alone while Furl "
+        "uses it, and start again)\n");
+    _exit(status_of_loss);
+  }
+  // Something else: it happens again when this returns, and then ends the process as it would have.
+  signal(number, SIG_DFL);
+}
+
+void furl_report_lost_mappings(int exit_status) {
+  status_of_loss = exit_status;
+  struct sigaction action = {.sa_sigaction = report_loss, .sa_flags = SA_SIGINFO};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, NULL);
 }

@@ -28,9 +28,12 @@ struct Logits: ParsableCommand {
       }
       return id
     }
-    let loaded = try compute.load(path)
+    // Ids need no tokenizer, and a checkpoint that is only to be compared may have none.
+    let context = try compute.context()
+    let model = try ModelFile(path: path).load(pool: context.pool)
+    let session = try Session(model, context: context, format: compute.kv?.format)
     var rows: [[Float]] = []
-    try Likelihood(loaded.session()).forEachPosition(tokens) { position, logits, row in
+    try Likelihood(session).forEachPosition(tokens) { position, logits, row in
       guard all || position == tokens.count - 1 else { return }
       let values = logits[0][row]
       guard values.allSatisfy(\.isFinite) else {

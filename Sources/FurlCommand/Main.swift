@@ -11,6 +11,7 @@ enum Main {
     shareHeap()
     // A limit on file sizes is an error of writing, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
+    reportLostFiles()
     do {
       if let name = CommandLine.arguments.dropFirst().first, laterCommands.contains(name) {
         throw FurlError(.usage, file: name, "is not supported yet", remedy: "see furl --help for what is")

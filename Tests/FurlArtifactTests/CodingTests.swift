@@ -83,6 +83,20 @@ import Testing
     #expect(Double(stored) * 8 / total < entropy * 1.02)
   }
 
+  /// Rows that were never trained are all alike: a stream of few different pieces takes next to nothing, although
+  /// Huffman codes alone, which frames without repetitions are given, would take most of a byte for each symbol.
+  @Test(arguments: [SymbolForm.bytes, .nibbles])
+  func repetitionsAreFound(_ form: SymbolForm) throws {
+    var draws = SplitMix64(seed: 11)
+    let row = (0..<4096).map { _ in UInt8(truncatingIfNeeded: draws.next()) }
+    let bytes = (0..<256).flatMap { _ in row }
+    #expect(try CompactCoding.storedBytes(of: storage(bytes), symbols: form) < bytes.count / 8)
+    // Also where only a part of the stream repeats itself.
+    let noise = (0..<bytes.count).map { _ in UInt8(truncatingIfNeeded: draws.next() % 200) }
+    let mixed = zip(noise, bytes).enumerated().map { $0 / 65536 % 2 == 0 ? $1.0 : $1.1 }
+    #expect(try CompactCoding.storedBytes(of: storage(mixed), symbols: form) < bytes.count * 5 / 8)
+  }
+
   // MARK: Frames that are not what they should be
 
   private func decode(_ frame: [UInt8], _ count: Int, _ form: SymbolForm = .bytes) throws -> [UInt8] {

@@ -182,10 +182,79 @@ import Testing
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "needs /dev/full"))
   func aFullDisk() throws {
     let descriptor = open("/dev/full", O_WRONLY)
+    let writer = try ArtifactWriter(
+      output: OutputFile(descriptor: descriptor, path: "a.furl"), storage: .compact)
     let error = #expect(throws: FurlError.self) {
-      try ArtifactWriter(output: OutputFile(descriptor: descriptor, path: "a.furl"), storage: .compact)
+      try writer.finish(Samples.description, tokenizer: Samples.tokenizer)
     }
     #expect(error?.kind == .cannotWrite && error?.file == "a.furl")
+  }
+
+  @Test func moreThanTheDiskHoldsIsRefusedBeforehand() throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let writer = try ArtifactWriter(path: folder + "/a.furl", storage: .compact)
+      try writer.require(bytes: 1)
+      let error = #expect(throws: FurlError.self) { try writer.require(bytes: 1 << 60) }
+      #expect(error?.kind == .cannotWrite && error?.file == folder + "/a.furl")
+      #expect(error?.problem.contains("needs up to \(1 << 60) bytes") == true)
+      #expect(try names(folder).isEmpty)
+    }
+  }
+
+  // MARK: Tensors that are packed by many threads
+
+  /// Whatever order the jobs of all tensors are done in, the file is the same.
+  @Test(arguments: [ArtifactStorage.compact, .mapped])
+  func jobsMayBeDoneInAnyOrder(_ storage: ArtifactStorage) throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let tensors = try Samples.tensors() + [SampleTensor("large", "head", [600, 1000], .int4(.columns(32)), seed: 9)]
+      try Samples.write(tensors, to: folder + "/a.furl", storage)
+      let writer = try ArtifactWriter(path: folder + "/b.furl", storage: storage)
+      let packed = try tensors.map {
+        try writer.packer.tensor(name: $0.name, role: $0.role, shape: $0.shape, scheme: $0.scheme, streams: $0.streams)
+      }
+      var jobs = packed.indices.flatMap { tensor in (0..<packed[tensor].jobCount).map { (tensor, $0) } }
+      var draws = SplitMix64(seed: 3)
+      while !jobs.isEmpty {
+        let (tensor, job) = jobs.remove(at: Int(draws.next() % UInt64(jobs.count)))
+        try packed[tensor].run(job)
+      }
+      for tensor in packed {
+        for digest in try tensor.digests().shuffled(using: &draws) { digest.advance(by: .max) }
+        try writer.append(tensor)
+      }
+      try writer.finish(Samples.description, tokenizer: Samples.tokenizer)
+      #expect(try TestData.bytes(folder + "/a.furl") == TestData.bytes(folder + "/b.furl"))
+    }
+  }
+
+  @Test(arguments: [ArtifactStorage.compact, .mapped])
+  func aJobThatWasForgottenIsADefect(_ storage: ArtifactStorage) throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let sample = try SampleTensor("w", "head", [600, 1000], .int4(.columns(32)))
+      func packed(by writer: ArtifactWriter) throws -> PackedTensor {
+        try writer.packer.tensor(
+          name: "w", role: "head", shape: sample.shape, scheme: sample.scheme, streams: sample.streams)
+      }
+      let whole = try packed(by: ArtifactWriter(path: folder + "/a.furl", storage: storage))
+      for job in 0..<whole.jobCount { try whole.run(job) }
+      #expect(whole.jobCount > 0 || storage == .mapped)
+      let digests = try whole.digests().count
+      #expect(digests > 0)
+      for forgotten in 0..<whole.jobCount + digests {
+        let writer = try ArtifactWriter(path: folder + "/a.furl", storage: storage)
+        let tensor = try packed(by: writer)
+        for job in 0..<tensor.jobCount where job != forgotten { try tensor.run(job) }
+        let error = #expect(throws: FurlError.self) {
+          for (index, digest) in try tensor.digests().enumerated() where whole.jobCount + index != forgotten {
+            digest.advance(by: .max)
+          }
+          try writer.append(tensor)
+        }
+        #expect(error?.kind == .defect)
+      }
+      #expect(try names(folder).isEmpty)
+    }
   }
 
   @Test func aFolderThatTakesTheNameMeanwhile() throws {

@@ -80,6 +80,18 @@ import Testing
     #expect(tokens["pieces"]?.array?.count == ids.count)
   }
 
+  @Test(.enabled(if: TestData.shared != nil, "needs the shared fixtures (FURL_SHARED)"))
+  func logitsNeedNoTokenizer() async throws {
+    let folder = try #require(TestData.shared) + "/fixtures/starcoder2"
+    let cases = try #require(try JSON.parse(TestData.bytes(folder + "/expected.json"), file: nil)["cases"]?.array)
+    let ids = try #require(cases[1]["input_ids"]?.array).compactMap(\.integer).map(String.init)
+    let wanted = try #require(cases[1]["last_logits"]?.array).compactMap(\.number)
+    let result = try await Tool.run("logits", folder, "--ids", ids.joined(separator: ","), "--json")
+    let logits = try #require(try result.json["logits"]?.array).compactMap(\.number)
+    #expect(logits.count == wanted.count && !wanted.isEmpty)
+    #expect(zip(logits, wanted).allSatisfy { abs($0 - $1) <= 1e-3 })
+  }
+
   @Test func runStopsAndRepeatsItself() async throws {
     let prompt = "def add_all(values):\n    \"\"\"Return the sum of the values.\"\"\""
     let piped = try await Tool.run("run", TestData.minipy, "--prompt", "-", "--max-tokens", "24", input: prompt)

@@ -201,6 +201,82 @@ import Testing
     }
   }
 
+  /// Of several errors the first one in the artifact's order is reported, whatever the threads are at.
+  @Test func theFirstErrorDoesNotDependOnThreads() throws {
+    try TestData.withTemporaryFolder { folder in
+      var sample = try SampleCheckpoint(folder: TestData.minipy)
+      for block in [1, 3, 5] {
+        sample.tensors["transformer.h.\(block).mlp.c_fc.weight"]?.values[77] = .nan
+        sample.tensors["transformer.h.\(block).mlp.c_proj.weight"]?.values[5] = .infinity
+        sample.tensors["transformer.h.\(block).ln_2.bias"]?.values[9] = .infinity
+      }
+      try sample.write(to: folder + "/source")
+      let compressor = try Compressor(
+        Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      for threads in [1, 2, 3, 4, 2, 3, 4] {
+        expectError(.input, "blocks.1.mlp.norm.bias", "element [9] is inf") {
+          _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: threads))
+        }
+      }
+      #expect(try files(in: folder) == ["source"])
+    }
+  }
+
+  /// The weights are cut off, written to or removed while they are read.
+  @Test(arguments: [1, 2])
+  func sourcesThatChangeMeanwhile(_ threads: Int) throws {
+    try TestData.withTemporaryFolder { folder in
+      let weights = folder + "/source/model.safetensors"
+      func compress(_ change: (String) -> Int32) throws {
+        try SampleCheckpoint(folder: TestData.minipy).write(to: folder + "/source")
+        defer { try? FileManager.default.removeItem(atPath: folder + "/source") }
+        let compressor = try Compressor(
+          Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+        var isChanged = false
+        _ = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: threads)) { _ in
+          if !isChanged { #expect(change(weights) == 0) }
+          isChanged = true
+        }
+      }
+      expectError(.input, "model.safetensors", "has become shorter") { try compress { truncate($0, 4096) } }
+      expectError(.input, "model.safetensors", "has changed") {
+        try compress {
+          var times = [timeval(tv_sec: 1_000_000, tv_usec: 0), timeval(tv_sec: 1_000_000, tv_usec: 0)]
+          return utimes($0, &times)
+        }
+      }
+      #expect(try files(in: folder).isEmpty)
+      // What has been opened is still there.
+      try compress { unlink($0) }
+      #expect(try files(in: folder) == ["a.furl"])
+      try Artifact(path: folder + "/a.furl").check()
+    }
+  }
+
+  @Test func theCheckpointsOwnFilesAreNotReplaced() throws {
+    try TestData.withTemporaryFolder { folder in
+      try SampleCheckpoint(folder: TestData.minipy).write(to: folder + "/source")
+      let compressor = try Compressor(
+        Checkpoint(folder: folder + "/source"), recipe: Fixtures.recipe("  - quantize: {weights: int8}"))
+      let before = try files(in: folder + "/source")
+      try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder + "/source")
+      for path in [
+        "/source/model.safetensors", "/source/config.json", "/link/tokenizer.json", "/source/../source/config.json",
+      ] {
+        expectError(.cannotCreate, "is a file of the checkpoint") {
+          _ = try compressor.write(to: folder + path, pool: WorkerPool(threads: 2))
+        }
+      }
+      #expect(try files(in: folder + "/source") == before)
+      // An artifact may lie beside them, and be replaced.
+      for _ in 0..<2 {
+        _ = try compressor.write(to: folder + "/source/a.furl", pool: WorkerPool(threads: 2))
+        try Artifact(path: folder + "/source/a.furl").check()
+      }
+      #expect(try files(in: folder + "/source") == (before + ["a.furl"]).sorted())
+    }
+  }
+
   @Test func placesThatCannotBeWrittenTo() throws {
     try TestData.withTemporaryFolder { folder in
       let compressor = try Compressor(checkpoint, recipe: Fixtures.recipe("  - quantize: {weights: int8}"))

@@ -107,10 +107,29 @@ static void test_scales(const furl_kernels *k) {
   report(&o);
 }
 
+static void test_transpose(void) {
+  outcome o = {.kernel = "transpose", .tier = "common"};
+  static const size_t sizes[] = {1, 2, 15, 16, 17, 31, 32, 33, 64, 70};
+  for (size_t i = 0; i < 10; i++) for (size_t j = 0; j < 10; j++) for (size_t size = 2; size <= 4; size += 2) {
+    size_t rows = sizes[i], columns = sizes[j];
+    uint8_t *in = garbage(rows * columns * size), *out = garbage(rows * columns * size);
+    for (size_t n = 0; n < rows * columns * size; n++) in[n] = (uint8_t)draw_below(256);
+    furl_transpose(in, rows, columns, size, out);
+    bool same = true;
+    for (size_t r = 0; r < rows; r++) for (size_t c = 0; c < columns; c++) {
+      same &= memcmp(out + (c * rows + r) * size, in + (r * columns + c) * size, size) == 0;
+    }
+    require(&o, same, "a number is in another place");
+    free(in), free(out);
+  }
+  report(&o);
+}
+
 void test_conversions(void) {
   const furl_kernels *found[4];
   test_halves();
   test_bfloats();
+  test_transpose();
   test_scales(furl_kernels_for(FURL_ISA_SCALAR));
   for (size_t i = 0, n = tiers(found); i < n; i++) test_scales(found[i]);
 }

@@ -70,6 +70,7 @@ int main(void) {
   test_multiply();
   test_attention();
   test_elementwise();
+  test_files();
   test_pool();
   printf(failures == 0 ? "all kernels agree\n" : "%d kernels are wrong\n", failures);
   return failures != 0;

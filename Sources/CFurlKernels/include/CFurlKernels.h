@@ -246,6 +246,35 @@ void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float 
 void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 
+// MARK: Entropy coding
+
+/// One zstd frame of n symbols below 16, one a byte: Huffman codes, no matches, a checksum. The same bytes on every
+/// CPU and with every version of zstd.
+///
+/// `frame` has room for furl_nibble_frame_room(n) bytes, part of which is only used meanwhile. Returns the size of
+/// the frame; 0 if there is none of this kind (few symbols, all the same, or one of 16 and more).
+size_t furl_nibble_frame(const uint8_t *symbols, size_t n, uint8_t *frame);
+size_t furl_nibble_frame_room(size_t n);
+
+// MARK: Digests
+
+/// A SHA-256 digest on its way.
+typedef struct furl_sha256 {
+  uint32_t state[8];
+  uint8_t rest[64]; // bytes % 64 bytes that make no block yet
+  uint64_t bytes;
+} furl_sha256;
+
+/// Whether the CPU has instructions for SHA-256 that are used here. Elsewhere libraries are faster.
+bool furl_sha256_is_fast(void);
+void furl_sha256_begin(furl_sha256 *hash);
+void furl_sha256_update(furl_sha256 *hash, const uint8_t *data, size_t n);
+/// Two messages at once: where the CPU has the instructions, the shorter one costs half.
+void furl_sha256_update_two(
+  furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n);
+/// Writes the 32 bytes of the digest of what there has been so far.
+void furl_sha256_finish(const furl_sha256 *hash, uint8_t *digest);
+
 // MARK: Thread pool
 
 typedef struct furl_pool furl_pool;
@@ -272,6 +301,18 @@ void furl_share_heap(void);
 
 /// Asks the system to begin to put a range of a file on the disk, where it can. Nothing is promised.
 void furl_start_flushing(int descriptor, int64_t offset, int64_t count);
+
+/// Sets whether what is written to a file leaves the system's cache out; memory, offsets and sizes have to be
+/// multiples of a block then. Returns false where that cannot be had.
+bool furl_set_direct(int descriptor, bool direct);
+
+/// A look at a mapped file that has become shorter ends a process with SIGBUS. These say which file it was.
+/// Notes that a file is mapped somewhere; of some hundred files at once at most, longer paths cut off.
+void furl_note_mapping(const void *base, size_t bytes, const char *path);
+/// Forgets it again; to be called before the file is unmapped.
+void furl_forget_mapping(const void *base);
+/// From now on a lost mapping is reported on stderr in one line, and ends the process with this status.
+void furl_report_lost_mappings(int exit_status);
 
 #pragma clang assume_nonnull end
 

@@ -45,7 +45,7 @@ public enum CompactCoding {
     for frame in stream.frames { starts.append(starts[starts.count - 1] + frame) }
     let offsets = starts
     let stored = ByteStorage(file, stream.range)
-    let decoded = try ByteStorage(zeroed: stream.decodedLength)
+    let decoded = try ByteStorage(zeroed: stream.decodedLength, isDense: true)
     let decompressors = Lender { try Decompressor() }
     let planes = stream.symbols.planes
     _ = try collect(chunks.count, parallelFor) { chunk in

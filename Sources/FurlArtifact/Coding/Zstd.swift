@@ -89,13 +89,21 @@ final class Compressor: @unchecked Sendable {
   }
 
   private func smallest(_ source: UnsafeRawBufferPointer, _ form: SymbolForm) throws -> [UInt8] {
-    var best = try frame(source, level: Zstd.literalsLevel, literals: ZSTD_lcm_huffman)
+    var best = try nibbles(source, form) ?? frame(source, level: Zstd.literalsLevel, literals: ZSTD_lcm_huffman)
     guard source.count <= Zstd.smallFrame || repeatsItself(source) else { return best }
     for level in Zstd.searchLevels(form) {
       let frame = try frame(source, level: level, literals: ZSTD_lcm_huffman)
       if frame.count < best.count { best = frame }
     }
     return best
+  }
+
+  /// The same as the lowest level makes, faster.
+  private func nibbles(_ source: UnsafeRawBufferPointer, _ form: SymbolForm) throws -> [UInt8]? {
+    guard form == .nibbles else { return nil }
+    let room = NibbleFrame.room(source.count)
+    if output.count < room { output = [UInt8](repeating: 0, count: room) }
+    return output.withUnsafeMutableBytes { NibbleFrame.write(source, to: $0) }.map { Array(output[..<$0]) }
   }
 
   /// Whether one in 64 pieces of 16 symbols, of those that lie on a multiple of 16, looks like an earlier one.

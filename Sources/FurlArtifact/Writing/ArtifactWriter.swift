@@ -53,12 +53,14 @@ public final class ArtifactWriter {
     let tensor = try guarded {
       let tensor = try packer.tensor(name: name, role: role, shape: shape, scheme: scheme, streams: streams)
       _ = try collect(tensor.jobCount, parallelFor) { try tensor.run($0) }
+      let digests = try tensor.digests()
+      _ = try collect(digests.count, parallelFor) { digests[$0].advance(by: .max) }
       return tensor
     }
     try append(tensor)
   }
 
-  /// Writes a tensor whose jobs have all been done.
+  /// Writes a tensor whose jobs and digests are all done.
   ///
   /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when a tensor of that name has been written already.
   public func append(_ tensor: PackedTensor) throws {
@@ -126,24 +128,17 @@ public final class ArtifactWriter {
   }
 
   private func write(_ stream: PackedStream) throws -> ArtifactStream {
-    let layout = stream.layout
-    let decodedDigest = try stream.decodedDigest()
+    let (decoded, stored, frames) = try stream.result()
     let offset = try align()
-    if let frames = try stream.frames() {
-      var hasher = Digest.Hasher()
-      for frame in frames {
-        hasher.update(frame)
-        try output.write(frame)
-      }
-      return ArtifactStream(
-        kind: layout.kind, codec: .zstdHuffman, symbols: layout.symbols, offset: offset,
-        length: output.count - offset, decodedLength: layout.byteCount, digest: hasher.finish(),
-        decodedDigest: decodedDigest, frames: frames.map(\.count))
+    if let frames {
+      for frame in frames { try output.write(frame) }
+    } else {
+      try output.write(stream.bytes)
     }
-    try output.write(stream.bytes)
     return ArtifactStream(
-      kind: layout.kind, codec: .raw, symbols: layout.symbols, offset: offset, length: layout.byteCount,
-      decodedLength: layout.byteCount, digest: decodedDigest, decodedDigest: decodedDigest, frames: [])
+      kind: stream.layout.kind, codec: frames == nil ? .raw : .zstdHuffman, symbols: stream.layout.symbols,
+      offset: offset, length: output.count - offset, decodedLength: stream.layout.byteCount, digest: stored,
+      decodedDigest: decoded, frames: frames?.map(\.count) ?? [])
   }
 
   private func write(tokenizer: [UInt8]) throws -> TokenizerSection {

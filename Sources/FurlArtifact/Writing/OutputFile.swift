@@ -11,8 +11,7 @@ package final class OutputFile {
   package let path: String
   /// Bytes written so far.
   package private(set) var count = 0
-  /// Bytes that the system has been asked to put on the disk.
-  private var flushed = 0
+  private let staged: StagedFile
   /// What errors call the file.
   private let shownAs: String
   private let folder: String
@@ -40,9 +39,10 @@ package final class OutputFile {
     if unnamed, let opened = OutputFile.createUnnamed(prefix: prefix, in: folder) {
       descriptor = opened
       temporary = ""
-      return
+    } else {
+      (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: self.shownAs)
     }
-    (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: self.shownAs)
+    staged = StagedFile(descriptor: descriptor)
   }
 
   /// For tests: writes to a file that is open already.
@@ -53,33 +53,28 @@ package final class OutputFile {
     prefix = ""
     temporary = ""
     self.descriptor = descriptor
+    staged = StagedFile(descriptor: descriptor)
   }
 
   deinit { abandon() }
 
+  /// Appends bytes. They may not be in the file yet: a write that fails is thrown by a later call,
+  /// ``commit(waiting:)`` at the latest.
+  ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func write(_ bytes: [UInt8]) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+  package func write(_ bytes: [UInt8]) throws {
+    try check(staged.append(bytes))
+    count += bytes.count
+  }
 
-  /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func write(_ bytes: ByteStorage) throws { try write(count: bytes.count) { bytes.write($0, to: descriptor) } }
+  /// The same for bytes in a storage.
+  package func write(_ bytes: ByteStorage) throws {
+    try check(staged.append(bytes))
+    count += bytes.count
+  }
 
-  /// Writes all of some bytes; `next` writes some of a range of them, as write(2) does.
-  private func write(count total: Int, _ next: (Range<Int>) -> Int) throws {
-    var done = 0
-    while done < total {
-      let written = next(done..<min(done + OutputFile.pieceBytes, total))
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw failure()
-      }
-      done += written
-      count += written
-      // What is on the disk already does not have to be waited for at the end.
-      if count - flushed >= OutputFile.pieceBytes {
-        startFlushing(descriptor, from: flushed, count: count - flushed)
-        flushed = count
-      }
-    }
+  private func check(_ error: Int32) throws {
+    guard error == 0 else { throw failure(error) }
   }
 
   /// Sees to it that the file system has room.
@@ -99,8 +94,6 @@ package final class OutputFile {
         remedy: "free space or choose another place")
     }
   }
-
-  private static let pieceBytes = 8 << 20
 
   /// Writes bytes at a place of the file; any thread, any order, and apart from ``write(_:)``.
   ///
@@ -123,6 +116,7 @@ package final class OutputFile {
   /// - Parameter waiting: for the disk; what can be made again need not be safe from a power cut.
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
   package func commit(waiting: Bool = true) throws {
+    try check(staged.finish())
     guard !waiting || fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
@@ -139,6 +133,7 @@ package final class OutputFile {
   /// Removes what was written.
   package func abandon() {
     guard descriptor >= 0 else { return }
+    staged.stop()
     if !temporary.isEmpty { unlink(temporary) }
     close(descriptor)
     descriptor = -1
@@ -159,9 +154,9 @@ package final class OutputFile {
     throw failure()
   }
 
-  private func failure() -> FurlError {
+  private func failure(_ error: Int32 = errno) -> FurlError {
     FurlError(
-      .cannotWrite, file: shownAs, "cannot be written: \(systemMessage())",
+      .cannotWrite, file: shownAs, "cannot be written: \(systemMessage(error))",
       remedy: "free space or choose another place")
   }
 

@@ -39,7 +39,7 @@ public struct TensorPacker: Sendable {
   }
 }
 
-/// A tensor on its way into an artifact: its streams are hashed and compressed, job by job.
+/// A tensor on its way into an artifact: its streams are compressed, job by job, and then hashed.
 public final class PackedTensor: Sendable {
   let name: String
   let role: String
@@ -53,7 +53,7 @@ public final class PackedTensor: Sendable {
     self.streams = streams
   }
 
-  /// Jobs to be done before the tensor can be written.
+  /// Jobs to be done before the tensor can be hashed; none in mapped storage.
   public var jobCount: Int { streams.reduce(0) { $0 + $1.jobCount } }
 
   /// Does one job. Jobs may be done at once and in any order.
@@ -64,6 +64,11 @@ public final class PackedTensor: Sendable {
       job -= stream.jobCount
     }
   }
+
+  /// The digests to be made before the tensor can be written, when every job has been done.
+  ///
+  /// - Throws: ``FurlError`` of kind `defect` when a job has not been done.
+  public func digests() throws -> [MemoryHasher] { try streams.flatMap { try $0.digests() } }
 }
 
 /// One stream of a tensor on its way into an artifact.
@@ -72,7 +77,16 @@ final class PackedStream: Sendable {
   let layout: PackedLayout.Stream
   private let chunks: StreamChunks?
   private let compressors: Lender<Compressor>
-  private let result: Mutex<(digest: Digest?, frames: [[[UInt8]]])>
+  private let state: Mutex<State>
+
+  private struct State {
+    /// Of each chunk, as long as they are being made.
+    var chunks: [[[UInt8]]]
+    /// Nil when the stream lies raw.
+    var frames: [[UInt8]]?
+    var decoded: MemoryHasher?
+    var stored: MemoryHasher?
+  }
 
   init(
     _ bytes: ByteStorage, _ layout: PackedLayout.Stream, _ storage: ArtifactStorage, _ compressors: Lender<Compressor>
@@ -81,36 +95,37 @@ final class PackedStream: Sendable {
     self.layout = layout
     self.compressors = compressors
     chunks = storage == .compact ? CompactCoding.chunks(of: bytes, symbols: layout.symbols) : nil
-    result = Mutex((nil, Array(repeating: [], count: chunks?.count ?? 0)))
+    state = Mutex(State(chunks: Array(repeating: [], count: chunks?.count ?? 0)))
   }
 
-  /// The digest of the bytes, and every chunk.
-  var jobCount: Int { 1 + (chunks?.count ?? 0) }
+  var jobCount: Int { chunks?.count ?? 0 }
 
   func run(_ job: Int) throws {
-    guard job > 0, let chunks else {
-      let digest = Digest(of: bytes)
-      return result.withLock { $0.digest = digest }
+    guard let chunks else { return }
+    let frames = try compressors.lend { try $0.frames(bytes, chunks.range(job), layout.symbols) }
+    state.withLock { $0.chunks[job] = frames }
+  }
+
+  func digests() throws -> [MemoryHasher] {
+    try state.withLock { state in
+      guard state.chunks.allSatisfy({ !$0.isEmpty }) else { throw FurlError(.defect, "a chunk was not compressed") }
+      if chunks != nil { state.frames = CompactCoding.worthwhile(state.chunks.flatMap { $0 }, for: bytes) }
+      state.chunks = []
+      state.decoded = MemoryHasher(.storage(bytes))
+      state.stored = state.frames.map { MemoryHasher(.pieces($0)) }
+      return [state.decoded, state.stored].compactMap { $0 }
     }
-    let frames = try compressors.lend { try $0.frames(bytes, chunks.range(job - 1), layout.symbols) }
-    result.withLock { $0.frames[job - 1] = frames }
   }
 
-  /// The digest of the stream as it is in memory.
+  /// What is to be written: the digests of the stream in memory and in the file, and its frames unless it lies raw.
   ///
-  /// - Throws: ``FurlError`` of kind `defect` when the job has not been done.
-  func decodedDigest() throws -> Digest {
-    guard let digest = result.withLock({ $0.digest }) else { throw FurlError(.defect, "a stream was not hashed") }
-    return digest
-  }
-
-  /// The frames in order; nil when the stream is to lie raw.
-  ///
-  /// - Throws: ``FurlError`` of kind `defect` when a chunk has not been compressed.
-  func frames() throws -> [[UInt8]]? {
-    guard chunks != nil else { return nil }
-    let frames = result.withLock { $0.frames }
-    guard frames.allSatisfy({ !$0.isEmpty }) else { throw FurlError(.defect, "a chunk was not compressed") }
-    return CompactCoding.worthwhile(frames.flatMap { $0 }, for: bytes)
+  /// - Throws: ``FurlError`` of kind `defect` when a digest has not been made.
+  func result() throws -> (decoded: Digest, stored: Digest, frames: [[UInt8]]?) {
+    try state.withLock { state in
+      guard let decoded = state.decoded, decoded.isDone, state.stored?.isDone ?? true else {
+        throw FurlError(.defect, "a stream was not hashed")
+      }
+      return (decoded.digest, state.stored?.digest ?? decoded.digest, state.frames)
+    }
   }
 }

@@ -14,9 +14,11 @@ public final class MatrixEncoder: @unchecked Sendable {
   /// A matrix that is stored the other way round is read in pieces of its columns: the wider a stripe, the longer.
   private static let transposedStripeBytes = 16 << 20
 
+  /// - Parameter memory: where the matrix's memory comes from, and goes back to.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes.
-  public init(_ source: WeightSource, scheme: Scheme) throws {
-    encoder = try TileEncoder(PackedLayout(scheme: scheme, shape: [source.rows, source.columns]))
+  public init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil) throws {
+    encoder = try TileEncoder(
+      PackedLayout(scheme: scheme, shape: [source.rows, source.columns]), memory: memory)
     self.source = source
     let bytes = source.isTransposed ? MatrixEncoder.transposedStripeBytes : MatrixEncoder.stripeBytes
     stripeTiles = max(1, bytes / source.type.byteCount(source.columns) / Tile.rows)

@@ -5,9 +5,15 @@ struct TileEncoder: @unchecked Sendable {
   let matrix: PackedMatrix
   private let kernel: furl_encode
 
+  /// - Parameter memory: where the matrix's memory comes from, and goes back to.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes.
-  init(_ layout: PackedLayout) throws {
-    matrix = try PackedMatrix(layout: layout, streams: layout.streams.map { try ByteStorage(zeroed: $0.byteCount) })
+  init(_ layout: PackedLayout, memory: StoragePool? = nil) throws {
+    // A tile is written as a whole, padding included, so it does not matter what was there.
+    let streams = try layout.streams.map { stream in
+      try memory.map { try ByteStorage(stream.byteCount, from: $0) }
+        ?? ByteStorage(zeroed: stream.byteCount, isDense: true)
+    }
+    matrix = try PackedMatrix(layout: layout, streams: streams)
     kernel = layout.scheme.coding.encode(Kernels.forEncoding.table)
   }
 

@@ -8,6 +8,7 @@ public final class ByteStorage: @unchecked Sendable {
     case file(MappedFile)
     case pages
     case heap
+    case pool(StoragePool, capacity: Int)
   }
 
   /// The size in bytes.
@@ -20,8 +21,10 @@ public final class ByteStorage: @unchecked Sendable {
 
   /// Zeroed memory of `count` bytes.
   ///
+  /// - Parameter isDense: whether all of it will be in use. The system then maps it in large pages where it can: taking
+  ///   4 KiB at a time costs more than decoding what goes there.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(zeroed count: Int) throws {
+  public init(zeroed count: Int, isDense: Bool = false) throws {
     precondition(count >= 0)
     self.count = count
     if count < ByteStorage.smallest {
@@ -30,14 +33,32 @@ public final class ByteStorage: @unchecked Sendable {
       owner = .heap
       return
     }
+    base = try ByteStorage.pages(count, isDense: isDense)
+    owner = .pages
+  }
+
+  /// Memory of a pool, with anything in it; it goes back there.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  init(_ count: Int, from pool: StoragePool) throws {
+    self.count = count
+    let (base, capacity) = try pool.take(max(count, ByteStorage.smallest))
+    self.base = base
+    owner = .pool(pool, capacity: capacity)
+  }
+
+  /// Pages straight from the system.
+  static func pages(_ count: Int, isDense: Bool) throws -> UnsafeMutableRawPointer {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | ByteStorage.lazily
     guard let pages = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), pages != MAP_FAILED else {
       throw FurlError(
         .unavailable, "cannot get \(count) bytes of memory: \(systemMessage())",
         remedy: "free memory or use a smaller model")
     }
-    base = pages
-    owner = .pages
+    #if os(Linux)
+    if isDense, count >= 4 << 20 { madvise(pages, count, MADV_HUGEPAGE) }
+    #endif
+    return pages
   }
 
   /// A range of a mapped file, used as it lies. `range` must start on a multiple of 64.
@@ -55,6 +76,7 @@ public final class ByteStorage: @unchecked Sendable {
     case .file: break
     case .pages: munmap(base, count)
     case .heap: base.deallocate()
+    case .pool(let pool, let capacity): pool.give(base, capacity)
     }
   }
 
@@ -88,25 +110,4 @@ public final class ByteStorage: @unchecked Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return try body(UnsafeMutableRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
-
-  /// Writes some of a range to a file, as write(2) does.
-  ///
-  /// - Returns: how many bytes, or -1 with the reason in `errno`.
-  package func write(_ range: Range<Int>, to descriptor: Int32) -> Int {
-    precondition(range.lowerBound >= 0 && range.upperBound <= count)
-    return systemWrite(descriptor, base + range.lowerBound, range.count)
-  }
-}
-
-extension [UInt8] {
-  /// Writes some of a range to a file, as write(2) does.
-  ///
-  /// - Returns: how many bytes, or -1 with the reason in `errno`.
-  package func write(_ range: Range<Int>, to descriptor: Int32) -> Int {
-    self[range].withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
-  }
-}
-
-private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-  write(descriptor, bytes, count)
 }

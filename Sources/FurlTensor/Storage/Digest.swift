@@ -1,3 +1,4 @@
+import CFurlKernels
 import Crypto
 
 /// A SHA-256 digest.
@@ -65,16 +66,52 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
   /// Builds a digest piece by piece.
   public struct Hasher {
-    private var state = SHA256()
+    private var own = furl_sha256()
+    /// Where the CPU has no instructions for it, the library is faster.
+    private var library: SHA256?
 
-    public init() {}
-
-    public mutating func update(_ bytes: [UInt8]) {
-      bytes.withUnsafeBytes { state.update(bufferPointer: $0) }
+    public init() {
+      if furl_sha256_is_fast() { furl_sha256_begin(&own) } else { library = SHA256() }
     }
 
-    mutating func update(raw bytes: UnsafeRawBufferPointer) { state.update(bufferPointer: bytes) }
+    public mutating func update(_ bytes: [UInt8]) {
+      bytes.withUnsafeBytes { update(raw: $0) }
+    }
 
-    public func finish() -> Digest { Digest(raw: Array(state.finalize())) }
+    mutating func update(raw bytes: UnsafeRawBufferPointer) {
+      guard let base = bytes.baseAddress else { return }
+      if library == nil {
+        furl_sha256_update(&own, base.assumingMemoryBound(to: UInt8.self), bytes.count)
+      } else {
+        library?.update(bufferPointer: bytes)
+      }
+    }
+
+    /// Two digests at once, which takes little longer than the one with more bytes.
+    static func update(
+      _ first: inout Hasher, _ firstBytes: UnsafeRawBufferPointer, _ second: inout Hasher,
+      _ secondBytes: UnsafeRawBufferPointer
+    ) {
+      guard first.library == nil, second.library == nil, let a = firstBytes.baseAddress,
+        let b = secondBytes.baseAddress
+      else {
+        first.update(raw: firstBytes)
+        second.update(raw: secondBytes)
+        return
+      }
+      furl_sha256_update_two(
+        &first.own, a.assumingMemoryBound(to: UInt8.self), firstBytes.count, &second.own,
+        b.assumingMemoryBound(to: UInt8.self), secondBytes.count)
+    }
+
+    public func finish() -> Digest {
+      if let library { return Digest(raw: Array(library.finalize())) }
+      var hasher = own
+      return Digest(
+        raw: [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+          furl_sha256_finish(&hasher, buffer.baseAddress!)
+          count = 32
+        })
+    }
   }
 }

@@ -36,6 +36,7 @@ public final class MappedFile: @unchecked Sendable {
           throw FurlError.input(path, "cannot be mapped: \(systemMessage())")
         }
         base = UnsafeRawPointer(mapping)
+        furl_note_mapping(mapping, count, path)
       }
       self.path = path
       self.count = count
@@ -48,7 +49,10 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   deinit {
-    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    if let base {
+      furl_forget_mapping(base)
+      munmap(UnsafeMutableRawPointer(mutating: base), count)
+    }
     close(descriptor)
   }
 
@@ -138,6 +142,17 @@ public final class MappedFile: @unchecked Sendable {
     let now = MappedFile.modificationTime(status)
     guard Int(status.st_size) == count, now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec else {
       throw changed("has changed while it was read")
+    }
+  }
+
+  /// Checks that a range can be read through the mapping: a look at what has been cut off would end the process.
+  ///
+  /// - Throws: ``FurlError`` of kind `input`.
+  func checkHolds(_ range: Range<Int>) throws {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
+    guard Int(status.st_size) >= range.upperBound else {
+      throw changed("has become shorter while it was read: it ends at byte \(status.st_size)")
     }
   }
 

@@ -25,7 +25,8 @@ public func shareHeap() {
   furl_share_heap()
 }
 
-/// Asks the system to begin to put a range of a file on the disk.
-package func startFlushing(_ descriptor: Int32, from offset: Int, count: Int) {
-  furl_start_flushing(descriptor, Int64(offset), Int64(count))
+/// From now on, a mapped file that becomes shorter while it is used ends the process with one line on stderr and the
+/// status of a wrong input, not with a signal. For commands; a library's user may want to decide otherwise.
+public func reportLostFiles() {
+  furl_report_lost_mappings(FurlError.input(nil, "").exitStatus)
 }

@@ -14,19 +14,18 @@ final class CompressionRun: Sendable {
   private let checkpoint: Checkpoint
   private let packer: TensorPacker
   private let writer: Mutex<ArtifactWriter>
-  private let hashers: [FileHasher]
+  private let pace: ReadingPace
+  private let hashing: HashingWork
   private let buffers: [ReadBuffer]
+  private let memory = StoragePool()
   private let queue = JobQueue()
   private let failures = FirstFailure()
-  private let state: Mutex<State>
+  private let state = Mutex(State())
 
   /// Encoded bytes of the tensors under way, if there are several.
   private static let memoryLimit = 128 << 20
-  /// Bytes that are hashed in one job.
-  private static let hashedAtOnce = 4 << 20
 
   private struct State {
-    var pace: ReadingPace
     /// Tensors whose work has begun, and tensors that are in the file.
     var admitted = 0
     var written = 0
@@ -37,10 +36,6 @@ final class CompressionRun: Sendable {
     /// Tensors that can be written, and whether somebody is writing.
     var ready: [Int: PackedTensor] = [:]
     var isWriting = false
-    /// Files that nobody is hashing and that are not done.
-    var idleFiles: [Int]
-    /// Hashing that waits because it is too far ahead.
-    var waiting: [JobQueue.Urgency] = []
     var tokenizer: [UInt8] = []
   }
 
@@ -49,15 +44,16 @@ final class CompressionRun: Sendable {
     checkpoint = compressor.checkpoint
     packer = writer.packer
     self.writer = Mutex(writer)
-    hashers = try compressor.checkpoint.files().map { FileHasher($0) }
     buffers = (0..<threads).map { _ in ReadBuffer() }
+    let files = try compressor.checkpoint.files()
     let encoded = try compressor.plan.tensors.reduce(0) { sum, tensor in
       try sum + compressor.checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
     }
-    let hashed = hashers.reduce(0) { $0 + $1.file.count }
-    state = Mutex(
-      State(
-        pace: ReadingPace(encodedTotal: encoded, hashedTotal: hashed), idleFiles: hashers.indices.reversed()))
+    pace = ReadingPace(encodedTotal: encoded, hashedTotal: files.reduce(0) { $0 + $1.count })
+    // Streams are hashed twice where they are compressed, and the files' hash has room beside it.
+    hashing = HashingWork(
+      files, pace: pace, queue: queue, failures: failures, threads: threads,
+      ridesAlong: compressor.plan.recipe.storage == .compact)
   }
 
   /// Does everything and completes the file.
@@ -76,28 +72,26 @@ final class CompressionRun: Sendable {
         self.state.withLock { $0.tokenizer = bytes }
       }
     }
-    // A file is a chain of jobs that nothing shortens, so half of the threads always work on such a chain first.
-    let urgent = (pool.threads + 1) / 2
-    for index in 0..<min(pool.threads, hashers.count) { addHashing(index < urgent ? .first : .last) }
+    hashing.start { [weak self] in self?.admit() }
+    defer { hashing.stop() }
     admit()
     var reported = 0
     queue.run(on: pool) { report(&reported, to: progress) }
     report(&reported, to: progress)
     try failures.rethrow()
-    for hasher in hashers { try hasher.file.checkUnchanged() }
-    let description = try description(hashers.map { Checkpoint.SourceFile($0.file, digest: $0.digest) })
+    let description = try description(hashing.finish())
     let bytes = state.withLock { $0.tokenizer }
     return try writer.withLock { (try $0.finish(description, tokenizer: bytes), $0.bytesWritten) }
   }
 
   private func report(_ reported: inout Int, to progress: (Compressor.Progress) -> Void) {
-    let (written, pace) = state.withLock { ($0.written, $0.pace) }
+    let written = state.withLock { $0.written }
     repeat {
       if reported < written { reported += 1 }
       let name = reported == 0 ? "" : plan.tensors[reported - 1].spec.name
       progress(
         .init(
-          tensor: name, tensorsDone: reported, tensors: plan.tensors.count, bytesDone: pace.done,
+          tensor: name, tensorsDone: reported, tensors: plan.tensors.count, bytesDone: pace.bytesDone,
           bytes: pace.hashedTotal))
     } while reported < written
   }
@@ -108,7 +102,6 @@ final class CompressionRun: Sendable {
   /// threads: work before the first failure goes on.
   private enum Place {
     static let beforeTensors = -1
-    static let afterTensors = Int.max
 
     static func tensor(_ index: Int, stripe: Int = 0) -> Int { index << 32 + min(stripe, Int(UInt32.max)) }
   }
@@ -138,39 +131,13 @@ final class CompressionRun: Sendable {
     }
   }
 
-  // MARK: Hashing
-
-  private func addHashing(_ urgency: JobQueue.Urgency) {
-    queue.add(urgency) { worker in self.hash(urgency, self.buffers[worker]) }
-  }
-
-  private func hash(_ urgency: JobQueue.Urgency, _ buffer: ReadBuffer) {
-    let file: Int? = state.withLock { state in
-      guard state.pace.mayHash else {
-        state.waiting.append(urgency)
-        return nil
-      }
-      return state.idleFiles.popLast()
-    }
-    guard let file, failures.isEmpty else { return }
-    attempt(at: Place.afterTensors) {
-      let bytes = try hashers[file].advance(by: CompressionRun.hashedAtOnce, with: buffer)
-      state.withLock { state in
-        state.pace.hash(bytes)
-        if !hashers[file].isDone { state.idleFiles.append(file) }
-      }
-    }
-    addHashing(urgency)
-    admit()
-  }
-
   // MARK: Encoding
 
   /// Begins with as many tensors as there may be under way.
   private func admit() {
     while failures.isEmpty {
       let index: Int? = state.withLock { state in
-        guard state.admitted < plan.tensors.count, state.pace.mayEncode else { return nil }
+        guard state.admitted < plan.tensors.count, pace.mayEncode else { return nil }
         let size = plan.tensors[state.admitted].layout.byteCount
         guard state.memory == 0 || state.memory + size <= CompressionRun.memoryLimit else { return nil }
         state.memory += size
@@ -194,7 +161,7 @@ final class CompressionRun: Sendable {
       didEncode(source.type.byteCount(vector.count))
       return try pack(index, [.values: vector.storage])
     }
-    let encoder = try MatrixEncoder(source, scheme: tensor.scheme)
+    let encoder = try MatrixEncoder(source, scheme: tensor.scheme, memory: memory)
     state.withLock { $0.open[index] = encoder.stripeCount }
     for stripe in 0..<encoder.stripeCount {
       queue.add(.begin) { worker in self.encode(index, encoder, stripe, self.buffers[worker]) }
@@ -214,13 +181,8 @@ final class CompressionRun: Sendable {
   }
 
   private func didEncode(_ bytes: Int) {
-    let woken: [JobQueue.Urgency] = state.withLock { state in
-      state.pace.encode(bytes)
-      guard state.pace.mayHash else { return [] }
-      defer { state.waiting = [] }
-      return state.waiting
-    }
-    for urgency in woken { addHashing(urgency) }
+    pace.encode(bytes)
+    if pace.mayHash { hashing.wake() }
   }
 
   private func naming(_ index: Int, _ body: () throws -> Void) throws {
@@ -239,12 +201,22 @@ final class CompressionRun: Sendable {
     let packed = try packer.tensor(
       name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
       streams: streams)
+    guard packed.jobCount > 0 else { return try hash(index, packed) }
     state.withLock { $0.open[index] = packed.jobCount }
     for job in 0..<packed.jobCount {
       queue.add(.advance) { _ in
         if self.failures.isEmpty { self.attempt(at: Place.tensor(index)) { try packed.run(job) } }
-        if self.closeJob(of: index) { self.makeReady(index, packed) }
+        guard self.closeJob(of: index), self.failures.isEmpty else { return }
+        self.attempt(at: Place.tensor(index)) { try self.hash(index, packed) }
       }
+    }
+  }
+
+  private func hash(_ index: Int, _ packed: PackedTensor) throws {
+    let digests = try packed.digests()
+    state.withLock { $0.open[index] = digests.count }
+    for digest in digests {
+      hashing.add(digest) { if self.closeJob(of: index) { self.makeReady(index, packed) } }
     }
   }
 

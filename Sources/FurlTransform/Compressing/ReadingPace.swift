@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Keeps the two readers of a checkpoint together.
 ///
@@ -7,12 +8,11 @@ import Foundation
 /// bytes through the system's page cache. Neither runs further ahead of the other than ``window``, so that a byte is
 /// still there when it is wanted for the second time: a file is read from the disk once, unless what its own order
 /// puts between two blocks (a third of it, with sorted names) does not fit in memory.
-struct ReadingPace {
+final class ReadingPace: Sendable {
   /// Bytes that are to be encoded, and bytes of all files.
-  let encodedTotal: Int
+  private let encodedTotal: Int
   let hashedTotal: Int
-  private(set) var encoded = 0
-  private(set) var hashed = 0
+  private let done = Mutex((encoded: 0, hashed: 0))
 
   /// The most bytes that one may be ahead of the other.
   private static let window = Double(max(256 << 20, Int(ProcessInfo.processInfo.physicalMemory / 8)))
@@ -22,17 +22,22 @@ struct ReadingPace {
     self.hashedTotal = hashedTotal
   }
 
-  mutating func encode(_ bytes: Int) { encoded += bytes }
-  mutating func hash(_ bytes: Int) { hashed += bytes }
+  func encode(_ bytes: Int) { done.withLock { $0.encoded += bytes } }
+  func hash(_ bytes: Int) { done.withLock { $0.hashed += bytes } }
 
-  private var encodedShare: Double { Double(encoded) / Double(max(1, encodedTotal)) }
-  private var hashedShare: Double { Double(hashed) / Double(max(1, hashedTotal)) }
+  private func share(_ bytes: Int, of total: Int) -> Double { total == 0 ? 1 : Double(bytes) / Double(total) }
+
   /// Bytes of the files by which encoding is ahead of hashing.
-  private var lead: Double { (encodedShare - hashedShare) * Double(hashedTotal) }
+  private func lead(_ done: (encoded: Int, hashed: Int)) -> Double {
+    (share(done.encoded, of: encodedTotal) - share(done.hashed, of: hashedTotal)) * Double(hashedTotal)
+  }
 
-  var mayEncode: Bool { lead <= ReadingPace.window || hashed == hashedTotal }
-  var mayHash: Bool { -lead <= ReadingPace.window || encoded == encodedTotal }
+  var mayEncode: Bool { done.withLock { lead($0) <= ReadingPace.window || $0.hashed == hashedTotal } }
+  var mayHash: Bool { done.withLock { -lead($0) <= ReadingPace.window || $0.encoded == encodedTotal } }
 
   /// Bytes of the files that both are done with, on average.
-  var done: Int { Int((encodedShare + hashedShare) / 2 * Double(hashedTotal)) }
+  var bytesDone: Int {
+    let (encoded, hashed) = done.withLock { $0 }
+    return Int((share(encoded, of: encodedTotal) + share(hashed, of: hashedTotal)) / 2 * Double(hashedTotal))
+  }
 }
