@@ -2,17 +2,20 @@
 """How fast and in how little memory large checkpoints are compressed and loaded.
 
     python3 Benchmarks/Streaming/streaming.py .build/release/furl --folder /path/with/room \
-        --model starcoder2-3b [--blocks 10] [--llama-quantize PATH] [--rounds 5] [--threads 2]
+        --model starcoder2-3b [--blocks 10] [--shards 2] [--llama-quantize PATH] [--rounds 5] [--threads 2]
 
 Makes a checkpoint of the shape with `furl synth`, compresses it to int4 in both storages and loads the artifacts.
+With --shards the same weights are compressed once more, from so many files.
 With --llama-quantize it exports the same weights as an F32 GGUF and lets llama.cpp make Q4_0 of it, in turns with
 furl, with the same number of threads. Every figure is a whole process: wall time, peak resident size (mapped
 pages included). Prints Markdown. What it made is deleted at the end unless --keep is given.
 """
 import argparse
+import json
 import os
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -51,6 +54,40 @@ def read_rate(path):
     return rates
 
 
+def split(source, target, count):
+    """A checkpoint of one safetensors file as one of several, of about the same size."""
+    with open(f"{source}/model.safetensors", "rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        tensors = sorted(header.items(), key=lambda item: item[1]["data_offsets"][0])
+        total = tensors[-1][1]["data_offsets"][1]
+        parts = [[] for _ in range(count)]
+        for name, entry in tensors:
+            parts[min(count - 1, sum(entry["data_offsets"]) // 2 * count // total)].append((name, entry))
+        os.makedirs(target)
+        places = {}
+        for number, part in enumerate(parts, 1):
+            name = f"model-{number:05d}-of-{count:05d}.safetensors"
+            begin, end = part[0][1]["data_offsets"][0], part[-1][1]["data_offsets"][1]
+            moved = {key: {**entry, "data_offsets": [at - begin for at in entry["data_offsets"]]} for key, entry in part}
+            text = json.dumps(moved).encode()
+            text += b" " * (-len(text) % 8)
+            with open(f"{target}/{name}", "wb") as shard:
+                shard.write(struct.pack("<Q", len(text)) + text)
+                file.seek(8 + length + begin)
+                while begin < end:
+                    piece = file.read(min(end - begin, 1 << 24))
+                    shard.write(piece)
+                    begin += len(piece)
+            places.update({key: name for key, _ in part})
+    with open(f"{target}/model.safetensors.index.json", "w") as index:
+        json.dump({"metadata": {"total_size": total}, "weight_map": places}, index)
+    for name in os.listdir(source):
+        if name != "model.safetensors":
+            shutil.copy(f"{source}/{name}", target)
+
+
 def medians(samples):
     return [statistics.median(column) for column in zip(*samples)]
 
@@ -61,6 +98,7 @@ def main():
     parser.add_argument("--folder", required=True)
     parser.add_argument("--model", default="starcoder2-3b")
     parser.add_argument("--blocks")
+    parser.add_argument("--shards", type=int)
     parser.add_argument("--recipe")
     parser.add_argument("--llama-quantize")
     parser.add_argument("--rounds", type=int, default=3)
@@ -83,15 +121,23 @@ def main():
     first, second = read_rate(checkpoint)
     print(f"Reading {source / 1e9:.2f} GB plainly: {first / 1e9:.2f} GB/s, again {second / 1e9:.2f} GB/s.\n", flush=True)
 
+    inputs = {"": checkpoint}
+    if options.shards:
+        shards = f"{checkpoint}-{options.shards}-shards"
+        if not os.path.exists(shards):
+            split(checkpoint, shards, options.shards)
+            made.append(shards)
+        inputs[f", {options.shards} shards"] = shards
     jobs = {}
     for storage in ("compact", "mapped"):
         text = open(recipe).read()
         path = f"{options.folder}/{storage}.yaml"
         lines = [line for line in text.splitlines() if not line.startswith("storage:")]
         open(path, "w").write("\n".join(lines) + f"\nstorage: {storage}\n")
-        jobs[f"furl, {storage}"] = (
-            [options.furl, "compress", checkpoint, "--recipe", path, "--output", f"{options.folder}/{storage}.furl",
-             "--threads", options.threads], source, f"{options.folder}/{storage}.furl")
+        for label, folder in inputs.items():
+            jobs[f"furl, {storage}{label}"] = (
+                [options.furl, "compress", folder, "--recipe", path, "--output", f"{options.folder}/{storage}.furl",
+                 "--threads", options.threads], source, f"{options.folder}/{storage}.furl")
     if options.llama_quantize:
         gguf = f"{options.folder}/f32.gguf"
         if not os.path.exists(gguf):
