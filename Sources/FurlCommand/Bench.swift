@@ -10,7 +10,8 @@ struct Bench: AsyncParsableCommand {
       furl bench checkpoints/minipy minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json
 
       Speed and memory are measured in processes of their own, in interleaved rounds. Prefill reads a prompt of \
-      random tokens; decode generates token by token from an empty context.
+      random tokens; decode generates token by token after --decode-context tokens. With --sequences, so many \
+      completions of prompt and decode tokens are generated at once, as eval does.
       """)
 
   @Argument(help: "Checkpoint folders and artifacts.")
@@ -25,6 +26,15 @@ struct Bench: AsyncParsableCommand {
 
   @Option(help: ArgumentHelp("Tokens that decode generates.", valueName: "n"))
   var decodeTokens = 128
+
+  @Option(help: ArgumentHelp("Tokens of context that decode begins after.", valueName: "n"))
+  var decodeContext = 0
+
+  @Option(help: ArgumentHelp("Generate so many completions, several at once (default: none).", valueName: "n"))
+  var sequences: Int?
+
+  @Option(help: ArgumentHelp("The most completions at once.", valueName: "n"))
+  var slots = 32
 
   @Option(help: ArgumentHelp("Interleaved rounds, a process for each model in each.", valueName: "n"))
   var rounds = 3
@@ -47,7 +57,7 @@ struct Bench: AsyncParsableCommand {
   func validate() throws {
     for (name, value) in [
       ("prompt-tokens", promptTokens), ("decode-tokens", decodeTokens), ("rounds", rounds), ("repeats", repeats),
-      ("limit", limit ?? 1),
+      ("limit", limit ?? 1), ("sequences", sequences ?? 1), ("slots", slots), ("decode-context", decodeContext + 1),
     ] where value < 1 {
       throw ValidationError("--\(name) must be 1 or more.")
     }
@@ -89,7 +99,9 @@ struct Bench: AsyncParsableCommand {
   /// How speed was measured.
   private var measuring: JSON {
     [
-      "prompt_tokens": .integer(promptTokens), "decode_tokens": .integer(decodeTokens), "rounds": .integer(rounds),
+      "prompt_tokens": .integer(promptTokens), "decode_tokens": .integer(decodeTokens),
+      "decode_context": .integer(decodeContext), "sequences": .optional(sequences), "slots": .integer(slots),
+      "rounds": .integer(rounds),
       "repeats": .integer(repeats), "threads": .integer(compute.threadCount),
       "activations": .string(compute.activations.rawValue), "kv": .optional(compute.kv?.rawValue),
     ]
@@ -97,7 +109,8 @@ struct Bench: AsyncParsableCommand {
 
   private func measureSpeeds() async throws -> [SpeedMeasurement] {
     let measuring = SpeedMeasurement.Settings(
-      threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens, repeats: repeats,
+      threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
+      decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
     let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
     let start = ContinuousClock.now

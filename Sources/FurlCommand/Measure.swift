@@ -12,13 +12,18 @@ struct Measure: ParsableCommand {
 
   @Option var promptTokens = 256
   @Option var decodeTokens = 128
+  @Option var decodeContext = 0
+  @Option var sequences = 0
+  @Option var slots = 32
   @Option var repeats = 3
 
   @OptionGroup var compute: ComputeOptions
 
   func run() throws {
     let settings = SpeedMeasurement.Settings(
-      threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens, repeats: repeats,
+      threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
+      decodeContext: decodeContext, batch: sequences > 0 ? .init(sequences: sequences, slots: slots) : nil,
+      repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
     Terminal.print(try SpeedMeasurement(path: path, settings: settings).json)
   }

@@ -33,13 +33,16 @@ import Testing
 
   /// All completions in the order of the requests, with what was streamed of each.
   private func run(
-    _ requests: [GenerationRequest], slots: Int, contextLength: Int? = nil
+    _ requests: [GenerationRequest], slots: Int, contextLength: Int? = nil, guesses: Int = 0,
+    speculation: ((SpeculationCount) -> Void)? = nil
   ) throws -> (completions: [Generation?], streamed: [String], ended: [Int]) {
     let session = try Session(model, context: context, slots: slots, contextLength: contextLength)
+    let generator = Generator(session: session, tokenizer: tokenizer, guesses: guesses)
+    defer { speculation?(generator.speculation) }
     var completions = [Generation?](repeating: nil, count: requests.count)
     var streamed = [String](repeating: "", count: requests.count)
     var ended: [Int] = []
-    try Generator(session: session, tokenizer: tokenizer).run(
+    try generator.run(
       requests,
       onText: { index, text in
         #expect(!text.isEmpty && completions[index] == nil)
@@ -51,6 +54,86 @@ import Testing
         ended.append(index)
       })
     return (completions, streamed, ended)
+  }
+
+  /// Guesses change no text, whether they come true or not, alone or beside others, to the end of the context.
+  @Test(arguments: [1, 3, 7])
+  func completionsDoNotDependOnGuesses(_ guesses: Int) throws {
+    let lines = (0..<6).map { "    total = total + values[\($0)]\n" }.joined()
+    let repeated = GenerationRequest(ids: tokenizer.encode("def f(values):\n" + lines, bos: .auto), maxTokens: 60)
+    let all = requests(maxTokens: 40) + [repeated]
+    let plain = try run(all, slots: 1)
+    for slots in [1, 3, 7] {
+      var count = SpeculationCount()
+      let result = try run(all, slots: slots, guesses: guesses) { count = $0 }
+      #expect(result.completions == plain.completions && result.streamed == plain.streamed)
+      #expect(count.accepted <= count.guessed && (count.guessed > 0 || slots > 4))
+      #expect(count.accepted > 0 || slots > 1)
+    }
+    for room in 1...12 {
+      let length = repeated.ids.count + room
+      let cut = try run([repeated], slots: 1, contextLength: length).completions
+      #expect(try run([repeated], slots: 1, contextLength: length, guesses: guesses).completions == cut)
+    }
+    var count = SpeculationCount()
+    let drawn = requests { Sampling(temperature: 0.9, seed: UInt64($0)) }
+    let drawnPlain = try run(drawn, slots: 2).streamed
+    #expect(try run(drawn, slots: 2, guesses: guesses, speculation: { count = $0 }).streamed == drawnPlain)
+    #expect(count == SpeculationCount() && count.acceptance == nil)
+  }
+
+  /// What prompts share is computed once, and nothing comes out otherwise than by itself in a session of its own.
+  @Test(arguments: KeyValueCache.Format.allCases)
+  func sharedPrefixesMakeNoDifference(_ format: KeyValueCache.Format) throws {
+    let common = tokenizer.encode(
+      "def shortest(words):\n    return min(words, key=len)\n\n\ndef longest(words):\n    \"\"\"Return the longest of the "
+        + "words.\"\"\"\n    best = ''\n", bos: .auto)
+    #expect(common.count > 32)
+    let tails = ["    for word in words:\n", "", "    return", "    for word in words:\n        if"]
+    let prompts = tails.map { common + tokenizer.encode($0, bos: .never) } + [common, Array(common.prefix(9))]
+    func generate(_ prompts: [[Int]], slots: Int, guesses: Int) throws -> (texts: [String], shared: Int) {
+      let session = try Session(model, context: context, slots: slots, format: format)
+      let generator = Generator(session: session, tokenizer: tokenizer, guesses: guesses)
+      var texts = [String](repeating: "", count: prompts.count)
+      let requests = prompts.enumerated().map { index, ids in
+        GenerationRequest(
+          ids: ids, maxTokens: 12,
+          sampling: index % 3 == 2 ? Sampling(temperature: 0.8, seed: UInt64(index)) : .greedy)
+      }
+      try generator.run(requests) { texts[$0] = $1.text }
+      return (texts, generator.sharedTokens)
+    }
+    let all = prompts + prompts.reversed()
+    let alone = try all.enumerated().map { index, ids in
+      // The place in the list decides how it is drawn.
+      try generate(Array(repeating: [1], count: index) + [ids], slots: 1, guesses: 0).texts[index]
+    }
+    for slots in [1, 2, 4, 30] {
+      for guesses in [0, 3] {
+        let together = try generate(all, slots: slots, guesses: guesses)
+        #expect(together.texts == alone, "\(slots) slots")
+        // Ten prompts begin with it; the short ones between them take it from a single slot once more.
+        #expect(together.shared >= 7 * (common.count - 1), "\(slots) slots: \(together.shared)")
+      }
+    }
+  }
+
+  @Test func whatFollowedBeforeIsGuessed() {
+    var lookup = PromptLookup([5, 6, 7, 8, 9, 1, 6, 7], limit: 7)
+    #expect(Array(lookup.guess(7)) == [8, 9, 1, 6])
+    #expect(Array(lookup.guess(2)) == [8, 9])
+    #expect(lookup.guess(0).isEmpty && lookup.guess(-3).isEmpty)
+    lookup.learn(guessed: 4, accepted: 4)
+    #expect(Array(lookup.guess(7)) == [8, 9, 1, 6, 7])
+    for _ in 0..<4 { lookup.learn(guessed: 4, accepted: 0) }
+    #expect(Array(lookup.guess(7)) == [8])
+    lookup.append(2)
+    #expect(lookup.guess(7).isEmpty)
+    // Three tokens are surer than two, and what came last is surer than what came before.
+    let longer = PromptLookup([1, 2, 3, 4, 9, 2, 3, 5, 1, 2, 3], limit: 1)
+    #expect(Array(longer.guess(7)) == [4])
+    #expect(Array(PromptLookup([2, 3, 4, 2, 3, 5, 2, 3], limit: 1).guess(7)) == [5])
+    #expect(PromptLookup([], limit: 7).guess(7).isEmpty && PromptLookup([1], limit: 7).guess(7).isEmpty)
   }
 
   @Test func completionsDoNotDependOnTheSlots() throws {

@@ -48,6 +48,31 @@ import Testing
     }
   }
 
+  /// A slot can be given what another one holds as long as no ring has gone round.
+  @Test(arguments: KeyValueCache.Format.allCases)
+  func whatARingHasLostIsNotCopied(_ format: KeyValueCache.Format) throws {
+    try withModel { model, context in
+      let ids = Fixtures.ids(200, below: model.spec.vocabularySize)
+      let expected = try Fixtures.logits(Session(model, context: context, format: format), ids)
+      let session = try Session(model, context: context, slots: 3, format: format)
+      _ = try Fixtures.logits(session, slot: 2, Array(ids.prefix(144)))
+      _ = try Fixtures.logits(session, slot: 0, Fixtures.ids(170, below: model.spec.vocabularySize, seed: 9))
+      for count in [0, 1, 15, 16, 17, 100, 144] {
+        #expect(session.copy(slot: 2, to: 0, count: count))
+        #expect(session.lengths[0] == count)
+        var rest: [[Float]] = []
+        for id in ids[count..<min(count + 30, 200)] {
+          let rows = try session.forward([.init(slot: 0, ids: [id], logits: .last)])
+          rest.append(session.logits[rows[0].lowerBound])
+        }
+        #expect(rest == Array(expected[count..<count + rest.count]), "\(count)")
+      }
+      _ = try session.forward([.init(slot: 2, ids: [ids[144]], logits: .none)])
+      #expect(!session.copy(slot: 2, to: 1, count: 100))
+      #expect(session.lengths == [session.lengths[0], 0, 145])
+    }
+  }
+
   @Test func goingBackTooFarIsRefused() throws {
     try withModel { model, context in
       let ids = Fixtures.ids(400, below: model.spec.vocabularySize)

@@ -21,6 +21,22 @@ import Testing
     }
   }
 
+  @Test func measuresDecodingInAContextAndInABatch() throws {
+    let settings = SpeedMeasurement.Settings(
+      threads: 2, promptTokens: 10, decodeTokens: 6, decodeContext: 506, batch: .init(sequences: 5, slots: 3),
+      repeats: 2)
+    let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
+    #expect(speed.decode.count == 2 && speed.batched.count == 1)
+    #expect((speed.decode + speed.batched).allSatisfy { $0.isFinite && $0 > 0 })
+    for settings in [
+      SpeedMeasurement.Settings(threads: 1, promptTokens: 1, decodeTokens: 6, decodeContext: 507),
+      .init(threads: 1, promptTokens: 300, decodeTokens: 213, batch: .init(sequences: 1, slots: 1)),
+    ] {
+      let error = #expect(throws: FurlError.self) { try SpeedMeasurement(path: TestData.minipy, settings: settings) }
+      #expect(error?.kind == .usage && error?.problem.contains("513 tokens do not fit in a context of 512") == true)
+    }
+  }
+
   /// As many tokens as the context holds, and none at all.
   @Test(arguments: [(512, 512), (0, 0), (1, 1)])
   func unusualSettings(_ sample: (prompt: Int, decode: Int)) throws {
@@ -40,7 +56,7 @@ import Testing
 
   private static let whole = """
     {"load_seconds":[0.5,0.25],"loaded_rss_bytes":10,"peak_rss_bytes":20,"prefill_tokens_per_second":[1.5],\
-    "decode_tokens_per_second":[2.5,3.5],"energy":{"joules":4.5,"tokens":6,"reason":null},"competing_cpu_share":0.125,\
+    "decode_tokens_per_second":[2.5,3.5],"batched_tokens_per_second":[9.5],"energy":{"joules":4.5,"tokens":6,"reason":null},"competing_cpu_share":0.125,\
     "kernels":"avx2"}
     """
 
@@ -76,11 +92,13 @@ import Testing
     other.loadSeconds = [1]
     other.prefill = [7]
     other.decode = []
+    other.batched = [4]
     other.loadedBytes = 5
     other.peakBytes = 90
     other.competingLoad = nil
     let both = try #require(SpeedMeasurement.merging([one, other]))
     #expect(both.loadSeconds == [0.5, 0.25, 1] && both.prefill == [1.5, 7] && both.decode == [2.5, 3.5])
+    #expect(both.batched == [9.5, 4])
     #expect(both.loadedBytes == 10 && both.peakBytes == 90 && both.competingLoad == 0.125)
     #expect(both.energy.joules == 9 && both.energy.tokens == 12 && both.energy.reason == nil)
     one.energy = EnergyReading(joules: nil, tokens: 6, reason: "why")

@@ -143,6 +143,16 @@ public final class Session {
     lengths[slot] = length
   }
 
+  /// Gives a slot the first positions of another one: the same as computing their tokens there.
+  ///
+  /// - Returns: false when the model has sliding windows and the source is beyond one; nothing has happened then.
+  public func copy(slot source: Int, to target: Int, count: Int) -> Bool {
+    precondition((0...lengths[source]).contains(count))
+    guard cache.copy(slot: source, to: target, count: count, on: context) else { return false }
+    lengths[target] = count
+    return true
+  }
+
   /// Computes the next positions of some slots.
   ///
   /// - Parameter segments: at most ``rowLimit`` tokens in all, each slot at most once.

@@ -10,6 +10,8 @@ public struct GenerationRequest: Sendable {
   /// Texts at which the completion ends; they are not part of it.
   public var stops: [String]
   public var sampling: Sampling
+  /// False: goes on after the end-of-text token, to measure with as many tokens as were asked for.
+  public var endsAtEndOfText = true
 
   public init(ids: [Int], maxTokens: Int, stops: [String] = [], sampling: Sampling = .greedy) {
     self.ids = ids
@@ -44,17 +46,37 @@ public struct Generation: Sendable, Hashable {
   public var stopReason: StopReason
 }
 
-/// Generates many completions at once: a slot is filled again as soon as its completion ends, and prompts are
-/// read beside the decoding of others.
+/// Generates many completions at once: a slot is filled again as soon as its completion ends, prompts are read beside
+/// the decoding of others, and what a prompt shares with what a slot holds is not computed again.
 ///
-/// A completion is the same whatever else is generated beside it.
+/// A completion is the same whatever else is generated beside it, and whether tokens are guessed or not.
 public final class Generator {
   private let session: Session
   private let tokenizer: Tokenizer
+  private let guesses: Int
+  /// How guesses went in all runs so far.
+  public private(set) var speculation = SpeculationCount()
+  /// Tokens of prompts that were taken over from a slot.
+  public private(set) var sharedTokens = 0
+  /// The tokens whose keys and values each slot holds.
+  private var held: [[Int]]
 
-  public init(session: Session, tokenizer: Tokenizer) {
+  /// Fewer tokens than that are computed as fast as copied.
+  private static let worthSharing = 16
+
+  /// Rows that cost about as much as one where weights come from memory: guesses fill up to so many.
+  private static let cheapRows = 8
+  /// The most tokens that are guessed at once.
+  public static let maximumGuesses = cheapRows - 1
+
+  /// - Parameter guesses: the most tokens that are guessed ahead from the text so far, for greedy requests only; 0 for
+  ///   none. The text does not change.
+  public init(session: Session, tokenizer: Tokenizer, guesses: Int = 0) {
     self.session = session
     self.tokenizer = tokenizer
+    self.guesses = min(max(0, guesses), Generator.maximumGuesses)
+    // What the slots hold already is not known.
+    held = Array(repeating: [], count: session.slots)
   }
 
   /// A request that has a slot.
@@ -64,7 +86,11 @@ public final class Generator {
     let request: GenerationRequest
     /// Tokens that the model has not seen: the rest of the prompt, or the last token.
     var pending: ArraySlice<Int>
+    /// Whether the slot holds what the prompt shares with others, and nothing else.
+    var hasBegun = false
     var tokenCount = 0
+    /// Nil when nothing is guessed.
+    var lookup: PromptLookup?
     var decoder: Tokenizer.StreamDecoder
     var scanner: StopScanner
     var sampler: Sampler
@@ -102,7 +128,6 @@ public final class Generator {
           continue
         }
         free.removeLast()
-        session.truncate(slot: slot)
         active.append(start(index, requests[index], slot: slot))
       }
       try step(&active, onText: onText) { ended in
@@ -116,6 +141,7 @@ public final class Generator {
     let hasText = request.ids.count > 1 || request.ids.first != tokenizer.bosID
     return Active(
       index: index, slot: slot, request: request, pending: request.ids[...],
+      lookup: guesses > 0 && request.sampling == .greedy ? PromptLookup(request.ids, limit: guesses) : nil,
       decoder: Tokenizer.StreamDecoder(tokenizer, skippingSpecial: false, continues: hasText),
       scanner: StopScanner(stops: request.stops), sampler: Sampler(request.sampling))
   }
@@ -132,24 +158,30 @@ public final class Generator {
   ) throws {
     var room = Session.rowLimit
     var segments: [Session.Segment] = []
-    var chosen: [Int] = []
+    var chosen: [(index: Int, guess: ArraySlice<Int>)] = []
+    let guessRoom = Generator.cheapRows / active.count - 1
     // Decoding comes first, so no completion waits for another one's prompt.
     for index in active.indices.sorted(by: { (active[$0].pending.count, $0) < (active[$1].pending.count, $1) }) {
-      let take = min(room, active[index].pending.count)
+      var take = min(room, active[index].pending.count)
       guard take > 0 else { break }
+      guard active[index].hasBegun || begin(index, &active) else { continue }
+      take = min(room, active[index].pending.count)
       room -= take
       let isWhole = take == active[index].pending.count
+      let guess = take == 1 && isWhole ? self.guess(for: active[index], room: min(room, guessRoom)) : []
+      room -= guess.count
       segments.append(
-        .init(slot: active[index].slot, ids: Array(active[index].pending.prefix(take)), logits: isWhole ? .last : .none)
-      )
+        .init(
+          slot: active[index].slot, ids: Array(active[index].pending.prefix(take)) + guess,
+          logits: !isWhole ? .none : guess.isEmpty ? .last : .all))
       active[index].pending = active[index].pending.dropFirst(take)
-      chosen.append(index)
+      chosen.append((index, guess))
     }
     let rows = try session.forward(segments)
+    for segment in segments { held[segment.slot] += segment.ids }
     var ended: Set<Int> = []
-    for (index, rows) in zip(chosen, rows) where !rows.isEmpty {
-      let id = try active[index].sampler.next(session.logits, row: rows.lowerBound, session.context.kernels)
-      let reason = advance(&active[index], id)
+    for ((index, guess), rows) in zip(chosen, rows) where !rows.isEmpty {
+      let reason = try choose(&active[index], guess, rows)
       if let onText {
         let text = active[index].scanner.take(isLast: reason != nil)
         if !text.isEmpty { try onText(active[index].index, text) }
@@ -163,15 +195,79 @@ public final class Generator {
     active = active.indices.filter { !ended.contains($0) }.map { active[$0] }
   }
 
-  /// Takes a token in; returns why the completion ended, if it did.
-  private func advance(_ active: inout Active, _ id: Int) -> Generation.StopReason? {
+  /// Fills a new request's slot with what its prompt shares with what slots hold.
+  ///
+  /// - Returns: false when another one's prompt, which is being read, will soon have more of it.
+  private func begin(_ index: Int, _ active: inout [Active]) -> Bool {
+    let prompt = active[index].request.ids
+    // The last token is computed in any case: what follows it is to be known.
+    func shared(_ ids: [Int]) -> Int { zip(prompt.dropLast(), ids).prefix { $0 == $1 }.count }
+    let (slot, own) = (active[index].slot, shared(held[active[index].slot]))
+    var (source, count) = (slot, own)
+    for other in held.indices where other != slot {
+      let common = shared(held[other])
+      if common >= count + Generator.worthSharing { (source, count) = (other, common) }
+    }
+    for (place, other) in active.enumerated() where place != index && (other.hasBegun || place < index) {
+      let isReading = !other.hasBegun || held[other.slot].count < other.request.ids.count
+      if isReading, shared(other.request.ids) >= count + Generator.worthSharing { return false }
+    }
+    active[index].hasBegun = true
+    if source != slot, !session.copy(slot: source, to: slot, count: count) { (source, count) = (slot, own) }
+    if source == slot {
+      // Where a window has lost what is before, the slot begins anew.
+      if count < Generator.worthSharing || (try? session.truncate(slot: slot, to: count)) == nil {
+        session.truncate(slot: slot)
+        count = 0
+      }
+    }
+    held[slot] = Array(prompt.prefix(count))
+    active[index].pending = active[index].pending.dropFirst(count)
+    sharedTokens += count
+    return true
+  }
+
+  /// Tokens that may follow the one that is pending.
+  private func guess(for active: Active, room: Int) -> ArraySlice<Int> {
+    guard let lookup = active.lookup, active.tokenCount > 0 else { return [] }
+    // What is pending takes one more position; the last token of all needs none.
+    let positions = session.contextLength - session.lengths[active.slot] - 1
+    return lookup.guess(min(room, positions, active.request.maxTokens - active.tokenCount - 1))
+  }
+
+  /// Takes the tokens in that the model chooses, as far as guesses were right; returns why the completion ended.
+  private func choose(
+    _ active: inout Active, _ guess: ArraySlice<Int>, _ rows: Range<Int>
+  ) throws -> Generation.StopReason? {
+    let start = session.lengths[active.slot] - guess.count
+    var accepted = 0
+    var reason: Generation.StopReason?
+    for row in rows {
+      let id = try active.sampler.next(session.logits, row: row, session.context.kernels)
+      active.lookup?.append(id)
+      reason = advance(&active, id, positions: start + accepted)
+      guard reason == nil, accepted < guess.count, id == guess[guess.startIndex + accepted] else { break }
+      accepted += 1
+    }
+    if !guess.isEmpty {
+      speculation.guessed += guess.count
+      speculation.accepted += accepted
+      active.lookup?.learn(guessed: guess.count, accepted: accepted)
+      try session.truncate(slot: active.slot, to: start + accepted)
+      held[active.slot].removeLast(guess.count - accepted)
+    }
+    return reason
+  }
+
+  /// Takes a token in after so many positions; returns why the completion ended, if it did.
+  private func advance(_ active: inout Active, _ id: Int, positions: Int) -> Generation.StopReason? {
     active.tokenCount += 1
-    if id == tokenizer.eosID {
+    if id == tokenizer.eosID, active.request.endsAtEndOfText {
       // A stop string may complete in what the decoder still holds back.
       return active.scanner.append(active.decoder.finish()) ? .stopString : .endOfText
     }
     if active.scanner.append(active.decoder.push(id)) { return .stopString }
-    let isFull = session.lengths[active.slot] >= session.contextLength
+    let isFull = positions >= session.contextLength
     if active.tokenCount >= active.request.maxTokens || isFull {
       return active.scanner.append(active.decoder.finish()) ? .stopString : .length
     }

@@ -5,10 +5,11 @@ public enum BenchTable {
   public static func text(_ rows: [BenchRow]) -> String {
     let suites = rows.first?.quality ?? []
     let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
-    var table = TextTable(names + suites.flatMap(titles) + ["J/token"])
+    let isBatched = rows.contains { !$0.speed.batched.isEmpty }
+    var table = TextTable(names + (isBatched ? ["batched"] : []) + suites.flatMap(titles) + ["J/token"])
     for row in rows {
       table.add(
-        figures(row) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
+        figures(row, isBatched) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
     }
     return table.text
   }
@@ -31,7 +32,7 @@ public enum BenchTable {
     }
   }
 
-  private static func figures(_ row: BenchRow) -> [String] {
+  private static func figures(_ row: BenchRow, _ isBatched: Bool) -> [String] {
     func rate(_ samples: [Double], _ unit: String, times factor: Double = 1) -> String {
       Rate(samples).median.map { Figures.significant($0 * factor) + unit } ?? "-"
     }
@@ -39,7 +40,7 @@ public enum BenchTable {
       row.name, Figures.bytes(row.diskBytes), Figures.significant(row.bitsPerWeight),
       Figures.count(row.parameters.total), row.speed.peakBytes.map(Figures.bytes) ?? "-",
       rate(row.speed.loadSeconds, " ms", times: 1000), rate(row.speed.prefill, " t/s"), rate(row.speed.decode, " t/s"),
-    ]
+    ] + (isBatched ? [rate(row.speed.batched, " t/s")] : [])
   }
 
   /// What a reader must know beside the table: energy that was not measured, a machine that was busy.

@@ -41,6 +41,7 @@ public struct BenchRow: Sendable {
   public var json: JSON {
     let prefill = Rate(speed.prefill)
     let decode = Rate(speed.decode)
+    let batched = Rate(speed.batched)
     let load = Rate(speed.loadSeconds)
     return [
       "path": .string(path), "name": .string(name), "model": .string(digest.hex), "disk_bytes": .integer(diskBytes),
@@ -48,9 +49,10 @@ public struct BenchRow: Sendable {
       "peak_rss_bytes": .optional(speed.peakBytes), "loaded_rss_bytes": .optional(speed.loadedBytes),
       "parameters": parameters.json, "load_seconds": .optional(load.median),
       "prefill_tokens_per_second": .optional(prefill.median), "decode_tokens_per_second": .optional(decode.median),
-      "samples_per_second": .optional(samplesPerSecond),
+      "batched_tokens_per_second": .optional(batched.median), "samples_per_second": .optional(samplesPerSecond),
       "samples": [
         "load_seconds": load.json, "prefill_tokens_per_second": prefill.json, "decode_tokens_per_second": decode.json,
+        "batched_tokens_per_second": batched.json,
         "samples_per_second": .array(
           quality.filter { $0.seconds > 0 }.map { .number(Double($0.results.ids.count) / $0.seconds) }),
       ],

@@ -40,6 +40,8 @@ public struct BenchRunner: Sendable {
       "\(settings.decodeTokens)", "--repeats", "\(settings.repeats)", "--activations",
       settings.quantizesActivations ? "int8" : "fp32",
     ] + (settings.format.map { ["--kv", $0.rawValue] } ?? [])
+      + ["--decode-context", "\(settings.decodeContext)"]
+      + (settings.batch.map { ["--sequences", "\($0.sequences)", "--slots", "\($0.slots)"] } ?? [])
   }
 
   private func measure(_ path: String) async throws -> SpeedMeasurement {

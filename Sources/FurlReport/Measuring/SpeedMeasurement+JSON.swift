@@ -10,6 +10,7 @@ extension SpeedMeasurement {
       "peak_rss_bytes": .optional(peakBytes),
       "prefill_tokens_per_second": .array(prefill.map(JSON.number)),
       "decode_tokens_per_second": .array(decode.map(JSON.number)),
+      "batched_tokens_per_second": .array(batched.map(JSON.number)),
       "energy": [
         "joules": .optional(energy.joules), "tokens": .integer(energy.tokens), "reason": .optional(energy.reason),
       ],
@@ -28,6 +29,7 @@ extension SpeedMeasurement {
     self.loadSeconds = load
     self.prefill = prefill
     self.decode = decode
+    batched = numbers("batched_tokens_per_second") ?? []
     self.kernels = kernels
     self.energy = EnergyReading(joules: energy["joules"]?.number, tokens: tokens, reason: energy["reason"]?.string)
     loadedBytes = json["loaded_rss_bytes"]?.integer
@@ -42,6 +44,7 @@ extension SpeedMeasurement {
       result.loadSeconds += round.loadSeconds
       result.prefill += round.prefill
       result.decode += round.decode
+      result.batched += round.batched
       result.loadedBytes = [result.loadedBytes, round.loadedBytes].compactMap { $0 }.max()
       result.peakBytes = [result.peakBytes, round.peakBytes].compactMap { $0 }.max()
       result.competingLoad = [result.competingLoad, round.competingLoad].compactMap { $0 }.max()

@@ -10,20 +10,38 @@ public struct SpeedMeasurement: Sendable {
     public var threads: Int
     public var promptTokens: Int
     public var decodeTokens: Int
+    /// Tokens of context that decoding begins after.
+    public var decodeContext: Int
+    /// Completions that are generated, several at once; nil for none.
+    public var batch: Batch?
     public var repeats: Int
     public var quantizesActivations: Bool
     public var format: KeyValueCache.Format?
 
     public init(
-      threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, repeats: Int = 3,
-      quantizesActivations: Bool = true, format: KeyValueCache.Format? = nil
+      threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, decodeContext: Int = 0, batch: Batch? = nil,
+      repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.Format? = nil
     ) {
       self.threads = threads
       self.promptTokens = promptTokens
       self.decodeTokens = decodeTokens
+      self.decodeContext = decodeContext
+      self.batch = batch
       self.repeats = repeats
       self.quantizesActivations = quantizesActivations
       self.format = format
+    }
+  }
+
+  /// Completions that are generated greedily, with ``Settings/promptTokens`` and ``Settings/decodeTokens`` each.
+  public struct Batch: Sendable, Hashable {
+    public var sequences: Int
+    /// The most at once.
+    public var slots: Int
+
+    public init(sequences: Int, slots: Int) {
+      self.sequences = sequences
+      self.slots = slots
     }
   }
 
@@ -34,6 +52,8 @@ public struct SpeedMeasurement: Sendable {
   /// Tokens a second, one figure for each repeat.
   public var prefill: [Double]
   public var decode: [Double]
+  /// New tokens a second of all sequences of a ``Batch``, reading the prompts included.
+  public var batched: [Double] = []
   public var energy: EnergyReading
   /// The share of the machine's CPU time that others took meanwhile.
   public var competingLoad: Double?
@@ -41,8 +61,7 @@ public struct SpeedMeasurement: Sendable {
 
   /// Measures in this process. Peak memory is only meaningful in a process that does nothing else.
   ///
-  /// Prompts are seeded random tokens; every repeat starts from an empty context, and one round goes before to warm
-  /// caches and pages.
+  /// Prompts are seeded random tokens; one round goes before to warm caches and pages.
   public init(path: String, settings: Settings) throws {
     let watch = CompetingLoad()
     let clock = ContinuousClock()
@@ -60,16 +79,16 @@ public struct SpeedMeasurement: Sendable {
       format: settings.format)
     var generator = SplitMix64(seed: 0)
     let room = session.contextLength
-    guard max(settings.promptTokens, settings.decodeTokens) <= room else {
+    let batchTokens = settings.batch == nil ? 0 : settings.promptTokens + settings.decodeTokens
+    let longest = max(settings.promptTokens, settings.decodeContext + settings.decodeTokens, batchTokens)
+    guard longest <= room else {
       throw FurlError(
-        .usage, file: path,
-        "\(max(settings.promptTokens, settings.decodeTokens)) tokens do not fit in a context of \(room)",
-        remedy: "lower --prompt-tokens or --decode-tokens")
+        .usage, file: path, "\(longest) tokens do not fit in a context of \(room)",
+        remedy: "lower --prompt-tokens, --decode-tokens or --decode-context")
     }
     let vocabulary = UInt64(tokenizer.vocabularySize)
-    let ids = (0..<max(settings.promptTokens, settings.decodeTokens)).map { _ in
-      Int(generator.next() % max(1, vocabulary))
-    }
+    func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int(generator.next() % max(1, vocabulary)) } }
+    let ids = draw(max(settings.promptTokens, settings.decodeTokens, settings.decodeContext))
     let prompt = Array(ids.prefix(settings.promptTokens))
     let continuation = Array(ids.prefix(settings.decodeTokens))
     func time(_ body: () throws -> Void) rethrows -> Double {
@@ -77,7 +96,7 @@ public struct SpeedMeasurement: Sendable {
       try body()
       return (clock.now - start).seconds
     }
-    func readPrompt() throws {
+    func read(_ prompt: [Int]) throws {
       session.truncate(slot: 0)
       for start in stride(from: 0, to: prompt.count, by: Session.rowLimit) {
         let end = min(start + Session.rowLimit, prompt.count)
@@ -86,22 +105,42 @@ public struct SpeedMeasurement: Sendable {
         ])
       }
     }
+    func readPrompt() throws { try read(prompt) }
     func decodeAll() throws {
-      session.truncate(slot: 0)
       for id in continuation {
         try session.forward([.init(slot: 0, ids: [id], logits: .last)])
         _ = session.logits.argmax(row: 0, kernels)
       }
     }
+    let context = Array(ids.prefix(settings.decodeContext))
     try readPrompt()
+    try read(context)
     try decodeAll()
     prefill = try (0..<settings.repeats).map { _ in Double(prompt.count) / (try time(readPrompt)) }
     let meter = EnergyMeter()
-    decode = try (0..<settings.repeats).map { _ in Double(continuation.count) / (try time(decodeAll)) }
+    decode = try (0..<settings.repeats).map { _ in
+      try read(context)
+      return Double(continuation.count) / (try time(decodeAll))
+    }
     let joules = meter.joules()
     energy = EnergyReading(
       joules: joules, tokens: continuation.count * settings.repeats,
       reason: meter.reason ?? (joules == nil ? "a RAPL counter could not be read" : nil))
+    if let batch = settings.batch {
+      let slots = try Session(
+        model, context: session.context, slots: min(batch.slots, batch.sequences), contextLength: batchTokens,
+        format: settings.format)
+      let requests = (0..<batch.sequences).map { _ in
+        var request = GenerationRequest(ids: draw(settings.promptTokens), maxTokens: settings.decodeTokens)
+        request.endsAtEndOfText = false
+        return request
+      }
+      var generated = 0
+      let seconds = try time {
+        try Generator(session: slots, tokenizer: tokenizer).run(requests) { generated += $1.tokenCount }
+      }
+      batched = [Double(generated) / seconds]
+    }
     competingLoad = watch?.share()
     peakBytes = ProcessMemory.current()?.peak
     self.kernels = kernels.name

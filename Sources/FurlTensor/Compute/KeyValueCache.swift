@@ -191,6 +191,29 @@ public final class KeyValueCache: @unchecked Sendable {
     }
   }
 
+  /// Gives a slot the first positions of another one, as if they had been stored there.
+  ///
+  /// - Returns: false when a ring of the source has lost some of them; nothing has happened then.
+  public func copy(slot source: Int, to target: Int, count: Int, on context: ComputeContext) -> Bool {
+    precondition((0..<slots).contains(source) && (0..<slots).contains(target) && source != target)
+    precondition((0...ends[source]).contains(count))
+    guard layouts.allSatisfy({ ends[source] <= $0.capacity }) else { return false }
+    ends[target] = count
+    context.pool.forEach(blocks.count) { block in
+      for head in 0..<blocks[block].kvHeads {
+        let bytes = layouts[block].headBytes
+        let first = storage.base + starts[block] + bytes * head
+        let (from, to) = (
+          first + bytes * blocks[block].kvHeads * source, first + bytes * blocks[block].kvHeads * target
+        )
+        for part in layouts[block].parts(count) {
+          (to + part.lowerBound).copyMemory(from: from + part.lowerBound, byteCount: part.count)
+        }
+      }
+    }
+    return true
+  }
+
   func check(_ run: Run, rows: Int) {
     precondition((0..<slots).contains(run.slot) && run.position >= 0 && run.position + run.count <= contextLength)
     precondition(run.row >= 0 && (1...rowLimit).contains(run.count) && run.row + run.count <= rows)
@@ -205,6 +228,17 @@ private struct Layout {
   let keyScales: Int
   let valueScales: Int
   let headBytes: Int
+  /// Bytes of 16 positions: of keys or of values, of the keys' scales, of the values' scales.
+  private let tileBytes: (cells: Int, keyScales: Int, valueScales: Int)
+
+  /// Where the first positions lie: everything is kept in tiles of 16 positions.
+  func parts(_ count: Int) -> [Range<Int>] {
+    let tiles = (count + 15) / 16
+    return [
+      0..<tiles * tileBytes.cells, values..<values + tiles * tileBytes.cells,
+      keyScales..<keyScales + tiles * tileBytes.keyScales, valueScales..<valueScales + tiles * tileBytes.valueScales,
+    ]
+  }
 
   /// nil: more bytes than an `Int` holds.
   init?(_ heads: KeyValueCache.Heads, contextLength: Int, format: KeyValueCache.Format, rowLimit: Int) {
@@ -220,6 +254,8 @@ private struct Layout {
       checkedProduct((positions + 15) / 16 * 16, 2 * padded * format.size + scales + 64) != nil
     else { return nil }
     capacity = (positions + 15) / 16 * 16
+    let scaleBytes = format == .int8 ? 32 : 0
+    tileBytes = (16 * padded * format.size, scaleBytes * ((padded + 31) / 32), scaleBytes)
     values = capacity * padded * format.size
     keyScales = 2 * values
     valueScales = keyScales + (format == .int8 ? capacity * 2 * ((padded + 31) / 32) : 0)
