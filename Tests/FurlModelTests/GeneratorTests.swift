@@ -82,6 +82,18 @@ import Testing
     #expect(count == SpeculationCount() && count.acceptance == nil)
   }
 
+  @Test func nothingIsAskedFor() throws {
+    let result = try run(requests(maxTokens: 0), slots: 2)
+    #expect(result.streamed == Array(repeating: "", count: 6) && result.ended == Array(0..<6))
+    #expect(result.completions.allSatisfy { $0?.tokenCount == 0 && $0?.stopReason == .length })
+    // The last ones of a run, too.
+    let mixed = try run(requests(maxTokens: 3) + requests(maxTokens: 0), slots: 3)
+    #expect(mixed.ended.sorted() == Array(0..<12) && mixed.completions[11]?.tokenCount == 0)
+    expectError(.input, "token -1") {
+      _ = try run([GenerationRequest(ids: [1, -1, 2, 3], maxTokens: 2)], slots: 1, guesses: 3)
+    }
+  }
+
   /// What prompts share is computed once, and nothing comes out otherwise than by itself in a session of its own.
   @Test(arguments: KeyValueCache.Format.allCases)
   func sharedPrefixesMakeNoDifference(_ format: KeyValueCache.Format) throws {

@@ -49,7 +49,8 @@ public struct Generation: Sendable, Hashable {
 /// Generates many completions at once: a slot is filled again as soon as its completion ends, prompts are read beside
 /// the decoding of others, and what a prompt shares with what a slot holds is not computed again.
 ///
-/// A completion is the same whatever else is generated beside it, and whether tokens are guessed or not.
+/// A completion is the same whatever else is generated beside it, and whether tokens are guessed or not. A session belongs
+/// to one generator as long as it is used.
 public final class Generator {
   private let session: Session
   private let tokenizer: Tokenizer
@@ -118,6 +119,11 @@ public final class Generator {
           remedy: "shorten the prompt")
       }
     }
+    // What somebody else has put into a slot meanwhile is not known.
+    for slot in held.indices where session.lengths[slot] != held[slot].count {
+      session.truncate(slot: slot)
+      held[slot] = []
+    }
     var waiting = requests.indices[...]
     var free = Array((0..<session.slots).reversed())
     var active: [Active] = []
@@ -156,6 +162,7 @@ public final class Generator {
   private func step(
     _ active: inout [Active], onText: ((Int, String) throws -> Void)?, onEnd: (Ended) throws -> Void
   ) throws {
+    guard !active.isEmpty else { return }
     var room = Session.rowLimit
     var segments: [Session.Segment] = []
     var chosen: [(index: Int, guess: ArraySlice<Int>)] = []

@@ -22,7 +22,7 @@ struct PromptLookup: Sendable {
   }
 
   private func key(_ range: Range<Int>) -> UInt64 {
-    ids[range].reduce(0) { $0 << PromptLookup.idBits | UInt64($1) }
+    ids[range].reduce(0) { $0 << PromptLookup.idBits | UInt64(truncatingIfNeeded: $1) }
   }
 
   mutating func append(_ id: Int) {

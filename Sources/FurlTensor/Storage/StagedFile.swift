@@ -164,6 +164,7 @@ package final class StagedFile: @unchecked Sendable {
         if done < piece.count { setDirect(false) }
       } else if errno == EINVAL, isDirect {
         setDirect(false)
+        if isDirect { return EINVAL }
       } else if errno != EINTR {
         return errno
       }
