@@ -9,7 +9,9 @@ public enum BenchTable {
     var table = TextTable(names + (isBatched ? ["batched"] : []) + suites.flatMap(titles) + ["J/token"])
     for row in rows {
       table.add(
-        figures(row, isBatched) + row.quality.flatMap(figures) + [row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"])
+        figures(row, isBatched) + row.quality.flatMap(figures) + [
+          row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"
+        ])
     }
     return table.text
   }
