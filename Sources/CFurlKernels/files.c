@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -43,7 +44,12 @@ typedef struct mapping {
 
 static mapping mappings[MAPPINGS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int status_of_loss;
+static int status_of_loss; // 0: losses are not reported
+
+/// Where a thread goes on that lost what it was hashing.
+static _Thread_local sigjmp_buf *volatile guard;
+static pthread_once_t installed = PTHREAD_ONCE_INIT;
+static struct sigaction action_before;
 
 void furl_note_mapping(const void *base, size_t bytes, const char *path) {
   pthread_mutex_lock(&lock);
@@ -78,8 +84,9 @@ static void say(const char *text) {
 
 static void report_loss(int number, siginfo_t *info, void *context) {
   (void)context;
+  if (guard != NULL) siglongjmp(*guard, 1);
   const char *address = info->si_addr;
-  for (size_t i = 0; i < MAPPINGS; i++) {
+  for (size_t i = 0; status_of_loss != 0 && i < MAPPINGS; i++) {
     const char *base = atomic_load(&mappings[i].base);
     if (base == NULL || address < base || address >= base + mappings[i].bytes) continue;
     if (isatty(STDERR_FILENO)) say("\r\033[K");
@@ -89,13 +96,34 @@ static void report_loss(int number, siginfo_t *info, void *context) {
         "uses it, and start again)\n");
     _exit(status_of_loss);
   }
-  // Something else: it happens again when this returns, and then ends the process as it would have.
-  signal(number, SIG_DFL);
+  // Something else: it happens again when this returns, and then goes as it would have without this.
+  sigaction(number, &action_before, NULL);
+}
+
+static void install(void) {
+  // Not blocked meanwhile: a jump out of the handler would leave it blocked.
+  struct sigaction action = {.sa_sigaction = report_loss, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, &action_before);
 }
 
 void furl_report_lost_mappings(int exit_status) {
   status_of_loss = exit_status;
-  struct sigaction action = {.sa_sigaction = report_loss, .sa_flags = SA_SIGINFO};
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGBUS, &action, NULL);
+  pthread_once(&installed, install);
+}
+
+bool furl_sha256_update_guarded(
+  furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n)
+{
+  pthread_once(&installed, install);
+  sigjmp_buf here;
+  if (sigsetjmp(here, 0) != 0) {
+    guard = NULL;
+    return false;
+  }
+  guard = &here;
+  if (b == NULL) furl_sha256_update(a, a_data, a_n);
+  else furl_sha256_update_two(a, a_data, a_n, b, b_data, b_n);
+  guard = NULL;
+  return true;
 }

@@ -49,6 +49,34 @@ static void note_many(void) {
   look_at_lost();
 }
 
+/// Hashing what is gone fails, again and again, and what is there is hashed as ever.
+static void hash_lost(void) {
+  const uint8_t *base = (const uint8_t *)mapped("a name", true, false);
+  furl_sha256 a, b;
+  for (int i = 0; i < 3; i++) {
+    furl_sha256_begin(&a);
+    furl_sha256_begin(&b);
+    if (furl_sha256_update_guarded(&a, base, 1 << 20, NULL, NULL, 0)) _exit(1);
+    if (furl_sha256_update_guarded(&a, base, 4096, &b, base + (1 << 19), 4096)) _exit(2);
+    furl_sha256_begin(&a);
+    if (!furl_sha256_update_guarded(&a, base, 4096, NULL, NULL, 0)) _exit(3);
+  }
+  uint8_t zeros[4096] = {0}, one[32], other[32];
+  furl_sha256_begin(&b);
+  furl_sha256_update(&b, zeros, sizeof zeros);
+  furl_sha256_finish(&a, one);
+  furl_sha256_finish(&b, other);
+  _exit(memcmp(one, other, sizeof one) == 0 ? 0 : 4);
+}
+
+static void look_at_lost_after_hashing(void) {
+  const uint8_t *base = (const uint8_t *)mapped("a name", true, false);
+  furl_sha256 a;
+  furl_sha256_begin(&a);
+  if (furl_sha256_update_guarded(&a, base, 1 << 20, NULL, NULL, 0)) _exit(1);
+  (void)((const volatile uint8_t *)base)[1 << 19];
+}
+
 void test_files(void) {
   outcome o = {.kernel = "lost mappings", .tier = "common"};
   char errors[1000];
@@ -64,5 +92,9 @@ void test_files(void) {
   require(&o, WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "a forgotten file is named");
   status = in_child(note_many, errors, sizeof errors);
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "no room after many files");
+  status = in_child(hash_lost, errors, sizeof errors);
+  require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 0 && errors[0] == 0, "hashing does not survive a loss");
+  status = in_child(look_at_lost_after_hashing, errors, sizeof errors);
+  require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "the guard stays");
   report(&o);
 }

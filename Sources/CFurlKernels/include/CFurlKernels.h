@@ -272,6 +272,11 @@ void furl_sha256_update(furl_sha256 *hash, const uint8_t *data, size_t n);
 /// Two messages at once: where the CPU has the instructions, the shorter one costs half.
 void furl_sha256_update_two(
   furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n);
+/// The same for messages in mapped files, alone if b is NULL; false if a file has become shorter meanwhile or cannot be
+/// read. The digests are worth nothing then.
+bool furl_sha256_update_guarded(
+  furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *_Nullable b, const uint8_t *_Nullable b_data,
+  size_t b_n);
 /// Writes the 32 bytes of the digest of what there has been so far.
 void furl_sha256_finish(const furl_sha256 *hash, uint8_t *digest);
 

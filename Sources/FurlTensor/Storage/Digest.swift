@@ -69,6 +69,11 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     private var own = furl_sha256()
     /// Where the CPU has no instructions for it, the library is faster.
     private var library: SHA256?
+    /// Whether bytes of a mapped file were gone when they were to be hashed. The digest is worth nothing then.
+    private(set) var hasLost = false
+
+    /// Whether hashing survives that a mapped file becomes shorter.
+    static var isGuarded: Bool { furl_sha256_is_fast() }
 
     public init() {
       if furl_sha256_is_fast() { furl_sha256_begin(&own) } else { library = SHA256() }
@@ -81,7 +86,9 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     mutating func update(raw bytes: UnsafeRawBufferPointer) {
       guard let base = bytes.baseAddress else { return }
       if library == nil {
-        furl_sha256_update(&own, base.assumingMemoryBound(to: UInt8.self), bytes.count)
+        if !furl_sha256_update_guarded(&own, base.assumingMemoryBound(to: UInt8.self), bytes.count, nil, nil, 0) {
+          hasLost = true
+        }
       } else {
         library?.update(bufferPointer: bytes)
       }
@@ -99,9 +106,10 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
         second.update(raw: secondBytes)
         return
       }
-      furl_sha256_update_two(
+      let isWhole = furl_sha256_update_guarded(
         &first.own, a.assumingMemoryBound(to: UInt8.self), firstBytes.count, &second.own,
         b.assumingMemoryBound(to: UInt8.self), secondBytes.count)
+      if !isWhole { (first.hasLost, second.hasLost) = (true, true) }
     }
 
     public func finish() -> Digest {

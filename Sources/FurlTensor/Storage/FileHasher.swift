@@ -4,6 +4,8 @@ public final class FileHasher: @unchecked Sendable {
   /// Bytes that are in the digest so far.
   public private(set) var position = 0
   private var hasher = Digest.Hasher()
+  /// For copies, where hashing the mapping itself would not survive a file that becomes shorter.
+  private let buffer = Digest.Hasher.isGuarded ? nil : ReadBuffer()
 
   public init(_ file: MappedFile) { self.file = file }
 
@@ -18,13 +20,13 @@ public final class FileHasher: @unchecked Sendable {
   /// - Returns: how many bytes these were.
   /// - Throws: ``FurlError`` of kind `input` when the bytes are no longer there.
   public func advance(by count: Int, beside companion: MemoryHasher? = nil) throws -> Int {
-    let range = try prepare(count)
+    let (range, bytes) = try prepare(count)
     if let companion {
-      companion.advance(beside: &hasher, file.bytes(range))
+      companion.advance(beside: &hasher, bytes)
     } else {
-      hasher.update(raw: file.bytes(range))
+      hasher.update(raw: bytes)
     }
-    close(range)
+    try close(range)
     return range.count
   }
 
@@ -33,23 +35,31 @@ public final class FileHasher: @unchecked Sendable {
   /// - Returns: how many bytes these were together.
   /// - Throws: ``FurlError`` of kind `input` when the bytes are no longer there.
   public static func advance(_ first: FileHasher, _ second: FileHasher, by count: Int) throws -> Int {
-    let ranges = (try first.prepare(count), try second.prepare(count))
-    Digest.Hasher.update(
-      &first.hasher, first.file.bytes(ranges.0), &second.hasher, second.file.bytes(ranges.1))
-    first.close(ranges.0)
-    second.close(ranges.1)
-    return ranges.0.count + ranges.1.count
+    let (one, two) = (try first.prepare(count), try second.prepare(count))
+    Digest.Hasher.update(&first.hasher, one.bytes, &second.hasher, two.bytes)
+    if second.hasher.hasLost { try second.file.checkHolds(two.range) }
+    try first.close(one.range)
+    try second.close(two.range)
+    return one.range.count + two.range.count
   }
 
-  private func prepare(_ count: Int) throws -> Range<Int> {
+  private func prepare(_ count: Int) throws -> (range: Range<Int>, bytes: UnsafeRawBufferPointer) {
     let range = position..<position + min(count, file.count - position)
     file.fetch(range.upperBound..<min(range.upperBound + count, file.count))
     try file.checkHolds(range)
-    return range
+    guard let buffer else { return (range, file.bytes(range)) }
+    let memory = try buffer.room(range.count)
+    try file.read(range, into: memory)
+    return (range, UnsafeRawBufferPointer(start: memory, count: range.count))
   }
 
-  private func close(_ range: Range<Int>) {
+  private func close(_ range: Range<Int>) throws {
     file.drop(range)
+    if hasher.hasLost {
+      try file.checkHolds(range)
+      // It was the other file of the two, or the disk.
+      throw FurlError.input(file.path, "cannot be read", remedy: "leave it alone while Furl reads it, and start again")
+    }
     position = range.upperBound
   }
 
