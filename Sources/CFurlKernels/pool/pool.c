@@ -85,13 +85,16 @@ static void *work(void *argument) {
   }
 }
 
-/// Starts the workers with every signal blocked, so that signals reach the threads that expect them.
+/// Starts the workers with signals blocked, so that they reach the threads that expect them; but not those that a
+/// thread causes itself, which would end the process at once.
 static size_t start_workers(furl_pool *pool) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
   (void)pthread_attr_setstacksize(&attributes, STACK_BYTES); // Else the default size serves as well.
   sigset_t all, before;
   sigfillset(&all);
+  static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   size_t started = 0;
   for (; started < pool->threads - 1; started++) {
