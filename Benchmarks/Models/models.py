@@ -38,13 +38,6 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def output_of(command, environment=None):
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: status {done.returncode}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
 class CPUTime:
     """The share of the machine's CPU time that others take while something runs."""
 
@@ -76,7 +69,7 @@ class Models:
         return f"{self.options.folder}/{name}"
 
     def furl(self, *words):
-        output_of([self.options.furl, *words])
+        peers.run([self.options.furl, *words])
 
     def checkpoint(self, shape):
         path = self.path(shape)
@@ -124,7 +117,7 @@ PEER = {"int8": "Q8_0", "int4": "Q4_0"}
 
 
 def measure_furl(options, path, threads, *words):
-    text = output_of([
+    text = peers.run([
         *steady(), options.furl, "bench", path, "--json", "--rounds", "1", "--repeats", "2", "--threads", str(threads),
         "--prompt-tokens", str(PROMPT), "--decode-tokens", str(DECODE), "--decode-context", str(CONTEXT), *words])
     row = json.loads(text)["results"][0]
@@ -186,7 +179,7 @@ def bytes_per_token(measured, checkpoint, weights):
 
 def read_limit(options, threads):
     """Bytes a second of plainly reading memory, measured now."""
-    return float(output_of([*steady(), options.read_limit, str(threads)]))
+    return float(peers.run([*steady(), options.read_limit, str(threads)]))
 
 
 def batch_table(options, models, shape="codegpt", sequences=164, prompt=150, new=128):
@@ -198,7 +191,7 @@ def batch_table(options, models, shape="codegpt", sequences=164, prompt=150, new
         samples = {"one": [], "batched": [], "llama": []}
         for _ in range(options.rounds):
             for name, slots, count in (("one", 1, 12), ("batched", options.slots, sequences)):
-                text = output_of([
+                text = peers.run([
                     *steady(), options.furl, "bench", models.artifact(shape, "int8"), "--json", "--rounds", "1",
                     "--repeats", "1", "--threads", str(threads), "--prompt-tokens", str(prompt), "--decode-tokens",
                     str(new), "--sequences", str(count), "--slots", str(slots)])
@@ -223,7 +216,7 @@ def completion_table(options, models, shape="codegpt", prompt=1000, new=2):
     for threads in options.threads:
         samples = {"furl": [], "onnx-int8": [], "onnx-fp32": [], "torch": []}
         for _ in range(options.rounds):
-            text = output_of([
+            text = peers.run([
                 *steady(), options.furl, "bench", models.artifact(shape, "int8"), "--json", "--rounds", "1", "--repeats",
                 "1", "--threads", str(threads), "--prompt-tokens", str(prompt), "--decode-tokens", str(new),
                 "--sequences", "4", "--slots", "1"])

@@ -16,7 +16,8 @@ struct Compress: ParsableCommand {
       compresses them as the file would have them, and predicts the file's size from that, within 1 %.
       """)
 
-  @Argument(help: "A folder with config.json, model.safetensors and tokenizer.json, or a GGUF file.")
+  @Argument(
+    help: "A checkpoint: a folder with config.json, weights (safetensors or PyTorch) and a tokenizer, or a GGUF file.")
   var checkpoint: String
 
   @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))

@@ -47,7 +47,8 @@ struct FurlTool: AsyncParsableCommand {
     commandName: "furl",
     abstract: "Compresses code language models for plain CPUs, and measures what that costs.",
     discussion: """
-      Start with a checkpoint (a folder with config.json, model.safetensors and tokenizer.json):
+      Start with a checkpoint: a folder as Hugging Face writes it (config.json, safetensors or PyTorch weights, a \
+      tokenizer), or a GGUF file.
 
         furl compress checkpoints/minipy --recipe recipes/minipy-int8.yaml --output minipy-int8.furl
         furl inspect minipy-int8.furl

@@ -23,12 +23,20 @@ import Testing
     }
   }
 
+  /// Calls `body` with a session of three slots, some tokens, and their logits in a session of their own.
+  private func withSession(
+    _ format: KeyValueCache.Format, tokens: Int, _ body: (Session, [Int], [[Float]]) throws -> Void
+  ) throws {
+    try withModel { model, context in
+      let ids = Fixtures.ids(tokens, below: model.spec.vocabularySize)
+      let expected = try Fixtures.logits(Session(model, context: context, format: format), ids)
+      try body(Session(model, context: context, slots: 3, format: format), ids, expected)
+    }
+  }
+
   @Test(arguments: KeyValueCache.Format.allCases)
   func chunksAndSlotsMakeNoDifference(_ format: KeyValueCache.Format) throws {
-    try withModel { model, context in
-      let ids = Fixtures.ids(400, below: model.spec.vocabularySize)
-      let expected = try Fixtures.logits(Session(model, context: context, format: format), ids)
-      let session = try Session(model, context: context, slots: 3, format: format)
+    try withSession(format, tokens: 400) { session, ids, expected in
       for (slot, pieces) in [(2, [1]), (0, [128, 1, 127]), (2, [7, 100, 16])] {
         #expect(try Fixtures.logits(session, slot: slot, ids, pieces: pieces) == expected, "\(pieces)")
       }
@@ -51,12 +59,9 @@ import Testing
   /// A slot can be given what another one holds as long as no ring has gone round.
   @Test(arguments: KeyValueCache.Format.allCases)
   func whatARingHasLostIsNotCopied(_ format: KeyValueCache.Format) throws {
-    try withModel { model, context in
-      let ids = Fixtures.ids(200, below: model.spec.vocabularySize)
-      let expected = try Fixtures.logits(Session(model, context: context, format: format), ids)
-      let session = try Session(model, context: context, slots: 3, format: format)
+    try withSession(format, tokens: 200) { session, ids, expected in
       _ = try Fixtures.logits(session, slot: 2, Array(ids.prefix(144)))
-      _ = try Fixtures.logits(session, slot: 0, Fixtures.ids(170, below: model.spec.vocabularySize, seed: 9))
+      _ = try Fixtures.logits(session, slot: 0, Fixtures.ids(170, below: session.model.spec.vocabularySize, seed: 9))
       for count in [0, 1, 15, 16, 17, 100, 144] {
         #expect(session.copy(slot: 2, to: 0, count: count))
         #expect(session.lengths[0] == count)

@@ -77,6 +77,13 @@ static void look_at_lost_after_hashing(void) {
   (void)((const volatile uint8_t *)base)[1 << 19];
 }
 
+static void hash_lost_unguarded(void) {
+  const uint8_t *base = (const uint8_t *)mapped("a name", true, false);
+  furl_sha256 a;
+  furl_sha256_begin(&a);
+  furl_sha256_update(&a, base, 1 << 20);
+}
+
 void test_files(void) {
   outcome o = {.kernel = "lost mappings", .tier = "common"};
   char errors[1000];
@@ -96,5 +103,7 @@ void test_files(void) {
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 0 && errors[0] == 0, "hashing does not survive a loss");
   status = in_child(look_at_lost_after_hashing, errors, sizeof errors);
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "the guard stays");
+  status = in_child(hash_lost_unguarded, errors, sizeof errors);
+  require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "a digest of what is gone passes for one");
   report(&o);
 }

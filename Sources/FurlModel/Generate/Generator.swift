@@ -169,10 +169,9 @@ public final class Generator {
     let guessRoom = Generator.cheapRows / active.count - 1
     // Decoding comes first, so no completion waits for another one's prompt.
     for index in active.indices.sorted(by: { (active[$0].pending.count, $0) < (active[$1].pending.count, $1) }) {
-      var take = min(room, active[index].pending.count)
-      guard take > 0 else { break }
+      guard room > 0 else { break }
       guard active[index].hasBegun || begin(index, &active) else { continue }
-      take = min(room, active[index].pending.count)
+      let take = min(room, active[index].pending.count)
       room -= take
       let isWhole = take == active[index].pending.count
       let guess = take == 1 && isWhole ? self.guess(for: active[index], room: min(room, guessRoom)) : []

@@ -117,28 +117,32 @@ public struct SpeedMeasurement: Sendable {
     try read(context)
     try decodeAll()
     prefill = try (0..<settings.repeats).map { _ in Double(prompt.count) / (try time(readPrompt)) }
-    let meter = EnergyMeter()
+    var joules: Double? = 0
+    var reason: String?
     decode = try (0..<settings.repeats).map { _ in
       try read(context)
-      return Double(continuation.count) / (try time(decodeAll))
+      // Reading the context is no part of what decoding takes.
+      let meter = EnergyMeter()
+      let seconds = try time(decodeAll)
+      joules = joules.flatMap { sum in meter.joules().map { sum + $0 } }
+      reason = meter.reason
+      return Double(continuation.count) / seconds
     }
-    let joules = meter.joules()
     energy = EnergyReading(
       joules: joules, tokens: continuation.count * settings.repeats,
-      reason: meter.reason ?? (joules == nil ? "a RAPL counter could not be read" : nil))
+      reason: reason ?? (joules == nil ? "a RAPL counter could not be read" : nil))
     if let batch = settings.batch {
       let slots = try Session(
         model, context: session.context, slots: min(batch.slots, batch.sequences), contextLength: batchTokens,
         format: settings.format)
+      let batchGenerator = Generator(session: slots, tokenizer: tokenizer)
       let requests = (0..<batch.sequences).map { _ in
         var request = GenerationRequest(ids: draw(settings.promptTokens), maxTokens: settings.decodeTokens)
         request.endsAtEndOfText = false
         return request
       }
       var generated = 0
-      let seconds = try time {
-        try Generator(session: slots, tokenizer: tokenizer).run(requests) { generated += $1.tokenCount }
-      }
+      let seconds = try time { try batchGenerator.run(requests) { generated += $1.tokenCount } }
       batched = [Double(generated) / seconds]
     }
     competingLoad = watch?.share()

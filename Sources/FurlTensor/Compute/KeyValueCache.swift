@@ -201,11 +201,8 @@ public final class KeyValueCache: @unchecked Sendable {
     ends[target] = count
     context.pool.forEach(blocks.count) { block in
       for head in 0..<blocks[block].kvHeads {
-        let bytes = layouts[block].headBytes
-        let first = storage.base + starts[block] + bytes * head
-        let (from, to) = (
-          first + bytes * blocks[block].kvHeads * source, first + bytes * blocks[block].kvHeads * target
-        )
+        // A head begins with its keys.
+        let (from, to) = (self.head(block, slot: source, head).keys, self.head(block, slot: target, head).keys)
         for part in layouts[block].parts(count) {
           (to + part.lowerBound).copyMemory(from: from + part.lowerBound, byteCount: part.count)
         }
@@ -254,12 +251,13 @@ private struct Layout {
       checkedProduct((positions + 15) / 16 * 16, 2 * padded * format.size + scales + 64) != nil
     else { return nil }
     capacity = (positions + 15) / 16 * 16
-    let scaleBytes = format == .int8 ? 32 : 0
+    let scaleBytes = format == .int8 ? 16 * 2 : 0
     tileBytes = (16 * padded * format.size, scaleBytes * ((padded + 31) / 32), scaleBytes)
-    values = capacity * padded * format.size
+    let tiles = capacity / 16
+    values = tiles * tileBytes.cells
     keyScales = 2 * values
-    valueScales = keyScales + (format == .int8 ? capacity * 2 * ((padded + 31) / 32) : 0)
-    headBytes = (valueScales + (format == .int8 ? capacity * 2 : 0) + 63) / 64 * 64
+    valueScales = keyScales + tiles * tileBytes.keyScales
+    headBytes = (valueScales + tiles * tileBytes.valueScales + 63) / 64 * 64
   }
 }
 

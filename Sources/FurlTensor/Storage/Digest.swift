@@ -69,13 +69,20 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     private var own = furl_sha256()
     /// Where the CPU has no instructions for it, the library is faster.
     private var library: SHA256?
+    /// Whether this survives that a mapped file becomes shorter, and says so in ``hasLost``.
+    private let isGuarded: Bool
     /// Whether bytes of a mapped file were gone when they were to be hashed. The digest is worth nothing then.
     private(set) var hasLost = false
 
-    /// Whether hashing survives that a mapped file becomes shorter.
-    static var isGuarded: Bool { furl_sha256_is_fast() }
+    /// Whether there are hashers that survive a loss.
+    static var canBeGuarded: Bool { furl_sha256_is_fast() }
 
-    public init() {
+    public init() { self.init(isGuarded: false) }
+
+    /// - Parameter isGuarded: whether a lost mapping ends in ``hasLost``, which the caller looks at before it uses the
+    ///   digest, and not in a signal; where ``canBeGuarded``.
+    init(isGuarded: Bool) {
+      self.isGuarded = isGuarded
       if furl_sha256_is_fast() { furl_sha256_begin(&own) } else { library = SHA256() }
     }
 
@@ -84,13 +91,13 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     }
 
     mutating func update(raw bytes: UnsafeRawBufferPointer) {
-      guard let base = bytes.baseAddress else { return }
-      if library == nil {
-        if !furl_sha256_update_guarded(&own, base.assumingMemoryBound(to: UInt8.self), bytes.count, nil, nil, 0) {
-          hasLost = true
-        }
-      } else {
+      guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+      if library != nil {
         library?.update(bufferPointer: bytes)
+      } else if isGuarded {
+        if !furl_sha256_update_guarded(&own, base, bytes.count, nil, nil, 0) { hasLost = true }
+      } else {
+        furl_sha256_update(&own, base, bytes.count)
       }
     }
 
@@ -99,17 +106,20 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
       _ first: inout Hasher, _ firstBytes: UnsafeRawBufferPointer, _ second: inout Hasher,
       _ secondBytes: UnsafeRawBufferPointer
     ) {
-      guard first.library == nil, second.library == nil, let a = firstBytes.baseAddress,
-        let b = secondBytes.baseAddress
+      guard first.library == nil, second.library == nil,
+        let a = firstBytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+        let b = secondBytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
       else {
         first.update(raw: firstBytes)
         second.update(raw: secondBytes)
         return
       }
-      let isWhole = furl_sha256_update_guarded(
-        &first.own, a.assumingMemoryBound(to: UInt8.self), firstBytes.count, &second.own,
-        b.assumingMemoryBound(to: UInt8.self), secondBytes.count)
-      if !isWhole { (first.hasLost, second.hasLost) = (true, true) }
+      if first.isGuarded || second.isGuarded {
+        let isWhole = furl_sha256_update_guarded(&first.own, a, firstBytes.count, &second.own, b, secondBytes.count)
+        if !isWhole { (first.hasLost, second.hasLost) = (true, true) }
+      } else {
+        furl_sha256_update_two(&first.own, a, firstBytes.count, &second.own, b, secondBytes.count)
+      }
     }
 
     public func finish() -> Digest {

@@ -3,9 +3,9 @@ public final class FileHasher: @unchecked Sendable {
   public let file: MappedFile
   /// Bytes that are in the digest so far.
   public private(set) var position = 0
-  private var hasher = Digest.Hasher()
+  private var hasher = Digest.Hasher(isGuarded: true)
   /// For copies, where hashing the mapping itself would not survive a file that becomes shorter.
-  private let buffer = Digest.Hasher.isGuarded ? nil : ReadBuffer()
+  private let buffer = Digest.Hasher.canBeGuarded ? nil : ReadBuffer()
 
   public init(_ file: MappedFile) { self.file = file }
 
