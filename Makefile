@@ -9,7 +9,7 @@ TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 test test-kernels bench bench-peers lint format clean setup
+.PHONY: help build demo smollm2 test test-kernels figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -32,13 +32,17 @@ test: setup ## Runs all tests (optimized: unoptimized kernels are 18 to 42 times
 test-kernels: setup ## Tests the C kernels of every tier, lower ones and NEON under qemu where it is installed.
 	Tests/Kernels/run.sh
 
-bench: build ## Measures kernels, memory and the bundled model on this machine.
-	@scripts/bench $(FURL) $(DEMO)
+figures: build ## Measures the bundled model whole: speed, quality, memory, and the kernels.
+	@scripts/figures $(FURL) $(DEMO)
 
-bench-peers: build ## Measures Furl beside llama.cpp, ONNX Runtime and PyTorch (fetched from PyPI; an hour, 40 GB).
+bench: build ## Measures Furl beside llama.cpp, ONNX Runtime and PyTorch, in one table (from PyPI; two hours, 40 GB).
 	Benchmarks/Models/setup.sh $(PEERS)
-	python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
-	  --python $(PEERS)/venv/bin/python --json $(DEMO)/bench-peers.json
+	@python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
+	  --python $(PEERS)/venv/bin/python --json $(DEMO)/bench.json
+
+bench-here: build ## Measures kernels and the bundled model beside this machine's limits (minutes, nothing fetched).
+	@python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
+	  --shape minipy --measure kernels speed --json $(DEMO)/bench.json
 
 lint: ## Checks the format of all Swift files.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #include <time.h>
 
 typedef struct kind {
@@ -44,9 +47,13 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/// In large pages where the system gives them, as models are loaded.
 static void *memory(size_t bytes) {
   void *p = NULL;
-  if (posix_memalign(&p, 4096, bytes) != 0) abort();
+  if (posix_memalign(&p, 2 << 20, bytes) != 0) abort();
+#if defined(__linux__)
+  madvise(p, bytes, MADV_HUGEPAGE);
+#endif
   return p;
 }
 
@@ -137,8 +144,9 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
   int32_t *sums = memory(count * tiles * 4 + 64);
   for (size_t i = 0; i < count * tiles * 32; i++) values[i] = (float)(i * 7 % 31) / 31 - 0.5f;
   for (size_t a = 0; a < count; a++) {
-    tier->quantize(values + a * tiles * 32, tiles * 32, x_codes + a * tiles * 32, x_scales + a * tiles,
-      sums + a * tiles);
+    size_t at = furl_group_scales(tiles, a);
+    tier->quantize(values + a * tiles * 32, tiles * 32, furl_group_rows(count, a),
+      x_codes + furl_group_codes(tiles, a), x_scales + at, sums + at);
   }
   furl_activations x = {count, x_codes, x_scales, sums, values};
   float *out = memory(count * s->rows * 4);

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Furl's speed beside llama.cpp's, ONNX Runtime's and PyTorch's: the same shapes and weights, the same threads, in turns.
+"""Furl's speed beside the machine's limits and beside llama.cpp's, ONNX Runtime's and PyTorch's: the same weights, the
+same threads, in turns.
 
     python3 Benchmarks/Models/models.py --furl .build/release/furl --folder /path/with/room \
-        [--llama ~/llama.cpp/build/bin] [--shape codegpt ...] [--threads 1 2] [--rounds 5] [--json out.json]
+        [--llama ~/llama.cpp/build/bin] [--shape minipy codegpt ...] [--threads 1 2] [--rounds 5] [--json out.json]
 
-Makes checkpoints of published shapes with `furl synth`, artifacts and the same weights in GGUF, and measures in rounds:
-every program once, in a process of its own, then all again. Medians and their ratios are printed as Markdown. Peers that
-are not installed (--llama; the packages onnxruntime, onnx and torch) are left out, with a sentence. With --busy-limit
-(0.1) nothing is reported while other processes take more than that share of the CPU.
+Takes the bundled model and checkpoints of published shapes, which `furl synth` makes, compresses them, exports the same
+weights as GGUF, and measures in rounds: every program once, in a process of its own, then all again. Medians and their
+ratios are printed as one Markdown table. Peers that are not installed (--llama; the packages onnxruntime, onnx and torch)
+are left out, with a sentence. With --busy-limit (0.1) nothing is reported while other processes take more than that share
+of the CPU.
 """
 import argparse
 import json
@@ -20,7 +22,8 @@ import time
 
 import peers
 
-SHAPES = ["codegpt", "smollm2", "starcoder2-3b"]
+SHAPES = ["minipy", "codegpt", "smollm2", "starcoder2-3b"]
+BUNDLED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../checkpoints/minipy")
 PROMPT, CONTEXT, DECODE = 512, 128, 64
 
 
@@ -29,13 +32,32 @@ def steady():
     return ["chrt", "-f", "5"] if allowed else []
 
 
-LINES = []
+class Table:
+    """What was measured: a row for each figure, as JSON and as Markdown."""
 
+    def __init__(self):
+        self.rows = []
 
-def say(text):
-    """A line of the report, which is printed when the machine was quiet; and at once for who watches."""
-    LINES.append(text)
-    print(text, file=sys.stderr, flush=True)
+    def add(self, what, model, weights, threads, furl, peer=None, theirs=None, share=None, **more):
+        """Samples of Furl's rate, a peer's of the same, and the share of a limit that was reached."""
+        ours, theirs = statistics.median(furl), statistics.median(theirs) if theirs else None
+        row = {"what": what, "model": model, "weights": weights, "threads": threads, "furl": ours, "peer": peer,
+               "theirs": theirs, "ratio": ours / theirs if theirs else None, "share_of_limit": share,
+               "samples": furl, **more}
+        self.rows.append(row)
+        print(self.line(row), file=sys.stderr, flush=True)
+
+    @staticmethod
+    def line(row):
+        share = "" if row["share_of_limit"] is None else f"{row['share_of_limit']:.0%}"
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        return (f"| {row['what']} | {row['model']} | {row['weights']} | {row['threads']} | {rate(row['furl'])} | "
+                f"{row['peer'] or ''} | {'' if row['theirs'] is None else rate(row['theirs'])} | {ratio} | {share} |")
+
+    def markdown(self):
+        return "\n".join([
+            "| what | model | weights | threads | Furl | peer | its rate | ratio | share of the limit |",
+            "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: |", *map(self.line, self.rows)])
 
 
 class CPUTime:
@@ -72,6 +94,8 @@ class Models:
         peers.run([self.options.furl, *words])
 
     def checkpoint(self, shape):
+        if shape == "minipy":
+            return BUNDLED
         path = self.path(shape)
         if not os.path.exists(path):
             self.furl("synth", "--model", shape, "--output", path)
@@ -119,20 +143,15 @@ PEER = {"int8": "Q8_0", "int4": "Q4_0"}
 def measure_furl(options, path, threads, *words):
     text = peers.run([
         *steady(), options.furl, "bench", path, "--json", "--rounds", "1", "--repeats", "2", "--threads", str(threads),
-        "--prompt-tokens", str(PROMPT), "--decode-tokens", str(DECODE), "--decode-context", str(CONTEXT), *words])
-    row = json.loads(text)["results"][0]
-    return {"prefill": row["prefill_tokens_per_second"], "decode": row["decode_tokens_per_second"],
-            "batched": row["batched_tokens_per_second"], "peak": row["peak_rss_bytes"], "weights": row["weight_bytes"]}
+        *words])
+    return json.loads(text)["results"][0]
 
 
-def speed_table(options, models, shapes):
-    """Prefill and decode of every shape, weights, number of threads and program."""
-    say(f"Prefill of {PROMPT} tokens; decode of {DECODE} tokens after {CONTEXT}; tokens a second, medians of "
-          f"{options.rounds} rounds.\n")
-    say("| shape | weights | threads | prefill: Furl | llama.cpp | ratio | decode: Furl | llama.cpp | ratio | "
-          "share of the read limit |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    results = []
-    for shape in shapes:
+def measure_speed(options, models, table):
+    """Prefill and decode of every shape, weights, number of threads and program; decode beside Furl's own FP32 too."""
+    lengths = {"minipy": (256, 64, 64)}
+    for shape in options.shape:
+        prompt, context, decode = lengths.get(shape, (PROMPT, CONTEXT, DECODE))
         for threads in options.threads:
             jobs = {}
             for weights in options.weights:
@@ -144,28 +163,32 @@ def speed_table(options, models, shapes):
             for _ in range(options.rounds):
                 limits.append(read_limit(options, threads))
                 for (weights, program), path in jobs.items():
-                    result = (measure_furl(options, path, threads) if program == "furl" else
-                              peers.llama_bench(options.llama, path, threads, PROMPT, CONTEXT, DECODE, steady()))
+                    if program == "llama":
+                        result = peers.llama_bench(options.llama, path, threads, prompt, context, decode, steady())
+                    else:
+                        row = measure_furl(
+                            options, path, threads, "--prompt-tokens", str(prompt), "--decode-tokens", str(decode),
+                            "--decode-context", str(context))
+                        result = {"prefill": row["prefill_tokens_per_second"], "decode": row["decode_tokens_per_second"],
+                                  "weights": row["weight_bytes"], "peak": row["peak_rss_bytes"]}
                     samples[weights, program].append(result)
+            limit = statistics.median(limits)
             for weights in options.weights:
-                row = {"shape": shape, "weights": weights, "threads": threads, "read_limit": statistics.median(limits)}
-                for program in ("furl", "llama"):
-                    for key in ("prefill", "decode"):
-                        found = [s[key] for s in samples.get((weights, program), [])]
-                        row[f"{program}_{key}"] = statistics.median(found) if found else None
-                        row[f"{program}_{key}_samples"] = found
-                row["bytes_per_token"] = bytes_per_token(samples[weights, "furl"][0], models.checkpoint(shape), weights)
-                row["limit_share"] = row["furl_decode"] * row["bytes_per_token"] / row["read_limit"]
-                results.append(row)
-                say("| " + " | ".join([
-                    shape, weights, str(threads), rate(row["furl_prefill"]), rate(row["llama_prefill"]),
-                    ratio(row["furl_prefill"], row["llama_prefill"]), rate(row["furl_decode"]),
-                    rate(row["llama_decode"]), ratio(row["furl_decode"], row["llama_decode"]),
-                    f"{row['limit_share']:.0%}"]) + " |")
-    return results
+                ours, theirs = samples[weights, "furl"], samples.get((weights, "llama"))
+                peer = f"llama.cpp {PEER[weights]}" if theirs else None
+                bytes_read = bytes_per_token(ours[0]["weights"], models.checkpoint(shape), weights)
+                share = statistics.median(s["decode"] for s in ours) * bytes_read / limit
+                for key, words in (("prefill", f"prefill of {prompt}"), ("decode", f"decode after {context}")):
+                    table.add(f"{words}, tokens/s", shape, weights, threads, [s[key] for s in ours], peer,
+                              theirs and [s[key] for s in theirs], share if key == "decode" else None,
+                              read_limit=limit, bytes_per_token=bytes_read,
+                              peak_rss_bytes=max(s["peak"] for s in ours))
+                if weights != "fp32" and "fp32" in options.weights:
+                    table.add("decode beside FP32, tokens/s", shape, weights, threads, [s["decode"] for s in ours],
+                              "Furl FP32", [s["decode"] for s in samples["fp32", "furl"]])
 
 
-def bytes_per_token(measured, checkpoint, weights):
+def bytes_per_token(weight_bytes, checkpoint, weights):
     """All weights but an embedding that is only looked up: its share of the parameters, with its own width."""
     config = json.load(open(f"{checkpoint}/config.json"))
     hidden = config.get("hidden_size", config.get("n_embd"))
@@ -174,7 +197,7 @@ def bytes_per_token(measured, checkpoint, weights):
         looked_up += config["n_positions"] * hidden
     if not config.get("tie_word_embeddings", True):
         looked_up += config["vocab_size"] * hidden
-    return measured["weights"] - looked_up * (4 if weights == "fp32" else 1 + 2 / 32)
+    return weight_bytes - looked_up * (4 if weights == "fp32" else 1 + 2 / 32)
 
 
 def read_limit(options, threads):
@@ -182,63 +205,62 @@ def read_limit(options, threads):
     return float(peers.run([*steady(), options.read_limit, str(threads)]))
 
 
-def batch_table(options, models, shape="codegpt", sequences=164, prompt=150, new=128):
-    say(f"\nGreedy generation, {shape} shape, int8: {sequences} prompts of {prompt} tokens, {new} new tokens each; new "
-          "tokens a second.\n\n| threads | Furl, one by one | Furl, batched | ratio | llama-batched-bench, best batch | ratio |"
-          "\n| ---: | ---: | ---: | ---: | ---: | ---: |")
-    results = []
+def measure_kernels(options, _, table):
+    """Single kernels on matrices that do not fit the cache: one row's share of the read limit, many rows' products."""
+    text = peers.run([f"{peers.HERE}/../Kernels/run.sh", "", "", "4096x4096x16x1"])
+    for line in text.splitlines()[2:]:
+        name, shape, _, _, threads, count, _, _, share, _, products = line.split()
+        if int(threads) in options.threads:
+            one = count == "1"
+            table.add(f"kernel, {count} row{'' if one else 's'}, GMAC/s", shape, name, int(threads), [float(products)],
+                      share=float(share) / 100 if one else None)
+
+
+def measure_batches(options, models, table, shape="codegpt", sequences=164, prompt=150, new=128):
+    """Greedy generation of many completions, new tokens a second, reading the prompts included."""
     for threads in options.threads:
         samples = {"one": [], "batched": [], "llama": []}
         for _ in range(options.rounds):
             for name, slots, count in (("one", 1, 12), ("batched", options.slots, sequences)):
-                text = peers.run([
-                    *steady(), options.furl, "bench", models.artifact(shape, "int8"), "--json", "--rounds", "1",
-                    "--repeats", "1", "--threads", str(threads), "--prompt-tokens", str(prompt), "--decode-tokens",
-                    str(new), "--sequences", str(count), "--slots", str(slots)])
-                samples[name].append(json.loads(text)["results"][0]["batched_tokens_per_second"])
+                row = measure_furl(
+                    options, models.artifact(shape, "int8"), threads, "--prompt-tokens", str(prompt), "--decode-tokens",
+                    str(new), "--sequences", str(count), "--slots", str(slots))
+                samples[name].append(row["batched_tokens_per_second"])
             if options.llama:
                 found = peers.llama_batched(options.llama, models.gguf(shape, "int8"), threads, prompt, new, steady())
                 if found:
                     samples["llama"].append(max(found.values()))
-        row = {name: statistics.median(found) if found else None for name, found in samples.items()}
-        results.append({"threads": threads, **row, "samples": samples})
-        say(f"| {threads} | {rate(row['one'])} | {rate(row['batched'])} | {ratio(row['batched'], row['one'])} | "
-              f"{rate(row['llama'])} | {ratio(row['batched'], row['llama'])} |")
-    return results
+        what = f"{sequences} x {prompt} + {new} tokens, {options.slots} at once, new tokens/s"
+        table.add(what, shape, "int8", threads, samples["batched"], "Furl, one by one", samples["one"])
+        if samples["llama"]:
+            table.add(what, shape, "int8", threads, samples["batched"], "llama-batched-bench, its best", samples["llama"])
 
 
-def completion_table(options, models, shape="codegpt", prompt=1000, new=2):
-    """Samples a second as the poster counted them: a prompt of about 1,000 tokens and two new ones."""
-    say(f"\nCompletions of {prompt} prompt tokens and {new} new ones ({shape} shape), a second.\n\n| threads | Furl int8 | "
-          "ONNX Runtime, dynamic int8 | ratio | ONNX Runtime FP32 | ratio | PyTorch FP32 | ratio |\n"
-          "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    results = []
+def measure_completions(options, models, table, shape="codegpt", prompt=1000, new=2):
+    """Samples a second as the CodeGPT study counted them: a prompt of about 1,000 tokens and two new ones."""
     for threads in options.threads:
         samples = {"furl": [], "onnx-int8": [], "onnx-fp32": [], "torch": []}
         for _ in range(options.rounds):
-            text = peers.run([
-                *steady(), options.furl, "bench", models.artifact(shape, "int8"), "--json", "--rounds", "1", "--repeats",
-                "1", "--threads", str(threads), "--prompt-tokens", str(prompt), "--decode-tokens", str(new),
-                "--sequences", "4", "--slots", "1"])
-            samples["furl"].append(json.loads(text)["results"][0]["batched_tokens_per_second"] / new)
+            row = measure_furl(
+                options, models.artifact(shape, "int8"), threads, "--prompt-tokens", str(prompt), "--decode-tokens",
+                str(new), "--sequences", "4", "--slots", "1")
+            samples["furl"].append(row["batched_tokens_per_second"] / new)
             for name in ("onnx-int8", "onnx-fp32", "torch"):
                 found = peers.completions(options.python, name, models, shape, threads, prompt, new, steady())
                 if found:
                     samples[name].append(found)
-        row = {name: statistics.median(found) if found else None for name, found in samples.items()}
-        results.append({"threads": threads, **row, "samples": samples})
-        say(f"| {threads} | {rate(row['furl'])} | " + " | ".join(
-            f"{rate(row[name])} | {ratio(row['furl'], row[name])}" for name in ("onnx-int8", "onnx-fp32", "torch"))
-            + " |")
-    return results
+        names = {"onnx-int8": "ONNX Runtime, dynamic int8", "onnx-fp32": "ONNX Runtime FP32", "torch": "PyTorch FP32"}
+        for name in names:
+            table.add(f"{prompt} + {new} tokens, completions/s", shape, "int8", threads, samples["furl"],
+                      names[name] if samples[name] else None, samples[name])
 
 
 def rate(value):
-    return "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def ratio(ours, theirs):
-    return "-" if not ours or not theirs else f"{ours / theirs:.2f}"
+MEASURES = {"kernels": measure_kernels, "speed": measure_speed, "batches": measure_batches,
+            "completions": measure_completions}
 
 
 def main():
@@ -249,8 +271,7 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="a Python with onnxruntime, onnx and torch")
     parser.add_argument("--shape", nargs="+", choices=SHAPES, default=SHAPES)
     parser.add_argument("--weights", nargs="+", choices=["fp32", "int8", "int4"], default=["fp32", "int8", "int4"])
-    parser.add_argument("--table", nargs="+", choices=["speed", "batch", "completions"],
-                        default=["speed", "batch", "completions"])
+    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
@@ -258,22 +279,25 @@ def main():
     parser.add_argument("--busy-limit", type=float, default=0.1)
     options = parser.parse_args()
     options.furl = os.path.abspath(options.furl)
+    if options.llama and not os.path.exists(f"{options.llama}/llama-bench"):
+        print(f"left out: llama.cpp (no {options.llama}/llama-bench; Benchmarks/Models/setup.sh builds it)",
+              file=sys.stderr)
+        options.llama = None
     models = Models(options)
     options.read_limit = peers.build_read_limit(options.folder)
-    tables = {"speed": lambda: speed_table(options, models, options.shape),
-              "batch": lambda: batch_table(options, models), "completions": lambda: completion_table(options, models)}
-    document = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    table = Table()
     with CPUTime() as cpu:
-        for name in options.table:
-            document[name] = tables[name]()
-    document["competing_cpu_share"] = cpu.share
-    say(f"\nOther processes took {cpu.share:.0%} of the CPU meanwhile.")
+        for name in options.measure:
+            MEASURES[name](options, models, table)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump(document, file, indent=2)
+            json.dump({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "rounds": options.rounds,
+                       "competing_cpu_share": cpu.share, "rows": table.rows}, file, indent=2)
     if cpu.share > options.busy_limit:
-        sys.exit(f"more than {options.busy_limit:.0%}: this machine was too busy for these figures to mean anything")
-    print("\n".join(LINES))
+        sys.exit(f"other processes took {cpu.share:.0%} of the CPU, more than {options.busy_limit:.0%}: these figures "
+                 "mean nothing")
+    print(table.markdown())
+    print(f"\nMedians of {options.rounds} rounds; other processes took {cpu.share:.0%} of the CPU.")
 
 
 main()

@@ -29,6 +29,10 @@ struct Eval: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only so many problems.", valueName: "n"))
   var limit: Int?
 
+  @Option(
+    help: ArgumentHelp("The most problems at once. Memory and time depend on it, results do not.", valueName: "n"))
+  var slots = Evaluator.Options.defaultSlots
+
   @Option(help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"))
   var baseline: String?
 
@@ -40,6 +44,7 @@ struct Eval: AsyncParsableCommand {
 
   func validate() throws {
     if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more.") }
+    guard slots >= 1 else { throw ValidationError("--slots must be 1 or more.") }
   }
 
   func run() async throws {
@@ -49,7 +54,7 @@ struct Eval: AsyncParsableCommand {
       throw FurlError(
         .usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
     }
-    let evaluator = settings.evaluator(limit: limit, label: suite.name)
+    let evaluator = settings.evaluator(limit: limit, label: suite.name, slots: slots)
     let outcome: Evaluator.Outcome
     if let completions {
       let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems

@@ -126,10 +126,12 @@ import Testing
     states.setRow(1, to: embedding, 3, plus: (positions, 5))
     let sum: [Float] = zip(words[150..<200], places[250..<300]).map { $0 + $1 }
     #expect(states[1] == sum)
-    let other = try Activations(columns: 50, capacity: 2)
-    other.copyRows([2, 1], of: states)
-    #expect(other[0] == states[2] && other[1] == states[1])
     #expect(states.withRow(1) { $0[49] } == states[1][49])
+    states.gatherRows([1, 2])
+    #expect(states[0] == sum && states[1] == Array(words[450..<500]))
+    states.gatherRows([0, 1])
+    states.gatherRows([])
+    #expect(states[0] == sum && states[1] == Array(words[450..<500]))
   }
 
   @Test func anUnknownTierIsRefused() throws {

@@ -14,6 +14,26 @@ static void fill(float *x, size_t n, int mode) {
   if (mode == 7 && n > 0) x[draw_below(n)] = -INFINITY;
 }
 
+/// A row in a group is the row alone, four columns at a time beside those of the others, which stay as they are.
+static void check_group(
+  outcome *o, const furl_kernels *k, const float *x, size_t columns, size_t rows, const int8_t *codes,
+  const float *scales, const int32_t *sums)
+{
+  size_t tiles = (columns + 31) / 32, n = tiles * rows, row = draw_below(rows);
+  int8_t *all = garbage(n * 32), *all_expected = garbage(n * 32);
+  float *all_scales = garbage(n * 4), *scales_expected = garbage(n * 4);
+  int32_t *all_sums = garbage(n * 4), *sums_expected = garbage(n * 4);
+  for (size_t i = 0; i < tiles * 32; i++) all_expected[(i / 4 * rows + row) * 4 + i % 4] = codes[i];
+  for (size_t t = 0; t < tiles; t++) {
+    scales_expected[t * rows + row] = scales[t], sums_expected[t * rows + row] = sums[t];
+  }
+  k->quantize(x, columns, rows, all + 4 * row, all_scales + row, all_sums + row);
+  require(o, memcmp(all, all_expected, n * 32) == 0, "codes in a group");
+  require(o, memcmp(all_scales, scales_expected, n * 4) == 0, "scales in a group");
+  require(o, memcmp(all_sums, sums_expected, n * 4) == 0, "sums in a group");
+  free(all), free(all_expected), free(all_scales), free(scales_expected), free(all_sums), free(sums_expected);
+}
+
 static void test_quantize(const furl_kernels *k) {
   outcome o = {.kernel = "quantize", .tier = k->name};
   const furl_kernels *twin = furl_kernels_for(FURL_ISA_SCALAR);
@@ -23,8 +43,8 @@ static void test_quantize(const furl_kernels *k) {
     int8_t *codes = garbage(tiles * 32), *twin_codes = garbage(tiles * 32);
     int32_t *sums = garbage(tiles * 4), *twin_sums = garbage(tiles * 4);
     fill(x, columns, mode);
-    k->quantize(x, columns, codes, scales, sums);
-    twin->quantize(x, columns, twin_codes, twin_scales, twin_sums);
+    k->quantize(x, columns, 1, codes, scales, sums);
+    twin->quantize(x, columns, 1, twin_codes, twin_scales, twin_sums);
     require(&o, memcmp(codes, twin_codes, tiles * 32) == 0, "codes differ from the twin's");
     require(&o, memcmp(sums, twin_sums, tiles * 4) == 0, "sums differ from the twin's");
     require(&o, same_bits(scales, twin_scales, tiles), "scales differ from the twin's");
@@ -47,6 +67,7 @@ static void test_quantize(const furl_kernels *k) {
       require(&o, sum == sums[t], "a sum");
       require(&o, finite ? scales[t] <= largest / 127 : isnan(scales[t]), "a scale");
     }
+    for (size_t rows = 2; rows <= FURL_ACTIVATION_GROUP; rows++) check_group(&o, k, x, columns, rows, codes, scales, sums);
     free(x), free(scales), free(twin_scales), free(codes), free(twin_codes), free(sums), free(twin_sums);
   }
   float ties[32] = {127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 126.5f, 125.5f};
@@ -54,7 +75,7 @@ static void test_quantize(const furl_kernels *k) {
   int8_t codes[32];
   float scale;
   int32_t sum;
-  k->quantize(ties, 32, codes, &scale, &sum);
+  k->quantize(ties, 32, 1, codes, &scale, &sum);
   require(&o, memcmp(codes, even, 8) == 0 && scale == 1, "ties go to even");
   report(&o);
 }

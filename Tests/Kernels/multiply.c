@@ -16,17 +16,26 @@ static const kind kinds[] = {
   {"int4_minimum_a8", offsetof(furl_kernels, int4_minimum_a8), 16, true, true},
   {"int4_minimum_a32", offsetof(furl_kernels, int4_minimum_a32), 16, true, false},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, MOST = 20 };
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/// The 8-bit form of rows that lie one after the other: [count][columns] and [count][tiles].
+typedef struct plain_rows {
+  int8_t *codes;
+  float *scales;
+  int32_t *sums;
+} plain_rows;
 
 typedef enum filling { PLAIN, EXTREME, HOSTILE, FILLINGS } filling;
 
 /// A product: its operands packed, and what each output has to be.
 typedef struct problem {
   furl_matrix matrix;
-  furl_activations x;
+  furl_activations x; // grouped
+  plain_rows rows;
+  size_t count;
   size_t columns;
   uint16_t *scales, *minimums; // also where the matrix has none
-  double *expected, *magnitude; // [MOST][rows]
+  double *expected, *magnitude; // [count][rows]
 } problem;
 
 static uint16_t draw_scale(filling f) {
@@ -57,28 +66,52 @@ static size_t place(const problem *p, int levels, size_t row, size_t column, boo
   return ((tile * 4 + c % 16 / 4) * 16 + r) * 4 + c % 4;
 }
 
+/// Rows [first, first + count), the 8-bit form interleaved by the header's words.
+static furl_activations grouped(const problem *p, const float *values, size_t first, size_t count) {
+  size_t tiles = p->matrix.column_tiles;
+  int8_t *codes = garbage(count * tiles * 32);
+  float *scales = garbage(count * tiles * sizeof(float));
+  int32_t *sums = garbage(count * tiles * sizeof(int32_t));
+  for (size_t a = 0; a < count; a++) {
+    size_t group = a / 8, n = count - group * 8 < 8 ? count - group * 8 : 8, r = a % 8;
+    for (size_t c = 0; c < tiles * 32; c++) {
+      codes[group * 8 * tiles * 32 + (c / 4 * n + r) * 4 + c % 4] = p->rows.codes[(first + a) * tiles * 32 + c];
+    }
+    for (size_t t = 0; t < tiles; t++) {
+      scales[group * 8 * tiles + t * n + r] = p->rows.scales[(first + a) * tiles + t];
+      sums[group * 8 * tiles + t * n + r] = p->rows.sums[(first + a) * tiles + t];
+    }
+  }
+  return (furl_activations){count, codes, scales, sums, values + first * tiles * 32};
+}
+
+static void release_grouped(furl_activations *x) {
+  free((void *)x->codes), free((void *)x->scales), free((void *)x->sums);
+}
+
 static void fill_activations(problem *p, filling f) {
   size_t tiles = p->matrix.column_tiles, width = tiles * 32;
-  int8_t *codes = garbage(MOST * width);
-  float *scales = garbage(MOST * tiles * sizeof(float)), *values = garbage(MOST * width * sizeof(float));
-  int32_t *sums = garbage(MOST * tiles * sizeof(int32_t));
-  for (size_t i = 0; i < MOST * width; i++) {
+  int8_t *codes = garbage(p->count * width);
+  float *scales = garbage(p->count * tiles * sizeof(float)), *values = garbage(p->count * width * sizeof(float));
+  int32_t *sums = garbage(p->count * tiles * sizeof(int32_t));
+  for (size_t i = 0; i < p->count * width; i++) {
     bool padding = i % width >= p->columns;
     codes[i] = padding ? 0 : f == PLAIN ? (int8_t)((int)draw_below(255) - 127) : draw_below(2) ? 127 : -127;
     values[i] = padding ? 0 : draw_value(f);
   }
-  for (size_t i = 0; i < MOST * tiles; i++) {
+  for (size_t i = 0; i < p->count * tiles; i++) {
     static const float extremes[] = {0, 1e-42f, 1e-20f, 1, 1e15f};
     scales[i] = f == PLAIN ? fabsf(draw_unit()) : extremes[draw_below(5)];
     sums[i] = 0;
     for (size_t c = 0; c < 32; c++) sums[i] += codes[i * 32 + c];
   }
-  p->x = (furl_activations){MOST, codes, scales, sums, values};
+  p->rows = (plain_rows){codes, scales, sums};
+  p->x = grouped(p, values, 0, p->count);
 }
 
 /// Draws weights, packs them and multiplies them, unpacked, in double precision.
-static problem make(const kind *k, size_t rows, size_t columns, size_t block_tiles, filling f) {
-  problem p = {.columns = columns};
+static problem make(const kind *k, size_t rows, size_t columns, size_t block_tiles, size_t count, filling f) {
+  problem p = {.columns = columns, .count = count};
   size_t tiles = (columns + 31) / 32, row_tiles = (rows + 15) / 16;
   size_t blocks = (tiles + block_tiles - 1) / block_tiles;
   size_t bytes = row_tiles * tiles * 512 * 4 / (k->levels == 0 ? 1 : k->levels == 256 ? 4 : 8);
@@ -91,8 +124,8 @@ static problem make(const kind *k, size_t rows, size_t columns, size_t block_til
   p.matrix = (furl_matrix){
     codes, k->levels == 0 ? NULL : scales, k->minimum ? minimums : NULL, rows, tiles, block_tiles, blocks};
   p.scales = scales, p.minimums = minimums;
-  p.expected = calloc(MOST * rows, sizeof(double));
-  p.magnitude = calloc(MOST * rows, sizeof(double));
+  p.expected = calloc(count * rows, sizeof(double));
+  p.magnitude = calloc(count * rows, sizeof(double));
   fill_activations(&p, f);
 
   for (size_t r = 0; r < rows; r++) {
@@ -118,9 +151,9 @@ static problem make(const kind *k, size_t rows, size_t columns, size_t block_til
           weight += m, parts += fabs(m);
         }
       }
-      for (size_t a = 0; a < MOST; a++) {
+      for (size_t a = 0; a < count; a++) {
         size_t i = a * tiles * 32 + c;
-        double x = k->a8 ? p.x.codes[i] * (double)p.x.scales[a * tiles + c / 32] : (double)p.x.values[i];
+        double x = k->a8 ? p.rows.codes[i] * (double)p.rows.scales[a * tiles + c / 32] : (double)p.x.values[i];
         p.expected[a * rows + r] += weight * x;
         p.magnitude[a * rows + r] += parts * fabs(x);
       }
@@ -131,7 +164,8 @@ static problem make(const kind *k, size_t rows, size_t columns, size_t block_til
 
 static void release(problem *p) {
   free((void *)p->matrix.codes), free(p->scales), free(p->minimums);
-  free((void *)p->x.codes), free((void *)p->x.scales), free((void *)p->x.sums), free((void *)p->x.values);
+  free(p->rows.codes), free(p->rows.scales), free(p->rows.sums), free((void *)p->x.values);
+  release_grouped(&p->x);
   free(p->expected), free(p->magnitude);
 }
 
@@ -141,21 +175,15 @@ static furl_multiply kernel(const furl_kernels *tier, const kind *k) {
   return f;
 }
 
-static furl_activations rows_from(const problem *p, size_t first, size_t count) {
-  size_t tiles = p->matrix.column_tiles;
-  return (furl_activations){count, p->x.codes + first * tiles * 32, p->x.scales + first * tiles,
-    p->x.sums + first * tiles, p->x.values + first * tiles * 32};
-}
-
 /// Any count and any cut into tile ranges gives the bits of the whole.
 static void check_independence(
   outcome *o, furl_multiply f, const problem *p, const float *whole, size_t stride)
 {
   size_t rows = p->matrix.rows, tiles = (rows + 15) / 16;
-  float *out = garbage(MOST * stride * sizeof(float));
-  for (size_t count = 1; count < MOST; count++) {
-    size_t first = draw_below(MOST - count + 1), cut = draw_below(tiles + 1);
-    furl_activations x = rows_from(p, first, count);
+  float *out = garbage(p->count * stride * sizeof(float));
+  for (size_t count = 1; count < p->count; count += p->count > 20 ? 7 : 1) {
+    size_t first = draw_below(p->count - count + 1), cut = draw_below(tiles + 1);
+    furl_activations x = grouped(p, p->x.values, first, count);
     furl_output output = {out, stride, NULL, false};
     f(&p->matrix, &x, 0, cut, &output);
     f(&p->matrix, &x, cut, tiles, &output);
@@ -164,6 +192,7 @@ static void check_independence(
       same &= same_bits(out + a * stride, whole + (first + a) * stride, rows);
     }
     require(o, same, "the result depends on the count or the range of tiles");
+    release_grouped(&x);
   }
   free(out);
 }
@@ -171,10 +200,10 @@ static void check_independence(
 static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, const problem *p, filling f) {
   size_t rows = p->matrix.rows, tiles = (rows + 15) / 16, stride = rows + 3;
   furl_multiply multiply = kernel(tier, k);
-  float *out = garbage(MOST * stride * sizeof(float)), *untouched = garbage(3 * sizeof(float));
+  float *out = garbage(p->count * stride * sizeof(float)), *untouched = garbage(3 * sizeof(float));
   furl_output output = {out, stride, NULL, false};
   multiply(&p->matrix, &p->x, 0, tiles, &output);
-  for (size_t a = 0; a < MOST; a++) {
+  for (size_t a = 0; a < p->count; a++) {
     for (size_t r = 0; r < rows; r++) {
       size_t i = a * rows + r;
       compare(o, (double)out[a * stride + r], p->expected[i], p->magnitude[i], 1e-5);
@@ -184,12 +213,12 @@ static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, cons
   bool twin = tier == furl_kernels_for(FURL_ISA_SCALAR);
   if (f != HOSTILE && !twin) check_independence(o, multiply, p, out, stride);
 
-  float *bias = garbage(rows * sizeof(float)), *sum = garbage(MOST * stride * sizeof(float));
+  float *bias = garbage(rows * sizeof(float)), *sum = garbage(p->count * stride * sizeof(float));
   for (size_t r = 0; r < rows; r++) bias[r] = draw_unit();
-  memcpy(sum, out, MOST * stride * sizeof(float));
+  memcpy(sum, out, p->count * stride * sizeof(float));
   furl_output more = {sum, stride, bias, true};
   multiply(&p->matrix, &p->x, 0, tiles, &more);
-  for (size_t i = 0; i < MOST * stride; i++) {
+  for (size_t i = 0; i < p->count * stride; i++) {
     if (i % stride >= rows || !isfinite(out[i])) continue;
     float expected = out[i] + (out[i] + bias[i % stride]);
     require(o, sum[i] == expected || !isfinite(expected), "bias or accumulation");
@@ -205,13 +234,19 @@ static void check_rows(outcome *o, const kind *k, const problem *p) {
     row(&p->matrix, r, p->columns, weights);
     double sum = 0;
     for (size_t c = 0; c < p->columns; c++) {
-      double x = k->a8 ? p->x.codes[c] * (double)p->x.scales[c / 32] : (double)p->x.values[c];
+      double x = k->a8 ? p->rows.codes[c] * (double)p->rows.scales[c / 32] : (double)p->x.values[c];
       sum += (double)weights[c] * x;
     }
     compare(o, sum, p->expected[r], p->magnitude[r], 1e-6);
   }
   free(weights);
 }
+
+/// Wider, and with more rows than a batch has.
+static const struct {
+  size_t columns, block_tiles, count;
+} wide[] = {{1000, 1, 20}, {1024, 4, 20}, {1056, 1, 30}, {1100, 3, 20}, {2080, SIZE_MAX, 20}, {2100, 40, 17}, {96, 2, 150},
+  {1056, SIZE_MAX, 130}};
 
 void test_multiply(void) {
   static const size_t rows[] = {1, 2, 7, 15, 16, 17, 31, 32, 33, 40};
@@ -227,13 +262,20 @@ void test_multiply(void) {
         size_t whole = (columns[c] + 31) / 32, blocks[] = {1, 2, 4, whole};
         for (size_t b = k->levels == 0 ? 3 : 0; b < 4; b++) {
           for (filling f = PLAIN; f < FILLINGS; f++) {
-            problem p = make(k, rows[r], columns[c], blocks[b], f);
+            problem p = make(k, rows[r], columns[c], blocks[b], 20, f);
             for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, f);
             check_rows(&unpacked, k, &p);
             release(&p);
           }
         }
       }
+    }
+    for (size_t w = 0; w < sizeof wide / sizeof *wide; w++) {
+      size_t whole = (wide[w].columns + 31) / 32, block = wide[w].block_tiles < whole ? wide[w].block_tiles : whole;
+      if (k->levels == 0 && block != whole) continue;
+      problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN);
+      for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, PLAIN);
+      release(&p);
     }
     report(&unpacked);
     for (size_t t = 0; t < n; t++) report(&o[t]);

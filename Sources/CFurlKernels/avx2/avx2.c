@@ -72,7 +72,7 @@ INLINE __m256i widened(__m256i terms) {
 // for the weight -128, whose magnitude only an unsigned byte holds.
 #define INT8_ZERO 0
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   const __m256i top = _mm256_set1_epi8((char)0x80);
   UNROLL for (int half = 0; half < 2; half++) {
     __m256i partial[GROUP_A8];
@@ -81,7 +81,7 @@ INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size
       __m256i w = _mm256_xor_si256(load_half(tile + 64 * j + 32 * half), top);
       __m256i magnitude = _mm256_abs_epi8(w);
       UNROLL for (int g = 0; g < n; g++) {
-        __m256i x = _mm256_sign_epi8(four_codes(codes + (size_t)g * stride + 4 * j), w);
+        __m256i x = _mm256_sign_epi8(four_codes(codes + 4 * ((size_t)j * rows + (size_t)g)), w);
         partial[g] = _mm256_add_epi32(partial[g], widened(_mm256_maddubs_epi16(magnitude, x)));
         if (n > 1) finish(&partial[g]);
       }
@@ -91,7 +91,7 @@ INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size
 }
 
 // 16 products of at most 15 * 127 meet in a 16-bit sum: 30480, so one widening serves a whole tile.
-INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   const __m256i nibble = _mm256_set1_epi8(15);
   UNROLL for (int half = 0; half < 2; half++) {
     __m256i short_sums[GROUP_A8];
@@ -101,9 +101,9 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
       __m256i low = _mm256_and_si256(both, nibble);
       __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
       UNROLL for (int g = 0; g < n; g++) {
-        const int8_t *here = codes + (size_t)g * stride + 4 * j;
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
         __m256i terms = _mm256_add_epi16(
-          _mm256_maddubs_epi16(low, four_codes(here)), _mm256_maddubs_epi16(high, four_codes(here + 16)));
+          _mm256_maddubs_epi16(low, four_codes(here)), _mm256_maddubs_epi16(high, four_codes(here + 16 * rows)));
         short_sums[g] = _mm256_add_epi16(short_sums[g], terms);
         if (n > 1) finish(&short_sums[g]);
       }

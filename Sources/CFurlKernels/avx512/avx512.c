@@ -43,22 +43,22 @@ INLINE v16i add_products(v16i sum, __m512i weights, const int8_t *codes) {
 // the sums have to begin somewhere.
 #define INT8_ZERO 128
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   UNROLL for (int j = 0; j < 8; j++) {
     __m512i w = _mm512_loadu_si512(tile + 64 * j);
-    UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + (size_t)g * stride + 4 * j);
+    UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + 4 * ((size_t)j * rows + (size_t)g));
   }
 }
 
-INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   const __m512i nibble = _mm512_set1_epi8(15);
   UNROLL for (int j = 0; j < 4; j++) {
     __m512i both = _mm512_loadu_si512(tile + 64 * j);
     __m512i low = _mm512_and_si512(both, nibble);
     __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
     UNROLL for (int g = 0; g < n; g++) {
-      const int8_t *here = codes + (size_t)g * stride + 4 * j;
-      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16);
+      const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16 * rows);
     }
   }
 }

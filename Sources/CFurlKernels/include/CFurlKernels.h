@@ -51,15 +51,37 @@ typedef struct furl_matrix {
   size_t blocks;       // blocks in a row
 } furl_matrix;
 
+/// Rows of activations whose 8-bit form is interleaved.
+#define FURL_ACTIVATION_GROUP 8
+
 /// Activations of `count` rows, each padded with zeros to column_tiles * 32 columns.
-/// The 8-bit form: value = code * scale, one scale for each 32 columns, codes in -127...127.
+///
+/// The 8-bit form: value = code * scale, one scale for each 32 columns, codes in -127...127. It lies in groups of 8
+/// rows, of which the last has what is left; of a group of n rows, row r has
+///   codes    [column_tiles * 8][n][4]   four columns of every row side by side
+///   scales   [column_tiles][n]
+///   sums     [column_tiles][n]          the sum of a tile's codes
 typedef struct furl_activations {
   size_t count;
-  const int8_t *codes;  // [count][column_tiles * 32]
-  const float *scales;  // [count][column_tiles]
-  const int32_t *sums;  // [count][column_tiles], the sum of a tile's codes
+  const int8_t *codes;  // group g: from g * 8 * column_tiles * 32 on
+  const float *scales;  // group g: from g * 8 * column_tiles on
+  const int32_t *sums;  // the same
   const float *values;  // [count][column_tiles * 32], what the 32-bit kernels read
 } furl_activations;
+
+/// Rows of the group that a row of activations belongs to.
+static inline size_t furl_group_rows(size_t count, size_t row) {
+  size_t left = count - row / FURL_ACTIVATION_GROUP * FURL_ACTIVATION_GROUP;
+  return left < FURL_ACTIVATION_GROUP ? left : FURL_ACTIVATION_GROUP;
+}
+/// Where a row's 8-bit form begins: its codes lie this far from the first ones, its scales and sums so far from theirs.
+static inline size_t furl_group_codes(size_t column_tiles, size_t row) {
+  return row / FURL_ACTIVATION_GROUP * FURL_ACTIVATION_GROUP * column_tiles * FURL_TILE_COLUMNS
+    + row % FURL_ACTIVATION_GROUP * 4;
+}
+static inline size_t furl_group_scales(size_t column_tiles, size_t row) {
+  return row / FURL_ACTIVATION_GROUP * FURL_ACTIVATION_GROUP * column_tiles + row % FURL_ACTIVATION_GROUP;
+}
 
 /// Where a product goes: out[row of activations][row of the matrix].
 /// result = dot + (bias ? bias[row] : 0); out = accumulate ? out + result : result.
@@ -179,10 +201,11 @@ typedef bool (*furl_encode)(const furl_rows *rows, const furl_row_tile *tile);
 typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
 
-  /// x[columns] -> codes, scales and sums of column_tiles * 32 columns; scale = absmax / 127, ties to even.
+  /// x[columns] -> codes, scales and sums of column_tiles * 32 columns, as a row of a group of `rows` has them;
+  /// scale = absmax / 127, ties to even.
   /// A tile of zeros (or of nothing above 4e-37) has scale 0. Not-a-numbers and infinities never reach a
   /// code: such a tile gets scale NaN, codes 0. All tiers give the same codes, sums and scales.
-  void (*quantize)(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums);
+  void (*quantize)(const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums);
 
   furl_encode encode_float32;
   furl_encode encode_int8;

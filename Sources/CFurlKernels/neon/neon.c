@@ -56,28 +56,28 @@ INLINE void add_products(v16i *sum, const int quarter, int8x16_t weights, int8x1
 // Both sides are signed here: flipping the top bit of code + 128 gives the code.
 #define INT8_ZERO 0
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   const uint8x16_t top = vdupq_n_u8(0x80);
   UNROLL for (int j = 0; j < 8; j++) {
     UNROLL for (int q = 0; q < 4; q++) {
       int8x16_t w = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(tile + 64 * j + 16 * q), top));
       UNROLL for (int g = 0; g < n; g++) {
-        add_products(&sums[g], q, w, four_codes(codes + (size_t)g * stride + 4 * j));
+        add_products(&sums[g], q, w, four_codes(codes + 4 * ((size_t)j * rows + (size_t)g)));
       }
     }
   }
 }
 
-INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t stride, v16i *sums) {
+INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
   UNROLL for (int j = 0; j < 4; j++) {
     UNROLL for (int q = 0; q < 4; q++) {
       uint8x16_t both = vld1q_u8(tile + 64 * j + 16 * q);
       int8x16_t low = vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15)));
       int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(both, 4));
       UNROLL for (int g = 0; g < n; g++) {
-        const int8_t *here = codes + (size_t)g * stride + 4 * j;
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
         add_products(&sums[g], q, low, four_codes(here));
-        add_products(&sums[g], q, high, four_codes(here + 16));
+        add_products(&sums[g], q, high, four_codes(here + 16 * rows));
       }
     }
   }

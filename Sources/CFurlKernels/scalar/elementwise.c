@@ -26,10 +26,12 @@ static float nearest(float x) {
   return x + 0x1.8p23f - 0x1.8p23f;
 }
 
-void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums) {
+void furl_scalar_quantize(
+  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums)
+{
   for (size_t begin = 0; begin < columns; begin += FURL_TILE_COLUMNS) {
     size_t n = columns - begin < FURL_TILE_COLUMNS ? columns - begin : FURL_TILE_COLUMNS;
-    size_t tile = begin / FURL_TILE_COLUMNS;
+    size_t at = begin / FURL_TILE_COLUMNS * rows;
     float largest = 0;
     bool finite = true;
     for (size_t i = 0; i < n; i++) {
@@ -40,13 +42,13 @@ void furl_scalar_quantize(const float *x, size_t columns, int8_t *codes, float *
     // Below about 4e-37 the inverse is infinite; such values are nothing beside any other.
     float inverse = 127 / largest;
     bool codable = finite && inverse <= 0x1.fffffep127f;
-    sums[tile] = 0;
+    sums[at] = 0;
     for (size_t i = 0; i < FURL_TILE_COLUMNS; i++) {
       float code = codable && i < n ? nearest(x[begin + i] * inverse) : 0;
-      codes[begin + i] = (int8_t)code;
-      sums[tile] += (int8_t)code;
+      codes[(begin + i) / 4 * 4 * rows + i % 4] = (int8_t)code;
+      sums[at] += (int8_t)code;
     }
-    scales[tile] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
+    scales[at] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
   }
 }
 

@@ -44,61 +44,69 @@ static float dot_float32(
 
 // MARK: 8-bit activations
 
-static int32_t tile_dot_int8(const furl_matrix *matrix, size_t row, size_t tile, const int8_t *codes) {
-  int32_t sum = 0;
-  for (size_t c = 0; c < FURL_TILE_COLUMNS; c++) {
-    sum += furl_code_int8(matrix, row, tile * FURL_TILE_COLUMNS + c) * codes[c];
-  }
-  return sum;
+/// What a row of activations has of one column tile.
+typedef struct tile_activations {
+  const int8_t *codes; // four columns, then those of the other rows of its group
+  size_t rows;         // of the group
+  float scale;
+  int32_t sum;
+} tile_activations;
+
+static tile_activations activations_at(
+  const furl_matrix *matrix, const furl_activations *x, size_t activation, size_t tile)
+{
+  size_t rows = furl_group_rows(x->count, activation);
+  size_t at = furl_group_scales(matrix->column_tiles, activation) + tile * rows;
+  const int8_t *codes = x->codes + furl_group_codes(matrix->column_tiles, activation) + tile * FURL_TILE_COLUMNS * rows;
+  return (tile_activations){codes, rows, x->scales[at], x->sums[at]};
 }
 
-static int32_t tile_dot_int4(
-  const furl_matrix *matrix, size_t row, size_t tile, const int8_t *codes, int32_t zero)
-{
-  int32_t sum = 0;
-  for (size_t c = 0; c < FURL_TILE_COLUMNS; c++) {
-    sum += (furl_code_int4(matrix, row, tile * FURL_TILE_COLUMNS + c) - zero) * codes[c];
-  }
-  return sum;
+/// The code of one weight, without its zero point.
+typedef int32_t (*code_function)(const furl_matrix *matrix, size_t row, size_t column);
+
+static int32_t code_int8(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int8(matrix, row, column);
 }
 
-static float dot_int8_a8(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
+static int32_t code_int4(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int4(matrix, row, column) - 8;
+}
+
+static int32_t code_int4_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int4(matrix, row, column);
+}
+
+/// sum over blocks of scale * (sum over the block's tiles of activations' scale * exact dot product), and the minimum
+/// times the sum of the activations.
+static float dot_a8(
+  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation, code_function code)
 {
-  size_t first = activation * matrix->column_tiles;
   float sum = 0;
-  for (size_t t = 0; t < matrix->column_tiles; t++) {
-    float scale = half_at(matrix, matrix->scales, row, t / matrix->block_tiles) * x->scales[first + t];
-    sum += (float)tile_dot_int8(matrix, row, t, x->codes + (first + t) * FURL_TILE_COLUMNS) * scale;
+  for (size_t b = 0; b < matrix->blocks; b++) {
+    float part = 0, plain = 0;
+    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c += FURL_TILE_COLUMNS) {
+      tile_activations a = activations_at(matrix, x, activation, c / FURL_TILE_COLUMNS);
+      int32_t dot = 0;
+      for (size_t i = 0; i < FURL_TILE_COLUMNS; i++) dot += code(matrix, row, c + i) * a.codes[i / 4 * 4 * a.rows + i % 4];
+      part += (float)dot * a.scale;
+      plain += a.scale * (float)a.sum;
+    }
+    sum += part * half_at(matrix, matrix->scales, row, b);
+    if (matrix->minimums != NULL) sum += plain * half_at(matrix, matrix->minimums, row, b);
   }
   return sum;
 }
 
-static float dot_int4_a8(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
-{
-  size_t first = activation * matrix->column_tiles;
-  float sum = 0;
-  for (size_t t = 0; t < matrix->column_tiles; t++) {
-    float scale = half_at(matrix, matrix->scales, row, t / matrix->block_tiles) * x->scales[first + t];
-    sum += (float)tile_dot_int4(matrix, row, t, x->codes + (first + t) * FURL_TILE_COLUMNS, 8) * scale;
+#define DOT_A8(scheme)                                                                                      \
+  static float dot_##scheme##_a8(                                                                           \
+    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
+  {                                                                                                         \
+    return dot_a8(matrix, x, row, activation, code_##scheme);                                               \
   }
-  return sum;
-}
 
-static float dot_int4_minimum_a8(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
-{
-  size_t first = activation * matrix->column_tiles;
-  float sum = 0;
-  for (size_t t = 0; t < matrix->column_tiles; t++) {
-    size_t block = t / matrix->block_tiles;
-    float scale = half_at(matrix, matrix->scales, row, block) * x->scales[first + t];
-    sum += (float)tile_dot_int4(matrix, row, t, x->codes + (first + t) * FURL_TILE_COLUMNS, 0) * scale;
-    sum += half_at(matrix, matrix->minimums, row, block) * (x->scales[first + t] * (float)x->sums[first + t]);
-  }
-  return sum;
-}
+DOT_A8(int8)
+DOT_A8(int4)
+DOT_A8(int4_minimum)
 
 // MARK: 32-bit activations
 

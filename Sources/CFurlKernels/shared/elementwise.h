@@ -16,7 +16,9 @@ INLINE v16i nearest_codes(v16 x, v16 inverse) {
   return (v16i)(x * inverse + splat(0x1.8p23f)) - splat_int(0x4b400000);
 }
 
-static void quantize(const float *x, size_t columns, int8_t *codes, float *scales, int32_t *sums) {
+static void quantize(
+  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums)
+{
   typedef int8_t v16c __attribute__((vector_size(16)));
   for (size_t begin = 0, tile = 0; begin < columns; begin += FURL_TILE_COLUMNS, tile++) {
     size_t n = columns - begin < FURL_TILE_COLUMNS ? columns - begin : FURL_TILE_COLUMNS;
@@ -38,11 +40,18 @@ static void quantize(const float *x, size_t columns, int8_t *codes, float *scale
       b = nearest_codes(high, splat(inverse));
     }
     v16c first = __builtin_convertvector(a, v16c), second = __builtin_convertvector(b, v16c);
-    memcpy(codes + begin, &first, 16);
-    memcpy(codes + begin + 16, &second, 16);
+    if (rows == 1) {
+      memcpy(codes + begin, &first, 16);
+      memcpy(codes + begin + 16, &second, 16);
+    } else {
+      int8_t all[FURL_TILE_COLUMNS];
+      memcpy(all, &first, 16);
+      memcpy(all + 16, &second, 16);
+      UNROLL for (size_t i = 0; i < FURL_TILE_COLUMNS; i += 4) memcpy(codes + (begin + i) * rows, all + i, 4);
+    }
     // The codes' sum is below 2^24, so the float sum is exact.
-    sums[tile] = (int32_t)sum_of_lanes(__builtin_convertvector(a + b, v16));
-    scales[tile] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
+    sums[tile * rows] = (int32_t)sum_of_lanes(__builtin_convertvector(a + b, v16));
+    scales[tile * rows] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
   }
 }
 

@@ -1,51 +1,84 @@
-// Quantized weights times 8-bit activations. A tile's dot products are exact 32-bit integers; only their sum
-// over the tiles is rounded, one fused multiply-add a tile, in the order of the columns.
+// Quantized weights times 8-bit activations. A tile's dot products are exact 32-bit integers; what is rounded is one
+// fused multiply-add a tile, which gives it its activations' scale, and one a block, which gives it the weights':
+// sum over blocks of scale * (sum over the block's tiles of dot * activations' scale), in the order of the columns.
 //
-// The tier defines, for n activations whose codes lie `stride` bytes apart, what is added to n x 16 sums:
-//   dot_int8(n, tile, codes, stride, sums)   and says what it expects in the sums: INT8_ZERO,
-//   dot_int4(n, tile, codes, stride, sums)   the zero point that it leaves in its weights.
+// The tier defines, for n activations of a group of `rows`, what is added to n x 16 sums:
+//   dot_int8(n, tile, codes, rows, sums)   and says what it expects in the sums: INT8_ZERO,
+//   dot_int4(n, tile, codes, rows, sums)   the zero point that it leaves in its weights.
 
 #pragma once
 
 #include "output.h"
 
+/// -zero times the sums of n activations, which is what their dot products begin with. Numbers that are to be spread
+/// over lanes are better read from memory, each by an instruction of its own, than shuffled out of a register: loads
+/// have room beside the products.
+INLINE void start_dots(const int n, const int32_t zero, const int32_t *sums, v16i *dot) {
+  int32_t start[8];
+  UNROLL for (int g = 0; g < n; g++) start[g] = -zero * sums[g];
+  if (n > 1 && zero != 0) __asm__ volatile("" : "+m"(start));
+  UNROLL for (int g = 0; g < n; g++) dot[g] = splat_int(start[g]);
+}
+
+/// Takes in a block whose tiles are summed up: `part` without the weights' scale, `plain` the activations alone.
+INLINE void end_block(
+  const scheme s, const int n, const uint16_t *scales, const uint16_t *minimums, const v16 *part, const float *plain,
+  v16 *total)
+{
+  v16 scale = floats_from_halves(scales);
+  UNROLL for (int g = 0; g < n; g++) total[g] = fma16(part[g], scale, total[g]);
+  if (s != INT4_MINIMUM) return;
+  v16 minimum = floats_from_halves(minimums);
+  UNROLL for (int g = 0; g < n; g++) total[g] = fma16(minimum, splat(plain[g]), total[g]);
+}
+
 INLINE void row_tile_a8(
-  const scheme s, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
+  const scheme s, const int n, const size_t rows, const furl_matrix *matrix, const furl_activations *x, size_t tile,
   size_t first, const furl_output *output)
 {
-  size_t tiles = matrix->column_tiles, stride = tiles * FURL_TILE_COLUMNS;
+  size_t tiles = matrix->column_tiles;
   const uint8_t *weights = (const uint8_t *)matrix->codes + tile * tiles * tile_bytes(s);
-  const int8_t *codes = x->codes + first * stride;
-  const float *scales = x->scales + first * tiles;
-  const int32_t *sums = x->sums + first * tiles;
+  const int8_t *codes = x->codes + furl_group_codes(tiles, first);
+  const float *scales = x->scales + furl_group_scales(tiles, first);
+  const int32_t *sums = x->sums + furl_group_scales(tiles, first);
   const int32_t zero = s == INT8 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
+  const uint16_t *weight_scales = matrix->scales, *minimums = matrix->minimums;
   size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
   for (size_t t = 0; t < tiles; at_block += FURL_TILE_ROWS) {
-    v16 scale = floats_from_halves(matrix->scales + at_block);
-    v16 minimum = s == INT4_MINIMUM ? floats_from_halves(matrix->minimums + at_block) : splat(0);
+    v16 part[8];
+    float plain[8];
+    UNROLL for (int g = 0; g < n; g++) part[g] = splat(0), plain[g] = 0;
     for (size_t end = block_end(matrix, t); t < end; t++) {
       const uint8_t *here = weights + t * tile_bytes(s);
       fetch_ahead(n, here, tile_bytes(s));
       v16i dot[8];
-      UNROLL for (int g = 0; g < n; g++) dot[g] = splat_int(-zero * sums[(size_t)g * tiles + t]);
-      if (s == INT8) dot_int8(n, here, codes + t * FURL_TILE_COLUMNS, stride, dot);
-      else dot_int4(n, here, codes + t * FURL_TILE_COLUMNS, stride, dot);
+      start_dots(n, zero, sums + t * rows, dot);
+      if (s == INT8) dot_int8(n, here, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
+      else dot_int4(n, here, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
       UNROLL for (int g = 0; g < n; g++) {
-        size_t at = (size_t)g * tiles + t;
-        total[g] = fma16(__builtin_convertvector(dot[g], v16), scale * splat(scales[at]), total[g]);
-        if (s == INT4_MINIMUM) total[g] = fma16(minimum, splat(scales[at] * (float)sums[at]), total[g]);
+        size_t at = t * rows + (size_t)g;
+        part[g] = fma16(__builtin_convertvector(dot[g], v16), splat(scales[at]), part[g]);
+        if (s == INT4_MINIMUM) plain[g] += scales[at] * (float)sums[at];
       }
     }
+    end_block(s, n, weight_scales + at_block, s == INT4_MINIMUM ? minimums + at_block : NULL, part, plain, total);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
 }
 
-#define INT8_A8(n, first) row_tile_a8(INT8, n, matrix, x, tile, first, output)
-#define INT4_A8(n, first) row_tile_a8(INT4, n, matrix, x, tile, first, output)
-#define INT4_MINIMUM_A8(n, first) row_tile_a8(INT4_MINIMUM, n, matrix, x, tile, first, output)
+/// The usual groups have a number of rows that the compiler knows.
+#define ROW_TILE_A8(s, n, first)                                                                            \
+  do {                                                                                                      \
+    size_t rows_ = furl_group_rows(x->count, first);                                                        \
+    if (rows_ == (n)) row_tile_a8(s, n, n, matrix, x, tile, first, output);                                 \
+    else row_tile_a8(s, n, rows_, matrix, x, tile, first, output);                                          \
+  } while (0)
+#define INT8_A8(n, first) ROW_TILE_A8(INT8, n, first)
+#define INT4_A8(n, first) ROW_TILE_A8(INT4, n, first)
+#define INT4_MINIMUM_A8(n, first) ROW_TILE_A8(INT4_MINIMUM, n, first)
 
 MULTIPLY(int8_a8, INT8_A8, GROUP_A8)
 MULTIPLY(int4_a8, INT4_A8, GROUP_A8)

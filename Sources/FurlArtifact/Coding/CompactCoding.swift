@@ -37,15 +37,18 @@ public enum CompactCoding {
   /// - Parameters:
   ///   - stream: of codec `zstdHuffman`, whose structure has been checked.
   ///   - place: the stream's name for errors.
+  ///   - arena: where the decoded bytes go as long as there is room.
   static func decode(
-    _ stream: ArtifactStream, of file: MappedFile, place: String, parallelFor: ParallelFor
+    _ stream: ArtifactStream, of file: MappedFile, place: String, into arena: StorageArena?, parallelFor: ParallelFor
   ) throws -> ByteStorage {
     let chunks = stream.chunks
     var starts = [0]
     for frame in stream.frames { starts.append(starts[starts.count - 1] + frame) }
     let offsets = starts
     let stored = ByteStorage(file, stream.range)
-    let decoded = try ByteStorage(zeroed: stream.decodedLength, isDense: true)
+    let decoded =
+      try arena.map { try ByteStorage(zeroed: stream.decodedLength, from: $0) }
+      ?? ByteStorage(zeroed: stream.decodedLength, isDense: true)
     let decompressors = Lender { try Decompressor() }
     let planes = stream.symbols.planes
     _ = try collect(chunks.count, parallelFor) { chunk in

@@ -45,6 +45,8 @@ public final class Artifact: Sendable {
     tokenizer = index.tokenizer
     tensors = index.tensors
     positions = Dictionary(uniqueKeysWithValues: index.tensors.enumerated().map { ($1.name, $0) })
+    // Whoever reads the file first decides on the pages in which the system keeps it.
+    if storage == .mapped { file.useLargePages() }
   }
 
   /// Whether a path leads to a file that begins as an artifact does. It may be damaged all the same.
@@ -62,17 +64,21 @@ public final class Artifact: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset, or `unavailable` when there
   ///   is no memory.
+  ///
+  /// - Parameter arena: where decoded streams go as long as it has room: ``decodedBytes`` is room for all.
   public func load(
-    _ tensor: ArtifactTensor, parallelFor: ParallelFor = serialFor
+    _ tensor: ArtifactTensor, into arena: StorageArena? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> [PackedLayout.StreamKind: ByteStorage] {
     var loaded: [PackedLayout.StreamKind: ByteStorage] = [:]
     for stream in tensor.streams {
-      loaded[stream.kind] = try load(stream, of: tensor, parallelFor)
+      loaded[stream.kind] = try load(stream, of: tensor, into: arena, parallelFor)
     }
     return loaded
   }
 
-  func load(_ stream: ArtifactStream, of tensor: ArtifactTensor, _ parallelFor: ParallelFor) throws -> ByteStorage {
+  func load(
+    _ stream: ArtifactStream, of tensor: ArtifactTensor, into arena: StorageArena? = nil, _ parallelFor: ParallelFor
+  ) throws -> ByteStorage {
     switch stream.codec {
     case .raw:
       // Frames have checksums of their own; what lies raw in a compact file is small enough to be hashed.
@@ -84,7 +90,14 @@ public final class Artifact: Sendable {
       return ByteStorage(file, stream.range)
     case .zstdHuffman:
       let place = "\(tensor.name): \(stream.kind.rawValue)"
-      return try CompactCoding.decode(stream, of: file, place: place, parallelFor: parallelFor)
+      return try CompactCoding.decode(stream, of: file, place: place, into: arena, parallelFor: parallelFor)
+    }
+  }
+
+  /// Bytes that an arena for everything that is decoded on loading needs.
+  public var decodedBytes: Int {
+    tensors.reduce(0) { sum, tensor in
+      tensor.streams.reduce(sum) { $0 + ($1.codec == .raw ? 0 : StorageArena.room($1.decodedLength)) }
     }
   }
 

@@ -83,9 +83,9 @@ struct ProtocolOptions: ParsableArguments {
     return overrides
   }
 
-  func evaluator(limit: Int?, label: String) -> Evaluator {
+  func evaluator(limit: Int?, label: String, slots: Int = Evaluator.Options.defaultSlots) -> Evaluator {
     let start = ContinuousClock.now
-    return Evaluator(.init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed)) { done, total in
+    return Evaluator(.init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots)) { done, total in
       Terminal.progress(label, done: done, total: total, since: start)
     }
   }

@@ -15,8 +15,11 @@ public struct Evaluator {
     /// Completions at once.
     public var slots: Int
 
+    public static let defaultSlots = 32
+
     public init(
-      limit: Int? = nil, overrides: ProtocolOverrides = .init(), isUnsandboxed: Bool = false, slots: Int = 32
+      limit: Int? = nil, overrides: ProtocolOverrides = .init(), isUnsandboxed: Bool = false,
+      slots: Int = Options.defaultSlots
     ) {
       self.limit = limit
       self.overrides = overrides
@@ -144,7 +147,6 @@ public struct Evaluator {
         .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
         remedy: "lower max_tokens")
     }
-    let session = try subject.session(slots: min(options.slots, max(1, prompts.count)), contextLength: contextLength)
     let requests = prompts.map { prompt in
       GenerationRequest(
         ids: subject.tokenizer.encode(settings.prompt(prompt.text), bos: settings.bos.policy),
@@ -154,6 +156,9 @@ public struct Evaluator {
     if let empty = requests.firstIndex(where: { $0.ids.isEmpty }) {
       throw FurlError.input(nil, prompts[empty].id.description, "the prompt is empty", remedy: "set bos: always")
     }
+    let session = try subject.session(
+      slots: min(options.slots, max(1, prompts.count)),
+      contextLength: min(contextLength, requests.map { $0.ids.count + $0.maxTokens }.max() ?? contextLength))
     var completions = [Completion?](repeating: nil, count: prompts.count)
     var done = 0
     // Long prompts first: the batch stays full to the end. Results do not depend on the order.

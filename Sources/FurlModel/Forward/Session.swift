@@ -39,7 +39,6 @@ public final class Session {
   private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
-  private let selected: Activations
   /// For each block; blocks of the same widths share theirs.
   private let buffers: [BlockBuffers]
   /// [rows][vocabularySize] of the last ``forward(_:)``.
@@ -79,7 +78,6 @@ public final class Session {
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)
-    selected = try buffer(spec.hiddenSize)
     logits = try buffer(spec.vocabularySize)
     var byWidths: [ModelSpec.Block: BlockBuffers] = [:]
     buffers = try spec.blocks.map { block in
@@ -161,9 +159,14 @@ public final class Session {
   @discardableResult
   public func forward(_ segments: [Segment]) throws -> [Range<Int>] {
     var runs: [KeyValueCache.Run] = []
+    var wanted = Wanted()
     var row = 0
     positions.removeAll(keepingCapacity: true)
-    for segment in segments where !segment.ids.isEmpty {
+    for segment in segments {
+      guard !segment.ids.isEmpty else {
+        wanted.add(segment, nil)
+        continue
+      }
       let position = lengths[segment.slot]
       guard position + segment.ids.count <= cache.contextLength else {
         throw FurlError(
@@ -176,18 +179,55 @@ public final class Session {
         hidden.setRow(row + offset, to: model.embedding, id, plus: model.positions.map { ($0, position + offset) })
         positions.append(position + offset)
       }
-      runs.append(.init(slot: segment.slot, position: position, row: row, count: segment.ids.count))
+      let run = KeyValueCache.Run(slot: segment.slot, position: position, row: row, count: segment.ids.count)
+      runs.append(run)
+      wanted.add(segment, run)
       row += segment.ids.count
     }
     precondition(row <= Session.rowLimit && Set(runs.map(\.slot)).count == runs.count)
     guard row > 0 else { return segments.map { _ in 0..<0 } }
-    for index in model.blocks.indices { computeBlock(index, runs: runs, rows: row) }
+    for index in model.blocks.indices.dropLast() { computeBlock(index, runs: runs, rows: row, wanted: nil) }
+    // Nothing comes after the last block but the logits: other rows leave their keys and values there, and end.
+    if let last = model.blocks.indices.last {
+      computeBlock(last, runs: runs, rows: row, wanted: wanted.rows.count < row ? wanted : nil)
+    } else {
+      hidden.gatherRows(wanted.rows)
+    }
     for run in runs { lengths[run.slot] += run.count }
-    return computeLogits(segments)
+    if !wanted.rows.isEmpty {
+      normalize(hidden, model.norm, wanted.rows.count, for: model.head)
+      model.head(normed, count: wanted.rows.count, into: [logits], on: context)
+    }
+    return wanted.ranges
+  }
+
+  /// Rows that something is computed for: logits, or a block's outputs.
+  private struct Wanted {
+    /// Ascending.
+    var rows: [Int] = []
+    /// The same rows, as parts of the sequences.
+    var runs: [KeyValueCache.Run] = []
+    /// For each segment, which of the rows are its own.
+    var ranges: [Range<Int>] = []
+
+    /// - Parameter run: the segment's rows; nil if it has none.
+    mutating func add(_ segment: Segment, _ run: KeyValueCache.Run?) {
+      let start = rows.count
+      if let run, segment.logits != .none {
+        let skipped = segment.logits == .last ? run.count - 1 : 0
+        rows += run.row + skipped..<run.row + run.count
+        runs.append(
+          .init(
+            slot: run.slot, position: run.position + skipped, row: run.row + skipped, count: run.count - skipped))
+      }
+      ranges.append(start..<rows.count)
+    }
   }
 
   /// One block, in place on the first rows of `hidden`.
-  private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int) {
+  ///
+  /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
+  private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
     let block = model.blocks[index]
     let buffer = buffers[index]
     let headSize = model.spec.blocks[index].headSize
@@ -195,9 +235,17 @@ public final class Session {
     block.queryKeyValue(normed, count: rows, into: buffer.queryKeyValue, on: context)
     rotary?.rotate(query: buffer.query, key: buffer.key, headSize: headSize, positions: positions, on: context)
     cache.store(block: index, keys: buffer.key, values: buffer.value, runs: runs, on: context)
+    if let wanted, wanted.rows.isEmpty { return }
     cache.attend(
-      block: index, query: buffer.query, runs: runs, scale: 1 / Float(headSize).squareRoot(), into: buffer.attended,
-      on: context)
+      block: index, query: buffer.query, runs: wanted?.runs ?? runs, scale: 1 / Float(headSize).squareRoot(),
+      into: buffer.attended, on: context)
+    var rows = rows
+    if let wanted {
+      rows = wanted.rows.count
+      hidden.gatherRows(wanted.rows)
+      buffer.attended.gatherRows(wanted.rows)
+      if block.mlp == nil { buffer.inner.gatherRows(wanted.rows) }
+    }
     add(block.attentionOutput, buffer.attended, rows)
     if let mlp = block.mlp {
       normalize(hidden, mlp.norm, rows, for: mlp.up)
@@ -217,27 +265,5 @@ public final class Session {
   private func add(_ layer: LinearGroup, _ input: Activations, _ rows: Int) {
     if layer.readsIntegers(context) { input.quantize(count: rows, on: context) }
     layer(input, count: rows, into: [hidden], accumulate: true, on: context)
-  }
-
-  private func computeLogits(_ segments: [Segment]) -> [Range<Int>] {
-    var rows: [Int] = []
-    var ranges: [Range<Int>] = []
-    var row = 0
-    for segment in segments {
-      let start = rows.count
-      let all = row..<row + segment.ids.count
-      switch segment.logits {
-      case .none: break
-      case .last: rows += all.suffix(1)
-      case .all: rows += all
-      }
-      ranges.append(start..<rows.count)
-      row += segment.ids.count
-    }
-    guard !rows.isEmpty else { return ranges }
-    selected.copyRows(rows, of: hidden)
-    normalize(selected, model.norm, rows.count, for: model.head)
-    model.head(normed, count: rows.count, into: [logits], on: context)
-    return ranges
   }
 }

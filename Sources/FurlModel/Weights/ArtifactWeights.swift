@@ -6,11 +6,13 @@ import FurlTensor
 public struct ArtifactWeights: WeightProvider, Sendable {
   public let artifact: Artifact
   public let spec: ModelSpec
+  private let arena: StorageArena?
 
   /// - Throws: ``FurlError`` of kind `input` when a tensor is missing, extra or of another shape, so that nothing
   ///   can be wrong any more when weights are loaded.
   public init(_ artifact: Artifact) throws {
     self.artifact = artifact
+    arena = nil
     spec = try ModelSpec(
       artifact.description.spec, architecture: artifact.description.architecture, file: artifact.path)
     let expected = spec.tensors
@@ -27,6 +29,18 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     guard artifact.tensors.count == expected.count else {
       throw FurlError.input(artifact.path, "has tensors that its model does not know")
     }
+  }
+
+  private init(_ other: ArtifactWeights, arena: StorageArena) {
+    (artifact, spec, self.arena) = (other.artifact, other.spec, arena)
+  }
+
+  /// The same for somebody who is going to load all tensors and keep them: they share one piece of memory.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is not so much.
+  public func sharingMemory() throws -> ArtifactWeights {
+    let bytes = artifact.decodedBytes
+    return bytes > 0 ? ArtifactWeights(self, arena: try StorageArena(capacity: bytes)) : self
   }
 
   public var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
@@ -47,7 +61,7 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     guard let found = artifact.tensor(named: tensor.name) else {
       throw FurlError.input(artifact.path, tensor.name, "is missing")
     }
-    let streams = try artifact.load(found, parallelFor: pool.map { $0.forEach } ?? serialFor)
+    let streams = try artifact.load(found, into: arena, parallelFor: pool.map { $0.forEach } ?? serialFor)
     return (found, found.layout.streams.compactMap { streams[$0.kind] })
   }
 }

@@ -54,15 +54,13 @@ public enum ModelFile: Sendable {
     }
   }
 
-  private var provider: any WeightProvider {
+  /// Loads the weights.
+  public func load(pool: WorkerPool) throws -> LanguageModel {
     switch self {
-    case .checkpoint(let checkpoint): checkpoint
-    case .artifact(let weights): weights
+    case .checkpoint(let checkpoint): try LanguageModel(checkpoint, pool: pool)
+    case .artifact(let weights): try LanguageModel(weights.sharingMemory(), pool: pool)
     }
   }
-
-  /// Loads the weights.
-  public func load(pool: WorkerPool) throws -> LanguageModel { try LanguageModel(provider, pool: pool) }
 
   /// Loads the tokenizer, which must fit the model.
   ///

@@ -15,6 +15,8 @@ public final class Activations: @unchecked Sendable {
   private let scales: UnsafeMutablePointer<Float>
   private let sums: UnsafeMutablePointer<Int32>
   private let storage: [ByteStorage]
+  /// Of how many rows there is an 8-bit form, and whether it is that of their numbers now.
+  private var quantizedCount: Int?
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(columns: Int, capacity: Int) throws {
@@ -60,22 +62,29 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
-  /// Copies rows of another set of the same width.
-  public func copyRows(_ rows: [Int], of other: Activations) {
-    precondition(other.columns == columns && rows.count <= capacity && rows.allSatisfy { $0 < other.capacity })
-    for (target, source) in rows.enumerated() {
-      (values + target * stride).update(from: other.values + source * stride, count: stride)
+  /// Moves some rows to the front, in their order.
+  ///
+  /// - Parameter rows: ascending.
+  public func gatherRows(_ rows: [Int]) {
+    precondition(rows.last ?? 0 < capacity && zip(rows, rows.dropFirst()).allSatisfy { $0 < $1 })
+    for (target, source) in rows.enumerated() where target != source {
+      (values + target * stride).update(from: values + source * stride, count: stride)
     }
   }
 
-  func quantize(row: Int, _ kernels: Kernels) {
+  /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups.
+  func quantize(row: Int, of count: Int, _ kernels: Kernels) {
     let tiles = stride / Tile.columns
+    let place = furl_group_scales(tiles, row)
     kernels.table.quantize(
-      values + row * stride, columns, codes + row * stride, scales + row * tiles, sums + row * tiles)
+      values + row * stride, columns, furl_group_rows(count, row), codes + furl_group_codes(tiles, row), scales + place,
+      sums + place)
   }
 
-  func operand(count: Int) -> furl_activations {
-    furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values)
+  /// - Parameter integers: whether the 8-bit form is read.
+  func operand(count: Int, integers: Bool) -> furl_activations {
+    precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
+    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values)
   }
 
   // MARK: Operations on rows
@@ -101,19 +110,21 @@ public final class Activations: @unchecked Sendable {
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)
     precondition(weight.count == columns && (bias == nil || bias?.count == columns))
+    quantizedCount = quantizing ? count : nil
     let table = context.kernels.table
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
     context.forEachRow(count) { row in
       kernel(
         input.values + row * input.stride, columns, weight.pointer, bias?.pointer, epsilon, values + row * stride)
-      if quantizing { quantize(row: row, context.kernels) }
+      if quantizing { quantize(row: row, of: count, context.kernels) }
     }
   }
 
   /// Makes the 8-bit form of the first rows.
   public func quantize(count: Int, on context: ComputeContext) {
     precondition(count <= capacity)
-    context.forEachRow(count) { quantize(row: $0, context.kernels) }
+    quantizedCount = count
+    context.forEachRow(count) { quantize(row: $0, of: count, context.kernels) }
   }
 
   /// The index of a row's largest number, the first of equals; nil if a number is not finite.

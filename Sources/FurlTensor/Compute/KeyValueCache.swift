@@ -93,7 +93,8 @@ public final class KeyValueCache: @unchecked Sendable {
     self.contextLength = contextLength
     self.format = format
     self.rowLimit = rowLimit
-    storage = try ByteStorage(zeroed: starts[blocks.count])
+    // Many sequences are there to fill their cache, and what they read of it comes from memory.
+    storage = try ByteStorage(zeroed: starts[blocks.count], isDense: slots > 1)
     scratch = try AttentionScratch(
       zip(blocks, layouts).map { ($0, $1.capacity) }, slots: slots, rowLimit: rowLimit, threads: threads)
     ends = Array(repeating: 0, count: slots)

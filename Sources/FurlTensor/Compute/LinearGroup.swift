@@ -111,7 +111,7 @@ public final class LinearGroup: @unchecked Sendable {
       precondition(output.columns == layer.weight.rows && count <= output.capacity)
       precondition(!accumulate || layer.epilogue == .none)
     }
-    let operand = input.operand(count: count)
+    let operand = input.operand(count: count, integers: readsIntegers(context))
     context.pool.run { part, parts in
       let share = WorkerPool.share(tiles, part, parts)
       for unit in units {

@@ -9,6 +9,7 @@ public final class ByteStorage: @unchecked Sendable {
     case pages
     case heap
     case pool(StoragePool, capacity: Int)
+    case arena(StorageArena)
   }
 
   /// The size in bytes.
@@ -35,6 +36,21 @@ public final class ByteStorage: @unchecked Sendable {
     }
     base = try ByteStorage.pages(count, isDense: isDense)
     owner = .pages
+  }
+
+  /// Zeroed memory of `count` bytes, all of which will be in use, out of an arena as long as that has room.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public convenience init(zeroed count: Int, from arena: StorageArena) throws {
+    if let base = arena.take(count) {
+      self.init(base, count, .arena(arena))
+    } else {
+      try self.init(zeroed: count, isDense: true)
+    }
+  }
+
+  private init(_ base: UnsafeMutableRawPointer, _ count: Int, _ owner: Owner) {
+    (self.base, self.count, self.owner) = (base, count, owner)
   }
 
   /// Memory of a pool, with anything in it; it goes back there.
@@ -73,7 +89,7 @@ public final class ByteStorage: @unchecked Sendable {
 
   deinit {
     switch owner {
-    case .file: break
+    case .file, .arena: break
     case .pages: munmap(base, count)
     case .heap: base.deallocate()
     case .pool(let pool, let capacity): pool.give(base, capacity)
