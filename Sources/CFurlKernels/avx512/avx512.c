@@ -18,7 +18,8 @@
 #define GROUP_A8 8
 #define GROUP_A32 4
 #define GROUP_QUERIES 4
-#define KEY_VECTORS 4
+#define KEY_SUMS 4
+#define KEY_VECTORS 1
 #define VALUE_VECTORS 5
 #define TIER_POWERS
 

@@ -16,14 +16,10 @@ typedef struct attend_functions {
   void (*rows[GROUP_QUERIES])(const furl_attention *a, size_t tile, const row *rows);
 } attend_functions;
 
-/// Positions of a tile from one on that lie together in the ring; `at` is where.
-typedef struct stretch {
-  size_t begin, end, at;
-} stretch;
-
+/// The stretch that begins at a position of the tile.
 INLINE stretch stretch_from(const furl_attention *a, size_t tile, size_t begin, size_t end) {
   size_t at = furl_index(&a->cache, tile * TILE + begin), most = a->cache.capacity - at;
-  return (stretch){begin, end - begin < most ? end : begin + most, at};
+  return (stretch){.begin = begin, .end = end - begin < most ? end : begin + most, .at = at};
 }
 
 INLINE void score_rows(const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows) {
@@ -44,28 +40,18 @@ INLINE void scale_weights(const furl_attention *a, size_t tile, const row *row) 
   }
 }
 
-INLINE void weigh_positions(
-  const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows, size_t begin, size_t end)
-{
+INLINE void weigh_rows(const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows) {
   const furl_kv_head *cache = &a->cache;
   piece values = {cache->values, NULL, furl_padded(cache->head_size), NULL};
+  furl_span common = {rows[n - 1].seen.begin, larger_size(rows[0].seen.end, rows[n - 1].seen.begin)};
+  size_t begin = rows[0].seen.begin, end = rows[n - 1].seen.end;
   for (stretch s = {.end = begin}; s.end < end;) {
     s = stretch_from(a, tile, s.end, end);
+    s.common = common, s.is_first = s.begin == begin;
     values.next = s.at < a->next_positions ? a->next_keys : cache->values;
     if (s.at < a->next_positions) s.end = smaller_size(s.end, s.begin + a->next_positions - s.at);
-    weigh_piece(kind, n, &values, s.at, s.end - s.begin, rows, s.begin);
+    weigh_stretch(kind, n, &values, &s, rows);
   }
-}
-
-/// Positions that all rows see are read once for all; those before and after are each row's own, so that a value
-/// which a row does not see cannot touch it.
-INLINE void weigh_rows(const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows) {
-  size_t begin = rows[n - 1].seen.begin, end = larger_size(rows[0].seen.end, begin);
-  for (int q = 0; q < n && n > 1; q++) {
-    weigh_positions(kind, 1, a, tile, rows + q, rows[q].seen.begin, smaller_size(rows[q].seen.end, begin));
-  }
-  weigh_positions(kind, n, a, tile, rows, begin, end);
-  for (int q = 0; q < n && n > 1; q++) weigh_positions(kind, 1, a, tile, rows + q, end, rows[q].seen.end);
 }
 
 INLINE void attend_rows(const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows) {
@@ -74,7 +60,6 @@ INLINE void attend_rows(const cells kind, const int n, const furl_attention *a, 
     // To base 2, where powers need one factor less.
     rows[q].target[1] = softmax(rows[q].scores, rows[q].seen, a->scale * 1.44269504f, rows[q].target);
     if (kind == CODES) scale_weights(a, tile, rows + q);
-    memset(rows[q].target + FURL_PART_SUMS, 0, (furl_part_row(a->cache.head_size) - FURL_PART_SUMS) * sizeof(float));
   }
   weigh_rows(kind, n, a, tile, rows);
 }

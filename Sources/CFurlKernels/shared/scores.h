@@ -1,6 +1,6 @@
-// Scores of a few rows of queries, and their softmax. Every score is summed over the dimensions in one order, whatever
-// rows and positions are beside it: first within blocks of 32, as the scales of an 8-bit cache demand. A single chain
-// of sums would be three times as far off.
+// Scores of a few rows of queries, and their softmax. Every score is summed in one order, whatever rows and positions
+// are beside it: KEY_SUMS sums of every so many dimensions, which are then joined. With several of them a single row's
+// additions do not wait for each other, and the result is nearer than one long chain would be.
 
 #pragma once
 
@@ -40,36 +40,57 @@ INLINE void fetch_next(const cells kind, const piece *piece, size_t at, const in
   UNROLL for (int line = 0; line < bytes; line += 64) __builtin_prefetch(next + line, 0, 2);
 }
 
+/// sums[q][v][d % KEY_SUMS] += query * key over dimensions d from `d` to `end`, an even number of them, for n rows and
+/// `vectors` * 16 positions.
+INLINE void add_scores(
+  const cells kind, const int n, const int vectors, const piece *piece, size_t at, size_t d, size_t end,
+  const row *rows, v16 sums[][4][KEY_SUMS])
+{
+  size_t first = at * piece->head, step = piece->head * 16;
+  const float *queries[4];
+  UNROLL for (int q = 0; q < n; q++) queries[q] = rows[q].query;
+#define ADD(count)                                                                                          \
+  fetch_next(kind, piece, first + d * 16 * (size_t)vectors, (count) * 16 * vectors);                        \
+  UNROLL for (int i = 0; i < (count); i++) {                                                                \
+    v16 key[4];                                                                                             \
+    UNROLL for (int v = 0; v < vectors; v++) {                                                              \
+      key[v] = load_cells(kind, 16, piece->cells, first + (size_t)v * step + (d + (size_t)i) * 16);         \
+    }                                                                                                       \
+    UNROLL for (int q = 0; q < n; q++) {                                                                    \
+      v16 x = splat(queries[q][d + (size_t)i]);                                                             \
+      UNROLL for (int v = 0; v < vectors; v++) {                                                            \
+        sums[q][v][i % KEY_SUMS] = fma16(key[v], x, sums[q][v][i % KEY_SUMS]);                              \
+      }                                                                                                     \
+    }                                                                                                       \
+  }
+  for (; d + 4 <= end; d += 4) { ADD(4) }
+  if (d < end) { ADD(2) }
+#undef ADD
+}
+
 /// Scores of n rows against `vectors` * 16 positions, of which the first lies `at` in the ring.
 INLINE void score_vectors(
   const cells kind, const int n, const int vectors, const piece *piece, size_t at, size_t size, const row *rows,
   size_t position)
 {
-  size_t step = piece->head * 16, blocks = (piece->head + FURL_KEY_BLOCK - 1) / FURL_KEY_BLOCK;
-  const char *keys = (const char *)piece->cells + at * piece->head * cell_bytes(kind);
-  const float *queries[4];
-  v16 sums[4][4], key[4];
-  UNROLL for (int q = 0; q < n; q++) queries[q] = rows[q].query;
+  size_t blocks = (piece->head + FURL_KEY_BLOCK - 1) / FURL_KEY_BLOCK;
+  v16 sums[4][4][KEY_SUMS];
   for (size_t d = 0, end; d < size; d = end) {
-    end = size - d > FURL_KEY_BLOCK ? d + FURL_KEY_BLOCK : size;
+    end = kind == CODES && size - d > FURL_KEY_BLOCK ? d + FURL_KEY_BLOCK : size;
     UNROLL for (int q = 0; q < n; q++) {
-      UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = splat(0);
-    }
-    for (size_t i = d; i < end; i++) {
-      fetch_next(kind, piece, at * piece->head + i * 16 * (size_t)vectors, 16 * vectors);
-      UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cells(kind, 16, keys, (size_t)v * step + i * 16);
-      UNROLL for (int q = 0; q < n; q++) {
-        v16 x = splat(queries[q][i]);
-        UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = fma16(key[v], x, sums[q][v]);
+      UNROLL for (int v = 0; v < vectors; v++) {
+        UNROLL for (int i = 0; i < KEY_SUMS; i++) sums[q][v][i] = splat(0);
       }
     }
+    add_scores(kind, n, vectors, piece, at, d, end, rows, sums);
     UNROLL for (int v = 0; v < vectors; v++) {
       size_t scale_at = ((at / 16 + (size_t)v) * blocks + d / FURL_KEY_BLOCK) * 16;
       v16 scale = kind == CODES ? floats_from_halves(piece->scales + scale_at) : splat(1);
       UNROLL for (int q = 0; q < n; q++) {
         float *score = rows[q].scores + position + 16 * v;
-        v16 before = d == 0 ? splat(0) : load(score);
-        store(score, kind == CODES ? fma16(sums[q][v], scale, before) : sums[q][v] + before);
+        v16 *s = sums[q][v], sum = KEY_SUMS == 4 ? (s[0] + s[1]) + (s[2] + s[3 % KEY_SUMS]) : s[0] + s[1];
+        if (kind == CODES) sum = fma16(sum, scale, d == 0 ? splat(0) : load(score));
+        store(score, sum);
       }
     }
   }
@@ -80,14 +101,12 @@ INLINE void score_piece(
   const cells kind, const int n, const piece *piece, size_t at, size_t count, size_t size, const row *rows,
   size_t position)
 {
-  // A single row has one sum for each vector of keys to hide the additions' latency behind.
-  const size_t most = n == 1 ? 4 : KEY_VECTORS;
+  const size_t most = n == 1 ? 4 / KEY_SUMS : KEY_VECTORS; // four sums at least hide the additions' latency
   size_t i = 0, vectors = (count + 15) / 16;
 #define SCORE(v)                                                                                            \
   for (; (v) <= most && i + (v) <= vectors; i += (v)) {                                                     \
     score_vectors(kind, n, v, piece, at + i * 16, size, rows, position + i * 16);                           \
   }
-  SCORE(4)
   SCORE(2)
   SCORE(1)
 #undef SCORE
