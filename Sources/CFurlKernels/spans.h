@@ -46,6 +46,7 @@ static inline size_t furl_first_tile(const furl_attention *a, size_t query) {
 
 /// What one row comes to over some positions, as floats: the largest score, the sum of the weights
 /// e^(score - largest), and from FURL_PART_SUMS on the sums of weight * value. The row's result is sums / weights.
+/// A tier may have scores to another base, since no other one reads them.
 #define FURL_PART_SUMS 16
 
 /// Floats of one row's part.

@@ -110,6 +110,8 @@ static void expect(const shape *s, const cache *c, const float *query, size_t i,
 
 static void attend(const furl_kernels *k, format f, furl_attention a) {
   a.scratch = garbage(furl_attention_scratch(a.queries * a.heads, a.cache.head_size) * sizeof(float));
+  a.next_positions = draw_below(3) == 0 ? 0 : draw_below(a.cache.capacity + 1);
+  a.next_keys = a.next_positions == 0 ? NULL : a.cache.keys;
   (f == F32 ? k->attend_f32 : f == F16 ? k->attend_f16 : k->attend_i8)(&a);
   free(a.scratch);
 }
@@ -235,6 +237,19 @@ static void check_not_a_number(outcome *o, const furl_kernels *k, format f) {
     a.position = 12;
     attend(k, f, a);
     require(o, !isfinite(out[9]), "a number that is none is lost");
+    // Rows side by side, of which some see it.
+    for (size_t first = 0; first < POSITIONS; first++) {
+      float rows[POSITIONS * HEAD], queries[POSITIONS * HEAD];
+      for (size_t i = 0; i < POSITIONS * HEAD; i++) queries[i] = 1;
+      furl_attention many = a;
+      many.query = queries, many.out = rows, many.position = first, many.queries = POSITIONS - first;
+      many.window = draw_below(2) * 4;
+      attend(k, f, many);
+      for (size_t p = first; p < POSITIONS; p++) {
+        bool is_seen = p >= 11 && (many.window == 0 || p < 11 + many.window);
+        require(o, isfinite(rows[(p - first) * HEAD + 9]) != is_seen, "a row feels what only its neighbours see");
+      }
+    }
     free_cache(&c);
   }
 }
@@ -249,6 +264,13 @@ static void check_shapes(outcome *o, const furl_kernels *k, format f) {
     shape s = {
       sizes[h], positions[p], queries[q], 1 + draw_below(draw_below(3) == 0 ? 9 : 2), windows[draw_below(6)],
       draw_below(40), f, draw_below(4) == 0 ? 16 : 1};
+    check(o, k, &s);
+  }
+  for (size_t q = 1; q <= 70; q += q < 20 ? 1 : 25) { // a prompt's, and heads in every number up to 13
+    shape s = {64, draw_below(200), q, 1, draw_below(2) * 30, draw_below(40), f, 1};
+    check(o, k, &s);
+    if (q > 13) continue;
+    s.heads = q, s.queries = 1 + draw_below(4);
     check(o, k, &s);
   }
   for (int i = 0; i < 24; i++) { // more than one tile, windows that end and begin anywhere in them

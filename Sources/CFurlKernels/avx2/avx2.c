@@ -17,6 +17,8 @@
 #define GROUP_A8 4
 #define GROUP_A32 2
 #define GROUP_QUERIES 2
+#define KEY_SUMS 2
+#define KEY_VECTORS 1
 #define VALUE_VECTORS 2
 
 typedef union halves16 {

@@ -18,7 +18,10 @@
 #define GROUP_A8 8
 #define GROUP_A32 4
 #define GROUP_QUERIES 4
-#define VALUE_VECTORS 4
+#define KEY_SUMS 4
+#define KEY_VECTORS 1
+#define VALUE_VECTORS 5
+#define TIER_POWERS
 
 INLINE v16 floats_from_halves(const uint16_t *halves) {
   return (v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)halves));
@@ -27,6 +30,14 @@ INLINE v16 floats_from_halves(const uint16_t *halves) {
 INLINE void halves_from_floats(v16 v, uint16_t *halves) {
   __m256i h = _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   _mm256_storeu_si256((__m256i *)halves, h);
+}
+
+INLINE v16 rounded(v16 x) {
+  return (v16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE v16 times_power(v16 x, v16 n) {
+  return (v16)_mm512_scalef_ps((__m512)x, (__m512)n);
 }
 
 INLINE __m512i four_codes(const int8_t *codes) {

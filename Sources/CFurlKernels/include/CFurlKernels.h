@@ -134,7 +134,7 @@ typedef struct furl_attention {
   size_t heads;
   size_t position; // of query 0
   size_t window;   // 0: none; otherwise each query sees at most its last `window` positions
-  float scale;     // on the scores, before the softmax
+  float scale;     // on the scores, before the softmax; above 0
   float *scratch;  // [furl_attention_scratch(queries * heads, head_size)]
   float *out;      // as the queries lie
   size_t out_stride;
@@ -144,6 +144,10 @@ typedef struct furl_attention {
   float *_Nullable parts;
   size_t tile_begin;
   size_t tile_end;
+  /// Keys that this thread will read next, of so many positions in a cache of the same kind: they are fetched while
+  /// there is still work to do here. Nothing depends on it.
+  const void *_Nullable next_keys;
+  size_t next_positions;
 } furl_attention;
 
 /// Floats that an attention of so many rows (queries * heads) wants to work in, whatever the context.

@@ -16,7 +16,9 @@
 #define TIER_NAME "neon"
 #define GROUP_A8 2
 #define GROUP_A32 1
-#define GROUP_QUERIES 1
+#define GROUP_QUERIES 2
+#define KEY_SUMS 2
+#define KEY_VECTORS 1
 #define VALUE_VECTORS 2
 
 typedef union quarters16 {

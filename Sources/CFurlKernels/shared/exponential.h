@@ -1,4 +1,4 @@
-// e^x in 16 lanes, relative error below 2e-7 where the result is a normal float.
+// e^x and 2^x in 16 lanes, relative error below 2e-7 where the result is a normal float.
 
 #pragma once
 
@@ -23,4 +23,28 @@ INLINE v16 exponential(v16 x) {
   p = fma16(p, r * r, r) + splat(1);
   v16 power = (v16)(((v16u)shifted << 23) + (v16u)splat_int(0x3f800000));
   return select16(x < splat(-87.336544f), splat(0), p * power);
+}
+
+#if !defined(TIER_POWERS)
+INLINE v16 rounded(v16 x) {
+  return (x + splat(0x1.8p23f)) - splat(0x1.8p23f);
+}
+
+/// x * 2^n for whole n up to 127; below -126 there may be 0.
+INLINE v16 times_power(v16 x, v16 n) {
+  v16u exponent = ((v16u)(n + splat(0x1.8p23f)) << 23) + (v16u)splat_int(0x3f800000);
+  return select16(n < splat(-126), splat(0), x * (v16)exponent);
+}
+#endif
+
+/// For x up to 127; 0 for minus infinity, not-a-number stays not a number. 2^0 is 1.
+INLINE v16 power_of_two(v16 x) {
+  v16 n = rounded(x), r = x - n;
+  v16 p = splat(0x1.5bba14p-10f);
+  p = fma16(p, r, splat(0x1.3cea88p-7f));
+  p = fma16(p, r, splat(0x1.c6b752p-5f));
+  p = fma16(p, r, splat(0x1.ebf9bcp-3f));
+  p = fma16(p, r, splat(0x1.62e42ap-1f));
+  p = fma16(p, r, splat(1));
+  return times_power(p, n);
 }

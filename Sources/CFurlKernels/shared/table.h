@@ -2,8 +2,11 @@
 // half conversions of lanes.h, the two dot products of multiply_a8.h with INT8_ZERO, and how much fits its
 // registers:
 //   GROUP_A8, GROUP_A32   rows of activations at once: 8, 4, 2 or 1
-//   GROUP_QUERIES         rows of queries at once: 4, 2 or 1
+//   GROUP_QUERIES         rows of queries at once: 4 or 2
+//   KEY_SUMS              sums of every score: 4 or 2
+//   KEY_VECTORS           vectors of 16 scores at once for so many rows: 2 or 1
 //   VALUE_VECTORS         vectors of 16 values at once for so many rows
+// With TIER_POWERS it has rounded and times_power of exponential.h, too.
 
 #include "activate.h"
 #include "attention.h"

@@ -26,38 +26,43 @@ extension KeyValueCache {
       }
     let jobs = AttentionJobs(runs, heads)
     let width = heads.group * heads.headSize
-    func attention(_ job: AttentionJobs.Job, _ part: Int) -> furl_attention {
+    func attention(_ job: AttentionJobs.Job, before next: AttentionJobs.Job? = nil, _ part: Int) -> furl_attention {
       let run = runs[job.run]
       let row = run.row + job.first
-      return furl_attention(
+      var attention = furl_attention(
         cache: head(block, slot: run.slot, job.kvHead), query: query.values + row * query.stride + job.kvHead * width,
         query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
         window: heads.window ?? 0, scale: scale, scratch: scratch.work[part].floats,
         out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
-        tile_begin: 0, tile_end: 0)
+        tile_begin: 0, tile_end: 0, next_keys: nil, next_positions: 0)
+      if let next, next.run != job.run || next.kvHead != job.kvHead {
+        let cache = head(block, slot: runs[next.run].slot, next.kvHead)
+        attention.next_keys = UnsafeRawPointer(cache.keys)
+        attention.next_positions = min(cache.capacity, runs[next.run].position + next.first + next.count)
+      }
+      return attention
     }
 
     guard jobs.areUneven(over: context.pool.threads), let parts = scratch.parts,
       let partFloats = scratch.partFloats(jobs, heads)
     else {
       return context.pool.run { part, parts in
-        jobs.forEach(part, parts) { job in
-          var whole = attention(job, part)
+        jobs.forEach(part, parts) { job, next in
+          var whole = attention(job, before: next, part)
           kernel(&whole)
         }
       }
     }
-    let list = jobs.all
     context.pool.run { part, threads in
       jobs.forEachTile(part, threads) { index, tiles in
-        var some = attention(list[index], part)
+        var some = attention(jobs.single(index), part)
         some.parts = parts.floats + index * partFloats
         (some.tile_begin, some.tile_end) = (tiles.lowerBound, tiles.upperBound)
         kernel(&some)
       }
     }
-    context.pool.forEach(list.count) { index in
-      var whole = attention(list[index], 0)
+    context.pool.forEach(jobs.singles) { index in
+      var whole = attention(jobs.single(index), 0)
       whole.parts = parts.floats + index * partFloats
       context.kernels.table.join_parts(&whole)
     }
@@ -106,22 +111,27 @@ struct AttentionJobs {
     return min(whole, count * (window ?? .max / count))
   }
 
-  func forEach(_ part: Int, _ parts: Int, _ body: (Job) -> Void) {
+  /// Calls `body` with a thread's jobs, and with what comes after each.
+  func forEach(_ part: Int, _ parts: Int, _ body: (Job, _ next: Job?) -> Void) {
     let share = WorkerPool.share(total, part, parts)
-    forEachJob { job, passed, _ in
-      // A job belongs to the thread in whose share it begins.
-      if share.contains(passed) { body(job) }
+    var last: Job?
+    forEachJob { job, middle, _ in
+      guard share.contains(middle) else { return }
+      if let last { body(last, job) }
+      last = job
     }
+    if let last { body(last, nil) }
   }
 
-  private func forEachJob(_ body: (Job, _ passed: Int, _ cost: Int) -> Void) {
+  /// A job belongs to the thread in whose share its middle lies.
+  private func forEachJob(_ body: (Job, _ middle: Int, _ cost: Int) -> Void) {
     var passed = 0
     for (index, run) in runs.enumerated() {
       for kvHead in 0..<heads.kvHeads {
         for first in stride(from: 0, to: run.count, by: queries) {
           let count = min(queries, run.count - first)
           let cost = AttentionJobs.cost(run, first, count, heads.window)
-          body(Job(run: index, kvHead: kvHead, first: first, count: count), passed, cost)
+          body(Job(run: index, kvHead: kvHead, first: first, count: count), passed + cost / 2, cost)
           passed += cost
         }
       }
@@ -130,25 +140,28 @@ struct AttentionJobs {
 
   // MARK: Sharing out tiles
 
-  /// All jobs, in order.
-  var all: [Job] {
-    var jobs: [Job] = []
-    forEachJob { job, _, _ in jobs.append(job) }
-    return jobs
+  /// The jobs, where every run is a single position.
+  var singles: Int { runs.count * heads.kvHeads }
+
+  func single(_ index: Int) -> Job {
+    Job(run: index / heads.kvHeads, kvHead: index % heads.kvHeads, first: 0, count: 1)
   }
 
   /// Whether whole jobs leave threads idle for a while, as few sequences with few key/value heads do: only single
   /// positions, which are few and see much.
   func areUneven(over threads: Int) -> Bool {
-    guard threads > 1, runs.count * heads.kvHeads <= AttentionScratch.jobsPerThread * threads,
-      runs.allSatisfy({ $0.count == 1 }), runs.contains(where: { $0.position >= AttentionJobs.tile })
+    guard threads > 1, singles <= AttentionScratch.jobsPerThread * threads, runs.allSatisfy({ $0.count == 1 }),
+      runs.contains(where: { $0.position >= AttentionJobs.tile })
     else { return false }
-    var loads = Array(repeating: 0, count: threads)
-    forEachJob { _, passed, cost in
-      let thread = (0..<threads).first { WorkerPool.share(total, $0, threads).contains(passed) }
-      loads[thread ?? 0] += cost
+    var thread = 0
+    var load = 0
+    var largest = 0
+    forEachJob { _, middle, cost in
+      while !WorkerPool.share(total, thread, threads).contains(middle) { (thread, load) = (thread + 1, 0) }
+      load += cost
+      largest = max(largest, load)
     }
-    return (loads.max() ?? 0) * threads > total + total / 16
+    return largest * threads > total + total / 16
   }
 
   /// The tiles that a job's rows see.
@@ -158,11 +171,12 @@ struct AttentionJobs {
     return begin / AttentionJobs.tile..<(position + job.count - 1) / AttentionJobs.tile + 1
   }
 
-  /// Calls `body` with an index in ``all`` and some of the job's tiles. Single positions only.
+  /// Calls `body` with the index of a job and some of the job's tiles. Single positions only.
   func forEachTile(_ part: Int, _ parts: Int, _ body: (Int, Range<Int>) -> Void) {
     let share = WorkerPool.share(total, part, parts)
     var passed = 0
-    for (index, job) in all.enumerated() {
+    for index in 0..<singles {
+      let job = single(index)
       let position = runs[job.run].position
       let begin = max(0, position + 1 - (heads.window ?? position + 1))
       var mine: Range<Int>?
@@ -216,9 +230,9 @@ struct AttentionScratch: @unchecked Sendable {
 
   /// Floats of each job's parts; nil if there is no room for them.
   func partFloats(_ jobs: AttentionJobs, _ heads: KeyValueCache.Heads) -> Int? {
-    let all = jobs.all
-    let tiles = all.map { jobs.tiles($0).count }.max() ?? 0
+    var tiles = 0
+    for index in 0..<jobs.singles { tiles = max(tiles, jobs.tiles(jobs.single(index)).count) }
     let floats = tiles * furl_attention_part(heads.group, heads.headSize)
-    return floats * all.count <= partCapacity ? floats : nil
+    return floats * jobs.singles <= partCapacity ? floats : nil
   }
 }
