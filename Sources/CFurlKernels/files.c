@@ -12,7 +12,25 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+bool furl_map_pages(const void *base, size_t bytes) {
+#ifdef __linux__
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+  uintptr_t page = (uintptr_t)getpagesize(), start = (uintptr_t)base / page * page, end = (uintptr_t)base + bytes;
+  if (bytes == 0) return true;
+  // A range is read from the disk from front to back: when its last page is there the others mostly are.
+  unsigned char is_cached = 0;
+  if (mincore((void *)((end - 1) / page * page), page, &is_cached) != 0 || (is_cached & 1) == 0) return false;
+  return madvise((void *)start, end - start, MADV_POPULATE_READ) == 0;
+#else
+  (void)base, (void)bytes;
+  return false;
+#endif
+}
 
 void furl_start_flushing(int descriptor, int64_t offset, int64_t count) {
 #ifdef __linux__

@@ -304,6 +304,10 @@ void furl_share_heap(void);
 
 // MARK: Files
 
+/// Maps pages of a mapped file ahead of a thread that will look at them; false where that cannot be had, or where the
+/// system does not have them in its cache and this thread would wait for a disk. A page that is gone is no error.
+bool furl_map_pages(const void *base, size_t bytes);
+
 /// Asks the system to begin to put a range of a file on the disk, where it can. Nothing is promised.
 void furl_start_flushing(int descriptor, int64_t offset, int64_t count);
 

@@ -113,6 +113,13 @@ public final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
   }
 
+  /// Maps the pages of a range that the system has in its cache, so that whoever looks at them does not wait.
+  func map(_ range: Range<Int>) {
+    guard let base, !range.isEmpty else { return }
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside of the file")
+    _ = furl_map_pages(base + range.lowerBound, range.count)
+  }
+
   // MARK: Reading without the mapping
 
   /// Reads a range into memory. Unlike a look at the mapping, this survives a file that has become shorter, and
@@ -162,6 +169,7 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Asks the system to read a range from disk before it is needed.
   func fetch(_ range: Range<Int>) {
+    guard !range.isEmpty else { return }  // To the system, a length of zero is everything.
     #if os(Linux)
     _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
     #endif

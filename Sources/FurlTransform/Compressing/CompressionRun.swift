@@ -36,7 +36,7 @@ final class CompressionRun: Sendable {
     /// Tensors that can be written, and whether somebody is writing.
     var ready: [Int: PackedTensor] = [:]
     var isWriting = false
-    var tokenizer: [UInt8] = []
+    var tokenizer: PackedTokenizer?
   }
 
   init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int) throws {
@@ -68,8 +68,8 @@ final class CompressionRun: Sendable {
   ) throws -> (id: Digest, bytes: Int) {
     queue.add(.begin) { _ in
       self.attempt(at: Place.beforeTensors) {
-        let bytes = try tokenizer()
-        self.state.withLock { $0.tokenizer = bytes }
+        let packed = try self.packer.tokenizer(tokenizer())
+        self.state.withLock { $0.tokenizer = packed }
       }
     }
     hashing.start { [weak self] in self?.admit() }
@@ -80,8 +80,8 @@ final class CompressionRun: Sendable {
     report(&reported, to: progress)
     try failures.rethrow()
     let description = try description(hashing.finish())
-    let bytes = state.withLock { $0.tokenizer }
-    return try writer.withLock { (try $0.finish(description, tokenizer: bytes), $0.bytesWritten) }
+    guard let tokenizer = state.withLock({ $0.tokenizer }) else { throw FurlError(.defect, "there is no tokenizer") }
+    return try writer.withLock { (try $0.finish(description, tokenizer: tokenizer), $0.bytesWritten) }
   }
 
   private func report(_ reported: inout Int, to progress: (Compressor.Progress) -> Void) {
