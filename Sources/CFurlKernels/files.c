@@ -15,17 +15,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-bool furl_map_pages(const void *base, size_t bytes) {
+bool furl_is_cached(const void *base, size_t bytes) {
 #ifdef __linux__
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-  uintptr_t page = (uintptr_t)getpagesize(), start = (uintptr_t)base / page * page, end = (uintptr_t)base + bytes;
   if (bytes == 0) return true;
-  // A range is read from the disk from front to back: when its last page is there the others mostly are.
-  unsigned char is_cached = 0;
-  if (mincore((void *)((end - 1) / page * page), page, &is_cached) != 0 || (is_cached & 1) == 0) return false;
-  return madvise((void *)start, end - start, MADV_POPULATE_READ) == 0;
+  uintptr_t page = (uintptr_t)getpagesize(), ends[] = {(uintptr_t)base, (uintptr_t)base + bytes - 1};
+  for (int i = 0; i < 2; i++) {
+    unsigned char state = 0;
+    if (mincore((void *)(ends[i] / page * page), page, &state) != 0 || (state & 1) == 0) return false;
+  }
+  return true;
 #else
   (void)base, (void)bytes;
   return false;
@@ -128,6 +126,23 @@ static void install(void) {
 void furl_report_lost_mappings(int exit_status) {
   status_of_loss = exit_status;
   pthread_once(&installed, install);
+}
+
+bool furl_map_pages(const void *base, size_t bytes) {
+  // What the system maps at one fault if it has the pages (Linux), on multiples of itself. Asking for all pages
+  // (madvise(2), `MADV_POPULATE_READ`) takes half as long again, as it looks at each of them.
+  const uintptr_t at_once = 64 << 10;
+  pthread_once(&installed, install);
+  sigjmp_buf here;
+  if (sigsetjmp(here, 0) != 0) {
+    guard = NULL;
+    return false;
+  }
+  guard = &here;
+  uintptr_t end = (uintptr_t)base + bytes;
+  for (uintptr_t at = (uintptr_t)base; at < end; at = (at / at_once + 1) * at_once) (void)*(const volatile char *)at;
+  guard = NULL;
+  return true;
 }
 
 bool furl_sha256_update_guarded(

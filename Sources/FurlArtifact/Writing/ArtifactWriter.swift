@@ -96,7 +96,7 @@ public final class ArtifactWriter {
       let section = try write(tokenizer: tokenizer)
       let index = ArtifactIndex(storage: storage, description: description, tokenizer: section, tensors: tensors)
       let text = index.text
-      let stored = try Zstd.compress(text)
+      let stored = try Zstd.compress(text, isAwaited: true)
       guard text.count <= min(Container.indexLimit, Container.textLimit(stored: stored.count)) else {
         throw FurlError(.defect, file: output.path, "the index of \(text.count) bytes is too large")
       }

@@ -113,11 +113,17 @@ public final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
   }
 
-  /// Maps the pages of a range that the system has in its cache, so that whoever looks at them does not wait.
+  /// Whether the system has a range in its cache, as far as can be told from its ends.
+  func isCached(_ range: Range<Int>) -> Bool {
+    let bytes = bytes(range)
+    return bytes.baseAddress.map { furl_is_cached($0, bytes.count) } ?? true
+  }
+
+  /// Maps the pages of a range, so that whoever looks at them next does not wait for the system. What is no longer
+  /// there is left to whoever wants it.
   func map(_ range: Range<Int>) {
-    guard let base, !range.isEmpty else { return }
-    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside of the file")
-    _ = furl_map_pages(base + range.lowerBound, range.count)
+    let bytes = bytes(range)
+    if let base = bytes.baseAddress { _ = furl_map_pages(base, bytes.count) }
   }
 
   // MARK: Reading without the mapping

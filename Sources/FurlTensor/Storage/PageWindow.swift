@@ -1,4 +1,3 @@
-import CFurlKernels
 import Synchronization
 
 /// Which pages of a mapped file are in this process while one thread reads the file from front to back.
@@ -53,8 +52,7 @@ final class PageWindow: Sendable {
   func didRead(_ range: Range<Int>) {
     let own: Range<Int>? = state.withLock { state in
       state.read = range.upperBound
-      // What somebody maps at this moment is behind the reader soon, and must not stay.
-      guard !state.isMoving, state.read - state.dropped > (step == .max ? 0 : PageWindow.behind) else { return nil }
+      guard state.read - state.dropped > (step == .max ? 0 : PageWindow.behind) else { return nil }
       defer { state.dropped = state.read }
       return state.dropped..<state.read
     }
@@ -81,17 +79,22 @@ final class PageWindow: Sendable {
       return !state.isMoving
     }
     guard isFree else { return }
-    while let (dropped, fetched, mapped) = next() {
+    var last = 0..<0
+    while let (dropped, fetched, mapped) = next(after: last) {
+      last = mapped
       file.drop(dropped)
-      file.fetch(fetched)
-      file.map(mapped)
+      if !file.isCached(fetched) { file.fetch(fetched) }
+      // A thread that waited here for the disk could encode meanwhile.
+      if file.isCached(mapped) { file.map(mapped) }
     }
   }
 
-  /// Nil when there is nothing to be done.
-  private func next() -> (dropped: Range<Int>, fetched: Range<Int>, mapped: Range<Int>)? {
+  /// What is to be done after a range was mapped; nil when there is nothing.
+  private func next(after last: Range<Int>) -> (dropped: Range<Int>, fetched: Range<Int>, mapped: Range<Int>)? {
     state.withLock { state in
-      let dropped = state.dropped..<state.read
+      // A reader that nobody helped for a while has unmapped by itself, perhaps before this range was mapped.
+      let isOvertaken = !last.isEmpty && last.lowerBound < state.dropped
+      let dropped = (isOvertaken ? last.lowerBound : state.dropped)..<state.read
       let start = max(state.read, state.mapped)
       let mapped = start..<max(start, min(start + PageWindow.piece, state.read + PageWindow.ahead, file.count))
       guard !dropped.isEmpty || !mapped.isEmpty else {

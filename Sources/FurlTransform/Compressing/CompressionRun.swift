@@ -232,22 +232,25 @@ final class CompressionRun: Sendable {
 
   /// Writes the tensors whose turn it is.
   private func write() {
-    while true {
-      let next: (index: Int, tensor: PackedTensor)? = state.withLock { state in
-        if failures.isEmpty, let tensor = state.ready.removeValue(forKey: state.written) {
-          return (state.written, tensor)
-        }
-        state.isWriting = false
-        return nil
+    // A tensor's memory is free before the next ones are begun with.
+    while writeNext() { admit() }
+  }
+
+  private func writeNext() -> Bool {
+    let next: (index: Int, tensor: PackedTensor)? = state.withLock { state in
+      if failures.isEmpty, let tensor = state.ready.removeValue(forKey: state.written) {
+        return (state.written, tensor)
       }
-      guard let next else { return }
-      let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
-      guard isWritten else { return }
-      state.withLock { state in
-        state.written += 1
-        state.memory -= plan.tensors[next.index].layout.byteCount
-      }
-      admit()
+      state.isWriting = false
+      return nil
     }
+    guard let next else { return false }
+    let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
+    guard isWritten else { return false }
+    state.withLock { state in
+      state.written += 1
+      state.memory -= plan.tensors[next.index].layout.byteCount
+    }
+    return true
   }
 }
