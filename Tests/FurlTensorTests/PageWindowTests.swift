@@ -1,5 +1,6 @@
 import Foundation
 import FurlTestSupport
+import Synchronization
 import Testing
 
 @testable import FurlTensor
@@ -45,14 +46,11 @@ import Testing
   @Test(arguments: Help.allCases) private func theWindowIsBounded(_ help: Help) throws {
     try withFile { path, file in
       let hasher = FileHasher(file, isHelped: true)
-      let isDone = NSCondition()
-      var stopped = false
+      let isOver = Atomic(false)
+      let hasStopped = Atomic(false)
       let helper = Thread {
-        while !isDone.withLock({ stopped }) { hasher.help() }
-        isDone.withLock {
-          stopped = false
-          isDone.signal()
-        }
+        while !isOver.load(ordering: .acquiring) { hasher.help() }
+        hasStopped.store(true, ordering: .releasing)
       }
       if help == .atOnce { helper.start() }
       var (largest, steps, asked) = (0, 0, 0)
@@ -61,7 +59,7 @@ import Testing
         steps += 1
         if hasher.asksForHelp() {
           asked += 1
-          #expect(!hasher.asksForHelp(), "asked for twice")
+          if help != .atOnce { #expect(!hasher.asksForHelp(), "asked for twice") }
           if help == .always || (help == .rarely && steps % 7 == 0) { hasher.help() }
         } else if help == .rarely, steps % 7 == 0 {
           hasher.help()
@@ -69,16 +67,14 @@ import Testing
         largest = max(largest, residentBytes(of: path) ?? 0)
       }
       if help == .atOnce {
-        isDone.withLock {
-          stopped = true
-          while stopped { isDone.wait() }
-        }
+        isOver.store(true, ordering: .releasing)
+        while !hasStopped.load(ordering: .acquiring) { usleep(1000) }
       }
       #expect(hasher.digest == Digest(of: try Data(contentsOf: URL(fileURLWithPath: path))))
       // The range that is being read, and what is mapped beside a fault.
       let bound = PageWindow.ahead + PageWindow.behind + 2 * PageWindow.piece + PageWindowTests.step
       #expect(largest <= bound, "\(largest >> 20) MiB")
-      #expect(asked > 0)
+      #expect(asked > 0 || help == .atOnce)
     }
   }
 

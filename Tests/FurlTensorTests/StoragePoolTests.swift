@@ -13,7 +13,7 @@ import Testing
     var small = try (1...8).map { try ByteStorage($0 * 20_000, from: pool) }
     #expect(pool.capacity == 1 << 20)
     for (index, storage) in small.enumerated() {
-      storage.withMutableBytes(0..<storage.count) { $0.initializeMemory(as: UInt8.self, repeating: UInt8(index)) }
+      storage.withMutableBytes(0..<storage.count) { _ = $0.initializeMemory(as: UInt8.self, repeating: UInt8(index)) }
     }
     #expect(small.enumerated().allSatisfy { index, storage in storage.bytes.allSatisfy { $0 == index } })
     // In another order than they came.
