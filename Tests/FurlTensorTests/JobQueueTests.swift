@@ -34,6 +34,32 @@ import Testing
     #expect(done.withLock { $0[999] } == 2)
   }
 
+  /// What a job holds is let go when it is done, not when the queue is.
+  @Test func jobsAreLetGo() {
+    final class Memory: Sendable {
+      static let living = Mutex(0)
+      init() { Memory.living.withLock { $0 += 1 } }
+      deinit { Memory.living.withLock { $0 -= 1 } }
+    }
+    let queue = JobQueue()
+    let most = Mutex(0)
+    let before = Memory.living.withLock { $0 }
+    @Sendable func add(_ number: Int) {
+      let memory = Memory()
+      queue.add(.begin) { _ in
+        withExtendedLifetime(memory) {}
+        most.withLock { $0 = max($0, Memory.living.withLock { $0 } - before) }
+        if number < 3000 { add(number + 1) }
+      }
+    }
+    for threads in [1, 2] {
+      add(0)
+      queue.run(on: WorkerPool(threads: threads))
+    }
+    // This job's, and those that threads are about to let go.
+    #expect(most.withLock { $0 } <= 3)
+  }
+
   @Test func urgentJobsComeFirst() {
     let queue = JobQueue()
     let order = Mutex<[String]>([])

@@ -69,6 +69,21 @@ static void hash_lost(void) {
   _exit(memcmp(one, other, sizeof one) == 0 ? 0 : 4);
 }
 
+/// What is gone is not mapped, what is there is, and neither is an error.
+static void map_lost(void) {
+  const uint8_t *base = (const uint8_t *)mapped("a name", true, false);
+  for (int i = 0; i < 3; i++) {
+    if (furl_map_pages(base, 1 << 20)) _exit(1);
+    if (!furl_map_pages(base, 4096) || !furl_map_pages(base + 4095, 1) || !furl_map_pages(base, 0)) _exit(2);
+    if (furl_is_cached(base, 1 << 20)) _exit(3);
+  }
+  madvise((void *)base, 4096, MADV_DONTNEED);
+#ifdef __linux__
+  if (!furl_is_cached(base, 4096) || !furl_is_cached(base, 0)) _exit(4);
+#endif
+  if (base[100] != 0) _exit(5);
+}
+
 static void look_at_lost_after_hashing(void) {
   const uint8_t *base = (const uint8_t *)mapped("a name", true, false);
   furl_sha256 a;
@@ -101,6 +116,8 @@ void test_files(void) {
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "no room after many files");
   status = in_child(hash_lost, errors, sizeof errors);
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 0 && errors[0] == 0, "hashing does not survive a loss");
+  status = in_child(map_lost, errors, sizeof errors);
+  require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 0 && errors[0] == 0, "mapping ahead does not survive a loss");
   status = in_child(look_at_lost_after_hashing, errors, sizeof errors);
   require(&o, WIFEXITED(status) && WEXITSTATUS(status) == 65, "the guard stays");
   status = in_child(hash_lost_unguarded, errors, sizeof errors);

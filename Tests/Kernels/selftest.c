@@ -70,6 +70,8 @@ int main(void) {
   test_multiply();
   test_attention();
   test_elementwise();
+  test_entropy();
+  test_hash();
   test_files();
   test_pool();
   printf(failures == 0 ? "all kernels agree\n" : "%d kernels are wrong\n", failures);

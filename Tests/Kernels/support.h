@@ -39,7 +39,9 @@ size_t tiers(const furl_kernels *found[4]);
 
 void test_conversions(void);
 void test_encode(void);
+void test_entropy(void);
 void test_files(void);
+void test_hash(void);
 void test_multiply(void);
 void test_attention(void);
 void test_elementwise(void);

@@ -6,21 +6,11 @@
 
 #include "../include/CFurlKernels.h"
 
-#include <string.h>
+#include "count.h"
 
-#define SYMBOLS 16
 #define BLOCK_SYMBOLS (128 * 1024) // the most that a block of a frame may hold
 #define LONGEST_CODE 11
 #define STREAMS 4
-
-static uint64_t load_64(const uint8_t *p) {
-  uint64_t v;
-  memcpy(&v, p, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  v = __builtin_bswap64(v);
-#endif
-  return v;
-}
 
 static void store_64(uint8_t *p, uint64_t v) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -73,33 +63,6 @@ static uint64_t xxh64(const uint8_t *p, size_t n) {
 }
 
 // MARK: Code lengths
-
-/// How often each symbol occurs; false if there is another one.
-static bool count_symbols(const uint8_t *symbols, size_t n, uint32_t *counts) {
-  // Pairs, in four tables: the next count rarely waits for the last one.
-  uint32_t pairs[4][SYMBOLS * SYMBOLS] = {0};
-  uint64_t any = 0;
-  size_t at = 0;
-  for (; n - at >= 8; at += 8) {
-    uint64_t eight = load_64(symbols + at), both = eight | eight >> 4;
-    any |= eight;
-    pairs[0][both & 0xff]++;
-    pairs[1][both >> 16 & 0xff]++;
-    pairs[2][both >> 32 & 0xff]++;
-    pairs[3][both >> 48 & 0xff]++;
-  }
-  memset(counts, 0, SYMBOLS * sizeof *counts);
-  for (int pair = 0; pair < SYMBOLS * SYMBOLS; pair++) {
-    uint32_t count = pairs[0][pair] + pairs[1][pair] + pairs[2][pair] + pairs[3][pair];
-    counts[pair & 15] += count;
-    counts[pair >> 4] += count;
-  }
-  for (; at < n; at++) {
-    any |= symbols[at];
-    counts[symbols[at] & 15]++;
-  }
-  return (any & 0xf0f0f0f0f0f0f0f0u) == 0;
-}
 
 typedef struct package {
   uint32_t weight;

@@ -331,6 +331,14 @@ void furl_share_heap(void);
 
 // MARK: Files
 
+/// Whether the system has both ends of a part of a mapped file in its cache; false where that cannot be told. Where files
+/// are read from front to back what lies between mostly is there, too.
+bool furl_is_cached(const void *base, size_t bytes);
+
+/// Maps the pages of a part of a mapped file that is in the system's cache, so that another thread that looks at them
+/// does not wait for the system; false if the file has become shorter or cannot be read.
+bool furl_map_pages(const void *base, size_t bytes);
+
 /// Asks the system to begin to put a range of a file on the disk, where it can. Nothing is promised.
 void furl_start_flushing(int descriptor, int64_t offset, int64_t count);
 

@@ -44,7 +44,8 @@ public enum ArtifactSize {
       digest: Digest(of: stored), decodedDigest: Digest(of: tokenizer))
     let index = ArtifactIndex(storage: storage, description: description, tokenizer: section, tensors: written)
     let indexStart = Container.aligned(section.offset + section.length)
-    return Container.aligned(indexStart + (try Zstd.compress(index.text)).count) + Container.footerBytes
+    let text = try Zstd.compress(index.text, isAwaited: true)
+    return Container.aligned(indexStart + text.count) + Container.footerBytes
   }
 
   private static func made(

@@ -83,6 +83,12 @@ public final class ArtifactWriter {
   /// - Throws: ``FurlError`` of kind `cannotWrite`, or `defect` when a source of the lineage has a folder.
   @discardableResult
   public func finish(_ description: ArtifactDescription, tokenizer: [UInt8]) throws -> Digest {
+    try finish(description, tokenizer: guarded { try packer.tokenizer(tokenizer) })
+  }
+
+  /// The same with a tokenizer that was made ready meanwhile.
+  @discardableResult
+  public func finish(_ description: ArtifactDescription, tokenizer: PackedTokenizer) throws -> Digest {
     try guarded {
       if let source = description.lineage.first(where: { !$0.isNamedWithoutFolder }) {
         throw FurlError(.defect, file: output.path, place: "lineage", "\"\(source.name)\" is not the name of a file")
@@ -90,7 +96,7 @@ public final class ArtifactWriter {
       let section = try write(tokenizer: tokenizer)
       let index = ArtifactIndex(storage: storage, description: description, tokenizer: section, tensors: tensors)
       let text = index.text
-      let stored = try Zstd.compress(text)
+      let stored = try Zstd.compress(text, isAwaited: true)
       guard text.count <= min(Container.indexLimit, Container.textLimit(stored: stored.count)) else {
         throw FurlError(.defect, file: output.path, "the index of \(text.count) bytes is too large")
       }
@@ -141,15 +147,11 @@ public final class ArtifactWriter {
       decodedDigest: decoded, frames: frames?.map(\.count) ?? [])
   }
 
-  private func write(tokenizer: [UInt8]) throws -> TokenizerSection {
-    let stored = try Zstd.compress(tokenizer)
-    guard tokenizer.count <= min(Container.tokenizerLimit, Container.textLimit(stored: stored.count)) else {
-      throw FurlError(.defect, file: output.path, "the tokenizer of \(tokenizer.count) bytes is too large")
-    }
+  private func write(tokenizer: PackedTokenizer) throws -> TokenizerSection {
     let offset = try align()
-    try output.write(stored)
+    try output.write(tokenizer.stored)
     return TokenizerSection(
-      offset: offset, length: stored.count, decodedLength: tokenizer.count, digest: Digest(of: stored),
-      decodedDigest: Digest(of: tokenizer))
+      offset: offset, length: tokenizer.stored.count, decodedLength: tokenizer.decodedLength, digest: tokenizer.digest,
+      decodedDigest: tokenizer.decodedDigest)
   }
 }

@@ -80,7 +80,10 @@ package final class OutputFile {
   /// Sees to it that the file system has room.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  package func require(bytes: Int) throws { try OutputFile.require(bytes: bytes, on: descriptor, for: shownAs) }
+  package func require(bytes: Int) throws {
+    try OutputFile.require(bytes: bytes, on: descriptor, for: shownAs)
+    staged.expect(bytes: bytes)
+  }
 
   /// The same for the file system of any open file or folder.
   static func require(bytes: Int, on descriptor: Int32, for path: String) throws {

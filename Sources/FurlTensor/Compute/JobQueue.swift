@@ -13,8 +13,32 @@ public final class JobQueue: @unchecked Sendable {
     case first, finish, advance, begin, last
   }
 
+  /// Jobs in the order in which they were added. One that was taken is let go at once, with the memory that it holds,
+  /// which a slice of an array would keep.
+  private struct Line {
+    private var jobs: [Job?] = []
+    private var first = 0
+
+    var isEmpty: Bool { first == jobs.count }
+
+    mutating func append(_ job: @escaping Job) { jobs.append(job) }
+
+    mutating func popFirst() -> Job? {
+      guard !isEmpty else { return nil }
+      defer {
+        jobs[first] = nil
+        first += 1
+        if first == jobs.count || first >= 1024 {
+          jobs.removeFirst(first)
+          first = 0
+        }
+      }
+      return jobs[first]
+    }
+  }
+
   private let condition = NSCondition()
-  private var waiting: [ArraySlice<Job>] = Urgency.allCases.map { _ in [] }
+  private var waiting: [Line] = Urgency.allCases.map { _ in Line() }
   private var running = 0
 
   public init() {}

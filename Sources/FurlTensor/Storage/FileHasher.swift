@@ -6,8 +6,13 @@ public final class FileHasher: @unchecked Sendable {
   private var hasher = Digest.Hasher(isGuarded: true)
   /// For copies, where hashing the mapping itself would not survive a file that becomes shorter.
   private let buffer = Digest.Hasher.canBeGuarded ? nil : ReadBuffer()
+  private let window: PageWindow
 
-  public init(_ file: MappedFile) { self.file = file }
+  /// - Parameter isHelped: whether other threads ``help()``.
+  public init(_ file: MappedFile, isHelped: Bool = false) {
+    self.file = file
+    window = PageWindow(file, isShared: isHelped && buffer == nil)
+  }
 
   public var isDone: Bool { position == file.count }
 
@@ -45,7 +50,7 @@ public final class FileHasher: @unchecked Sendable {
 
   private func prepare(_ count: Int) throws -> (range: Range<Int>, bytes: UnsafeRawBufferPointer) {
     let range = position..<position + min(count, file.count - position)
-    file.fetch(range.upperBound..<min(range.upperBound + count, file.count))
+    window.willRead(range)
     try file.checkHolds(range)
     guard let buffer else { return (range, file.bytes(range)) }
     let memory = try buffer.room(range.count)
@@ -54,7 +59,7 @@ public final class FileHasher: @unchecked Sendable {
   }
 
   private func close(_ range: Range<Int>) throws {
-    file.drop(range)
+    window.didRead(range)
     if hasher.hasLost {
       try file.checkHolds(range)
       // It was the other file of the two, or the disk.
@@ -62,6 +67,12 @@ public final class FileHasher: @unchecked Sendable {
     }
     position = range.upperBound
   }
+
+  /// Whether another thread should ``help()`` now; not true again before that has happened.
+  public func asksForHelp() -> Bool { window.asksToMove() }
+
+  /// Has the system get ready what comes next and put away what is done, so that whoever hashes need not wait for it.
+  public func help() { window.move() }
 
   /// The digest; of the whole file when ``isDone``.
   public var digest: Digest { hasher.finish() }

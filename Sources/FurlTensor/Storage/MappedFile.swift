@@ -122,6 +122,19 @@ public final class MappedFile: @unchecked Sendable {
     madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
   }
 
+  /// Whether the system has a range in its cache, as far as can be told from its ends.
+  func isCached(_ range: Range<Int>) -> Bool {
+    let bytes = bytes(range)
+    return bytes.baseAddress.map { furl_is_cached($0, bytes.count) } ?? true
+  }
+
+  /// Maps the pages of a range, so that whoever looks at them next does not wait for the system. What is no longer
+  /// there is left to whoever wants it.
+  func map(_ range: Range<Int>) {
+    let bytes = bytes(range)
+    if let base = bytes.baseAddress { _ = furl_map_pages(base, bytes.count) }
+  }
+
   // MARK: Reading without the mapping
 
   /// Reads a range into memory. Unlike a look at the mapping, this survives a file that has become shorter, and
@@ -171,6 +184,7 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Asks the system to read a range from disk before it is needed.
   func fetch(_ range: Range<Int>) {
+    guard !range.isEmpty else { return }  // To the system, a length of zero is everything.
     #if os(Linux)
     _ = posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
     #endif

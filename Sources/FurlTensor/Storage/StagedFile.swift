@@ -4,8 +4,8 @@ import Foundation
 /// Writes a file front to back. A thread of its own waits for the system, so that whoever makes the bytes goes on
 /// until all pieces of memory wait to be written; a small file needs no thread.
 ///
-/// The beginning goes through the system's cache, where readers of a small file find it. What lies behind
-/// ``cachedBytes`` goes straight to the disk where the system can do that (open(2), `O_DIRECT`): new pages in the
+/// A small file goes through the system's cache, where readers find it. What lies behind ``cachedBytes``, and all of a
+/// file that is known to become large, goes straight to the disk where the system can do that (open(2), `O_DIRECT`): new pages in the
 /// cache can cost more than encoding the weights that go there, push out what other work needs, and would be waited
 /// for at the end all the same.
 ///
@@ -24,6 +24,9 @@ package final class StagedFile: @unchecked Sendable {
   private var offset = 0
   private var filled = 0
 
+  /// What lies before this goes through the system's cache.
+  private var directFrom = StagedFile.cachedBytes
+
   // What both threads use.
   private let condition = NSCondition()
   private var waiting: [Piece] = []
@@ -39,7 +42,7 @@ package final class StagedFile: @unchecked Sendable {
 
   /// A multiple of every file system's block.
   private static let pieceBytes = 4 << 20
-  private static let pieces = 12
+  private static let pieces = 6
   private static let cachedBytes = 32 << 20
 
   /// - Parameter descriptor: of an open file that stays open until ``stop()``.
@@ -49,6 +52,11 @@ package final class StagedFile: @unchecked Sendable {
     for memory in free + waiting.map(\.memory) + [memory].compactMap({ $0 }) {
       munmap(memory, StagedFile.pieceBytes)
     }
+  }
+
+  /// Says how large the file may become, before anything is appended.
+  package func expect(bytes: Int) {
+    if bytes > 4 * StagedFile.cachedBytes { directFrom = 0 }
   }
 
   // MARK: Filling pieces
@@ -128,7 +136,7 @@ package final class StagedFile: @unchecked Sendable {
 
   private func run() {
     while let piece = next() {
-      if !isDirect, piece.offset >= StagedFile.cachedBytes { setDirect(true) }
+      if !isDirect, piece.offset >= directFrom { setDirect(true) }
       let number = write(piece)
       if !isDirect { furl_start_flushing(descriptor, Int64(piece.offset), Int64(piece.count)) }
       condition.withLock {

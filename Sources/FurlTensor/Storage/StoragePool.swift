@@ -1,32 +1,68 @@
 import Synchronization
 
 /// Memory that is used again and again, for jobs that need a buffer for a moment and fill all of it: new pages from
-/// the system cost more than encoding the weights that go there.
+/// the system cost more than encoding the weights that go there, on a virtual machine whose host has to find them
+/// several times more.
+///
+/// A free range is cut to what is wanted of it, and grows together again with its neighbours: what one large matrix
+/// has taken serves many small ones after it.
 public final class StoragePool: Sendable {
-  private struct Region: @unchecked Sendable {
-    let base: UnsafeMutableRawPointer
-    let capacity: Int
+  private struct State {
+    /// Everything that came from the system.
+    var regions: [Range<UInt>] = []
+    /// By address; no two of them touch.
+    var free: [Range<UInt>] = []
   }
 
-  private let free = Mutex<[Region]>([])
+  private let state = Mutex(State())
+
+  /// Ranges are multiples of this.
+  private static let unit = 4096
 
   public init() {}
 
   deinit {
-    for region in free.withLock({ $0 }) { munmap(region.base, region.capacity) }
+    for region in state.withLock({ $0.regions }) {
+      munmap(UnsafeMutableRawPointer(bitPattern: region.lowerBound), region.count)
+    }
   }
 
-  /// The smallest free region that is large enough, or a new one.
+  /// Bytes that came from the system.
+  var capacity: Int { state.withLock { $0.regions.reduce(0) { $0 + $1.count } } }
+
+  /// The beginning of the smallest free range that is large enough, or new memory.
   func take(_ count: Int) throws -> (UnsafeMutableRawPointer, capacity: Int) {
-    let found: Region? = free.withLock { regions in
-      let fitting = regions.indices.filter { regions[$0].capacity >= count }
-      return fitting.min { regions[$0].capacity < regions[$1].capacity }.map { regions.remove(at: $0) }
+    let size = (max(count, 1) + StoragePool.unit - 1) / StoragePool.unit * StoragePool.unit
+    let found: UInt? = state.withLock { state in
+      let fitting = state.free.indices.filter { state.free[$0].count >= size }
+      guard let best = fitting.min(by: { state.free[$0].count < state.free[$1].count }) else { return nil }
+      let range = state.free[best]
+      if range.count == size {
+        state.free.remove(at: best)
+      } else {
+        state.free[best] = range.lowerBound + UInt(size)..<range.upperBound
+      }
+      return range.lowerBound
     }
-    if let found { return (found.base, found.capacity) }
-    return (try ByteStorage.pages(count, isDense: true), count)
+    if let found { return (UnsafeMutableRawPointer(bitPattern: found)!, size) }
+    let base = try ByteStorage.pages(size, isDense: true)
+    state.withLock { $0.regions.append(UInt(bitPattern: base)..<UInt(bitPattern: base) + UInt(size)) }
+    return (base, size)
   }
 
   func give(_ base: UnsafeMutableRawPointer, _ capacity: Int) {
-    free.withLock { $0.append(Region(base: base, capacity: capacity)) }
+    let start = UInt(bitPattern: base)
+    state.withLock { state in
+      var range = start..<start + UInt(capacity)
+      var place = state.free.firstIndex { $0.lowerBound > start } ?? state.free.count
+      if place < state.free.count, state.free[place].lowerBound == range.upperBound {
+        range = range.lowerBound..<state.free.remove(at: place).upperBound
+      }
+      if place > 0, state.free[place - 1].upperBound == range.lowerBound {
+        place -= 1
+        range = state.free.remove(at: place).lowerBound..<range.upperBound
+      }
+      state.free.insert(range, at: place)
+    }
   }
 }

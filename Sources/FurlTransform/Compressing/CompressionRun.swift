@@ -36,7 +36,7 @@ final class CompressionRun: Sendable {
     /// Tensors that can be written, and whether somebody is writing.
     var ready: [Int: PackedTensor] = [:]
     var isWriting = false
-    var tokenizer: [UInt8] = []
+    var tokenizer: PackedTokenizer?
   }
 
   init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int) throws {
@@ -68,8 +68,8 @@ final class CompressionRun: Sendable {
   ) throws -> (id: Digest, bytes: Int) {
     queue.add(.begin) { _ in
       self.attempt(at: Place.beforeTensors) {
-        let bytes = try tokenizer()
-        self.state.withLock { $0.tokenizer = bytes }
+        let packed = try self.packer.tokenizer(tokenizer())
+        self.state.withLock { $0.tokenizer = packed }
       }
     }
     hashing.start { [weak self] in self?.admit() }
@@ -80,8 +80,8 @@ final class CompressionRun: Sendable {
     report(&reported, to: progress)
     try failures.rethrow()
     let description = try description(hashing.finish())
-    let bytes = state.withLock { $0.tokenizer }
-    return try writer.withLock { (try $0.finish(description, tokenizer: bytes), $0.bytesWritten) }
+    guard let tokenizer = state.withLock({ $0.tokenizer }) else { throw FurlError(.defect, "there is no tokenizer") }
+    return try writer.withLock { (try $0.finish(description, tokenizer: tokenizer), $0.bytesWritten) }
   }
 
   private func report(_ reported: inout Int, to progress: (Compressor.Progress) -> Void) {
@@ -232,22 +232,25 @@ final class CompressionRun: Sendable {
 
   /// Writes the tensors whose turn it is.
   private func write() {
-    while true {
-      let next: (index: Int, tensor: PackedTensor)? = state.withLock { state in
-        if failures.isEmpty, let tensor = state.ready.removeValue(forKey: state.written) {
-          return (state.written, tensor)
-        }
-        state.isWriting = false
-        return nil
+    // A tensor's memory is free before the next ones are begun with.
+    while writeNext() { admit() }
+  }
+
+  private func writeNext() -> Bool {
+    let next: (index: Int, tensor: PackedTensor)? = state.withLock { state in
+      if failures.isEmpty, let tensor = state.ready.removeValue(forKey: state.written) {
+        return (state.written, tensor)
       }
-      guard let next else { return }
-      let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
-      guard isWritten else { return }
-      state.withLock { state in
-        state.written += 1
-        state.memory -= plan.tensors[next.index].layout.byteCount
-      }
-      admit()
+      state.isWriting = false
+      return nil
     }
+    guard let next else { return false }
+    let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
+    guard isWritten else { return false }
+    state.withLock { state in
+      state.written += 1
+      state.memory -= plan.tensors[next.index].layout.byteCount
+    }
+    return true
   }
 }

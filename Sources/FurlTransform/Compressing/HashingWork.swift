@@ -41,7 +41,7 @@ final class HashingWork: Sendable {
   init(
     _ files: [MappedFile], pace: ReadingPace, queue: JobQueue, failures: FirstFailure, threads: Int, ridesAlong: Bool
   ) {
-    self.files = files.map { FileHasher($0) }
+    self.files = files.map { FileHasher($0, isHelped: threads > 1) }
     self.pace = pace
     self.queue = queue
     self.failures = failures
@@ -56,6 +56,7 @@ final class HashingWork: Sendable {
   func start(whenHashed: @escaping @Sendable () -> Void) {
     state.withLock { $0.whenHashed = whenHashed }
     for chain in 0..<min(threads, (files.count + 1) / 2) { addStep(chain < (threads + 1) / 2 ? .first : .last) }
+    for hasher in files.prefix(2) { help(hasher) }
   }
 
   /// Lets go of what a failure has left undone.
@@ -85,6 +86,11 @@ final class HashingWork: Sendable {
 
   private func addStep(_ urgency: JobQueue.Urgency) {
     queue.add(urgency) { _ in self.step(urgency) }
+  }
+
+  /// Has another thread see to a file's pages. Of jobs that are as urgent the chain's next step has to be there first.
+  private func help(_ hasher: FileHasher) {
+    if hasher.asksForHelp() { queue.add(.first) { _ in hasher.help() } }
   }
 
   private func step(_ urgency: JobQueue.Urgency) {
@@ -119,6 +125,7 @@ final class HashingWork: Sendable {
     }
     if let stream { putBack(stream) }
     addStep(urgency)
+    for index in [index, other].compactMap({ $0 }) { help(files[index]) }
     state.withLock { $0.whenHashed }()
   }
 
