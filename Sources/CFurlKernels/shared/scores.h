@@ -29,7 +29,8 @@ typedef struct piece {
   const uint16_t *scales;
   size_t head; // cells of a position
   /// What is going to be read after them, and lies as they do: asked for line by line, so that memory is never idle
-  /// while these are worked on. A head's cache is too short for the CPU to find out by itself what comes.
+  /// while these are worked on. A head's cache is too short for the CPU to find out by itself what comes. `cells` where
+  /// there is nothing.
   const void *next;
 } piece;
 
