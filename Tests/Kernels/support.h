@@ -40,6 +40,7 @@ size_t tiers(const furl_kernels *found[4]);
 void test_conversions(void);
 void test_encode(void);
 void test_files(void);
+void test_grid(void);
 void test_multiply(void);
 void test_attention(void);
 void test_elementwise(void);

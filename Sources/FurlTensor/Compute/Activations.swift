@@ -68,6 +68,20 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
+  /// Copies a range of another set's rows to the first ones of this set, which is as wide.
+  public func copyRows(_ other: Activations, from range: Range<Int>) {
+    precondition(other.columns == columns && range.lowerBound >= 0 && range.upperBound <= other.capacity)
+    precondition(range.count <= capacity)
+    values.update(from: other.values + range.lowerBound * stride, count: range.count * stride)
+  }
+
+  /// Copies another set's first rows to a place in this set, which is as wide.
+  public func copyRows(_ other: Activations, count: Int, to row: Int) {
+    precondition(other.columns == columns && (0...other.capacity).contains(count))
+    precondition(row >= 0 && row + count <= capacity)
+    (values + row * stride).update(from: other.values, count: count * stride)
+  }
+
   func quantize(row: Int, _ kernels: Kernels) {
     let tiles = stride / Tile.columns
     kernels.table.quantize(
