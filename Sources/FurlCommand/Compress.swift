@@ -62,6 +62,7 @@ struct Compress: ParsableCommand {
       bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
     }
     Terminal.clearProgress()
+    for note in result.notes { Terminal.log("furl: \(note)") }
     let seconds = (ContinuousClock.now - start).seconds
     let source = compressor.checkpoint.diskBytes
     if json {
@@ -69,6 +70,7 @@ struct Compress: ParsableCommand {
         "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
         "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
         "source_disk_bytes": .integer(source), "seconds": .number(seconds),
+        "notes": .array(result.notes.map(JSON.string)),
       ])
     }
     Terminal.print(

@@ -92,7 +92,7 @@ import Testing
     .quantize(
       "weights: int8\nkeep: [norm, bias, wte]", "line 6: steps[0].quantize.keep", "\"wte\" is not a role or a name"),
     .quantize("weights: int8\nkeep: [norm, bias, 4]", "line 6: steps[0].quantize.keep[2]", "a text is expected"),
-    .quantize("weights: int8\nbits: 8", "line 6: steps[0].quantize.bits: unknown key"),
+    .quantize("weights: int8\ncodes: 8", "line 6: steps[0].quantize.codes: unknown key"),
     .quantize("weights: int8\noverrides: {}", "line 6: steps[0].quantize.overrides", "a list is expected"),
     .quantize(
       "weights: int8\noverrides:\n  - weights: int4", "line 7: steps[0].quantize.overrides[0]", "match: is missing"),
@@ -153,7 +153,6 @@ import Testing
   static let later: [Mistake] = [
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - prune: {method: group-lasso, sparsity: 0.6}\n", "line 4: steps[0].prune"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - heal: {train: {text: a.txt, steps: 400}}\n", "line 4: steps[0].heal"),
-    .after("calibration: {text: calibration.txt, samples: 128}", "line 5: calibration"),
     .after("budget: {disk: 60MB}", "line 5: budget"),
     .quantize("weights: nf4", "line 5: steps[0].quantize.weights"),
     .quantize("weights: fp4", "line 5: steps[0].quantize.weights"),
@@ -163,7 +162,6 @@ import Testing
     ),
     .quantize("weights: int4\nscales: u8", "line 6: steps[0].quantize.scales"),
     .quantize("weights: int4\nmethod: awq", "line 6: steps[0].quantize.method"),
-    .quantize("weights: int4\nmethod: gptq", "line 6: steps[0].quantize.method"),
     .truncate("blocks: 2\nchoose: angular", "line 6: steps[0].truncate.choose"),
     .truncate("blocks: 2\nchoose: kl", "line 6: steps[0].truncate.choose"),
     .truncate("blocks: 2\nheal: linear", "line 6: steps[0].truncate.heal"),

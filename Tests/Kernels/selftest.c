@@ -67,6 +67,7 @@ int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   test_conversions();
   test_encode();
+  test_grid();
   test_multiply();
   test_attention();
   test_elementwise();

@@ -41,6 +41,7 @@ void test_conversions(void);
 void test_encode(void);
 void test_entropy(void);
 void test_files(void);
+void test_grid(void);
 void test_hash(void);
 void test_multiply(void);
 void test_attention(void);

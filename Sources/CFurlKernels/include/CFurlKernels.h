@@ -201,6 +201,21 @@ typedef struct furl_row_tile {
 /// nothing. All tiers give the same bits.
 typedef bool (*furl_encode)(const furl_rows *rows, const furl_row_tile *tile);
 
+/// A uniform grid: weight = code * scale + minimum, codes low...high, stored as code + offset.
+/// int8: -127...127 and 128; int4: -8...7 and 8; with a minimum: 0...15 and 0.
+typedef struct furl_grid {
+  int32_t low, high, offset;
+  bool has_minimum;
+} furl_grid;
+
+// The scales that a search tries: largest magnitude / (-low * factor), of both signs where the grid has them; with a
+// minimum, ends that are moved in by so many steps of this share of half the range.
+#define FURL_GRID_FIRST 0.75f
+#define FURL_GRID_STEP 0.03125f
+#define FURL_GRID_FACTORS 25
+#define FURL_GRID_SHRINK 0.0625f
+#define FURL_GRID_SHRINKS 7
+
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
 typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
@@ -215,6 +230,23 @@ typedef struct furl_kernels {
   furl_encode encode_int8;
   furl_encode encode_int4;
   furl_encode encode_int4_minimum;
+
+  /// Of the scales above, and of what least squares make of the best one's codes, the ones with the least weighted
+  /// squared error, for one block of 16 rows. `values` are [columns][stride], the first 16 of each stride are taken;
+  /// `weights` are [columns], none negative. Errors are those under the halves that are stored. False if a number is
+  /// not finite or no scale fits in a half. All tiers give the same bits.
+  bool (*search_grid)(
+    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
+    uint16_t *_Nullable minimums);
+  /// Codes of some columns of 16 rows, from the last column to the first; each column takes up the errors of those
+  /// that have been done (Chee et al. 2023, "QuIP", LDLQ; the same as Frantar et al. 2022, "GPTQ"):
+  ///   wanted = weight + feedback + sum over j > i of factor[j][i] * error of j;  error = weight - decoded code.
+  /// `weights`, `feedback` and `codes` are [columns][stride], the first 16 of each stride; `factor` is
+  /// [columns][columns]. NULL: nothing is fed back. The errors take the place of the weights. A scale of zero gives
+  /// the code of zero. All tiers give the same bits.
+  void (*feed_back)(
+    const furl_grid *grid, const uint16_t *scales, const uint16_t *_Nullable minimums, const float *_Nullable factor,
+    const float *_Nullable feedback, size_t columns, float *weights, size_t stride, uint8_t *codes);
 
   furl_multiply float32;
   furl_multiply int8_a8;
@@ -266,6 +298,10 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 
 /// in[rows][columns] -> out[columns][rows], of numbers of 2 or 4 bytes; `in` and `out` do not overlap.
 void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out);
+
+/// Stored codes of up to 32 columns of 16 rows, [columns][stride], as one tile of int8 or (nibbles) int4; columns that
+/// are missing get the code `zero`.
+void furl_pack_tile(bool nibbles, const uint8_t *codes, size_t stride, size_t columns, uint8_t zero, uint8_t *tile);
 
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);

@@ -19,6 +19,13 @@ bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
 
+bool furl_scalar_search_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
+  uint16_t *minimums);
+void furl_scalar_feed_back(
+  const furl_grid *grid, const uint16_t *scales, const uint16_t *minimums, const float *factor, const float *feedback,
+  size_t columns, float *weights, size_t stride, uint8_t *codes);
+
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);

@@ -12,6 +12,7 @@
 #include "attention.h"
 #include "elementwise.h"
 #include "encode.h"
+#include "grid.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
 #include "store.h"
@@ -23,6 +24,8 @@ const furl_kernels TIER_TABLE = {
   .encode_int8 = encode_int8,
   .encode_int4 = encode_int4,
   .encode_int4_minimum = encode_int4_minimum,
+  .search_grid = search_grid,
+  .feed_back = feed_back,
   .float32 = float32,
   .int8_a8 = int8_a8,
   .int8_a32 = int8_a32,

@@ -85,7 +85,8 @@ struct ProtocolOptions: ParsableArguments {
 
   func evaluator(limit: Int?, label: String, slots: Int = Evaluator.Options.defaultSlots) -> Evaluator {
     let start = ContinuousClock.now
-    return Evaluator(.init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots)) { done, total in
+    let options = Evaluator.Options(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots)
+    return Evaluator(options) { done, total in
       Terminal.progress(label, done: done, total: total, since: start)
     }
   }

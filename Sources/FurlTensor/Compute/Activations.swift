@@ -15,7 +15,7 @@ public final class Activations: @unchecked Sendable {
   private let scales: UnsafeMutablePointer<Float>
   private let sums: UnsafeMutablePointer<Int32>
   private let storage: [ByteStorage]
-  /// Of how many rows there is an 8-bit form, and whether it is that of their numbers now.
+  /// Of how many rows there is an 8-bit form; nil where there is none.
   private var quantizedCount: Int?
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
@@ -70,6 +70,20 @@ public final class Activations: @unchecked Sendable {
     for (target, source) in rows.enumerated() where target != source {
       (values + target * stride).update(from: values + source * stride, count: stride)
     }
+  }
+
+  /// Copies a range of another set's rows to the first ones of this set, which is as wide.
+  public func copyRows(_ other: Activations, from range: Range<Int>) {
+    precondition(other.columns == columns && range.lowerBound >= 0 && range.upperBound <= other.capacity)
+    precondition(range.count <= capacity)
+    values.update(from: other.values + range.lowerBound * stride, count: range.count * stride)
+  }
+
+  /// Copies another set's first rows to a place in this set, which is as wide.
+  public func copyRows(_ other: Activations, count: Int, to row: Int) {
+    precondition(other.columns == columns && (0...other.capacity).contains(count))
+    precondition(row >= 0 && row + count <= capacity)
+    (values + row * stride).update(from: other.values, count: count * stride)
   }
 
   /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups.

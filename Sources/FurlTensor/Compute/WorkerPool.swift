@@ -1,5 +1,6 @@
 import CFurlKernels
 import Foundation
+import Synchronization
 
 /// The threads that compute. There is one pool in a process, and it is passed on explicitly.
 ///
@@ -45,6 +46,18 @@ public final class WorkerPool: @unchecked Sendable {
   public func forEach(_ count: Int, _ body: (Int) -> Void) {
     run { part, parts in
       for index in WorkerPool.share(count, part, parts) { body(index) }
+    }
+  }
+
+  /// Calls `body` for every index; a free thread takes the next one, for work that is uneven or long.
+  public func forEachAsTaken(_ count: Int, _ body: (Int) -> Void) {
+    let next = Atomic(0)
+    run { _, _ in
+      while true {
+        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard index < count else { return }
+        body(index)
+      }
     }
   }
 

@@ -14,6 +14,8 @@ protocol Coding: Sendable {
   static var symbols: SymbolForm { get }
   /// Whether the kernels for 8-bit activations apply.
   static var takesIntegers: Bool { get }
+  /// What codes stand for, for methods that choose codes; nil where there is nothing to choose.
+  static var grid: furl_grid? { get }
 
   /// The kernel that turns rows of weights into a row tile.
   static func encode(_ kernels: furl_kernels) -> furl_encode

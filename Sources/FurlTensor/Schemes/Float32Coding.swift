@@ -7,6 +7,7 @@ enum Float32Coding: Coding {
   static let tileBytes = Tile.rows * Tile.columns * 4
   static let symbols = SymbolForm.floats
   static let takesIntegers = false
+  static let grid: furl_grid? = nil
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_float32 }
 

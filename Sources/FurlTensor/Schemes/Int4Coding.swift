@@ -8,6 +8,7 @@ enum Int4Coding: Coding {
   static let tileBytes = Tile.rows * Tile.columns / 2
   static let symbols = SymbolForm.nibbles
   static let takesIntegers = true
+  static let grid: furl_grid? = furl_grid(low: -8, high: 7, offset: 8, has_minimum: false)
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4 }
 
@@ -28,6 +29,7 @@ enum Int4MinimumCoding: Coding {
   static let tileBytes = Int4Coding.tileBytes
   static let symbols = SymbolForm.nibbles
   static let takesIntegers = true
+  static let grid: furl_grid? = furl_grid(low: 0, high: 15, offset: 0, has_minimum: true)
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4_minimum }
 

@@ -7,6 +7,7 @@ enum Int8Coding: Coding {
   static let tileBytes = Tile.rows * Tile.columns
   static let symbols = SymbolForm.bytes
   static let takesIntegers = true
+  static let grid: furl_grid? = furl_grid(low: -127, high: 127, offset: 128, has_minimum: false)
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int8 }
 

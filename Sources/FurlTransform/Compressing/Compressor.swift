@@ -5,6 +5,7 @@ import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
+import Synchronization
 
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
 public struct Compressor: Sendable {
@@ -25,6 +26,8 @@ public struct Compressor: Sendable {
     public let diskBytes: Int
     /// Bytes of all streams, decoded.
     public let weightBytes: Int
+    /// What a reader should know: where a calibration does not cover a layer's inputs.
+    public let notes: [String]
   }
 
   public let checkpoint: Checkpoint
@@ -48,10 +51,40 @@ public struct Compressor: Sendable {
     let writer = try ArtifactWriter(path: path, storage: storage)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
+    if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
     let (id, bytes) = try run.run(
-      on: pool, tokenizer: { try tokenizer().serialized() }, description: description, progress: progress)
-    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes)
+      on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
+    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [])
+  }
+
+  /// The same where codes are chosen by what they do.
+  private func writeChosen(
+    _ writer: ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
+  ) throws -> Result {
+    let tokenizer = try tokenizer()
+    let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
+    let sample = try plan.recipe.calibration.flatMap { settings in
+      isCalibrated ? try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer) : nil
+    }
+    let notes = try withoutActuallyEscaping(progress) { progress in
+      let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
+      try run.run(sample)
+      return run.notes
+    }
+    let files = try checkpoint.files()
+    let digests = Mutex<[Int: Digest]>([:])
+    pool.forEachAsTaken(files.count) { index in
+      let digest = Digest(of: files[index])
+      digests.withLock { $0[index] = digest }
+    }
+    let sources = try files.enumerated().map { index, file in
+      try file.checkUnchanged()
+      guard let digest = digests.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
+      return Checkpoint.SourceFile(file, digest: digest)
+    }
+    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
+    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
@@ -71,11 +104,12 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  func description(_ files: [Checkpoint.SourceFile]) -> ArtifactDescription {
+  func description(_ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil) -> ArtifactDescription {
     let recipe = plan.recipe
+    let details: JSON = sample.map { ["calibration": $0.json] } ?? .object([])
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
-      recipe: .init(name: recipe.name, text: recipe.json.canonicalText),
+      recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: details),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
   }
 }

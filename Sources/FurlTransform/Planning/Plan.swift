@@ -11,6 +11,8 @@ public struct Plan: Sendable {
     public let layout: PackedLayout
     /// Its name in the source model; blocks are numbered anew when some are removed.
     public let sourceName: String
+    /// How its codes are found.
+    public let method: QuantizeMethod
 
     public var scheme: Scheme { layout.scheme }
   }
@@ -29,7 +31,7 @@ public struct Plan: Sendable {
     var spec = source
     // For every block that is left, its number in the source.
     var origin = Array(source.blocks.indices)
-    var schemes: [String: Scheme] = [:]
+    var schemes: [String: Choice] = [:]
     for step in recipe.steps {
       switch step {
       case .truncate(let step):
@@ -43,10 +45,18 @@ public struct Plan: Sendable {
     self.recipe = recipe
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
-      PlannedTensor(
-        spec: tensor, layout: try PackedLayout(scheme: schemes[tensor.name] ?? .float32, shape: tensor.shape),
-        sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name)
+      let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
+      return PlannedTensor(
+        spec: tensor, layout: try PackedLayout(scheme: choice.scheme, shape: tensor.shape),
+        sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name,
+        method: choice.method)
     }
+  }
+
+  /// What a matrix is written down as, and how.
+  private struct Choice {
+    let scheme: Scheme
+    let method: QuantizeMethod
   }
 
   private static func rename(_ name: String, from old: Int, to new: Int) -> String {
@@ -54,9 +64,9 @@ public struct Plan: Sendable {
   }
 
   /// Takes schemes that were given before a truncation along to the blocks' new numbers.
-  private static func renumber(_ schemes: [String: Scheme], remaining: [Int], spec: ModelSpec) -> [String: Scheme] {
+  private static func renumber(_ schemes: [String: Choice], remaining: [Int], spec: ModelSpec) -> [String: Choice] {
     let newNumbers = Dictionary(uniqueKeysWithValues: remaining.enumerated().map { ($1, $0) })
-    var result: [String: Scheme] = [:]
+    var result: [String: Choice] = [:]
     for tensor in spec.tensors {
       guard let scheme = schemes[tensor.name] else { continue }
       guard let block = tensor.block else {
@@ -69,7 +79,7 @@ public struct Plan: Sendable {
   }
 
   /// Gives every matrix its scheme: an override's, none for what is kept, the embeddings', the step's.
-  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: Scheme]) throws {
+  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: Choice]) throws {
     var matched: Set<Int> = []
     var kept: Set<Int> = []
     for tensor in spec.tensors {
@@ -96,8 +106,13 @@ public struct Plan: Sendable {
         throw step.location.error(nil, "\(tensor.name) is already quantized by an earlier step")
       }
       let isEmbedding = !tensor.role.isBlockLinear
-      schemes[tensor.name] =
-        overrides.first.map { step.overrides[$0].scheme } ?? (isEmbedding ? step.embeddingScheme : step.scheme)
+      // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
+      let isLinear = tensor.role.isBlockLinear || tensor.role == .head
+      let override = overrides.first.map { step.overrides[$0] }
+      let bits = override.map { $0.bits } ?? (isEmbedding ? step.embeddingBits : step.bits)
+      schemes[tensor.name] = Choice(
+        scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
+        method: (isLinear ? step.method : .plain).coded(bits))
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
@@ -114,6 +129,14 @@ public struct Plan: Sendable {
       throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
     }
   }
+
+  /// Whether a tensor's codes depend on activations.
+  func isCalibrated(_ tensor: PlannedTensor) -> Bool {
+    recipe.calibration != nil && tensor.spec.shape.count == 2 && tensor.method.usesCalibration
+  }
+
+  /// Whether any codes are chosen, and not just the nearest ones.
+  var choosesCodes: Bool { tensors.contains { $0.spec.shape.count == 2 && $0.method != .plain } }
 
   // MARK: Figures
 

@@ -144,6 +144,16 @@ struct SizeSample {
 
   private static func encode(_ source: WeightSource, of tensor: Plan.PlannedTensor) throws -> [ByteStorage] {
     guard tensor.spec.shape.count == 2 else { return [try FloatVector(source).storage] }
+    // Feedback moves codes, but hardly how often each of them occurs.
+    if let bits = tensor.method.codedBits {
+      let steps = CodedSteps(
+        source, scheme: tensor.scheme, objective: .columns(weights: nil), pool: WorkerPool(threads: 1))
+      return try steps.encode(bits: bits).streams
+    }
+    if tensor.method.searchesScales, tensor.scheme != .float32 {
+      return try CalibratedEncoder(scheme: tensor.scheme, scales: .search, objective: .columns(weights: nil))
+        .encode(source, pool: WorkerPool(threads: 1)).streams
+    }
     let encoder = try MatrixEncoder(source, scheme: tensor.scheme)
     let buffer = ReadBuffer()
     for stripe in 0..<encoder.stripeCount { try encoder.encode(stripe: stripe, with: buffer) }

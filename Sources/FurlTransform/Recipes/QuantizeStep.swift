@@ -7,14 +7,22 @@ public struct QuantizeStep: Sendable {
   struct Override: Sendable {
     let selector: Selector
     let scheme: Scheme
+    /// With coded bits: of these tensors.
+    let bits: Double?
     let match: String
     let location: DocumentLocation
   }
 
+  /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width.
+  public let bits: Double?
+  /// The same of the embedding, the head and the positions.
+  public let embeddingBits: Double?
   /// Of the linear layers in the blocks.
   public let scheme: Scheme
   /// Of the embedding, the head and the positions.
   public let embeddingScheme: Scheme
+  /// How the codes of the linear layers are found.
+  public let method: QuantizeMethod
   /// What stays in FP32, as the recipe says it.
   public let keep: [String]
   let keepSelectors: [Selector]
@@ -22,13 +30,27 @@ public struct QuantizeStep: Sendable {
   let location: DocumentLocation
 
   init(_ reader: DocumentReader) throws {
-    guard let settings = try SchemeSettings(reader, inheriting: nil) else {
+    let isCoded = try reader.word("goal", ["memory": false, "disk": true]) ?? false
+    let settings: SchemeSettings
+    if isCoded {
+      settings = try SchemeSettings(coded: reader)
+    } else if let fixed = try SchemeSettings(reader, inheriting: nil) {
+      settings = fixed
+    } else {
       throw reader.error("weights", "is missing")
+    }
+    bits = try SchemeSettings.bits(reader, "bits", isCoded: isCoded)
+    embeddingBits = try SchemeSettings.bits(reader, "embedding_bits", isCoded: isCoded)
+    if isCoded, bits == nil {
+      throw reader.error("bits", "is missing", remedy: "goal: disk asks for coded bits per weight, such as 3.5")
     }
     scheme = try settings.scheme(reader)
     _ = try reader.word("scales", ["f16": "f16"], later: ["u8"])
-    _ = try reader.word("method", ["nearest": "nearest"], later: ["awq", "gptq"])
+    method = try QuantizeMethod(reader, hasSteps: isCoded)
     if let coding = try reader.word("embeddings", SchemeSettings.words, later: SchemeSettings.later) {
+      guard embeddingBits == nil || coding == .int8 else {
+        throw reader.error("embeddings", "are int8 where they have embedding_bits", remedy: "leave one of them out")
+      }
       var embeddings = settings
       embeddings.weights = coding
       // A minimum is a property of 4-bit codes; an 8-bit embedding beside them is symmetric.
@@ -45,33 +67,41 @@ public struct QuantizeStep: Sendable {
     for role in ["norm", "bias"] where !keep.contains(role) {
       throw reader.error("keep", "norms and biases stay in FP32", remedy: "add \(role)")
     }
-    overrides = try (reader.readers("overrides") ?? []).map { try QuantizeStep.override($0, inheriting: settings) }
+    overrides = try (reader.readers("overrides") ?? []).map {
+      try QuantizeStep.override($0, inheriting: settings, isCoded: isCoded)
+    }
     try reader.finish()
     location = reader.location
   }
 
-  private static func override(_ reader: DocumentReader, inheriting settings: SchemeSettings) throws -> Override {
+  private static func override(_ reader: DocumentReader, inheriting settings: SchemeSettings, isCoded: Bool) throws
+    -> Override
+  {
     guard let match = try reader.string("match") else { throw reader.error("match", "is missing") }
     guard let selector = Selector(match) else { throw reader.error("match", "\"\(match)\" is not a role or a name") }
-    guard let own = try SchemeSettings(reader, inheriting: settings) else {
-      throw reader.error("weights", "is missing")
-    }
+    let bits = try SchemeSettings.bits(reader, "bits", isCoded: isCoded)
+    guard
+      let own = try bits.map({ _ in try SchemeSettings(coded: reader) }) ?? SchemeSettings(reader, inheriting: settings)
+    else { throw reader.error("weights", "is missing") }
     let scheme = try own.scheme(reader)
     try reader.finish()
-    return Override(selector: selector, scheme: scheme, match: match, location: reader.location)
+    return Override(selector: selector, scheme: scheme, bits: bits, match: match, location: reader.location)
   }
 
   /// The step with every default spelled out, in the keys that a recipe has.
   var json: JSON {
-    var members = SchemeSettings.members(of: scheme)
+    var members = SchemeSettings.members(of: scheme, bits: bits)
+    if bits != nil { members.insert(.init("goal", "disk"), at: 0) }
+    if let embeddingBits { members.append(.init("embedding_bits", .number(embeddingBits))) }
+    members.append(.init("scales", "f16"))
+    members += method.members(hasSteps: bits != nil)
     members += [
-      .init("scales", "f16"), .init("method", "nearest"),
       .init("embeddings", .string(SchemeSettings.word(of: embeddingScheme))),
       .init("keep", .array(keep.map(JSON.string))),
     ]
     if !overrides.isEmpty {
       let list = overrides.map {
-        JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme))
+        JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme, bits: $0.bits))
       }
       members.append(.init("overrides", .array(list)))
     }
@@ -103,17 +133,34 @@ struct SchemeSettings {
     self.block = block ?? outer?.block ?? .columns(32)
   }
 
+  /// What steps for an entropy coder are kept in: 8 bits and a scale a row, which keys may say and not change.
+  init(coded reader: DocumentReader) throws {
+    _ = try reader.word("weights", ["int8": Weights.int8])
+    _ = try reader.word("zero", ["symmetric": false])
+    _ = try reader.word("block", ["row": Scheme.Block.row])
+    (weights, hasMinimum, block) = (.int8, false, .row)
+  }
+
+  /// Coded bits, which there are with `goal: disk`. Above 7, eight bits without a step are as small.
+  static func bits(_ reader: DocumentReader, _ key: String, isCoded: Bool) throws -> Double? {
+    let bits = try reader.number(key, in: 1...7)
+    guard bits == nil || isCoded else {
+      throw reader.error(key, "has no meaning without goal: disk", remedy: "add goal: disk, or leave it out")
+    }
+    return bits
+  }
+
   /// The word of a scheme's codes.
   static func word(of scheme: Scheme) -> String { scheme.codingName == Scheme.int8(.row).codingName ? "int8" : "int4" }
 
   /// The keys that give a scheme.
-  static func members(of scheme: Scheme) -> [JSON.Member] {
+  static func members(of scheme: Scheme, bits: Double?) -> [JSON.Member] {
     let block: JSON = if case .columns(let size) = scheme.block { .integer(size) } else { "row" }
     let hasMinimum = scheme.codingName == Scheme.int4Minimum(.row).codingName
     return [
       .init("weights", .string(word(of: scheme))), .init("zero", hasMinimum ? "minimum" : "symmetric"),
       .init("block", block),
-    ]
+    ] + (bits.map { [.init("bits", .number($0))] } ?? [])
   }
 
   func scheme(_ reader: DocumentReader) throws -> Scheme {

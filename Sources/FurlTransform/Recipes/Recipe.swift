@@ -21,6 +21,8 @@ public struct Recipe: Sendable {
   public let name: String
   public let summary: String?
   public let steps: [Step]
+  /// What a model is to read; nil where no step looks at activations.
+  public let calibration: CalibrationSettings?
   public let storage: Storage
   public let gates: [Gate]
 
@@ -43,10 +45,26 @@ public struct Recipe: Sendable {
       throw reader.error("steps", "at least one step is expected")
     }
     self.steps = try steps.map(Recipe.step)
-    try reader.later("calibration", "budget")
+    try reader.later("budget")
+    calibration = try reader.reader("calibration").map(CalibrationSettings.init)
     storage = try reader.word("storage", ["compact": Storage.compact, "mapped": .mapped]) ?? .compact
     gates = try Gate.parse(from: reader)
     try reader.finish()
+    try checkCalibration(reader)
+  }
+
+  /// A calibration is there where it is needed, and only where something comes of it.
+  private func checkCalibration(_ reader: DocumentReader) throws {
+    var methods: [(method: QuantizeMethod, location: DocumentLocation)] = []
+    for case .quantize(let step) in steps { methods.append((step.method, step.location)) }
+    if calibration == nil, let first = methods.first(where: { $0.method.needsCalibration }) {
+      throw first.location.error(
+        "method", "needs a calibration", remedy: "add calibration: {text: FILE} at the end of the recipe")
+    }
+    if calibration != nil, !methods.contains(where: { $0.method.usesCalibration }) {
+      throw reader.error(
+        "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
+    }
   }
 
   /// Checks `furl: 1`, which every document of Furl begins with.
@@ -101,6 +119,7 @@ public struct Recipe: Sendable {
             case .quantize(let step): ["quantize": step.json]
             }
           })))
+    if let calibration { members.append(.init("calibration", calibration.json)) }
     members.append(.init("storage", .string(storage.rawValue)))
     if !gates.isEmpty { members.append(.init("gates", .array(gates.map(\.json)))) }
     return .object(members)

@@ -1,0 +1,148 @@
+// Calibrated codes, row by row, in the words of the header.
+
+#include "scalar.h"
+
+typedef struct choice {
+  float scale, minimum, loss;
+} choice;
+
+typedef struct sums {
+  float loss, w, c, cc, x, cx;
+} sums;
+
+/// One row of a block.
+typedef struct block {
+  const furl_grid *grid;
+  const float *values;
+  size_t stride;
+  const float *weights;
+  size_t columns;
+} block;
+
+static bool is_finite(float value) {
+  return __builtin_fabsf(value) <= 0x1.fffffep127f;
+}
+
+static float as_stored(float value) {
+  return furl_float_from_half(furl_half_from_float(value));
+}
+
+static float code_of(const furl_grid *grid, float value, float scale, float minimum) {
+  if (scale == 0) return 0;
+  float steps = (value - minimum) / scale, low = (float)grid->low, high = (float)grid->high;
+  if (steps < low) steps = low;
+  if (steps > high) steps = high;
+  return steps + 0x1.8p23f - 0x1.8p23f;
+}
+
+static sums loss_of(const block *b, float scale, float minimum) {
+  sums sums = {0, 0, 0, 0, 0, 0};
+  for (size_t i = 0; i < b->columns; i++) {
+    float x = b->values[i * b->stride], weight = b->weights[i];
+    float code = code_of(b->grid, x, scale, minimum), error = x - (code * scale + minimum);
+    sums.loss = sums.loss + weight * error * error;
+    sums.w = sums.w + weight;
+    sums.c = sums.c + weight * code;
+    sums.cc = sums.cc + weight * code * code;
+    sums.x = sums.x + weight * x;
+    sums.cx = sums.cx + weight * code * x;
+  }
+  return sums;
+}
+
+static void try_choice(const block *b, float scale, float minimum, choice *best) {
+  scale = as_stored(scale);
+  if (scale == 0) scale = 0;
+  if (b->grid->has_minimum) minimum = as_stored(minimum);
+  float loss = loss_of(b, scale, minimum).loss;
+  if (loss < best->loss && is_finite(scale) && is_finite(minimum)) *best = (choice){scale, minimum, loss};
+}
+
+static void refine(const block *b, choice *best) {
+  for (int round = 0; round < 2; round++) {
+    sums s = loss_of(b, best->scale, best->minimum);
+    float scale = best->scale, minimum = best->minimum;
+    if (b->grid->has_minimum) {
+      float determinant = s.w * s.cc - s.c * s.c;
+      if (determinant > 0) {
+        scale = (s.w * s.cx - s.c * s.x) / determinant;
+        minimum = (s.cc * s.x - s.c * s.cx) / determinant;
+      }
+    } else if (s.cc > 0) {
+      scale = s.cx / s.cc;
+    }
+    try_choice(b, scale, minimum, best);
+  }
+}
+
+static bool search_row(const block *b, uint16_t *scale, uint16_t *minimum) {
+  const furl_grid *grid = b->grid;
+  float most = b->values[0], least = most;
+  for (size_t i = 0; i < b->columns; i++) {
+    float x = b->values[i * b->stride];
+    if (!is_finite(x)) return false;
+    if (x > most) most = x;
+    if (x < least) least = x;
+  }
+  float reach = (float)(grid->has_minimum ? grid->high : -grid->low);
+  choice best = {0, 0, __builtin_inff()};
+  if (grid->has_minimum) {
+    float range = most / 2 - least / 2;
+    for (int up = 0; up < FURL_GRID_SHRINKS; up++) {
+      for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
+        float low = least + range * ((float)down * FURL_GRID_SHRINK);
+        float width = range * (2 - (float)(up + down) * FURL_GRID_SHRINK);
+        try_choice(b, width / reach, low, &best);
+      }
+    }
+  } else {
+    float largest = most > -least ? most : -least;
+    for (int i = 0; i < FURL_GRID_FACTORS; i++) {
+      float scale = largest / (reach * (FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
+      try_choice(b, scale, 0, &best);
+      if (grid->low != -grid->high) try_choice(b, -scale, 0, &best);
+    }
+  }
+  if (!(best.loss < __builtin_inff())) return false;
+  refine(b, &best);
+  *scale = furl_half_from_float(best.scale);
+  if (grid->has_minimum) *minimum = furl_half_from_float(best.minimum);
+  return true;
+}
+
+bool furl_scalar_search_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
+  uint16_t *minimums)
+{
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    block b = {grid, values + row, stride, weights, columns};
+    uint16_t minimum = 0;
+    if (!search_row(&b, &scales[row], &minimum)) return false;
+    if (grid->has_minimum) minimums[row] = minimum;
+  }
+  return true;
+}
+
+void furl_scalar_feed_back(
+  const furl_grid *grid, const uint16_t *scales, const uint16_t *minimums, const float *factor, const float *feedback,
+  size_t columns, float *weights, size_t stride, uint8_t *codes)
+{
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    float scale = furl_float_from_half(scales[row]);
+    float minimum = grid->has_minimum ? furl_float_from_half(minimums[row]) : 0;
+    for (size_t i = columns; i-- > 0;) {
+      float weight = weights[i * stride + row], wanted = weight;
+      if (feedback != NULL) wanted = wanted + feedback[i * stride + row];
+      if (factor != NULL) {
+        float moved = 0;
+        for (size_t j = i + 1; j < columns; j++) {
+          moved = moved + weights[j * stride + row] * factor[j * columns + i];
+        }
+        wanted = wanted + moved;
+      }
+      float code = code_of(grid, wanted, scale, minimum);
+      weights[i * stride + row] = weight - (code * scale + minimum);
+      codes[i * stride + row] = (uint8_t)((int32_t)code + grid->offset);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import FurlArtifact
+import FurlTensor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Finds the step at which a matrix takes so many bits a weight in a compact file.
+///
+/// All rows have one step: at a given number of coded bits the squared error is least when every weight's error is alike
+/// (reverse water-filling), and the entropy coder gives wide rows the bits that they need. Halving the step costs one
+/// bit, so a few tries find it.
+struct CodedSteps {
+  let source: WeightSource
+  let scheme: Scheme
+  let objective: CalibratedEncoder.Objective
+  let pool: WorkerPool
+
+  /// How far coded bits may be off.
+  static let tolerance = 0.005
+  private static let tries = 6
+
+  init(_ source: WeightSource, scheme: Scheme, objective: CalibratedEncoder.Objective, pool: WorkerPool) {
+    self.source = source
+    self.scheme = scheme
+    self.objective = objective
+    self.pool = pool
+  }
+
+  /// The matrix with the step whose coded bits come closest; the same whatever the number of threads.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for weights that are not finite.
+  func encode(bits: Double) throws -> PackedMatrix {
+    // What it is for normally distributed weights: their differential entropy less the bits.
+    var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * exp2(-bits)
+    // A smaller one is no half.
+    guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: pool) }
+    var best: (matrix: PackedMatrix, off: Double)?
+    for _ in 0..<CodedSteps.tries {
+      let matrix = try CalibratedEncoder(scheme: scheme, scales: .step(Float(step)), objective: objective)
+        .encode(source, pool: pool)
+      let off = try CodedSteps.codedBits(matrix, pool: pool) - bits
+      if best.map({ abs(off) < abs($0.off) }) ?? true { best = (matrix, off) }
+      if abs(off) <= CodedSteps.tolerance { break }
+      step = max(step * exp2(off), 0x1p-24)
+    }
+    guard let best else { throw FurlError(.defect, "no step was tried") }
+    return best.matrix
+  }
+
+  /// Bits of a weight's code in a compact file.
+  static func codedBits(_ matrix: PackedMatrix, pool: WorkerPool) throws -> Double {
+    let bytes = try CompactCoding.storedBytes(
+      of: matrix.streams[0], symbols: matrix.layout.streams[0].symbols, parallelFor: pool.forEach)
+    return Double(bytes) * 8 / Double(matrix.rows * matrix.columns)
+  }
+
+  private func rootMeanSquare() throws -> Double {
+    let buffer = ReadBuffer()
+    let rows = max(1, (1 << 20) / source.columns)
+    var sum = 0.0
+    for first in stride(from: 0, to: source.rows, by: rows) {
+      let values = try source.loadFloats(rows: first..<min(first + rows, source.rows), with: buffer)
+      sum += values.reduce(0) { $0 + Double($1) * Double($1) }
+    }
+    // What is not finite is named by the encoder.
+    return sum.isFinite ? (sum / Double(source.rows * source.columns)).squareRoot() : 1
+  }
+}
