@@ -128,10 +128,8 @@ void furl_report_lost_mappings(int exit_status) {
   pthread_once(&installed, install);
 }
 
-bool furl_map_pages(const void *base, size_t bytes) {
-  // What the system maps at one fault if it has the pages (Linux), on multiples of itself. Asking for all pages
-  // (madvise(2), `MADV_POPULATE_READ`) takes half as long again, as it looks at each of them.
-  const uintptr_t at_once = 64 << 10;
+/// Calls body(context); false if it looked at a mapping that is lost.
+static bool survives(void (*body)(void *), void *context) {
   pthread_once(&installed, install);
   sigjmp_buf here;
   if (sigsetjmp(here, 0) != 0) {
@@ -139,24 +137,43 @@ bool furl_map_pages(const void *base, size_t bytes) {
     return false;
   }
   guard = &here;
-  uintptr_t end = (uintptr_t)base + bytes;
-  for (uintptr_t at = (uintptr_t)base; at < end; at = (at / at_once + 1) * at_once) (void)*(const volatile char *)at;
+  body(context);
   guard = NULL;
   return true;
+}
+
+typedef struct pages {
+  uintptr_t begin, end;
+} pages;
+
+static void touch(void *context) {
+  // What the system maps at one fault if it has the pages (Linux), on multiples of itself. Asking for all pages
+  // (madvise(2), `MADV_POPULATE_READ`) takes half as long again, as it looks at each of them.
+  const uintptr_t at_once = 64 << 10;
+  const pages *p = context;
+  for (uintptr_t at = p->begin; at < p->end; at = (at / at_once + 1) * at_once) (void)*(const volatile char *)at;
+}
+
+bool furl_map_pages(const void *base, size_t bytes) {
+  pages all = {(uintptr_t)base, (uintptr_t)base + bytes};
+  return survives(touch, &all);
+}
+
+typedef struct messages {
+  furl_sha256 *a, *b;
+  const uint8_t *a_data, *b_data;
+  size_t a_n, b_n;
+} messages;
+
+static void hash(void *context) {
+  const messages *m = context;
+  if (m->b == NULL) furl_sha256_update(m->a, m->a_data, m->a_n);
+  else furl_sha256_update_two(m->a, m->a_data, m->a_n, m->b, m->b_data, m->b_n);
 }
 
 bool furl_sha256_update_guarded(
   furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n)
 {
-  pthread_once(&installed, install);
-  sigjmp_buf here;
-  if (sigsetjmp(here, 0) != 0) {
-    guard = NULL;
-    return false;
-  }
-  guard = &here;
-  if (b == NULL) furl_sha256_update(a, a_data, a_n);
-  else furl_sha256_update_two(a, a_data, a_n, b, b_data, b_n);
-  guard = NULL;
-  return true;
+  messages both = {a, b, a_data, b_data, a_n, b_n};
+  return survives(hash, &both);
 }
