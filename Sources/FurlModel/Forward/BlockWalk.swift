@@ -91,30 +91,19 @@ public final class BlockWalk {
     }
   }
 
-  /// What the layers of a block compute on the way, for rows at once.
+  /// What is needed to compute blocks of the same widths.
   private struct Work {
     let block: ModelSpec.Block
     let cache: KeyValueCache
-    let query: Activations
-    let key: Activations
-    let value: Activations
-    let attended: Activations
-    let inner: Activations
-    let mlp: [Activations]
+    let buffers: BlockBuffers
 
     init(_ block: ModelSpec.Block, _ spec: ModelSpec, longest: Int, format: KeyValueCache.Format, threads: Int) throws {
-      let rows = BlockWalk.rowLimit
       self.block = block
       cache = try KeyValueCache(
         blocks: [
           .init(heads: block.heads, kvHeads: block.kvHeads, headSize: block.headSize, window: block.window)
-        ], slots: 1, contextLength: longest, format: format, threads: threads, rowLimit: rows)
-      query = try Activations(columns: block.heads * block.headSize, capacity: rows)
-      key = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-      value = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-      attended = try Activations(columns: block.heads * block.headSize, capacity: rows)
-      inner = try Activations(columns: block.mlpSize, capacity: rows)
-      mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: block.mlpSize, capacity: rows)] : [])
+        ], slots: 1, contextLength: longest, format: format, threads: threads, rowLimit: BlockWalk.rowLimit)
+      buffers = try BlockBuffers(block, spec, rows: BlockWalk.rowLimit)
     }
   }
 
@@ -189,16 +178,17 @@ public final class BlockWalk {
       let layers = group([.query, .key, .value])
       try forEachPiece { piece, position in
         normalize(norms[0], quantizing: layers.readsIntegers(context), piece.count)
-        layers(normed, count: piece.count, into: [work.query, work.key, work.value], on: context)
+        layers(
+          normed, count: piece.count, into: [work.buffers.query, work.buffers.key, work.buffers.value], on: context)
         attend(work, position: position, count: piece.count)
-        heads.copyRows(work.attended, count: piece.count, to: piece.lowerBound)
-        try body(work.attended, piece.count)
+        heads.copyRows(work.buffers.attended, count: piece.count, to: piece.lowerBound)
+        try body(work.buffers.attended, piece.count)
       }
     case .mlp:
       let output = group([.attentionOutput])
       try forEachPiece { piece, _ in
-        work.attended.copyRows(heads, from: piece)
-        add(output, work.attended, piece.count)
+        work.buffers.attended.copyRows(heads, from: piece)
+        add(output, work.buffers.attended, piece.count)
         hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
         normalize(norms[1], quantizing: false, piece.count)
         try body(normed, piece.count)
@@ -206,7 +196,7 @@ public final class BlockWalk {
     case .inner:
       try forEachPiece { piece, _ in
         computeInner(work, piece.count)
-        try body(work.inner, piece.count)
+        try body(work.buffers.inner, piece.count)
       }
     }
   }
@@ -219,10 +209,10 @@ public final class BlockWalk {
     forEachPiece { piece, _ in
       computeInner(work, piece.count)
       if let output {
-        work.attended.copyRows(heads, from: piece)
-        add(output, work.attended, piece.count)
+        work.buffers.attended.copyRows(heads, from: piece)
+        add(output, work.buffers.attended, piece.count)
       }
-      add(down, work.inner, piece.count)
+      add(down, work.buffers.inner, piece.count)
       hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
     }
     weights = [:]
@@ -259,18 +249,20 @@ public final class BlockWalk {
   private func attend(_ work: Work, position: Int, count: Int) {
     let headSize = work.block.headSize
     rotary?.rotate(
-      query: work.query, key: work.key, headSize: headSize, positions: Array(position..<position + count), on: context)
+      query: work.buffers.query, key: work.buffers.key, headSize: headSize,
+      positions: Array(position..<position + count), on: context)
     let runs = [KeyValueCache.Run(slot: 0, position: position, row: 0, count: count)]
-    work.cache.store(block: 0, keys: work.key, values: work.value, runs: runs, on: context)
+    work.cache.store(block: 0, keys: work.buffers.key, values: work.buffers.value, runs: runs, on: context)
     work.cache.attend(
-      block: 0, query: work.query, runs: runs, scale: 1 / Float(headSize).squareRoot(), into: work.attended,
+      block: 0, query: work.buffers.query, runs: runs, scale: 1 / Float(headSize).squareRoot(),
+      into: work.buffers.attended,
       on: context)
   }
 
   private func computeInner(_ work: Work, _ count: Int) {
     let layers = group(roles(of: .mlp))
     normalize(norms.last!, quantizing: layers.readsIntegers(context), count)
-    layers(normed, count: count, into: work.mlp, on: context)
+    layers(normed, count: count, into: work.buffers.mlp, on: context)
   }
 
   /// Adds a layer's output to the rows.

@@ -89,30 +89,6 @@ public final class Session {
     }
   }
 
-  /// What a block computes on the way.
-  private struct BlockBuffers {
-    let query: Activations
-    let key: Activations
-    let value: Activations
-    let attended: Activations
-    /// What goes into the MLP's last layer.
-    let inner: Activations
-    /// The outputs of ``LanguageModel/Block/queryKeyValue``, and of the MLP's first layers.
-    let queryKeyValue: [Activations]
-    let mlp: [Activations]
-
-    init(_ block: ModelSpec.Block, _ spec: ModelSpec, rows: Int) throws {
-      query = try Activations(columns: block.heads * block.headSize, capacity: rows)
-      key = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-      value = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-      attended = try Activations(columns: block.heads * block.headSize, capacity: rows)
-      inner = try Activations(columns: block.mlpSize, capacity: rows)
-      // A gate's outputs come first and are multiplied with those of up, where they lie.
-      mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: block.mlpSize, capacity: rows)] : [])
-      queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
-    }
-  }
-
   /// Positions a slot can hold.
   public var contextLength: Int { cache.contextLength }
 
