@@ -5,12 +5,13 @@ import Synchronization
 /// several times more.
 ///
 /// A free range is cut to what is wanted of it, and grows together again with its neighbours: what one large matrix
-/// has taken serves many small ones after it.
+/// has taken serves many small ones after it. What came from the system by different calls stays apart, even where it
+/// touches by chance: what is given out does not depend on the addresses.
 public final class StoragePool: Sendable {
   private struct State {
     /// Everything that came from the system.
     var regions: [Range<UInt>] = []
-    /// By address; no two of them touch.
+    /// By address; no two of the same region touch.
     var free: [Range<UInt>] = []
   }
 
@@ -54,11 +55,14 @@ public final class StoragePool: Sendable {
     let start = UInt(bitPattern: base)
     state.withLock { state in
       var range = start..<start + UInt(capacity)
+      let region = state.regions.first { $0.contains(start) } ?? range
       var place = state.free.firstIndex { $0.lowerBound > start } ?? state.free.count
-      if place < state.free.count, state.free[place].lowerBound == range.upperBound {
+      if range.upperBound < region.upperBound, place < state.free.count,
+        state.free[place].lowerBound == range.upperBound
+      {
         range = range.lowerBound..<state.free.remove(at: place).upperBound
       }
-      if place > 0, state.free[place - 1].upperBound == range.lowerBound {
+      if range.lowerBound > region.lowerBound, place > 0, state.free[place - 1].upperBound == range.lowerBound {
         place -= 1
         range = state.free.remove(at: place).lowerBound..<range.upperBound
       }
