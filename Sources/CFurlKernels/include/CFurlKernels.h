@@ -371,6 +371,9 @@ void furl_share_heap(void);
 /// are read from front to back what lies between mostly is there, too.
 bool furl_is_cached(const void *base, size_t bytes);
 
+/// Whether an open file lies in a file system of this machine; false where that cannot be told.
+bool furl_is_local(int descriptor);
+
 /// Maps the pages of a part of a mapped file that is in the system's cache, so that another thread that looks at them
 /// does not wait for the system; false if the file has become shorter or cannot be read.
 bool furl_map_pages(const void *base, size_t bytes);

@@ -43,16 +43,20 @@ public struct Compressor: Sendable {
   ///
   /// - Parameters:
   ///   - path: of the artifact. It appears when it is complete; an earlier file of that name is replaced.
+  ///   - digests: where digests of the source's files are remembered for the next time, and known from the last.
   ///   - progress: called on the calling thread after every tensor, and now and then in between.
   /// - Throws: ``FurlError``; nothing is left behind.
-  public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
+  public func write(
+    to path: String, pool: WorkerPool, remembering digests: DigestMemory? = nil,
+    progress: (Progress) -> Void = { _ in }
+  ) throws -> Result {
     try refuseToReplaceSource(path)
     let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
     let writer = try ArtifactWriter(path: path, storage: storage)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
-    if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
-    let run = try CompressionRun(self, writer: writer, threads: pool.threads)
+    if plan.choosesCodes { return try writeChosen(writer, pool: pool, remembering: digests, progress: progress) }
+    let run = try CompressionRun(self, writer: writer, threads: pool.threads, remembering: digests)
     let (id, bytes) = try run.run(
       on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
     return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [])
@@ -60,7 +64,7 @@ public struct Compressor: Sendable {
 
   /// The same where codes are chosen by what they do.
   private func writeChosen(
-    _ writer: ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
+    _ writer: ArtifactWriter, pool: WorkerPool, remembering memory: DigestMemory?, progress: (Progress) -> Void
   ) throws -> Result {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
@@ -72,16 +76,16 @@ public struct Compressor: Sendable {
       try run.run(sample)
       return run.notes
     }
-    let files = try checkpoint.files()
+    let known = SourceDigests(try checkpoint.files(), memory: memory)
+    let (files, open) = (known.files, known.open)
     let digests = Mutex<[Int: Digest]>([:])
-    pool.forEachAsTaken(files.count) { index in
-      let digest = Digest(of: files[index])
-      digests.withLock { $0[index] = digest }
+    pool.forEachAsTaken(open.count) { index in
+      let digest = Digest(of: files[open[index]])
+      digests.withLock { $0[open[index]] = digest }
     }
-    let sources = try files.enumerated().map { index, file in
-      try file.checkUnchanged()
+    let sources = try known.complete { index in
       guard let digest = digests.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
-      return Checkpoint.SourceFile(file, digest: digest)
+      return digest
     }
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
     return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
