@@ -40,7 +40,9 @@ final class CompressionRun: Sendable {
   }
 
   /// - Parameter memory: of files that were hashed earlier.
-  init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int, remembering digests: DigestMemory?) throws {
+  init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int, remembering digests: DigestMemory?)
+    throws
+  {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
     packer = writer.packer
