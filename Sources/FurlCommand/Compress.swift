@@ -59,7 +59,9 @@ struct Compress: ParsableCommand {
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
     let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
-      bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
+      $0.countsBlocks
+        ? Terminal.progress($0.tensor, done: $0.bytesDone, total: $0.bytes, since: start)
+        : bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
     }
     Terminal.clearProgress()
     for note in result.notes { Terminal.log("furl: \(note)") }
@@ -70,7 +72,7 @@ struct Compress: ParsableCommand {
         "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
         "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
         "source_disk_bytes": .integer(source), "seconds": .number(seconds),
-        "notes": .array(result.notes.map(JSON.string)),
+        "changes": .array(result.changes), "notes": .array(result.notes.map(JSON.string)),
       ])
     }
     Terminal.print(
