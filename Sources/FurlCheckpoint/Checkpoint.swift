@@ -52,6 +52,29 @@ public struct Checkpoint: Sendable {
     gguf = opened.gguf
   }
 
+  /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
+  /// it. Files, configuration and tokenizer are those of the source.
+  ///
+  /// - Parameter sources: where the tensors of `spec` lie now.
+  /// - Throws: ``FurlError`` of kind `defect` when a tensor is missing or has another shape.
+  public init(_ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource]) throws {
+    try spec.validate(file: source.path)
+    for tensor in spec.tensors {
+      let shape = sources[tensor.name].map { tensor.shape.count == 1 ? [$0.columns] : [$0.rows, $0.columns] }
+      guard shape == tensor.shape else {
+        throw FurlError(
+          .defect, file: source.path, place: tensor.name, "has the shape \(shape ?? []) and not \(tensor.shape)")
+      }
+    }
+    path = source.path
+    folder = source.folder
+    config = source.config
+    self.spec = spec
+    self.sources = sources
+    weightFiles = source.weightFiles
+    gguf = source.gguf
+  }
+
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {
     var sources: [String: WeightSource] = [:]
     var names: Set<String> = []

@@ -53,7 +53,7 @@ struct Compress: ParsableCommand {
 
   func run() throws {
     let recipe = try Recipe(path: recipe)
-    let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {
       let bound = try compressor.fileUpperBound()
       let pool = WorkerPool(threads: try ThreadCount(threads).count)
@@ -63,11 +63,13 @@ struct Compress: ParsableCommand {
         : show(compressor.plan, bound: bound, prediction)
     }
     guard let output else { return }
+    compressor.digests = DigestMemory(recalls: !rehash)
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
-    let pool = WorkerPool(threads: try ThreadCount(threads).count)
-    let result = try compressor.write(to: output, pool: pool, remembering: DigestMemory(recalls: !rehash)) {
-      bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
+    let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
+      $0.countsBlocks
+        ? Terminal.progress($0.tensor, done: $0.bytesDone, total: $0.bytes, since: start)
+        : bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)
     }
     Terminal.clearProgress()
     for note in result.notes { Terminal.log("furl: \(note)") }
@@ -78,7 +80,7 @@ struct Compress: ParsableCommand {
         "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
         "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
         "source_disk_bytes": .integer(source), "seconds": .number(seconds),
-        "notes": .array(result.notes.map(JSON.string)),
+        "changes": .array(result.changes), "notes": .array(result.notes.map(JSON.string)),
       ])
     }
     Terminal.print(

@@ -65,6 +65,7 @@ struct Inspect: ParsableCommand {
       "architecture",
       "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(spec.vocabularySize), context \(spec.contextLength)"
     )
+    if let widths = spec.widthsText { line("widths", widths) }
     let parameters = inspection.parameters
     line("parameters", "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings)")
     line(

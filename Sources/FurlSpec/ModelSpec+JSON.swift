@@ -22,6 +22,7 @@ extension ModelSpec {
       .init("tied_embeddings", .bool(tiedEmbeddings)),
       .init("blocks", .array(blocks.map(\.json))),
     ]
+    if !patches.isEmpty { members.append(.init("patches", .array(patches.sorted().map(JSON.integer)))) }
     return .object(members)
   }
 
@@ -57,6 +58,11 @@ extension ModelSpec {
     guard let epsilon = try reader.number("norm_epsilon", in: 0...1) else {
       throw reader.error("norm_epsilon", "is missing")
     }
+    let patches = try (reader.optional("patches")?.array ?? []).map {
+      guard let place = $0.integer else { throw reader.error("patches", "a list of whole numbers is expected") }
+      return place
+    }
+    guard Set(patches).count == patches.count else { throw reader.error("patches", "a number comes twice") }
     guard let tied = try reader.bool("tied_embeddings") else { throw reader.error("tied_embeddings", "is missing") }
     self.init(
       architecture: architecture, vocabularySize: try integer("vocabulary_size"),
@@ -69,7 +75,7 @@ extension ModelSpec {
           guard let role = TensorRole(rawValue: name) else { throw reader.error("biases", "\"\(name)\" is not a role") }
           return role
         }),
-      tiedEmbeddings: tied, blocks: blocks)
+      tiedEmbeddings: tied, blocks: blocks, patches: Set(patches))
     try reader.finish()
     try validate(file: file)
   }

@@ -40,6 +40,7 @@ extension ModelSpec {
       }
       if let window = block.window { try check(place + "window", window, 1...(1 << 30)) }
     }
+    for place in patches.sorted() { try check("patches", place, 0...blocks.count) }
     if case .rotary(let rotary) = positions { try validate(rotary, file: file) }
   }
 

@@ -81,11 +81,14 @@ public struct ModelSpec: Sendable, Hashable {
   /// Whether the head is the embedding.
   public var tiedEmbeddings: Bool
   public var blocks: [Block]
+  /// Where blocks were cut out and a linear map stands in for them: h + A h + b, before the block of that number; the
+  /// number of blocks means behind the last one.
+  public var patches: Set<Int>
 
   public init(
     architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
     residual: Residual, positions: Positions, mlp: MLP, activation: Activation, biases: Set<TensorRole>,
-    tiedEmbeddings: Bool, blocks: [Block]
+    tiedEmbeddings: Bool, blocks: [Block], patches: Set<Int> = []
   ) {
     self.architecture = architecture
     self.vocabularySize = vocabularySize
@@ -100,6 +103,7 @@ public struct ModelSpec: Sendable, Hashable {
     self.biases = biases
     self.tiedEmbeddings = tiedEmbeddings
     self.blocks = blocks
+    self.patches = patches
   }
 
   // MARK: Tensors
@@ -115,6 +119,7 @@ public struct ModelSpec: Sendable, Hashable {
       let prefix = "blocks.\(index)."
       let queries = block.heads * block.headSize
       let keys = block.kvHeads * block.headSize
+      if patches.contains(index) { list += patch(prefix + "patch", index) }
       list += norm(prefix + "attention.norm", index)
       list += matrix(prefix + "attention.query", .query, queries, hiddenSize, index)
       list += matrix(prefix + "attention.key", .key, keys, hiddenSize, index)
@@ -125,6 +130,7 @@ public struct ModelSpec: Sendable, Hashable {
       list += matrix(prefix + "mlp.up", .up, block.mlpSize, hiddenSize, index)
       list += matrix(prefix + "mlp.down", .down, hiddenSize, block.mlpSize, index)
     }
+    if patches.contains(blocks.count) { list += patch("patch", nil) }
     list += norm("norm", nil)
     if !tiedEmbeddings { list += matrix("head", .head, vocabularySize, hiddenSize, nil) }
     return list
@@ -138,6 +144,13 @@ public struct ModelSpec: Sendable, Hashable {
     [TensorSpec(name: name, role: .norm, shape: [hiddenSize], block: block)] + bias(name, .norm, hiddenSize, block)
   }
 
+  private func patch(_ name: String, _ block: Int?) -> [TensorSpec] {
+    [
+      TensorSpec(name: name, role: .patch, shape: [hiddenSize, hiddenSize], block: block),
+      TensorSpec(name: name + ".bias", role: .bias, shape: [hiddenSize], block: block),
+    ]
+  }
+
   private func bias(_ name: String, _ role: TensorRole, _ count: Int, _ block: Int?) -> [TensorSpec] {
     guard biases.contains(role) else { return [] }
     return [TensorSpec(name: name + ".bias", role: .bias, shape: [count], block: block)]
@@ -145,6 +158,9 @@ public struct ModelSpec: Sendable, Hashable {
 
   /// Numbers in all tensors.
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
+
+  /// Numbers in the linear layers of the blocks, without biases.
+  public var blockLinearCount: Int { tensors.reduce(0) { $0 + ($1.role.isBlockLinear ? $1.elementCount : 0) } }
 
   /// Numbers in the embedding, the positions and a separate head.
   public var embeddingParameterCount: Int {

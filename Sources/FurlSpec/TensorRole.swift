@@ -12,6 +12,8 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case up = "mlp.up"
   case gate = "mlp.gate"
   case down = "mlp.down"
+  /// What stands in for blocks that were cut out.
+  case patch
 
   /// Whether tensors of this role are vectors, which stay in FP32.
   public var isVector: Bool { self == .norm || self == .bias }

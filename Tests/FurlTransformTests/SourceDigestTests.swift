@@ -19,8 +19,9 @@ import Testing
       let recipe = try Fixtures.recipe("  - quantize: \(step)")
       func write(_ name: String, _ memory: DigestMemory?) throws -> (Artifact, [UInt8]) {
         let path = folder + "/" + name
-        let compressor = try Compressor(checkpoint, recipe: recipe)
-        _ = try compressor.write(to: path, pool: WorkerPool(threads: threads), remembering: memory)
+        var compressor = try Compressor(checkpoint, recipe: recipe)
+        compressor.digests = memory
+        _ = try compressor.write(to: path, pool: WorkerPool(threads: threads))
         return (try Artifact(path: path), try TestData.bytes(path))
       }
       let plain = try write("plain", nil).1

@@ -218,6 +218,21 @@ public final class BlockWalk {
     weights = [:]
   }
 
+  /// Applies what stands in for blocks that were cut out, between two blocks or behind the last one: h + A h + b.
+  public func apply(patch: PackedMatrix, bias: FloatVector?) {
+    let layer = LinearGroup([.init(patch, bias: bias)])
+    forEachPiece { piece, _ in
+      normed.copyRows(rows, count: piece.count, to: 0)
+      add(layer, normed, piece.count)
+      hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
+    }
+  }
+
+  /// Calls `body` with the hidden states as they are, some rows at a time: (rows, how many, the first one's place).
+  public func visitHidden(_ body: (Activations, Int, Int) throws -> Void) rethrows {
+    try forEachPiece { piece, _ in try body(rows, piece.count, piece.lowerBound) }
+  }
+
   /// Calls `body` with what goes into the head, when all blocks have been walked.
   public func visitHead(_ norm: Norm, _ body: (Activations, Int) throws -> Void) rethrows {
     try forEachPiece { piece, _ in

@@ -170,6 +170,7 @@ public final class Session {
       hidden.gatherRows(wanted.rows)
     }
     for run in runs { lengths[run.slot] += run.count }
+    if let patch = model.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
     if !wanted.rows.isEmpty {
       normalize(hidden, model.norm, wanted.rows.count, for: model.head)
       model.head(normed, count: wanted.rows.count, into: [logits], on: context)
@@ -207,6 +208,7 @@ public final class Session {
     let block = model.blocks[index]
     let buffer = buffers[index]
     let headSize = model.spec.blocks[index].headSize
+    if let patch = block.patch { apply(patch, rows) }
     normalize(hidden, block.attentionNorm, rows, for: block.queryKeyValue)
     block.queryKeyValue(normed, count: rows, into: buffer.queryKeyValue, on: context)
     rotary?.rotate(query: buffer.query, key: buffer.key, headSize: headSize, positions: positions, on: context)
@@ -235,6 +237,12 @@ public final class Session {
       input, count: rows, by: .init(model.spec.norm), weight: norm.weight, bias: norm.bias,
       epsilon: Float(model.spec.normEpsilon),
       quantizing: next.readsIntegers(context), on: context)
+  }
+
+  /// Adds to the residual stream what stands in for blocks that were cut out.
+  private func apply(_ patch: LinearGroup, _ rows: Int) {
+    normed.copyRows(hidden, count: rows, to: 0)
+    add(patch, normed, rows)
   }
 
   /// Adds a layer's output to the residual stream.

@@ -13,6 +13,8 @@ public final class LanguageModel: Sendable {
 
   /// The weights of one block.
   struct Block: Sendable {
+    /// What comes before the block where others were cut out.
+    let patch: LinearGroup?
     let attentionNorm: Norm
     /// What reads the block's first norm: query, key and value; with a parallel residual the MLP's first layers too.
     let queryKeyValue: LinearGroup
@@ -27,6 +29,8 @@ public final class LanguageModel: Sendable {
   /// Learned positions; nil where they are rotary.
   let positions: PackedMatrix?
   let blocks: [Block]
+  /// What comes behind the last block where others were cut out.
+  let patch: LinearGroup?
   let norm: Norm
   let head: LinearGroup
   /// How keys and values are kept unless something else is asked for: FP32 beside FP32 weights of a checkpoint, FP16
@@ -46,12 +50,31 @@ public final class LanguageModel: Sendable {
     var loader = Loader(source: source, pool: pool, tensors: spec.tensors)
     embedding = try loader.matrix("embedding")
     positions = spec.positions == .learned ? try loader.matrix("positions") : nil
-    blocks = try spec.blocks.indices.map { try loader.block("blocks.\($0).", spec) }
+    blocks = try spec.blocks.indices.map { try loader.block($0, spec) }
+    patch = spec.patches.contains(spec.blocks.count) ? LinearGroup([try loader.layer("patch")]) : nil
     norm = try loader.norm("norm")
     head = spec.tiedEmbeddings ? LinearGroup([.init(embedding, bias: nil)]) : LinearGroup([try loader.layer("head")])
     weightBytes = loader.bytes
     source.dropPages()
     releaseFreedMemory()
+  }
+
+  /// The same model with some of its blocks, in their order; weights are shared.
+  public func keeping(blocks kept: [Int]) -> LanguageModel { LanguageModel(self, keeping: kept) }
+
+  private init(_ other: LanguageModel, keeping kept: [Int]) {
+    precondition(other.spec.patches.isEmpty)
+    var spec = other.spec
+    spec.blocks = kept.map { other.spec.blocks[$0] }
+    self.spec = spec
+    embedding = other.embedding
+    positions = other.positions
+    blocks = kept.map { other.blocks[$0] }
+    patch = nil
+    norm = other.norm
+    head = other.head
+    defaultKeyValueFormat = other.defaultKeyValueFormat
+    weightBytes = other.weightBytes
   }
 
   /// Loads tensors by name and adds up their bytes.
@@ -90,7 +113,9 @@ public final class LanguageModel: Sendable {
       return Norm(weight: weight, bias: try vector(name + ".bias"))
     }
 
-    mutating func block(_ prefix: String, _ spec: ModelSpec) throws -> Block {
+    mutating func block(_ index: Int, _ spec: ModelSpec) throws -> Block {
+      let prefix = "blocks.\(index)."
+      let patch = spec.patches.contains(index) ? LinearGroup([try layer(prefix + "patch")]) : nil
       let attentionNorm = try norm(prefix + "attention.norm")
       let attention = try ["query", "key", "value"].map { try layer(prefix + "attention." + $0) }
       let output = try layer(prefix + "attention.output")
@@ -102,7 +127,7 @@ public final class LanguageModel: Sendable {
         case .gated: [try layer(prefix + "mlp.gate", .gate(activation)), try layer(prefix + "mlp.up")]
         }
       return Block(
-        attentionNorm: attentionNorm, queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
+        patch: patch, attentionNorm: attentionNorm, queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
         attentionOutput: LinearGroup([output]), mlp: mlpNorm.map { ($0, LinearGroup(up)) },
         down: LinearGroup([try layer(prefix + "mlp.down")]))
     }

@@ -79,13 +79,29 @@ public struct Inspection: Sendable {
         .init("architecture", .string(file.spec.architecture)), .init("layers", .integer(file.spec.blocks.count)),
         .init("hidden_size", .integer(file.spec.hiddenSize)),
         .init("vocabulary_size", .integer(file.spec.vocabularySize)),
-        .init("context_length", .integer(file.spec.contextLength)), .init("parameters", parameters.json),
+        .init("context_length", .integer(file.spec.contextLength)),
+        .init("blocks", .array(file.spec.blocks.map(Inspection.widths))),
+        .init("patches", .array(file.spec.patches.sorted().map(JSON.integer))), .init("parameters", parameters.json),
         .init("disk_bytes", .integer(file.diskBytes)), .init("weight_bytes", .integer(try file.weightBytes)),
-        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe), .init("source", try source),
+        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe), .init("changes", .array(changes)),
+        .init("source", try source),
       ]
       if let tensors { members.append(.init("tensors", .array(tensors.map(\.json)))) }
       return .object(members)
     }
+  }
+
+  private static func widths(_ block: ModelSpec.Block) -> JSON {
+    [
+      "heads": .integer(block.heads), "kv_heads": .integer(block.kvHeads), "head_size": .integer(block.headSize),
+      "mlp_size": .integer(block.mlpSize),
+    ]
+  }
+
+  /// What steps that computed with the model have made of it; empty for a checkpoint.
+  public var changes: [JSON] {
+    guard case .artifact(let weights) = file else { return [] }
+    return weights.artifact.description.recipe.details["changes"]?.array ?? []
   }
 
   private var recipe: JSON {

@@ -21,11 +21,19 @@ public final class MappedFile: @unchecked Sendable {
   /// Opens and maps a regular file.
   ///
   /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file.
-  public init(path: String) throws {
+  public convenience init(path: String) throws {
     // The system would read a path up to its first zero, and open another file.
     guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FurlError.input(path, systemMessage()) }
+    try self.init(taking: descriptor, path: path)
+  }
+
+  /// Maps a file that is open, and closes it in the end.
+  ///
+  /// - Parameter path: what errors call it.
+  /// - Throws: ``FurlError`` of kind `input`; the file is closed then.
+  init(taking descriptor: Int32, path: String) throws {
     do {
       var status = stat()
       guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }

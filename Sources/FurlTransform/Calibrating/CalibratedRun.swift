@@ -69,6 +69,8 @@ final class CalibratedRun {
         let moments = try self.moments(for: [tensor]) { body in walk.visitHead(norm!, body) }
         var factors = Factors(moments, [tensor])
         try write(tensor, .matrix(try encodeMatrix(tensor, &factors)))
+      } else if tensor.spec.role == .patch, let walk {
+        try write(tensor, try apply(tensor, walk))
       } else {
         try write(tensor, try encode(tensor))
       }
@@ -90,10 +92,11 @@ final class CalibratedRun {
     let prefix = "blocks.\(block)."
     let hasMLPNorm = plan.spec.residual == .sequential
     let attentionNorm = try BlockWalk.Norm(vector(prefix + "attention.norm"), vector(prefix + "attention.norm.bias"))
+    var result: [String: Encoded] = [:]
+    if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }
     try walk.begin(
       block: block, attentionNorm: attentionNorm,
       mlpNorm: hasMLPNorm ? BlockWalk.Norm(vector(prefix + "mlp.norm"), vector(prefix + "mlp.norm.bias")) : nil)
-    var result: [String: Encoded] = [:]
     for input in walk.inputs {
       let roles = walk.roles(of: input)
       let readers = tensors.filter { roles.contains($0.spec.role) }
@@ -107,6 +110,14 @@ final class CalibratedRun {
     }
     walk.finish()
     return result
+  }
+
+  /// Encodes what stands in for blocks that were cut out, and lets the walk pass it.
+  private func apply(_ patch: Plan.PlannedTensor, _ walk: BlockWalk) throws -> Encoded {
+    let encoded = try encode(patch)
+    guard case .matrix(let matrix) = encoded else { throw FurlError(.defect, "a patch is a matrix") }
+    walk.apply(patch: matrix, bias: try vector(patch.spec.name + ".bias"))
+    return encoded
   }
 
   /// A vector of the plan, if it has one of that name.

@@ -39,16 +39,13 @@ final class CompressionRun: Sendable {
     var tokenizer: PackedTokenizer?
   }
 
-  /// - Parameter memory: of files that were hashed earlier.
-  init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int, remembering digests: DigestMemory?)
-    throws
-  {
+  init(_ compressor: Compressor, writer: sending ArtifactWriter, threads: Int) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
     packer = writer.packer
     self.writer = Mutex(writer)
     buffers = (0..<threads).map { _ in ReadBuffer() }
-    let sources = SourceDigests(try compressor.checkpoint.files(), memory: digests)
+    let sources = SourceDigests(try compressor.checkpoint.files(), memory: compressor.digests)
     let encoded = try compressor.plan.tensors.reduce(0) { sum, tensor in
       try sum + compressor.checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
     }

@@ -18,6 +18,8 @@ public struct Compressor: Sendable {
     /// Bytes of the checkpoint that have been hashed and encoded.
     public let bytesDone: Int
     public let bytes: Int
+    /// Whether a step computes with the model, and blocks are counted and not bytes.
+    public var countsBlocks = false
   }
 
   /// What came out.
@@ -28,67 +30,117 @@ public struct Compressor: Sendable {
     public let weightBytes: Int
     /// What a reader should know: where a calibration does not cover a layer's inputs.
     public let notes: [String]
+    /// For every step that computed with the model: what it made of it.
+    public let changes: [JSON]
   }
 
   public let checkpoint: Checkpoint
   public let plan: Plan
+  /// What steps have done already.
+  let changes: [JSON]
+  private let sample: CalibrationSample?
+  /// Where digests of the source's files are remembered for the next time, and known from the last.
+  public var digests: DigestMemory?
 
   /// - Throws: ``FurlError`` of kind `input` when the recipe does not fit the checkpoint.
   public init(_ checkpoint: Checkpoint, recipe: Recipe) throws {
     self.checkpoint = checkpoint
     plan = try Plan(recipe, for: checkpoint.spec)
+    changes = []
+    sample = nil
+  }
+
+  /// The rest of a job whose first steps are done.
+  init(_ changed: Checkpoint, plan: Plan, changes: [JSON], sample: CalibrationSample?) {
+    checkpoint = changed
+    self.plan = plan
+    self.changes = changes
+    self.sample = sample
   }
 
   /// Writes the artifact; the same input gives the same bytes, whatever the number of threads.
   ///
   /// - Parameters:
   ///   - path: of the artifact. It appears when it is complete; an earlier file of that name is replaced.
-  ///   - digests: where digests of the source's files are remembered for the next time, and known from the last.
   ///   - progress: called on the calling thread after every tensor, and now and then in between.
   /// - Throws: ``FurlError``; nothing is left behind.
-  public func write(
-    to path: String, pool: WorkerPool, remembering digests: DigestMemory? = nil,
-    progress: (Progress) -> Void = { _ in }
-  ) throws -> Result {
+  public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
     try refuseToReplaceSource(path)
     let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
     let writer = try ArtifactWriter(path: path, storage: storage)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
-    if plan.choosesCodes { return try writeChosen(writer, pool: pool, remembering: digests, progress: progress) }
-    let run = try CompressionRun(self, writer: writer, threads: pool.threads, remembering: digests)
+    if plan.recipe.changesModel {
+      let rest = try changed(folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, pool, progress)
+      return try rest.write(writer, pool: pool, progress: progress)
+    }
+    return try write(writer, pool: pool, progress: progress)
+  }
+
+  /// Does the steps that change the model.
+  ///
+  /// - Returns: what is left to do, with what they have made.
+  private func changed(folder: String, _ pool: WorkerPool, _ progress: (Progress) -> Void) throws -> Compressor {
+    guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "there is no calibration") }
+    let sample = try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
+    let steps = plan.recipe.steps
+    let first = steps.firstIndex { if case .quantize = $0 { true } else { false } } ?? steps.count
+    let (model, reports) = try withoutActuallyEscaping(progress) { progress in
+      let changes = ModelChanges(sequences: sample.sequences, pool: pool, folder: folder) { activity, done, blocks in
+        progress(
+          .init(
+            tensor: activity, tensorsDone: 0, tensors: plan.tensors.count, bytesDone: done, bytes: blocks,
+            countsBlocks: true))
+      }
+      return try changes.apply(Array(steps[..<first]), to: checkpoint)
+    }
+    var rest = Compressor(
+      model, plan: try Plan(plan.recipe, steps: Array(steps[first...]), for: model.spec), changes: reports,
+      sample: sample)
+    rest.digests = digests
+    return rest
+  }
+
+  private func write(
+    _ writer: sending ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
+  ) throws -> Result {
+    if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
+    let run = try CompressionRun(self, writer: writer, threads: pool.threads)
     let (id, bytes) = try run.run(
       on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
-    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [])
+    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
   }
 
   /// The same where codes are chosen by what they do.
   private func writeChosen(
-    _ writer: ArtifactWriter, pool: WorkerPool, remembering memory: DigestMemory?, progress: (Progress) -> Void
+    _ writer: ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
   ) throws -> Result {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
-    let sample = try plan.recipe.calibration.flatMap { settings in
-      isCalibrated ? try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer) : nil
-    }
+    let sample =
+      try plan.recipe.calibration.flatMap { settings in
+        guard isCalibrated else { return nil }
+        return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
+      } as CalibrationSample?
     let notes = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
       return run.notes
     }
-    let known = SourceDigests(try checkpoint.files(), memory: memory)
+    let known = SourceDigests(try checkpoint.files(), memory: digests)
     let (files, open) = (known.files, known.open)
-    let digests = Mutex<[Int: Digest]>([:])
+    let found = Mutex<[Int: Digest]>([:])
     pool.forEachAsTaken(open.count) { index in
       let digest = Digest(of: files[open[index]])
-      digests.withLock { $0[open[index]] = digest }
+      found.withLock { $0[open[index]] = digest }
     }
     let sources = try known.complete { index in
-      guard let digest = digests.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
+      guard let digest = found.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
       return digest
     }
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
+    return Result(
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
@@ -110,10 +162,11 @@ public struct Compressor: Sendable {
 
   func description(_ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil) -> ArtifactDescription {
     let recipe = plan.recipe
-    let details: JSON = sample.map { ["calibration": $0.json] } ?? .object([])
+    var details = (sample ?? self.sample).map { [JSON.Member("calibration", $0.json)] } ?? []
+    if !changes.isEmpty { details.append(.init("changes", .array(changes))) }
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
-      recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: details),
+      recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
   }
 }

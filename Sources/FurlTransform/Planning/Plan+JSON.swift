@@ -45,6 +45,17 @@ extension Compressor {
 
   /// - Parameter tokenizer: bytes of the tokenizer.
   func fileUpperBound(tokenizer: Int) -> Int {
+    // How much goes is not known yet where a step has to compute with the model: as if nothing did.
+    if plan.recipe.changesModel, changes.isEmpty {
+      let quantizing = plan.recipe.steps.filter { if case .quantize = $0 { true } else { false } }
+      var spec = checkpoint.spec
+      spec.biases.formUnion([.attentionOutput, .down])
+      if let whole = try? Plan(plan.recipe, steps: quantizing, for: spec) {
+        let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(tokenizer: tokenizer)
+        // What steps say about themselves, and maps in place of blocks, which have more weights.
+        return bound + 256 * (1024 + checkpoint.spec.blocks.count)
+      }
+    }
     let texts = [plan.spec.json, checkpoint.config, plan.recipe.json].reduce(0) { $0 + $1.compactText.utf8.count }
     // The index names a stream in under 500 bytes, and each of its frames (of at most 256 KiB) in 8.
     let streams = plan.tensors.flatMap { tensor in tensor.layout.streams.map { (tensor.spec.name.utf8.count, $0) } }

@@ -27,18 +27,27 @@ public struct Plan: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line for selectors that match nothing, tensors that two
   ///   steps claim and blocks that do not exist.
+  ///
+  /// What a step makes of a model that it has to compute with is not known here: widths and blocks are then those of the
+  /// same share everywhere.
   public init(_ recipe: Recipe, for source: ModelSpec) throws {
+    try self.init(recipe, steps: recipe.steps, for: source)
+  }
+
+  /// The same with some of the recipe's steps, where the others are done.
+  init(_ recipe: Recipe, steps: [Recipe.Step], for source: ModelSpec) throws {
     var spec = source
     // For every block that is left, its number in the source.
     var origin = Array(source.blocks.indices)
     var schemes: [String: Choice] = [:]
-    for step in recipe.steps {
+    for step in steps {
       switch step {
       case .truncate(let step):
         let remaining = try step.remaining(of: spec.blocks.count)
         schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
         spec.blocks = remaining.map { spec.blocks[$0] }
         origin = remaining.map { origin[$0] }
+      case .prune(let step): spec = step.estimate(spec)
       case .quantize(let step): try Plan.assign(step, spec: spec, schemes: &schemes)
       }
     }

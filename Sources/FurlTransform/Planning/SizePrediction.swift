@@ -24,6 +24,11 @@ extension Compressor {
   public func predictSize(pool: WorkerPool) throws -> SizePrediction { try predictSize(SizeSample(), pool: pool) }
 
   func predictSize(_ sample: SizeSample, pool: WorkerPool) throws -> SizePrediction {
+    guard !plan.recipe.changesModel else {
+      throw FurlError(
+        .usage, "what this recipe removes depends on the calibration, so a sample of the weights predicts no size",
+        remedy: "leave --sample out")
+    }
     let isMapped = plan.recipe.storage == .mapped
     let parts = isMapped ? [] : try sample.parts(of: plan, checkpoint)
     let sizes = try SizeSample.measure(parts, of: plan, checkpoint, pool: pool)

@@ -7,6 +7,7 @@ public struct Recipe: Sendable {
   /// One transform.
   public enum Step: Sendable {
     case truncate(TruncateStep)
+    case prune(PruneStep)
     case quantize(QuantizeStep)
   }
 
@@ -51,21 +52,36 @@ public struct Recipe: Sendable {
     gates = try Gate.parse(from: reader)
     try reader.finish()
     try checkCalibration(reader)
+    try checkOrder()
   }
 
   /// A calibration is there where it is needed, and only where something comes of it.
   private func checkCalibration(_ reader: DocumentReader) throws {
     var methods: [(method: QuantizeMethod, location: DocumentLocation)] = []
     for case .quantize(let step) in steps { methods.append((step.method, step.location)) }
+    let remedy = "add calibration: {text: FILE} at the end of the recipe"
     if calibration == nil, let first = methods.first(where: { $0.method.needsCalibration }) {
-      throw first.location.error(
-        "method", "needs a calibration", remedy: "add calibration: {text: FILE} at the end of the recipe")
+      throw first.location.error("method", "needs a calibration", remedy: remedy)
     }
-    if calibration != nil, !methods.contains(where: { $0.method.usesCalibration }) {
+    if calibration == nil, let first = steps.first(where: \.changesModel) {
+      throw first.location.error(nil, "needs a calibration", remedy: remedy)
+    }
+    if calibration != nil, !changesModel, !methods.contains(where: { $0.method.usesCalibration }) {
       throw reader.error(
         "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
     }
   }
+
+  /// Steps that change weights or widths come before those that write them down.
+  private func checkOrder() throws {
+    guard changesModel, let first = steps.firstIndex(where: { if case .quantize = $0 { true } else { false } }),
+      let late = steps[first...].first(where: { if case .quantize = $0 { false } else { true } })
+    else { return }
+    throw late.location.error(nil, "comes behind quantize", remedy: "quantize what is left")
+  }
+
+  /// Whether a step has to compute with the model to know what it makes of it.
+  public var changesModel: Bool { steps.contains(where: \.changesModel) }
 
   /// Checks `furl: 1`, which every document of Furl begins with.
   private static func checkVersion(_ reader: DocumentReader) throws {
@@ -88,11 +104,12 @@ public struct Recipe: Sendable {
 
   private static func step(_ reader: DocumentReader) throws -> Step {
     guard reader.keys.count == 1, let verb = reader.keys.first else {
-      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate or quantize")
+      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate, prune or quantize")
     }
-    try reader.later("prune", "heal")
+    try reader.later("heal")
     switch verb {
     case "truncate": return .truncate(try TruncateStep(settings(reader, verb)))
+    case "prune": return .prune(try PruneStep(settings(reader, verb)))
     case "quantize": return .quantize(try QuantizeStep(settings(reader, verb)))
     default: throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
     }
@@ -116,6 +133,7 @@ public struct Recipe: Sendable {
           steps.map {
             switch $0 {
             case .truncate(let step): ["truncate": step.json]
+            case .prune(let step): ["prune": step.json]
             case .quantize(let step): ["quantize": step.json]
             }
           })))
@@ -127,6 +145,25 @@ public struct Recipe: Sendable {
 
   /// The hash of the canonical form.
   public var digest: Digest { Digest(of: json.canonicalText.utf8) }
+}
+
+extension Recipe.Step {
+  /// Whether the model has to be computed with to know what the step makes of it.
+  var changesModel: Bool {
+    switch self {
+    case .truncate(let step): step.needsCalibration
+    case .prune: true
+    case .quantize: false
+    }
+  }
+
+  var location: DocumentLocation {
+    switch self {
+    case .truncate(let step): step.location
+    case .prune(let step): step.location
+    case .quantize(let step): step.location
+    }
+  }
 }
 
 extension Gate {

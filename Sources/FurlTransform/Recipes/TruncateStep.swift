@@ -9,18 +9,36 @@ public struct TruncateStep: Sendable {
     case last(Int)
     /// These, counted from 0.
     case listed([Int])
+    /// The run of so many that turns the hidden state by the least angle.
+    case angular(Int)
+    /// So many, each time the one without which the model's predictions change least.
+    case kl(Int)
+  }
+
+  /// What stands in for them.
+  public enum Heal: String, Sendable, CaseIterable {
+    case none
+    /// A linear map by least squares.
+    case linear
   }
 
   public let blocks: Blocks
-  private let location: DocumentLocation
+  public let heal: Heal
+  let location: DocumentLocation
+
+  private enum Choice { case last, angular, kl }
 
   init(_ reader: DocumentReader) throws {
-    let choose: String? = try reader.word("choose", ["last": "last"], later: ["angular", "kl"])
-    _ = try reader.word("heal", ["none": "none"], later: ["linear"])
+    let choose = try reader.word("choose", ["last": Choice.last, "angular": .angular, "kl": .kl])
+    heal = try reader.word("heal", ["none": Heal.none, "linear": .linear]) ?? .none
     switch try reader.required("blocks") {
     case .integer(let count):
       guard count >= 1 else { throw reader.error("blocks", "\(count) is out of range", remedy: "allowed: 1 and more") }
-      blocks = .last(count)
+      switch choose ?? .last {
+      case .last: blocks = .last(count)
+      case .angular: blocks = .angular(count)
+      case .kl: blocks = .kl(count)
+      }
     case .array(let list):
       let numbers = list.compactMap(\.integer)
       guard numbers.count == list.count, !numbers.isEmpty, Set(numbers).count == numbers.count,
@@ -34,12 +52,21 @@ public struct TruncateStep: Sendable {
     location = reader.location
   }
 
-  /// The blocks that stay, out of `count`.
+  /// Whether the model has to be computed for it.
+  var needsCalibration: Bool {
+    switch blocks {
+    case .last, .listed: heal != .none
+    case .angular, .kl: true
+    }
+  }
+
+  /// The blocks that stay, out of `count`, as far as that is known before anything is measured: of blocks that are
+  /// chosen by measurements, as many at the end.
   ///
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when a block does not exist or none would stay.
   func remaining(of count: Int) throws -> [Int] {
     switch blocks {
-    case .last(let gone):
+    case .last(let gone), .angular(let gone), .kl(let gone):
       guard gone < count else {
         throw location.error(
           "blocks", "\(gone) of \(count) blocks would leave none", remedy: "allowed: 1 to \(count - 1)")
@@ -55,9 +82,12 @@ public struct TruncateStep: Sendable {
   }
 
   var json: JSON {
-    switch blocks {
-    case .last(let count): ["blocks": .integer(count), "choose": "last", "heal": "none"]
-    case .listed(let list): ["blocks": .array(list.map(JSON.integer)), "heal": "none"]
+    let heal = JSON.string(heal.rawValue)
+    return switch blocks {
+    case .last(let count): ["blocks": .integer(count), "choose": "last", "heal": heal]
+    case .angular(let count): ["blocks": .integer(count), "choose": "angular", "heal": heal]
+    case .kl(let count): ["blocks": .integer(count), "choose": "kl", "heal": heal]
+    case .listed(let list): ["blocks": .array(list.map(JSON.integer)), "heal": heal]
     }
   }
 }

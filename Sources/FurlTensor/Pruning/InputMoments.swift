@@ -1,0 +1,113 @@
+/// Means and covariances of a layer's inputs over rows of activations.
+///
+/// Sums are FP32 and of the distance from the mean of the first rows, so that large means, which some columns of
+/// language models have, cost no digits. The order of sums depends on the rows only.
+public final class InputMoments: @unchecked Sendable {
+  public let columns: Int
+  /// Rows that have been added.
+  public private(set) var count = 0
+  private let products: SquareMatrix
+  private var origin: [Float] = []
+  private var sums: [Double]
+  private var shifted: Activations?
+
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, or no OpenBLAS.
+  public init(columns: Int) throws {
+    precondition(columns > 0)
+    try BLAS.prepare()
+    self.columns = columns
+    products = try SquareMatrix(columns)
+    sums = Array(repeating: 0, count: columns)
+  }
+
+  /// Adds rows of activations, the same whatever the number of threads.
+  ///
+  /// - Parameter input: [count][columns].
+  public func add(_ input: Activations, count: Int, on pool: WorkerPool) throws {
+    precondition(input.columns == columns && count <= input.capacity)
+    guard count > 0 else { return }
+    if origin.isEmpty { origin = InputMoments.means(input, count: count) }
+    if shifted == nil || shifted!.capacity < count { shifted = try Activations(columns: columns, capacity: count) }
+    guard let shifted else { return }
+    shift(input, count: count, into: shifted)
+    self.count += count
+    let rows = BLAS.Part(base: shifted.values, stride: shifted.stride)
+    products.forEachLowerTile(on: pool) { lower, upper in
+      BLAS.addTransposed(
+        rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
+        to: products.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
+        beta: 1)
+    }
+  }
+
+  private static func means(_ input: Activations, count: Int) -> [Float] {
+    var sums = [Double](repeating: 0, count: input.columns)
+    for row in 0..<count {
+      for column in 0..<input.columns { sums[column] += Double(input.values[row * input.stride + column]) }
+    }
+    return sums.map { Float($0 / Double(count)) }
+  }
+
+  private func shift(_ input: Activations, count: Int, into target: Activations) {
+    for row in 0..<count {
+      let (from, to) = (input.values + row * input.stride, target.values + row * target.stride)
+      for column in 0..<columns {
+        let value = from[column] - origin[column]
+        to[column] = value
+        sums[column] += Double(value)
+      }
+    }
+  }
+
+  /// The mean of each column.
+  public var means: [Double] { sums.indices.map { Double(origin[$0]) + sums[$0] / Double(max(1, count)) } }
+
+  /// The mean square of each column.
+  public func meanSquares(_ covariance: Covariance) -> [Double] {
+    zip(covariance.variances, means).map { $0 + $1 * $1 }
+  }
+
+  /// Whether every sum is a finite number.
+  public var isFinite: Bool { sums.allSatisfy(\.isFinite) && products.diagonal.allSatisfy(\.isFinite) }
+
+  /// The covariances, which take the memory of the sums: nothing can be added any more.
+  public func covariance(on pool: WorkerPool) -> Covariance {
+    let scale = 1 / Float(max(1, count))
+    let offsets = sums.map { Float($0 / Double(max(1, count))) }
+    products.forEachLowerTile(on: pool) { rows, columns in
+      for row in rows {
+        let numbers = products.row(row)
+        for column in columns.lowerBound..<min(columns.upperBound, row + 1) {
+          numbers[column] = numbers[column] * scale - offsets[row] * offsets[column]
+        }
+      }
+    }
+    products.mirror(on: pool)
+    return Covariance(products)
+  }
+}
+
+/// A symmetric matrix of covariances, both triangles: [size][size].
+public final class Covariance: @unchecked Sendable {
+  let matrix: SquareMatrix
+
+  init(_ matrix: SquareMatrix) { self.matrix = matrix }
+
+  public var size: Int { matrix.size }
+  public var variances: [Double] { matrix.diagonal.map { Double(max(0, $0)) } }
+
+  /// A matrix from its rows.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public convenience init(rows: [[Float]]) throws {
+    try BLAS.prepare()
+    let matrix = try SquareMatrix(rows.count)
+    for (index, row) in rows.enumerated() {
+      precondition(row.count == rows.count)
+      matrix.row(index).update(from: row, count: row.count)
+    }
+    self.init(matrix)
+  }
+
+  public subscript(row: Int, column: Int) -> Float { matrix.row(row)[column] }
+}

@@ -1,0 +1,120 @@
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+
+/// A walk over a checkpoint's FP32 weights, block by block, with the calibration's sequences.
+final class ModelWalk {
+  let model: Checkpoint
+  let pool: WorkerPool
+  let walk: BlockWalk
+  private let tensors: [String: TensorSpec]
+
+  init(_ model: Checkpoint, _ sequences: [[Int]], pool: WorkerPool) throws {
+    self.model = model
+    self.pool = pool
+    tensors = Dictionary(uniqueKeysWithValues: model.spec.tensors.map { ($0.name, $0) })
+    func matrix(_ name: String) throws -> PackedMatrix {
+      try PackedMatrix.encode(model.source(name), scheme: .float32, pool: pool)
+    }
+    walk = try BlockWalk(
+      model.spec, embedding: matrix("embedding"),
+      positions: model.spec.positions == .learned ? matrix("positions") : nil, sequences: sequences, format: .float32,
+      context: ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment()))
+  }
+
+  /// A linear layer that takes the place of the model's own.
+  struct Layer {
+    let weight: PackedMatrix
+    let bias: FloatVector?
+  }
+
+  /// Walks the first blocks.
+  ///
+  /// - Parameters:
+  ///   - blocks: how many.
+  ///   - boundary: called before every block, and behind the last one.
+  ///   - body: called with every input, before the layers that read it are known; it returns those that are others than
+  ///     the model's own.
+  func run(
+    blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
+    body: (_ block: Int, BlockWalk.Input) throws -> [TensorRole: Layer] = { _, _ in [:] }
+  ) throws {
+    let spec = model.spec
+    let end = blocks ?? spec.blocks.count
+    for block in 0..<end {
+      let prefix = "blocks.\(block)."
+      if spec.patches.contains(block) { try apply(prefix + "patch") }
+      try boundary(block)
+      try walk.begin(
+        block: block, attentionNorm: norm(prefix + "attention.norm"),
+        mlpNorm: spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
+      for input in walk.inputs {
+        let others = try body(block, input)
+        // These two are stages of the computation, whether anybody looks or not.
+        if others.isEmpty, input == .heads || input == .mlp, !didVisit { walk.visit(input) { _, _ in } }
+        didVisit = false
+        for role in walk.roles(of: input) {
+          if let other = others[role] {
+            walk.install(role, other.weight, bias: other.bias)
+          } else {
+            let own = try layer(prefix + role.rawValue)
+            walk.install(role, own.weight, bias: own.bias)
+          }
+        }
+      }
+      walk.finish()
+    }
+    if end == spec.blocks.count, spec.patches.contains(end) { try apply("patch") }
+    try boundary(end)
+  }
+
+  /// Whether the body has visited the input that it was called with.
+  private var didVisit = false
+
+  /// The moments of an input; only inside of a body.
+  func moments(_ input: BlockWalk.Input, columns: Int) throws -> InputMoments {
+    let moments = try InputMoments(columns: columns)
+    try walk.visit(input) { try moments.add($0, count: $1, on: pool) }
+    didVisit = true
+    guard moments.isFinite else {
+      throw FurlError.input(
+        model.path, "a layer's inputs are not finite numbers", remedy: "the weights before it are damaged")
+    }
+    return moments
+  }
+
+  func layer(_ name: String) throws -> Layer {
+    try naming(name) {
+      let source = try model.source(name)
+      defer { source.drop() }
+      return Layer(
+        weight: try PackedMatrix.encode(source, scheme: .float32, pool: pool), bias: try vector(name + ".bias"))
+    }
+  }
+
+  func vector(_ name: String) throws -> FloatVector? {
+    guard tensors[name] != nil else { return nil }
+    return try naming(name) { try FloatVector(model.source(name)) }
+  }
+
+  private func norm(_ name: String) throws -> BlockWalk.Norm {
+    guard let weight = try vector(name) else { throw FurlError(.defect, "a norm is missing") }
+    return BlockWalk.Norm(weight: weight, bias: try vector(name + ".bias"))
+  }
+
+  private func apply(_ name: String) throws {
+    let patch = try layer(name)
+    walk.apply(patch: patch.weight, bias: patch.bias)
+  }
+
+  private func naming<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as FurlError {
+      error.file = error.file ?? model.path
+      error.place = error.place ?? name
+      throw error
+    }
+  }
+}

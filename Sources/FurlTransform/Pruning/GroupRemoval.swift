@@ -1,0 +1,66 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// Takes groups out of a model's tensors: rows of the layers that compute them, columns of the layer that reads them.
+struct GroupRemoval {
+  let model: Checkpoint
+
+  /// What the layer that reads the groups of a kind becomes: its kept columns, and its bias.
+  struct Reader {
+    let weight: FloatMatrix
+    let bias: [Float]?
+  }
+
+  /// The role of the layer that reads groups of a kind.
+  static func reader(of group: PruneStep.Group) -> TensorRole { group == .heads ? .attentionOutput : .down }
+
+  /// Writes the tensors of one block.
+  ///
+  /// - Parameters:
+  ///   - readers: where they are more than their own kept columns.
+  func write(
+    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], to draft: ModelDraft
+  ) throws {
+    let spec = model.spec
+    let groups = RemovableGroups(spec.blocks[index], of: spec)
+    for group in PruneStep.Group.allCases {
+      guard let stay = kept[group] else { continue }
+      let first: [TensorRole] =
+        group == .heads ? [.query, .key, .value] : spec.mlp == .gated ? [.gate, .up] : [.up]
+      for role in first {
+        guard let rows = groups.rows(role, kept: stay) else { continue }
+        let name = "blocks.\(index)." + role.rawValue
+        try draft.gather(name, rows: rows)
+        if spec.biases.contains(role) { try draft.gather(name + ".bias", rows: rows) }
+      }
+      let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
+      if let reader = readers[group] {
+        try draft.set(name, reader.weight)
+        if let bias = reader.bias { try draft.set(name + ".bias", bias, shape: [bias.count]) }
+      } else {
+        try draft.set(name, model.floats(name).gather(columns: groups.columns(group, kept: stay)))
+      }
+    }
+  }
+
+  /// The specification without what goes.
+  func spec(keeping kept: [KeptGroups]) -> ModelSpec {
+    var spec = model.spec
+    for (index, kept) in kept.enumerated() {
+      spec.blocks[index] = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
+    }
+    return spec
+  }
+
+  /// The model without the other groups, nothing made up for: where those that go are zero, it computes what it did.
+  ///
+  /// - Parameters:
+  ///   - kept: of every block.
+  ///   - folder: for what is written on the way.
+  func remove(keeping kept: [KeptGroups], folder: String) throws -> Checkpoint {
+    let draft = try ModelDraft(model, folder: folder)
+    for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, to: draft) }
+    return try draft.finish(spec(keeping: kept))
+  }
+}

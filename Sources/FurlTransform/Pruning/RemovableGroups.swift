@@ -1,0 +1,89 @@
+import FurlSpec
+
+/// What can be removed from one block as a whole, and what of its tensors goes with it.
+struct RemovableGroups: Sendable {
+  let block: ModelSpec.Block
+  let hidden: Int
+  private let isGated: Bool
+
+  init(_ block: ModelSpec.Block, of spec: ModelSpec) {
+    self.block = block
+    hidden = spec.hiddenSize
+    isGated = spec.mlp == .gated
+  }
+
+  /// Where all heads share the only key/value head, that one stays, and single heads go.
+  private var sharesOne: Bool { block.kvHeads == 1 && block.heads > 1 }
+
+  private var headsPerUnit: Int { sharesOne ? 1 : block.heads / block.kvHeads }
+
+  func count(_ group: PruneStep.Group) -> Int {
+    switch group {
+    case .heads: block.heads / headsPerUnit
+    case .neurons: block.mlpSize
+    }
+  }
+
+  /// Columns of the layer that reads what the groups compute: the attention's output, or down.
+  func columns(_ group: PruneStep.Group) -> [Range<Int>] {
+    let width = group == .heads ? headsPerUnit * block.headSize : 1
+    return (0..<count(group)).map { $0 * width..<($0 + 1) * width }
+  }
+
+  /// Weights of one group in the block's linear layers.
+  func weights(_ group: PruneStep.Group) -> Int {
+    switch group {
+    case .heads: hidden * block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2))
+    case .neurons: hidden * (isGated ? 3 : 2)
+    }
+  }
+
+  /// Groups that go at once so that a width stays a multiple.
+  func chunk(_ group: PruneStep.Group, multiple: Int) -> Int {
+    switch group {
+    case .neurons: multiple
+    case .heads:
+      // The fewest heads whose width is a multiple.
+      (1...multiple).first { $0 * headsPerUnit * block.headSize % multiple == 0 } ?? multiple
+    }
+  }
+
+  /// Rows of query, key and value, or of the MLP's first layers, that stay with some groups.
+  func rows(_ role: TensorRole, kept: [Int]) -> [Int]? {
+    let size = block.headSize
+    switch role {
+    case .query: return kept.flatMap { $0 * headsPerUnit * size..<($0 + 1) * headsPerUnit * size }
+    case .key, .value: return sharesOne ? nil : kept.flatMap { $0 * size..<($0 + 1) * size }
+    case .up, .gate: return kept
+    default: return nil
+    }
+  }
+
+  /// Columns that stay with some groups.
+  func columns(_ group: PruneStep.Group, kept: [Int]) -> [Int] {
+    let all = columns(group)
+    return kept.flatMap { all[$0] }
+  }
+
+  /// The block without the others.
+  func block(heads: [Int]?, neurons: [Int]?) -> ModelSpec.Block {
+    var result = block
+    if let heads {
+      result.heads = heads.count * headsPerUnit
+      result.kvHeads = sharesOne ? 1 : heads.count
+    }
+    if let neurons { result.mlpSize = neurons.count }
+    return result
+  }
+}
+
+/// The groups of each block that stay, ascending; nil: all.
+struct KeptGroups: Sendable, Hashable {
+  var heads: [Int]?
+  var neurons: [Int]?
+
+  subscript(_ group: PruneStep.Group) -> [Int]? {
+    get { group == .heads ? heads : neurons }
+    set { if group == .heads { heads = newValue } else { neurons = newValue } }
+  }
+}

@@ -1,0 +1,141 @@
+import FurlSpec
+import FurlTensor
+
+/// Removes groups of weights for good: attention heads and MLP neurons disappear from the matrices.
+public struct PruneStep: Sendable {
+  /// What the sparsity is a share of.
+  public enum Whole: String, Sendable, CaseIterable {
+    /// The weights of the blocks' linear layers.
+    case blocks
+    /// All parameters.
+    case model
+    /// The weights of the groups that the step names.
+    case groups
+  }
+
+  public enum Group: String, Sendable, CaseIterable {
+    /// Attention heads; where several share a key/value head, all of those with it.
+    case heads
+    /// Neurons of the MLP.
+    case neurons
+  }
+
+  /// What groups are chosen by.
+  public enum Choice: String, Sendable, CaseIterable {
+    /// The penalty of a group lasso on the layer's outputs at which a group vanishes.
+    case lasso
+    /// The variance of what a group adds to the outputs.
+    case variance
+    /// Mean squares of inputs times squares of weights.
+    case wanda
+    case magnitude
+    /// Seeded draws, to compare with.
+    case random
+  }
+
+  /// What makes up for groups that are gone.
+  public enum Refit: String, Sendable, CaseIterable {
+    /// Least squares over the groups that stay, and the bias from the means.
+    case squares
+    /// The bias from the means alone.
+    case bias
+    case none
+  }
+
+  /// How much each layer loses.
+  public enum Allocation: String, Sendable, CaseIterable {
+    /// One threshold over all layers.
+    case global
+    /// The same share everywhere.
+    case uniform
+  }
+
+  public let sparsity: Double
+  public let of: Whole
+  public let groups: [Group]
+  public let choose: Choice
+  public let refit: Refit
+  public let allocation: Allocation
+  /// Widths are kept to multiples of this.
+  public let multiple: Int
+  /// The largest share of its groups that a layer may lose.
+  public let limit: Double
+  public let seed: Int
+  let location: DocumentLocation
+
+  init(_ reader: DocumentReader) throws {
+    _ = try reader.word("method", ["group-lasso": true], later: ["wanda", "sparsegpt"])
+    guard let sparsity = try reader.number("sparsity", in: 0.001...0.95) else {
+      throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
+    }
+    self.sparsity = sparsity
+    of = try reader.word("of", ["blocks": Whole.blocks, "model": .model, "groups": .groups]) ?? .blocks
+    let words = try reader.strings("groups") ?? ["heads", "neurons"]
+    groups = try words.map { word in
+      if ["channels", "vocabulary"].contains(word) { throw reader.error("groups", "\"\(word)\" is not supported yet") }
+      guard let group = Group(rawValue: word) else {
+        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons")
+      }
+      return group
+    }
+    guard !groups.isEmpty, Set(groups).count == groups.count else {
+      throw reader.error("groups", "a list of different groups is expected")
+    }
+    _ = try reader.word("fit", ["reconstruct": true], later: ["finetune"])
+    choose =
+      try reader.word(
+        "choose",
+        ["lasso": Choice.lasso, "variance": .variance, "wanda": .wanda, "magnitude": .magnitude, "random": .random])
+      ?? .lasso
+    refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
+    allocation = try reader.word("allocation", ["global": Allocation.global, "uniform": .uniform]) ?? .global
+    multiple = try reader.integer("multiple", in: 1...1024) ?? 16
+    // Half of what would be left everywhere may go from one layer, too.
+    limit = try reader.number("limit", in: 0.01...1) ?? (1 + sparsity) / 2
+    guard choose == .random || reader.optional("seed") == nil else {
+      throw reader.error("seed", "has no meaning without draws", remedy: "use choose: random")
+    }
+    seed = try reader.integer("seed", in: 0...Int.max) ?? 0
+    try reader.finish()
+    location = reader.location
+  }
+
+  /// About what it makes of a model: the same share of every layer.
+  func estimate(_ source: ModelSpec) -> ModelSpec {
+    var spec = source
+    let inGroups = source.blocks.reduce(0) { sum, block in
+      let removable = RemovableGroups(block, of: source)
+      return sum + groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
+    }
+    let whole =
+      switch of {
+      case .blocks: source.blockLinearCount
+      case .model: source.parameterCount
+      case .groups: inGroups
+      }
+    let share = min(1, sparsity * Double(whole) / Double(max(1, inGroups)))
+    for (index, block) in source.blocks.enumerated() {
+      let removable = RemovableGroups(block, of: source)
+      var kept = KeptGroups()
+      for group in groups {
+        let (count, chunk) = (removable.count(group), removable.chunk(group, multiple: multiple))
+        let left = Int((Double(count) * (1 - share) / Double(chunk)).rounded()) * chunk
+        kept[group] = Array(0..<min(count, max(min(chunk, count), left)))
+      }
+      spec.blocks[index] = removable.block(heads: kept.heads, neurons: kept.neurons)
+    }
+    if refit != .none { for group in groups { spec.biases.insert(GroupRemoval.reader(of: group)) } }
+    return spec
+  }
+
+  var json: JSON {
+    .object(
+      [
+        .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
+        .init("groups", .array(groups.map { .string($0.rawValue) })), .init("fit", "reconstruct"),
+        .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
+        .init("allocation", .string(allocation.rawValue)), .init("multiple", .integer(multiple)),
+        .init("limit", .number(limit)),
+      ] + (choose == .random ? [.init("seed", .integer(seed))] : []))
+  }
+}

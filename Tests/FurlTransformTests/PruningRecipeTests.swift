@@ -1,0 +1,220 @@
+import Foundation
+import FurlArtifact
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTokenizer
+import Testing
+
+@testable import FurlTransform
+
+/// Groups that are removed for good, from recipe to artifact.
+@Suite struct PruningRecipeTests {
+  private static let families = [
+    "families/gpt2-relu", "families/llama-linear", "families/llama-scaled", "families/phi-quarter",
+    "families/qwen2-some-windows", "families/starcoder2-plain",
+  ]
+
+  private static func logits(_ model: LanguageModel, pieces: [Int]) throws -> [[Float]] {
+    let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels())
+    let session = try Session(model, context: context)
+    var draws = SplitMix64(seed: 2)
+    let count = min(24, model.spec.contextLength)
+    var ids = (0..<count).map { _ in Int(draws.next() % UInt64(model.spec.vocabularySize)) }[...]
+    var result: [[Float]] = []
+    var index = 0
+    while !ids.isEmpty {
+      let piece = Array(ids.prefix(pieces[min(index, pieces.count - 1)]))
+      ids = ids.dropFirst(piece.count)
+      index += 1
+      let rows = try session.forward([.init(slot: 0, ids: piece, logits: .all)])
+      result += rows[0].map { session.logits[$0] }
+    }
+    return result
+  }
+
+  /// Different groups of every block.
+  private static func kept(_ spec: ModelSpec) -> [KeptGroups] {
+    spec.blocks.enumerated().map { index, block in
+      let removable = RemovableGroups(block, of: spec)
+      return KeptGroups(
+        heads: (0..<removable.count(.heads)).filter { $0 != index || removable.count(.heads) == 1 },
+        neurons: (0..<block.mlpSize).filter { $0 % (index + 3) != 1 })
+    }
+  }
+
+  /// What reads the groups that go is set to zero; then they go, and every logit stays what it was.
+  @Test(arguments: families)
+  func removingZerosChangesNothing(_ family: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let pool = WorkerPool(threads: 2)
+      let source = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/" + family)
+      let kept = PruningRecipeTests.kept(source.spec)
+      let draft = try ModelDraft(source, folder: folder)
+      for (index, block) in source.spec.blocks.enumerated() {
+        for group in PruneStep.Group.allCases {
+          let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
+          let columns = RemovableGroups(block, of: source.spec).columns(group, kept: try #require(kept[index][group]))
+          let weight = try source.floats(name)
+          try draft.set(name, weight.gather(columns: columns).scattered(to: columns, of: weight.columns))
+        }
+      }
+      let zeroed = try draft.finish(source.spec)
+      let removed = try GroupRemoval(model: zeroed).remove(keeping: kept, folder: folder)
+      #expect(Set(removed.spec.blocks.map(\.mlpSize)).count == 2)
+      #expect(removed.spec.parameterCount < source.spec.parameterCount)
+      let model = try LanguageModel(removed, pool: pool)
+      let (own, expected) = (
+        try PruningRecipeTests.logits(model, pieces: [64]),
+        try PruningRecipeTests.logits(LanguageModel(zeroed, pool: pool), pieces: [64])
+      )
+      var worst = Worst()
+      for (row, other) in zip(own, expected) {
+        for (a, b) in zip(row, other) { worst.add(Double(a), Double(b), bound: 1e-4, "a logit") }
+      }
+      #expect(own.count == expected.count && worst.share <= 1, "\(worst.place)")
+      // Token by token is as good as all at once.
+      #expect(try PruningRecipeTests.logits(model, pieces: [1]) == own)
+      #expect(try PruningRecipeTests.logits(model, pieces: [5, 1, 7, 3]) == own)
+    }
+  }
+
+  private static let pruning = """
+      - prune: {sparsity: 0.4, multiple: 16}
+      - quantize: {weights: int4, method: gptq, embeddings: int8}
+
+    """
+  private static let calibration = "calibration: {text: \"checkpoint:calibration.txt\", samples: 6, length: 96}\n"
+
+  /// Prune, quantize what is left by what it computes, store: widths are multiples, the share is what was asked for,
+  /// the artifact opens and runs, and threads change no byte.
+  @Test func pruneThenQuantize() throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Fixtures.recipe(PruningRecipeTests.pruning, more: PruningRecipeTests.calibration)
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      var bytes: [[UInt8]] = []
+      for threads in [1, 2] {
+        let path = folder + "/\(threads).furl"
+        let result = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: WorkerPool(threads: threads))
+        bytes.append(try MappedFile(path: path).readAll(limit: 1 << 26))
+        #expect(result.changes.count == 1)
+      }
+      #expect(bytes[0] == bytes[1])
+      let file = try ModelFile(path: folder + "/1.furl")
+      let (own, source) = (file.spec, checkpoint.spec)
+      let share = 1 - Double(own.blockLinearCount) / Double(source.blockLinearCount)
+      #expect(share >= 0.4 && share < 0.42, "\(share)")
+      #expect(own.blocks.allSatisfy { $0.mlpSize % 16 == 0 && $0.mlpSize >= 16 && $0.heads == $0.kvHeads })
+      #expect(Set(own.blocks.map(\.mlpSize)).count > 1)
+      guard case .artifact(let weights) = file else { return }
+      let change = try #require(weights.artifact.description.recipe.details["changes"]?.array?.first)
+      let blocks = try #require(change["sparsity"]?["blocks"]?.number)
+      let model = try #require(change["sparsity"]?["model"]?.number)
+      #expect(abs(blocks - share) < 1e-9)
+      #expect(abs(model - 1 + Double(own.parameterCount) / Double(source.parameterCount)) < 1e-9)
+      let loaded = try file.load(pool: WorkerPool(threads: 2))
+      #expect(try PruningRecipeTests.logits(loaded, pieces: [24]).joined().allSatisfy(\.isFinite))
+      // The plan says about what comes out, and a bound that holds.
+      let compressor = try Compressor(checkpoint, recipe: recipe)
+      #expect(try compressor.fileUpperBound() >= bytes[0].count)
+      #expect(abs(Double(compressor.plan.spec.blockLinearCount) / Double(own.blockLinearCount) - 1) < 0.05)
+    }
+  }
+
+  /// What is left computes more nearly what the model did the more is done for it.
+  @Test func refitsLowerTheDivergence() throws {
+    try TestData.withTemporaryFolder { folder in
+      let pool = WorkerPool(threads: 2)
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let ids = Array(try ModelFile.checkpoint(checkpoint).tokenizer().encode(
+        String(decoding: MappedFile(path: TestData.minipy + "/validation.txt").readAll(limit: 1 << 22), as: UTF8.self),
+        bos: .never
+      ).prefix(240))
+      let context = ComputeContext(pool: pool, kernels: try Kernels())
+      let whole = try Session(LanguageModel(checkpoint, pool: pool), context: context)
+      func divergence(_ settings: String) throws -> Double {
+        let recipe = try Fixtures.recipe(
+          "  - prune: {sparsity: 0.3, groups: [neurons], of: groups, \(settings)}\n",
+          more: PruningRecipeTests.calibration)
+        let path = folder + "/m.furl"
+        _ = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: pool)
+        let pruned = try Session(ModelFile(path: path).load(pool: pool), context: context, format: .float32)
+        var sum = 0.0
+        try Likelihood(pruned, whole).forEachPosition(ids) { _, logits, row in
+          sum += Likelihood.divergence(
+            of: Likelihood.logProbabilities(logits[1], row: row), from: Likelihood.logProbabilities(logits[0], row: row))
+        }
+        return sum / Double(ids.count)
+      }
+      let (squares, bias, none) = (
+        try divergence("refit: squares"), try divergence("refit: bias"), try divergence("refit: none")
+      )
+      let random = try divergence("choose: random, seed: 3, refit: none")
+      #expect(squares < bias && squares < none && none < random, "\(squares) \(bias) \(none) \(random)")
+    }
+  }
+
+  /// The published recipes, on the small checkpoint of the family that they are for: as much goes as they say.
+  @Test(arguments: PublishedRecipeTests.names.filter(PublishedRecipeTests.isPruned))
+  func published(_ name: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/m.furl"
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let recipe = try Recipe(path: Fixtures.recipes + "/\(name).yaml")
+      let result = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: WorkerPool(threads: 2))
+      let artifact = try Artifact(path: path)
+      try artifact.check()
+      let share = try #require(result.changes.first?["sparsity"]?[name.hasPrefix("codegpt") ? "model" : "blocks"]?.number)
+      #expect(share >= 0.6 && share < 0.615, "\(share)")
+      let schemes = Set(artifact.tensors.filter { $0.role == "mlp.down" }.map(\.scheme))
+      #expect(schemes == [name.hasSuffix("int8") ? .int8(.columns(32)) : name.hasSuffix("int4") ? .int4(.columns(32)) : .float32])
+      // Sizes without what a file of a small model has beside its weights.
+      let (whole, own) = (checkpoint.spec.parameterCount * 4, artifact.weightBytes)
+      print("\(name): \(Double(own) / Double(whole)) of the FP32 weights, file \(Double(result.diskBytes) / Double(checkpoint.diskBytes))")
+    }
+  }
+
+  @Test func errors() throws {
+    func refused(_ step: String, _ words: String..., more: String = PruningRecipeTests.calibration) {
+      let error = #expect(throws: FurlError.self) { _ = try Fixtures.recipe(step, more: more) }
+      for word in words { #expect(error?.description.contains(word) ?? false, "\(error?.description ?? "")") }
+    }
+    refused("  - prune: {}\n", "line 4", "sparsity", "missing")
+    refused("  - prune: {sparsity: 1.2}\n", "line 4", "out of range")
+    refused("  - prune: {sparsity: 0.5, groups: [tails]}\n", "tails", "heads, neurons")
+    refused("  - prune: {sparsity: 0.5, groups: [heads, heads]}\n", "different")
+    refused("  - prune: {sparsity: 0.5, shape: round}\n", "unknown key")
+    refused("  - prune: {sparsity: 0.5, seed: 1}\n", "choose: random")
+    refused("  - prune: {sparsity: 0.5}\n", "calibration", more: "")
+    refused("  - truncate: {blocks: 1, choose: angular}\n", "calibration", more: "")
+    refused("  - quantize: {weights: int8}\n  - prune: {sparsity: 0.5}\n", "line 5", "behind quantize")
+    refused("  - truncate: {blocks: 1, choose: first}\n", "choose")
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Fixtures.recipe(
+        "  - prune: {sparsity: 0.9, limit: 0.5}\n", more: PruningRecipeTests.calibration)
+      expectError(.input, "line 4", "cannot be reached", "limit") {
+        _ = try Compressor(Checkpoint(folder: TestData.minipy), recipe: recipe)
+          .write(to: folder + "/m.furl", pool: WorkerPool(threads: 2))
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+
+  @Test func allocationsKeepMultiplesAndLimits() {
+    func layer(_ block: Int, _ importances: [Double], chunk: Int, least: Int) -> GroupAllocation.Layer {
+      .init(block: block, group: .neurons, importances: importances, weights: 10, chunk: chunk, least: least)
+    }
+    let allocation = GroupAllocation(layers: [
+      layer(0, [9, 1, 8, 2, 7, 3, 6, 4, 5], chunk: 2, least: 4),
+      layer(1, (0..<8).map { 0.1 + Double($0) / 100 }, chunk: 4, least: 4),
+    ])
+    #expect(allocation.most == 80)
+    // The cheap layer gives its chunk of four first, then the dear one what is beyond a multiple of two.
+    let (kept, removed) = allocation.remove(weights: 45)
+    #expect(kept == [[0, 2, 3, 4, 5, 6, 7, 8], [4, 5, 6, 7]] && removed == 50)
+    #expect(allocation.remove(weights: 1000).removed == 80)
+    #expect(allocation.removeEvenly(share: 0.5).kept.map(\.count) == [4, 4])
+  }
+}
