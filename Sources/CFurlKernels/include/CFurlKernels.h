@@ -393,6 +393,13 @@ void furl_forget_mapping(const void *base);
 /// From now on a lost mapping is reported on stderr in one line, and ends the process with this status.
 void furl_report_lost_mappings(int exit_status);
 
+// MARK: Counters
+
+/// Opens a counter of the kernel (perf_event_open(2)) of a process (0: this one) or, where that is -1, of a whole CPU.
+/// Reading gives three uint64_t: the count, the time that it was enabled and the time that it counted, in nanoseconds.
+/// With `inherit`, threads that are made later are counted, too. Returns a descriptor, or a negative errno.
+int furl_open_counter(uint32_t type, uint64_t config, int process, int cpu, bool inherit);
+
 #pragma clang assume_nonnull end
 
 #endif
