@@ -18,7 +18,8 @@ extension HTMLReport {
       }.joined()
       let repeating = entry.repeating.map { Figures.percent(Double($0) / Double(total)) } ?? "–"
       return [
-        "<th scope=\"row\">\(Markup.escape(row.name))</th>", "<td class=\"left\">\(Markup.escape(entry.suite))</td>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(row.name)))</th>",
+        "<td class=\"left\">\(Markup.escape(entry.suite))</td>",
         "<td><div class=\"stack\" aria-hidden=\"true\">\(bar)</div></td>",
       ] + counts.map { "<td>\($0)</td>" } + ["<td>\(repeating)</td>"]
     }
@@ -34,7 +35,7 @@ extension HTMLReport {
           header: [
             "artifact", "suite", "share", "end of text", "stop text", "token limit", "other", "repeat themselves",
           ],
-          rows: rows))
+          rows: rows, left: [1, 2]))
   }
 
   // MARK: Gates
@@ -43,7 +44,7 @@ extension HTMLReport {
     guard !document.gates.isEmpty else { return nil }
     let rows = document.gates.map { gate in
       [
-        "<th scope=\"row\">\(Markup.escape(gate.artifact))</th>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(gate.artifact)))</th>",
         "<td class=\"left\">\(Markup.escape("\(gate.suite) \(gate.metric)"))</td>",
         "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(Figures.share(gate.value))</td>",
         "<td>\(gate.interval95.map { "\(Figures.share($0.lowerBound)) to \(Figures.share($0.upperBound))" } ?? "–")</td>",
@@ -90,7 +91,8 @@ extension HTMLReport {
         guard let comparison = document.comparison(index, entry), !comparison.flips.isEmpty else { continue }
         blocks.append(
           flips(
-            comparison, suite: entry.suite, name: document.rows[index].name, baseline: document.rows[place].name,
+            comparison, suite: entry.suite, name: HTMLReport.short(document.rows[index].name),
+            baseline: HTMLReport.short(document.rows[place].name),
             budget: &left))
       }
     }
@@ -188,7 +190,7 @@ extension HTMLReport {
     blocks += seen.map { block("Suite \($0.suite)", $0.pairs) }
     let models = document.rows.map { row in
       [
-        "<th scope=\"row\">\(Markup.escape(row.name))</th>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(row.name)))</th>",
         "<td class=\"left\">\(Markup.escape(row.recipe ?? "–"))</td>",
         "<td>\(row.layers.map(String.init) ?? "–")</td>",
         "<td class=\"left\">\(Markup.escape(row.kernels ?? "–"))</td>",

@@ -51,15 +51,16 @@ enum PageStyle {
       border-radius: 0 8px 8px 0; }
     .notes ul { margin: 0; padding-left: 1.1rem; } .notes li { overflow-wrap: anywhere; }
     .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); }
-    table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+    table { border-collapse: collapse; width: 100%; font-size: .875rem; }
     caption { text-align: left; color: var(--soft); padding: .6rem .8rem; font-size: .86rem; caption-side: bottom; }
-    th, td { padding: .55rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
-    thead th { background: var(--panel); font-weight: 600; font-size: .82rem; vertical-align: bottom; color: var(--soft);
+    th, td { padding: .5rem .5rem; text-align: right; vertical-align: top; white-space: nowrap; }
+    th:first-child, td:first-child { padding-left: .8rem; } th:last-child, td:last-child { padding-right: .8rem; }
+    thead th { background: var(--panel); font-weight: 600; font-size: .8rem; vertical-align: bottom; color: var(--soft);
       border-bottom: 1px solid var(--line); }
     tbody tr + tr > * { border-top: 1px solid var(--line); }
     tbody th { font-weight: 600; text-align: left; } thead th:first-child, .left { text-align: left; }
     .pin tbody th, .pin thead th:first-child { position: sticky; left: 0; background: var(--paper);
-      box-shadow: 1px 0 0 var(--line); max-width: 15rem; white-space: normal; overflow-wrap: break-word; min-width: 10.5rem; }
+      box-shadow: 1px 0 0 var(--line); max-width: 15rem; white-space: normal; overflow-wrap: break-word; min-width: 9rem; }
     .pin thead th:first-child { background: var(--panel); }
     td small, th small { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
     .wrap { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; text-align: left; }
