@@ -101,7 +101,7 @@ extension HTMLReport {
       id: "flips", title: "Problems that changed",
       content:
         "<p class=\"hint\">Scores can stay level while single answers change. Each list opens; where completions were kept (furl eval --samples) both stand side by side, lines that differ marked.</p>"
-        + blocks.joined(separator: "\n"), isLong: true)
+        + blocks.joined(separator: "\n"))
   }
 
   private func flips(
@@ -205,7 +205,7 @@ extension HTMLReport {
       content: "<div class=\"facts\">\(blocks.joined())</div><h3>Models</h3>"
         + HTMLReport.table(
           label: "Models", header: ["artifact", "recipe", "blocks", "kernels", "threads", "identity", "made from"],
-          rows: models, left: [1, 3, 5, 6], isPinned: true), isLong: true)
+          rows: models, left: [1, 3, 5, 6], isPinned: true))
   }
 
   private func block(_ title: String, _ pairs: [(key: String, value: String)]) -> String {
