@@ -98,8 +98,9 @@ public struct HTMLReport {
   private var glance: String {
     var cards: [(title: String, big: String, small: String)] = []
     let compressed = document.rows.indices.filter { document.baseline(of: $0) != nil }
-    let sound = compressed.filter(document.keepsQuality)
-    let isJudged = sound.count < compressed.count || compressed.contains { !document.rows[$0].quality.isEmpty }
+    // Of what nobody put a question to, nothing is said.
+    let isJudged = compressed.contains { !document.rows[$0].quality.isEmpty || document.rows[$0].verdict != nil }
+    let sound = isJudged ? compressed.filter(document.keepsQuality) : compressed
     let suffix = isJudged ? " that keeps its quality" : ""
     func name(_ index: Int) -> String { HTMLReport.short(document.rows[index].name) }
     let sizes = sound.compactMap { index in document.rows[index].diskBytes.map { (index, $0) } }
