@@ -141,6 +141,32 @@ import Testing
     }
   }
 
+  @Test func repeatsBecomeWhiskers() async throws {
+    try await TestData.withTemporaryFolder { folder in
+      try TestData.write(
+        Array(
+          """
+          furl: 1
+          sweep: measured
+          recipes: [{recipe: original}, {recipe: \(TestData.root)/recipes/minipy-int8.yaml}]
+          repeats: 2
+          threads: 1
+          keep_artifacts: true
+          measure: {prompt_tokens: 8, decode_tokens: 4, repeats: 2}
+          """.utf8), to: folder + "/s.yaml")
+      let result = try await Tool.run(
+        "sweep", folder + "/s.yaml", "--output", folder + "/out", "--checkpoint", "m=\(TestData.minipy)", "--json")
+      #expect(result.status == 0, "\(result.errors)")
+      let cells = try #require(try result.json["cells"]?.array)
+      #expect(cells.map { $0["turn"]?.integer } == [0, 1, 0, 1])
+      #expect(cells.allSatisfy { ($0["result"]?["peak_rss_bytes"]?.integer ?? 0) > 0 })
+      let page = String(decoding: try TestData.bytes(folder + "/out/report.html"), as: UTF8.self)
+      #expect(page.contains("Bars are means of up to 4 repeats") && page.contains("class=\"whisker\""))
+      let kept = FileManager.default.enumerator(atPath: folder + "/out/work")?.compactMap { $0 as? String } ?? []
+      #expect(kept.contains { $0.hasSuffix("/m-minipy-int8.furl") })
+    }
+  }
+
   @Test func whatCannotBeSwept() async throws {
     try await TestData.withTemporaryFolder { folder in
       func run(_ text: String, _ more: String...) async throws -> Tool.Result {

@@ -12,7 +12,8 @@ import Testing
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.loadSeconds.count == 1 && speed.prefill.count == 3 && speed.decode.count == 3)
     #expect((speed.loadSeconds + speed.prefill + speed.decode).allSatisfy { $0.isFinite && $0 > 0 })
-    #expect(speed.energy.tokens == 15)
+    #expect(speed.cpuSecondsPerToken.count == 3 && speed.cpuSecondsPerToken.allSatisfy { $0 > 0 })
+    #expect(speed.counters?.tokens == 15)
     #expect((speed.energy.joules == nil) == (speed.energy.reason != nil))
     #expect(speed.kernels == (try Kernels.fromEnvironment().name))
     if let loaded = speed.loadedBytes, let peak = speed.peakBytes {
@@ -44,7 +45,7 @@ import Testing
       threads: 2, promptTokens: sample.prompt, decodeTokens: sample.decode, repeats: 1, format: .float16)
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.prefill.count == 1 && speed.decode.count == 1)
-    #expect(speed.energy.tokens == sample.decode)
+    #expect(speed.counters?.tokens == sample.decode)
   }
 
   @Test(arguments: [(513, 1), (1, 513)])

@@ -42,7 +42,7 @@ enum PerfEnergy {
   static func list(_ text: String) -> [Int32]? {
     var cpus: [Int32] = []
     for part in text.split(separator: ",") {
-      let ends = part.split(separator: "-").map { Int32($0) }
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int32($0) }
       guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 0,
         first <= last,
         Int(last - first) + cpus.count < 1024

@@ -130,7 +130,7 @@ public struct SpeedMeasurement: Sendable {
       // Reading the context is no part of what decoding takes.
       let (before, used) = (hardware.counts(), ProcessorTime.own)
       let seconds = try time(decodeAll)
-      cpuSeconds.append((ProcessorTime.own - used) / Double(continuation.count))
+      cpuSeconds.append((ProcessorTime.own - used) / Double(max(1, continuation.count)))
       counts.append(HardwareCounters.difference(hardware.counts(), before))
       return Double(continuation.count) / seconds
     }

@@ -159,23 +159,24 @@ extension HTMLReport {
 
   /// Joules for a problem and for a solved one, where they were measured.
   private var suiteEnergy: String {
-    let costs = document.rows.flatMap { row in (row.energy?.suites ?? []).map { (row.name, $0) } }
-    let isMeasured = costs.contains { $0.1.joulesPerSample != nil }
-    guard costs.contains(where: { $0.1.cpuSeconds != nil || $0.1.joulesPerSample != nil }) else { return "" }
-    let rows = costs.map { name, cost in
-      [
-        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(name)))</th>",
-        "<td class=\"left\">\(Markup.escape(cost.name))</td>",
-      ]
-        + (isMeasured
-          ? [cost.joulesPerSample, cost.joulesPerSolved].map { "<td>\($0.map(Figures.significant) ?? "–")</td>" } : [])
-        + ["<td>\(cost.cpuSeconds.map(Figures.significant) ?? "–")</td>"]
+    let costs = document.rows.map { ($0.name, $0.energy?.suites ?? []) }.filter { !$0.1.isEmpty }
+    var suites: [String] = []
+    for cost in costs.flatMap(\.1) where !suites.contains(cost.name) { suites.append(cost.name) }
+    guard !suites.isEmpty else { return "" }
+    let isMeasured = costs.contains { $0.1.contains { $0.joulesPerSample != nil } }
+    let rows = costs.map { name, own in
+      ["<th scope=\"row\">\(Markup.escape(HTMLReport.short(name)))</th>"]
+        + suites.flatMap { suite -> [String] in
+          let cost = own.first { $0.name == suite }
+          let joules = isMeasured ? [cost?.joulesPerSample, cost?.joulesPerSolved] : []
+          return (joules + [cost?.cpuSeconds]).map { "<td>\($0.map(Figures.significant) ?? "–")</td>" }
+        }
+    }
+    let header = suites.flatMap { suite in
+      (isMeasured ? ["J/sample, \(suite)", "J per solved problem, \(suite)"] : []) + ["CPU seconds, \(suite)"]
     }
     return "<h3>Of whole suites</h3>"
-      + HTMLReport.table(
-        label: "What suites took",
-        header: ["artifact", "suite"] + (isMeasured ? ["J/sample", "J per solved problem"] : []) + ["CPU seconds"],
-        rows: rows, left: [1])
+      + HTMLReport.table(label: "What suites took", header: ["artifact"] + header, rows: rows)
   }
 
   // MARK: Removed blocks

@@ -18,7 +18,8 @@ extension HTMLReport {
       }.joined()
       let repeating = entry.repeating.map { Figures.percent(Double($0) / Double(total)) } ?? "–"
       return [
-        "<th scope=\"row\">\(Markup.escape(row.name))</th>", "<td class=\"left\">\(Markup.escape(entry.suite))</td>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(row.name)))</th>",
+        "<td class=\"left\">\(Markup.escape(entry.suite))</td>",
         "<td><div class=\"stack\" aria-hidden=\"true\">\(bar)</div></td>",
       ] + counts.map { "<td>\($0)</td>" } + ["<td>\(repeating)</td>"]
     }
@@ -34,7 +35,7 @@ extension HTMLReport {
           header: [
             "artifact", "suite", "share", "end of text", "stop text", "token limit", "other", "repeat themselves",
           ],
-          rows: rows))
+          rows: rows, left: [1, 2]))
   }
 
   // MARK: Gates
@@ -43,7 +44,7 @@ extension HTMLReport {
     guard !document.gates.isEmpty else { return nil }
     let rows = document.gates.map { gate in
       [
-        "<th scope=\"row\">\(Markup.escape(gate.artifact))</th>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(gate.artifact)))</th>",
         "<td class=\"left\">\(Markup.escape("\(gate.suite) \(gate.metric)"))</td>",
         "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(Figures.share(gate.value))</td>",
         "<td>\(gate.interval95.map { "\(Figures.share($0.lowerBound)) to \(Figures.share($0.upperBound))" } ?? "–")</td>",
@@ -90,7 +91,8 @@ extension HTMLReport {
         guard let comparison = document.comparison(index, entry), !comparison.flips.isEmpty else { continue }
         blocks.append(
           flips(
-            comparison, suite: entry.suite, name: document.rows[index].name, baseline: document.rows[place].name,
+            comparison, suite: entry.suite, name: HTMLReport.short(document.rows[index].name),
+            baseline: HTMLReport.short(document.rows[place].name),
             budget: &left))
       }
     }
@@ -99,7 +101,7 @@ extension HTMLReport {
       id: "flips", title: "Problems that changed",
       content:
         "<p class=\"hint\">Scores can stay level while single answers change. Each list opens; where completions were kept (furl eval --samples) both stand side by side, lines that differ marked.</p>"
-        + blocks.joined(separator: "\n"), isLong: true)
+        + blocks.joined(separator: "\n"))
   }
 
   private func flips(
@@ -188,7 +190,7 @@ extension HTMLReport {
     blocks += seen.map { block("Suite \($0.suite)", $0.pairs) }
     let models = document.rows.map { row in
       [
-        "<th scope=\"row\">\(Markup.escape(row.name))</th>",
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(row.name)))</th>",
         "<td class=\"left\">\(Markup.escape(row.recipe ?? "–"))</td>",
         "<td>\(row.layers.map(String.init) ?? "–")</td>",
         "<td class=\"left\">\(Markup.escape(row.kernels ?? "–"))</td>",
@@ -203,7 +205,7 @@ extension HTMLReport {
       content: "<div class=\"facts\">\(blocks.joined())</div><h3>Models</h3>"
         + HTMLReport.table(
           label: "Models", header: ["artifact", "recipe", "blocks", "kernels", "threads", "identity", "made from"],
-          rows: models, left: [1, 3, 5, 6], isPinned: true), isLong: true)
+          rows: models, left: [1, 3, 5, 6], isPinned: true))
   }
 
   private func block(_ title: String, _ pairs: [(key: String, value: String)]) -> String {

@@ -22,7 +22,6 @@ public struct HTMLReport {
     let id: String
     let title: String
     let content: String
-    var isLong = false
   }
 
   var page: String {
@@ -39,6 +38,7 @@ public struct HTMLReport {
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+      <meta name="color-scheme" content="light dark">
       <meta name="referrer" content="no-referrer">
       <title>\(Markup.escape(document.title))</title>
       <style>
@@ -67,7 +67,7 @@ public struct HTMLReport {
 
   private func draw(_ section: Section) -> String {
     """
-    <section id="\(section.id)" aria-labelledby="\(section.id)-heading"\(section.isLong ? " class=\"long\"" : "")>
+    <section id="\(section.id)" aria-labelledby="\(section.id)-heading">
     <h2 id="\(section.id)-heading">\(Markup.escape(section.title))</h2>
     \(section.content)
     </section>
@@ -98,8 +98,9 @@ public struct HTMLReport {
   private var glance: String {
     var cards: [(title: String, big: String, small: String)] = []
     let compressed = document.rows.indices.filter { document.baseline(of: $0) != nil }
-    let sound = compressed.filter(document.keepsQuality)
-    let isJudged = sound.count < compressed.count || compressed.contains { !document.rows[$0].quality.isEmpty }
+    // Of what nobody put a question to, nothing is said.
+    let isJudged = compressed.contains { !document.rows[$0].quality.isEmpty || document.rows[$0].verdict != nil }
+    let sound = isJudged ? compressed.filter(document.keepsQuality) : compressed
     let suffix = isJudged ? " that keeps its quality" : ""
     func name(_ index: Int) -> String { HTMLReport.short(document.rows[index].name) }
     let sizes = sound.compactMap { index in document.rows[index].diskBytes.map { (index, $0) } }
@@ -175,9 +176,9 @@ public struct HTMLReport {
       "<th scope=\"col\"\(left.contains($0) ? " class=\"left\"" : "")>\(Markup.escape($1))</th>"
     }.joined()
     let body = rows.map { "<tr>\($0.joined())</tr>" }.joined(separator: "\n")
-    let words = caption.map { "<caption>\(Markup.escape($0))</caption>" } ?? ""
+    let words = caption.map { "<p class=\"hint\">\(Markup.escape($0))</p>" } ?? ""
     return "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(Markup.escape(label))\">"
-      + "<table\(isPinned ? " class=\"pin\"" : "")>\(words)<thead><tr>\(head)</tr></thead>\n<tbody>\(body)</tbody></table></div>"
+      + "<table\(isPinned ? " class=\"pin\"" : "")><thead><tr>\(head)</tr></thead>\n<tbody>\(body)</tbody></table></div>\(words)"
   }
 
   /// A verdict in a word and a sign, so that colour only repeats it.

@@ -2,8 +2,7 @@
 enum PageStyle {
   static let css = """
     :root {
-      color-scheme: light dark;
-      --paper: #fcfbf8; --panel: #f4f2ec; --ink: #1b1d21; --soft: #565b63; --line: #dcd8cd; --accent: #0a5a78;
+            --paper: #fcfbf8; --panel: #f4f2ec; --ink: #1b1d21; --soft: #565b63; --line: #dcd8cd; --accent: #0a5a78;
       --good: #17643a; --bad: #a3241b; --open: #7a5200; --mark: #ffe9a8;
       --s0: #0a5a78; --s1: #b4491a; --s2: #4c7a1e; --s3: #8b3a8a; --s4: #7a5200; --s5: #444b55;
       --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif;
@@ -51,15 +50,15 @@ enum PageStyle {
       border-radius: 0 8px 8px 0; }
     .notes ul { margin: 0; padding-left: 1.1rem; } .notes li { overflow-wrap: anywhere; }
     .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); }
-    table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-    caption { text-align: left; color: var(--soft); padding: .6rem .8rem; font-size: .86rem; caption-side: bottom; }
-    th, td { padding: .55rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
-    thead th { background: var(--panel); font-weight: 600; font-size: .82rem; vertical-align: bottom; color: var(--soft);
+    table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .875rem; }
+    th, td { padding: .5rem .5rem; text-align: right; vertical-align: top; white-space: nowrap; }
+    th:first-child, td:first-child { padding-left: .8rem; } th:last-child, td:last-child { padding-right: .8rem; }
+    thead th { background: var(--panel); font-weight: 600; font-size: .8rem; vertical-align: bottom; color: var(--soft); white-space: normal;
       border-bottom: 1px solid var(--line); }
     tbody tr + tr > * { border-top: 1px solid var(--line); }
     tbody th { font-weight: 600; text-align: left; } thead th:first-child, .left { text-align: left; }
     .pin tbody th, .pin thead th:first-child { position: sticky; left: 0; background: var(--paper);
-      box-shadow: 1px 0 0 var(--line); max-width: 15rem; white-space: normal; overflow-wrap: break-word; min-width: 10.5rem; }
+      box-shadow: 1px 0 0 var(--line); max-width: 15rem; white-space: normal; overflow-wrap: break-word; min-width: 9rem; }
     .pin thead th:first-child { background: var(--panel); }
     td small, th small { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
     .wrap { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; text-align: left; }
@@ -99,7 +98,7 @@ enum PageStyle {
     .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 2.2rem; }
     .facts dl { display: grid; grid-template-columns: minmax(6rem, auto) minmax(0, 1fr); gap: .2rem .9rem; margin: 0; font-size: .9rem; }
     .facts dt { color: var(--soft); overflow-wrap: anywhere; } .facts dd { margin: 0; overflow-wrap: anywhere; }
-    footer { margin-top: 4rem; padding-block: 1.2rem 2.5rem; color: var(--soft); font-size: .86rem; }
+    footer { margin-top: 4rem; padding-top: 1.2rem; padding-bottom: 2.5rem; color: var(--soft); font-size: .86rem; }
     @media (max-width: 40rem) {
       section { margin-top: 2.3rem; } th, td { padding: .5rem .6rem; }
       .pin tbody th, .pin thead th:first-child { max-width: 7.5rem; min-width: 6.5rem; }
@@ -108,11 +107,11 @@ enum PageStyle {
       :root { --paper: #fff; --panel: #f3f3f3; --ink: #000; --soft: #333; --line: #bbb; --accent: #000; --mark: #ddd;
         --good: #000; --bad: #000; --open: #000; }
       @page { size: A4 landscape; margin: 12mm; }
-      body { font-size: 9pt; } main, header, footer { max-width: none; padding: 0; }
+      html { font-size: 8.5pt; } main, header, footer { max-width: none; padding: 0; }
       nav, .skip { display: none; } .scroll, .plot, pre { overflow: visible; max-height: none; }
-      pre { white-space: pre-wrap; } section, figure, tr, article { break-inside: avoid; }
-      section.long { break-inside: auto; } .glance div, thead th { print-color-adjust: exact; }
-      table { font-size: 7.4pt; } th, td { padding: .25rem .3rem; white-space: normal; } .pin th { position: static !important; }
+      pre { white-space: pre-wrap; } figure, tr, article { break-inside: avoid; } h2, h3 { break-after: avoid; }
+      section { margin-top: 1.6rem; } th, td { padding: .3rem .35rem; }
+      .pin tbody th, .pin thead th:first-child { position: static; min-width: 0; } .wrap, .hash { min-width: 0; }
       .plot svg { min-width: 0; } .plots { grid-template-columns: 1fr 1fr; }
     }
     """

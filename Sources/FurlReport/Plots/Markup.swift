@@ -6,6 +6,7 @@ enum Markup {
   /// control characters, and those that turn the direction of writing, are shown by their number.
   static func escape(_ text: String) -> String {
     var result = ""
+    result.reserveCapacity(text.utf8.count)
     for scalar in text.unicodeScalars {
       switch scalar {
       case "&": result += "&amp;"
@@ -13,7 +14,7 @@ enum Markup {
       case ">": result += "&gt;"
       case "\"": result += "&quot;"
       case "'": result += "&#39;"
-      case "\n", "\t": result.unicodeScalars.append(scalar)
+      case "\n", "\t", " "..."~": result.unicodeScalars.append(scalar)
       default:
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned:

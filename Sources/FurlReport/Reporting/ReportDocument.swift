@@ -216,7 +216,9 @@ public struct ReportDocument: Sendable {
 
   /// Whether a row fails no gate and loses at most 5 points of pass@1 and exact match, and 5 % of perplexity.
   func keepsQuality(_ index: Int) -> Bool {
-    guard rows[index].verdict != "fail", let place = baseline(of: index) else { return false }
+    guard rows[index].verdict != "fail", let place = baseline(of: index), !rows[index].quality.isEmpty else {
+      return false
+    }
     return rows[index].quality.allSatisfy { entry in
       guard let other = rows[place].quality.first(where: { $0.isSame(as: entry) }) else { return true }
       if let own = entry.passAt1 ?? entry.exactMatch, let before = other.passAt1 ?? other.exactMatch {

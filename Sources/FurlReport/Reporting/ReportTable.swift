@@ -118,7 +118,7 @@ struct ReportTable {
     for kind in [SuiteKind.passAt1, .lines] {
       guard let entry = row.quality(kind), let found = document.comparison(index, entry)?.outcomes else { continue }
       return Cell(
-        Figures.percent(found.flips), detail: "(−\(found.regressions) +\(found.fixes) of \(found.count))")
+        Figures.percent(found.flips), detail: "(−\(found.regressions) +\(found.fixes))")
     }
     return .missing
   }

@@ -24,7 +24,7 @@ import Testing
     #expect(
       cells == [
         "small.furl", "1.00", "8.50", "1.00 k (900)", "22.0", "10.0 t/s", "210 t/s", "–", "75.0 % ±0.0 [\(words)]", "–",
-        "–", "–", "–", "50.0 % (−1 +1 of 4)", "–",
+        "–", "–", "–", "50.0 % (−1 +1)", "–",
       ])
     #expect(table.rows[0][8].oneLine == "75.0 %")
     #expect(document.notes == ["Energy was not measured: no counters."])

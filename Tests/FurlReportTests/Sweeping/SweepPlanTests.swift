@@ -1,0 +1,106 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTransform
+import Testing
+
+@testable import FurlReport
+
+@Suite struct SweepPlanTests {
+  private func plan(_ text: String, in folder: String) throws -> SweepPlan {
+    try TestData.write(Array(("furl: 1\nsweep: s\n" + text).utf8), to: folder + "/s.yaml")
+    return try SweepPlan(path: folder + "/s.yaml")
+  }
+
+  private static let head =
+    "checkpoints: [{name: m, path: \(TestData.minipy)}]\nmeasure: none\nsuites: [\"checkpoint:lines.yaml\"]\n"
+
+  /// What `sweeps/` ships is sound, recipes and all.
+  @Test(arguments: ["poster", "paper"]) func published(_ name: String) throws {
+    let plan = try SweepPlan(path: TestData.root + "/sweeps/\(name).yaml")
+    #expect(plan.name == name && plan.subjects.isEmpty && plan.speed != nil)
+    #expect(plan.series[0].steps[0].recipe == nil)
+  }
+
+  @Test func cellsAreCheckpointsTimesRecipesTimesSeeds() throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipes = TestData.root + "/recipes"
+      let plan = try plan(
+        Self.head + """
+          seeds: [3, 5]
+          recipes:
+            - {recipe: original}
+            - {recipe: \(recipes)/minipy-gptq4.yaml}
+            - {recipe: \(recipes)/minipy-int8.yaml, remove_blocks: {from: 2, to: 7}}
+          """, in: folder)
+      let chains = try plan.chains(in: SweepFolder(path: folder + "/out"))
+      // Seeds are for what is drawn.
+      #expect(chains.map(\.cells.count) == [1, 1, 1, 6])
+      #expect(
+        chains.flatMap(\.cells).map(\.name).prefix(4) == [
+          "m original", "m minipy-gptq4 seed 3", "m minipy-gptq4 seed 5", "m minipy-int8-drop2",
+        ])
+      #expect(chains[3].cells.map { $0.excuse != nil } == [false, false, false, false, true, true])
+      let ids = chains.flatMap(\.cells).map(\.id)
+      #expect(Set(ids).count == ids.count)
+      // The same file gives the same cells; another limit gives others.
+      #expect(try plan.chains(in: SweepFolder(path: folder + "/out2")).flatMap(\.cells).map(\.id) == ids)
+      let limited = try self.plan(
+        Self.head + "limit: 3\nrecipes: [{recipe: original}]\n", in: folder)
+      #expect(try limited.chains(in: SweepFolder(path: folder + "/out"))[0].cells[0].id != ids[0])
+      let seeded = try #require(chains[1].cells[0].step.recipe)
+      #expect(try seeded.recipe(seed: 77).calibration?.seed == 77)
+    }
+  }
+
+  @Test func aCutRecipeIsTheRecipeBehindATruncation() throws {
+    let base = try SweepRecipe(path: TestData.root + "/recipes/minipy-int8.yaml")
+    let cut = try SweepRecipe(base, removing: 2).recipe(seed: 0)
+    let published = try SweepRecipe(path: TestData.root + "/recipes/minipy-drop2-int8.yaml").recipe(seed: 0)
+    #expect(cut.name == "minipy-int8-drop2" && cut.json["steps"] == published.json["steps"])
+    #expect(try SweepRecipe(nil, removing: 1).recipe(seed: 0).steps.count == 1)
+  }
+
+  @Test func anotherRunIsKeptOut() throws {
+    try TestData.withTemporaryFolder { path in
+      let folder = try SweepFolder(path: path)
+      try folder.lock()
+      let error = #expect(throws: FurlError.self) { try folder.lock() }
+      #expect(error?.kind == .usage)
+      folder.note("one")
+      // What a crash has cut off does not swallow what comes next.
+      let journal = path + "/journal.jsonl"
+      try TestData.write(TestData.bytes(journal) + Array("{\"at\":1,\"ev".utf8), to: journal)
+      folder.note("two")
+      let lines = try TestData.bytes(journal).split(separator: 10).map { try? JSON.parse(Array($0), file: nil) }
+      #expect(lines.map { $0?["event"]?.string } == ["one", nil, "two"])
+    }
+  }
+
+  // MARK: Slurm
+
+  @Test func whatSlurmIsAskedFor() throws {
+    #expect(SlurmExecutor.ranges([]) == "" && SlurmExecutor.ranges([4]) == "4")
+    #expect(SlurmExecutor.ranges([0, 1, 2, 5, 7, 8]) == "0-2,5,7-8")
+    #expect(SlurmExecutor.quoted("a b'c$(x)") == "'a b'\\''c$(x)'")
+    try TestData.withTemporaryFolder { folder in
+      let plan = try plan(
+        Self.head + """
+          recipes: [{recipe: original}]
+          slurm: {partition: main, account: a1, throttle: 2, cpus: 4, memory: 8G, time: "01:30:00"}
+          """, in: folder)
+      let sweep = try Sweep(
+        plan, in: SweepFolder(path: folder + "/out"), executable: "/x y/furl", arguments: ["sweep", "it's"])
+      let slurm = SlurmExecutor(sweep)
+      #expect(
+        slurm.arrayOptions([0, 1, 2]) == [
+          "--array", "0-2%2", "--ntasks", "1", "--requeue", "--partition", "main", "--account", "a1", "--cpus-per-task",
+          "4", "--mem", "8G", "--time", "01:30:00",
+        ])
+      let script = slurm.script(["--chain", "$SLURM_ARRAY_TASK_ID"])
+      #expect(script.hasPrefix("#!/bin/bash\n"))
+      #expect(script.contains("exec '/x y/furl' 'sweep' 'it'\\''s' --chain \"$SLURM_ARRAY_TASK_ID\"\n"))
+    }
+  }
+}
