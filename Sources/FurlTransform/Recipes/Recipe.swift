@@ -128,15 +128,3 @@ public struct Recipe: Sendable {
   /// The hash of the canonical form.
   public var digest: Digest { Digest(of: json.canonicalText.utf8) }
 }
-
-extension Gate {
-  /// The gate as a recipe says it, with its defaults.
-  fileprivate var json: JSON {
-    var members: [JSON.Member] = [.init("suite", .string(suite)), .init("metric", .string(metric.rawValue))]
-    if let min { members.append(.init("min", .number(min))) }
-    if let maxDrop {
-      members += [.init("max_drop", .number(maxDrop)), .init("confidence", .number(confidence))]
-    }
-    return .object(members)
-  }
-}
