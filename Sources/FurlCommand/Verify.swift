@@ -13,6 +13,12 @@ struct Verify: AsyncParsableCommand {
       Digests are checked first. A gate with max_drop compares with the checkpoint that the artifact was made \
       from: --baseline names it, or a report that eval or bench made of it (--json).
 
+      What is cheap comes first, a suite ends when its gates are settled whatever the rest would give, and the \
+      first gate that does not hold ends everything: --complete puts every problem. Results of the baseline are \
+      kept in the user's cache folder; --no-cache measures it anew.
+
+      Where GitHub Actions runs it, the job gets a summary and annotations.
+
       Exit status: 0 all gates hold, 1 one does not, 2 one is inconclusive.
       """)
 
@@ -34,6 +40,15 @@ struct Verify: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only so many problems of each suite; a min gate then cannot pass.", valueName: "n"))
   var limit: Int?
 
+  @Flag(help: "Put every problem of every suite, though verdicts are settled earlier.")
+  var complete = false
+
+  @Flag(name: .customLong("no-cache"), help: "Measure the baseline anew, and keep nothing.")
+  var noCache = false
+
+  @Flag(help: "Say how each verdict came about.")
+  var explain = false
+
   @Flag(help: "Exit with 0 when gates are inconclusive and none fails.")
   var allowInconclusive = false
 
@@ -45,6 +60,7 @@ struct Verify: AsyncParsableCommand {
 
   func validate() throws {
     if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more.") }
+    if explain, json { throw ValidationError("--explain is for people; --json has all of it.") }
   }
 
   func run() async throws {
@@ -54,15 +70,25 @@ struct Verify: AsyncParsableCommand {
       format: compute.kv?.format)
     let start = ContinuousClock.now
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }
-    let report = try await verification.run { label in settings.evaluator(limit: limit, label: label) }
+    let options = Verification.Options(isComplete: complete, cache: noCache ? nil : cache)
+    let report = try await verification.run(options) { label in settings.evaluator(limit: limit, label: label) }
     Terminal.clearProgress()
     if json {
       Terminal.print(report.json)
     } else {
-      Terminal.print(GateText.lines(report).joined(separator: "\n"))
+      Terminal.print((explain ? GateExplanation.lines(report) : GateText.lines(report)).joined(separator: "\n"))
     }
+    GitHubActions.current?.tell(report)
     try junitFile?.write(report.junit)
     let status = report.exitStatus(allowingInconclusive: allowInconclusive)
     if status != 0 { Terminal.exit(status) }
+  }
+
+  /// Results of baselines belong to one build: another one may compute in another order.
+  private var cache: BaselineCache? {
+    guard let folder = BaselineCache.usualFolder(ProcessInfo.processInfo.environment),
+      let executable = Bundle.main.executablePath, let file = try? MappedFile(path: executable)
+    else { return nil }
+    return BaselineCache(folder: folder, build: "\(furlVersion) \(Digest(of: file).hex)")
   }
 }

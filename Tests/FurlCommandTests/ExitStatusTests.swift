@@ -57,7 +57,7 @@ import Testing
         let path = folder + "/gates.yaml"
         try TestData.write(Array("furl: 1\ngates:\n\(gates)".utf8), to: path)
         var arguments = [
-          "verify", artifact, "--gates", path, "--baseline", TestData.minipy, "--suite", "lines=\(few)",
+          "verify", artifact, "--gates", path, "--baseline", TestData.minipy, "--suite", "lines=\(few)", "--no-cache",
         ]
         arguments += extra
         return try await Tool.run(arguments)

@@ -10,6 +10,24 @@ public struct GateReport: Sendable, Hashable {
   public var checks: [GateCheck]
   /// What the verdicts rest on, for those who read them later.
   public var evidence: Evidence
+  /// What did not have to be done for them.
+  public var savings: Savings
+
+  /// Work that stopping early and keeping results saved.
+  public struct Savings: Sendable, Hashable {
+    /// Problems of the artifact's suites: those that verdicts rest on, those that were begun, and all.
+    public var put = 0
+    public var begun = 0
+    public var total = 0
+    /// Suites whose baseline was not measured again, and the seconds that it once took.
+    public var cachedBaselines: [String] = []
+    public var cachedSeconds = 0.0
+
+    public init() {}
+
+    /// The share of the problems that were not begun.
+    public var share: Double { total > 0 ? 1 - Double(begun) / Double(total) : 0 }
+  }
 
   /// What was held to the gates, and how it was measured.
   public struct Evidence: Sendable, Hashable {
@@ -33,7 +51,9 @@ public struct GateReport: Sendable, Hashable {
   }
 
   /// - Throws: ``FurlError`` of kind `usage` when there is nothing to verify, so that an empty list never passes.
-  public init(artifact: String, gatesFrom: String, checks: [GateCheck], evidence: Evidence = .init()) throws {
+  public init(
+    artifact: String, gatesFrom: String, checks: [GateCheck], evidence: Evidence = .init(), savings: Savings = .init()
+  ) throws {
     guard !checks.isEmpty else {
       throw FurlError(
         .usage, file: artifact, "there are no gates, so there is nothing to verify", remedy: "give --gates G.yaml")
@@ -42,6 +62,7 @@ public struct GateReport: Sendable, Hashable {
     self.gatesFrom = Suite.baseName(gatesFrom)
     self.checks = checks
     self.evidence = evidence
+    self.savings = savings
   }
 
   /// The gravest verdict: fail, then inconclusive, then pass.
@@ -66,6 +87,12 @@ public struct GateReport: Sendable, Hashable {
         ["path": .string($0.path), "digest": .optional($0.digest?.hex)]
       } ?? .null,
       "suites": .array(evidence.reports.map(\.summary)),
+      "saved": [
+        "problems_put": .integer(savings.put), "problems_begun": .integer(savings.begun),
+        "problems": .integer(savings.total), "share": .number(savings.share),
+        "baselines_from_cache": .array(savings.cachedBaselines.map(JSON.string)),
+        "baseline_seconds": .number(savings.cachedSeconds),
+      ],
     ]
   }
 }
@@ -76,6 +103,9 @@ extension GateCheck.Bound {
     switch self {
     case .min(let value): ["min": .number(value)]
     case .maxDrop(let value, let confidence): ["max_drop": .number(value), "confidence": .number(confidence)]
+    case .max(let value, nil): ["max": .number(value)]
+    case .max(let value, let confidence?): ["max": .number(value), "confidence": .number(confidence)]
+    case .maxRise(let value, let confidence): ["max_rise": .number(value), "confidence": .number(confidence)]
     }
   }
 }
@@ -85,31 +115,46 @@ extension GateCheck.Bound: CustomStringConvertible {
     switch self {
     case .min(let value): "min \(value)"
     case .maxDrop(let value, let confidence): "max_drop \(value) at confidence \(confidence)"
+    case .max(let value, let confidence): "max \(value)" + (confidence.map { " at confidence \($0)" } ?? "")
+    case .maxRise(let value, let confidence): "max_rise \(value) at confidence \(confidence)"
     }
   }
 }
 
 extension GateCheck {
-  /// One entry of `gates`. What compares with a baseline is null when there is none.
+  /// One entry of `gates`. What compares with a baseline is null when there is none, what counts problems is null for
+  /// a text.
   public var json: JSON {
-    [
-      "suite": .string(suite), "metric": .string(metric.rawValue), "bound": bound.json, "value": .number(value),
+    let paired = metric.isOfProblems ? comparison : nil
+    return [
+      "suite": suite.isEmpty ? .null : .string(suite), "metric": .string(metric.rawValue), "bound": bound.json,
+      "value": value.isFinite ? .number(value) : .null,
       "interval_95": .interval(interval95), "baseline": .optional(comparison?.baseline),
       "difference": .optional(comparison?.difference),
       "difference_interval_95": .interval(comparison?.interval95),
+      "newcombe_interval_95": .interval(comparison?.newcombe95),
       "lower_limit": .optional(comparison?.lowerLimit), "upper_limit": .optional(comparison?.upperLimit),
-      "regressions": .optional(comparison?.regressed.count), "fixes": .optional(comparison?.fixed.count),
-      "flips": .optional(comparison?.flips), "p_value": .optional(comparison?.p),
-      "regressed": .array(comparison?.regressed.map(\.json) ?? []),
-      "fixed": .array(comparison?.fixed.map(\.json) ?? []),
+      "regressions": .optional(paired?.regressed.count), "fixes": .optional(paired?.fixed.count),
+      "flips": .optional(paired?.flips), "p_value": .optional(comparison?.p),
+      "p_broken": .optional(comparison?.pBroken), "p_holds": .optional(comparison?.pHolds),
+      "p_holds_holm": .optional(comparison?.pHoldsCorrected), "shown_margin": .optional(comparison?.shownMargin),
+      "problems_needed": .optional(comparison?.problemsNeeded),
+      "regressed": .array(paired?.regressed.map(\.json) ?? []), "fixed": .array(paired?.fixed.map(\.json) ?? []),
+      "partial": partial.map {
+        ["put": .integer($0.put), "of": .integer($0.count), "value_range": .interval($0.range)]
+      } ?? .null,
       "verdict": .string(verdict.rawValue), "reason": .string(reason),
     ]
   }
 }
 
 extension EvaluationReport {
-  /// The report without its single results.
+  /// The report without its single results. What a part of a suite gave that is no random draw from it is no figure.
   fileprivate var summary: JSON {
-    .object((json.members ?? []).filter { $0.key != "results" })
+    let figures = ["pass_at_1", "exact_match", "edit_similarity", "interval_95"]
+    return .object(
+      (json.members ?? []).filter { $0.key != "results" }.map { member in
+        isCurtailed && figures.contains(member.key) ? JSON.Member(member.key, .null) : member
+      })
   }
 }

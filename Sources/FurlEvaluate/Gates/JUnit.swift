@@ -28,7 +28,8 @@ extension GateReport {
     for check in checks {
       let name = "\(check.metric.rawValue) \(check.bound)"
       lines.append(
-        "    <testcase \(attribute("classname", "furl.\(check.suite)")) \(attribute("name", name))>")
+        "    <testcase \(attribute("classname", check.suite.isEmpty ? "furl" : "furl.\(check.suite)")) \(attribute("name", name))>"
+      )
       lines.append("      <properties>")
       for (key, value) in properties(of: check) {
         lines.append("        <property name=\"\(key)\" \(attribute("value", value))/>")
@@ -46,17 +47,22 @@ extension GateReport {
   }
 
   private func properties(of check: GateCheck) -> [(String, String)] {
-    var result = [
-      ("value", "\(check.value)"),
-      ("interval_95", "\(check.interval95.lowerBound) \(check.interval95.upperBound)"),
-      ("verdict", check.verdict.rawValue),
-    ]
+    var result = check.value.isFinite ? [("value", "\(check.value)")] : []
+    result.append(("verdict", check.verdict.rawValue))
+    if let interval = check.interval95 {
+      result.append(("interval_95", "\(interval.lowerBound) \(interval.upperBound)"))
+    }
+    if let partial = check.partial { result.append(("put", "\(partial.put) of \(partial.count)")) }
     if let comparison = check.comparison {
       result += [
         ("baseline", "\(comparison.baseline)"), ("difference", "\(comparison.difference)"),
         ("lower_limit", "\(comparison.lowerLimit)"), ("upper_limit", "\(comparison.upperLimit)"),
-        ("regressions", "\(comparison.regressed.count)"), ("fixes", "\(comparison.fixed.count)"),
       ]
+      if check.metric.isOfProblems {
+        result += [
+          ("regressions", "\(comparison.regressed.count)"), ("fixes", "\(comparison.fixed.count)"),
+        ]
+      }
     }
     return result
   }

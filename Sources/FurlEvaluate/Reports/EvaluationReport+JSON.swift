@@ -17,6 +17,7 @@ extension EvaluationReport {
     ]
     if !overrides.isEmpty { members.append(.init("overrides", .array(overrides.map(JSON.string)))) }
     if let limit { members.append(.init("limit", .integer(limit))) }
+    if isCurtailed { members.append(.init("curtailed_after", .integer(results.ids.count))) }
     if let sandbox { members.append(.init("sandbox", .string(sandbox))) }
     if let python { members.append(.init("python", .string(python))) }
     members += figures
@@ -31,11 +32,7 @@ extension EvaluationReport {
     case .programs: [.init("pass_at_1", .optional(passAt1?.value))]
     case .lines:
       [.init("exact_match", .optional(exactMatch?.value)), .init("edit_similarity", .optional(editSimilarity))]
-    case .text(let figures):
-      [
-        .init("perplexity", .number(figures.perplexity)), .init("kl_divergence", .optional(figures.klDivergence)),
-        .init("tokens", .integer(figures.tokens)),
-      ]
+    case .text(let figures): figures.members
     }
   }
 
@@ -51,10 +48,13 @@ extension EvaluationReport {
       }
     case .lines(let items):
       items.map { item in
-        [
-          "id": item.id.json, "exact": .bool(item.exact), "edit_similarity": .number(item.editSimilarity),
-          "tokens": .optional(item.tokens), "stop_reason": .optional(item.stopReason),
-        ]
+        let source: [JSON.Member] = item.source.map { [.init("source", .string($0))] } ?? []
+        return .object(
+          [
+            .init("id", item.id.json), .init("exact", .bool(item.exact)),
+            .init("edit_similarity", .number(item.editSimilarity)), .init("tokens", .optional(item.tokens)),
+            .init("stop_reason", .optional(item.stopReason)),
+          ] + source)
       }
     case .text: []
     }
@@ -176,19 +176,14 @@ extension EvaluationReport.Results {
           let similarity = try item.figure("edit_similarity", in: 0...1)
           let result = EvaluationReport.LineItem(
             id: try id(item), score: LineScore(exact: exact, editSimilarity: similarity),
-            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"))
+            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"),
+            source: try item.string("source"))
           try item.finish()
           return result
         })
     case .text:
       guard items.isEmpty else { throw reader.error("results", "a text has none") }
-      let positive = 0...Double.greatestFiniteMagnitude
-      let signed = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
-      self = .text(
-        EvaluationReport.TextFigures(
-          perplexity: try reader.figure("perplexity", in: positive),
-          klDivergence: try reader.number("kl_divergence", in: signed), interval95: try reader.interval("interval_95"),
-          tokens: try reader.integer("tokens", in: counts) ?? 0))
+      self = .text(try .init(reader))
     }
   }
 }

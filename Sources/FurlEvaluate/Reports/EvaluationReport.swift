@@ -61,32 +61,16 @@ public struct EvaluationReport: Sendable, Hashable {
     public var editSimilarity: Double
     public var tokens: Int?
     public var stopReason: String?
+    /// What the line was taken from, where the suite says it.
+    public var source: String?
 
-    public init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?) {
+    public init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?, source: String? = nil) {
       self.id = id
+      self.source = source
       exact = score.exact
       editSimilarity = score.editSimilarity
       self.tokens = tokens
       self.stopReason = stopReason
-    }
-  }
-
-  /// The figures of a text.
-  public struct TextFigures: Sendable, Hashable {
-    /// exp of the mean negative log-likelihood of a token.
-    public var perplexity: Double
-    /// Of the tokens' distributions against the baseline's, in nats; nil without a baseline.
-    public var klDivergence: Double?
-    /// The interval of the perplexity, when it was computed.
-    public var interval95: ClosedRange<Double>?
-    /// How many tokens were scored.
-    public var tokens: Int
-
-    public init(perplexity: Double, klDivergence: Double?, interval95: ClosedRange<Double>?, tokens: Int) {
-      self.perplexity = perplexity
-      self.klDivergence = klDivergence
-      self.interval95 = interval95
-      self.tokens = tokens
     }
   }
 
@@ -120,14 +104,19 @@ public struct EvaluationReport: Sendable, Hashable {
   public var python: String?
   public var seconds: Double
   public var results: Results
+  /// Whether the run was stopped as soon as its gates were settled. The results are then a part of the suite that is
+  /// no random draw from it.
+  public private(set) var isCurtailed = false
 
   /// - Throws: ``FurlError`` of kind `defect` when the results are not those of the suite's problems.
   public init(
     suite: Suite, model: Model, overrides: [String] = [], sandbox: String? = nil, python: String? = nil,
-    seconds: Double, results: Results
+    seconds: Double, results: Results, isCurtailed: Bool = false
   ) throws {
     let ids = results.ids
-    guard Array(suite.problems.ids.prefix(ids.count)) == ids else {
+    let all = suite.problems.ids
+    let expected = isCurtailed ? all.filter(Set(ids).contains) : Array(all.prefix(ids.count))
+    guard expected == ids else {
       throw FurlError(.defect, "the results do not belong to the problems of suite \(suite.name)")
     }
     if suite.kind != .text, ids.isEmpty { throw FurlError(.usage, "no problem of suite \(suite.name) was put") }
@@ -135,7 +124,8 @@ public struct EvaluationReport: Sendable, Hashable {
     self.model = model
     self.protocol = suite.protocol
     self.overrides = overrides
-    limit = suite.kind == .text || ids.count == suite.count ? nil : ids.count
+    limit = suite.kind == .text || isCurtailed || ids.count == suite.count ? nil : ids.count
+    self.isCurtailed = isCurtailed
     self.sandbox = sandbox
     self.python = python
     self.seconds = seconds
@@ -205,7 +195,7 @@ extension EvaluationReport.Results {
         do {
           return EvaluationReport.LineItem(
             id: problem.id, score: try LineScore(completion: completion.text, gt: problem.gt),
-            tokens: completion.tokens, stopReason: completion.stopReason)
+            tokens: completion.tokens, stopReason: completion.stopReason, source: problem.source)
         } catch var error as FurlError {
           error.place = "problem \(problem.id)"
           throw error

@@ -14,6 +14,8 @@ public struct Evaluator {
     public var isUnsandboxed: Bool
     /// Completions at once.
     public var slots: Int
+    /// Ends the run early; nil to put every problem.
+    var curtailment: Curtailment?
 
     public static let defaultSlots = 32
 
@@ -38,12 +40,19 @@ public struct Evaluator {
   /// Problems that are done, and how many there are.
   public typealias Progress = @Sendable (_ done: Int, _ total: Int) -> Void
 
-  private let options: Options
+  let options: Options
   private let progress: Progress
 
   public init(_ options: Options = .init(), progress: @escaping Progress = { _, _ in }) {
     self.options = options
     self.progress = progress
+  }
+
+  /// The same evaluator, which ends a run as soon as its gates are settled.
+  func curtailed(by curtailment: Curtailment?) -> Evaluator {
+    var options = options
+    options.curtailment = curtailment
+    return Evaluator(options, progress: progress)
   }
 
   /// Runs a suite on a model.
@@ -68,8 +77,14 @@ public struct Evaluator {
       let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
       (completions, results) = try await generateAndExecute(programs, settings, subject, found)
     case .lines(let lines):
-      completions = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { _, _ in }
-      results = try .scoring(completions, of: lines)
+      let curtailment = options.curtailment
+      let ended = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { index, completion in
+        guard let curtailment else { return }
+        curtailment.found(completion.id, try LineScore(completion: completion.text, gt: lines[index].gt))
+      }
+      let kept = curtailment?.kept
+      completions = ended.filter { kept?.contains($0.id) ?? true }
+      results = try .scoring(completions, of: lines.filter { kept?.contains($0.id) ?? true })
     case .text(let text):
       completions = []
       results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
@@ -77,7 +92,8 @@ public struct Evaluator {
     return Outcome(
       report: try EvaluationReport(
         suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,
-        python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results),
+        python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
+        isCurtailed: options.curtailment?.kept != nil),
       completions: completions)
   }
 
@@ -126,15 +142,25 @@ public struct Evaluator {
     let runner = ProgramRunner(sandbox: sandbox, workers: WorkerPool.availableCores)
     var tasks: [Int: Task<ProgramResult, any Error>] = [:]
     defer { for task in tasks.values { task.cancel() } }
+    let curtailment = options.curtailment
     let completions = try generate(problems.map { (.text($0.taskID), $0.prompt) }, settings, subject) {
-      tasks[$0] = runner.submit(Program(problems[$0], completion: $1.text, protocol: settings))
+      let id = $1.id
+      tasks[$0] = runner.submit(Program(problems[$0], completion: $1.text, protocol: settings)) { result in
+        curtailment?.found(id, passed: result.outcome == .passed)
+      }
     }
     var results: [ProgramResult] = []
-    for index in problems.indices {
+    let needed = curtailment?.kept
+    for index in problems.indices where needed?.contains(.text(problems[index].taskID)) ?? true {
       guard let task = tasks[index] else { throw FurlError(.defect, "a problem was not completed") }
       results.append(try await task.value)
     }
-    return (completions, try .executed(results, completions))
+    // The last programs may have settled it after the last completion.
+    _ = try curtailment?.isSettled()
+    let kept = curtailment?.kept
+    results.removeAll { !(kept?.contains($0.id) ?? true) }
+    let own = completions.filter { kept?.contains($0.id) ?? true }
+    return (own, try .executed(results, own))
   }
 
   private func generate(
@@ -162,17 +188,29 @@ public struct Evaluator {
     var completions = [Completion?](repeating: nil, count: prompts.count)
     var done = 0
     // Long prompts first: the batch stays full to the end. Results do not depend on the order.
-    let order = requests.indices.sorted { (-requests[$0].ids.count, $0) < (-requests[$1].ids.count, $1) }
-    try Generator(session: session, tokenizer: subject.tokenizer).run(order.map { requests[$0] }) { place, generation in
+    let curtailment = options.curtailment
+    let rank = prompts.map { curtailment?.first.contains($0.id) ?? true ? 0 : 1 }
+    let order = requests.indices.sorted {
+      (rank[$0], -requests[$0].ids.count, $0) < (rank[$1], -requests[$1].ids.count, $1)
+    }
+    let generator = Generator(session: session, tokenizer: subject.tokenizer)
+    func end(_ place: Int, _ generation: Generation) throws {
       let index = order[place]
       let completion = Completion(
         id: prompts[index].id, text: generation.text, tokens: generation.tokenCount,
         stopReason: generation.stopReason.rawValue)
       completions[index] = completion
       try Task.checkCancellation()
+      curtailment?.ended(completion.id)
       try onCompletion(index, completion)
       done += 1
       progress(done, prompts.count)
+      if try curtailment?.isSettled() == true { throw Curtailment.Settled() }
+    }
+    do {
+      try generator.run(order.map { requests[$0] }, onCompletion: end)
+    } catch is Curtailment.Settled {
+      curtailment?.stopped(begun: min(prompts.count, done + session.slots - 1))
     }
     return completions.compactMap { $0 }
   }

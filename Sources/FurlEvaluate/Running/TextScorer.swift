@@ -3,17 +3,10 @@ import FurlSpec
 import FurlTensor
 import FurlTokenizer
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
-/// Perplexity of a text, and KL divergence from a baseline.
+/// Perplexity of a text, and how a model's predictions differ from a baseline's.
 ///
-/// As llama.cpp's `llama-perplexity` does it: a tokenizer's begin-of-text token goes before the text, which is cut into
-/// chunks of the context's length without overlap; the token takes the place of the first of every further chunk, too;
-/// only the second half of a chunk is scored, so that every scored token has at least half a context before it.
+/// Both models read the same tokens in lockstep, so no logits are kept: of every position only its loss, its divergence
+/// and whether the likeliest tokens agree remain, all computed in double precision.
 struct TextScorer {
   let settings: SuiteProtocol
   let progress: Evaluator.Progress
@@ -29,7 +22,7 @@ struct TextScorer {
     let spec = subject.model.spec
     let length = settings.context ?? spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
-    var ids = subject.tokenizer.encode(text, bos: .never)
+    let ids = subject.tokenizer.encode(text, bos: .never)
     if let baseline,
       baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
         || baseline.tokenizer.encode(text, bos: .never) != ids
@@ -38,48 +31,92 @@ struct TextScorer {
     }
     let begin =
       settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
+    let windows =
+      switch settings.chunking {
+      case .llamaCpp: try TextWindow.halves(ids, length: length, begin: begin)
+      case .rolling:
+        try TextWindow.rolling(
+          ids, length: length,
+          begin: settings.bos == .never ? nil : subject.tokenizer.bosID ?? subject.tokenizer.eosID)
+      }
+    let candidate = try subject.session(contextLength: length)
+    let likelihood =
+      if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else {
+        Likelihood(candidate)
+      }
+    let bytes = (0..<subject.tokenizer.vocabularySize).map { subject.tokenizer.byteCount(of: $0) }
+    var tally = TextTally()
+    for (done, window) in windows.enumerated() {
+      tally.beginChunk()
+      try likelihood.forEachPosition(window.ids) { position, logits, row in
+        guard position >= window.firstScored, position - window.firstScored < window.targets.count else { return }
+        let target = window.targets[position - window.firstScored]
+        let own = Likelihood.logProbabilities(logits[0], row: row)
+        let pair = logits.count > 1 ? Likelihood.logProbabilities(logits[1], row: row) : nil
+        tally.add(
+          TextTally.Token(
+            loss: -own[target], bytes: target < bytes.count ? bytes[target] : 0,
+            pair: pair.map { base in
+              TextTally.Pair(
+                loss: -base[target], divergence: Likelihood.divergence(of: base, from: own),
+                isSameTop: Likelihood.top(base) == Likelihood.top(own))
+            }))
+      }
+      try Task.checkCancellation()
+      progress(done + 1, windows.count)
+    }
+    let finite = tally.isFinite
+    guard finite.own, finite.baseline || baseline == nil else {
+      throw FurlError.input(
+        finite.own ? baseline?.file.path : subject.file.path, "computes logits that are not finite numbers",
+        remedy: "its weights are damaged")
+    }
+    return tally.figures()
+  }
+}
+
+/// Tokens that a model reads at once, and those of the following ones that are scored.
+struct TextWindow: Hashable {
+  var ids: [Int]
+  /// The position after which the first of the targets comes.
+  var firstScored: Int
+  /// The token after each position from ``firstScored`` on.
+  var targets: [Int]
+
+  /// As llama.cpp's `llama-perplexity` does it: a tokenizer's begin-of-text token goes before the text, which is cut into
+  /// chunks of the context's length without overlap; the token takes the place of the first of every further chunk, too;
+  /// only the second half of a chunk is scored, so that every scored token has at least half a context before it.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the text is shorter than one chunk.
+  static func halves(_ ids: [Int], length: Int, begin: Int?) throws -> [TextWindow] {
+    var ids = ids
     if let begin, ids.first != begin { ids.insert(begin, at: 0) }
     guard ids.count >= length else {
       throw FurlError.input(
         nil, "the text has \(ids.count) tokens; one chunk has \(length)",
         remedy: "give a longer text or a shorter context")
     }
-    let candidate = try subject.session(contextLength: length)
-    let likelihood =
-      if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else {
-        Likelihood(candidate)
-      }
-    let chunks = ids.count / length
-    var losses: [Double] = []
-    var divergence = 0.0
-    for chunk in 0..<chunks {
+    return (0..<ids.count / length).map { chunk in
       var piece = Array(ids[chunk * length..<(chunk + 1) * length])
+      let targets = Array(piece[(length / 2 + 1)...])
       if let begin { piece[0] = begin }
-      try likelihood.forEachPosition(piece) { position, logits, row in
-        guard position >= length / 2, position < length - 1 else { return }
-        let own = Likelihood.logProbabilities(logits[0], row: row)
-        losses.append(-own[piece[position + 1]])
-        if logits.count > 1 {
-          divergence += Likelihood.divergence(of: Likelihood.logProbabilities(logits[1], row: row), from: own)
-        }
-      }
-      try Task.checkCancellation()
-      progress(chunk + 1, chunks)
+      return TextWindow(ids: piece, firstScored: length / 2, targets: targets)
     }
-    guard losses.allSatisfy(\.isFinite) else {
-      throw FurlError.input(
-        subject.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
+  }
+
+  /// As lm-evaluation-harness does it: every token is scored once, in windows of the context's length that follow one
+  /// another; the last one reaches back, so that it is as long as the others.
+  ///
+  /// - Parameter begin: what goes before the text; without it the first token has nothing that predicts it.
+  /// - Throws: ``FurlError`` of kind `input` when there is nothing to score.
+  static func rolling(_ ids: [Int], length: Int, begin: Int?) throws -> [TextWindow] {
+    let all = (begin.map { [$0] } ?? []) + ids
+    let count = all.count - 1
+    guard count >= 1 else { throw FurlError.input(nil, "the text has no token that could be scored") }
+    return stride(from: 0, to: count, by: length).map { done in
+      let end = min(done + length, count)
+      let start = max(0, end - length)
+      return TextWindow(ids: Array(all[start..<end]), firstScored: done - start, targets: Array(all[done + 1...end]))
     }
-    if let baseline, !divergence.isFinite {
-      throw FurlError.input(
-        baseline.file.path, "computes logits that are not finite numbers", remedy: "its weights are damaged")
-    }
-    let count = Double(losses.count)
-    let mean = losses.reduce(0, +) / count
-    let variance = losses.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
-    let margin = 1.959964 * (variance / count).squareRoot()
-    return EvaluationReport.TextFigures(
-      perplexity: exp(mean), klDivergence: baseline == nil ? nil : divergence / count,
-      interval95: exp(mean - margin)...exp(mean + margin), tokens: losses.count)
   }
 }

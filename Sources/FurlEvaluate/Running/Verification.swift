@@ -44,10 +44,11 @@ public struct Verification {
     }
     if let gate = found.first(where: \.needsBaseline), baseline == nil {
       throw FurlError(
-        .usage, "the gate on \(gate.metric.rawValue) of \(gate.suite) compares with a baseline",
+        .usage, "the gate on \(gate.title) compares with a baseline",
         remedy: "give --baseline with the checkpoint that the artifact was made from")
     }
     let opened = try baseline.map { [file] in try Baseline(path: $0, source: file) }
+    if let gate = found.first(where: \.needsBaselineModel), opened?.isModel == false { throw gate.lockstepError }
     self.suites = try Verification.find(found, given: suites, folder: opened?.folder)
     self.gates = found
     self.baseline = opened
@@ -74,7 +75,7 @@ public struct Verification {
       throw FurlError(.usage, file: "--suite", "no gate is about a suite named \"\(unused)\"")
     }
     var suites: [String: Suite] = [:]
-    for name in Set(gates.map(\.suite)).sorted() {
+    for name in Set(gates.map(\.suite)).sorted() where !name.isEmpty {
       guard let card = cards[name] ?? folder.flatMap({ Suite.card(named: name, in: $0) }) else {
         throw FurlError(
           .usage, "the suite \"\(name)\" of a gate is not found", remedy: "give --suite \(name)=CARD.yaml")
@@ -95,30 +96,76 @@ public struct Verification {
     try weights.artifact.check(parallelFor: context.pool.forEach, progress: progress)
   }
 
-  /// Runs every suite once on the artifact, and on the baseline where a gate compares, and holds the gates.
+  /// How a verification is done.
+  public struct Options: Sendable {
+    /// Puts every problem of every suite, though verdicts are settled earlier.
+    public var isComplete: Bool
+    /// Where results of baselines are kept; nil to measure them anew.
+    public var cache: BaselineCache?
+
+    public init(isComplete: Bool = false, cache: BaselineCache? = nil) {
+      self.isComplete = isComplete
+      self.cache = cache
+    }
+  }
+
+  /// Runs every suite once on the artifact, and on the baseline where a gate compares, and holds the gates: what is cheap
+  /// first. A suite ends when its gates are settled, whatever the rest would give, and the first gate that does not hold
+  /// ends everything.
   ///
   /// - Parameter evaluator: makes the evaluator of a run from its label.
-  public func run(_ evaluator: (String) -> Evaluator) async throws -> GateReport {
-    let model = try file.load(pool: context.pool)
-    let subject = LoadedModel(
-      file: file, model: model, tokenizer: try file.tokenizer(), context: context, format: format)
-    var checks: [GateCheck] = []
+  public func run(_ options: Options = .init(), _ evaluator: (String) -> Evaluator) async throws -> GateReport {
+    var progress = VerificationProgress(gates, suites: suites, isComplete: options.isComplete)
     var evidence = GateReport.Evidence(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
-    for name in suites.keys.sorted() {
-      guard let suite = suites[name] else { continue }
-      let own = gates.filter { $0.suite == name }
-      let report = try await evaluator(name).run(suite, on: subject).report
+    for gate in gates where gate.metric == .diskBytes { progress.add(gate.check(diskBytes: file.diskBytes)) }
+    var loaded: LoadedModel?
+    for suite in progress.order {
+      let own = gates.filter { $0.suite == suite.name }
+      if progress.hasFailed {
+        progress.skip(suite, own)
+        continue
+      }
+      let subject =
+        try loaded
+        ?? LoadedModel(
+          file: file, model: file.load(pool: context.pool), tokenizer: file.tokenizer(), context: context,
+          format: format)
+      loaded = subject
+      if suite.kind == .text {
+        // Two models read a text in lockstep, which gives the baseline's figures as well.
+        let partner = own.contains(where: \.needsBaseline) ? try baseline?.load(context: context) : nil
+        let report = try await evaluator(suite.name).run(suite, on: subject, baseline: partner).report
+        var other = try partner.flatMap { try report.ofBaseline(.init(path: $0.file.name, digest: $0.file.digest())) }
+        if partner == nil, own.contains(where: \.needsBaseline) { other = try baseline?.stored(suite, like: report) }
+        evidence.baseline = other?.model ?? evidence.baseline
+        evidence.reports.append(report)
+        progress.add(try own.flatMap { try $0.check(report, baseline: other) })
+        continue
+      }
+      let run = evaluator(suite.name)
       var other: EvaluationReport?
       if own.contains(where: \.needsBaseline), let baseline {
-        other = try await baseline.report(suite, like: report, context: context) {
-          evaluator("\(name) of the baseline")
+        let found = try await baseline.report(suite, by: run, cache: options.cache, context: context) {
+          evaluator("\(suite.name) of the baseline")
         }
+        progress.savings.add(found, suite)
+        other = found.report
         evidence.baseline = other?.model
       }
+      let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
+      let report = try await run.curtailed(by: curtailment).run(suite, on: subject).report
       evidence.reports.append(report)
-      for gate in own { checks += try gate.check(report, baseline: other) }
+      if let curtailment {
+        let (checks, hasFailed) = try curtailment.verdicts()
+        progress.add(checks, hasFailed: hasFailed)
+      } else {
+        progress.add(try own.flatMap { try $0.check(report, baseline: other) })
+      }
+      progress.savings.add(report, begun: curtailment?.begun)
     }
-    return try GateReport(artifact: file.path, gatesFrom: gatesFrom, checks: checks, evidence: evidence)
+    return try GateReport(
+      artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(), evidence: evidence,
+      savings: progress.savings)
   }
 }
 
@@ -165,23 +212,63 @@ struct Baseline {
     return try rows.flatMap { $0["quality"]?.array ?? [] }.map { try EvaluationReport($0, file: path) }
   }
 
+  /// Whether it is the checkpoint itself.
+  var isModel: Bool { if case .model = source { true } else { false } }
+
+  /// The checkpoint in memory; nil when there are only reports on it.
+  func load(context: ComputeContext) throws -> LoadedModel? {
+    guard case .model(let file) = source else { return nil }
+    return try LoadedModel(path: file.path, context: context)
+  }
+
   /// The folder that suite cards may lie in.
   var folder: String? { if case .model(let file) = source { file.folder } else { nil } }
 
-  /// The baseline's report on a suite; measured now unless there is one.
-  func report(
-    _ suite: Suite, like report: EvaluationReport, context: ComputeContext, evaluator: () -> Evaluator
-  ) async throws -> EvaluationReport {
-    switch source {
-    case .reports(let reports):
-      guard let found = reports.first(where: { $0.suite.sha256 == suite.sha256 && $0.protocol == report.protocol })
-      else {
-        throw FurlError.input(path, "holds no report on suite \(suite.name) under the same protocol")
+  /// Where a report on the baseline came from.
+  enum Found {
+    case given(EvaluationReport)
+    case cached(EvaluationReport)
+    case measured(EvaluationReport)
+
+    var report: EvaluationReport {
+      switch self {
+      case .given(let report), .cached(let report), .measured(let report): report
       }
-      return found
-    case .model(let file):
-      let loaded = try LoadedModel(path: file.path, context: context)
-      return try await evaluator().run(suite, on: loaded).report
     }
+  }
+
+  /// The report on a suite among those that were given.
+  func stored(_ suite: Suite, like report: EvaluationReport) throws -> EvaluationReport {
+    try stored(suite, report.protocol)
+  }
+
+  private func stored(_ suite: Suite, _ settings: SuiteProtocol) throws -> EvaluationReport {
+    guard case .reports(let reports) = source,
+      let found = reports.first(where: { $0.suite.sha256 == suite.sha256 && $0.protocol == settings })
+    else {
+      throw FurlError.input(path, "holds no report on suite \(suite.name) under the same protocol")
+    }
+    return found
+  }
+
+  /// The baseline's report on a suite: given, kept from an earlier run, or measured now.
+  ///
+  /// - Parameter run: the evaluator of the artifact's run, whose protocol is to be the same.
+  func report(
+    _ suite: Suite, by run: Evaluator, cache: BaselineCache?, context: ComputeContext, evaluator: () -> Evaluator
+  ) async throws -> Found {
+    let settings = try suite.protocol.applying(run.options.overrides)
+    guard case .model(let file) = source else { return .given(try stored(suite, settings)) }
+    // A part of a suite is measured in less time than it takes to explain why it would be kept.
+    let key =
+      run.options.limit == nil
+      ? try cache?.key(
+        model: file, suite: suite, protocol: settings, context: context, isUnsandboxed: run.options.isUnsandboxed) : nil
+    if let cache, let key, let report = cache.report(for: key, suite: suite, model: file.name) {
+      return .cached(report)
+    }
+    let report = try await evaluator().run(suite, on: LoadedModel(path: file.path, context: context)).report
+    if let cache, let key { cache.store(report, for: key) }
+    return .measured(report)
   }
 }

@@ -29,13 +29,17 @@ public final class ProgramRunner: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
   ///   cannot be started; `CancellationError` when the task is cancelled, and then the program is ended.
-  public func run(_ program: Program) async throws -> ProgramResult {
+  public func run(
+    _ program: Program, onResult: (@Sendable (ProgramResult) -> Void)? = nil
+  ) async throws -> ProgramResult {
     #if os(Linux)
     let flag = StopFlag()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         enqueue { [sandbox] in
-          continuation.resume(with: Result { try Execution(sandbox: sandbox, program: program).run(flag) })
+          let result = Result { try Execution(sandbox: sandbox, program: program).run(flag) }
+          if let onResult, case .success(let value) = result { onResult(value) }
+          continuation.resume(with: result)
         }
       }
     } onCancel: {
@@ -48,8 +52,12 @@ public final class ProgramRunner: Sendable {
 
   /// Hands one program in and returns at once: await the task's value for its result. This is how execution
   /// overlaps with generation.
-  public func submit(_ program: Program) -> Task<ProgramResult, any Error> {
-    Task { try await run(program) }
+  ///
+  /// - Parameter onResult: called with the result on the thread that executed the program.
+  public func submit(
+    _ program: Program, onResult: (@Sendable (ProgramResult) -> Void)? = nil
+  ) -> Task<ProgramResult, any Error> {
+    Task { try await run(program, onResult: onResult) }
   }
 
   /// Executes programs and gives their results in their order.

@@ -25,11 +25,14 @@ public struct LineProblem: Sendable, Hashable {
   public var input: String
   /// The rest of the line.
   public var gt: String
+  /// The file or package that the line comes from, where the suite says it: lines of one resemble each other.
+  public var source: String?
 
-  public init(id: ProblemID, input: String, gt: String) {
+  public init(id: ProblemID, input: String, gt: String, source: String? = nil) {
     self.id = id
     self.input = input
     self.gt = gt
+    self.source = source
   }
 }
 
@@ -130,7 +133,7 @@ enum ProblemFile {
       problems.append(
         LineProblem(
           id: id, input: try text("input", of: reader),
-          gt: try text("gt", of: reader, limit: EditSimilarity.longest)))
+          gt: try text("gt", of: reader, limit: EditSimilarity.longest), source: try reader.string("source")))
       return true
     }
     guard !problems.isEmpty else { throw FurlError.input(file, "has no problems") }

@@ -23,7 +23,16 @@ public struct SuiteProtocol: Sendable, Hashable {
     case never
   }
 
+  /// How a text is cut into windows, and which of its tokens are scored.
+  public enum Chunking: String, Sendable, Hashable, CaseIterable {
+    /// The second half of each window, as `llama-perplexity`.
+    case llamaCpp = "llama.cpp"
+    /// Every token once, as lm-evaluation-harness.
+    case rolling
+  }
+
   public var kind: SuiteKind
+  public var chunking = Chunking.llamaCpp
   public var prompt: Prompt
   public var bos: BeginToken
   /// How many tokens are generated at most.
@@ -82,7 +91,7 @@ extension SuiteProtocol {
     switch kind {
     case .passAt1: ["prompt", "bos", "max_tokens", "stop", "context", "timeout", "memory"]
     case .lines: ["prompt", "bos", "max_tokens", "stop", "context"]
-    case .text: ["bos", "context"]
+    case .text: ["bos", "context", "chunking"]
     }
   }
 
@@ -93,11 +102,12 @@ extension SuiteProtocol {
     self.init(defaultsOf: kind)
     guard let reader else { return }
     let known = SuiteProtocol.keys(of: kind)
-    let all = SuiteProtocol.keys(of: .passAt1)
+    let all = SuiteProtocol.keys(of: .passAt1) + SuiteProtocol.keys(of: .text)
     if let key = reader.keys.first(where: { all.contains($0) && !known.contains($0) }) {
       throw reader.error(key, "means nothing for a suite of kind \(kind.rawValue)", remedy: "remove it")
     }
-    if complete, let missing = known.first(where: { !reader.keys.contains($0) }) {
+    // Texts were cut as llama.cpp does it before the key was there.
+    if complete, let missing = known.first(where: { $0 != "chunking" && !reader.keys.contains($0) }) {
       throw reader.error(missing, "is missing")
     }
     if known.contains("prompt") {
@@ -112,6 +122,9 @@ extension SuiteProtocol {
       stop = words
     }
     context = try reader.integer("context", in: SuiteProtocol.tokens) ?? context
+    if known.contains("chunking") {
+      chunking = try reader.word("chunking", ["llama.cpp": .llamaCpp, "rolling": .rolling]) ?? chunking
+    }
     if known.contains("timeout") { timeout = try reader.number("timeout", in: SuiteProtocol.seconds) ?? timeout }
     if known.contains("memory") { memory = try reader.integer("memory", in: SuiteProtocol.mebibytes) ?? memory }
     try reader.finish()
@@ -137,6 +150,7 @@ extension SuiteProtocol {
           case "max_tokens": .integer(maxTokens)
           case "stop": .array(stop.map(JSON.string))
           case "context": .optional(context)
+          case "chunking": .string(chunking.rawValue)
           case "timeout": .number(timeout)
           default: .integer(memory)
           }

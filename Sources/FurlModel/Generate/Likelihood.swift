@@ -44,4 +44,11 @@ public final class Likelihood {
   public static func divergence(of p: [Double], from q: [Double]) -> Double {
     zip(p, q).reduce(0) { $0 + ($1.0 <= -16 ? 0 : exp($1.0) * ($1.0 - $1.1)) }
   }
+
+  /// The first of the likeliest tokens.
+  public static func top(_ logProbabilities: [Double]) -> Int {
+    var best = 0
+    for index in logProbabilities.indices where logProbabilities[index] > logProbabilities[best] { best = index }
+    return best
+  }
 }

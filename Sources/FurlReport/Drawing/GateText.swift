@@ -3,18 +3,72 @@ import FurlEvaluate
 /// What `verify` found, for people.
 public enum GateText {
   public static func lines(_ report: GateReport) -> [String] {
+    [table(report).text]
+      + report.checks.filter { $0.verdict != .pass }.map { "\(title($0)): \($0.reason)" } + saved(report)
+      + [verdict(report)]
+  }
+
+  /// What did not have to be done; nothing where all was.
+  static func saved(_ report: GateReport) -> [String] {
+    let savings = report.savings
+    var words: [String] = []
+    if savings.put < savings.total {
+      words.append(
+        "\(savings.put) of \(savings.total) problems settled it, \(savings.begun) were begun "
+          + "(\(Figures.percent(savings.share, digits: 0)) saved; --complete puts all)")
+    }
+    if !savings.cachedBaselines.isEmpty {
+      words.append(
+        "baseline results of \(savings.cachedBaselines.joined(separator: ", ")) were kept from an earlier run "
+          + "(\(Figures.significant(savings.cachedSeconds)) s saved)")
+    }
+    return words.isEmpty ? [] : [words.joined(separator: "; ")]
+  }
+
+  /// One row for each bound.
+  static func table(_ report: GateReport) -> TextTable {
     var table = TextTable(
       ["gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 6])
     for check in report.checks {
+      let paired = check.metric.isOfProblems ? check.comparison : nil
       table.add([
-        "\(check.suite) \(check.metric.rawValue)", "\(check.bound)", Figures.percent(check.value),
-        "\(Figures.percent(check.interval95.lowerBound)) to \(Figures.percent(check.interval95.upperBound))",
-        check.comparison.map { "\($0.regressed.count)" } ?? "", check.comparison.map { "\($0.fixed.count)" } ?? "",
+        title(check), "\(check.bound)", value(check),
+        check.interval95.map { "\(figure($0.lowerBound, check.metric)) to \(figure($0.upperBound, check.metric))" }
+          ?? "",
+        paired.map { "\($0.regressed.count)" } ?? "", paired.map { "\($0.fixed.count)" } ?? "",
         check.verdict.rawValue,
       ])
     }
-    return [table.text]
-      + report.checks.filter { $0.verdict != .pass }.map { "\($0.suite) \($0.metric.rawValue): \($0.reason)" }
-      + ["\(report.artifact): \(report.verdict.rawValue) (gates of \(report.gatesFrom))"]
+    return table
+  }
+
+  /// Everything in one line.
+  public static func verdict(_ report: GateReport) -> String {
+    let counts = Verdict.allCases.compactMap { verdict in
+      let count = report.checks.count { $0.verdict == verdict }
+      return count > 0 ? "\(count) \(verdict.rawValue)" : nil
+    }
+    return "\(report.artifact): \(report.verdict.rawValue) (gates of \(report.gatesFrom): "
+      + counts.joined(separator: ", ") + ")"
+  }
+
+  static func title(_ check: GateCheck) -> String {
+    check.suite.isEmpty ? check.metric.rawValue : "\(check.suite) \(check.metric.rawValue)"
+  }
+
+  /// The value, or what is known of it.
+  static func value(_ check: GateCheck) -> String {
+    guard check.value.isFinite else { return "not put" }
+    let text = figure(check.value, check.metric)
+    guard let range = check.partial?.range else { return text }
+    return check.value == range.lowerBound ? "at least \(text)" : "at most \(text)"
+  }
+
+  static func figure(_ value: Double, _ metric: Gate.Metric) -> String {
+    switch metric {
+    case .passAt1, .exactMatch, .editSimilarity, .sameTop: Figures.percent(value)
+    case .perplexity, .klDivergence: Figures.significant(value)
+    case .diskBytes: Figures.bytes(Int(value))
+    }
   }
 }

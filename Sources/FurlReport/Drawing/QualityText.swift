@@ -26,11 +26,31 @@ public enum QualityText {
           + "edit similarity \(report.editSimilarity.map { Figures.percent($0) } ?? "-"), \(items.count) lines")
     case .text(let figures):
       var text = "\(report.suite.name)  perplexity \(Figures.significant(figures.perplexity))\(interval)"
+      if let bits = figures.bitsPerByte { text += ", \(Figures.significant(bits)) bits per byte" }
       if let divergence = figures.klDivergence { text += ", KL divergence \(Figures.significant(divergence)) nats" }
       lines.append(text + ", \(figures.tokens) tokens scored")
+      if let comparison = figures.comparison { lines += self.lines(comparison) }
     }
     if let limit = report.limit { lines.append("  only the first \(limit) problems were put") }
     lines.append("  in \(Figures.significant(report.seconds)) s" + (report.sandbox.map { ", sandbox: \($0)" } ?? ""))
     return lines
+  }
+
+  private static func lines(_ comparison: EvaluationReport.TextComparison) -> [String] {
+    func range(_ interval: ClosedRange<Double>) -> String {
+      "95 %: \(Figures.significant(interval.lowerBound)) to \(Figures.significant(interval.upperBound))"
+    }
+    func spread(_ values: EvaluationReport.Percentiles, _ names: [String]) -> String {
+      names.map { "\($0): \(Figures.significant(values[$0] ?? .nan))" }.joined(separator: ", ")
+    }
+    return [
+      "  perplexity \(Figures.significant(comparison.ratio)) times the baseline's "
+        + "\(Figures.significant(comparison.baselinePerplexity)) (\(range(comparison.ratioInterval95)))",
+      "  KL divergence \(range(comparison.divergenceInterval95)); percentiles "
+        + spread(comparison.divergences, ["50", "95", "99", "99.9", "max"]),
+      "  same likeliest token \(Figures.percent(comparison.sameTop.value, digits: 2)); the true token's probability "
+        + "changed by \(Figures.percent(comparison.deltaMean, digits: 2)) on average, "
+        + "\(Figures.percent(comparison.deltaRMS, digits: 2)) RMS",
+    ]
   }
 }

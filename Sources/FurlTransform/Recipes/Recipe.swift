@@ -165,15 +165,3 @@ extension Recipe.Step {
     }
   }
 }
-
-extension Gate {
-  /// The gate as a recipe says it, with its defaults.
-  fileprivate var json: JSON {
-    var members: [JSON.Member] = [.init("suite", .string(suite)), .init("metric", .string(metric.rawValue))]
-    if let min { members.append(.init("min", .number(min))) }
-    if let maxDrop {
-      members += [.init("max_drop", .number(maxDrop)), .init("confidence", .number(confidence))]
-    }
-    return .object(members)
-  }
-}

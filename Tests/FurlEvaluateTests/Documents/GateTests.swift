@@ -2,7 +2,7 @@ import Foundation
 #if canImport(FoundationXML)
 import FoundationXML
 #endif
-import FurlEvaluate
+@testable import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
@@ -42,7 +42,15 @@ import Testing
 
   @Test(arguments: [
     ("suite: a, metric: pass_at_1", "gates[0].min: is missing"),
-    ("suite: a, metric: perplexity, min: 0.5", "\"perplexity\" is not supported yet"),
+    ("suite: a, metric: perplexity, min: 0.5", "min: means nothing for perplexity"),
+    ("suite: a, metric: energy, max: 5", "\"energy\" is not supported yet"),
+    ("suite: a, metric: perplexity", "max: is missing"), ("suite: a, metric: kl_divergence", "max: is missing"),
+    ("suite: a, metric: perplexity, max: 0.5", "0.5 is out of range"),
+    ("suite: a, metric: pass_at_1, max: 0.5", "max: means nothing for pass_at_1"),
+    ("suite: a, metric: disk_bytes, max: 5", "suite: means nothing for disk_bytes"),
+    ("metric: disk_bytes, max: 5 MiB", "\"5 MiB\" is no size"), ("metric: disk_bytes, max: MB", "\"MB\" is no size"),
+    ("metric: disk_bytes, max: 1}\n  - {metric: disk_bytes, max: 2", "the artifact already has a gate"),
+    ("suite: a, metric: perplexity, max: 5, confidence: 0.9", "belongs to max_drop"),
     ("suite: a, metric: bleu, min: 0.5", "\"bleu\" is not a known value"), ("suite: a, min: 0.5", "metric: is missing"),
     ("metric: pass_at_1, min: 0.5", "suite: is missing"),
     ("suite: a, metric: pass_at_1, min: 1.5", "1.5 is out of range"),
@@ -58,6 +66,31 @@ import Testing
     #expect(error?.kind == .input)
     #expect(error?.description.contains(problem) == true, "\(error?.description ?? "")")
     #expect(error?.description.contains("g.yaml: line ") == true, "\(error?.description ?? "")")
+  }
+
+  @Test func textAndFileGatesAreRead() throws {
+    let found = try gates(
+      """
+      furl: 1
+      gates:
+        - {metric: disk_bytes, max: 7.5 MB}
+        - {suite: text, metric: perplexity, max: 5, max_rise: 0.02}
+        - {suite: text, metric: kl_divergence, max: 0.01}
+        - {suite: words, metric: kl_divergence, max: 0.01, confidence: 0.9}
+        - {suite: text, metric: same_top, min: 0.98}
+      """)
+    #expect(
+      found == [
+        Gate(suite: "", metric: .diskBytes, max: 7_500_000),
+        Gate(suite: "text", metric: .perplexity, max: 5, maxRise: 0.02, confidence: 0.95),
+        Gate(suite: "text", metric: .klDivergence, max: 0.01),
+        Gate(suite: "words", metric: .klDivergence, max: 0.01, confidence: 0.9),
+        Gate(suite: "text", metric: .sameTop, min: 0.98),
+      ])
+    #expect(found.map(\.needsBaselineModel) == [false, false, true, true, true])
+    // A recipe's echo is read back.
+    let echo: JSON = ["gates": .array(found.map(\.json))]
+    #expect(try Gate.parse(from: DocumentReader(echo, file: nil)) == found)
   }
 
   @Test func nothingToVerifyIsNoPass() throws {
@@ -112,6 +145,96 @@ import Testing
     let unsure = try Gate(suite: "lines", metric: .editSimilarity, maxDrop: 0.5).check(half, baseline: before)[0]
     #expect(unsure.verdict == .inconclusive)
     #expect(try Gate(suite: "lines", metric: .exactMatch, min: 0.5).check(half)[0].verdict == .pass)
+  }
+
+  /// A gate of 1 point on 164 problems is inconclusive by its own words.
+  @Test func samplesThatAreTooSmallSayWhatTheyShow() throws {
+    let before = try report(50)
+    let narrow = try Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.01).check(before, baseline: before)[0]
+    #expect(narrow.verdict == .inconclusive)
+    for words in ["164 problems are too few", "at most 1 point", "they show 1.62 points", "it takes 268 problems"] {
+      #expect(narrow.reason.contains(words), "\(narrow.reason)")
+    }
+    #expect(abs((narrow.comparison?.shownMargin ?? 0) - 0.016229475) < 1e-8)
+    let after = try Made.programs((0..<164).map { ($0 >= 4 && $0 < 50) || ($0 >= 50 && $0 < 52) })
+    let unsure = try Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.03).check(after, baseline: before)[0]
+    #expect(unsure.verdict == .inconclusive)
+    for words in ["4 regressions and 2 fixes", "at most 4.27 points, not 3 points", "evened out"] {
+      #expect(unsure.reason.contains(words), "\(unsure.reason)")
+    }
+    // 10 regressions against a margin of 1 point: no evidence that it holds, some that it does not.
+    let comparison = try #require(unsure.comparison)
+    #expect(
+      abs(comparison.pBroken + comparison.pHolds - 1) < 1e-12 && comparison.newcombe95?.contains(-2 / 164.0) == true)
+  }
+
+  /// What seems broken among many gates may be chance.
+  @Test func failuresAreCorrectedForTheirNumber() throws {
+    let before = try report(100)
+    func check(_ regressions: Int, _ suite: String) throws -> GateCheck {
+      let after = try Made.programs((0..<164).map { $0 >= regressions && $0 < 100 })
+      return try Gate(suite: suite, metric: .passAt1, maxDrop: 0.02).check(after, baseline: before)[0]
+    }
+    // The upper limit of 8 regressions is just below -0.02.
+    let first = (1...30).first { (try? check($0, "a").verdict) == .fail } ?? 0
+    let weak = try check(first, "a")
+    let good = try check(0, "b")
+    #expect(weak.verdict == .fail && good.verdict == .pass && [weak].corrected() == [weak])
+    let many = [weak, good, good, good, good, good].corrected()
+    #expect(many[0].verdict == .inconclusive && many[0].reason.contains("Holm"))
+    #expect(many[0].comparison?.pHoldsCorrected == 6 * (weak.comparison?.pHolds ?? 0))
+    #expect(many.dropFirst().allSatisfy { $0.verdict == .pass })
+    // What is worse without doubt stays so, and exact bounds are not touched.
+    let bad = try check(40, "a")
+    let exact = try Gate(suite: "e", metric: .passAt1, min: 0.9).check(before)[0]
+    #expect([bad, good, good, exact].corrected().map(\.verdict) == [.fail, .pass, .pass, .fail])
+  }
+
+  @Test func textsAreJudged() throws {
+    func text(_ rise: Double, divergence: Double) throws -> EvaluationReport {
+      var report = try Made.text()
+      // Windows that differ a little.
+      var chunks: [EvaluationReport.TextChunk] = []
+      for index in 0..<40 {
+        let loss = 100 + Double(index % 5) + 100 * rise
+        let nats = 100 * divergence * (1 + Double(index % 3) / 10)
+        chunks.append(.init(tokens: 100, loss: loss, baselineLoss: 100 + Double(index % 4), divergence: nats))
+      }
+      let mean = chunks.reduce(0.0) { $0 + $1.loss } / 4000
+      let total = chunks.reduce(0.0) { $0 + ($1.divergence ?? 0) }
+      report.results = .text(
+        .init(
+          perplexity: exp(mean), klDivergence: total / 4000,
+          interval95: 1...10, tokens: 4000, bytes: 9000,
+          comparison: .init(
+            baselinePerplexity: 2, ratio: 1, ratioInterval95: 0.9...1.1, divergenceInterval95: 0...1,
+            divergences: .init(of: [0, 1]), sameTop: Proportion(successes: 3900, count: 4000), deltaMean: 0,
+            deltaRMS: 0,
+            deltas: .init(of: [0, 1])), chunks: chunks))
+      return report
+    }
+    let before = try text(0, divergence: 0)
+    func verdict(_ gate: Gate, _ report: EvaluationReport) throws -> Verdict {
+      try gate.check(report, baseline: before)[0].verdict
+    }
+    let rise = Gate(suite: "validation", metric: .perplexity, maxRise: 0.02)
+    #expect(try verdict(rise, text(0, divergence: 0)) == .pass)
+    #expect(try verdict(rise, text(0.05, divergence: 0)) == .fail)
+    #expect(try rise.check(text(0.05, divergence: 0), baseline: before)[0].comparison?.difference ?? 0 > 0.05)
+    let divergent = try text(0, divergence: 0.1)
+    #expect(try verdict(Gate(suite: "v", metric: .klDivergence, max: 0.12), divergent) == .pass)
+    #expect(try verdict(Gate(suite: "v", metric: .klDivergence, max: 0.1), divergent) == .fail)
+    #expect(try verdict(Gate(suite: "v", metric: .klDivergence, max: 0.12, confidence: 0.95), divergent) == .pass)
+    #expect(try verdict(Gate(suite: "v", metric: .klDivergence, max: 0.1, confidence: 0.95), divergent) == .fail)
+    let middle = Gate(suite: "v", metric: .klDivergence, max: 0.1098, confidence: 0.95)
+    #expect(try verdict(middle, divergent) == .inconclusive)
+    #expect(try verdict(Gate(suite: "v", metric: .sameTop, min: 0.975), divergent) == .pass)
+    #expect(try verdict(Gate(suite: "v", metric: .sameTop, min: 0.976), divergent) == .fail)
+    #expect(try verdict(Gate(suite: "v", metric: .perplexity, max: 2.7), divergent) == .fail)
+    // Without the baseline's weights there is no divergence.
+    let alone = try Made.text()
+    #expect(throws: FurlError.self) { try Gate(suite: "v", metric: .sameTop, min: 0.5).check(alone) }
+    #expect(throws: FurlError.self) { try rise.check(alone, baseline: before) }
   }
 
   @Test func baselinesMustBeComparable() throws {

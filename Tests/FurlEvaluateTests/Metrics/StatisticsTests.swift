@@ -48,6 +48,10 @@ struct Vectors: Sendable {
     #expect(abs(paired.score(difference: -0.02) - (vector["noninferiority_z_margin_0_02"]?.number ?? .nan)) < 1e-9)
     let p = 1 - Normal.probability(upTo: paired.score(difference: -0.02))
     #expect(abs(p - (vector["p"]?.number ?? .nan)) < 1e-9)
+    let newcombe = paired.newcombeInterval(
+      baseline: try #require(vector["both_pass"]?.integer) + paired.regressions)
+    #expect(abs(newcombe.lowerBound - (vector["newcombe10_95"]?[0]?.number ?? .nan)) < 1e-9)
+    #expect(abs(newcombe.upperBound - (vector["newcombe10_95"]?[1]?.number ?? .nan)) < 1e-9)
     // Turning the roles round turns the limits round.
     let turned = PairedOutcomes(regressions: paired.fixes, fixes: paired.regressions, count: paired.count)
     #expect(turned.upperLimit(confidence: 0.95) == -lower)

@@ -20,9 +20,10 @@ import Testing
   }
 
   private func run(
-    _ artifact: String, gates: String? = nil, suites: [String] = [], baseline: String? = nil, limit: Int? = nil
+    _ artifact: String, gates: String? = nil, suites: [String] = [], baseline: String? = nil, limit: Int? = nil,
+    options: Verification.Options = .init(isComplete: true)
   ) async throws -> GateReport {
-    try await verification(artifact, gates: gates, suites: suites, baseline: baseline).run { _ in
+    try await verification(artifact, gates: gates, suites: suites, baseline: baseline).run(options) { _ in
       Evaluator(.init(limit: limit))
     }
   }

@@ -1,0 +1,116 @@
+import Foundation
+import FurlModel
+import FurlSpec
+import FurlTensor
+
+/// Results of baselines, kept from one verification to the next: a baseline is measured once for each suite.
+///
+/// A folder of JSON files, each with its key, its report and the report's digest, named by the key's digest. A file that is
+/// not what it should be counts as missing. The key holds everything that a result could depend on, so a result that was
+/// kept is what would be measured.
+public struct BaselineCache: Sendable {
+  public let folder: String
+  /// What tells one build of Furl from another.
+  private let build: String
+  /// The most bytes of all files together; what was not used for longest goes first.
+  private let limit: Int
+
+  public static let usualLimit = 64 << 20
+  /// The most bytes of one file.
+  static let fileLimit = 16 << 20
+
+  public init(folder: String, build: String, limit: Int = BaselineCache.usualLimit) {
+    self.folder = folder
+    self.build = build
+    self.limit = limit
+  }
+
+  /// `furl/baselines` in the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`); nil where there is none.
+  public static func usualFolder(_ environment: [String: String]) -> String? {
+    if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return folder + "/furl/baselines" }
+    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
+    return home + "/.cache/furl/baselines"
+  }
+
+  /// What a result depends on.
+  struct Key: Sendable {
+    let json: JSON
+    var name: String { Digest(of: json.canonicalText.utf8).hex + ".json" }
+  }
+
+  /// - Throws: ``FurlError`` of kind `unavailable` where code cannot be executed safely.
+  func key(
+    model: ModelFile, suite: Suite, protocol settings: SuiteProtocol, context: ComputeContext, isUnsandboxed: Bool
+  ) throws -> Key {
+    let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: isUnsandboxed) : nil
+    return Key(
+      json: [
+        "form": 1, "build": .string(build), "model": .string(try model.digest().hex),
+        "suite": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue), "protocol": settings.json,
+        "kernels": .string(context.kernels.name), "quantizes_activations": .bool(context.quantizesActivations),
+        "sandbox": .optional(sandbox?.protection.rawValue), "python": .optional(sandbox?.python),
+      ])
+  }
+
+  /// The report that was kept; nil when there is none that can be trusted.
+  func report(for key: Key, suite: Suite, model: String) -> EvaluationReport? {
+    let path = folder + "/" + key.name
+    guard let file = try? MappedFile(path: path), file.count <= Self.fileLimit,
+      let bytes = try? file.readAll(limit: Self.fileLimit), let json = try? JSON.parse(bytes, file: path),
+      json["key"]?.canonicalText == key.json.canonicalText, let content = json["report"],
+      json["sha256"]?.string == Digest(of: content.canonicalText.utf8).hex,
+      var report = try? EvaluationReport(content, file: path), report.limit == nil,
+      report.results.ids == suite.problems.ids, report.suite.sha256 == suite.sha256
+    else { return nil }
+    // Names are not part of the key.
+    report.suite.name = suite.name
+    report.model.path = model
+    try? FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: path)
+    return report
+  }
+
+  /// Keeps a report. A cache that cannot be written is none; nothing depends on it.
+  ///
+  /// A result with programs that were too slow or too large may be another one on a quieter machine, so it is not kept.
+  func store(_ report: EvaluationReport, for key: Key) {
+    guard report.limit == nil, !report.isCurtailed, !report.hasAccidents else { return }
+    let content = report.json
+    let json: JSON = [
+      "furl_cache": 1, "key": key.json, "sha256": .string(Digest(of: content.canonicalText.utf8).hex),
+      "report": content,
+    ]
+    let data = Data(json.compactText.utf8)
+    guard data.count <= min(limit, Self.fileLimit) else { return }
+    let files = FileManager.default
+    try? files.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try? data.write(to: URL(fileURLWithPath: folder + "/" + key.name), options: .atomic)
+    prune()
+  }
+
+  /// Removes what was not used for longest until the rest is within the limit.
+  private func prune() {
+    let keys: Set<URLResourceKey> = [.fileSizeKey, .contentModificationDateKey]
+    let found =
+      (try? FileManager.default.contentsOfDirectory(
+        at: URL(fileURLWithPath: folder), includingPropertiesForKeys: Array(keys))) ?? []
+    let entries = found.filter { $0.pathExtension == "json" }.compactMap { url -> (url: URL, size: Int, date: Date)? in
+      guard let values = try? url.resourceValues(forKeys: keys), let size = values.fileSize,
+        let date = values.contentModificationDate
+      else { return nil }
+      return (url, size, date)
+    }
+    var total = entries.reduce(0) { $0 + $1.size }
+    for entry in entries.sorted(by: { $0.date < $1.date }) where total > limit {
+      if (try? FileManager.default.removeItem(at: entry.url)) != nil { total -= entry.size }
+    }
+  }
+}
+
+extension EvaluationReport {
+  /// Whether a program ended as it may not end again.
+  fileprivate var hasAccidents: Bool {
+    guard case .programs(let items) = results else { return false }
+    return items.contains { $0.outcome == .timeout || $0.outcome == .memory }
+  }
+}

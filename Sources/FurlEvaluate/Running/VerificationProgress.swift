@@ -1,0 +1,82 @@
+import FurlTensor
+
+/// What a verification has found so far, and what comes next.
+struct VerificationProgress {
+  /// The suites, what is cheap first. The order does not depend on what was measured before, so a result that was kept
+  /// changes no verdict.
+  let order: [Suite]
+  var savings = GateReport.Savings()
+  /// Whether a gate is broken, so that nothing more is to be found out.
+  private(set) var hasFailed = false
+  private var checks: [GateCheck] = []
+  private let comparisons: Int
+  private let isComplete: Bool
+
+  init(_ gates: [Gate], suites: [String: Suite], isComplete: Bool) {
+    self.isComplete = isComplete
+    comparisons = gates.reduce(0) { $0 + $1.comparisonCount }
+    order = suites.values.sorted {
+      let costs = [$0, $1].map { VerificationProgress.cost($0, gates) }
+      return (costs[0], $0.name) < (costs[1], $1.name)
+    }
+    savings.total = order.reduce(0) { $0 + $1.problems.ids.count }
+  }
+
+  /// Tokens that a suite generates at most; a token that is only read costs about an eighth. A baseline is in FP32 and
+  /// costs twice as much as the artifact.
+  private static func cost(_ suite: Suite, _ gates: [Gate]) -> Int {
+    let compares = gates.contains { $0.suite == suite.name && $0.needsBaseline }
+    let own =
+      if case .text(let text) = suite.problems { text.utf8.count / 32 } else {
+        suite.count * suite.protocol.maxTokens
+      }
+    return own * (compares ? 3 : 1)
+  }
+
+  /// Takes in checks of which all problems were put.
+  mutating func add(_ found: [GateCheck]) {
+    add(
+      found,
+      hasFailed: found.contains { check in
+        guard check.verdict == .fail else { return false }
+        return check.bound.level.map { (check.comparison?.pHolds ?? 1) * Double(comparisons) < $0 } ?? true
+      })
+  }
+
+  mutating func add(_ found: [GateCheck], hasFailed: Bool) {
+    checks += found
+    if hasFailed, !isComplete { self.hasFailed = true }
+  }
+
+  /// Leaves a suite out.
+  mutating func skip(_ suite: Suite, _ gates: [Gate]) {
+    checks += gates.flatMap { $0.notPut(suite, because: "not put, because another gate had failed") }
+  }
+
+  /// What ends a suite's run early; nil when it is to be put whole, or only a part of it is put anyway.
+  func curtailment(
+    _ suite: Suite, _ gates: [Gate], baseline: EvaluationReport?, limit: Int?
+  ) throws -> Curtailment? {
+    guard !isComplete, limit == nil, gates.allSatisfy({ $0.metric.kind == suite.kind }) else { return nil }
+    return try Curtailment(
+      gates, suite: suite, baseline: baseline, comparisons: comparisons, endsAtFailure: true)
+  }
+
+  /// The checks in the order in which the gates are written.
+  func inOrder(of gates: [Gate]) -> [GateCheck] {
+    gates.flatMap { gate in checks.filter { $0.suite == gate.suite && $0.metric == gate.metric } }
+  }
+}
+
+extension GateReport.Savings {
+  mutating func add(_ found: Baseline.Found, _ suite: Suite) {
+    guard case .cached(let report) = found else { return }
+    cachedBaselines.append(suite.name)
+    cachedSeconds += report.seconds
+  }
+
+  mutating func add(_ report: EvaluationReport, begun: Int?) {
+    put += report.results.ids.count
+    self.begun += begun ?? report.results.ids.count
+  }
+}
