@@ -61,6 +61,6 @@ struct FurlTool: AsyncParsableCommand {
     version: furlVersion,
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Synth.self,
-      Tokenize.self, Logits.self, Measure.self,
+      Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
     ])
 }
