@@ -34,9 +34,9 @@ def torch_steps(path, sequences, length, steps, threads):
     ids = [i * 40503 % 65536 % vocabulary for i in range(rows + 1)]
     inputs = torch.tensor(ids[:-1]).view(sequences, length)
     targets = torch.tensor(ids[1:])
-    seconds, losses = [], []
+    seconds, cpu, losses = [], [], []
     for _ in range(steps):
-        start = time.perf_counter()
+        start, start_of_cpu = time.perf_counter(), time.process_time()
         optimizer.zero_grad(set_to_none=True)
         logits = model(inputs, use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.view(rows, -1), targets)
@@ -44,9 +44,10 @@ def torch_steps(path, sequences, length, steps, threads):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         seconds.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - start_of_cpu)
         losses.append(loss.item())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"step_seconds": seconds, "losses": losses, "peak_rss_bytes": peak}))
+    print(json.dumps({"step_seconds": seconds, "step_cpu_seconds": cpu, "losses": losses, "peak_rss_bytes": peak}))
 
 
 def main():
@@ -69,6 +70,7 @@ def main():
         "PyTorch": [o.python, __file__, o.furl, o.checkpoint, *sizes, "--torch"],
     }
     seconds = {name: [] for name in commands}
+    cpu = {name: [] for name in commands}
     peaks = {name: [] for name in commands}
     losses = {}
     for _ in range(o.rounds):
@@ -78,18 +80,19 @@ def main():
                 sys.exit(f"{name}: {done.stderr[-2000:]}")
             result = json.loads(done.stdout[done.stdout.index("{"):])
             seconds[name] += result["step_seconds"][1:]
+            cpu[name] += result["step_cpu_seconds"][1:]
             peaks[name].append(result["peak_rss_bytes"])
             losses[name] = result["losses"]
     median = {name: statistics.median(values) for name, values in seconds.items()}
     fastest = {name: min(values) for name, values in seconds.items()}
     print(f"{o.sequences} x {o.length} tokens, {o.threads} threads, {len(seconds['Furl'])} steps each\n")
-    print("| program | step, median | step, fastest | peak memory | losses |")
-    print("| --- | ---: | ---: | ---: | --- |")
+    print("| program | step, median | step, fastest | CPU time, fastest | peak memory | losses |")
+    print("| --- | ---: | ---: | ---: | ---: | --- |")
     for name in commands:
         text = " ".join(f"{x:.4f}" for x in losses[name])
-        print(f"| {name} | {median[name]:.3f} s | {fastest[name]:.3f} s | {max(peaks[name]) / 1e9:.3f} GB | {text} |")
+        print(f"| {name} | {median[name]:.3f} s | {fastest[name]:.3f} s | {min(cpu[name]):.3f} s | {max(peaks[name]) / 1e9:.3f} GB | {text} |")
     print(f"\nFurl's speed: {median['PyTorch'] / median['Furl']:.2f} of PyTorch's by medians, "
-          f"{fastest['PyTorch'] / fastest['Furl']:.2f} by the fastest steps; its memory: "
+          f"{fastest['PyTorch'] / fastest['Furl']:.2f} by the fastest steps, {min(cpu['PyTorch']) / min(cpu['Furl']):.2f} by CPU time; its memory: "
           f"{max(peaks['Furl']) / max(peaks['PyTorch']):.2f} of PyTorch's.")
 
 

@@ -1,3 +1,4 @@
+import Foundation
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
@@ -22,6 +23,8 @@ public struct TrainingMeasurement: Sendable {
 
   /// Of each step; the first one takes the memory.
   public var seconds: [Double] = []
+  /// CPU time of all threads in each step, those that wait included: what a busy machine changes least.
+  public var cpuSeconds: [Double] = []
   /// Mean cross entropy before each step, nats.
   public var losses: [Double] = []
   public var peakBytes: Int?
@@ -52,6 +55,7 @@ public struct TrainingMeasurement: Sendable {
     let clock = ContinuousClock()
     for _ in 0..<settings.steps {
       let start = clock.now
+      let startOfCPU = clockSeconds()
       gradients.all.clear()
       pass.forward(parameters, ids: Array(ids[..<rows]))
       let sums = head(
@@ -64,6 +68,7 @@ public struct TrainingMeasurement: Sendable {
         parameters.all, gradients.all, gradientScale: norm > 1 ? Float(1 / norm) : 1, rate: 1e-4,
         parts: [.init(range: 0..<parameters.all.count, decay: 0.01)], with: math)
       let elapsed = clock.now - start
+      cpuSeconds.append(clockSeconds() - startOfCPU)
       seconds.append(Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18)
       losses.append(sums.entropy / Double(rows))
     }
@@ -73,9 +78,18 @@ public struct TrainingMeasurement: Sendable {
 
   public var json: JSON {
     [
-      "step_seconds": .array(seconds.map(JSON.number)), "losses": .array(losses.map(JSON.number)),
+      "step_seconds": .array(seconds.map(JSON.number)), "step_cpu_seconds": .array(cpuSeconds.map(JSON.number)),
+      "losses": .array(losses.map(JSON.number)),
       "peak_rss_bytes": peakBytes.map(JSON.integer) ?? .null,
       "competing_load": competingLoad.map(JSON.number) ?? .null,
     ]
   }
+}
+
+/// CPU time of this process.
+private func clockSeconds() -> Double {
+  var usage = rusage()
+  guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+  func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }

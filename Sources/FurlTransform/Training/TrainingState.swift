@@ -9,7 +9,7 @@ struct TrainingState {
   /// What the training is of: settings, texts and weights. A state of another training is not gone on from.
   let identity: Digest
   /// Steps between two savings.
-  var interval = 50
+  var interval = 25
 
   private static let magic = "furl training 1\n"
   private static let headerBytes = 4096
