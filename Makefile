@@ -9,7 +9,7 @@ TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 test test-kernels figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 reproduce test test-kernels figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -43,6 +43,13 @@ bench: build ## Measures Furl beside llama.cpp, ONNX Runtime and PyTorch, in one
 bench-here: build ## Measures kernels and the bundled model beside this machine's limits (minutes, nothing fetched).
 	@python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
 	  --shape minipy --measure kernels speed --json $(DEMO)/bench.json
+
+reproduce: build ## Runs both studies' sweeps on the bundled model and on slices of published shapes (interrupt and go on).
+	$(FURL) sweep sweeps/poster.yaml --output $(DEMO)/poster --checkpoint minipy=checkpoints/minipy \
+	  --checkpoint codegpt-slice=synth:codegpt/4
+	$(FURL) sweep sweeps/paper.yaml --output $(DEMO)/paper --checkpoint minipy=checkpoints/minipy \
+	  --checkpoint starcoder2-3b-slice=synth:starcoder2-3b/2
+	@echo "The pages: $(DEMO)/poster/report.html, $(DEMO)/paper/report.html"
 
 lint: ## Checks the format of all Swift files.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests

@@ -15,6 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/vfs.h>
+#else
+#include <sys/mount.h>
+#include <sys/param.h>
+#endif
+
 bool furl_is_cached(const void *base, size_t bytes) {
 #ifdef __linux__
   if (bytes == 0) return true;
@@ -27,6 +34,21 @@ bool furl_is_cached(const void *base, size_t bytes) {
 #else
   (void)base, (void)bytes;
   return false;
+#endif
+}
+
+bool furl_is_local(int descriptor) {
+  struct statfs status;
+  if (fstatfs(descriptor, &status) != 0) return false;
+#ifdef __linux__
+  // ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs, overlayfs (statfs(2)).
+  static const unsigned local[] = {0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0xca451a4e, 0x01021994, 0x794c7630};
+  for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+    if ((unsigned)status.f_type == local[i]) return true;
+  }
+  return false;
+#else
+  return (status.f_flags & MNT_LOCAL) != 0;
 #endif
 }
 

@@ -12,6 +12,10 @@ struct Bench: AsyncParsableCommand {
       Speed and memory are measured in processes of their own, in interleaved rounds. Prefill reads a prompt of \
       random tokens; decode generates token by token after --decode-context tokens. With --sequences, so many \
       completions of prompt and decode tokens are generated at once, as eval does.
+
+      Energy is read from the packages' RAPL counters (powercap, else perf events), of the whole machine; the idle \
+      machine's power is measured before and after. Where there are none the report says so and no figure is \
+      invented. FURL_POWERCAP names another powercap folder.
       """)
 
   @Argument(help: "Checkpoint folders and artifacts.")
@@ -48,6 +52,22 @@ struct Bench: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Keep the JSON document in a file beside the table.", valueName: "out.json"))
   var report: String?
 
+  @Option(
+    help: ArgumentHelp("Seconds of the idle machine before and after, where energy can be measured.", valueName: "s"))
+  var idle = 30.0
+
+  @Option(
+    help: ArgumentHelp(
+      "Also model the energy from the processor's power at full load, apart from what is measured.",
+      valueName: "watts"))
+  var tdp: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Also report carbon: grams of CO2e for a kilowatt-hour and the figure's year.",
+      valueName: "g:year"))
+  var carbon: String?
+
   @Flag(help: "Print one JSON document instead of a table.")
   var json = false
 
@@ -61,6 +81,11 @@ struct Bench: AsyncParsableCommand {
     ] where value < 1 {
       throw ValidationError("--\(name) must be 1 or more.")
     }
+    guard (0...3600).contains(idle) else { throw ValidationError("--idle must be 0 to 3600.") }
+    if let tdp, !(tdp > 0 && tdp <= 10_000) { throw ValidationError("--tdp must be a number of watts.") }
+    if let carbon, EnergyExtras.CarbonFactor(carbon) == nil {
+      throw ValidationError("--carbon must be grams:year, such as 268:2023.")
+    }
   }
 
   func run() async throws {
@@ -69,23 +94,25 @@ struct Bench: AsyncParsableCommand {
     // Wrong paths are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
     let speeds = try await measureSpeeds()
+    let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
     let context = try compute.context()
     var rows: [BenchRow] = []
     for (path, speed) in zip(paths, speeds) {
-      var quality: [EvaluationReport] = []
+      var row = try BenchRow(path: path, speed: speed, quality: [], threads: compute.threadCount, pool: context.pool)
+      row.extras = extras
       if !suites.isEmpty {
         let subject = try LoadedModel(path: path, context: context, format: compute.kv?.format)
         for suite in suites {
           let evaluator = settings.evaluator(limit: limit, label: "\(subject.file.name) \(suite.name)")
-          quality.append(try await evaluator.run(suite, on: subject).report)
+          try await row.measure(suite, on: subject, by: evaluator)
         }
       }
-      rows.append(
-        try BenchRow(path: path, speed: speed, quality: quality, threads: compute.threadCount, pool: context.pool))
+      rows.append(row)
     }
     Terminal.clearProgress()
     let document: JSON = [
-      "furl": .string(furlVersion), "protocol": measuring, "results": .array(rows.map(\.json)),
+      "furl": .string(furlVersion), "protocol": measuring, "machine": MachineFacts().json,
+      "results": .array(rows.map(\.json)),
     ]
     if json {
       Terminal.print(document)
@@ -114,7 +141,9 @@ struct Bench: AsyncParsableCommand {
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
     let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
     let start = ContinuousClock.now
-    return try await BenchRunner(executable: executable, settings: measuring, rounds: rounds).run(paths) {
+    var runner = BenchRunner(executable: executable, settings: measuring, rounds: rounds)
+    runner.idleSeconds = idle
+    return try await runner.run(paths) {
       Terminal.progress("measuring", done: $0, total: $1, since: start)
     }
   }

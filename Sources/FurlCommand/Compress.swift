@@ -14,6 +14,10 @@ struct Compress: ParsableCommand {
 
       --plan reads headers alone. With --sample it also reads a few runs of rows of every matrix, encodes and \
       compresses them as the file would have them, and predicts the file's size from that, within 1 %.
+
+      Digests of large files are remembered in ~/.cache/furl (FURL_CACHE names another folder, or says off), so \
+      that a second recipe does not hash them again; a file counts as the same while its number, size and times of \
+      change are. --rehash reads it anew.
       """)
 
   @Argument(
@@ -31,6 +35,9 @@ struct Compress: ParsableCommand {
 
   @Flag(help: "With --plan: read a sample of the weights and predict the file's size.")
   var sample = false
+
+  @Flag(help: "Hash the checkpoint's files even if they have not changed since they were hashed last.")
+  var rehash = false
 
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
@@ -51,7 +58,7 @@ struct Compress: ParsableCommand {
 
   func run() throws {
     let recipe = try Recipe(path: recipe)
-    let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {
       let bound = try compressor.fileUpperBound()
       let pool = WorkerPool(threads: try ThreadCount(threads).count)
@@ -61,6 +68,7 @@ struct Compress: ParsableCommand {
         : show(compressor.plan, bound: bound, prediction)
     }
     guard let output else { return }
+    compressor.digests = DigestMemory(recalls: !rehash)
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
     let result = try compressor.write(

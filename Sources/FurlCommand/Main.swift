@@ -5,7 +5,7 @@ import Furl
 @main
 enum Main {
   /// Commands that are to come.
-  private static let laterCommands = ["report", "sweep", "data"]
+  private static let laterCommands = ["data"]
 
   static func main() async {
     shareHeap()
@@ -60,7 +60,8 @@ struct FurlTool: AsyncParsableCommand {
       """,
     version: furlVersion,
     subcommands: [
-      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Synth.self,
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
+      Export.self, Synth.self,
       Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
     ])
 }

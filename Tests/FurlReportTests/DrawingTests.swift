@@ -84,8 +84,9 @@ import Testing
       of: [.init(id: .integer(1), input: "a", gt: "b c"), .init(id: .integer(2), input: "a", gt: "b")])
     let report = try EvaluationReport(
       suite: suite, model: .init(path: "m", digest: nil), seconds: 0.5, results: results)
-    let measured = try Self.speed([100, 300, 200], energy: .init(joules: 10, tokens: 40, reason: nil))
-    let busy = try Self.speed([], energy: .init(joules: nil, tokens: 40, reason: "no counters"), load: 0.25)
+    let measured = try Self.speed([100, 300, 200], energy: .init(method: .powercap, joules: 10, tokens: 40))
+    let busy = try Self.speed(
+      [], energy: .init(method: .none, joules: nil, tokens: 40, reason: "no counters"), load: 0.25)
     let rows = try [measured, busy].map {
       try BenchRow(path: TestData.minipy, speed: $0, quality: [report], threads: 2, pool: pool)
     }

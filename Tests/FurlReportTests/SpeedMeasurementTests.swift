@@ -56,7 +56,11 @@ import Testing
 
   private static let whole = """
     {"load_seconds":[0.5,0.25],"loaded_rss_bytes":10,"peak_rss_bytes":20,"prefill_tokens_per_second":[1.5],\
-    "decode_tokens_per_second":[2.5,3.5],"batched_tokens_per_second":[9.5],"energy":{"joules":4.5,"tokens":6,"reason":null},"competing_cpu_share":0.125,\
+    "decode_tokens_per_second":[2.5,3.5],"batched_tokens_per_second":[9.5],\
+    "cpu_seconds_per_token":[0.5],"counters":{"counts":{"cycles":7.0},"tokens":6,"reason":null},\
+    "energy":{"method":"rapl-powercap","joules":4.5,"tokens":6,"seconds":1.5,"reason":null,"samples":[0.75],\
+    "domains":[{"name":"package-0","path":"/p","range_joules":9.5}],"readings":3,"invalid_readings":0},\
+    "competing_cpu_share":0.125,\
     "kernels":"avx2"}
     """
 
@@ -101,7 +105,7 @@ import Testing
     #expect(both.batched == [9.5, 4])
     #expect(both.loadedBytes == 10 && both.peakBytes == 90 && both.competingLoad == 0.125)
     #expect(both.energy.joules == 9 && both.energy.tokens == 12 && both.energy.reason == nil)
-    one.energy = EnergyReading(joules: nil, tokens: 6, reason: "why")
+    one.energy = EnergyReading(method: .none, joules: nil, tokens: 6, reason: "why")
     for rounds in [[one, other], [other, one], [other, one, other]] {
       let energy = try #require(SpeedMeasurement.merging(rounds)).energy
       #expect(energy.joules == nil && energy.reason == "why" && energy.tokens == 6 * rounds.count)

@@ -414,6 +414,9 @@ void furl_share_heap(void);
 /// are read from front to back what lies between mostly is there, too.
 bool furl_is_cached(const void *base, size_t bytes);
 
+/// Whether an open file lies in a file system of this machine; false where that cannot be told.
+bool furl_is_local(int descriptor);
+
 /// Maps the pages of a part of a mapped file that is in the system's cache, so that another thread that looks at them
 /// does not wait for the system; false if the file has become shorter or cannot be read.
 bool furl_map_pages(const void *base, size_t bytes);
@@ -432,6 +435,13 @@ void furl_note_mapping(const void *base, size_t bytes, const char *path);
 void furl_forget_mapping(const void *base);
 /// From now on a lost mapping is reported on stderr in one line, and ends the process with this status.
 void furl_report_lost_mappings(int exit_status);
+
+// MARK: Counters
+
+/// Opens a counter of the kernel (perf_event_open(2)) of a process (0: this one) or, where that is -1, of a whole CPU.
+/// Reading gives three uint64_t: the count, the time that it was enabled and the time that it counted, in nanoseconds.
+/// With `inherit`, threads that are made later are counted, too. Returns a descriptor, or a negative errno.
+int furl_open_counter(uint32_t type, uint64_t config, int process, int cpu, bool inherit);
 
 #pragma clang assume_nonnull end
 

@@ -41,4 +41,10 @@ public enum Figures {
     }
     return unit == 0 ? "\(count)" : significant(value) + units[unit]
   }
+
+  /// A share that may be missing.
+  static func share(_ value: Double?) -> String { value.map { percent($0) } ?? "–" }
+
+  /// So many digits behind the point.
+  static func fixed(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
 }

@@ -10,6 +10,8 @@ public struct BenchRunner: Sendable {
   public let executable: String
   public let settings: SpeedMeasurement.Settings
   public let rounds: Int
+  /// Seconds for which the idle machine's power is measured before and after; only where it can be.
+  public var idleSeconds = 0.0
 
   public init(executable: String, settings: SpeedMeasurement.Settings, rounds: Int) {
     self.executable = executable
@@ -24,6 +26,8 @@ public struct BenchRunner: Sendable {
   /// - Throws: ``FurlError``: what the measuring process said.
   public func run(_ paths: [String], progress: (Int, Int) -> Void) async throws -> [SpeedMeasurement] {
     var measurements: [[SpeedMeasurement]] = paths.map { _ in [] }
+    var idle = IdlePower(seconds: idleSeconds)
+    idle.wattsBefore = try await IdlePower.measure(seconds: idleSeconds)
     for round in 0..<rounds {
       for (index, path) in paths.enumerated() {
         progress(round * paths.count + index, rounds * paths.count)
@@ -31,7 +35,12 @@ public struct BenchRunner: Sendable {
       }
     }
     progress(rounds * paths.count, rounds * paths.count)
-    return measurements.compactMap(SpeedMeasurement.merging)
+    idle.wattsAfter = try await IdlePower.measure(seconds: idleSeconds)
+    return measurements.compactMap(SpeedMeasurement.merging).map { measurement in
+      var measurement = measurement
+      if idle.watts != nil { measurement.energy.idle = idle }
+      return measurement
+    }
   }
 
   private var arguments: [String] {

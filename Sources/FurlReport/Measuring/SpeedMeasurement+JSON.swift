@@ -11,9 +11,9 @@ extension SpeedMeasurement {
       "prefill_tokens_per_second": .array(prefill.map(JSON.number)),
       "decode_tokens_per_second": .array(decode.map(JSON.number)),
       "batched_tokens_per_second": .array(batched.map(JSON.number)),
-      "energy": [
-        "joules": .optional(energy.joules), "tokens": .integer(energy.tokens), "reason": .optional(energy.reason),
-      ],
+      "cpu_seconds_per_token": .array(cpuSecondsPerToken.map(JSON.number)),
+      "counters": counters?.transfer ?? .null,
+      "energy": energy.transfer,
       "competing_cpu_share": .optional(competingLoad),
       "kernels": .string(kernels),
     ]
@@ -24,14 +24,16 @@ extension SpeedMeasurement {
     func numbers(_ key: String) -> [Double]? { json[key]?.array?.compactMap(\.number) }
     guard let load = numbers("load_seconds"), let prefill = numbers("prefill_tokens_per_second"),
       let decode = numbers("decode_tokens_per_second"), let kernels = json["kernels"]?.string,
-      let energy = json["energy"], let tokens = energy["tokens"]?.integer
+      let energy = json["energy"].flatMap({ EnergyReading($0) })
     else { throw FurlError(.defect, "a measuring process gave an unreadable answer") }
     self.loadSeconds = load
     self.prefill = prefill
     self.decode = decode
     batched = numbers("batched_tokens_per_second") ?? []
     self.kernels = kernels
-    self.energy = EnergyReading(joules: energy["joules"]?.number, tokens: tokens, reason: energy["reason"]?.string)
+    self.energy = energy
+    cpuSecondsPerToken = numbers("cpu_seconds_per_token") ?? []
+    counters = CounterReading(json["counters"])
     loadedBytes = json["loaded_rss_bytes"]?.integer
     peakBytes = json["peak_rss_bytes"]?.integer
     competingLoad = json["competing_cpu_share"]?.number
@@ -48,10 +50,9 @@ extension SpeedMeasurement {
       result.loadedBytes = [result.loadedBytes, round.loadedBytes].compactMap { $0 }.max()
       result.peakBytes = [result.peakBytes, round.peakBytes].compactMap { $0 }.max()
       result.competingLoad = [result.competingLoad, round.competingLoad].compactMap { $0 }.max()
-      let joules = result.energy.joules.flatMap { one in round.energy.joules.map { one + $0 } }
-      result.energy = EnergyReading(
-        joules: joules, tokens: result.energy.tokens + round.energy.tokens,
-        reason: result.energy.reason ?? round.energy.reason)
+      result.cpuSecondsPerToken += round.cpuSecondsPerToken
+      result.counters = result.counters.flatMap { one in round.counters.map { one.merging($0) } }
+      result.energy = result.energy.merging(round.energy)
     }
     return result
   }

@@ -55,6 +55,10 @@ public struct SpeedMeasurement: Sendable {
   /// New tokens a second of all sequences of a ``Batch``, reading the prompts included.
   public var batched: [Double] = []
   public var energy: EnergyReading
+  /// Seconds of CPU time of all threads for a decoded token, one figure for each repeat.
+  public var cpuSecondsPerToken: [Double] = []
+  /// What the processor counted while decoding.
+  public var counters: CounterReading?
   /// The share of the machine's CPU time that others took meanwhile.
   public var competingLoad: Double?
   public var kernels: String
@@ -64,6 +68,8 @@ public struct SpeedMeasurement: Sendable {
   /// Prompts are seeded random tokens; one round goes before to warm caches and pages.
   public init(path: String, settings: Settings) throws {
     let watch = CompetingLoad()
+    // Before the threads that compute are made: they inherit it.
+    let hardware = HardwareCounters()
     let clock = ContinuousClock()
     let start = clock.now
     let pool = WorkerPool(threads: settings.threads)
@@ -117,20 +123,26 @@ public struct SpeedMeasurement: Sendable {
     try read(context)
     try decodeAll()
     prefill = try (0..<settings.repeats).map { _ in Double(prompt.count) / (try time(readPrompt)) }
-    var joules: Double? = 0
-    var reason: String?
+    var cpuSeconds: [Double] = []
+    var counts: [HardwareCounters.Counts] = []
     decode = try (0..<settings.repeats).map { _ in
       try read(context)
       // Reading the context is no part of what decoding takes.
-      let meter = EnergyMeter()
+      let (before, used) = (hardware.counts(), ProcessorTime.own)
       let seconds = try time(decodeAll)
-      joules = joules.flatMap { sum in meter.joules().map { sum + $0 } }
-      reason = meter.reason
+      cpuSeconds.append((ProcessorTime.own - used) / Double(continuation.count))
+      counts.append(HardwareCounters.difference(hardware.counts(), before))
       return Double(continuation.count) / seconds
     }
-    energy = EnergyReading(
-      joules: joules, tokens: continuation.count * settings.repeats,
-      reason: reason ?? (joules == nil ? "a RAPL counter could not be read" : nil))
+    cpuSecondsPerToken = cpuSeconds
+    counters = CounterReading(
+      counts: counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) },
+      tokens: continuation.count * settings.repeats, reason: hardware.reason)
+    energy = try DecodeEnergy(repeats: settings.repeats).measure(tokens: continuation.count) {
+      try read(context)
+    } work: {
+      try decodeAll()
+    }
     if let batch = settings.batch {
       let slots = try Session(
         model, context: session.context, slots: min(batch.slots, batch.sequences), contextLength: batchTokens,
@@ -155,5 +167,16 @@ extension Duration {
   /// The duration in seconds.
   public var seconds: Double {
     Double(components.seconds) + Double(components.attoseconds) / 1e18
+  }
+}
+
+extension SpeedMeasurement {
+  /// No figures at all.
+  init(nothingBecause reason: String) {
+    loadSeconds = []
+    prefill = []
+    decode = []
+    energy = .none(reason)
+    kernels = ""
   }
 }

@@ -12,7 +12,11 @@ public final class MappedFile: @unchecked Sendable {
 
   private let base: UnsafeRawPointer?
   private let descriptor: Int32
-  private let modified: timespec
+  private let modified: Int64
+
+  /// What the system said of the file when it was opened, and its clock then.
+  let identityWhenOpened: FileIdentity?
+  let timeWhenOpened: Int64
 
   /// Opens and maps a regular file.
   ///
@@ -49,7 +53,9 @@ public final class MappedFile: @unchecked Sendable {
       self.path = path
       self.count = count
       self.descriptor = descriptor
-      modified = MappedFile.modificationTime(status)
+      modified = FileIdentity.modificationTime(status)
+      identityWhenOpened = FileIdentity(descriptor: descriptor)
+      timeWhenOpened = FileIdentity.now()
     } catch {
       close(descriptor)
       throw error
@@ -64,13 +70,8 @@ public final class MappedFile: @unchecked Sendable {
     close(descriptor)
   }
 
-  private static func modificationTime(_ status: stat) -> timespec {
-    #if canImport(Darwin)
-    status.st_mtimespec
-    #else
-    status.st_mtim
-    #endif
-  }
+  /// What the system says of the file now.
+  var identity: FileIdentity? { FileIdentity(descriptor: descriptor) }
 
   /// The bytes of a range, without a copy. The range must lie in the file.
   func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
@@ -169,8 +170,7 @@ public final class MappedFile: @unchecked Sendable {
   public func checkUnchanged() throws {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
-    let now = MappedFile.modificationTime(status)
-    guard Int(status.st_size) == count, now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec else {
+    guard Int(status.st_size) == count, FileIdentity.modificationTime(status) == modified else {
       throw changed("has changed while it was read")
     }
   }

@@ -45,14 +45,16 @@ final class CompressionRun: Sendable {
     packer = writer.packer
     self.writer = Mutex(writer)
     buffers = (0..<threads).map { _ in ReadBuffer() }
-    let files = try compressor.checkpoint.files()
+    let sources = SourceDigests(try compressor.checkpoint.files(), memory: compressor.digests)
     let encoded = try compressor.plan.tensors.reduce(0) { sum, tensor in
       try sum + compressor.checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
     }
-    pace = ReadingPace(encodedTotal: encoded, hashedTotal: files.reduce(0) { $0 + $1.count })
+    pace = ReadingPace(
+      encodedTotal: encoded, hashedTotal: sources.open.reduce(0) { $0 + sources.files[$1].count },
+      total: sources.files.reduce(0) { $0 + $1.count })
     // Streams are hashed twice where they are compressed, and the files' hash has room beside it.
     hashing = HashingWork(
-      files, pace: pace, queue: queue, failures: failures, threads: threads,
+      sources, pace: pace, queue: queue, failures: failures, threads: threads,
       ridesAlong: compressor.plan.recipe.storage == .compact)
   }
 
@@ -92,7 +94,7 @@ final class CompressionRun: Sendable {
       progress(
         .init(
           tensor: name, tensorsDone: reported, tensors: plan.tensors.count, bytesDone: pace.bytesDone,
-          bytes: pace.hashedTotal))
+          bytes: pace.total))
     } while reported < written
   }
 

@@ -39,6 +39,8 @@ public struct Compressor: Sendable {
   /// What steps have done already.
   let changes: [JSON]
   private let sample: CalibrationSample?
+  /// Where digests of the source's files are remembered for the next time, and known from the last.
+  public var digests: DigestMemory?
 
   /// - Throws: ``FurlError`` of kind `input` when the recipe does not fit the checkpoint.
   public init(_ checkpoint: Checkpoint, recipe: Recipe) throws {
@@ -102,9 +104,11 @@ public struct Compressor: Sendable {
       }
       return try changes.apply(Array(steps[..<first]), to: checkpoint)
     }
-    return Compressor(
+    var rest = Compressor(
       model, plan: try Plan(plan.recipe, steps: Array(steps[first...]), for: model.spec), changes: reports,
       sample: sample)
+    rest.digests = digests
+    return rest
   }
 
   private func write(
@@ -123,28 +127,30 @@ public struct Compressor: Sendable {
   ) throws -> Result {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
-    let sample = try plan.recipe.calibration.flatMap { settings in
-      guard isCalibrated else { return nil }
-      return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
-    } as CalibrationSample?
+    let sample =
+      try plan.recipe.calibration.flatMap { settings in
+        guard isCalibrated else { return nil }
+        return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
+      } as CalibrationSample?
     let notes = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
       return run.notes
     }
-    let files = try checkpoint.files()
-    let digests = Mutex<[Int: Digest]>([:])
-    pool.forEachAsTaken(files.count) { index in
-      let digest = Digest(of: files[index])
-      digests.withLock { $0[index] = digest }
+    let known = SourceDigests(try checkpoint.files(), memory: digests)
+    let (files, open) = (known.files, known.open)
+    let found = Mutex<[Int: Digest]>([:])
+    pool.forEachAsTaken(open.count) { index in
+      let digest = Digest(of: files[open[index]])
+      found.withLock { $0[open[index]] = digest }
     }
-    let sources = try files.enumerated().map { index, file in
-      try file.checkUnchanged()
-      guard let digest = digests.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
-      return Checkpoint.SourceFile(file, digest: digest)
+    let sources = try known.complete { index in
+      guard let digest = found.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
+      return digest
     }
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
+    return Result(
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.

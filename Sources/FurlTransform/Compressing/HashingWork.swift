@@ -11,6 +11,7 @@ import Synchronization
 final class HashingWork: Sendable {
   private let queue: JobQueue
   private let failures: FirstFailure
+  private let sources: SourceDigests
   private let files: [FileHasher]
   private let threads: Int
   private let ridesAlong: Bool
@@ -39,15 +40,16 @@ final class HashingWork: Sendable {
   ///   - pace: says whether files may be hashed now, and is told how many bytes were.
   ///   - ridesAlong: whether streams are hashed beside files.
   init(
-    _ files: [MappedFile], pace: ReadingPace, queue: JobQueue, failures: FirstFailure, threads: Int, ridesAlong: Bool
+    _ sources: SourceDigests, pace: ReadingPace, queue: JobQueue, failures: FirstFailure, threads: Int, ridesAlong: Bool
   ) {
-    self.files = files.map { FileHasher($0, isHelped: threads > 1) }
+    self.sources = sources
+    files = sources.files.map { FileHasher($0, isHelped: threads > 1) }
     self.pace = pace
     self.queue = queue
     self.failures = failures
     self.threads = threads
     self.ridesAlong = ridesAlong
-    state = Mutex(State(idleFiles: files.indices.reversed()))
+    state = Mutex(State(idleFiles: sources.open.reversed()))
   }
 
   // MARK: Files
@@ -55,8 +57,9 @@ final class HashingWork: Sendable {
   /// Begins with the files; after every step `whenHashed` is called.
   func start(whenHashed: @escaping @Sendable () -> Void) {
     state.withLock { $0.whenHashed = whenHashed }
-    for chain in 0..<min(threads, (files.count + 1) / 2) { addStep(chain < (threads + 1) / 2 ? .first : .last) }
-    for hasher in files.prefix(2) { help(hasher) }
+    let open = sources.open
+    for chain in 0..<min(threads, (open.count + 1) / 2) { addStep(chain < (threads + 1) / 2 ? .first : .last) }
+    for index in open.prefix(2) { help(files[index]) }
   }
 
   /// Lets go of what a failure has left undone.
@@ -80,8 +83,7 @@ final class HashingWork: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` when one of them has changed meanwhile.
   func finish() throws -> [Checkpoint.SourceFile] {
-    for hasher in files { try hasher.file.checkUnchanged() }
-    return files.map { Checkpoint.SourceFile($0.file, digest: $0.digest) }
+    try sources.complete { files[$0].digest }
   }
 
   private func addStep(_ urgency: JobQueue.Urgency) {

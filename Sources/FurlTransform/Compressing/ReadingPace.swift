@@ -9,17 +9,20 @@ import Synchronization
 /// still there when it is wanted for the second time: a file is read from the disk once, unless what its own order
 /// puts between two blocks (a third of it, with sorted names) does not fit in memory.
 final class ReadingPace: Sendable {
-  /// Bytes that are to be encoded, and bytes of all files.
+  /// Bytes that are to be encoded, and bytes of the files that are to be hashed.
   private let encodedTotal: Int
-  let hashedTotal: Int
+  private let hashedTotal: Int
+  /// Bytes of all files.
+  let total: Int
   private let done = Mutex((encoded: 0, hashed: 0))
 
   /// The most bytes that one may be ahead of the other.
   private static let window = Double(max(256 << 20, Int(ProcessInfo.processInfo.physicalMemory / 8)))
 
-  init(encodedTotal: Int, hashedTotal: Int) {
+  init(encodedTotal: Int, hashedTotal: Int, total: Int) {
     self.encodedTotal = encodedTotal
     self.hashedTotal = hashedTotal
+    self.total = total
   }
 
   func encode(_ bytes: Int) { done.withLock { $0.encoded += bytes } }
@@ -38,6 +41,6 @@ final class ReadingPace: Sendable {
   /// Bytes of the files that both are done with, on average.
   var bytesDone: Int {
     let (encoded, hashed) = done.withLock { $0 }
-    return Int((share(encoded, of: encodedTotal) + share(hashed, of: hashedTotal)) / 2 * Double(hashedTotal))
+    return Int(share(encoded + hashed, of: encodedTotal + hashedTotal) * Double(total))
   }
 }

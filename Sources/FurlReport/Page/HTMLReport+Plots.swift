@@ -1,0 +1,247 @@
+import FurlEvaluate
+
+extension HTMLReport {
+  /// A figure of each row that plots put on their upright axis: pass@1, else exact match, else how near the
+  /// perplexity is to the baseline's.
+  private struct Quality {
+    let title: String
+    let value: (Int) -> (value: Double, interval: ClosedRange<Double>?)?
+    let isShare: Bool
+  }
+
+  private var quality: Quality? {
+    let document = document
+    for (kind, name) in [(SuiteKind.passAt1, "pass@1"), (.lines, "exact match")] {
+      guard let suite = document.suites(kind).first else { continue }
+      return Quality(
+        title: "\(name) on \(suite)",
+        value: { index in
+          guard let entry = document.rows[index].quality(kind, suite: suite), let value = entry.headline else {
+            return nil
+          }
+          return (value, entry.interval95)
+        }, isShare: true)
+    }
+    guard let suite = document.suites(.text).first else { return nil }
+    return Quality(
+      title: "baseline's perplexity over the model's (\(suite))",
+      value: { index in
+        let place = document.baseline(of: index) ?? index
+        guard let own = document.rows[index].quality(.text, suite: suite)?.perplexity, own > 0,
+          let other = document.rows[place].quality(.text, suite: suite)?.perplexity
+        else { return nil }
+        return (other / own, nil)
+      }, isShare: false)
+  }
+
+  /// Models that were made from one checkpoint are one series.
+  private var series: (of: [Int], names: [String]) {
+    var names: [String] = []
+    let numbers = document.rows.indices.map { index in
+      let name = document.rows[document.baseline(of: index) ?? index].name
+      if let place = names.firstIndex(of: name) { return place }
+      names.append(name)
+      return names.count - 1
+    }
+    return (numbers, names)
+  }
+
+  private func legend(_ names: [String]) -> String {
+    guard names.count > 1 else { return "" }
+    let items = names.enumerated().map { number, name in
+      let mark = Marker(series: number).svg(x: 8, y: 8, series: number)
+      return
+        "<li><svg viewBox=\"0 0 16 16\" aria-hidden=\"true\">\(mark)</svg>\(Markup.escape("made from \(name)"))</li>"
+    }
+    return "<ul class=\"legend\">\(items.joined())</ul>"
+  }
+
+  static func figure(_ title: String, _ svg: String, _ caption: String) -> String {
+    "<figure><h3>\(Markup.escape(title))</h3><div class=\"plot\" role=\"group\" tabindex=\"0\" aria-label=\"\(Markup.escape(title))\">\(svg)</div>"
+      + "<figcaption>\(Markup.escape(caption))</figcaption></figure>"
+  }
+
+  /// `minipy-int8` for `minipy-int8.furl`: what all names end with says nothing.
+  static func short(_ name: String) -> String { name.hasSuffix(".furl") ? String(name.dropLast(5)) : name }
+
+  // MARK: Trade-offs
+
+  var tradeSection: Section? {
+    guard let quality else { return nil }
+    let rows = document.rows
+    let (numbers, names) = series
+    func plot(
+      _ id: String, _ title: String, _ axisTitle: String, lowX: Bool, x: (Int) -> Double?,
+      format: @escaping (Double) -> String
+    ) -> String? {
+      let points = rows.indices.compactMap { index -> PointPlot.Point? in
+        guard let place = x(index), place.isFinite, place > 0, let (value, interval) = quality.value(index) else {
+          return nil
+        }
+        return PointPlot.Point(
+          label: HTMLReport.short(rows[index].name), x: place, y: value, whisker: interval, series: numbers[index])
+      }
+      guard points.count > 1 else { return nil }
+      let words: (Double) -> String = {
+        quality.isShare ? Figures.percent($0, digits: 0) : Figures.significant($0)
+      }
+      let exact: (Double) -> String = { quality.isShare ? Figures.percent($0) : Figures.significant($0) }
+      let svg = PointPlot(
+        id: id, title: title,
+        summary: points.map { "\($0.label): \(format($0.x)), \(exact($0.y))" }.joined(separator: "; "),
+        x: Axis(axisTitle, values: points.map(\.x)),
+        y: Axis(
+          quality.title,
+          values: points.flatMap { [$0.y, $0.whisker?.lowerBound ?? $0.y, $0.whisker?.upperBound ?? $0.y] },
+          limits: quality.isShare ? 0...1 : nil, logarithmic: false),
+        points: points, connection: .frontier(lowX: lowX), formatX: format, formatY: words
+      ).svg
+      return HTMLReport.figure(
+        title, svg,
+        "Filled: no other model is better in both. The dashed line joins these. Whiskers: 95 % interval.")
+    }
+    let figures = [
+      plot(
+        "size-plot", "Quality over size", "size on disk, MB", lowX: true,
+        x: { rows[$0].diskBytes.map { Double($0) / 1e6 } },
+        format: HTMLReport.round),
+      plot(
+        "speed-plot", "Quality over speed", "decoding, tokens a second", lowX: false,
+        x: { Rate(rows[$0].decode).median },
+        format: HTMLReport.round),
+    ].compactMap { $0 }
+    guard !figures.isEmpty else { return nil }
+    return Section(
+      id: "trade", title: "Trade-offs", content: legend(names) + "<div class=\"plots\">\(figures.joined())</div>")
+  }
+
+  /// A tick's figure: no zeros that say nothing.
+  static func round(_ value: Double) -> String {
+    let text = Figures.significant(value)
+    guard text.contains(".") else { return text }
+    let trimmed = text.reversed().drop { $0 == "0" }
+    return String((trimmed.first == "." ? trimmed.dropFirst() : trimmed).reversed())
+  }
+
+  // MARK: Energy or CPU time
+
+  var costSection: Section? {
+    let isEnergy = document.rows.contains { $0.energy?.joulesPerToken != nil }
+    func samples(_ row: ReportRow) -> [Double] {
+      guard isEnergy else { return row.cpuPerToken }
+      let own = row.energy?.samples ?? []
+      return own.isEmpty ? row.energy?.joulesPerToken.map { [$0] } ?? [] : own
+    }
+    let bars = document.rows.compactMap { row -> BarPlot.Bar? in
+      let own = samples(row)
+      guard let mean = SampleMean(own) else { return nil }
+      return BarPlot.Bar(
+        label: HTMLReport.short(row.name), value: mean.mean, whisker: mean.interval95, samples: own)
+    }
+    guard !bars.isEmpty else { return nil }
+    let unit = isEnergy ? "J" : "ms"
+    let title = isEnergy ? "Energy of a decoded token" : "CPU time of a decoded token"
+    let plot = BarPlot(
+      id: "cost-plot", title: title,
+      summary: bars.map { "\($0.label): \(Figures.significant($0.value)) \(unit)" }.joined(separator: "; "),
+      axis: Axis(
+        isEnergy ? "joules a token" : "milliseconds of CPU time a token, all threads",
+        values: bars.flatMap { [$0.value, $0.whisker?.upperBound ?? $0.value] + $0.samples }, fromZero: true),
+      bars: bars, format: HTMLReport.round)
+    let repeats = bars.map(\.samples.count).max() ?? 1
+    let caption =
+      "Bars are means\(repeats > 1 ? " of up to \(repeats) repeats (dots); whiskers are the 95 % interval of the mean by Student's t" : "")."
+      + (isEnergy ? "" : " Energy could not be measured, so this is processor time, not joules.")
+    return Section(
+      id: "cost", title: isEnergy ? "Energy" : "CPU time",
+      content: HTMLReport.figure(title, plot.svg, caption) + suiteEnergy)
+  }
+
+  /// Joules for a problem and for a solved one, where they were measured.
+  private var suiteEnergy: String {
+    let costs = document.rows.flatMap { row in (row.energy?.suites ?? []).map { (row.name, $0) } }
+    let isMeasured = costs.contains { $0.1.joulesPerSample != nil }
+    guard costs.contains(where: { $0.1.cpuSeconds != nil || $0.1.joulesPerSample != nil }) else { return "" }
+    let rows = costs.map { name, cost in
+      [
+        "<th scope=\"row\">\(Markup.escape(HTMLReport.short(name)))</th>",
+        "<td class=\"left\">\(Markup.escape(cost.name))</td>",
+      ]
+        + (isMeasured
+          ? [cost.joulesPerSample, cost.joulesPerSolved].map { "<td>\($0.map(Figures.significant) ?? "–")</td>" } : [])
+        + ["<td>\(cost.cpuSeconds.map(Figures.significant) ?? "–")</td>"]
+    }
+    return "<h3>Of whole suites</h3>"
+      + HTMLReport.table(
+        label: "What suites took",
+        header: ["artifact", "suite"] + (isMeasured ? ["J/sample", "J per solved problem"] : []) + ["CPU seconds"],
+        rows: rows, left: [1])
+  }
+
+  // MARK: Removed blocks
+
+  var blocksSection: Section? {
+    guard let quality, quality.isShare else { return nil }
+    let numbers = series.of
+    let removed = document.rows.indices.map { document.removedBlocks($0) }
+    guard removed.contains(where: { ($0 ?? 0) > 0 }) else { return nil }
+    // The checkpoint itself begins the line; other whole models are no part of it.
+    let places = document.rows.indices.filter {
+      removed[$0] != nil && ((removed[$0] ?? 0) > 0 || document.baseline(of: $0) == nil) && quality.value($0) != nil
+    }.sorted { (removed[$0] ?? 0, $0) < (removed[$1] ?? 0, $1) }
+    let points = places.compactMap { index -> PointPlot.Point? in
+      guard let (value, interval) = quality.value(index), let count = removed[index] else { return nil }
+      return .init(
+        label: HTMLReport.short(document.rows[index].name), x: Double(count), y: value, whisker: interval,
+        series: numbers[index])
+    }
+    guard points.count > 1 else { return nil }
+    func draw(
+      _ id: String, _ title: String, _ points: [PointPlot.Point], _ y: Axis, _ format: @escaping (Double) -> String
+    )
+      -> String
+    {
+      PointPlot(
+        id: id, title: title,
+        summary: points.map { "\($0.label): \(Int($0.x)) blocks removed, \(format($0.y))" }.joined(separator: "; "),
+        x: Axis("blocks removed", values: points.map(\.x), logarithmic: false), y: y, points: points,
+        connection: .lines,
+        formatX: { $0.rounded() == $0 ? String(Int($0)) : "" }, formatY: format
+      ).svg
+    }
+    let percent: (Double) -> String = { Figures.percent($0, digits: 0) }
+    var figures = [
+      HTMLReport.figure(
+        "\(quality.title) over removed blocks",
+        draw(
+          "blocks-plot", "\(quality.title) over removed blocks", points,
+          Axis(quality.title, values: points.flatMap { [$0.y, $0.whisker?.upperBound ?? $0.y] } + [0], limits: 0...1),
+          percent),
+        "Whiskers: 95 % interval (Wilson).")
+    ]
+    let isEnergy = document.rows.contains { $0.energy?.joulesPerToken != nil }
+    let costs = places.compactMap { index -> PointPlot.Point? in
+      let row = document.rows[index]
+      let own = isEnergy ? row.energy?.samples ?? [] : row.cpuPerToken
+      guard let mean = SampleMean(own), let count = removed[index] else { return nil }
+      return .init(
+        label: HTMLReport.short(row.name), x: Double(count), y: mean.mean, whisker: mean.interval95,
+        series: numbers[index])
+    }
+    if costs.count > 1 {
+      let title = isEnergy ? "Energy of a token over removed blocks" : "CPU time of a token over removed blocks"
+      figures.append(
+        HTMLReport.figure(
+          title,
+          draw(
+            "blocks-cost-plot", title, costs,
+            Axis(
+              isEnergy ? "joules a token" : "CPU milliseconds a token",
+              values: costs.flatMap { [$0.y, $0.whisker?.upperBound ?? $0.y] }, fromZero: true), HTMLReport.round),
+          "Whiskers: 95 % interval of the mean by Student's t."))
+    }
+    return Section(
+      id: "blocks", title: "Removed blocks",
+      content: legend(series.names) + "<div class=\"plots\">\(figures.joined())</div>")
+  }
+}

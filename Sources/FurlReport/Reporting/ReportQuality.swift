@@ -1,0 +1,133 @@
+import FurlEvaluate
+import FurlSpec
+import FurlTensor
+
+/// What an evaluation says about one model on one suite, as far as a report shows it.
+///
+/// Only what is drawn is read; figures that an older document lacks are nil.
+public struct ReportQuality: Sendable {
+  /// One problem's result.
+  public struct Item: Sendable {
+    public var id: String
+    /// Passed, or exact.
+    public var isRight: Bool
+    public var outcome: String?
+    public var stopReason: String?
+    public var completion: String?
+  }
+
+  public var suite: String
+  public var sha256: String
+  public var kind: SuiteKind
+  public var count: Int
+  public var limit: Int?
+  public var passAt1: Double?
+  public var exactMatch: Double?
+  public var editSimilarity: Double?
+  public var perplexity: Double?
+  public var klDivergence: Double?
+  public var sameTop: Double?
+  public var interval95: ClosedRange<Double>?
+  public var sandbox: String?
+  public var python: String?
+  public var `protocol`: JSON
+  public var items: [Item]
+  /// Completions that end in repeating themselves; nil where nobody counted.
+  public var repeating: Int?
+
+  init(_ reader: DocumentReader) throws {
+    guard let suite = try reader.reader("suite") else { throw reader.error("suite", "is missing") }
+    guard let name = try suite.string("name"), let hash = try suite.string("sha256"),
+      let kind = try suite.string("kind").flatMap(SuiteKind.init(rawValue:))
+    else { throw reader.error("suite", "has no name, sha256 or kind that is known") }
+    (self.suite, sha256, self.kind) = (name, hash, kind)
+    count = try suite.integer("count", in: 0...Int.max) ?? 0
+    limit = try reader.integer("limit", in: 0...Int.max)
+    let share = 0.0...1.0
+    let signed = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+    passAt1 = try reader.number("pass_at_1", in: share)
+    exactMatch = try reader.number("exact_match", in: share)
+    editSimilarity = try reader.number("edit_similarity", in: share)
+    perplexity = try reader.number("perplexity", in: 0...Double.greatestFiniteMagnitude)
+    klDivergence = reader.optional("kl_divergence").flatMap { $0.number ?? $0["mean"]?.number }
+    sameTop = try reader.number("same_top", in: share) ?? reader.number("same_top_share", in: share)
+    let ends = try reader.numbers("interval_95")
+    interval95 = ends.count == 2 && signed.contains(ends[0]) && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
+    sandbox = try reader.string("sandbox")
+    python = try reader.string("python")
+    `protocol` = reader.optional("protocol") ?? .null
+    items = try reader.readers("results")?.compactMap(ReportQuality.item) ?? []
+  }
+
+  private static func item(_ reader: DocumentReader) throws -> Item? {
+    guard let id = reader.optional("id").flatMap({ $0.string ?? $0.integer.map(String.init) }) else {
+      throw reader.error("id", "is missing")
+    }
+    guard let isRight = try reader.bool("passed") ?? reader.bool("exact") else { return nil }
+    return Item(
+      id: id, isRight: isRight, outcome: try reader.string("outcome"), stopReason: try reader.string("stop_reason"),
+      completion: try reader.string("completion"))
+  }
+
+  /// The figure that plots and gates look at first.
+  var headline: Double? { passAt1 ?? exactMatch ?? perplexity }
+
+  /// Whether another entry was measured with the same problems by the same protocol.
+  func isSame(as other: ReportQuality) -> Bool {
+    sha256 == other.sha256 && `protocol` == other.protocol && limit == other.limit
+  }
+
+  /// Takes over what the other entry knows more.
+  mutating func absorb(_ other: ReportQuality) {
+    klDivergence = klDivergence ?? other.klDivergence
+    sameTop = sameTop ?? other.sameTop
+    repeating = repeating ?? other.repeating
+    if items.isEmpty { items = other.items }
+  }
+
+  /// Puts completions to their problems.
+  ///
+  /// - Returns: how many problems of this suite were among them.
+  mutating func attach(_ completions: [String: String]) -> Int {
+    var found = 0
+    for index in items.indices {
+      guard let text = completions[items[index].id] else { continue }
+      items[index].completion = text
+      found += 1
+    }
+    if found > 0 { repeating = items.count { $0.completion.map(Repetition.isRepeating) ?? false } }
+    return found
+  }
+
+  /// How many completions ended for each reason, most first.
+  var stopReasons: [(reason: String, count: Int)] {
+    var counts: [String: Int] = [:]
+    for item in items { if let reason = item.stopReason { counts[reason, default: 0] += 1 } }
+    return counts.sorted { (-$0.value, $0.key) < (-$1.value, $1.key) }.map { ($0.key, $0.value) }
+  }
+}
+
+/// A model compared with its baseline on the same problems.
+struct ReportComparison: Sendable {
+  struct Flip: Sendable {
+    let before: ReportQuality.Item
+    let after: ReportQuality.Item
+    var isRegression: Bool { before.isRight }
+  }
+
+  let outcomes: PairedOutcomes
+  let flips: [Flip]
+
+  /// Nil when the two were not measured on the same problems by the same protocol.
+  init?(_ candidate: ReportQuality, baseline: ReportQuality) {
+    guard candidate.sha256 == baseline.sha256, candidate.protocol == baseline.protocol, !candidate.items.isEmpty,
+      candidate.items.map(\.id) == baseline.items.map(\.id)
+    else { return nil }
+    flips = zip(baseline.items, candidate.items).compactMap {
+      $0.isRight == $1.isRight ? nil : Flip(before: $0, after: $1)
+    }
+    let regressions = flips.count(where: \.isRegression)
+    outcomes = PairedOutcomes(
+      regressions: regressions, fixes: flips.count - regressions, count: candidate.items.count)
+  }
+}

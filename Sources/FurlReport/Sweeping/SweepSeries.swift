@@ -1,0 +1,98 @@
+import FurlSpec
+import FurlTensor
+import FurlTransform
+
+/// Recipes that are tried one after the other: most often one; or the same one with ever more last blocks removed,
+/// until a figure has fallen to a bound.
+struct SweepSeries: Sendable {
+  /// One recipe; nil for the checkpoint as it is.
+  struct Step: Sendable {
+    let name: String
+    let recipe: SweepRecipe?
+    /// Last blocks that the series takes away.
+    var removed = 0
+  }
+
+  let steps: [Step]
+  let until: SweepPlan.Until?
+
+  init(_ reader: DocumentReader, _ folder: String) throws {
+    guard let word = try reader.string("recipe"), !word.isEmpty else {
+      throw reader.error("recipe", "is missing", remedy: "a recipe file, or: original")
+    }
+    let base = word == "original" ? nil : try SweepRecipe(path: SweepPlan.resolve(word, folder))
+    let removed = try reader.reader("remove_blocks")
+    if let bound = try reader.reader("until") {
+      guard removed != nil else {
+        throw reader.error("until", "ends a series", remedy: "add remove_blocks: {from: 1, to: N}")
+      }
+      guard let suite = try bound.string("suite"), let metric = try bound.string("metric"),
+        let atMost = try bound.number("at_most", in: 0...1)
+      else { throw bound.error(nil, "suite, metric and at_most are expected") }
+      try bound.finish()
+      until = SweepPlan.Until(suite: suite, metric: metric, atMost: atMost)
+    } else {
+      until = nil
+    }
+    if let removed {
+      let first = try removed.integer("from", in: 1...4096) ?? 1
+      guard let last = try removed.integer("to", in: first...4096) else { throw removed.error("to", "is missing") }
+      try removed.finish()
+      steps = try (first...last).map { count in
+        let recipe = try SweepRecipe(base, removing: count)
+        return Step(name: recipe.name, recipe: recipe, removed: count)
+      }
+    } else {
+      steps = [Step(name: base?.name ?? "original", recipe: base)]
+    }
+    try reader.finish()
+  }
+}
+
+/// A recipe that a sweep may change before it runs: blocks to remove, a seed.
+struct SweepRecipe: Sendable {
+  /// The document, as it was read or made.
+  private let json: JSON
+  /// The file that paths in it are relative to.
+  private let file: String?
+  let name: String
+  let digest: Digest
+
+  init(path: String) throws {
+    let reader = try YAML.read(path: path)
+    json = .object(reader.keys.map { .init($0, reader.optional($0) ?? .null) })
+    file = path
+    // The file itself, for errors with lines.
+    let recipe = try Recipe(path: path)
+    (name, digest) = (recipe.name, recipe.digest)
+  }
+
+  /// The same steps after so many last blocks were removed; those alone without a recipe.
+  init(_ base: SweepRecipe?, removing count: Int) throws {
+    let step: JSON = ["truncate": ["blocks": .integer(count), "choose": "last", "heal": "none"]]
+    let name = (base?.name ?? "original") + "-drop\(count)"
+    var members = base?.json.members ?? [.init("furl", 1), .init("steps", [])]
+    members.removeAll { ["recipe", "description", "gates"].contains($0.key) }
+    members = members.map { $0.key == "steps" ? .init("steps", .array([step] + ($0.value.array ?? []))) : $0 }
+    try self.init(.object([members[0], .init("recipe", .string(name))] + members.dropFirst()), file: base?.file)
+  }
+
+  private init(_ json: JSON, file: String?) throws {
+    self.json = json
+    self.file = file
+    let recipe = try Recipe(DocumentReader(json, file: file))
+    (name, digest) = (recipe.name, recipe.digest)
+  }
+
+  /// Whether anything in it is drawn.
+  var isSeeded: Bool { json["calibration"] != nil }
+
+  /// - Parameter seed: of the calibration, where there is one.
+  func recipe(seed: Int) throws -> Recipe {
+    let members = (json.members ?? []).map { member -> JSON.Member in
+      guard member.key == "calibration", let settings = member.value.members else { return member }
+      return .init("calibration", .object(settings.filter { $0.key != "seed" } + [.init("seed", .integer(seed))]))
+    }
+    return try Recipe(DocumentReader(.object(members), file: file))
+  }
+}

@@ -1,0 +1,54 @@
+import CFurlKernels
+
+/// What the system says of a file without a look at its bytes: whoever changes them changes one of these.
+public struct FileIdentity: Equatable, Sendable {
+  /// The file system and the file's number in it.
+  public let device: UInt64
+  public let number: UInt64
+  public let bytes: Int
+  /// Nanoseconds since 1970 of the last change of the bytes, and of the last change of anything; nobody can set the
+  /// latter short of setting the machine's clock.
+  public let modified: Int64
+  public let changed: Int64
+  /// Whether the file system is this machine's own. Elsewhere somebody else's clock counts, and changes may be seen late.
+  public let isLocal: Bool
+
+  /// - Parameter descriptor: of an open file.
+  init?(descriptor: Int32) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    device = UInt64(truncatingIfNeeded: status.st_dev)
+    number = UInt64(truncatingIfNeeded: status.st_ino)
+    bytes = Int(status.st_size)
+    modified = FileIdentity.modificationTime(status)
+    changed = FileIdentity.changeTime(status)
+    isLocal = furl_is_local(descriptor)
+  }
+
+  static func modificationTime(_ status: stat) -> Int64 {
+    #if canImport(Darwin)
+    nanoseconds(status.st_mtimespec)
+    #else
+    nanoseconds(status.st_mtim)
+    #endif
+  }
+
+  static func changeTime(_ status: stat) -> Int64 {
+    #if canImport(Darwin)
+    nanoseconds(status.st_ctimespec)
+    #else
+    nanoseconds(status.st_ctim)
+    #endif
+  }
+
+  private static func nanoseconds(_ time: timespec) -> Int64 {
+    Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+
+  /// The time of the system's clock, in the same units.
+  static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return nanoseconds(time)
+  }
+}

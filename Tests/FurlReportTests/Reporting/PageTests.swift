@@ -1,0 +1,108 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Subprocess
+import SystemPackage
+import Testing
+
+@testable import FurlReport
+
+@Suite struct PageTests {
+  /// What Python's parser has against a page: elements, ids, headings, anything that would be loaded.
+  private func faults(_ page: String) async throws -> String {
+    try await TestData.withTemporaryFolder { folder in
+      try TestData.write(Array(page.utf8), to: folder + "/page.html")
+      let result = try await Subprocess.run(
+        .path(FilePath("/usr/bin/python3")),
+        arguments: [TestData.root + "/Tests/Fixtures/report/check_page.py", folder + "/page.html"],
+        output: .string(limit: 1 << 20), error: .string(limit: 1 << 16))
+      return result.standardOutput + result.standardError
+    }
+  }
+
+  @Test func aPageIsSoundAndLoadsNothing() async throws {
+    var document = try ReportFixtures.pair()
+    let page = HTMLReport.text(document)
+    #expect(try await faults(page) == "")
+    for part in ["Quality over size", "Removed blocks", "CPU time", "Problems that changed", "How completions end"] {
+      #expect(page.contains(part), "\(part)")
+    }
+    document.title = "</title><script>alert(1)</script>"
+    #expect(try await faults(HTMLReport.text(document)) == "")
+    #expect(try await faults(HTMLReport.text(ReportDocument())) == "")
+    #expect(HTMLReport.text(try ReportFixtures.pair()) == page)
+  }
+
+  @Test func hostileTextsStayTexts() async throws {
+    let hostile = #"<img src=x onerror=alert(1)>"' & </pre></details> \u{202E}"# + "\u{202E}\u{0}|`*"
+    var verdict: [JSON.Member] = []
+    for key in ["artifact", "verdict", "artifact_id"] { verdict.append(.init(key, .string(hostile))) }
+    verdict.append(
+      .init(
+        "gates",
+        [
+          [
+            "suite": .string(hostile), "metric": .string(hostile), "bound": [hostile: .string(hostile)],
+            "verdict": .string(hostile), "reason": .string(hostile),
+          ]
+        ]))
+    let row: JSON = [
+      "name": .string(hostile), "model": .string(hostile), "source": .string(hostile), "recipe": .string(hostile),
+      "kernels": .string(hostile), "energy": ["method": .string(hostile), "reason": .string(hostile)],
+      "decode_tokens_per_second": 3, "disk_bytes": 7,
+      "quality": [ReportFixtures.quality([true], suite: hostile, stops: hostile)],
+    ]
+    var document = try ReportFixtures.document(
+      ReportFixtures.bench([
+        ReportFixtures.row(
+          hostile, digest: ReportFixtures.original, quality: [ReportFixtures.quality([false], suite: hostile)]), row,
+      ]),
+      .object(verdict), ["results": [], "machine": [hostile: .string(hostile)], "protocol": [hostile: [hostile: 1]]],
+      ["cells": [["name": .string(hostile), "state": .string(hostile), "reason": .string(hostile)]]])
+    document.title = hostile
+    try TestData.withTemporaryFolder { folder in
+      let path = folder + "/s.jsonl"
+      let line: JSON = ["task_id": "p/0", "completion": .string(hostile)]
+      try TestData.write(Array(line.compactText.utf8), to: path)
+      try document.addSamples(path: path, model: hostile)
+    }
+    let page = HTMLReport.text(document)
+    #expect(try await faults(page) == "")
+    #expect(!page.contains("<img") && !page.unicodeScalars.contains("\u{202E}") && !page.contains("\u{0}"))
+    let markdown = MarkdownReport.text(document)
+    #expect(!markdown.contains(" <img") && !markdown.unicodeScalars.contains("\u{202E}"))
+    #expect(markdown.split(separator: "\n").filter { $0.hasPrefix("| artifact") }.count == 2)
+  }
+
+  @Test func aPageStaysUnderAMegabyte() async throws {
+    let count = 400
+    var document = try ReportFixtures.document(
+      ReportFixtures.bench(
+        (0..<8).map { number in
+          ReportFixtures.row(
+            "m\(number)", digest: number == 0 ? ReportFixtures.original : "d\(number)",
+            quality: [ReportFixtures.quality([Bool](repeating: number == 0, count: count))])
+        }))
+    try TestData.withTemporaryFolder { folder in
+      let long = String(repeating: "<&\"'>\n", count: 900)
+      let lines = (0..<count).map {
+        JSON.object([.init("task_id", .string("p/\($0)")), .init("completion", .string(long))])
+      }
+      try TestData.write(Array(lines.map(\.compactText).joined(separator: "\n").utf8), to: folder + "/s.jsonl")
+      for number in 0..<8 { try document.addSamples(path: folder + "/s.jsonl", model: "m\(number)") }
+    }
+    let page = HTMLReport.text(document)
+    #expect(page.utf8.count < HTMLReport.sizeLimit && page.contains("more are not shown"))
+    #expect(try await faults(page) == "")
+  }
+
+  @Test func linesThatDifferAreMarked() {
+    let (a, b) = HTMLReport.marked("x\ny\nz", "x\n<\nz")
+    #expect(a == "x\n<mark>y</mark>\nz" && b == "x\n<mark>&lt;</mark>\nz")
+    #expect(HTMLReport.marked("same", "same").0 == "same")
+    #expect(HTMLReport.marked(nil, "b") == (nil, "b"))
+    let (c, d) = HTMLReport.marked("a\na", "a")
+    #expect(c == "a\n<mark>a</mark>" && d == "a")
+  }
+}
