@@ -42,6 +42,11 @@ struct Compress: ParsableCommand {
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Save trainings there, so that a run that was stopped goes on where it was.", valueName: "folder"))
+  var state: String?
+
   @Flag(help: "Print one JSON document instead of text.")
   var json = false
 
@@ -66,7 +71,9 @@ struct Compress: ParsableCommand {
     compressor.digests = DigestMemory(recalls: !rehash)
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
-    let result = try compressor.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) {
+    let result = try compressor.write(
+      to: output, pool: WorkerPool(threads: ThreadCount(threads).count), stateFolder: state
+    ) {
       $0.countsBlocks
         ? Terminal.progress($0.tensor, done: $0.bytesDone, total: $0.bytes, since: start)
         : bar.show($0.tensor, done: $0.bytesDone, total: $0.bytes)

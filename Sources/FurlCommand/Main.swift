@@ -62,6 +62,6 @@ struct FurlTool: AsyncParsableCommand {
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
       Export.self, Synth.self,
-      Tokenize.self, Logits.self, Measure.self,
+      Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
     ])
 }

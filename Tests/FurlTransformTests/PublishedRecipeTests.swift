@@ -17,7 +17,10 @@ import Testing
     .map { String($0.dropLast(5)) }.sorted()
 
   /// Widths that come out of activations are looked at in `PruningRecipeTests`.
-  static func isPruned(_ name: String) -> Bool { name.contains("group-lasso") }
+  static func isPruned(_ name: String) -> Bool { name.contains("group-lasso") && !isTrained(name) }
+
+  /// Those that train are in `TrainedRecipeTests`.
+  static func isTrained(_ name: String) -> Bool { name.hasSuffix("-heal") }
 
   /// The checkpoint for a recipe, by how its name begins.
   static let folders: [(prefix: String, folder: String?)] = [
@@ -55,7 +58,7 @@ import Testing
     return rows[0].map { session.logits[$0] }
   }
 
-  @Test(arguments: names.filter { folder($0) != nil && !isPruned($0) })
+  @Test(arguments: names.filter { folder($0) != nil && !isPruned($0) && !isTrained($0) })
   func runs(_ name: String) throws {
     let source = try #require(Self.folder(name))
     try TestData.withTemporaryFolder { folder in

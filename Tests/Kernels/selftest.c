@@ -71,6 +71,7 @@ int main(void) {
   test_multiply();
   test_attention();
   test_elementwise();
+  test_training();
   test_entropy();
   test_hash();
   test_files();

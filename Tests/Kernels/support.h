@@ -47,5 +47,6 @@ void test_multiply(void);
 void test_attention(void);
 void test_elementwise(void);
 void test_pool(void);
+void test_training(void);
 
 #endif

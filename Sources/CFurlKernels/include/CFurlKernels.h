@@ -216,6 +216,22 @@ typedef struct furl_grid {
 #define FURL_GRID_SHRINK 0.0625f
 #define FURL_GRID_SHRINKS 7
 
+/// What two rows of logits make of each other; sums are of e^(scale x - largest), largest of scale x.
+typedef struct furl_divergence {
+  float student_largest, student_sum;
+  float teacher_largest, teacher_sum;
+  float difference; // the teacher's mean of (scale teacher - teacher_largest) - (scale student - student_largest)
+} furl_divergence;
+
+/// A step of AdamW (Loshchilov and Hutter 2019). The bias corrections of step t: 1 / (1 - second_decay^t) in
+/// second_correction, the other one in `rate`.
+typedef struct furl_adam {
+  float gradient_scale; // what gradients are multiplied with before anything else
+  float first_decay, second_decay, second_correction, epsilon;
+  float rate;
+  float weight_decay; // the share of a weight that goes
+} furl_adam;
+
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
 typedef struct furl_kernels {
   const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
@@ -284,6 +300,33 @@ typedef struct furl_kernels {
   void (*activate)(furl_activation activation, float *x, const float *_Nullable factor, size_t n);
   /// The index of the largest value, the first of equals; -1 if any value is not a number or infinite.
   int64_t (*argmax)(const float *x, size_t n);
+
+  // Training. Rows are reduced in one fixed order.
+
+  /// x = e^(scale x - largest) / sum, in place; gives the sum and the largest of scale x. scale is above 0; minus
+  /// infinity gives 0.
+  float (*softmax)(float *x, size_t n, float scale, float *largest);
+  /// x = e^(scale x - offset): the same again from what softmax gave, offset = largest + log sum.
+  void (*probabilities)(float *x, size_t n, float scale, float offset);
+  /// gradient = p (gradient - inner) scale: from softmax's outputs to its inputs, inner = sum of p gradient.
+  void (*softmax_back)(const float *p, size_t n, float scale, float inner, float *gradient);
+  /// The sum of a b.
+  float (*dot)(const float *a, const float *b, size_t n);
+  /// student = student_weight softmax(scale student) - teacher_weight softmax(scale teacher), which is the gradient of
+  /// a divergence; the teacher's row is used up.
+  furl_divergence (*distill)(
+    float *student, float *teacher, size_t n, float scale, float student_weight, float teacher_weight);
+  /// From the gradient of y = activation(x) or activation(x) factor to that of x, in place, and of the factor, of
+  /// inputs that are finite, within 1e-6 |gradient factor| (1 + |x|).
+  void (*activate_back)(
+    furl_activation activation, const float *x, const float *_Nullable factor, size_t n, float *gradient,
+    float *_Nullable factor_gradient);
+  /// Adds the gradients of a norm's input, weight and bias, from that of its output.
+  void (*norm_back)(
+    bool centred, const float *x, size_t n, const float *weight, float epsilon, const float *gradient, float *out,
+    float *weight_gradient, float *_Nullable bias_gradient);
+  void (*adam)(
+    const furl_adam *step, size_t n, const float *gradient, float *weights, float *first, float *second);
 } furl_kernels;
 
 /// The table of a tier; NULL where furl_isa_supported says no.

@@ -1,9 +1,9 @@
 #include "scalar.h"
 
-/// Phi(x): the share of the standard normal distribution below x. The series is Marsaglia's ("Evaluating the
+// The series is Marsaglia's ("Evaluating the
 /// normal distribution", 2004); far from the middle it would lose the tail's digits, which the continued fraction
 /// of Mills' ratio keeps.
-static double normal_share(double x) {
+double furl_scalar_normal_share(double x) {
   double a = __builtin_fabs(x);
   if (a > 30) a = 30; // The tail is below 1e-197, and the exponential's argument stays within bounds.
   double density = 0.3989422804014327 * furl_scalar_exp_double(-a * a / 2), tail;
@@ -41,7 +41,7 @@ static float activated(furl_activation activation, float x) {
   if (x != x) return x;
   switch (activation) {
   case FURL_GELU:
-    return x < -30 ? 0 : (float)((double)x * normal_share((double)x));
+    return x < -30 ? 0 : (float)((double)x * furl_scalar_normal_share((double)x));
   case FURL_GELU_TANH: {
     // (1 + tanh u) / 2 = 1 / (1 + e^-2u), which keeps its digits where tanh is near -1.
     float v = x < -16 ? -16 : x;

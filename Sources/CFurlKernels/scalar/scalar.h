@@ -13,6 +13,8 @@
 float furl_scalar_exp(float x);
 /// e^x with a relative error below 1e-11, for |x| < 700.
 double furl_scalar_exp_double(double x);
+/// Phi(x): the share of the standard normal distribution below x.
+double furl_scalar_normal_share(double x);
 
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
@@ -53,5 +55,19 @@ void furl_scalar_rms_norm(
 void furl_scalar_rotate(float *x, size_t half, const float *cosines, const float *sines);
 void furl_scalar_activate(furl_activation activation, float *x, const float *factor, size_t n);
 int64_t furl_scalar_argmax(const float *x, size_t n);
+
+float furl_scalar_softmax(float *x, size_t n, float scale, float *largest);
+void furl_scalar_probabilities(float *x, size_t n, float scale, float offset);
+void furl_scalar_softmax_back(const float *p, size_t n, float scale, float inner, float *gradient);
+float furl_scalar_dot(const float *a, const float *b, size_t n);
+furl_divergence furl_scalar_distill(
+  float *student, float *teacher, size_t n, float scale, float student_weight, float teacher_weight);
+void furl_scalar_activate_back(
+  furl_activation activation, const float *x, const float *factor, size_t n, float *gradient, float *factor_gradient);
+void furl_scalar_norm_back(
+  bool centred, const float *x, size_t n, const float *weight, float epsilon, const float *gradient, float *out,
+  float *weight_gradient, float *bias_gradient);
+void furl_scalar_adam(
+  const furl_adam *a, size_t n, const float *gradient, float *weights, float *first, float *second);
 
 #endif

@@ -29,4 +29,12 @@ const furl_kernels furl_kernels_scalar = {
   .rotate = furl_scalar_rotate,
   .activate = furl_scalar_activate,
   .argmax = furl_scalar_argmax,
+  .softmax = furl_scalar_softmax,
+  .probabilities = furl_scalar_probabilities,
+  .softmax_back = furl_scalar_softmax_back,
+  .dot = furl_scalar_dot,
+  .distill = furl_scalar_distill,
+  .activate_back = furl_scalar_activate_back,
+  .norm_back = furl_scalar_norm_back,
+  .adam = furl_scalar_adam,
 };

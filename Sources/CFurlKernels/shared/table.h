@@ -16,6 +16,7 @@
 #include "multiply_a32.h"
 #include "multiply_a8.h"
 #include "store.h"
+#include "training.h"
 
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
@@ -45,4 +46,12 @@ const furl_kernels TIER_TABLE = {
   .rotate = rotate,
   .activate = activate,
   .argmax = argmax,
+  .softmax = softmax_row,
+  .probabilities = probabilities,
+  .softmax_back = softmax_back,
+  .dot = dot,
+  .distill = distill,
+  .activate_back = activate_back,
+  .norm_back = norm_back,
+  .adam = adam,
 };

@@ -58,7 +58,7 @@ enum BLAS {
   static func prepare() throws {
     guard library == nil else { return }
     throw FurlError(
-      .unavailable, "OpenBLAS, which calibration computes with, is not there",
+      .unavailable, "OpenBLAS, which calibration and training compute with, is not there",
       remedy: "install libopenblas0 (Debian, Ubuntu) or openblas (brew)")
   }
 
@@ -80,6 +80,20 @@ enum BLAS {
   static func addTransposed(_ a: Part, _ b: Part, to c: Part, rows: Int, columns: Int, depth: Int, beta: Float) {
     loaded.multiply(
       rowMajor, transposed, plain, Int32(rows), Int32(columns), Int32(depth), 1, a.base, Int32(a.stride), b.base,
+      Int32(b.stride), beta, c.base, Int32(c.stride))
+  }
+
+  /// c = beta c + a b, of a: [rows][depth], b: [depth][columns], c: [rows][columns].
+  static func add(_ a: Part, _ b: Part, to c: Part, rows: Int, columns: Int, depth: Int, beta: Float) {
+    loaded.multiply(
+      rowMajor, plain, plain, Int32(rows), Int32(columns), Int32(depth), 1, a.base, Int32(a.stride), b.base,
+      Int32(b.stride), beta, c.base, Int32(c.stride))
+  }
+
+  /// c = beta c + a bᵀ, of a: [rows][depth], b: [columns][depth], c: [rows][columns].
+  static func addOuter(_ a: Part, _ b: Part, to c: Part, rows: Int, columns: Int, depth: Int, beta: Float) {
+    loaded.multiply(
+      rowMajor, plain, transposed, Int32(rows), Int32(columns), Int32(depth), 1, a.base, Int32(a.stride), b.base,
       Int32(b.stride), beta, c.base, Int32(c.stride))
   }
 

@@ -25,7 +25,8 @@ struct CalibrationSample: Sendable {
       throw settings.location.error(
         "length", "\(settings.length) tokens are more than the model's context of \(checkpoint.spec.contextLength)")
     }
-    let text = try CalibrationText(settings, checkpointFolder: checkpoint.folder)
+    let text = try SourceText(
+      settings.text, folder: settings.folder, checkpointFolder: checkpoint.folder, location: settings.location)
     let ids = tokenizer.encode(text.text, bos: .never)
     let begin = tokenizer.addsBOS ? tokenizer.bosID.map { [$0] } ?? [] : []
     let step = settings.length - begin.count
@@ -62,69 +63,5 @@ struct CalibrationSample: Sendable {
       "name": .string(name), "bytes": .integer(bytes), "sha256": .string(digest.hex),
       "samples": .integer(settings.samples), "length": .integer(settings.length), "seed": .integer(settings.seed),
     ]
-  }
-}
-
-/// The text of a file, or of the sources in a folder.
-private struct CalibrationText {
-  let text: String
-  let name: String
-  let bytes: Int
-  let digest: Digest
-
-  /// The most bytes that are read.
-  private static let limit = 256 << 20
-
-  init(_ settings: CalibrationSettings, checkpointFolder: String) throws {
-    let path =
-      switch settings.text {
-      case .checkpoint(let name): checkpointFolder + "/" + name
-      case .path(let path): path.hasPrefix("/") ? path : (settings.folder.map { $0 + "/" } ?? "") + path
-      }
-    name = path.split(separator: "/").last.map(String.init) ?? path
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw settings.location.error(
-        "text", "\(path) does not exist",
-        remedy: "name a text of the kind that the model is for: a file, a folder of sources or checkpoint:FILE")
-    }
-    if isFolder.boolValue {
-      (text, bytes, digest) = try CalibrationText.readFolder(path, settings)
-    } else {
-      let content = try MappedFile(path: path).readAll(limit: CalibrationText.limit)
-      guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
-      (text, bytes, digest) = (valid, content.count, Digest(of: content))
-    }
-  }
-
-  /// Files that end in these are sources; others in a folder are left out.
-  private static let endings: Set<String> = [
-    "c", "cc", "cpp", "cs", "cxx", "go", "h", "hpp", "hs", "java", "jl", "js", "jsx", "kt", "lua", "m", "md", "ml",
-    "php",
-    "pl", "py", "pyi", "r", "rb", "rs", "scala", "sh", "sql", "swift", "ts", "tsx", "txt", "zig",
-  ]
-
-  private static func readFolder(_ folder: String, _ settings: CalibrationSettings) throws -> (String, Int, Digest) {
-    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { name in
-      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains((name as NSString).pathExtension)
-    }
-    var text = ""
-    var bytes = 0
-    var lines = ""
-    for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      let path = folder + "/" + name
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
-      let content = try MappedFile(path: path).readAll(limit: limit)
-      bytes += content.count
-      guard bytes <= limit else {
-        throw settings.location.error("text", "\(folder) has more than \(limit) bytes of sources")
-      }
-      guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
-      text += valid + "\n"
-      lines += "\(Digest(of: content).hex) \(name)\n"
-    }
-    guard !text.isEmpty else { throw settings.location.error("text", "\(folder) has no sources") }
-    return (text, bytes, Digest(of: lines.utf8))
   }
 }

@@ -62,16 +62,21 @@ public struct Compressor: Sendable {
   ///
   /// - Parameters:
   ///   - path: of the artifact. It appears when it is complete; an earlier file of that name is replaced.
+  ///   - stateFolder: where trainings save themselves to, so that a run that was stopped goes on where it was; nil:
+  ///     nowhere.
   ///   - progress: called on the calling thread after every tensor, and now and then in between.
-  /// - Throws: ``FurlError``; nothing is left behind.
-  public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
+  /// - Throws: ``FurlError``; nothing is left behind but what is in `stateFolder`.
+  public func write(
+    to path: String, pool: WorkerPool, stateFolder: String? = nil, progress: (Progress) -> Void = { _ in }
+  ) throws -> Result {
     try refuseToReplaceSource(path)
     let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
     let writer = try ArtifactWriter(path: path, storage: storage)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
     if plan.recipe.changesModel {
-      let rest = try changed(folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, pool, progress)
+      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+      let rest = try changed(folder: folder, stateFolder: stateFolder, pool, progress)
       return try rest.write(writer, pool: pool, progress: progress)
     }
     return try write(writer, pool: pool, progress: progress)
@@ -80,13 +85,18 @@ public struct Compressor: Sendable {
   /// Does the steps that change the model.
   ///
   /// - Returns: what is left to do, with what they have made.
-  private func changed(folder: String, _ pool: WorkerPool, _ progress: (Progress) -> Void) throws -> Compressor {
-    guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "there is no calibration") }
-    let sample = try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
+  private func changed(
+    folder: String, stateFolder: String?, _ pool: WorkerPool, _ progress: (Progress) -> Void
+  ) throws -> Compressor {
+    let sample = try plan.recipe.calibration.map {
+      try CalibrationSample($0, for: checkpoint, tokenizer: tokenizer())
+    }
     let steps = plan.recipe.steps
     let first = steps.firstIndex { if case .quantize = $0 { true } else { false } } ?? steps.count
     let (model, reports) = try withoutActuallyEscaping(progress) { progress in
-      let changes = ModelChanges(sequences: sample.sequences, pool: pool, folder: folder) { activity, done, blocks in
+      let changes = ModelChanges(
+        source: checkpoint, sequences: sample?.sequences ?? [], pool: pool, folder: folder, stateFolder: stateFolder
+      ) { activity, done, blocks in
         progress(
           .init(
             tensor: activity, tensorsDone: 0, tensors: plan.tensors.count, bytesDone: done, bytes: blocks,

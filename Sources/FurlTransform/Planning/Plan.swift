@@ -48,6 +48,7 @@ public struct Plan: Sendable {
         spec.blocks = remaining.map { spec.blocks[$0] }
         origin = remaining.map { origin[$0] }
       case .prune(let step): spec = step.estimate(spec)
+      case .heal: break
       case .quantize(let step): try Plan.assign(step, spec: spec, schemes: &schemes)
       }
     }

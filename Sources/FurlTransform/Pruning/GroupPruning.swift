@@ -186,7 +186,7 @@ struct GroupPruning {
 
   // MARK: Report
 
-  private func report(_ spec: ModelSpec, _ kept: [KeptGroups], removed: Int) -> JSON {
+  func report(_ spec: ModelSpec, _ kept: [KeptGroups], removed: Int) -> JSON {
     func share(_ before: Int, _ after: Int) -> JSON { .number(1 - Double(after) / Double(max(1, before))) }
     return [
       "step": "prune",

@@ -23,17 +23,7 @@ public struct CalibrationSettings: Sendable {
 
   init(_ reader: DocumentReader) throws {
     let word = try reader.string("text") ?? "checkpoint:calibration.txt"
-    let prefix = "checkpoint:"
-    if word.hasPrefix(prefix) {
-      let name = String(word.dropFirst(prefix.count))
-      guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")) else {
-        throw reader.error("text", "\"\(name)\" is not the name of a file in the checkpoint's folder")
-      }
-      text = .checkpoint(name)
-    } else {
-      guard !word.isEmpty else { throw reader.error("text", "is empty", remedy: "name a file or a folder") }
-      text = .path(word)
-    }
+    text = try Text(word, key: "text", reader)
     samples = try reader.integer("samples", in: 1...65536) ?? 128
     length = try reader.integer("length", in: 8...65536) ?? 256
     seed = try reader.integer("seed", in: 0...Int.max) ?? 0
@@ -46,15 +36,36 @@ public struct CalibrationSettings: Sendable {
 
   /// The settings with every default spelled out.
   var json: JSON {
-    let word: String
-    switch text {
-    case .checkpoint(let name): word = "checkpoint:" + name
+    return [
+      "text": .string(text.word), "samples": .integer(samples), "length": .integer(length), "seed": .integer(seed),
+    ]
+  }
+}
+
+extension CalibrationSettings.Text {
+  private static let prefix = "checkpoint:"
+
+  /// - Throws: ``FurlError`` of kind `input` at a key of the recipe.
+  init(_ word: String, key: String, _ reader: DocumentReader) throws {
+    if word.hasPrefix(Self.prefix) {
+      let name = String(word.dropFirst(Self.prefix.count))
+      guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")) else {
+        throw reader.error(key, "\"\(name)\" is not the name of a file in the checkpoint's folder")
+      }
+      self = .checkpoint(name)
+    } else {
+      guard !word.isEmpty else { throw reader.error(key, "is empty", remedy: "name a file or a folder") }
+      self = .path(word)
+    }
+  }
+
+  /// What a recipe says.
+  var word: String {
+    switch self {
+    case .checkpoint(let name): Self.prefix + name
     case .path(let path):
       // No folder of this machine goes into a file.
-      word = path.hasPrefix("/") ? path.split(separator: "/").last.map(String.init) ?? path : path
+      path.hasPrefix("/") ? path.split(separator: "/").last.map(String.init) ?? path : path
     }
-    return [
-      "text": .string(word), "samples": .integer(samples), "length": .integer(length), "seed": .integer(seed),
-    ]
   }
 }

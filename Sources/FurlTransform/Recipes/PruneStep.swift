@@ -50,6 +50,17 @@ public struct PruneStep: Sendable {
     case uniform
   }
 
+  /// Group lasso while the model is trained.
+  public struct Finetune: Sendable {
+    public let train: TrainSettings
+    /// What each group shrinks by at each step: rate * penalty * sqrt(numbers).
+    public let penalty: Double
+    /// Steps in which groups go; in those that are left the rest recovers.
+    public let ramp: Int
+    /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
+    public let labels: Double
+  }
+
   public let sparsity: Double
   public let of: Whole
   public let groups: [Group]
@@ -61,6 +72,8 @@ public struct PruneStep: Sendable {
   /// The largest share of its groups that a layer may lose.
   public let limit: Double
   public let seed: Int
+  /// How the model is trained meanwhile; nil: groups go by reconstruction.
+  public let finetune: Finetune?
   let location: DocumentLocation
 
   init(_ reader: DocumentReader) throws {
@@ -81,13 +94,16 @@ public struct PruneStep: Sendable {
     guard !groups.isEmpty, Set(groups).count == groups.count else {
       throw reader.error("groups", "a list of different groups is expected")
     }
-    _ = try reader.word("fit", ["reconstruct": true], later: ["finetune"])
+    let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
+    finetune = isTrained ? try PruneStep.finetune(reader) : nil
     choose =
       try reader.word(
         "choose",
         ["lasso": Choice.lasso, "variance": .variance, "wanda": .wanda, "magnitude": .magnitude, "random": .random])
       ?? .lasso
-    refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
+    let refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
+    // What is trained makes up for what is gone.
+    self.refit = isTrained ? .none : refit
     allocation = try reader.word("allocation", ["global": Allocation.global, "uniform": .uniform]) ?? .global
     multiple = try reader.integer("multiple", in: 1...1024) ?? 16
     // Half of what would be left everywhere may go from one layer, too.
@@ -98,6 +114,20 @@ public struct PruneStep: Sendable {
     seed = try reader.integer("seed", in: 0...Int.max) ?? 0
     try reader.finish()
     location = reader.location
+  }
+
+  private static func finetune(_ reader: DocumentReader) throws -> Finetune {
+    for key in ["choose", "refit", "allocation", "seed"] where reader.optional(key) != nil {
+      throw reader.error(key, "has no meaning with fit: finetune", remedy: "leave it out")
+    }
+    guard let settings = try reader.reader("train") else {
+      throw reader.error("train", "is missing", remedy: "say how: train: {text: FILE, steps: 800, rate: 3.0e-4}")
+    }
+    let train = try TrainSettings(settings)
+    let ramp = try reader.integer("ramp", in: 1...train.steps) ?? max(1, train.steps / 2)
+    return Finetune(
+      train: train, penalty: try reader.number("penalty", in: 0...1e3) ?? 0.1, ramp: ramp,
+      labels: try reader.number("labels", in: 0...1) ?? 1)
   }
 
   /// About what it makes of a model: the same share of every layer.
@@ -129,13 +159,23 @@ public struct PruneStep: Sendable {
   }
 
   var json: JSON {
-    .object(
-      [
-        .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
-        .init("groups", .array(groups.map { .string($0.rawValue) })), .init("fit", "reconstruct"),
+    let common: [JSON.Member] = [
+      .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
+      .init("groups", .array(groups.map { .string($0.rawValue) })),
+    ]
+    let widths: [JSON.Member] = [.init("multiple", .integer(multiple)), .init("limit", .number(limit))]
+    if let finetune {
+      return .object(
+        common + [
+          .init("fit", "finetune"), .init("train", finetune.train.json), .init("penalty", .number(finetune.penalty)),
+          .init("ramp", .integer(finetune.ramp)), .init("labels", .number(finetune.labels)),
+        ] + widths)
+    }
+    return .object(
+      common + [
+        .init("fit", "reconstruct"),
         .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
-        .init("allocation", .string(allocation.rawValue)), .init("multiple", .integer(multiple)),
-        .init("limit", .number(limit)),
-      ] + (choose == .random ? [.init("seed", .integer(seed))] : []))
+        .init("allocation", .string(allocation.rawValue)),
+      ] + widths + (choose == .random ? [.init("seed", .integer(seed))] : []))
   }
 }

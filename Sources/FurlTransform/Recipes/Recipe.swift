@@ -8,6 +8,7 @@ public struct Recipe: Sendable {
   public enum Step: Sendable {
     case truncate(TruncateStep)
     case prune(PruneStep)
+    case heal(HealStep)
     case quantize(QuantizeStep)
   }
 
@@ -63,10 +64,10 @@ public struct Recipe: Sendable {
     if calibration == nil, let first = methods.first(where: { $0.method.needsCalibration }) {
       throw first.location.error("method", "needs a calibration", remedy: remedy)
     }
-    if calibration == nil, let first = steps.first(where: \.changesModel) {
+    if calibration == nil, let first = steps.first(where: \.needsCalibration) {
       throw first.location.error(nil, "needs a calibration", remedy: remedy)
     }
-    if calibration != nil, !changesModel, !methods.contains(where: { $0.method.usesCalibration }) {
+    if calibration != nil, !steps.contains(where: \.needsCalibration), !methods.contains(where: { $0.method.usesCalibration }) {
       throw reader.error(
         "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
     }
@@ -104,12 +105,12 @@ public struct Recipe: Sendable {
 
   private static func step(_ reader: DocumentReader) throws -> Step {
     guard reader.keys.count == 1, let verb = reader.keys.first else {
-      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate, prune or quantize")
+      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate, prune, heal or quantize")
     }
-    try reader.later("heal")
     switch verb {
     case "truncate": return .truncate(try TruncateStep(settings(reader, verb)))
     case "prune": return .prune(try PruneStep(settings(reader, verb)))
+    case "heal": return .heal(try HealStep(settings(reader, verb)))
     case "quantize": return .quantize(try QuantizeStep(settings(reader, verb)))
     default: throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
     }
@@ -134,6 +135,7 @@ public struct Recipe: Sendable {
             switch $0 {
             case .truncate(let step): ["truncate": step.json]
             case .prune(let step): ["prune": step.json]
+            case .heal(let step): ["heal": step.json]
             case .quantize(let step): ["quantize": step.json]
             }
           })))
@@ -152,8 +154,17 @@ extension Recipe.Step {
   var changesModel: Bool {
     switch self {
     case .truncate(let step): step.needsCalibration
-    case .prune: true
+    case .prune, .heal: true
     case .quantize: false
+    }
+  }
+
+  /// Whether the step computes with the calibration's text.
+  var needsCalibration: Bool {
+    switch self {
+    case .truncate(let step): step.needsCalibration
+    case .prune(let step): step.finetune == nil
+    case .heal, .quantize: false
     }
   }
 
@@ -161,6 +172,7 @@ extension Recipe.Step {
     switch self {
     case .truncate(let step): step.location
     case .prune(let step): step.location
+    case .heal(let step): step.location
     case .quantize(let step): step.location
     }
   }

@@ -1,0 +1,23 @@
+import ArgumentParser
+import Furl
+
+/// What `Benchmarks/Training` starts: a process that does nothing but train and report, so that its memory is training's.
+struct MeasureTraining: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "measure-training", abstract: "Measures steps of training in this process (used by a benchmark).",
+    shouldDisplay: false)
+
+  @Argument(help: "A checkpoint folder.")
+  var path: String
+
+  @Option var sequences = 4
+  @Option var length = 256
+  @Option var steps = 4
+  @Option var threads: Int?
+
+  func run() throws {
+    let settings = TrainingMeasurement.Settings(
+      threads: try ThreadCount(threads).count, sequences: sequences, length: length, steps: steps)
+    Terminal.print(try TrainingMeasurement(checkpoint: path, settings: settings).json)
+  }
+}

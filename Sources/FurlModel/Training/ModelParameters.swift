@@ -1,0 +1,76 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// A number for every parameter of a model, in one piece of memory: its weights, or their gradients.
+public final class ModelParameters: Sendable {
+  public let spec: ModelSpec
+  /// In the order of the memory.
+  public let tensors: [TensorSpec]
+  /// All numbers: [1][parameters].
+  public let all: DenseMatrix
+  private let parts: [String: DenseMatrix]
+  /// Where each tensor lies in ``all``.
+  public let ranges: [String: Range<Int>]
+
+  /// Zeros.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(zeros spec: ModelSpec) throws {
+    self.spec = spec
+    tensors = spec.tensors
+    let shapes = tensors.map { $0.shape.count == 1 ? (rows: 1, columns: $0.shape[0]) : ($0.shape[0], $0.shape[1]) }
+    let (all, parts) = try DenseMatrix.row(of: shapes)
+    self.all = all
+    self.parts = Dictionary(uniqueKeysWithValues: zip(tensors.map(\.name), parts))
+    var ranges: [String: Range<Int>] = [:]
+    var offset = 0
+    for tensor in tensors {
+      ranges[tensor.name] = offset..<offset + tensor.elementCount
+      offset += tensor.elementCount
+    }
+    self.ranges = ranges
+  }
+
+  /// The weights of a checkpoint.
+  ///
+  /// - Throws: ``FurlError`` that names the tensor.
+  public convenience init(_ checkpoint: Checkpoint) throws {
+    try self.init(zeros: checkpoint.spec)
+    let buffer = ReadBuffer()
+    for tensor in tensors {
+      do {
+        let source = try checkpoint.source(tensor.name)
+        try self[tensor.name].load(source, with: buffer)
+        source.drop()
+      } catch var error as FurlError {
+        error.place = error.place ?? tensor.name
+        throw error
+      }
+    }
+  }
+
+  /// A tensor; a vector is a matrix of one row.
+  public subscript(name: String) -> DenseMatrix {
+    guard let part = parts[name] else { preconditionFailure("\(name) is not in the specification") }
+    return part
+  }
+
+  /// A tensor, where the model has it.
+  public func optional(_ name: String) -> DenseMatrix? { parts[name] }
+
+  /// A matrix or a norm with its bias.
+  struct Layer {
+    let weight: DenseMatrix
+    let bias: DenseMatrix?
+  }
+
+  func layer(_ name: String) -> Layer { Layer(weight: self[name], bias: optional(name + ".bias")) }
+
+  /// What makes logits of hidden states.
+  public var head: HeadLoss.Head {
+    spec.tiedEmbeddings
+      ? HeadLoss.Head(weight: self["embedding"], bias: nil)
+      : HeadLoss.Head(weight: self["head"], bias: optional("head.bias"))
+  }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+
+/// What one process measures of training one model: whole steps of forward pass, backward pass, clipping and AdamW.
+public struct TrainingMeasurement: Sendable {
+  /// How it is measured.
+  public struct Settings: Sendable {
+    public var threads: Int
+    public var sequences: Int
+    public var length: Int
+    public var steps: Int
+
+    public init(threads: Int, sequences: Int, length: Int, steps: Int) {
+      self.threads = threads
+      self.sequences = sequences
+      self.length = length
+      self.steps = steps
+    }
+  }
+
+  /// Of each step; the first one takes the memory.
+  public var seconds: [Double] = []
+  /// CPU time of all threads in each step, those that wait included: what a busy machine changes least.
+  public var cpuSeconds: [Double] = []
+  /// Mean cross entropy before each step, nats.
+  public var losses: [Double] = []
+  public var peakBytes: Int?
+  public var competingLoad: Double?
+
+  /// Trains on seeded ids, which any program can draw: id i is 40503 i modulo 65536, modulo the vocabulary.
+  ///
+  /// - Throws: ``FurlError``.
+  public init(checkpoint path: String, settings: Settings) throws {
+    let checkpoint = try Checkpoint(path: path)
+    let spec = checkpoint.spec
+    guard settings.sequences > 0, settings.steps > 0, (1...spec.contextLength).contains(settings.length) else {
+      throw FurlError(.usage, "a batch of \(settings.sequences) x \(settings.length) tokens cannot be trained on")
+    }
+    let math = try DenseMath(
+      context: ComputeContext(pool: WorkerPool(threads: settings.threads), kernels: try Kernels.fromEnvironment()))
+    let parameters = try ModelParameters(checkpoint)
+    checkpoint.dropPages()
+    let gradients = try ModelParameters(zeros: spec)
+    let optimizer = try AdamW(count: parameters.all.count)
+    let rows = settings.sequences * settings.length
+    let pass = try TrainingPass(
+      spec, sequences: settings.sequences, length: settings.length, isTrained: true, math: math)
+    let head = try HeadLoss(rows: rows, vocabulary: spec.vocabularySize, hasTeacher: false, math: math)
+    let gradient = try DenseMatrix(rows: rows, columns: spec.hiddenSize)
+    let ids = (0...rows).map { ($0 * 40503) % 65536 % spec.vocabularySize }
+    let load = CompetingLoad()
+    let clock = ContinuousClock()
+    for _ in 0..<settings.steps {
+      let start = clock.now
+      let startOfCPU = clockSeconds()
+      gradients.all.clear()
+      pass.forward(parameters, ids: Array(ids[..<rows]))
+      let sums = head(
+        hidden: pass.output, head: parameters.head, targets: Array(ids[1...]), teacher: nil,
+        weights: .init(entropy: 1 / Float(rows), divergence: 0),
+        gradients: .init(hidden: gradient, head: gradients.head))
+      try pass.backward(parameters, gradients: gradients, from: gradient, ids: Array(ids[..<rows]))
+      let norm = math.squares(gradients.all).squareRoot()
+      optimizer.step(
+        parameters.all, gradients.all, gradientScale: norm > 1 ? Float(1 / norm) : 1, rate: 1e-4,
+        parts: [.init(range: 0..<parameters.all.count, decay: 0.01)], with: math)
+      let elapsed = clock.now - start
+      cpuSeconds.append(clockSeconds() - startOfCPU)
+      seconds.append(Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18)
+      losses.append(sums.entropy / Double(rows))
+    }
+    competingLoad = load?.share()
+    peakBytes = ProcessMemory.current()?.peak
+  }
+
+  public var json: JSON {
+    [
+      "step_seconds": .array(seconds.map(JSON.number)), "step_cpu_seconds": .array(cpuSeconds.map(JSON.number)),
+      "losses": .array(losses.map(JSON.number)),
+      "peak_rss_bytes": peakBytes.map(JSON.integer) ?? .null,
+      "competing_load": competingLoad.map(JSON.number) ?? .null,
+    ]
+  }
+}
+
+/// CPU time of this process.
+private func clockSeconds() -> Double {
+  var usage = rusage()
+  guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+  func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}

@@ -1,0 +1,76 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+
+/// The text of a file, or of the sources in a folder.
+struct SourceText: Sendable {
+  let text: String
+  let name: String
+  let bytes: Int
+  let digest: Digest
+
+  /// The most bytes that are read.
+  private static let limit = 256 << 20
+
+  /// - Parameters:
+  ///   - folder: that paths are relative to; nil: the working directory.
+  ///   - key: what errors at `location` call the text.
+  /// - Throws: ``FurlError`` of kind `input` for a text that is missing, too long or no UTF-8.
+  init(
+    _ text: CalibrationSettings.Text, folder: String?, checkpointFolder: String, location: DocumentLocation,
+    key: String = "text"
+  ) throws {
+    let path =
+      switch text {
+      case .checkpoint(let name): checkpointFolder + "/" + name
+      case .path(let path): path.hasPrefix("/") ? path : (folder.map { $0 + "/" } ?? "") + path
+      }
+    name = path.split(separator: "/").last.map(String.init) ?? path
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw location.error(
+        key, "\(path) does not exist",
+        remedy: "name a text of the kind that the model is for: a file, a folder of sources or checkpoint:FILE")
+    }
+    if isFolder.boolValue {
+      (self.text, bytes, digest) = try SourceText.readFolder(path, location, key)
+    } else {
+      let content = try MappedFile(path: path).readAll(limit: SourceText.limit)
+      guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
+      (self.text, bytes, digest) = (valid, content.count, Digest(of: content))
+    }
+  }
+
+  /// Files that end in these are sources; others in a folder are left out.
+  private static let endings: Set<String> = [
+    "c", "cc", "cpp", "cs", "cxx", "go", "h", "hpp", "hs", "java", "jl", "js", "jsx", "kt", "lua", "m", "md", "ml",
+    "php",
+    "pl", "py", "pyi", "r", "rb", "rs", "scala", "sh", "sql", "swift", "ts", "tsx", "txt", "zig",
+  ]
+
+  private static func readFolder(
+    _ folder: String, _ location: DocumentLocation, _ key: String
+  ) throws -> (String, Int, Digest) {
+    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { name in
+      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains((name as NSString).pathExtension)
+    }
+    var text = ""
+    var bytes = 0
+    var lines = ""
+    for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+      let path = folder + "/" + name
+      var isFolder: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+      let content = try MappedFile(path: path).readAll(limit: limit)
+      bytes += content.count
+      guard bytes <= limit else {
+        throw location.error(key, "\(folder) has more than \(limit) bytes of sources")
+      }
+      guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
+      text += valid + "\n"
+      lines += "\(Digest(of: content).hex) \(name)\n"
+    }
+    guard !text.isEmpty else { throw location.error(key, "\(folder) has no sources") }
+    return (text, bytes, Digest(of: lines.utf8))
+  }
+}

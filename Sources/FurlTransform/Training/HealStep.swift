@@ -1,0 +1,34 @@
+import FurlSpec
+import FurlTensor
+
+/// Trains what is left of a model to do as the source does (Hinton, Vinyals and Dean, "Distilling the knowledge in a
+/// neural network", 2015).
+public struct HealStep: Sendable {
+  public let train: TrainSettings
+  /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
+  public let labels: Double
+  /// What the distance of the last hidden states counts, over the mean square of the source's.
+  public let hidden: Double
+  /// Columns of the low-rank update of every linear layer in the blocks; nil: all weights are trained.
+  public let rank: Int?
+  let location: DocumentLocation
+
+  init(_ reader: DocumentReader) throws {
+    guard let settings = try reader.reader("train") else { throw reader.error("train", "is missing") }
+    train = try TrainSettings(settings)
+    labels = try reader.number("labels", in: 0...1) ?? 0
+    hidden = try reader.number("hidden", in: 0...1e6) ?? 0
+    rank = try reader.integer("rank", in: 1...4096)
+    try reader.finish()
+    location = reader.location
+  }
+
+  /// The step with every default spelled out, in the keys that a recipe has.
+  var json: JSON {
+    var members: [JSON.Member] = [
+      .init("train", train.json), .init("labels", .number(labels)), .init("hidden", .number(hidden)),
+    ]
+    if let rank { members.append(.init("rank", .integer(rank))) }
+    return .object(members)
+  }
+}

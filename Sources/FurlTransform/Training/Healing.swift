@@ -1,0 +1,24 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+extension TrainingRun {
+  /// The training of a `heal` step.
+  init(
+    _ step: HealStep, model: Checkpoint, source: Checkpoint, pool: WorkerPool, folder: String, stateFolder: String?,
+    progress: @escaping (Trainer.Progress) -> Void
+  ) throws {
+    guard step.hidden == 0 || model.spec.hiddenSize == source.spec.hiddenSize else {
+      throw step.location.error(
+        "hidden",
+        "the model's hidden states have \(model.spec.hiddenSize) numbers, the source's \(source.spec.hiddenSize)",
+        remedy: "leave it out")
+    }
+    guard model.spec.vocabularySize == source.spec.vocabularySize else {
+      throw step.location.error(nil, "the model's vocabulary is not the source's any more", remedy: "heal before that")
+    }
+    self.init(
+      settings: step.train, objective: .init(labels: step.labels, hidden: step.hidden), rank: step.rank, model: model,
+      source: source, pool: pool, folder: folder, stateFolder: stateFolder, progress: progress)
+  }
+}

@@ -1,0 +1,89 @@
+import FurlModel
+import FurlSpec
+import FurlTensor
+
+/// What the optimizer changes: all weights of a model, or a low-rank update of its linear layers.
+protocol TrainableWeights {
+  /// The numbers that are trained, and their gradients.
+  var weights: DenseMatrix { get }
+  var gradients: DenseMatrix { get }
+  /// Which of them decay.
+  var parts: [(range: Range<Int>, decays: Bool)] { get }
+  /// Makes gradients of the numbers that are trained of those of the model's parameters.
+  func collectGradients()
+  /// Makes the model's parameters of the numbers that are trained.
+  func apply()
+}
+
+/// All weights. Matrices decay, vectors do not.
+struct AllWeights: TrainableWeights {
+  let weights: DenseMatrix
+  let gradients: DenseMatrix
+  let parts: [(range: Range<Int>, decays: Bool)]
+
+  init(_ parameters: ModelParameters, _ gradients: ModelParameters) {
+    weights = parameters.all
+    self.gradients = gradients.all
+    parts = parameters.tensors.map { (parameters.ranges[$0.name]!, !$0.role.isVector) }
+  }
+
+  func collectGradients() {}
+  func apply() {}
+}
+
+/// W + B A for every linear layer of the blocks, of so many columns as the rank says (Hu et al., "LoRA", 2021); all else
+/// stays as it is. The product is part of the weights from the first step on, so that there is nothing to merge.
+final class LowRankUpdate: TrainableWeights {
+  private struct Layer {
+    let weight, gradient, base: DenseMatrix
+    /// [outputs][rank] and [rank][inputs]
+    let up, down, upGradient, downGradient: DenseMatrix
+  }
+
+  let weights: DenseMatrix
+  let gradients: DenseMatrix
+  let parts: [(range: Range<Int>, decays: Bool)]
+  private let layers: [Layer]
+  private let math: DenseMath
+
+  /// B begins with zeros, A with seeded draws of the variance 1 / inputs.
+  init(
+    _ parameters: ModelParameters, _ modelGradients: ModelParameters, rank: Int, seed: Int, math: DenseMath
+  ) throws {
+    let tensors = parameters.tensors.filter(\.role.isBlockLinear)
+    let shapes = tensors.flatMap { [(rows: $0.shape[0], columns: rank), (rows: rank, columns: $0.shape[1])] }
+    let (numbers, factors) = try DenseMatrix.row(of: shapes)
+    let (gradientNumbers, factorGradients) = try DenseMatrix.row(of: shapes)
+    var draws = SplitMix64(seed: UInt64(bitPattern: Int64(seed)) ^ 0x4C6F_5241)
+    layers = try tensors.enumerated().map { index, tensor in
+      let weight = parameters[tensor.name]
+      let base = try DenseMatrix(rows: weight.rows, columns: weight.columns)
+      base.copy(weight)
+      let down = factors[2 * index + 1]
+      // An even distribution of that variance.
+      let width = (3 / Double(weight.columns)).squareRoot()
+      down.values = (0..<down.count).map { _ in Float((2 * draws.unit() - 1) * width) }
+      return Layer(
+        weight: weight, gradient: modelGradients[tensor.name], base: base, up: factors[2 * index], down: down,
+        upGradient: factorGradients[2 * index], downGradient: factorGradients[2 * index + 1])
+    }
+    weights = numbers
+    gradients = gradientNumbers
+    parts = [(0..<numbers.count, true)]
+    self.math = math
+  }
+
+  func collectGradients() {
+    for layer in layers {
+      math.linear(layer.gradient, layer.down, bias: nil, into: layer.upGradient)
+      math.transposedProduct(layer.up, layer.gradient, into: layer.downGradient)
+    }
+  }
+
+  func apply() {
+    for layer in layers {
+      layer.weight.copy(layer.base)
+      math.product(layer.up, layer.down, into: layer.weight, accumulate: true)
+    }
+  }
+}

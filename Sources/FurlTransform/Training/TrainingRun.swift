@@ -1,0 +1,83 @@
+import Foundation
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// A training as a step of a recipe: texts, teacher, losses before and after, and a checkpoint of what came out.
+struct TrainingRun {
+  let settings: TrainSettings
+  let objective: Trainer.Objective
+  var rank: Int?
+  /// What is trained.
+  let model: Checkpoint
+  /// What it was made of: the teacher.
+  let source: Checkpoint
+  let pool: WorkerPool
+  /// For what is written on the way.
+  let folder: String
+  /// A folder to save the training to and to go on from; nil: neither.
+  let stateFolder: String?
+  let progress: (Trainer.Progress) -> Void
+
+  /// - Parameter constraint: made of the parameters that will be trained and their gradients.
+  /// - Returns: the trained model, of the same shape, and what an artifact says about it.
+  /// - Throws: ``FurlError``: of kind `input` at the recipe's line where the training does not fit the model.
+  func run(
+    constraint: (ModelParameters, ModelParameters, DenseMath) throws -> (any Trainer.Constraint)? = { _, _, _ in nil }
+  ) throws -> (model: Checkpoint, report: JSON) {
+    guard settings.length <= model.spec.contextLength else {
+      throw settings.location.error(
+        "length", "\(settings.length) tokens are more than the model's context of \(model.spec.contextLength)")
+    }
+    let tokenizer = try ModelFile.checkpoint(source).tokenizer()
+    let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
+    let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
+    let context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
+    let parameters = try ModelParameters(model)
+    let trainer = try Trainer(
+      settings, objective, parameters: parameters, teacher: objective.needsTeacher ? ModelParameters(source) : nil,
+      rank: rank, text: text, context: context)
+    trainer.constraint = try constraint(parameters, trainer.gradients, DenseMath(context: context))
+    let before = heldOut.map { trainer.loss(on: $0.sequences) }
+    let state = try stateFolder.map { try self.state(in: $0, parameters, text) }
+    try trainer.run(state, progress: progress)
+    let after = heldOut.map { trainer.loss(on: $0.sequences) }
+    let draft = try ModelDraft(model, folder: folder)
+    for tensor in parameters.tensors {
+      try draft.set(tensor.name, parameters[tensor.name].values, shape: tensor.shape)
+    }
+    state?.remove()
+    var report: [JSON.Member] = [
+      .init("steps", .integer(settings.steps)),
+      .init("tokens", .integer(settings.steps * settings.batch * settings.length)), .init("texts", text.json),
+      .init("loss", trainer.losses.last.map(JSON.number) ?? .null),
+    ]
+    if let heldOut, let before, let after {
+      report.append(
+        .init(
+          "held_out",
+          [
+            "name": .string(heldOut.text.name), "sha256": .string(heldOut.text.digest.hex),
+            "sequences": .integer(heldOut.sequences.count), "loss_before": .number(before),
+            "loss_after": .number(after),
+          ]))
+    }
+    return (try draft.finish(model.spec), .object(report))
+  }
+
+  /// What makes a training this one and no other.
+  private func state(in folder: String, _ parameters: ModelParameters, _ text: TrainingText) throws -> TrainingState {
+    var lines = [settings.json.canonicalText, text.json.canonicalText, "\(objective)", "\(rank ?? 0)"]
+    parameters.all.forEachChunk { lines.append(Digest(of: $0).hex) }
+    lines.append("\(settings.location.error(nil, "").place ?? "")")
+    let identity = Digest(of: lines.joined(separator: "\n").utf8)
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw FurlError(.cannotCreate, file: folder, "cannot be created", remedy: "choose another folder")
+    }
+    return TrainingState(path: folder + "/\(identity.hex.prefix(16)).training", identity: identity)
+  }
+}
