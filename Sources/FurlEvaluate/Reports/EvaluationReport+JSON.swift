@@ -34,7 +34,7 @@ extension EvaluationReport {
     case .text(let figures):
       [
         .init("perplexity", .number(figures.perplexity)), .init("kl_divergence", .optional(figures.klDivergence)),
-        .init("tokens", .integer(figures.tokens)),
+        .init("same_top", .optional(figures.sameTop)), .init("tokens", .integer(figures.tokens)),
       ]
     }
   }
@@ -187,8 +187,9 @@ extension EvaluationReport.Results {
       self = .text(
         EvaluationReport.TextFigures(
           perplexity: try reader.figure("perplexity", in: positive),
-          klDivergence: try reader.number("kl_divergence", in: signed), interval95: try reader.interval("interval_95"),
-          tokens: try reader.integer("tokens", in: counts) ?? 0))
+          klDivergence: try reader.number("kl_divergence", in: signed),
+          sameTop: try reader.number("same_top", in: 0...1),
+          interval95: try reader.interval("interval_95"), tokens: try reader.integer("tokens", in: counts) ?? 0))
     }
   }
 }

@@ -77,14 +77,19 @@ public struct EvaluationReport: Sendable, Hashable {
     public var perplexity: Double
     /// Of the tokens' distributions against the baseline's, in nats; nil without a baseline.
     public var klDivergence: Double?
+    /// The share of positions at which the likeliest token is the baseline's, from 0 to 1; nil without a baseline.
+    public var sameTop: Double?
     /// The interval of the perplexity, when it was computed.
     public var interval95: ClosedRange<Double>?
     /// How many tokens were scored.
     public var tokens: Int
 
-    public init(perplexity: Double, klDivergence: Double?, interval95: ClosedRange<Double>?, tokens: Int) {
+    public init(
+      perplexity: Double, klDivergence: Double?, sameTop: Double? = nil, interval95: ClosedRange<Double>?, tokens: Int
+    ) {
       self.perplexity = perplexity
       self.klDivergence = klDivergence
+      self.sameTop = sameTop
       self.interval95 = interval95
       self.tokens = tokens
     }

@@ -52,6 +52,7 @@ struct TextScorer {
     let chunks = ids.count / length
     var losses: [Double] = []
     var divergence = 0.0
+    var sameTops = 0
     for chunk in 0..<chunks {
       var piece = Array(ids[chunk * length..<(chunk + 1) * length])
       if let begin { piece[0] = begin }
@@ -60,7 +61,9 @@ struct TextScorer {
         let own = Likelihood.logProbabilities(logits[0], row: row)
         losses.append(-own[piece[position + 1]])
         if logits.count > 1 {
-          divergence += Likelihood.divergence(of: Likelihood.logProbabilities(logits[1], row: row), from: own)
+          let theirs = Likelihood.logProbabilities(logits[1], row: row)
+          divergence += Likelihood.divergence(of: theirs, from: own)
+          if Likelihood.top(of: theirs) == Likelihood.top(of: own) { sameTops += 1 }
         }
       }
       try Task.checkCancellation()
@@ -80,6 +83,7 @@ struct TextScorer {
     let margin = 1.959964 * (variance / count).squareRoot()
     return EvaluationReport.TextFigures(
       perplexity: exp(mean), klDivergence: baseline == nil ? nil : divergence / count,
-      interval95: exp(mean - margin)...exp(mean + margin), tokens: losses.count)
+      sameTop: baseline == nil ? nil : Double(sameTops) / count, interval95: exp(mean - margin)...exp(mean + margin),
+      tokens: losses.count)
   }
 }

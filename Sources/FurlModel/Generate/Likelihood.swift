@@ -39,6 +39,11 @@ public final class Likelihood {
     }
   }
 
+  /// The likeliest token; of several that are as likely, the first.
+  public static func top(of logProbabilities: [Double]) -> Int? {
+    logProbabilities.indices.max { (logProbabilities[$0], -$0) < (logProbabilities[$1], -$1) }
+  }
+
   /// The KL divergence of a distribution from another one, in nats: the sum of p (log p - log q). Terms below
   /// e^-16 are left out, as llama.cpp does; numbers that are no numbers are not.
   public static func divergence(of p: [Double], from q: [Double]) -> Double {

@@ -27,6 +27,7 @@ public enum QualityText {
     case .text(let figures):
       var text = "\(report.suite.name)  perplexity \(Figures.significant(figures.perplexity))\(interval)"
       if let divergence = figures.klDivergence { text += ", KL divergence \(Figures.significant(divergence)) nats" }
+      if let sameTop = figures.sameTop { text += ", same top token \(Figures.percent(sameTop))" }
       lines.append(text + ", \(figures.tokens) tokens scored")
     }
     if let limit = report.limit { lines.append("  only the first \(limit) problems were put") }

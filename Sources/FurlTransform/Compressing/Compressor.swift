@@ -47,15 +47,43 @@ public struct Compressor: Sendable {
   /// - Throws: ``FurlError``; nothing is left behind.
   public func write(to path: String, pool: WorkerPool, progress: (Progress) -> Void = { _ in }) throws -> Result {
     try refuseToReplaceSource(path)
-    let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
-    let writer = try ArtifactWriter(path: path, storage: storage)
-    // What the tokenizer takes is not known yet; it is never much more than its file.
-    try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
+    if let budget = plan.recipe.budget { return try write(to: path, within: budget, pool: pool, progress: progress) }
+    let writer = try writer(to: path)
     if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
     let (id, bytes) = try run.run(
       on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
     return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [])
+  }
+
+  /// The same where a budget chooses what every tensor gets.
+  private func write(
+    to path: String, within budget: Budget, pool: WorkerPool, progress: (Progress) -> Void
+  ) throws -> Result {
+    guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "a budget has no calibration") }
+    let sample = try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
+    return try withoutActuallyEscaping(progress) { progress in
+      try BudgetedCompression(compressor: self, budget: budget, sample: sample, pool: pool, progress: progress)
+        .write(to: path)
+    }
+  }
+
+  /// An artifact that is begun, for whose bytes there is room.
+  func writer(to path: String) throws -> ArtifactWriter {
+    let writer = try ArtifactWriter(path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped)
+    // What the tokenizer takes is not known yet; it is never much more than its file.
+    try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
+    return writer
+  }
+
+  /// The same with what a budget has chosen.
+  func choosing(_ mix: [String: Plan.Choice]) throws -> Compressor {
+    Compressor(checkpoint, plan: try plan.choosing(mix))
+  }
+
+  private init(_ checkpoint: Checkpoint, plan: Plan) {
+    self.checkpoint = checkpoint
+    self.plan = plan
   }
 
   /// The same where codes are chosen by what they do.
@@ -72,19 +100,24 @@ public struct Compressor: Sendable {
       try run.run(sample)
       return run.notes
     }
+    let sources = try sourceFiles(pool: pool)
+    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
+    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
+  }
+
+  /// The checkpoint's files with their digests.
+  func sourceFiles(pool: WorkerPool) throws -> [Checkpoint.SourceFile] {
     let files = try checkpoint.files()
     let digests = Mutex<[Int: Digest]>([:])
     pool.forEachAsTaken(files.count) { index in
       let digest = Digest(of: files[index])
       digests.withLock { $0[index] = digest }
     }
-    let sources = try files.enumerated().map { index, file in
+    return try files.enumerated().map { index, file in
       try file.checkUnchanged()
       guard let digest = digests.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
       return Checkpoint.SourceFile(file, digest: digest)
     }
-    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
@@ -104,12 +137,17 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  func description(_ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil) -> ArtifactDescription {
+  /// - Parameter budget: what the artifact says of the mix that a budget has chosen.
+  func description(
+    _ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil, budget: JSON? = nil
+  ) -> ArtifactDescription {
     let recipe = plan.recipe
-    let details: JSON = sample.map { ["calibration": $0.json] } ?? .object([])
+    var details: [JSON.Member] = []
+    if let budget { details.append(.init("budget", budget)) }
+    if let sample { details.append(.init("calibration", sample.json)) }
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
-      recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: details),
+      recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
   }
 }

@@ -24,6 +24,11 @@ extension Compressor {
   public func predictSize(pool: WorkerPool) throws -> SizePrediction { try predictSize(SizeSample(), pool: pool) }
 
   func predictSize(_ sample: SizeSample, pool: WorkerPool) throws -> SizePrediction {
+    if let budget = plan.recipe.budget {
+      throw budget.location.error(
+        nil, "chooses schemes by what is measured, which no plan knows",
+        remedy: "compress; inspect --tensors shows the mix")
+    }
     let isMapped = plan.recipe.storage == .mapped
     let parts = isMapped ? [] : try sample.parts(of: plan, checkpoint)
     let sizes = try SizeSample.measure(parts, of: plan, checkpoint, pool: pool)
@@ -163,7 +168,7 @@ struct SizeSample {
 
 extension WeightSource {
   /// Some rows or columns; nil: all of them. Rows are then taken in the order in which they are stored.
-  fileprivate func part(rows: Range<Int>?, columns: Range<Int>?) throws -> WeightSource {
+  func part(rows: Range<Int>?, columns: Range<Int>?) throws -> WeightSource {
     if rows == nil, columns == nil { return self }
     let (rows, columns) = (rows ?? 0..<self.rows, columns ?? 0..<self.columns)
     let first = rows.lowerBound * rowStride + columns.lowerBound * columnStride

@@ -9,7 +9,12 @@ public struct CalibrationSettings: Sendable {
     case path(String)
     /// A file of the checkpoint's folder.
     case checkpoint(String)
+    /// Code that comes with the program.
+    case bundled
   }
+
+  /// How a recipe names the text that comes with the program.
+  static let bundledWord = "bundled"
 
   public let text: Text
   /// Sequences.
@@ -22,9 +27,11 @@ public struct CalibrationSettings: Sendable {
   let folder: String?
 
   init(_ reader: DocumentReader) throws {
-    let word = try reader.string("text") ?? "checkpoint:calibration.txt"
+    let word = try reader.string("text") ?? CalibrationSettings.bundledWord
     let prefix = "checkpoint:"
-    if word.hasPrefix(prefix) {
+    if word == CalibrationSettings.bundledWord {
+      text = .bundled
+    } else if word.hasPrefix(prefix) {
       let name = String(word.dropFirst(prefix.count))
       guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")) else {
         throw reader.error("text", "\"\(name)\" is not the name of a file in the checkpoint's folder")
@@ -49,6 +56,7 @@ public struct CalibrationSettings: Sendable {
     let word: String
     switch text {
     case .checkpoint(let name): word = "checkpoint:" + name
+    case .bundled: word = CalibrationSettings.bundledWord
     case .path(let path):
       // No folder of this machine goes into a file.
       word = path.hasPrefix("/") ? path.split(separator: "/").last.map(String.init) ?? path : path

@@ -39,7 +39,7 @@ enum Made {
       problems: .text("t"))
     return try EvaluationReport(
       suite: suite, model: .init(path: "m", digest: nil), seconds: 3,
-      results: .text(.init(perplexity: 3.25, klDivergence: 0.01, interval95: 3...3.5, tokens: 100)))
+      results: .text(.init(perplexity: 3.25, klDivergence: 0.01, sameTop: 0.75, interval95: 3...3.5, tokens: 100)))
   }
 }
 
@@ -66,7 +66,8 @@ enum Made {
     let lines = try Made.lines(["a b", "c"], gt: ["a  b", "d"]).json
     #expect(lines["exact_match"] == 0.5 && lines["edit_similarity"] == 0.5 && lines["results"]?[0]?["id"] == 0)
     let text = try Made.text().json
-    #expect(text["perplexity"] == 3.25 && text["kl_divergence"] == 0.01 && text["results"] == [])
+    #expect(
+      text["perplexity"] == 3.25 && text["kl_divergence"] == 0.01 && text["same_top"] == 0.75 && text["results"] == [])
   }
 
   @Test func reportsThatContradictThemselvesAreRefused() throws {
