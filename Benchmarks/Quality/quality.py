@@ -47,12 +47,13 @@ FURL = {
     "int8 b32": step("weights: int8", "block: 32", calibrated=False),
     "int4 b32 nearest": step("weights: int4", "block: 32", "embeddings: int8", calibrated=False),
     "int4 b32 search": step("weights: int4", "block: 32", "search: true", "embeddings: int8"),
+    "int4 b32 awq": step("weights: int4", "block: 32", "method: awq", "embeddings: int8"),
     "int4 b32 gptq": step("weights: int4", "block: 32", "method: gptq", "embeddings: int8"),
     "int4 b64 gptq": step("weights: int4", "block: 64", "method: gptq", "embeddings: int8", *ROW_EMBEDDINGS),
     "int4 b32 minimum gptq": step("weights: int4", "zero: minimum", "block: 32", "method: gptq", "embeddings: int8"),
-    "disk nearest 4.0/5.5": step("goal: disk", "bits: 4", "embedding_bits: 5.5"),
+    "disk nearest 4/5": step("goal: disk", "bits: 4", "embedding_bits: 5", calibrated=False),
     **{f"disk gptq {bits}/{outside}": coded(bits, outside)
-       for bits, outside in [(2.5, 5), (3, 5), (3.25, 5.5), (3.5, 5.5), (4, 6), (4.5, 6.5), (5, 6.5), (5, 7), (6, 7)]},
+       for bits, outside in [(2.5, 3.5), (3, 4), (3.5, 4.5), (4, 5), (5, 6), (6, 7)]},
 }
 CODED = ["goal: disk", "method: gptq"]
 FIXED = ["weights: int4", "block: 64", "method: gptq", "choices:", "  - {{weights: int4, block: 32}}",
@@ -163,8 +164,8 @@ class Bench:
 
     def run_budgets(self):
         """Furl at the bytes that are asked of it: shares of the peers' files, the peers' weights."""
-        recipes = {}
-        for scheme, share in [("Q4_K_M", 0.75), ("Q6_K", 0.8)]:
+        recipes = {f"budget {bits} bits": budget("bits_per_weight", bits, *CODED) for bits in (3, 3.5, 4, 5)}
+        for scheme, share in [("Q4_K_M", 0.55), ("Q4_K_M", 0.75), ("Q6_K", 0.8)]:
             if row := self.find("llama.cpp", scheme):
                 recipes[f"budget disk {share} {scheme}"] = budget("disk", int(share * row["file_bytes"]), *CODED)
         if row := self.find("llama.cpp", "IQ4_XS"):

@@ -29,7 +29,17 @@ struct BudgetedCompression {
     let survey = try SensitivitySurvey(plan, of: compressor.checkpoint, on: sample, pool: pool) { name, done in
       progress(
         .init(
-          tensor: "measuring " + name, tensorsDone: 0, tensors: count, bytesDone: bytes / count * done, bytes: bytes))
+          tensor: "measuring " + name, tensorsDone: 0, tensors: count, bytesDone: bytes / 2 / count * done, bytes: bytes
+        ))
+    }
+    // Writing is the other half, and whoever does it again does not go back.
+    var written = 0
+    let report = { (step: Compressor.Progress) in
+      written = max(written, step.bytesDone)
+      progress(
+        .init(
+          tensor: step.tensor, tensorsDone: step.tensorsDone, tensors: step.tensors,
+          bytesDone: bytes / 2 + (written + 1) / 2, bytes: bytes))
     }
     let forms = survey.tensors.map(\.forms)
     let limit: Double =
@@ -41,7 +51,7 @@ struct BudgetedCompression {
     let overhead = try overhead(survey, forms, files, packed)
     // Steps meet their bits a little above or below; predictions add up roughly.
     var aim = isMemory ? limit : limit * 0.997
-    var (below, above): (Outcome?, Outcome?)
+    var (below, above): (Outcome?, Outcome?) = (nil, nil)
     for attempt in 1...BudgetedCompression.tries {
       let isLast = attempt == BudgetedCompression.tries
       // The best so far, for good, rather than another try.
@@ -53,7 +63,7 @@ struct BudgetedCompression {
       let chosen = try compressor.choosing(Dictionary(uniqueKeysWithValues: choices))
       let writer = try chosen.writer(to: path)
       let run = try CalibratedRun(
-        chosen, writer: writer, pool: pool, keepingMatrices: isDivergence, progress: progress)
+        chosen, writer: writer, pool: pool, keepingMatrices: isDivergence, progress: report)
       try run.run(chosen.plan.tensors.contains(where: chosen.plan.isCalibrated) ? sample : nil)
       var actual = Double(chosen.plan.rawBytes)
       if isDivergence { actual = try survey.probe.divergence(replacing: run.kept ?? [:]) }

@@ -48,8 +48,16 @@ public struct Plan: Sendable {
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
       let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
+      var layout = try PackedLayout(scheme: choice.scheme, shape: tensor.shape)
+      // Before a budget has chosen, the largest stands for its choice, so that sizes are bounds.
+      if case .fixed(let schemes) = choice.freedom {
+        for scheme in schemes {
+          let other = try PackedLayout(scheme: scheme, shape: tensor.shape)
+          if other.byteCount > layout.byteCount { layout = other }
+        }
+      }
       return PlannedTensor(
-        spec: tensor, layout: try PackedLayout(scheme: choice.scheme, shape: tensor.shape),
+        spec: tensor, layout: layout,
         sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name,
         method: choice.method, freedom: choice.freedom)
     }
