@@ -19,6 +19,6 @@ if [ ! -x "$folder/llama.cpp/bin/llama-bench" ]; then
   PATH="$folder/venv/bin:$PATH"
   cmake -S "$folder/llama-cpp-python/vendor/llama.cpp" -B "$folder/llama.cpp" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF
-  ninja -C "$folder/llama.cpp" llama-bench llama-batched-bench llama-quantize llama-perplexity llama-tokenize
+  ninja -C "$folder/llama.cpp" llama-bench llama-batched-bench llama-quantize llama-perplexity llama-tokenize llama-imatrix
 fi
 echo "python3 Benchmarks/Models/models.py --folder $folder/models --llama $folder/llama.cpp/bin --python $python"

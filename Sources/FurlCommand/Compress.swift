@@ -111,6 +111,9 @@ struct Compress: ParsableCommand {
     Terminal.print(table.text)
     Terminal.print("")
     Terminal.print("recipe      \(plan.recipe.name), storage \(plan.recipe.storage.rawValue)")
+    if let budget = plan.recipe.budget {
+      Terminal.print("budget      \(budget.json.compactText): the schemes above stand for what it will choose")
+    }
     Terminal.print("parameters  \(plan.spec.parameterCount) in \(plan.spec.blocks.count) blocks")
     Terminal.print("weights     \(plan.rawBytes) bytes in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
     Terminal.print("KV cache    \(plan.keyValueBytes) bytes for one sequence of \(plan.spec.contextLength) positions")

@@ -96,14 +96,21 @@ struct Inspect: ParsableCommand {
         line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
       }
     }
+    if let budget = inspection.budget {
+      line(
+        "budget",
+        "\(budget.goal.compactText), for a KL divergence of about \(Figures.significant(budget.divergence)) nats")
+    }
     guard let tensors = inspection.tensors else { return }
+    let last = inspection.budget == nil ? [] : ["KL divergence"]
     var table = TextTable(
-      ["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"], leftAligned: [0, 1, 2, 3, 6])
+      ["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"] + last, leftAligned: [0, 1, 2, 3, 6])
     for tensor in tensors {
-      table.add([
-        tensor.name, tensor.role, tensor.shape.map(String.init).joined(separator: " x "), tensor.scheme,
-        Figures.significant(tensor.bitsPerWeight), "\(tensor.diskBytes)", String(tensor.digest.hex.prefix(16)),
-      ])
+      table.add(
+        [
+          tensor.name, tensor.role, tensor.shape.map(String.init).joined(separator: " x "), tensor.scheme,
+          Figures.significant(tensor.bitsPerWeight), "\(tensor.diskBytes)", String(tensor.digest.hex.prefix(16)),
+        ] + last.map { _ in tensor.sensitivity.map { Figures.significant($0.divergence) } ?? "" })
     }
     Terminal.print("")
     Terminal.print(table.text)

@@ -10,7 +10,9 @@ import Testing
 
 /// Recipes that choose codes: what they say, and what comes out.
 @Suite struct CalibratedRecipeTests {
-  private static func recipe(_ keys: String, calibration: String? = "{samples: 24, length: 128}") throws -> Recipe {
+  private static func recipe(
+    _ keys: String, calibration: String? = "{text: 'checkpoint:calibration.txt', samples: 24, length: 128}"
+  ) throws -> Recipe {
     try Fixtures.recipe(
       "  - quantize: {weights: int4, embeddings: int8\(keys)}", more: calibration.map { "calibration: \($0)" } ?? "")
   }
@@ -22,7 +24,8 @@ import Testing
   }
 
   static let methods = [
-    ", search: true", ", method: gptq", ", method: gptq, order: natural, search: false",
+    ", search: true", ", method: imatrix", ", method: awq", ", method: gptq",
+    ", method: gptq, order: natural, search: false",
     ", method: gptq, zero: minimum",
     ", method: gptq, block: row",
     ", method: gptq, block: 128, overrides: [{match: mlp.down, weights: int8, block: row}]",
@@ -33,7 +36,7 @@ import Testing
   @Test func defaultsAreSpelledOut() throws {
     let text = try Self.recipe(", method: gptq", calibration: "{}").json.canonicalText
     #expect(
-      text.contains(#""calibration":{"length":256,"samples":128,"seed":0,"text":"checkpoint:calibration.txt"}"#),
+      text.contains(#""calibration":{"length":256,"samples":128,"seed":0,"text":"bundled"}"#),
       "\(text)")
     #expect(
       text.contains(#""damping":0.01"#) && text.contains(#""method":"gptq""#) && text.contains(#""order":"activation""#)
@@ -60,7 +63,11 @@ import Testing
     (", method: gptq, damping: 0", "{}", ["line 4: steps[0].quantize.damping", "out of range"]),
     (", method: gptq, damping: 2", "{}", ["out of range"]), (", search: 3", nil, ["search", "true or false"]),
     (", method: gptq, order: random", "{}", ["order", "\"random\" is not a known value"]),
-    (", method: awq", "{}", ["method", "not supported yet"]),
+    (", method: awq", nil, ["line 4: steps[0].quantize.method", "needs a calibration"]),
+    (", method: awq, order: natural", "{}", ["order", "no meaning without feedback"]),
+    (", method: imatrix", nil, ["line 4: steps[0].quantize.method", "needs a calibration"]),
+    (", method: imatrix, search: false", "{}", ["search", "is what method: imatrix does"]),
+    (", method: imatrix, damping: 0.1", "{}", ["damping", "no meaning without feedback"]),
     (", method: gptq", "{samples: 0}", ["line 5: calibration.samples", "out of range"]),
     (", method: gptq", "{length: 7}", ["line 5: calibration.length", "out of range"]),
     (", method: gptq", "{seed: -1}", ["line 5: calibration.seed", "out of range"]),

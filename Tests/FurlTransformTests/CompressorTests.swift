@@ -13,9 +13,10 @@ import Testing
 
   init() throws { checkpoint = try Checkpoint(folder: TestData.minipy) }
 
+  /// What a budget chooses is in no plan: `BudgetTests` and `PublishedRecipeTests` hold those recipes.
   static let published: [String] =
     ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }
-    .filter { $0.hasPrefix("minipy") || $0.hasPrefix("int8") }.sorted()
+    .filter { $0.hasPrefix("minipy") || $0.hasPrefix("int8") }.filter { !$0.contains("-budget") }.sorted()
 
   private func files(in folder: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

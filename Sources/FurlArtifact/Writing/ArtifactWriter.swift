@@ -89,6 +89,19 @@ public final class ArtifactWriter {
   /// The same with a tokenizer that was made ready meanwhile.
   @discardableResult
   public func finish(_ description: ArtifactDescription, tokenizer: PackedTokenizer) throws -> Digest {
+    guard let id = try finish(description, tokenizer: tokenizer, accepting: { _ in true }) else {
+      throw FurlError(.defect, file: output.path, "was not accepted")
+    }
+    return id
+  }
+
+  /// The same for a file that is wanted only if its size is right.
+  ///
+  /// - Parameter accepting: is given the bytes of the whole file.
+  /// - Returns: nil when the size was not accepted; nothing is left of the file then.
+  public func finish(
+    _ description: ArtifactDescription, tokenizer: PackedTokenizer, accepting: (Int) -> Bool
+  ) throws -> Digest? {
     try guarded {
       if let source = description.lineage.first(where: { !$0.isNamedWithoutFolder }) {
         throw FurlError(.defect, file: output.path, place: "lineage", "\"\(source.name)\" is not the name of a file")
@@ -107,8 +120,12 @@ public final class ArtifactWriter {
         indexOffset: offset, indexLength: stored.count, indexDecodedLength: text.count,
         indexDigest: Digest(of: stored))
       try output.write(footer.bytes)
-      try output.commit()
       isOpen = false
+      guard accepting(output.count) else {
+        output.abandon()
+        return nil
+      }
+      try output.commit()
       return index.id
     }
   }

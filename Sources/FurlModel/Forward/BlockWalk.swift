@@ -25,6 +25,7 @@ public final class BlockWalk {
   /// Positions of all sequences.
   public let positionCount: Int
 
+  private let ids: [[Int]]
   private let sequences: [Range<Int>]
   private let hidden: Activations
   /// What the heads of the present block give, for all positions.
@@ -42,8 +43,8 @@ public final class BlockWalk {
 
   /// A norm's numbers.
   public struct Norm: Sendable {
-    let weight: FloatVector
-    let bias: FloatVector?
+    public let weight: FloatVector
+    public let bias: FloatVector?
 
     public init(weight: FloatVector, bias: FloatVector?) {
       self.weight = weight
@@ -68,6 +69,7 @@ public final class BlockWalk {
     self.spec = spec
     self.context = context
     self.format = format
+    self.ids = ids
     var starts: [Range<Int>] = []
     for sequence in ids {
       let start = starts.last?.upperBound ?? 0
@@ -84,12 +86,31 @@ public final class BlockWalk {
       case .rotary(let rotary):
         try RotaryTable(frequencies: rotary.frequencies, contextLength: ids.map(\.count).max() ?? 1)
       }
-    for (sequence, range) in zip(ids, starts) {
+    embed(embedding, positions: positions)
+  }
+
+  /// Begins anew with an embedding: the hidden states before the first block.
+  ///
+  /// - Parameter positions: where they are learned.
+  public func embed(_ embedding: PackedMatrix, positions: PackedMatrix?) {
+    for (sequence, range) in zip(ids, sequences) {
       for (position, id) in sequence.enumerated() {
         hidden.setRow(range.lowerBound + position, to: embedding, id, plus: positions.map { ($0, position) })
       }
     }
   }
+
+  /// A copy of the hidden states of all positions: of the blocks that have been walked.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func hiddenStates() throws -> Activations {
+    let copy = try Activations(columns: spec.hiddenSize, capacity: max(1, positionCount))
+    copy.copyRows(hidden, from: 0..<positionCount)
+    return copy
+  }
+
+  /// Goes back to hidden states that ``hiddenStates()`` has given.
+  public func resume(_ states: Activations) { hidden.copyRows(states, from: 0..<positionCount) }
 
   /// What is needed to compute blocks of the same widths.
   private struct Work {
@@ -131,7 +152,7 @@ public final class BlockWalk {
   /// Begins with a block.
   ///
   /// - Parameters:
-  ///   - index: 0, and then one more each time.
+  ///   - index: the block behind the one whose hidden states there are.
   ///   - mlpNorm: with a sequential residual.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public func begin(block index: Int, attentionNorm: Norm, mlpNorm: Norm?) throws {
@@ -145,6 +166,19 @@ public final class BlockWalk {
         widths, spec, longest: max(1, sequences.map(\.count).max() ?? 1), format: format, threads: context.pool.threads)
       heads = try Activations(columns: widths.heads * widths.headSize, capacity: max(1, positionCount))
     }
+  }
+
+  /// Divides what goes into the layers behind a norm of the block, column by column: the norm's numbers.
+  ///
+  /// - Returns: the norm as it is now.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func divide(_ input: Input, by scales: [Float]) throws -> Norm {
+    let index = input == .attention ? 0 : norms.count - 1
+    func divided(_ vector: FloatVector) throws -> FloatVector {
+      try FloatVector(zip(vector.values, scales).map { $0 / $1 })
+    }
+    norms[index] = try Norm(weight: divided(norms[index].weight), bias: norms[index].bias.map(divided))
+    return norms[index]
   }
 
   /// Makes a layer of the block known.

@@ -16,6 +16,14 @@ public struct Inspection: Sendable {
     public let diskBytes: Int
     /// Of the decoded streams of an artifact; of the FP32 values of a checkpoint.
     public let digest: Digest
+    /// Of a tensor that a budget has chosen for: the nats that its form was measured to cost, and all that was measured.
+    public var sensitivity: Sensitivity?
+  }
+
+  /// What a budget's survey has found for a tensor.
+  public struct Sensitivity: Sendable, Hashable {
+    public let divergence: Double
+    public let json: JSON
   }
 
   public let file: ModelFile
@@ -39,7 +47,7 @@ public struct Inspection: Sendable {
   private static func list(_ file: ModelFile, pool: WorkerPool) throws -> [Tensor] {
     switch file {
     case .checkpoint(let checkpoint):
-      try checkpoint.spec.tensors.map { tensor in
+      return try checkpoint.spec.tensors.map { tensor in
         let source = try checkpoint.source(tensor.name)
         return Tensor(
           name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
@@ -48,12 +56,35 @@ public struct Inspection: Sendable {
           digest: try TensorValues(file, tensor, pool: pool).digest())
       }
     case .artifact(let weights):
-      weights.artifact.tensors.map {
+      let sensitivities = sensitivities(of: weights.artifact.description)
+      return weights.artifact.tensors.map {
         Tensor(
           name: $0.name, role: $0.role, shape: $0.shape, scheme: $0.scheme.name, bitsPerWeight: $0.bitsPerWeight,
-          diskBytes: $0.diskBytes, digest: $0.digest)
+          diskBytes: $0.diskBytes, digest: $0.digest, sensitivity: sensitivities[$0.name])
       }
     }
+  }
+
+  /// By tensor, where a budget has chosen; what an artifact says there is taken as far as it makes sense.
+  private static func sensitivities(of description: ArtifactDescription) -> [String: Sensitivity] {
+    var found: [String: Sensitivity] = [:]
+    for entry in description.recipe.details["budget"]?["tensors"]?.array ?? [] {
+      guard let name = entry["name"]?.string, let divergence = entry["kl_divergence"]?.number,
+        let measured = entry["measured"]
+      else { continue }
+      found[name] = Sensitivity(
+        divergence: divergence, json: ["kl_divergence": .number(divergence), "measured": measured])
+    }
+    return found
+  }
+
+  /// The budget that chose the schemes, as the recipe says it, and the KL divergence that its choice was to cost; nil
+  /// where there was none.
+  public var budget: (goal: JSON, divergence: Double)? {
+    guard case .artifact(let weights) = file, let budget = weights.artifact.description.recipe.details["budget"],
+      let goal = budget["goal"], let divergence = budget["kl_divergence_predicted"]?.number
+    else { return nil }
+    return (goal, divergence)
   }
 
   public var json: JSON {
@@ -83,9 +114,14 @@ public struct Inspection: Sendable {
         .init("blocks", .array(file.spec.blocks.map(Inspection.widths))),
         .init("patches", .array(file.spec.patches.sorted().map(JSON.integer))), .init("parameters", parameters.json),
         .init("disk_bytes", .integer(file.diskBytes)), .init("weight_bytes", .integer(try file.weightBytes)),
-        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe), .init("changes", .array(changes)),
+        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe),
+        .init("changes", .array(changes)),
         .init("source", try source),
       ]
+      if let budget {
+        members.append(
+          .init("budget", ["goal": budget.goal, "kl_divergence_predicted": .number(budget.divergence)]))
+      }
       if let tensors { members.append(.init("tensors", .array(tensors.map(\.json)))) }
       return .object(members)
     }
@@ -133,10 +169,13 @@ public struct Inspection: Sendable {
 
 extension Inspection.Tensor {
   var json: JSON {
-    [
-      "name": .string(name), "role": .string(role), "shape": .array(shape.map(JSON.integer)),
-      "scheme": .string(scheme), "bits_per_weight": .number(bitsPerWeight), "disk_bytes": .integer(diskBytes),
-      "sha256": .string(digest.hex),
+    var members: [JSON.Member] = [
+      .init("name", .string(name)), .init("role", .string(role)),
+      .init("shape", .array(shape.map(JSON.integer))), .init("scheme", .string(scheme)),
+      .init("bits_per_weight", .number(bitsPerWeight)), .init("disk_bytes", .integer(diskBytes)),
+      .init("sha256", .string(digest.hex)),
     ]
+    if let sensitivity { members.append(.init("sensitivity", sensitivity.json)) }
+    return .object(members)
   }
 }

@@ -29,9 +29,16 @@ public struct CalibratedEncoder: Sendable {
   public let scheme: Scheme
   public let scales: Scales
   public let objective: Objective
+  /// What a step is multiplied with in each row; nil: 1.
+  public let rowFactors: [Float]?
 
+  /// What weights are multiplied with before they get their codes: [columns] and [rows]; nil: 1.
+  public var columnScales: [Float]?
+  public var rowScales: [Float]?
+
+  /// - Parameter rowFactors: positive; only where ``scales`` are a step.
   /// - Throws: ``FurlError`` of kind `defect` for a scheme without codes, or an objective of other columns.
-  public init(scheme: Scheme, scales: Scales, objective: Objective) throws {
+  public init(scheme: Scheme, scales: Scales, objective: Objective, rowFactors: [Float]? = nil) throws {
     guard let grid = scheme.coding.grid else { throw FurlError(.defect, "\(scheme) has no codes to choose") }
     if case .step(let step) = scales {
       guard scheme.block == .row, grid.low == -grid.high, step > 0, step.isFinite else {
@@ -41,6 +48,7 @@ public struct CalibratedEncoder: Sendable {
     self.scheme = scheme
     self.scales = scales
     self.objective = objective
+    self.rowFactors = rowFactors
   }
 
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of

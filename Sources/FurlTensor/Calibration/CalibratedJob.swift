@@ -18,6 +18,9 @@ final class CalibratedJob: @unchecked Sendable {
   let matrix: PackedMatrix
   private let source: WeightSource
   private let scales: CalibratedEncoder.Scales
+  private let rowFactors: [Float]?
+  private let columnScales: [Float]?
+  private let rowScales: [Float]?
   private let factor: FeedbackFactor?
   /// Of the error in each place.
   private let weights: [Float]
@@ -32,6 +35,8 @@ final class CalibratedJob: @unchecked Sendable {
     self.grid = grid
     self.source = source
     scales = encoder.scales
+    rowFactors = encoder.rowFactors
+    (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
     matrix = try TileEncoder(PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns])).matrix
     let segments: [FeedbackFactor.Segment]
     switch encoder.objective {
@@ -44,6 +49,12 @@ final class CalibratedJob: @unchecked Sendable {
       weights = factor.variances
       segments = factor.segments
     }
+    guard rowFactors == nil || rowFactors?.count == source.rows else {
+      throw FurlError(.defect, "\(rowFactors?.count ?? 0) factors for \(source.rows) rows of weights")
+    }
+    guard columnScales == nil || columnScales?.count == source.columns,
+      rowScales == nil || rowScales?.count == source.rows
+    else { throw FurlError(.defect, "there are scales for other rows or columns than the weights have") }
     guard weights.count == source.columns else {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
     }
@@ -140,7 +151,9 @@ final class CalibratedJob: @unchecked Sendable {
     for (places, segment) in panels.lazy.flatMap(\.segments) {
       for (offset, column) in segment.columns.enumerated() {
         let target = numbers + (places.upperBound - 1 - offset) * width
-        for row in 0..<rows.count { target[row] = values[row * columns + column] }
+        let scale = columnScales?[column] ?? 1
+        for row in 0..<rows.count { target[row] = values[row * columns + column] * scale }
+        if let rowScales { for row in 0..<rows.count { target[row] *= rowScales[rows.lowerBound + row] } }
       }
     }
     return slice
@@ -229,7 +242,10 @@ final class CalibratedJob: @unchecked Sendable {
       let isFound =
         switch scales {
         case .extremes: takeExtremes(values.base + lanes, count: places.count, target, minimums)
-        case .step(let step): takeExtremes(values.base + lanes, count: places.count, target, minimums, atLeast: step)
+        case .step(let step):
+          takeExtremes(
+            values.base + lanes, count: places.count, target, minimums,
+            atLeast: (0..<Tile.rows).map { step * (rowFactor(tile * Tile.rows + $0)) })
         case .search:
           weights.withUnsafeBufferPointer { weights in
             withUnsafePointer(to: grid) {
@@ -246,10 +262,15 @@ final class CalibratedJob: @unchecked Sendable {
     }
   }
 
+  private func rowFactor(_ row: Int) -> Float {
+    guard let rowFactors, row < rowFactors.count else { return 1 }
+    return rowFactors[row]
+  }
+
   /// Scales as nearest codes have them, of numbers that errors have moved.
   private func takeExtremes(
     _ values: UnsafePointer<Float>, count: Int, _ scales: UnsafeMutablePointer<UInt16>,
-    _ minimums: UnsafeMutablePointer<UInt16>?, atLeast step: Float = 0
+    _ minimums: UnsafeMutablePointer<UInt16>?, atLeast steps: [Float]? = nil
   ) -> Bool {
     for lane in 0..<Tile.rows {
       var (least, most) = (values[lane], values[lane])
@@ -266,7 +287,8 @@ final class CalibratedJob: @unchecked Sendable {
       } else {
         // The side with one code more is the one of the larger magnitude.
         let largest = most >= -least ? most : least
-        scale = grid.low == -grid.high ? max(step, abs(largest) / Float(grid.high)) : largest / Float(grid.low)
+        scale =
+          grid.low == -grid.high ? max(steps?[lane] ?? 0, abs(largest) / Float(grid.high)) : largest / Float(grid.low)
       }
       scales[lane] = furl_half_from_float(scale)
       if scales[lane] & 0x7fff == 0 { scales[lane] = 0 }

@@ -78,6 +78,31 @@ public final class SecondMoments: @unchecked Sendable {
     }
   }
 
+  /// The mean square of what errors of weights do to the outputs, summed over the rows: e H eᵀ.
+  ///
+  /// - Parameter errors: [columns][rows].
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func outputError(_ errors: [Float], rows: Int, on pool: WorkerPool) throws -> Double {
+    guard let matrix, errors.count == rows * columns else { throw FurlError(.defect, "there are no moments of errors") }
+    matrix.mirror(on: pool)
+    let storage = try ByteStorage(zeroed: 2 * rows * columns * 4)
+    let products = storage.base.assumingMemoryBound(to: Float.self)
+    let copied = products + rows * columns
+    errors.withUnsafeBufferPointer { copied.update(from: $0.baseAddress!, count: errors.count) }
+    let tile = SquareMatrix.tile
+    pool.forEachAsTaken((columns + tile - 1) / tile) { part in
+      let first = part * tile
+      // [columns of this part][rows] = (columns of H)ᵀ e
+      BLAS.addTransposed(
+        matrix.part(0, first), .init(base: copied, stride: rows),
+        to: .init(base: products + first * rows, stride: rows),
+        rows: min(tile, columns - first), columns: rows, depth: columns, beta: 0)
+    }
+    var sum = 0.0
+    for index in 0..<rows * columns { sum += Double(products[index]) * Double(copied[index]) }
+    return sum / Double(max(1, count))
+  }
+
   // MARK: Coverage
 
   /// What is wrong with the rows as a sample of a layer's inputs.

@@ -14,6 +14,7 @@ final class CalibratedRun {
   private let plan: Plan
   private let checkpoint: Checkpoint
   private let pool: WorkerPool
+  private let chooser: CodeChooser
   private let writer: ArtifactWriter
   private let report: (Compressor.Progress) -> Void
   private var done = 0
@@ -21,16 +22,20 @@ final class CalibratedRun {
   private let totalBytes: Int
   private let fileBytes: Int
   /// What a reader of the result should know.
-  private(set) var notes: [String] = []
+  var notes: [String] { chooser.notes }
+  /// Matrices by name, where they are kept.
+  private(set) var kept: [String: PackedMatrix]?
 
   init(
-    _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool,
+    _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool, keepingMatrices: Bool = false,
     progress: @escaping (Compressor.Progress) -> Void
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
     self.pool = pool
     self.writer = writer
+    chooser = CodeChooser(checkpoint, plan: plan, pool: pool)
+    kept = keepingMatrices ? [:] : nil
     report = progress
     fileBytes = try compressor.checkpoint.files().reduce(0) { $0 + $1.count }
     totalBytes = try compressor.plan.tensors.reduce(0) { sum, tensor in
@@ -48,6 +53,7 @@ final class CalibratedRun {
   ///
   /// - Parameter sample: nil where no codes depend on activations.
   func run(_ sample: CalibrationSample?) throws {
+    chooser.tokenSteps = sample.map { TokenSteps($0.sequences, vocabulary: plan.spec.vocabularySize) }
     var outside: [String: Encoded] = [:]
     let byBlock = Dictionary(grouping: plan.tensors, by: { $0.spec.block ?? -1 })
     let first = plan.tensors.prefix { $0.spec.block == nil }
@@ -66,9 +72,9 @@ final class CalibratedRun {
     for tensor in plan.tensors.dropFirst(first.count) where tensor.spec.block == nil {
       if tensor.spec.role == .head, let walk, plan.isCalibrated(tensor) {
         norm = try norm ?? BlockWalk.Norm(self.vector("norm"), self.vector("norm.bias"))
-        let moments = try self.moments(for: [tensor]) { body in walk.visitHead(norm!, body) }
-        var factors = Factors(moments, [tensor])
-        try write(tensor, .matrix(try encodeMatrix(tensor, &factors)))
+        let moments = try chooser.moments(for: [tensor]) { body in walk.visitHead(norm!, body) }
+        var factors = CodeChooser.Factors(moments, [tensor])
+        try write(tensor, .matrix(try chooser.encode(tensor, &factors)))
       } else if tensor.spec.role == .patch, let walk {
         try write(tensor, try apply(tensor, walk))
       } else {
@@ -97,13 +103,20 @@ final class CalibratedRun {
     try walk.begin(
       block: block, attentionNorm: attentionNorm,
       mlpNorm: hasMLPNorm ? BlockWalk.Norm(vector(prefix + "mlp.norm"), vector(prefix + "mlp.norm.bias")) : nil)
+    var scalings: [TensorRole: ChannelScaling] = [:]
     for input in walk.inputs {
       let roles = walk.roles(of: input)
       let readers = tensors.filter { roles.contains($0.spec.role) }
-      let moments = try self.moments(for: readers) { body in walk.visit(input, body) }
-      var factors = Factors(moments, readers)
+      let moments = try chooser.moments(for: readers) { body in walk.visit(input, body) }
+      var factors = CodeChooser.Factors(moments, readers)
+      if let moments, let scales = try scale(input, of: walk, tensors, moments, &scalings, &result) {
+        factors = CodeChooser.Factors(meanSquares: ChannelScaling(columns: scales).weights(moments.meanSquares))
+        // What the heads gave is kept.
+        if input == .heads { walk.visit(input) { _, _ in } }
+      }
       for tensor in readers {
-        let matrix = try encodeMatrix(tensor, &factors)
+        scalings[tensor.spec.role, default: .none].meanSquares = factors.meanSquares
+        let matrix = try chooser.encode(tensor, &factors, scaling: scalings[tensor.spec.role] ?? ChannelScaling())
         result[tensor.spec.name] = .matrix(matrix)
         walk.install(tensor.spec.role, matrix, bias: try vector(tensor.spec.name + ".bias"))
       }
@@ -120,124 +133,69 @@ final class CalibratedRun {
     return encoded
   }
 
+  /// Scales the columns of what reads an input, and makes up for it in what gives the input, where the graph allows it:
+  /// a norm; the values, where every head has its own; the up of a gated MLP.
+  ///
+  /// - Returns: the scales; nil where there are none.
+  private func scale(
+    _ input: BlockWalk.Input, of walk: BlockWalk, _ tensors: [Plan.PlannedTensor], _ moments: SecondMoments,
+    _ scalings: inout [TensorRole: ChannelScaling], _ result: inout [String: Encoded]
+  ) throws -> [Float]? {
+    let roles = walk.roles(of: input)
+    let readers = tensors.filter { roles.contains($0.spec.role) }
+    guard !readers.isEmpty, readers.allSatisfy({ $0.method.codes == .awq && $0.scheme.block != nil }) else {
+      return nil
+    }
+    let maker: Plan.PlannedTensor?
+    switch input {
+    case .attention, .mlp: maker = nil
+    case .heads:
+      guard let block = readers[0].spec.block, plan.spec.blocks[block].heads == plan.spec.blocks[block].kvHeads else {
+        return nil
+      }
+      maker = tensors.first { $0.spec.role == .value }
+    case .inner:
+      guard plan.spec.mlp == .gated else { return nil }
+      maker = tensors.first { $0.spec.role == .up }
+    }
+    if let maker { guard maker.method.codes == .awq, maker.scheme.block != nil else { return nil } }
+    guard let scales = try chooser.columnScales(of: readers, moments) else { return nil }
+    for role in roles { scalings[role, default: .none].columns = scales }
+    guard let maker else {
+      let norm = try walk.divide(input, by: scales)
+      let name =
+        readers[0].spec.name.split(separator: ".").prefix(2).joined(separator: ".")
+        + (input == .attention ? ".attention.norm" : ".mlp.norm")
+      result[name] = .vector(norm.weight)
+      if let bias = norm.bias { result[name + ".bias"] = .vector(bias) }
+      return scales
+    }
+    let rows = scales.map { 1 / $0 }
+    scalings[maker.spec.role, default: .none].rows = rows
+    let own = scalings[maker.spec.role] ?? ChannelScaling()
+    var factors = CodeChooser.Factors(meanSquares: own.meanSquares)
+    let matrix = try chooser.encode(maker, &factors, scaling: own)
+    result[maker.spec.name] = .matrix(matrix)
+    let bias = try vector(maker.spec.name + ".bias").map { try FloatVector(zip($0.values, rows).map { $0 * $1 }) }
+    if let bias { result[maker.spec.name + ".bias"] = .vector(bias) }
+    walk.install(maker.spec.role, matrix, bias: bias)
+    return scales
+  }
+
   /// A vector of the plan, if it has one of that name.
   private func vector(_ name: String) throws -> FloatVector? {
     guard let tensor = plan.tensors.first(where: { $0.spec.name == name }) else { return nil }
-    return try naming(tensor) { try FloatVector(checkpoint.source(tensor.sourceName)) }
-  }
-
-  /// The moments of an input that some layers read, as far as their methods want them.
-  private func moments(
-    for readers: [Plan.PlannedTensor], visit: ((Activations, Int) -> Void) -> Void
-  ) throws -> SecondMoments? {
-    let calibrated = readers.filter(plan.isCalibrated)
-    guard let first = calibrated.first else {
-      visit { _, _ in }
-      return nil
-    }
-    let wantsAll = calibrated.contains { $0.method.needsCalibration }
-    let moments = try naming(first) {
-      try SecondMoments(columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal)
-    }
-    visit { moments.add($0, count: $1, on: pool) }
-    try check(moments.coverage, first)
-    return moments
-  }
-
-  private func check(_ coverage: SecondMoments.Coverage, _ tensor: Plan.PlannedTensor) throws {
-    guard coverage.isFinite else {
-      throw FurlError.input(
-        checkpoint.path, tensor.sourceName, "its inputs are not finite numbers",
-        remedy: "the weights before it are damaged")
-    }
-    if coverage.deadColumns > 0 {
-      notes.append(
-        "\(tensor.spec.name): \(coverage.deadColumns) of \(coverage.columns) inputs were zero at every position of the "
-          + "calibration")
-    }
-    if coverage.rows < 2 * coverage.columns {
-      notes.append(
-        "\(tensor.spec.name): \(coverage.rows) positions are few for \(coverage.columns) inputs; more samples would help"
-      )
-    }
+    return try chooser.vector(tensor)
   }
 
   // MARK: Encoding
 
   private func encode(_ tensor: Plan.PlannedTensor) throws -> Encoded {
     guard tensor.spec.shape.count == 2 else {
-      return .vector(try naming(tensor) { try FloatVector(checkpoint.source(tensor.sourceName)) })
+      return .vector(try chooser.vector(tensor))
     }
-    var factors = Factors(nil, [])
-    return .matrix(try encodeMatrix(tensor, &factors))
-  }
-
-  /// The moments of an input, and what was made of them for the layers that read it.
-  private struct Factors {
-    /// Layers with the same key share a factor.
-    private struct Key: Hashable {
-      let feedback: QuantizeMethod.Feedback
-      let block: Scheme.Block
-    }
-
-    let meanSquares: [Float]?
-    private let moments: SecondMoments?
-    private let isShared: Bool
-    private var made: [Key: FeedbackFactor] = [:]
-
-    init(_ moments: SecondMoments?, _ readers: [Plan.PlannedTensor]) {
-      self.moments = moments
-      meanSquares = moments?.meanSquares
-      isShared = Set(readers.compactMap { Factors.key($0) }).count > 1
-    }
-
-    private static func key(_ tensor: Plan.PlannedTensor) -> Key? {
-      guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.block else { return nil }
-      return Key(feedback: feedback, block: block)
-    }
-
-    mutating func factor(for tensor: Plan.PlannedTensor, pool: WorkerPool) throws -> FeedbackFactor {
-      guard let key = Factors.key(tensor), let moments else {
-        throw FurlError(.defect, "there are no moments for feedback")
-      }
-      if let found = made[key] { return found }
-      let factor = try FeedbackFactor(
-        moments, order: key.feedback.order, block: key.block, damping: key.feedback.damping, keepsMoments: isShared,
-        pool: pool)
-      made[key] = factor
-      return factor
-    }
-  }
-
-  private func encodeMatrix(_ tensor: Plan.PlannedTensor, _ factors: inout Factors) throws -> PackedMatrix {
-    try naming(tensor) {
-      let source = try checkpoint.source(tensor.sourceName)
-      defer { source.drop() }
-      guard tensor.method != .plain, tensor.scheme.block != nil else {
-        return try PackedMatrix.encode(source, scheme: tensor.scheme, pool: pool)
-      }
-      let objective: CalibratedEncoder.Objective =
-        switch tensor.method.codes {
-        case .nearest: .columns(weights: factors.meanSquares)
-        case .gptq: .outputs(try factors.factor(for: tensor, pool: pool))
-        }
-      if let bits = tensor.method.codedBits {
-        return try CodedSteps(source, scheme: tensor.scheme, objective: objective, pool: pool).encode(bits: bits)
-      }
-      return try CalibratedEncoder(
-        scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective
-      ).encode(source, pool: pool)
-    }
-  }
-
-  private func naming<Result>(_ tensor: Plan.PlannedTensor, _ body: () throws -> Result) throws -> Result {
-    do {
-      return try body()
-    } catch var error as FurlError {
-      error.file = error.file ?? checkpoint.path
-      error.place = error.place ?? tensor.sourceName
-      throw error
-    }
+    var factors = CodeChooser.Factors(nil, [])
+    return .matrix(try chooser.encode(tensor, &factors))
   }
 
   // MARK: Writing
@@ -248,6 +206,7 @@ final class CalibratedRun {
       case .vector(let vector): [vector.storage]
       case .matrix(let matrix): matrix.streams
       }
+    if case .matrix(let matrix) = encoded { kept?[tensor.spec.name] = matrix }
     try writer.append(
       name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
       streams: Dictionary(uniqueKeysWithValues: zip(tensor.layout.streams.map(\.kind), streams)),

@@ -1,4 +1,5 @@
 import Foundation
+import FurlArtifact
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
@@ -9,6 +10,8 @@ struct CalibrationSample: Sendable {
   let settings: CalibrationSettings
   /// [samples][length] ids.
   let sequences: [[Int]]
+  /// Others of the text, as long, to measure on; none of ``sequences`` unless the text has no others.
+  let probes: [[Int]]
   /// The base name of the file or the folder.
   let name: String
   let bytes: Int
@@ -36,14 +39,20 @@ struct CalibrationSample: Sendable {
         "samples", "the text has \(ids.count) tokens, which is \(count) sequences of \(settings.length)",
         remedy: count == 0 ? "give a longer text or shorter sequences" : "give a longer text, or at most \(count)")
     }
-    sequences = CalibrationSample.draw(settings.samples, of: count, seed: settings.seed).map {
-      begin + ids[$0 * step..<($0 + 1) * step]
-    }
+    let drawn = CalibrationSample.draw(settings.samples, of: count, seed: settings.seed)
+    let rest = Set(0..<count).subtracting(drawn).sorted()
+    let others = rest.isEmpty ? drawn : rest
+    let some = CalibrationSample.draw(
+      min(CalibrationSample.probeCount, others.count), of: others.count, seed: settings.seed)
+    sequences = drawn.map { begin + ids[$0 * step..<($0 + 1) * step] }
+    probes = some.map { begin + ids[others[$0] * step..<(others[$0] + 1) * step] }
     self.settings = settings
     name = text.name
     bytes = text.bytes
     digest = text.digest
   }
+
+  private static let probeCount = 64
 
   /// Some of 0..<count, each at most once, in their order.
   static func draw(_ some: Int, of count: Int, seed: Int) -> [Int] {

@@ -9,45 +9,68 @@ import Darwin
 
 /// Finds the step at which a matrix takes so many bits a weight in a compact file.
 ///
-/// All rows have one step: at a given number of coded bits the squared error is least when every weight's error is alike
+/// All rows of a layer have one step: at a given number of coded bits the squared error is least when every weight's error is alike
 /// (reverse water-filling), and the entropy coder gives wide rows the bits that they need. Halving the step costs one
-/// bit, so a few tries find it.
+/// bit, so a few tries find it: with nearest codes first, which take little time and hardly other bits, and then with the
+/// codes that are wanted.
 struct CodedSteps {
   let source: WeightSource
   let scheme: Scheme
   let objective: CalibratedEncoder.Objective
   let pool: WorkerPool
+  /// What the step is multiplied with in each row; nil: 1.
+  var rowFactors: [Float]?
 
   /// How far coded bits may be off.
   static let tolerance = 0.005
   private static let tries = 6
+  private static let quickTries = 4
 
-  init(_ source: WeightSource, scheme: Scheme, objective: CalibratedEncoder.Objective, pool: WorkerPool) {
+  init(
+    _ source: WeightSource, scheme: Scheme, objective: CalibratedEncoder.Objective, pool: WorkerPool,
+    rowFactors: [Float]? = nil
+  ) {
     self.source = source
     self.scheme = scheme
     self.objective = objective
     self.pool = pool
+    self.rowFactors = rowFactors
   }
 
   /// The matrix with the step whose coded bits come closest; the same whatever the number of threads.
   ///
+  /// - Parameter tolerance: bits that are close enough.
   /// - Throws: ``FurlError`` of kind `input` for weights that are not finite.
-  func encode(bits: Double) throws -> PackedMatrix {
+  func encode(bits: Double, tolerance: Double = CodedSteps.tolerance) throws -> PackedMatrix {
     // What it is for normally distributed weights: their differential entropy less the bits.
     var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * exp2(-bits)
     // A smaller one is no half.
     guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: pool) }
+    if case .outputs = objective {
+      let quick = CodedSteps(
+        source, scheme: scheme, objective: .columns(weights: nil), pool: pool, rowFactors: rowFactors)
+      for _ in 0..<CodedSteps.quickTries {
+        let off = try CodedSteps.codedBits(quick.encode(step: step), pool: pool) - bits
+        step = max(step * exp2(off), 0x1p-24)
+        if abs(off) <= tolerance { break }
+      }
+    }
     var best: (matrix: PackedMatrix, off: Double)?
     for _ in 0..<CodedSteps.tries {
-      let matrix = try CalibratedEncoder(scheme: scheme, scales: .step(Float(step)), objective: objective)
-        .encode(source, pool: pool)
+      let matrix = try encode(step: step)
       let off = try CodedSteps.codedBits(matrix, pool: pool) - bits
       if best.map({ abs(off) < abs($0.off) }) ?? true { best = (matrix, off) }
-      if abs(off) <= CodedSteps.tolerance { break }
+      if abs(off) <= tolerance { break }
       step = max(step * exp2(off), 0x1p-24)
     }
     guard let best else { throw FurlError(.defect, "no step was tried") }
     return best.matrix
+  }
+
+  private func encode(step: Double) throws -> PackedMatrix {
+    try CalibratedEncoder(
+      scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors
+    ).encode(source, pool: pool)
   }
 
   /// Bits of a weight's code in a compact file.

@@ -1,4 +1,5 @@
 import Foundation
+import FurlArtifact
 import FurlSpec
 import FurlTensor
 
@@ -20,8 +21,14 @@ struct SourceText: Sendable {
     _ text: CalibrationSettings.Text, folder: String?, checkpointFolder: String, location: DocumentLocation,
     key: String = "text"
   ) throws {
+    if case .bundled = text {
+      (self.text, bytes, digest) = try SourceText.bundled()
+      name = text.word
+      return
+    }
     let path =
       switch text {
+      case .bundled: ""
       case .checkpoint(let name): checkpointFolder + "/" + name
       case .path(let path): path.hasPrefix("/") ? path : (folder.map { $0 + "/" } ?? "") + path
       }
@@ -39,6 +46,15 @@ struct SourceText: Sendable {
       guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
       (self.text, bytes, digest) = (valid, content.count, Digest(of: content))
     }
+  }
+
+  /// The text that comes with the program.
+  private static func bundled() throws -> (String, Int, Digest) {
+    guard let frame = Data(base64Encoded: BundledText.base64) else {
+      throw FurlError(.defect, "the bundled text is damaged")
+    }
+    let content = try CompressedText.decode([UInt8](frame), count: BundledText.count)
+    return (String(decoding: content, as: UTF8.self), content.count, Digest(of: content))
   }
 
   /// Files that end in these are sources; others in a folder are left out.

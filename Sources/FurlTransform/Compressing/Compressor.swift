@@ -70,16 +70,14 @@ public struct Compressor: Sendable {
     to path: String, pool: WorkerPool, stateFolder: String? = nil, progress: (Progress) -> Void = { _ in }
   ) throws -> Result {
     try refuseToReplaceSource(path)
-    let storage: ArtifactStorage = plan.recipe.storage == .compact ? .compact : .mapped
-    let writer = try ArtifactWriter(path: path, storage: storage)
-    // What the tokenizer takes is not known yet; it is never much more than its file.
-    try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
     if plan.recipe.changesModel {
+      // Whether there is room is better known before hours of work.
+      _ = try writer(to: path)
       let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
       let rest = try changed(folder: folder, stateFolder: stateFolder, pool, progress)
-      return try rest.write(writer, pool: pool, progress: progress)
+      return try rest.writeModel(to: path, pool: pool, progress: progress)
     }
-    return try write(writer, pool: pool, progress: progress)
+    return try writeModel(to: path, pool: pool, progress: progress)
   }
 
   /// Does the steps that change the model.
@@ -111,14 +109,44 @@ public struct Compressor: Sendable {
     return rest
   }
 
-  private func write(
-    _ writer: sending ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
+  /// Writes a model that no step changes any more.
+  private func writeModel(
+    to path: String, pool: WorkerPool, progress: (Progress) -> Void
   ) throws -> Result {
+    if let budget = plan.recipe.budget { return try write(to: path, within: budget, pool: pool, progress: progress) }
+    let writer = try writer(to: path)
     if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
     let (id, bytes) = try run.run(
       on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
     return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
+  }
+
+  /// The same where a budget chooses what every tensor gets.
+  private func write(
+    to path: String, within budget: Budget, pool: WorkerPool, progress: (Progress) -> Void
+  ) throws -> Result {
+    guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "a budget has no calibration") }
+    let sample = try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
+    return try withoutActuallyEscaping(progress) { progress in
+      try BudgetedCompression(compressor: self, budget: budget, sample: sample, pool: pool, progress: progress)
+        .write(to: path)
+    }
+  }
+
+  /// An artifact that is begun, for whose bytes there is room.
+  func writer(to path: String) throws -> ArtifactWriter {
+    let writer = try ArtifactWriter(path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped)
+    // What the tokenizer takes is not known yet; it is never much more than its file.
+    try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
+    return writer
+  }
+
+  /// The same with what a budget has chosen.
+  func choosing(_ mix: [String: Plan.Choice]) throws -> Compressor {
+    var result = Compressor(checkpoint, plan: try plan.choosing(mix), changes: changes, sample: sample)
+    result.digests = digests
+    return result
   }
 
   /// The same where codes are chosen by what they do.
@@ -137,6 +165,14 @@ public struct Compressor: Sendable {
       try run.run(sample)
       return run.notes
     }
+    let sources = try sourceFiles(pool: pool)
+    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
+    return Result(
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
+  }
+
+  /// The checkpoint's files with their digests.
+  func sourceFiles(pool: WorkerPool) throws -> [Checkpoint.SourceFile] {
     let known = SourceDigests(try checkpoint.files(), memory: digests)
     let (files, open) = (known.files, known.open)
     let found = Mutex<[Int: Digest]>([:])
@@ -144,13 +180,10 @@ public struct Compressor: Sendable {
       let digest = Digest(of: files[open[index]])
       found.withLock { $0[open[index]] = digest }
     }
-    let sources = try known.complete { index in
+    return try known.complete { index in
       guard let digest = found.withLock({ $0[index] }) else { throw FurlError(.defect, "a file was not hashed") }
       return digest
     }
-    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(
-      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.
@@ -170,9 +203,14 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  func description(_ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil) -> ArtifactDescription {
+  /// - Parameter budget: what the artifact says of the mix that a budget has chosen.
+  func description(
+    _ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil, budget: JSON? = nil
+  ) -> ArtifactDescription {
     let recipe = plan.recipe
-    var details = (sample ?? self.sample).map { [JSON.Member("calibration", $0.json)] } ?? []
+    var details: [JSON.Member] = []
+    if let budget { details.append(.init("budget", budget)) }
+    if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,

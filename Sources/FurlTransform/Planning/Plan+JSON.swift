@@ -51,7 +51,8 @@ extension Compressor {
       var spec = checkpoint.spec
       spec.biases.formUnion([.attentionOutput, .down])
       if let whole = try? Plan(plan.recipe, steps: quantizing, for: spec) {
-        let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(tokenizer: tokenizer)
+        let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(
+          tokenizer: tokenizer)
         // What steps say about themselves, and maps in place of blocks, which have more weights.
         return bound + 256 * (1024 + checkpoint.spec.blocks.count)
       }

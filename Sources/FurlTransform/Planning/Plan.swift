@@ -13,6 +13,8 @@ public struct Plan: Sendable {
     public let sourceName: String
     /// How its codes are found.
     public let method: QuantizeMethod
+    /// What a budget chooses its scheme or its bits from; nil where they are given.
+    let freedom: StepFreedom.Range?
 
     public var scheme: Scheme { layout.scheme }
   }
@@ -21,7 +23,7 @@ public struct Plan: Sendable {
   /// The model that comes out.
   public let spec: ModelSpec
   /// In the order of the file.
-  public let tensors: [PlannedTensor]
+  public private(set) var tensors: [PlannedTensor]
 
   /// Applies a recipe's steps to a model's specification.
   ///
@@ -56,17 +58,33 @@ public struct Plan: Sendable {
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
       let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
+      var layout = try PackedLayout(scheme: choice.scheme, shape: tensor.shape)
+      // Before a budget has chosen, the largest stands for its choice, so that sizes are bounds.
+      if case .fixed(let schemes) = choice.freedom {
+        for scheme in schemes {
+          let other = try PackedLayout(scheme: scheme, shape: tensor.shape)
+          if other.byteCount > layout.byteCount { layout = other }
+        }
+      }
       return PlannedTensor(
-        spec: tensor, layout: try PackedLayout(scheme: choice.scheme, shape: tensor.shape),
+        spec: tensor, layout: layout,
         sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name,
-        method: choice.method)
+        method: choice.method, freedom: choice.freedom)
     }
   }
 
+  /// The plan with other schemes and methods for some tensors: what a budget has chosen.
+  func choosing(_ mix: [String: Choice]) throws -> Plan {
+    var plan = self
+    plan.tensors = try tensors.map { tensor in try mix[tensor.spec.name].map(tensor.choosing) ?? tensor }
+    return plan
+  }
+
   /// What a matrix is written down as, and how.
-  private struct Choice {
+  struct Choice: Sendable, Hashable {
     let scheme: Scheme
     let method: QuantizeMethod
+    var freedom: StepFreedom.Range?
   }
 
   private static func rename(_ name: String, from old: Int, to new: Int) -> String {
@@ -119,10 +137,13 @@ public struct Plan: Sendable {
       // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
       let isLinear = tensor.role.isBlockLinear || tensor.role == .head
       let override = overrides.first.map { step.overrides[$0] }
-      let bits = override.map { $0.bits } ?? (isEmbedding ? step.embeddingBits : step.bits)
+      let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
+      // Before a budget has chosen, something in between stands for its choice.
+      let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
+      let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
       schemes[tensor.name] = Choice(
         scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
-        method: (isLinear ? step.method : .plain).coded(bits))
+        method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom)
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
@@ -164,5 +185,14 @@ public struct Plan: Sendable {
     }
     return KeyValueCache.byteCount(
       heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit) ?? .max
+  }
+}
+
+extension Plan.PlannedTensor {
+  /// The tensor with another scheme or method.
+  func choosing(_ choice: Plan.Choice) throws -> Plan.PlannedTensor {
+    .init(
+      spec: spec, layout: try PackedLayout(scheme: choice.scheme, shape: spec.shape), sourceName: sourceName,
+      method: choice.method, freedom: nil)
   }
 }

@@ -29,6 +29,11 @@ extension Compressor {
         .usage, "what this recipe removes depends on the calibration, so a sample of the weights predicts no size",
         remedy: "leave --sample out")
     }
+    if let budget = plan.recipe.budget {
+      throw budget.location.error(
+        nil, "chooses schemes by what is measured, which no plan knows",
+        remedy: "compress; inspect --tensors shows the mix")
+    }
     let isMapped = plan.recipe.storage == .mapped
     let parts = isMapped ? [] : try sample.parts(of: plan, checkpoint)
     let sizes = try SizeSample.measure(parts, of: plan, checkpoint, pool: pool)
@@ -168,7 +173,7 @@ struct SizeSample {
 
 extension WeightSource {
   /// Some rows or columns; nil: all of them. Rows are then taken in the order in which they are stored.
-  fileprivate func part(rows: Range<Int>?, columns: Range<Int>?) throws -> WeightSource {
+  func part(rows: Range<Int>?, columns: Range<Int>?) throws -> WeightSource {
     if rows == nil, columns == nil { return self }
     let (rows, columns) = (rows ?? 0..<self.rows, columns ?? 0..<self.columns)
     let first = rows.lowerBound * rowStride + columns.lowerBound * columnStride

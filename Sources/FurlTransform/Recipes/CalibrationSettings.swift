@@ -9,6 +9,8 @@ public struct CalibrationSettings: Sendable {
     case path(String)
     /// A file of the checkpoint's folder.
     case checkpoint(String)
+    /// Code that comes with the program.
+    case bundled
   }
 
   public let text: Text
@@ -22,8 +24,7 @@ public struct CalibrationSettings: Sendable {
   let folder: String?
 
   init(_ reader: DocumentReader) throws {
-    let word = try reader.string("text") ?? "checkpoint:calibration.txt"
-    text = try Text(word, key: "text", reader)
+    text = try reader.string("text").map { try Text($0, key: "text", reader) } ?? .bundled
     samples = try reader.integer("samples", in: 1...65536) ?? 128
     length = try reader.integer("length", in: 8...65536) ?? 256
     seed = try reader.integer("seed", in: 0...Int.max) ?? 0
@@ -44,10 +45,14 @@ public struct CalibrationSettings: Sendable {
 
 extension CalibrationSettings.Text {
   private static let prefix = "checkpoint:"
+  /// How a recipe names the text that comes with the program.
+  private static let bundledWord = "bundled"
 
   /// - Throws: ``FurlError`` of kind `input` at a key of the recipe.
   init(_ word: String, key: String, _ reader: DocumentReader) throws {
-    if word.hasPrefix(Self.prefix) {
+    if word == Self.bundledWord {
+      self = .bundled
+    } else if word.hasPrefix(Self.prefix) {
       let name = String(word.dropFirst(Self.prefix.count))
       guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")) else {
         throw reader.error(key, "\"\(name)\" is not the name of a file in the checkpoint's folder")
@@ -62,6 +67,7 @@ extension CalibrationSettings.Text {
   /// What a recipe says.
   var word: String {
     switch self {
+    case .bundled: Self.bundledWord
     case .checkpoint(let name): Self.prefix + name
     case .path(let path):
       // No folder of this machine goes into a file.

@@ -6,6 +6,12 @@ public struct QuantizeMethod: Sendable, Hashable {
   public enum Codes: Sendable, Hashable {
     /// Each weight gets the nearest code.
     case nearest
+    /// The same with scales that are searched for, columns weighted by the mean squares of their inputs, which a
+    /// calibration must give: what llama.cpp's importance matrix does.
+    case imatrix
+    /// The same after columns with large inputs have been scaled up, and the layers before them down (Lin et al. 2023,
+    /// "AWQ").
+    case awq
     /// Errors are fed back into the columns whose codes are still open (GPTQ).
     case gptq(Feedback)
   }
@@ -26,11 +32,12 @@ public struct QuantizeMethod: Sendable, Hashable {
   /// The nearest codes with scales from the largest weights, which need no calibration.
   static let plain = QuantizeMethod(codes: .nearest, searchesScales: false)
 
-  private enum Word { case nearest, gptq }
+  private enum Word { case nearest, imatrix, awq, gptq }
 
   /// - Parameter hasSteps: whether steps are chosen by coded bits, so that there is nothing to search.
   init(_ reader: DocumentReader, hasSteps: Bool) throws {
-    let word = try reader.word("method", ["nearest": Word.nearest, "gptq": .gptq], later: ["awq"]) ?? .nearest
+    let word =
+      try reader.word("method", ["nearest": Word.nearest, "imatrix": .imatrix, "awq": .awq, "gptq": .gptq]) ?? .nearest
     let order = try reader.word(
       "order", ["natural": FeedbackFactor.Order.natural, "activation": .activation])
     let damping = try reader.number("damping", in: 0.0001...1)
@@ -39,12 +46,19 @@ public struct QuantizeMethod: Sendable, Hashable {
       throw reader.error("search", "has no meaning with goal: disk", remedy: "steps follow from bits; leave it out")
     }
     switch word {
-    case .nearest:
+    case .nearest, .imatrix, .awq:
       for (key, isGiven) in [("order", order != nil), ("damping", damping != nil)] where isGiven {
         throw reader.error(key, "has no meaning without feedback", remedy: "use method: gptq")
       }
-      codes = .nearest
-      searchesScales = search ?? false
+      codes = word == .nearest ? .nearest : word == .imatrix ? .imatrix : .awq
+      searchesScales = search ?? (word != .nearest && !hasSteps)
+      if word == .imatrix, !hasSteps, !searchesScales {
+        throw reader.error("search", "is what method: imatrix does", remedy: "use method: nearest, or leave it out")
+      }
+      if word != .nearest, hasSteps {
+        throw reader.error(
+          "method", "\(word) weighs columns in a search for scales, and goal: disk has none", remedy: "use gptq")
+      }
     case .gptq:
       codes = .gptq(Feedback(order: order ?? .activation, damping: damping ?? 0.01))
       searchesScales = search ?? !hasSteps
@@ -67,6 +81,13 @@ public struct QuantizeMethod: Sendable, Hashable {
 
   /// Whether a recipe with this method must have a calibration.
   var needsCalibration: Bool { codes != .nearest }
+  /// Whether the second moments of all pairs of inputs are wanted.
+  var needsAllMoments: Bool {
+    switch codes {
+    case .gptq, .awq: true
+    case .nearest, .imatrix: false
+    }
+  }
   /// Whether a calibration changes anything.
   var usesCalibration: Bool { needsCalibration || searchesScales }
 
@@ -74,6 +95,8 @@ public struct QuantizeMethod: Sendable, Hashable {
   func members(hasSteps: Bool) -> [JSON.Member] {
     switch codes {
     case .nearest: [.init("method", "nearest")] + (searchesScales ? [.init("search", .bool(true))] : [])
+    case .imatrix: [.init("method", "imatrix")]
+    case .awq: [.init("method", "awq"), .init("search", .bool(searchesScales))]
     case .gptq(let feedback):
       [
         .init("method", "gptq"), .init("order", .string(feedback.order.rawValue)),

@@ -13,7 +13,9 @@ public struct QuantizeStep: Sendable {
     let location: DocumentLocation
   }
 
-  /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width.
+  /// Whether steps are chosen for the entropy coder: `goal: disk`.
+  public let isCoded: Bool
+  /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width, or bits that a budget chooses.
   public let bits: Double?
   /// The same of the embedding, the head and the positions.
   public let embeddingBits: Double?
@@ -25,12 +27,16 @@ public struct QuantizeStep: Sendable {
   public let method: QuantizeMethod
   /// What stays in FP32, as the recipe says it.
   public let keep: [String]
+  /// What a budget chooses from.
+  let freedom: StepFreedom?
   let keepSelectors: [Selector]
   let overrides: [Override]
   let location: DocumentLocation
 
-  init(_ reader: DocumentReader) throws {
+  /// - Parameter hasBudget: whether the recipe leaves it to a budget what each tensor gets.
+  init(_ reader: DocumentReader, hasBudget: Bool = false) throws {
     let isCoded = try reader.word("goal", ["memory": false, "disk": true]) ?? false
+    self.isCoded = isCoded
     let settings: SchemeSettings
     if isCoded {
       settings = try SchemeSettings(coded: reader)
@@ -41,7 +47,8 @@ public struct QuantizeStep: Sendable {
     }
     bits = try SchemeSettings.bits(reader, "bits", isCoded: isCoded)
     embeddingBits = try SchemeSettings.bits(reader, "embedding_bits", isCoded: isCoded)
-    if isCoded, bits == nil {
+    freedom = try StepFreedom(reader, of: settings, isCoded: isCoded, hasBudget: hasBudget)
+    if isCoded, bits == nil, freedom == nil {
       throw reader.error("bits", "is missing", remedy: "goal: disk asks for coded bits per weight, such as 3.5")
     }
     scheme = try settings.scheme(reader)
@@ -91,12 +98,14 @@ public struct QuantizeStep: Sendable {
   /// The step with every default spelled out, in the keys that a recipe has.
   var json: JSON {
     var members = SchemeSettings.members(of: scheme, bits: bits)
-    if bits != nil { members.insert(.init("goal", "disk"), at: 0) }
+    members += freedom?.members ?? []
+    if isCoded { members.insert(.init("goal", "disk"), at: 0) }
     if let embeddingBits { members.append(.init("embedding_bits", .number(embeddingBits))) }
     members.append(.init("scales", "f16"))
-    members += method.members(hasSteps: bits != nil)
+    members += method.members(hasSteps: isCoded)
     members += [
-      .init("embeddings", .string(SchemeSettings.word(of: embeddingScheme))),
+      // What a budget is to choose is not said, for then it were fixed.
+      .init("embeddings", freedom?.hasEmbeddings == true ? .null : .string(SchemeSettings.word(of: embeddingScheme))),
       .init("keep", .array(keep.map(JSON.string))),
     ]
     if !overrides.isEmpty {

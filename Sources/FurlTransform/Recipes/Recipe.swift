@@ -25,6 +25,8 @@ public struct Recipe: Sendable {
   public let steps: [Step]
   /// What a model is to read; nil where no step looks at activations.
   public let calibration: CalibrationSettings?
+  /// What the artifact may take; nil where the steps say what every tensor gets.
+  public let budget: Budget?
   public let storage: Storage
   public let gates: [Gate]
 
@@ -46,14 +48,16 @@ public struct Recipe: Sendable {
     guard let steps = try reader.readers("steps"), !steps.isEmpty else {
       throw reader.error("steps", "at least one step is expected")
     }
-    self.steps = try steps.map(Recipe.step)
-    try reader.later("budget")
+    let budget = try reader.reader("budget").map(Budget.init)
+    self.budget = budget
+    self.steps = try steps.map { try Recipe.step($0, hasBudget: budget != nil) }
     calibration = try reader.reader("calibration").map(CalibrationSettings.init)
     storage = try reader.word("storage", ["compact": Storage.compact, "mapped": .mapped]) ?? .compact
     gates = try Gate.parse(from: reader)
     try reader.finish()
     try checkCalibration(reader)
     try checkOrder()
+    try budget?.check(self.steps, hasCalibration: calibration != nil)
   }
 
   /// A calibration is there where it is needed, and only where something comes of it.
@@ -67,7 +71,9 @@ public struct Recipe: Sendable {
     if calibration == nil, let first = steps.first(where: \.needsCalibration) {
       throw first.location.error(nil, "needs a calibration", remedy: remedy)
     }
-    if calibration != nil, !steps.contains(where: \.needsCalibration), !methods.contains(where: { $0.method.usesCalibration }) {
+    if calibration != nil, budget == nil, !steps.contains(where: \.needsCalibration),
+      !methods.contains(where: { $0.method.usesCalibration })
+    {
       throw reader.error(
         "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
     }
@@ -103,7 +109,7 @@ public struct Recipe: Sendable {
     }
   }
 
-  private static func step(_ reader: DocumentReader) throws -> Step {
+  private static func step(_ reader: DocumentReader, hasBudget: Bool) throws -> Step {
     guard reader.keys.count == 1, let verb = reader.keys.first else {
       throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate, prune, heal or quantize")
     }
@@ -111,7 +117,7 @@ public struct Recipe: Sendable {
     case "truncate": return .truncate(try TruncateStep(settings(reader, verb)))
     case "prune": return .prune(try PruneStep(settings(reader, verb)))
     case "heal": return .heal(try HealStep(settings(reader, verb)))
-    case "quantize": return .quantize(try QuantizeStep(settings(reader, verb)))
+    case "quantize": return .quantize(try QuantizeStep(settings(reader, verb), hasBudget: hasBudget))
     default: throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
     }
   }
@@ -140,6 +146,7 @@ public struct Recipe: Sendable {
             }
           })))
     if let calibration { members.append(.init("calibration", calibration.json)) }
+    if let budget { members.append(.init("budget", budget.json)) }
     members.append(.init("storage", .string(storage.rawValue)))
     if !gates.isEmpty { members.append(.init("gates", .array(gates.map(\.json)))) }
     return .object(members)

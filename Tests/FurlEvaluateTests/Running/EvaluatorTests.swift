@@ -115,6 +115,8 @@ import Testing
       let same = try await Evaluator().run(suite, on: model, baseline: Running.minipy())
       let alone = try await Evaluator().run(suite, on: model)
       #expect(same.report.klDivergence == 0 && alone.report.klDivergence == nil)
+      guard case .text(let figures) = same.report.results else { return }
+      #expect(figures.comparison?.sameTop.value == 1)
       #expect(same.report.perplexity == alone.report.perplexity)
       // Quantized, it diverges a little, and more with fewer bits.
       var last = 0.0
@@ -125,6 +127,8 @@ import Testing
         let outcome = try await Evaluator().run(suite, on: artifact, baseline: model)
         let divergence = outcome.report.klDivergence ?? .infinity
         #expect(divergence > 4 * last && divergence < 0.5)
+        guard case .text(let figures) = outcome.report.results else { return }
+        #expect((0.7..<1).contains(figures.comparison?.sameTop.value ?? 0))
         last = max(divergence, 1e-6)
       }
     }

@@ -1,0 +1,166 @@
+import FurlSpec
+import FurlTensor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// A model in memory some of whose matrices are replaced for a while, to see how far its predictions move.
+///
+/// The hidden states before every block are kept, so that a replacement costs the blocks behind it only.
+public final class SensitivityProbe {
+  public let spec: ModelSpec
+  private let matrices: [String: PackedMatrix]
+  private let vectors: [String: FloatVector]
+  private let walk: BlockWalk
+  /// The hidden states before each block.
+  private var starts: [Activations] = []
+  /// Every so many positions one is scored, so that their logits are no more than this.
+  private static let scoredNumbers = 1 << 25
+  private let every: Int
+  /// [scored positions][vocabulary]: log p.
+  private var expected: [Float] = []
+
+  /// - Parameters:
+  ///   - matrices, vectors: every tensor of the model, by name.
+  ///   - sequences: what is read; ids inside of the vocabulary, none longer than the context.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(
+    _ spec: ModelSpec, matrices: [String: PackedMatrix], vectors: [String: FloatVector], sequences: [[Int]],
+    context: ComputeContext
+  ) throws {
+    self.spec = spec
+    self.matrices = matrices
+    self.vectors = vectors
+    guard let embedding = matrices["embedding"] else { throw FurlError(.defect, "the embedding is missing") }
+    walk = try BlockWalk(
+      spec, embedding: embedding, positions: matrices["positions"], sequences: sequences, context: context)
+    let (size, limit) = (walk.positionCount * spec.vocabularySize, SensitivityProbe.scoredNumbers)
+    every = max(1, (size + limit - 1) / limit)
+    for block in spec.blocks.indices {
+      starts.append(try walk.hiddenStates())
+      try compute(block, [:])
+    }
+    starts.append(try walk.hiddenStates())
+    try forEachScored([:]) { expected += $0 }
+    guard expected.allSatisfy(\.isFinite) else {
+      throw FurlError.input(nil, "the model computes numbers that are not finite", remedy: "its weights are damaged")
+    }
+  }
+
+  /// The mean KL divergence, in nats, of the predictions with some matrices replaced from those of the model.
+  ///
+  /// - Parameter replacements: by name, as large as what they replace.
+  public func divergence(replacing replacements: [String: PackedMatrix]) throws -> Double {
+    let first = replacements.keys.map(firstBlock).min() ?? spec.blocks.count
+    if replacements["embedding"] != nil || replacements["positions"] != nil {
+      walk.embed(
+        replacements["embedding"] ?? matrices["embedding"]!,
+        positions: replacements["positions"] ?? matrices["positions"])
+    } else {
+      walk.resume(starts[first])
+    }
+    for block in first..<spec.blocks.count { try compute(block, replacements) }
+    var sum = 0.0
+    var row = 0
+    try forEachScored(replacements) { piece in
+      let width = spec.vocabularySize
+      let parts = piece.count / width
+      var sums = Array(repeating: 0.0, count: parts)
+      sums.withUnsafeMutableBufferPointer { sums in
+        expected.withUnsafeBufferPointer { expected in
+          piece.withUnsafeBufferPointer { piece in
+            walk.context.pool.forEachAsTaken(parts) { part in
+              sums[part] = SensitivityProbe.divergence(
+                expected.extracting((row + part) * width..<(row + part + 1) * width),
+                piece.extracting(part * width..<(part + 1) * width))
+            }
+          }
+        }
+      }
+      sum += sums.reduce(0, +)
+      row += parts
+    }
+    return max(0, sum / Double(max(1, row)))
+  }
+
+  /// The sum of p (log p - log q); terms below e^-16 are left out.
+  private static func divergence(_ p: UnsafeBufferPointer<Float>, _ q: UnsafeBufferPointer<Float>) -> Double {
+    var sum = 0.0
+    for index in p.indices where p[index] > -16 { sum += Double(exp(p[index]) * (p[index] - q[index])) }
+    return sum
+  }
+
+  /// The block from which on a tensor counts.
+  private func firstBlock(_ name: String) -> Int {
+    let parts = name.split(separator: ".")
+    if parts.count > 1, parts[0] == "blocks" { return Int(parts[1]) ?? 0 }
+    return name == "head" ? spec.blocks.count : 0
+  }
+
+  // MARK: The forward pass
+
+  private func norm(_ name: String) throws -> BlockWalk.Norm {
+    guard let weight = vectors[name] else { throw FurlError(.defect, place: name, "is missing") }
+    return BlockWalk.Norm(weight: weight, bias: vectors[name + ".bias"])
+  }
+
+  private func compute(_ block: Int, _ replacements: [String: PackedMatrix]) throws {
+    let prefix = "blocks.\(block)."
+    try walk.begin(
+      block: block, attentionNorm: norm(prefix + "attention.norm"),
+      mlpNorm: spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
+    for input in walk.inputs {
+      // The others are inputs that nothing else is computed with.
+      if input == .heads || input == .mlp { walk.visit(input) { _, _ in } }
+      for role in walk.roles(of: input) {
+        let name = prefix + role.rawValue
+        guard let matrix = replacements[name] ?? matrices[name] else {
+          throw FurlError(.defect, place: name, "is missing")
+        }
+        walk.install(role, matrix, bias: vectors[name + ".bias"])
+      }
+    }
+    walk.finish()
+  }
+
+  /// Calls `body` with log p of some scored positions at a time: [positions][vocabulary].
+  private func forEachScored(_ replacements: [String: PackedMatrix], _ body: ([Float]) throws -> Void) throws {
+    let name = spec.tiedEmbeddings ? "embedding" : "head"
+    guard let matrix = replacements[name] ?? matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
+    let head = LinearGroup([.init(matrix, bias: vectors["head.bias"])])
+    let width = spec.vocabularySize
+    var logits: Activations?
+    var position = 0
+    try walk.visitHead(norm("norm")) { rows, count in
+      let scored = (0..<count).filter { (position + $0) % every == every - 1 }
+      position += count
+      guard !scored.isEmpty else { return }
+      rows.gatherRows(scored)
+      if logits == nil { logits = try Activations(columns: width, capacity: rows.capacity) }
+      guard let logits else { return }
+      if head.readsIntegers(walk.context) { rows.quantize(count: scored.count, on: walk.context) }
+      head(rows, count: scored.count, into: [logits], on: walk.context)
+      var values = Array(repeating: Float(0), count: scored.count * width)
+      values.withUnsafeMutableBufferPointer { values in
+        walk.context.pool.forEachAsTaken(scored.count) { row in
+          logits.withRow(row) {
+            SensitivityProbe.logProbabilities($0, into: values.extracting(row * width..<(row + 1) * width))
+          }
+        }
+      }
+      try body(values)
+    }
+  }
+
+  private static func logProbabilities(_ logits: Span<Float>, into output: UnsafeMutableBufferPointer<Float>) {
+    var largest = -Float.infinity
+    for index in logits.indices { largest = max(largest, logits[index]) }
+    var sum = 0.0
+    for index in logits.indices { sum += Double(exp(logits[index] - largest)) }
+    let offset = largest + Float(log(sum))
+    for index in logits.indices { output[index] = logits[index] - offset }
+  }
+}

@@ -1,0 +1,189 @@
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+
+/// Chooses the codes of a checkpoint's matrices, each by all threads, from what is known of their inputs.
+final class CodeChooser {
+  private let checkpoint: Checkpoint
+  private let plan: Plan
+  private let pool: WorkerPool
+  /// What a reader of the result should know.
+  private(set) var notes: [String] = []
+  /// For matrices with a row for each token: see ``TokenSteps``. Nil where no text is known.
+  var tokenSteps: TokenSteps?
+
+  init(_ checkpoint: Checkpoint, plan: Plan, pool: WorkerPool) {
+    self.checkpoint = checkpoint
+    self.plan = plan
+    self.pool = pool
+  }
+
+  // MARK: Inputs
+
+  /// The moments of an input that some layers read, as far as their methods want them.
+  func moments(
+    for readers: [Plan.PlannedTensor], visit: ((Activations, Int) -> Void) -> Void
+  ) throws -> SecondMoments? {
+    let calibrated = readers.filter(plan.isCalibrated)
+    guard let first = calibrated.first else {
+      visit { _, _ in }
+      return nil
+    }
+    let wantsAll = calibrated.contains { $0.method.needsAllMoments }
+    let moments = try naming(first) {
+      try SecondMoments(columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal)
+    }
+    visit { moments.add($0, count: $1, on: pool) }
+    try check(moments.coverage, first)
+    return moments
+  }
+
+  private func check(_ coverage: SecondMoments.Coverage, _ tensor: Plan.PlannedTensor) throws {
+    guard coverage.isFinite else {
+      throw FurlError.input(
+        checkpoint.path, tensor.sourceName, "its inputs are not finite numbers",
+        remedy: "the weights before it are damaged")
+    }
+    if coverage.deadColumns > 0 {
+      say(
+        "\(tensor.spec.name): \(coverage.deadColumns) of \(coverage.columns) inputs were zero at every position of the "
+          + "calibration")
+    }
+    if coverage.rows < 2 * coverage.columns {
+      say(
+        "\(tensor.spec.name): \(coverage.rows) positions are few for \(coverage.columns) inputs; more samples would help"
+      )
+    }
+  }
+
+  /// Once.
+  private func say(_ note: String) { if !notes.contains(note) { notes.append(note) } }
+
+  // MARK: Codes
+
+  /// The moments of an input, and what was made of them for the layers that read it.
+  struct Factors {
+    /// Layers with the same key share a factor.
+    private struct Key: Hashable {
+      let feedback: QuantizeMethod.Feedback
+      let block: Scheme.Block
+    }
+
+    let meanSquares: [Float]?
+    private let moments: SecondMoments?
+    private let isShared: Bool
+    private var made: [Key: FeedbackFactor] = [:]
+
+    init(_ moments: SecondMoments?, _ readers: [Plan.PlannedTensor]) {
+      self.moments = moments
+      meanSquares = moments?.meanSquares
+      isShared = Set(readers.compactMap { Factors.key($0) }).count > 1
+    }
+
+    /// What is known where there is no feedback.
+    init(meanSquares: [Float]?) {
+      self.meanSquares = meanSquares
+      (moments, isShared) = (nil, false)
+    }
+
+    private static func key(_ tensor: Plan.PlannedTensor) -> Key? {
+      guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.block else { return nil }
+      return Key(feedback: feedback, block: block)
+    }
+
+    mutating func factor(for tensor: Plan.PlannedTensor, pool: WorkerPool) throws -> FeedbackFactor {
+      guard let key = Factors.key(tensor), let moments else {
+        throw FurlError(.defect, "there are no moments for feedback")
+      }
+      if let found = made[key] { return found }
+      let factor = try FeedbackFactor(
+        moments, order: key.feedback.order, block: key.block, damping: key.feedback.damping, keepsMoments: isShared,
+        pool: pool)
+      made[key] = factor
+      return factor
+    }
+  }
+
+  /// - Parameter tolerance: how far coded bits may be off.
+  func encode(
+    _ tensor: Plan.PlannedTensor, _ factors: inout Factors, scaling: ChannelScaling = .none,
+    tolerance: Double = CodedSteps.tolerance
+  ) throws -> PackedMatrix {
+    try naming(tensor) {
+      let source = try checkpoint.source(tensor.sourceName)
+      defer { source.drop() }
+      guard tensor.method != .plain, tensor.scheme.block != nil else {
+        return try PackedMatrix.encode(source, scheme: tensor.scheme, pool: pool)
+      }
+      let objective: CalibratedEncoder.Objective =
+        switch tensor.method.codes {
+        case .nearest, .imatrix, .awq: .columns(weights: factors.meanSquares)
+        case .gptq: .outputs(try factors.factor(for: tensor, pool: pool))
+        }
+      if let bits = tensor.method.codedBits {
+        let factors = tensor.spec.role == .embedding || tensor.spec.role == .head ? tokenSteps?.factors : nil
+        return try CodedSteps(
+          source, scheme: tensor.scheme, objective: objective, pool: pool, rowFactors: factors
+        ).encode(
+          bits: bits, tolerance: tolerance)
+      }
+      var encoder = try CalibratedEncoder(
+        scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
+      (encoder.columnScales, encoder.rowScales) = (scaling.columns, scaling.rows)
+      return try encoder.encode(source, pool: pool)
+    }
+  }
+
+  func naming<Result>(_ tensor: Plan.PlannedTensor, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as FurlError {
+      error.file = error.file ?? checkpoint.path
+      error.place = error.place ?? tensor.sourceName
+      throw error
+    }
+  }
+
+  /// Scales of the columns that some layers read, by the error of their outputs: mean squares to the power that does
+  /// best. Nil where none does better than not to scale.
+  func columnScales(of readers: [Plan.PlannedTensor], _ moments: SecondMoments) throws -> [Float]? {
+    var best: (scales: [Float]?, error: Double)?
+    for step in 0...ChannelScaling.steps {
+      let scales = ChannelScaling.scales(moments.meanSquares, power: Double(step) / Double(ChannelScaling.steps))
+      var error = 0.0
+      for tensor in readers { error += try naming(tensor) { try outputError(of: tensor, scales, moments) } }
+      if error < best?.error ?? .infinity { best = (step == 0 ? nil : scales, error) }
+    }
+    return best?.scales
+  }
+
+  /// Of some of its rows, with columns scaled.
+  private func outputError(
+    of tensor: Plan.PlannedTensor, _ scales: [Float], _ moments: SecondMoments
+  ) throws -> Double {
+    let whole = try checkpoint.source(tensor.sourceName)
+    let rows = min(whole.rows, ChannelScaling.sampledRows)
+    let source = try whole.part(rows: 0..<rows, columns: nil)
+    defer { whole.drop() }
+    let scaling = ChannelScaling(columns: scales)
+    var encoder = try CalibratedEncoder(
+      scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes,
+      objective: .columns(weights: scaling.weights(moments.meanSquares)))
+    encoder.columnScales = scales
+    let matrix = try encoder.encode(source, pool: pool)
+    let values = try source.loadFloats(rows: 0..<rows, with: ReadBuffer())
+    var errors = Array(repeating: Float(0), count: rows * source.columns)
+    for row in 0..<rows {
+      let decoded = matrix.row(row)
+      for column in 0..<source.columns {
+        errors[column * rows + row] = values[row * source.columns + column] - decoded[column] / scales[column]
+      }
+    }
+    return try moments.outputError(errors, rows: rows, on: pool) * Double(whole.rows) / Double(rows)
+  }
+
+  /// A vector, which stays as it is.
+  func vector(_ tensor: Plan.PlannedTensor) throws -> FloatVector {
+    try naming(tensor) { try FloatVector(checkpoint.source(tensor.sourceName)) }
+  }
+}
