@@ -25,9 +25,11 @@ def log_probabilities(model, window):
 
 
 def halves():
-    """llama.cpp: chunks without overlap, the second half of each is scored; minipy's tokenizer adds no token."""
-    for start in range(0, len(ids) // length * length, length):
-        window = ids[start:start + length]
+    """llama.cpp: chunks without overlap, the second half of each is scored; minipy's tokenizer has a token that begins a
+    text, which goes before it and takes the place of the first token of every chunk."""
+    everything = [tokenizer.bos_token_id] + ids
+    for start in range(0, len(everything) // length * length, length):
+        window = [tokenizer.bos_token_id] + everything[start + 1:start + length]
         yield window, [(p, window[p + 1]) for p in range(length // 2, length - 1)]
 
 
