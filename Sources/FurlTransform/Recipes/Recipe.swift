@@ -67,7 +67,9 @@ public struct Recipe: Sendable {
     if calibration == nil, let first = steps.first(where: \.needsCalibration) {
       throw first.location.error(nil, "needs a calibration", remedy: remedy)
     }
-    if calibration != nil, !steps.contains(where: \.needsCalibration), !methods.contains(where: { $0.method.usesCalibration }) {
+    if calibration != nil, !steps.contains(where: \.needsCalibration),
+      !methods.contains(where: { $0.method.usesCalibration })
+    {
       throw reader.error(
         "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
     }
