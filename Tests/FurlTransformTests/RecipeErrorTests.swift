@@ -151,8 +151,8 @@ import Testing
 
   /// What the recipe's form knows and this version does not do: refused, never left out in silence.
   static let later: [Mistake] = [
-    Mistake("furl: 1\nrecipe: r\nsteps:\n  - prune: {method: group-lasso, sparsity: 0.6}\n", "line 4: steps[0].prune"),
-    Mistake("furl: 1\nrecipe: r\nsteps:\n  - heal: {train: {text: a.txt, steps: 400}}\n", "line 4: steps[0].heal"),
+    Mistake(
+      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [vocabulary]}\n", "line 4: steps[0].prune.groups"),
     .quantize("weights: nf4", "line 5: steps[0].quantize.weights"),
     .quantize("weights: fp4", "line 5: steps[0].quantize.weights"),
     .quantize("weights: int8\nembeddings: nf4", "line 6: steps[0].quantize.embeddings"),
@@ -160,9 +160,6 @@ import Testing
       "weights: int8\noverrides:\n  - match: mlp.up\n    weights: fp4", "line 8: steps[0].quantize.overrides[0].weights"
     ),
     .quantize("weights: int4\nscales: u8", "line 6: steps[0].quantize.scales"),
-    .truncate("blocks: 2\nchoose: angular", "line 6: steps[0].truncate.choose"),
-    .truncate("blocks: 2\nchoose: kl", "line 6: steps[0].truncate.choose"),
-    .truncate("blocks: 2\nheal: linear", "line 6: steps[0].truncate.heal"),
     .after("gates:\n  - {suite: s, metric: perplexity, min: 0.1}", "line 6: gates[0].metric"),
     .after("gates:\n  - {suite: s, metric: kl_divergence, min: 0.1}", "line 6: gates[0].metric"),
   ]
