@@ -2,7 +2,8 @@
 ///
 /// Each tensor's options are thinned out to the lower convex hull of harm over cost; steps along the hulls are taken in
 /// the order of what they gain for their cost until the limit, which is where all slopes are equal (Shoham and Gersho
-/// 1988). What is left of the limit then goes to the single steps that gain most.
+/// 1988). What is left of the limit then goes to the single steps that gain most. Where a single step is a large part of the
+/// limit, slopes alone may never come to it, so each option of such a tensor is also tried as given.
 struct Allocation {
   struct Option: Sendable, Hashable {
     /// Bytes.
@@ -26,6 +27,28 @@ struct Allocation {
 
   /// - Parameter options: of every tensor, at least one each.
   init(_ options: [[Option]], within limit: Limit) {
+    self.init(bySlopesOf: options, within: limit)
+    guard case .cost(let bound) = limit else { return }
+    for (tensor, list) in options.enumerated() {
+      let hull = Allocation.hull(list)
+      let largest = zip(hull, hull.dropFirst()).map { list[$1].cost - list[$0].cost }.max() ?? 0
+      guard largest > bound / Allocation.fine else { continue }
+      for place in hull where place != chosen[tensor] {
+        var given = options
+        given[tensor] = [list[place]]
+        var other = Allocation(bySlopesOf: given, within: limit)
+        guard other.cost <= bound, other.harm < harm else { continue }
+        other.chosen[tensor] = place
+        chosen = other.chosen
+      }
+    }
+    fill(bound - cost)
+  }
+
+  /// Steps of less than this part of a limit do not matter one by one.
+  private static let fine = 50
+
+  private init(bySlopesOf options: [[Option]], within limit: Limit) {
     self.options = options
     let hulls = options.map(Allocation.hull)
     chosen = hulls.map { $0[0] }
