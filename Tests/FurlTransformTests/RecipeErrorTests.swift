@@ -151,7 +151,9 @@ import Testing
 
   /// What the recipe's form knows and this version does not do: refused, never left out in silence.
   static let later: [Mistake] = [
-    Mistake("furl: 1\nrecipe: r\nsteps:\n  - prune: {method: group-lasso, sparsity: 0.6}\n", "line 4: steps[0].prune"),
+    Mistake("furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, fit: finetune}\n", "line 4: steps[0].prune.fit"),
+    Mistake(
+      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [vocabulary]}\n", "line 4: steps[0].prune.groups"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - heal: {train: {text: a.txt, steps: 400}}\n", "line 4: steps[0].heal"),
     .after("budget: {disk: 60MB}", "line 5: budget"),
     .quantize("weights: nf4", "line 5: steps[0].quantize.weights"),
@@ -162,9 +164,6 @@ import Testing
     ),
     .quantize("weights: int4\nscales: u8", "line 6: steps[0].quantize.scales"),
     .quantize("weights: int4\nmethod: awq", "line 6: steps[0].quantize.method"),
-    .truncate("blocks: 2\nchoose: angular", "line 6: steps[0].truncate.choose"),
-    .truncate("blocks: 2\nchoose: kl", "line 6: steps[0].truncate.choose"),
-    .truncate("blocks: 2\nheal: linear", "line 6: steps[0].truncate.heal"),
     .after("gates:\n  - {suite: s, metric: perplexity, min: 0.1}", "line 6: gates[0].metric"),
     .after("gates:\n  - {suite: s, metric: kl_divergence, min: 0.1}", "line 6: gates[0].metric"),
   ]

@@ -83,7 +83,8 @@ public struct Inspection: Sendable {
         .init("blocks", .array(file.spec.blocks.map(Inspection.widths))),
         .init("patches", .array(file.spec.patches.sorted().map(JSON.integer))), .init("parameters", parameters.json),
         .init("disk_bytes", .integer(file.diskBytes)), .init("weight_bytes", .integer(try file.weightBytes)),
-        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe), .init("changes", .array(changes)),
+        .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe),
+        .init("changes", .array(changes)),
         .init("source", try source),
       ]
       if let tensors { members.append(.init("tensors", .array(tensors.map(\.json)))) }

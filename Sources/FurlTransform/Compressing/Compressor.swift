@@ -113,10 +113,11 @@ public struct Compressor: Sendable {
   ) throws -> Result {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
-    let sample = try plan.recipe.calibration.flatMap { settings in
-      guard isCalibrated else { return nil }
-      return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
-    } as CalibrationSample?
+    let sample =
+      try plan.recipe.calibration.flatMap { settings in
+        guard isCalibrated else { return nil }
+        return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
+      } as CalibrationSample?
     let notes = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
@@ -134,7 +135,8 @@ public struct Compressor: Sendable {
       return Checkpoint.SourceFile(file, digest: digest)
     }
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
+    return Result(
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.

@@ -16,6 +16,7 @@ extension Plan {
       .init("weight_bytes", .integer(rawBytes)), .init("bits_per_weight", .number(bitsPerWeight)),
       .init("kv_cache_bytes", .integer(keyValueBytes)), .init("disk_bytes_at_most", .integer(fileUpperBound)),
     ]
+    if recipe.changesModel { members.append(.init("estimated", .bool(true))) }
     if let prediction {
       members += [
         .init("disk_bytes_predicted", .integer(prediction.fileBytes)),
@@ -51,7 +52,8 @@ extension Compressor {
       var spec = checkpoint.spec
       spec.biases.formUnion([.attentionOutput, .down])
       if let whole = try? Plan(plan.recipe, steps: quantizing, for: spec) {
-        let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(tokenizer: tokenizer)
+        let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(
+          tokenizer: tokenizer)
         // What steps say about themselves, and maps in place of blocks, which have more weights.
         return bound + 256 * (1024 + checkpoint.spec.blocks.count)
       }

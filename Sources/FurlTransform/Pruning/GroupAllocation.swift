@@ -55,7 +55,9 @@ struct GroupAllocation {
       var gone = 0
       while true {
         let next = chunk(layer, gone: gone)
-        guard Double(gone) + Double(next) / 2 <= share * Double(count), count - gone - next >= layer.least else { break }
+        guard Double(gone) + Double(next) / 2 <= share * Double(count), count - gone - next >= layer.least else {
+          break
+        }
         gone += next
       }
       removed += gone * layer.weights

@@ -39,7 +39,8 @@ struct Truncation {
       remaining = (0..<count).filter { !removed.contains($0) }
       table = .array(
         steps.map { step in
-          .array(step.sorted { $0.key < $1.key }.map { ["block": .integer($0.key), "kl_divergence": .number($0.value)] })
+          .array(
+            step.sorted { $0.key < $1.key }.map { ["block": .integer($0.key), "kl_divergence": .number($0.value)] })
         })
     }
     let isKept = Set(remaining)
