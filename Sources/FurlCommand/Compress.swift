@@ -117,6 +117,9 @@ struct Compress: ParsableCommand {
     Terminal.print("parameters  \(plan.spec.parameterCount) in \(plan.spec.blocks.count) blocks")
     Terminal.print("weights     \(plan.rawBytes) bytes in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
     Terminal.print("KV cache    \(plan.keyValueBytes) bytes for one sequence of \(plan.spec.contextLength) positions")
+    if plan.recipe.changesModel {
+      Terminal.print("widths      about these: what goes is chosen while the model is computed with")
+    }
     guard let prediction else { return Terminal.print("file        at most \(bound) bytes") }
     Terminal.print(
       "file        about \(prediction.fileBytes) bytes by \(prediction.sampledWeights) weights, at most \(bound)")

@@ -58,11 +58,13 @@ extension ModelSpec {
     guard let epsilon = try reader.number("norm_epsilon", in: 0...1) else {
       throw reader.error("norm_epsilon", "is missing")
     }
-    let patches = try (reader.optional("patches")?.array ?? []).map {
-      guard let place = $0.integer else { throw reader.error("patches", "a list of whole numbers is expected") }
-      return place
+    let patches = try reader.optional("patches").map { value in
+      let places = value.array?.compactMap(\.integer) ?? []
+      guard let list = value.array, places.count == list.count, Set(places).count == places.count else {
+        throw reader.error("patches", "a list of different whole numbers is expected")
+      }
+      return places
     }
-    guard Set(patches).count == patches.count else { throw reader.error("patches", "a number comes twice") }
     guard let tied = try reader.bool("tied_embeddings") else { throw reader.error("tied_embeddings", "is missing") }
     self.init(
       architecture: architecture, vocabularySize: try integer("vocabulary_size"),
@@ -75,7 +77,7 @@ extension ModelSpec {
           guard let role = TensorRole(rawValue: name) else { throw reader.error("biases", "\"\(name)\" is not a role") }
           return role
         }),
-      tiedEmbeddings: tied, blocks: blocks, patches: Set(patches))
+      tiedEmbeddings: tied, blocks: blocks, patches: Set(patches ?? []))
     try reader.finish()
     try validate(file: file)
   }

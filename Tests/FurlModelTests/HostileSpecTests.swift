@@ -11,12 +11,12 @@ import Testing
   private static func spec(
     vocabulary: Int = 19, hidden: Int, context: Int = 12, tied: Bool = true,
     biases: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down],
-    positions: ModelSpec.Positions = .learned, blocks: [ModelSpec.Block]
+    positions: ModelSpec.Positions = .learned, blocks: [ModelSpec.Block], patches: Set<Int> = []
   ) -> ModelSpec {
     ModelSpec(
       architecture: "gpt2", vocabularySize: vocabulary, hiddenSize: hidden, contextLength: context, norm: .layerNorm,
       normEpsilon: 1e-5, residual: .sequential, positions: positions, mlp: .plain, activation: .geluTanh,
-      biases: biases, tiedEmbeddings: tied, blocks: blocks)
+      biases: biases, tiedEmbeddings: tied, blocks: blocks, patches: patches)
   }
 
   private static func block(
@@ -32,6 +32,11 @@ import Testing
       "other widths in every block",
       spec(hidden: 40, blocks: [block(5, 5, 8, 160), block(2, 2, 16, 7), block(1, 1, 8, 1)])
     ),
+    (
+      "linear maps in place of blocks",
+      spec(hidden: 40, blocks: [block(2, 2, 8, 20), block(3, 3, 8, 9)], patches: [0, 1, 2])
+    ),
+    ("a linear map and no blocks", spec(hidden: 33, blocks: [], patches: [0])),
     ("shared keys and values", spec(hidden: 36, blocks: [block(6, 2, 8, 50), block(4, 1, 24, 64)])),
     ("a head of its own, no biases", spec(hidden: 31, tied: false, biases: [], blocks: [block(3, 3, 8, 20)])),
     ("some biases", spec(hidden: 31, tied: false, biases: [.norm, .up], blocks: [block(3, 1, 8, 20)])),
@@ -105,6 +110,7 @@ import Testing
     ("blocks[0].kv_heads", 1, "attention.key"), ("blocks[0].kv_heads", 4, "kv_heads"),
     ("blocks[0].head_size", 13, "odd"), ("blocks[0].head_size", .integer(1 << 40), "head_size"),
     ("blocks[0].mlp_size", 191, "mlp.up"), ("blocks[0].mlp_size", .integer(.max), "mlp_size"),
+    ("patches", [1], "patch"), ("patches", [9], "patches"), ("patches", "all", "patches"),
     ("blocks[0].extra", 1, "unknown key"), ("blocks[0].window", 0, "window"), ("blocks[0].window", -4, "window"),
     ("blocks[0].window", .integer(1 << 40), "window"), ("blocks[0].window", "all", "window"),
   ]

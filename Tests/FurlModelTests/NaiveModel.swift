@@ -61,6 +61,7 @@ struct NaiveModel {
     }
     for (index, block) in spec.blocks.enumerated() {
       let name = "blocks.\(index)."
+      if spec.patches.contains(index) { hidden = hidden.map { add($0, linear($0, name + "patch")) } }
       let normed = hidden.map { norm($0, name + "attention.norm") }
       let attended = attention(normed, name + "attention.", block)
       for position in ids.indices {
@@ -73,6 +74,7 @@ struct NaiveModel {
         }
       }
     }
+    if spec.patches.contains(spec.blocks.count) { hidden = hidden.map { add($0, linear($0, "patch")) } }
     return hidden.map { linear(norm($0, "norm"), spec.tiedEmbeddings ? "embedding" : "head") }
   }
 

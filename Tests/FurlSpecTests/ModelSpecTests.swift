@@ -35,6 +35,19 @@ import Testing
     #expect(Self.gpt2.tensors.allSatisfy { ($0.block != nil) == $0.name.hasPrefix("blocks.") })
   }
 
+  /// A linear map stands before the block of its number, or behind all.
+  @Test func mapsInPlaceOfBlocks() {
+    var spec = Self.gpt2
+    spec.patches = [1, 2]
+    let added = Set(spec.tensors).subtracting(Self.gpt2.tensors)
+    #expect(
+      Set(added.map { "\($0.name) \($0.shape) \($0.block ?? -1)" }) == [
+        "blocks.1.patch [48, 48] 1", "blocks.1.patch.bias [48] 1", "patch [48, 48] -1", "patch.bias [48] -1",
+      ])
+    #expect(spec.blockLinearCount == Self.gpt2.blockLinearCount)
+    #expect(spec.parameterCount == Self.gpt2.parameterCount + 2 * (48 * 48 + 48))
+  }
+
   /// The parameters that are counted are the numbers that the file holds.
   @Test func minipyHasTheParametersOfItsFile() throws {
     let path = TestData.minipy + "/model.safetensors"
@@ -64,6 +77,8 @@ import Testing
     specs[1].biases = []
     specs[1].blocks = []
     specs[1].normEpsilon = 0
+    specs.append(Self.gpt2)
+    specs[2].patches = [0, 2]
     for spec in specs {
       let text = spec.json.prettyText
       #expect(try ModelSpec(JSON.parse(Array(text.utf8), file: nil), architecture: "gpt2", file: "a.furl") == spec)
@@ -98,6 +113,7 @@ import Testing
       ("hidden_size", 0), ("hidden_size", .integer(.max)), ("hidden_size", .integer(.min)), ("context_length", 0),
       ("context_length", 33_554_432), ("norm_epsilon", -1), ("norm_epsilon", 2), ("norm_epsilon", "x"),
       ("tied_embeddings", 1), ("blocks", 3), ("blocks", [1]), ("blocks", [["heads": 1]]),
+      ("patches", 1), ("patches", ["0"]), ("patches", [1, 1]), ("patches", [3]), ("patches", [-1]),
     ] as [(String, JSON)])
   func whatIsUnknownOrOutOfRangeIsRefused(_ key: String, _ value: JSON) throws {
     let error = try #require(throws: FurlError.self) {

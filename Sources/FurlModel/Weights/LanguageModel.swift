@@ -127,7 +127,8 @@ public final class LanguageModel: Sendable {
         case .gated: [try layer(prefix + "mlp.gate", .gate(activation)), try layer(prefix + "mlp.up")]
         }
       return Block(
-        patch: patch, attentionNorm: attentionNorm, queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
+        patch: patch, attentionNorm: attentionNorm,
+        queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
         attentionOutput: LinearGroup([output]), mlp: mlpNorm.map { ($0, LinearGroup(up)) },
         down: LinearGroup([try layer(prefix + "mlp.down")]))
     }

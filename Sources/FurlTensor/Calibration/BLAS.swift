@@ -107,7 +107,8 @@ enum BLAS {
   /// a = a lᵀ⁻¹, or a l⁻¹, of a lower triangle l: [columns][columns], a: [rows][columns].
   static func solve(_ l: Part, for a: Part, rows: Int, columns: Int, transposed isTransposed: Bool = true) {
     loaded.solve(
-      rowMajor, right, lower, isTransposed ? transposed : plain, withDiagonal, Int32(rows), Int32(columns), 1, l.base, Int32(l.stride), a.base,
+      rowMajor, right, lower, isTransposed ? transposed : plain, withDiagonal, Int32(rows), Int32(columns), 1, l.base,
+      Int32(l.stride), a.base,
       Int32(a.stride))
   }
 }

@@ -34,7 +34,8 @@ public enum ColumnRefit {
     for index in 0..<kept.count { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
     guard factor.factorize(on: pool) else {
       throw FurlError.input(
-        nil, "the covariances of this layer's inputs are not positive definite", remedy: "give more calibration samples")
+        nil, "the covariances of this layer's inputs are not positive definite", remedy: "give more calibration samples"
+      )
     }
     // Row slices of W_P C_PK C_KK⁻¹, each added to W_K.
     let rest = try weight.gather(columns: removed).transposed(on: pool)

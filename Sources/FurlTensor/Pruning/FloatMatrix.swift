@@ -87,7 +87,9 @@ public final class FloatMatrix: @unchecked Sendable {
   }
 
   /// This matrix plus its product with the transposed of a square one, and a bias in every row: x + x aᵀ + b.
-  public func adding(productWithTransposed square: FloatMatrix, bias: [Float]?, on pool: WorkerPool) throws -> FloatMatrix {
+  public func adding(productWithTransposed square: FloatMatrix, bias: [Float]?, on pool: WorkerPool) throws
+    -> FloatMatrix
+  {
     precondition(square.rows == columns && square.columns == columns)
     try BLAS.prepare()
     let result = try FloatMatrix(rows: rows, columns: columns)
@@ -116,7 +118,8 @@ public final class FloatMatrix: @unchecked Sendable {
       let count = min(Tile.rows, rows - first)
       let numbers = Array(UnsafeBufferPointer(start: row(first), count: count * columns))
       if !encoder.encode(numbers, tile: tile) {
-        failures.add(FurlError.input(nil, "rows \(first)..<\(first + count) hold numbers that are not finite"), at: tile)
+        failures.add(
+          FurlError.input(nil, "rows \(first)..<\(first + count) hold numbers that are not finite"), at: tile)
       }
     }
     try failures.rethrow()

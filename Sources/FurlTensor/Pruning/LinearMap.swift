@@ -32,7 +32,9 @@ public final class LinearMap {
     let rows = x.count / columns
     precondition(x.count == y.count && x.count == rows * columns)
     guard rows > 0 else { return }
-    let (before, change) = (try FloatMatrix(x, rows: rows, columns: columns), try FloatMatrix(rows: rows, columns: columns))
+    let (before, change) = (
+      try FloatMatrix(x, rows: rows, columns: columns), try FloatMatrix(rows: rows, columns: columns)
+    )
     for index in 0..<rows * columns { change.base[index] = y[index] - x[index] }
     if count == 0 {
       inputOrigin = LinearMap.means(before)

@@ -16,6 +16,7 @@ extension Plan {
       .init("weight_bytes", .integer(rawBytes)), .init("bits_per_weight", .number(bitsPerWeight)),
       .init("kv_cache_bytes", .integer(keyValueBytes)), .init("disk_bytes_at_most", .integer(fileUpperBound)),
     ]
+    if recipe.changesModel { members.append(.init("estimated", .bool(true))) }
     if let prediction {
       members += [
         .init("disk_bytes_predicted", .integer(prediction.fileBytes)),
