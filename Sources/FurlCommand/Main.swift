@@ -5,7 +5,7 @@ import Furl
 @main
 enum Main {
   /// Commands that are to come.
-  private static let laterCommands = ["report", "sweep", "data"]
+  private static let laterCommands = ["report", "sweep"]
 
   static func main() async {
     shareHeap()
@@ -60,7 +60,7 @@ struct FurlTool: AsyncParsableCommand {
       """,
     version: furlVersion,
     subcommands: [
-      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Export.self, Synth.self,
-      Tokenize.self, Logits.self, Measure.self,
+      Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, DataCommand.self, Export.self,
+      Synth.self, Tokenize.self, Logits.self, Measure.self,
     ])
 }

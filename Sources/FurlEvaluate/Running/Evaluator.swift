@@ -14,6 +14,11 @@ public struct Evaluator {
     public var isUnsandboxed: Bool
     /// Completions at once.
     public var slots: Int
+    /// What the model may write for a problem, such as another model's completions. Where it chooses the same tokens they
+    /// are checked in one pass instead of generated one by one; results are the same with any draft or none.
+    public var drafts: [ProblemID: String] = [:]
+    /// Takes the truths of lines without a draft for drafts.
+    public var verifiesLines = true
 
     public static let defaultSlots = 32
 
@@ -54,6 +59,7 @@ public struct Evaluator {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
     let settings = suite.protocol
+    try settings.check(suite.problems)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     try settings.check(subject)
     let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
@@ -68,8 +74,10 @@ public struct Evaluator {
       let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
       (completions, results) = try await generateAndExecute(programs, settings, subject, found)
     case .lines(let lines):
-      completions = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { _, _ in }
-      results = try .scoring(completions, of: lines)
+      completions = try generate(
+        lines.map { Prompt(id: $0.id, text: $0.input, draft: draft(of: $0, settings)) }, settings, subject
+      ) { _, _ in }
+      results = try .scoring(completions, of: lines, method: settings.score)
     case .text(let text):
       completions = []
       results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
@@ -90,10 +98,11 @@ public struct Evaluator {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
     let settings = suite.protocol
+    try settings.check(suite.problems)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     let clock = ContinuousClock()
     let start = clock.now
-    let completions = options.limit.map { Array(completions.prefix($0)) } ?? completions
+    var completions = options.limit.map { Array(completions.prefix($0 * settings.draws)) } ?? completions
     var sandbox: Sandbox?
     let results: EvaluationReport.Results
     switch problems {
@@ -101,12 +110,14 @@ public struct Evaluator {
       let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
       sandbox = found
       let runner = ProgramRunner(sandbox: found, workers: WorkerPool.availableCores)
-      let jobs = zip(programs, completions).map { Program($0, completion: $1.text, protocol: settings) }
+      let repeated = programs.flatMap { Array(repeating: $0, count: settings.draws) }
+      let jobs = zip(repeated, completions).map { Program($0, $1, protocol: settings) }
       let progress = progress
-      results = try .executed(
-        await runner.run(jobs, progress: { progress($0, jobs.count) }), completions)
+      let executed = try await runner.run(jobs, progress: { progress($0, jobs.count) })
+      results = try .executed(executed, completions, draws: settings.draws)
+      completions = completions.adding(executed)
     case .lines(let lines):
-      results = try .scoring(completions, of: lines)
+      results = try .scoring(completions, of: lines, method: settings.score)
     case .text: throw FurlError(.usage, "a text has no completions", remedy: "evaluate a model on it")
     }
     return Outcome(
@@ -126,19 +137,38 @@ public struct Evaluator {
     let runner = ProgramRunner(sandbox: sandbox, workers: WorkerPool.availableCores)
     var tasks: [Int: Task<ProgramResult, any Error>] = [:]
     defer { for task in tasks.values { task.cancel() } }
-    let completions = try generate(problems.map { (.text($0.taskID), $0.prompt) }, settings, subject) {
-      tasks[$0] = runner.submit(Program(problems[$0], completion: $1.text, protocol: settings))
+    let repeated = problems.flatMap { Array(repeating: $0, count: settings.draws) }
+    let prompts = repeated.map { problem in
+      let id = ProblemID.text(problem.taskID)
+      return Prompt(id: id, text: problem.prompt, draft: options.drafts[id])
+    }
+    let completions = try generate(prompts, settings, subject) {
+      tasks[$0] = runner.submit(Program(repeated[$0], completion: $1.text, protocol: settings))
     }
     var results: [ProgramResult] = []
-    for index in problems.indices {
+    for index in repeated.indices {
       guard let task = tasks[index] else { throw FurlError(.defect, "a problem was not completed") }
       results.append(try await task.value)
     }
-    return (completions, try .executed(results, completions))
+    return (completions.adding(results), try .executed(results, completions, draws: settings.draws))
+  }
+
+  /// What the model is to continue.
+  private struct Prompt {
+    let id: ProblemID
+    let text: String
+    /// What it may write.
+    let draft: String?
+  }
+
+  /// Nil for none. A truth is the rest of a line, whose end belongs to what is checked.
+  private func draft(of line: LineProblem, _ settings: SuiteProtocol) -> String? {
+    if let draft = options.drafts[line.id] { return draft + (settings.stop.contains("<EOL>") ? "<EOL>" : "") }
+    return options.verifiesLines ? " \(line.gt) <EOL>" : nil
   }
 
   private func generate(
-    _ prompts: [(id: ProblemID, text: String)], _ settings: SuiteProtocol, _ subject: LoadedModel,
+    _ prompts: [Prompt], _ settings: SuiteProtocol, _ subject: LoadedModel,
     onCompletion: (Int, Completion) throws -> Void
   ) throws -> [Completion] {
     let contextLength = settings.context ?? subject.model.spec.contextLength
@@ -147,12 +177,22 @@ public struct Evaluator {
         .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
         remedy: "lower max_tokens")
     }
-    let requests = prompts.map { prompt in
-      GenerationRequest(
-        ids: subject.tokenizer.encode(settings.prompt(prompt.text), bos: settings.bos.policy),
-        maxTokens: settings.maxTokens, stops: settings.stop
+    let requests = prompts.enumerated().map { index, prompt in
+      let text = settings.prompt(prompt.text)
+      let ids = subject.tokenizer.encode(text, bos: settings.bos.policy)
+      var request = GenerationRequest(
+        ids: ids, maxTokens: settings.maxTokens, stops: settings.stop, sampling: settings.sampling(index)
       ).cut(toContext: contextLength)
+      request.endsAtEndOfText = settings.eos != .pass
+      if let draft = prompt.draft, settings.temperature == 0 {
+        // Tokens of a text that goes on may be others than those of its parts.
+        let whole = subject.tokenizer.encode(text + draft, bos: settings.bos.policy)
+        request.draft =
+          whole.starts(with: ids) ? Array(whole.dropFirst(ids.count)) : subject.tokenizer.encode(draft, bos: .never)
+      }
+      return request
     }
+    let endText = settings.eos == .keep ? subject.tokenizer.endOfText : ""
     if let empty = requests.firstIndex(where: { $0.ids.isEmpty }) {
       throw FurlError.input(nil, prompts[empty].id.description, "the prompt is empty", remedy: "set bos: always")
     }
@@ -166,8 +206,8 @@ public struct Evaluator {
     try Generator(session: session, tokenizer: subject.tokenizer).run(order.map { requests[$0] }) { place, generation in
       let index = order[place]
       let completion = Completion(
-        id: prompts[index].id, text: generation.text, tokens: generation.tokenCount,
-        stopReason: generation.stopReason.rawValue)
+        id: prompts[index].id, text: generation.text + (generation.stopReason == .endOfText ? endText : ""),
+        tokens: generation.tokenCount, stopReason: generation.stopReason.rawValue)
       completions[index] = completion
       try Task.checkCancellation()
       try onCompletion(index, completion)
@@ -192,6 +232,31 @@ extension SuiteProtocol {
     if bos == .always, subject.tokenizer.bosID == nil {
       throw FurlError(
         .usage, file: subject.file.path, "its tokenizer has no begin-of-text token", remedy: "set bos: auto")
+    }
+  }
+}
+
+extension SuiteProtocol {
+  /// How the tokens of the completion at a place are chosen: each has draws of its own, whatever else is generated.
+  fileprivate func sampling(_ index: Int) -> Sampling {
+    guard temperature > 0 else { return .greedy }
+    var seeds = SplitMix64(seed: UInt64(seed), skipping: UInt64(index))
+    return Sampling(temperature: temperature, topP: topP, seed: seeds.next())
+  }
+}
+
+extension Tokenizer {
+  /// The text of the end-of-text token.
+  fileprivate var endOfText: String { eosID.map { decode([$0], skippingSpecial: false) } ?? "" }
+}
+
+extension [Completion] {
+  /// The same with what was executed in their place, where programs were cut down first.
+  fileprivate func adding(_ results: [ProgramResult]) -> [Completion] {
+    zip(self, results).map { completion, result in
+      var completion = completion
+      completion.solution = result.solution ?? completion.solution
+      return completion
     }
   }
 }
