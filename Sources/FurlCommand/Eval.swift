@@ -9,15 +9,23 @@ struct Eval: AsyncParsableCommand {
       furl eval minipy-int8.furl --suite checkpoints/minipy/minieval.yaml
       furl eval minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json > lines.json
       furl eval minipy-int8.furl --suite checkpoints/minipy/validation.yaml --baseline checkpoints/minipy
+      furl eval model.furl --suite HumanEvalPlus.jsonl.gz --samples samples.jsonl
+      furl eval --suite HumanEvalPlus.jsonl.gz --completions samples.jsonl
 
-      Generated code runs in a sandbox (bubblewrap) and never sees the expected values.
+      A problem file (HumanEval, HumanEval+, MBPP, MBPP+, CodeXGLUE lines; .gz too) is put by its kind's usual protocol, \
+      or by --protocol; suites/ holds the published ones. Generated code runs in a sandbox (bubblewrap) and never sees the expected values.
       """)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
-  var path: String
+  @Argument(help: "A checkpoint folder or an artifact; none with --completions.")
+  var path: String?
 
   @Option(help: ArgumentHelp("A suite card, or a bare problem file with its kind's usual protocol.", valueName: "card"))
   var suite: String
+
+  @Option(
+    name: .customLong("protocol"),
+    help: ArgumentHelp("Put the problem file of --suite by this card's protocol.", valueName: "card"))
+  var protocolCard: String?
 
   @Option(help: ArgumentHelp("Keep every completion and its result.", valueName: "out.jsonl"))
   var samples: String?
@@ -36,33 +44,58 @@ struct Eval: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"))
   var baseline: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Completions of another model (--samples): what agrees is checked at once, not generated. Same results.",
+      valueName: "in.jsonl"))
+  var drafts: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Check the truths of lines at once before anything is generated. Time depends on it, results do not.")
+  var verifyLines = true
+
   @Flag(help: "Print one JSON document instead of text.")
   var json = false
 
+  @OptionGroup var suiteSettings: SuiteOptions
   @OptionGroup var settings: ProtocolOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
     if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more.") }
     guard slots >= 1 else { throw ValidationError("--slots must be 1 or more.") }
+    guard path != nil || completions != nil else {
+      throw ValidationError("A checkpoint or an artifact is needed, or --completions.")
+    }
   }
 
   func run() async throws {
-    let suite = try Suite(path: suite)
+    let suite = try protocolCard.map { try Suite(problems: self.suite, protocolOf: $0) } ?? Suite(path: self.suite)
     let samplesFile = try samples.map { try TextOutput(path: $0) }
     if baseline != nil, suite.kind != .text {
       throw FurlError(
         .usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
     }
-    let evaluator = settings.evaluator(limit: limit, label: suite.name, slots: slots)
+    var overrides = settings.overrides
+    suiteSettings.apply(to: &overrides)
+    var options = Evaluator.Options(
+      limit: limit, overrides: overrides, isUnsandboxed: settings.unsandboxed, slots: slots)
+    options.verifiesLines = verifyLines
+    let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems
+    if let drafts {
+      let given = try Samples.completions(path: drafts, of: problems)
+      options.drafts = Dictionary(given.map { ($0.id, $0.text) }) { first, _ in first }
+    }
+    let evaluator = settings.evaluator(options, label: suite.name)
     let outcome: Evaluator.Outcome
     if let completions {
-      let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems
-      let given = try Samples.completions(path: completions, of: problems)
+      let draws = try suite.protocol.applying(overrides).draws
+      let given = try Samples.completions(path: completions, of: problems, draws: draws)
       outcome = try await evaluator.score(
         given, of: suite, origin: URL(fileURLWithPath: completions).lastPathComponent)
     } else {
-      let subject = try compute.load(path)
+      let subject = try compute.load(path ?? "")
       let other = try baseline.map { try LoadedModel(path: $0, context: subject.context) }
       outcome = try await evaluator.run(suite, on: subject, baseline: other)
     }

@@ -4,18 +4,12 @@ import Furl
 
 @main
 enum Main {
-  /// Commands that are to come.
-  private static let laterCommands = ["data"]
-
   static func main() async {
     shareHeap()
     // A limit on file sizes is an error of writing, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
     reportLostFiles()
     do {
-      if let name = CommandLine.arguments.dropFirst().first, laterCommands.contains(name) {
-        throw FurlError(.usage, file: name, "is not supported yet", remedy: "see furl --help for what is")
-      }
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -61,7 +55,6 @@ struct FurlTool: AsyncParsableCommand {
     version: furlVersion,
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
-      Export.self, Synth.self,
-      Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
+      DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
     ])
 }

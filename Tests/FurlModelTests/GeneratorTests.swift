@@ -82,6 +82,46 @@ import Testing
     #expect(count == SpeculationCount() && count.acceptance == nil)
   }
 
+  /// A draft may be right, wrong from somewhere on, or nonsense, and longer than what is generated.
+  @Test func completionsDoNotDependOnDrafts() throws {
+    let plain = try run(requests(), slots: 1)
+    for slots in [1, 4] {
+      for cut in [0, 1, 3, 1000] {
+        var count = SpeculationCount()
+        let drafted = requests().enumerated().map { index, request in
+          var request = request
+          let right = tokenizer.encode(plain.completions[index]?.text ?? "", bos: .never)
+          request.draft = Array(right.prefix(cut)) + Fixtures.ids(150, below: 8192)
+          return request
+        }
+        let result = try run(drafted, slots: slots) { count = $0 }
+        #expect(result.completions == plain.completions && result.streamed == plain.streamed)
+        #expect(cut < 1000 || count.accepted > 20)
+      }
+    }
+    // Draws are not what a draft can tell.
+    let drawn = requests { Sampling(temperature: 0.9, seed: UInt64($0)) }
+    let expected = try run(drawn, slots: 2).completions
+    let drafted = drawn.map { request in
+      var request = request
+      request.draft = Fixtures.ids(5, below: 8192)
+      return request
+    }
+    #expect(try run(drafted, slots: 2).completions == expected)
+  }
+
+  /// At the end of the context a draft has no room.
+  @Test func draftsEndWithTheContext() throws {
+    let ids = tokenizer.encode(Self.prompts[0].trimmingCharacters(in: .newlines), bos: .auto)
+    for room in 0..<4 {
+      let plain = try run([GenerationRequest(ids: ids, maxTokens: 100)], slots: 1, contextLength: ids.count + room)
+      var request = GenerationRequest(ids: ids, maxTokens: 100)
+      request.draft = tokenizer.encode(plain.completions[0]?.text ?? "", bos: .never) + Fixtures.ids(9, below: 8192)
+      let drafted = try run([request], slots: 1, contextLength: ids.count + room)
+      #expect(drafted.completions == plain.completions)
+    }
+  }
+
   @Test func nothingIsAskedFor() throws {
     let result = try run(requests(maxTokens: 0), slots: 2)
     #expect(result.streamed == Array(repeating: "", count: 6) && result.ended == Array(0..<6))

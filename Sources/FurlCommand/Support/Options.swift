@@ -84,13 +84,60 @@ struct ProtocolOptions: ParsableArguments {
   }
 
   func evaluator(limit: Int?, label: String, slots: Int = Evaluator.Options.defaultSlots) -> Evaluator {
+    evaluator(
+      .init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots), label: label)
+  }
+
+  func evaluator(_ options: Evaluator.Options, label: String) -> Evaluator {
     let start = ContinuousClock.now
-    let options = Evaluator.Options(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots)
     return Evaluator(options) { done, total in
       Terminal.progress(label, done: done, total: total, since: start)
     }
   }
 }
+
+/// What `eval` alone changes of a suite card's protocol.
+struct SuiteOptions: ParsableArguments {
+  @Option(help: "How a program's prompt is given: stripped, evalplus or raw.")
+  var prompt: SuiteProtocol.Prompt?
+
+  @Option(help: "What decides on a program: check (a test of its own), base, or plus (base and further inputs).")
+  var tests: SuiteProtocol.Tests?
+
+  @Option(help: "Cut a program down before it is executed: none, or evalplus as its sanitizer does.")
+  var sanitize: SuiteProtocol.Sanitizer?
+
+  @Option(help: "How lines are scored: plain, codexglue, codexglue-clean or poster.")
+  var score: LineScore.Method?
+
+  @Option(help: ArgumentHelp("Completions of each problem, for pass@k; needs a temperature.", valueName: "n"))
+  var draws: Int?
+
+  @Option(help: "0 takes the most probable token always.")
+  var temperature: Double?
+
+  @Option(help: "Only the most probable tokens that reach this probability together.")
+  var topP: Double?
+
+  @Option(help: "Begins the random numbers.")
+  var seed: Int?
+
+  func apply(to overrides: inout ProtocolOverrides) {
+    overrides.prompt = prompt
+    overrides.tests = tests
+    overrides.sanitize = sanitize
+    overrides.score = score
+    overrides.draws = draws
+    overrides.temperature = temperature
+    overrides.topP = topP
+    overrides.seed = seed
+  }
+}
+
+extension SuiteProtocol.Prompt: ExpressibleByArgument {}
+extension SuiteProtocol.Tests: ExpressibleByArgument {}
+extension SuiteProtocol.Sanitizer: ExpressibleByArgument {}
+extension LineScore.Method: ExpressibleByArgument {}
 
 /// Reads standard input to its end, as UTF-8.
 ///

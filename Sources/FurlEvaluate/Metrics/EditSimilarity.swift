@@ -1,35 +1,5 @@
 import FurlTensor
 
-/// The scores of a completed line.
-public struct LineScore: Sendable, Hashable {
-  /// Whether completion and truth are equal after normalisation.
-  public var exact: Bool
-  /// From 0 to 1; see ``EditSimilarity``.
-  public var editSimilarity: Double
-
-  /// Scores a completion against the truth. Both are stripped and each run of white space in them becomes
-  /// one space.
-  ///
-  /// - Throws: ``FurlError`` of kind `input` when one of them is too long to compare.
-  public init(completion: String, gt: String) throws {
-    let completion = LineScore.normal(completion)
-    let gt = LineScore.normal(gt)
-    exact = completion.utf8.elementsEqual(gt.utf8)
-    editSimilarity = try EditSimilarity.ratio(completion, gt)
-  }
-
-  init(exact: Bool, editSimilarity: Double) {
-    self.exact = exact
-    self.editSimilarity = editSimilarity
-  }
-
-  /// A text without white space at its ends and with single spaces inside.
-  static func normal(_ text: String) -> String {
-    text.unicodeScalars.split(whereSeparator: PythonSpace.contains)
-      .map { String($0) }.joined(separator: " ")
-  }
-}
-
 /// The Indel similarity of two texts: 1 - d / (|a| + |b|), where d counts the insertions and deletions of
 /// Unicode scalars that make one text of the other, so that it equals 2 LCS(a, b) / (|a| + |b|).
 ///
@@ -51,6 +21,12 @@ public enum EditSimilarity {
     let total = a.count + b.count
     guard total > 0 else { return 1 }
     return Double(2 * commonLength(a[...], b[...])) / Double(total)
+  }
+
+  /// The similarity in whole percents, halves to the even one, as `fuzz.ratio` of fuzzywuzzy with the Levenshtein package
+  /// gives it.
+  public static func percent(_ a: String, _ b: String) throws -> Int {
+    Int((100 * (try ratio(a, b))).rounded(.toNearestOrEven))
   }
 
   /// The length of the longest common subsequence, by words of 64 matches at once (Hyyrö, "Bit-parallel

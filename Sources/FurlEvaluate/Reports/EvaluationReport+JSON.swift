@@ -29,22 +29,34 @@ extension EvaluationReport {
 
   private var figures: [JSON.Member] {
     switch results {
-    case .programs: [.init("pass_at_1", .optional(passAt1?.value))]
+    case .programs: programFigures
     case .lines:
       [.init("exact_match", .optional(exactMatch?.value)), .init("edit_similarity", .optional(editSimilarity))]
     case .text(let figures): figures.members
     }
   }
 
+  private var programFigures: [JSON.Member] {
+    var figures = [JSON.Member("pass_at_1", .optional(passAt(1)))]
+    if let base = basePassAt1 { figures.append(.init("base_pass_at_1", .number(base.value))) }
+    if !passCounts.isEmpty {
+      figures.append(.init("pass_at_k", .object(passCounts.map { .init("\($0)", .optional(passAt($0))) })))
+    }
+    return figures
+  }
+
   private var items: [JSON] {
     switch results {
     case .programs(let items):
       items.map { item in
-        [
-          "id": item.id.json, "passed": .bool(item.passed), "outcome": .string(item.outcome.rawValue),
-          "detail": .optional(item.detail), "tokens": .optional(item.tokens),
-          "stop_reason": .optional(item.stopReason),
+        var members: [JSON.Member] = [
+          .init("id", item.id.json), .init("passed", .bool(item.passed)),
+          .init("outcome", .string(item.outcome.rawValue)), .init("detail", .optional(item.detail)),
+          .init("tokens", .optional(item.tokens)), .init("stop_reason", .optional(item.stopReason)),
         ]
+        if let base = item.base { members.append(.init("base_outcome", .string(base.rawValue))) }
+        if !item.draws.isEmpty { members.append(.init("draws", .array(item.draws.map { .string($0.rawValue) }))) }
+        return .object(members)
       }
     case .lines(let items):
       items.map { item in
@@ -97,7 +109,13 @@ extension EvaluationReport {
       return
     }
     if case .programs = results {
-      try equal("pass_at_1", passAt1?.value)
+      try equal("pass_at_1", passAt(1))
+      try equal("base_pass_at_1", basePassAt1?.value)
+      let counts = try reader.reader("pass_at_k")
+      for k in passCounts where try counts?.number("\(k)", in: 0...1) != passAt(k) {
+        throw reader.error("pass_at_k", "does not follow from the results")
+      }
+      try counts?.finish()
     } else {
       try equal("exact_match", exactMatch?.value)
       try equal("edit_similarity", editSimilarity)
@@ -165,7 +183,11 @@ extension EvaluationReport.Results {
           }
           let result = EvaluationReport.ProgramItem(
             id: try id(item), outcome: outcome, detail: try item.string("detail"),
-            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"))
+            tokens: try item.integer("tokens", in: counts), stopReason: try item.string("stop_reason"),
+            base: try item.outcome("base_outcome"), draws: try item.outcomes("draws"))
+          guard result.draws.first.map({ $0 == outcome }) ?? true else {
+            throw item.error("draws", "the first one is not the outcome")
+          }
           try item.finish()
           return result
         })
@@ -196,6 +218,19 @@ extension JSON {
 }
 
 extension DocumentReader {
+  fileprivate func outcome(_ key: String) throws -> Outcome? {
+    guard let word = try string(key) else { return nil }
+    guard let outcome = Outcome(rawValue: word) else { throw error(key, "is not a known outcome") }
+    return outcome
+  }
+
+  fileprivate func outcomes(_ key: String) throws -> [Outcome] {
+    try (strings(key) ?? []).map { word in
+      guard let outcome = Outcome(rawValue: word) else { throw error(key, "\"\(word)\" is not a known outcome") }
+      return outcome
+    }
+  }
+
   func text(_ key: String) throws -> String {
     guard let text = try string(key) else { throw error(key, "is missing") }
     return text

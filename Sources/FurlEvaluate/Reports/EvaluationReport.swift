@@ -43,8 +43,17 @@ public struct EvaluationReport: Sendable, Hashable {
     public var tokens: Int?
     public var stopReason: String?
     public var passed: Bool { outcome == .passed }
+    /// Of inputs: what the base ones alone came to.
+    public var base: Outcome?
+    /// What each of several completions came to, the first one included; empty where there is one.
+    public var draws: [Outcome]
 
-    public init(id: ProblemID, outcome: Outcome, detail: String?, tokens: Int?, stopReason: String?) {
+    public init(
+      id: ProblemID, outcome: Outcome, detail: String?, tokens: Int?, stopReason: String?, base: Outcome? = nil,
+      draws: [Outcome] = []
+    ) {
+      self.base = base
+      self.draws = draws
       self.id = id
       self.outcome = outcome
       self.detail = detail
@@ -149,7 +158,7 @@ public struct EvaluationReport: Sendable, Hashable {
 }
 
 extension EvaluationReport {
-  /// Programs that passed, of those that were executed.
+  /// Programs that passed, of those that were executed; of several completions the first ones.
   public var passAt1: Proportion? {
     guard case .programs(let items) = results, !items.isEmpty else { return nil }
     return Proportion(successes: items.count(where: \.passed), count: items.count)
@@ -173,7 +182,7 @@ extension EvaluationReport {
   /// The 95 % interval of the suite's first figure: Wilson's for a share.
   public var interval95: ClosedRange<Double>? {
     switch results {
-    case .programs: passAt1?.interval()
+    case .programs: passAt1Interval
     case .lines: exactMatch?.interval()
     case .text(let figures): figures.interval95
     }
@@ -185,7 +194,9 @@ extension EvaluationReport.Results {
   ///
   /// - Throws: ``FurlError`` of kind `input` for a completion that is too long to compare, `defect` for one
   ///   that belongs to another problem.
-  public static func scoring(_ completions: [Completion], of problems: [LineProblem]) throws -> Self {
+  public static func scoring(
+    _ completions: [Completion], of problems: [LineProblem], method: LineScore.Method = .plain
+  ) throws -> Self {
     guard completions.count <= problems.count else { throw FurlError(.defect, "more completions than problems") }
     return .lines(
       try zip(completions, problems).map { completion, problem in
@@ -194,7 +205,7 @@ extension EvaluationReport.Results {
         }
         do {
           return EvaluationReport.LineItem(
-            id: problem.id, score: try LineScore(completion: completion.text, gt: problem.gt),
+            id: problem.id, score: try LineScore(completion: completion.text, gt: problem.gt, method: method),
             tokens: completion.tokens, stopReason: completion.stopReason, source: problem.source)
         } catch var error as FurlError {
           error.place = "problem \(problem.id)"
@@ -204,15 +215,19 @@ extension EvaluationReport.Results {
   }
 
   /// Puts executed programs and their completions together, place by place.
-  public static func executed(_ results: [ProgramResult], _ completions: [Completion]) throws -> Self {
-    guard results.map(\.id) == completions.map(\.id) else {
+  ///
+  /// - Parameter draws: how many of them belong to each problem, one after the other.
+  public static func executed(_ results: [ProgramResult], _ completions: [Completion], draws: Int = 1) throws -> Self {
+    guard results.map(\.id) == completions.map(\.id), results.count.isMultiple(of: draws) else {
       throw FurlError(.defect, "results and completions are not of the same problems")
     }
     return .programs(
-      zip(results, completions).map { result, completion in
-        EvaluationReport.ProgramItem(
+      stride(from: 0, to: results.count, by: draws).map { start in
+        let (result, completion) = (results[start], completions[start])
+        return EvaluationReport.ProgramItem(
           id: result.id, outcome: result.outcome, detail: result.detail, tokens: completion.tokens,
-          stopReason: completion.stopReason)
+          stopReason: completion.stopReason, base: result.base,
+          draws: draws == 1 ? [] : results[start..<start + draws].map(\.outcome))
       })
   }
 }

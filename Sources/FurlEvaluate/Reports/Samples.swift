@@ -7,18 +7,14 @@ public enum Samples {
   ///
   /// The keys `task_id` and `completion` are HumanEval's, so that other evaluators can score the file.
   public static func text(_ results: EvaluationReport.Results, _ completions: [Completion]) throws -> String {
-    guard results.ids == completions.map(\.id) else {
+    let draws = results.drawCount
+    guard results.ids.flatMap({ Array(repeating: $0, count: draws) }) == completions.map(\.id) else {
       throw FurlError(.defect, "results and completions are not of the same problems")
     }
     let scores: [[JSON.Member]] =
       switch results {
       case .programs(let items):
-        items.map { item in
-          [
-            .init("passed", .bool(item.passed)), .init("outcome", .string(item.outcome.rawValue)),
-            .init("detail", .optional(item.detail)),
-          ]
-        }
+        items.flatMap(members)
       case .lines(let items):
         items.map { item in
           [.init("exact", .bool(item.exact)), .init("edit_similarity", .number(item.editSimilarity))]
@@ -27,15 +23,30 @@ public enum Samples {
       }
     let key = if case .lines = results { "id" } else { "task_id" }
     return zip(completions, scores).map { completion, score in
-      let head: [JSON.Member] = [
-        .init(key, completion.id.json), .init("completion", .string(completion.text)),
-        .init("tokens", .optional(completion.tokens)), .init("stop_reason", .optional(completion.stopReason)),
-      ]
+      // HumanEval's evaluator reads `completion`, EvalPlus's prefers `solution`.
+      var head: [JSON.Member] = [.init(key, completion.id.json), .init("completion", .string(completion.text))]
+      if let solution = completion.solution { head.append(.init("solution", .string(solution))) }
+      head.append(.init("tokens", .optional(completion.tokens)))
+      head.append(.init("stop_reason", .optional(completion.stopReason)))
       return JSON.object(head + score).compactText + "\n"
     }.joined()
   }
 
-  /// Reads what was generated elsewhere: lines of `task_id` (or `id`) and `completion`, one for each problem.
+  /// The results of each of a problem's completions.
+  private static func members(_ item: EvaluationReport.ProgramItem) -> [[JSON.Member]] {
+    let outcomes = item.draws.isEmpty ? [item.outcome] : item.draws
+    return outcomes.enumerated().map { place, outcome in
+      var members: [JSON.Member] = [
+        .init("passed", .bool(outcome == .passed)), .init("outcome", .string(outcome.rawValue)),
+        .init("detail", .optional(place == 0 ? item.detail : nil)),
+      ]
+      if place == 0, let base = item.base { members.append(.init("base_outcome", .string(base.rawValue))) }
+      return members
+    }
+  }
+
+  /// Reads what was generated elsewhere: lines of `task_id` (or `id`) and `completion`, `draws` for each problem. A program
+  /// may be given whole, as `solution` (EvalPlus's form); it is then executed as it stands.
   ///
   /// Completions are scored as they stand; they must already end where the protocol ends them. `tokens` and
   /// `stop_reason` are taken over; other keys, such as the results that `--samples` writes, are ignored.
@@ -45,37 +56,66 @@ public enum Samples {
   ///   - problems: those that are to be scored; the completions come back in their order.
   /// - Throws: ``FurlError`` of kind `input`: an unknown, doubled or missing problem, a completion that is too
   ///   long, each with its line.
-  public static func completions(path: String, of problems: Problems) throws -> [Completion] {
+  public static func completions(path: String, of problems: Problems, draws: Int = 1) throws -> [Completion] {
     if case .text = problems { throw FurlError(.usage, "a suite of kind text has no completions to score") }
-    let bytes = try MappedFile(path: path).readAll(limit: ProblemFile.fileLimit)
+    let bytes = try ProblemFile.content(path: path)
     let ids = problems.ids
     let known = Set(ids)
-    var found: [ProblemID: Completion] = [:]
+    let isProgram = if case .programs = problems { true } else { false }
+    var found: [ProblemID: [Completion]] = [:]
     var names = UniqueNames()
     try ProblemFile.forEachLine(bytes, file: path) { reader, line in
       let key = reader.keys.contains("task_id") ? "task_id" : "id"
-      guard let id = try reader.problemID(key) else {
+      guard let id = try reader.programID(key, isProgram) else {
         throw reader.error("task_id", "is missing", remedy: "each line needs task_id and completion")
       }
       guard known.contains(id) else { throw reader.error(key, "\"\(id)\" is no problem of this suite") }
-      try names.insert(id, line: line, key: key, reader)
-      let text = try reader.text("completion")
-      guard text.utf8.count <= longestCompletion else {
-        throw reader.error("completion", "is longer than \(longestCompletion) bytes")
+      if draws == 1 { try names.insert(id, line: line, key: key, reader) }
+      func text(_ key: String) throws -> String {
+        let text = try reader.text(key)
+        guard text.utf8.count <= longestCompletion else {
+          throw reader.error(key, "is longer than \(longestCompletion) bytes")
+        }
+        return text
       }
-      found[id] = Completion(
-        id: id, text: text, tokens: try reader.integer("tokens", in: 0...(.max)),
-        stopReason: try reader.string("stop_reason"))
+      let hasSolution = isProgram && reader.keys.contains("solution")
+      let solution = try hasSolution ? text("solution") : nil
+      found[id, default: []].append(
+        Completion(
+          id: id, text: try hasSolution && !reader.keys.contains("completion") ? "" : text("completion"),
+          solution: solution, tokens: try reader.integer("tokens", in: 0...(.max)),
+          stopReason: try reader.string("stop_reason")))
       return true
     }
-    return try ids.map { id in
-      guard let completion = found[id] else {
+    return try ids.flatMap { id in
+      guard let completions = found[id] else {
         throw FurlError.input(
           path, "problem \(id) has no completion", remedy: "give every problem one, an empty one if need be")
       }
-      return completion
+      guard completions.count == draws else {
+        throw FurlError.input(
+          path, "problem \(id) has \(completions.count) completions, not \(draws)",
+          remedy: "give every problem as many as the protocol's draws")
+      }
+      return completions
     }
   }
 
   static let longestCompletion = 1 << 20
+}
+
+extension EvaluationReport.Results {
+  /// How many completions each problem has.
+  fileprivate var drawCount: Int {
+    guard case .programs(let items) = self, let first = items.first else { return 1 }
+    return max(1, first.draws.count)
+  }
+}
+
+extension DocumentReader {
+  /// The name of a problem; a number is a program's name as well (MBPP).
+  fileprivate func programID(_ key: String, _ isProgram: Bool) throws -> ProblemID? {
+    let id = try problemID(key)
+    return isProgram ? id.map { .text("\($0)") } : id
+  }
 }

@@ -16,6 +16,11 @@ public struct Evaluator {
     public var slots: Int
     /// Ends the run early; nil to put every problem.
     var curtailment: Curtailment?
+    /// What the model may write for a problem, such as another model's completions. Where it chooses the same tokens they
+    /// are checked in one pass instead of generated one by one; results are the same with any draft or none.
+    public var drafts: [ProblemID: String] = [:]
+    /// Takes the truths of lines without a draft for drafts.
+    public var verifiesLines = true
 
     public static let defaultSlots = 32
 
@@ -63,6 +68,7 @@ public struct Evaluator {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
     let settings = suite.protocol
+    try settings.check(suite.problems)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     try settings.check(subject)
     let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
@@ -77,14 +83,18 @@ public struct Evaluator {
       let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
       (completions, results) = try await generateAndExecute(programs, settings, subject, found)
     case .lines(let lines):
-      let curtailment = options.curtailment
-      let ended = try generate(lines.map { ($0.id, $0.input) }, settings, subject) { index, completion in
+      let curtailment = curtailment(settings)
+      let ended = try generate(
+        lines.map { Prompt(id: $0.id, text: $0.input, draft: draft(of: $0, settings)) }, settings, subject
+      ) { index, completion in
         guard let curtailment else { return }
-        curtailment.found(completion.id, try LineScore(completion: completion.text, gt: lines[index].gt))
+        let score = try LineScore(completion: completion.text, gt: lines[index].gt, method: settings.score)
+        curtailment.found(completion.id, score)
       }
       let kept = curtailment?.kept
       completions = ended.filter { kept?.contains($0.id) ?? true }
-      results = try .scoring(completions, of: lines.filter { kept?.contains($0.id) ?? true })
+      results = try .scoring(
+        completions, of: lines.filter { kept?.contains($0.id) ?? true }, method: settings.score)
     case .text(let text):
       completions = []
       results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
@@ -106,10 +116,11 @@ public struct Evaluator {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
     let settings = suite.protocol
+    try settings.check(suite.problems)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     let clock = ContinuousClock()
     let start = clock.now
-    let completions = options.limit.map { Array(completions.prefix($0)) } ?? completions
+    var completions = options.limit.map { Array(completions.prefix($0 * settings.draws)) } ?? completions
     var sandbox: Sandbox?
     let results: EvaluationReport.Results
     switch problems {
@@ -117,12 +128,14 @@ public struct Evaluator {
       let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
       sandbox = found
       let runner = ProgramRunner(sandbox: found, workers: WorkerPool.availableCores)
-      let jobs = zip(programs, completions).map { Program($0, completion: $1.text, protocol: settings) }
+      let repeated = programs.flatMap { Array(repeating: $0, count: settings.draws) }
+      let jobs = zip(repeated, completions).map { Program($0, $1, protocol: settings) }
       let progress = progress
-      results = try .executed(
-        await runner.run(jobs, progress: { progress($0, jobs.count) }), completions)
+      let executed = try await runner.run(jobs, progress: { progress($0, jobs.count) })
+      results = try .executed(executed, completions, draws: settings.draws)
+      completions = completions.adding(executed)
     case .lines(let lines):
-      results = try .scoring(completions, of: lines)
+      results = try .scoring(completions, of: lines, method: settings.score)
     case .text: throw FurlError(.usage, "a text has no completions", remedy: "evaluate a model on it")
     }
     return Outcome(
@@ -142,16 +155,21 @@ public struct Evaluator {
     let runner = ProgramRunner(sandbox: sandbox, workers: WorkerPool.availableCores)
     var tasks: [Int: Task<ProgramResult, any Error>] = [:]
     defer { for task in tasks.values { task.cancel() } }
-    let curtailment = options.curtailment
-    let completions = try generate(problems.map { (.text($0.taskID), $0.prompt) }, settings, subject) {
+    let repeated = problems.flatMap { Array(repeating: $0, count: settings.draws) }
+    let prompts = repeated.map { problem in
+      let id = ProblemID.text(problem.taskID)
+      return Prompt(id: id, text: problem.prompt, draft: options.drafts[id])
+    }
+    let curtailment = curtailment(settings)
+    let completions = try generate(prompts, settings, subject) {
       let id = $1.id
-      tasks[$0] = runner.submit(Program(problems[$0], completion: $1.text, protocol: settings)) { result in
+      tasks[$0] = runner.submit(Program(repeated[$0], completion: $1.text, protocol: settings)) { result in
         curtailment?.found(id, passed: result.outcome == .passed)
       }
     }
     var results: [ProgramResult] = []
     let needed = curtailment?.kept
-    for index in problems.indices where needed?.contains(.text(problems[index].taskID)) ?? true {
+    for index in repeated.indices where needed?.contains(prompts[index].id) ?? true {
       guard let task = tasks[index] else { throw FurlError(.defect, "a problem was not completed") }
       results.append(try await task.value)
     }
@@ -160,11 +178,30 @@ public struct Evaluator {
     let kept = curtailment?.kept
     results.removeAll { !(kept?.contains($0.id) ?? true) }
     let own = completions.filter { kept?.contains($0.id) ?? true }
-    return (own, try .executed(results, own))
+    return (own.adding(results), try .executed(results, own, draws: settings.draws))
+  }
+
+  /// What ends a run early; nothing where problems are drawn several times, of which the first says little.
+  private func curtailment(_ settings: SuiteProtocol) -> Curtailment? {
+    settings.draws == 1 ? options.curtailment : nil
+  }
+
+  /// What the model is to continue.
+  private struct Prompt {
+    let id: ProblemID
+    let text: String
+    /// What it may write.
+    let draft: String?
+  }
+
+  /// Nil for none. A truth is the rest of a line, whose end belongs to what is checked.
+  private func draft(of line: LineProblem, _ settings: SuiteProtocol) -> String? {
+    if let draft = options.drafts[line.id] { return draft + (settings.stop.contains("<EOL>") ? "<EOL>" : "") }
+    return options.verifiesLines ? " \(line.gt) <EOL>" : nil
   }
 
   private func generate(
-    _ prompts: [(id: ProblemID, text: String)], _ settings: SuiteProtocol, _ subject: LoadedModel,
+    _ prompts: [Prompt], _ settings: SuiteProtocol, _ subject: LoadedModel,
     onCompletion: (Int, Completion) throws -> Void
   ) throws -> [Completion] {
     let contextLength = settings.context ?? subject.model.spec.contextLength
@@ -173,12 +210,22 @@ public struct Evaluator {
         .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
         remedy: "lower max_tokens")
     }
-    let requests = prompts.map { prompt in
-      GenerationRequest(
-        ids: subject.tokenizer.encode(settings.prompt(prompt.text), bos: settings.bos.policy),
-        maxTokens: settings.maxTokens, stops: settings.stop
+    let requests = prompts.enumerated().map { index, prompt in
+      let text = settings.prompt(prompt.text)
+      let ids = subject.tokenizer.encode(text, bos: settings.bos.policy)
+      var request = GenerationRequest(
+        ids: ids, maxTokens: settings.maxTokens, stops: settings.stop, sampling: settings.sampling(index)
       ).cut(toContext: contextLength)
+      request.endsAtEndOfText = settings.eos != .pass
+      if let draft = prompt.draft, settings.temperature == 0 {
+        // Tokens of a text that goes on may be others than those of its parts.
+        let whole = subject.tokenizer.encode(text + draft, bos: settings.bos.policy)
+        request.draft =
+          whole.starts(with: ids) ? Array(whole.dropFirst(ids.count)) : subject.tokenizer.encode(draft, bos: .never)
+      }
+      return request
     }
+    let endText = settings.eos == .keep ? subject.tokenizer.endOfText : ""
     if let empty = requests.firstIndex(where: { $0.ids.isEmpty }) {
       throw FurlError.input(nil, prompts[empty].id.description, "the prompt is empty", remedy: "set bos: always")
     }
@@ -188,7 +235,7 @@ public struct Evaluator {
     var completions = [Completion?](repeating: nil, count: prompts.count)
     var done = 0
     // Long prompts first: the batch stays full to the end. Results do not depend on the order.
-    let curtailment = options.curtailment
+    let curtailment = curtailment(settings)
     let rank = prompts.map { curtailment?.first.contains($0.id) ?? true ? 0 : 1 }
     let order = requests.indices.sorted {
       (rank[$0], -requests[$0].ids.count, $0) < (rank[$1], -requests[$1].ids.count, $1)
@@ -197,8 +244,8 @@ public struct Evaluator {
     func end(_ place: Int, _ generation: Generation) throws {
       let index = order[place]
       let completion = Completion(
-        id: prompts[index].id, text: generation.text, tokens: generation.tokenCount,
-        stopReason: generation.stopReason.rawValue)
+        id: prompts[index].id, text: generation.text + (generation.stopReason == .endOfText ? endText : ""),
+        tokens: generation.tokenCount, stopReason: generation.stopReason.rawValue)
       completions[index] = completion
       try Task.checkCancellation()
       curtailment?.ended(completion.id)
@@ -230,6 +277,31 @@ extension SuiteProtocol {
     if bos == .always, subject.tokenizer.bosID == nil {
       throw FurlError(
         .usage, file: subject.file.path, "its tokenizer has no begin-of-text token", remedy: "set bos: auto")
+    }
+  }
+}
+
+extension SuiteProtocol {
+  /// How the tokens of the completion at a place are chosen: each has draws of its own, whatever else is generated.
+  fileprivate func sampling(_ index: Int) -> Sampling {
+    guard temperature > 0 else { return .greedy }
+    var seeds = SplitMix64(seed: UInt64(seed), skipping: UInt64(index))
+    return Sampling(temperature: temperature, topP: topP, seed: seeds.next())
+  }
+}
+
+extension Tokenizer {
+  /// The text of the end-of-text token.
+  fileprivate var endOfText: String { eosID.map { decode([$0], skippingSpecial: false) } ?? "" }
+}
+
+extension [Completion] {
+  /// The same with what was executed in their place, where programs were cut down first.
+  fileprivate func adding(_ results: [ProgramResult]) -> [Completion] {
+    zip(self, results).map { completion, result in
+      var completion = completion
+      completion.solution = result.solution ?? completion.solution
+      return completion
     }
   }
 }

@@ -54,9 +54,9 @@ struct Descriptor: ~Copyable {
     try Descriptor(owning: FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec))
   }
 
-  /// Bytes that are there, at most 4096; none at the end.
-  func readSome() throws -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 4096)
+  /// Bytes that are there, at most so many; none at the end.
+  func readSome(_ count: Int = 4096) throws -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: count)
     let count = try buffer.withUnsafeMutableBytes { try FileDescriptor(rawValue: raw).read(into: $0) }
     return Array(buffer[..<count])
   }
@@ -72,7 +72,7 @@ struct Descriptor: ~Copyable {
     try FileDescriptor(rawValue: raw).seek(offset: 0, from: .start)
     var bytes: [UInt8] = []
     while bytes.count < limit {
-      let some = try readSome()
+      let some = try readSome(1 << 16)
       if some.isEmpty { break }
       bytes += some
     }

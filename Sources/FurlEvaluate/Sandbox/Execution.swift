@@ -12,8 +12,19 @@ final class StopFlag: Sendable {
 
 /// One program and its test in two processes that know nothing of each other but a pipe.
 struct Execution {
+  /// What the program is executed for.
+  enum Purpose {
+    /// To be judged by its test.
+    case check
+    /// To answer inputs, so that others are judged by the answers.
+    case reference(InputTests)
+    /// To be judged by the answers of the problem's own solution, as the tester left them.
+    case judge(InputTests, answers: [UInt8])
+  }
+
   let sandbox: Sandbox
   let program: Program
+  var purpose = Purpose.check
 
   /// How long the two processes may take until they run, on a machine that is busy with other work.
   private static let startLimit = 30.0
@@ -24,11 +35,11 @@ struct Execution {
   ///
   /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
   ///   cannot be started, `CancellationError` when it is stopped.
-  func run(_ flag: StopFlag) throws -> ProgramResult {
+  func run(_ flag: StopFlag) throws -> Ended {
     // A process that did not come up says nothing about the program; once more, then it is an error.
     for _ in 0..<2 {
       do {
-        if let result = try attempt(flag) { return result }
+        if let ended = try attempt(flag) { return ended }
       } catch let code as Errno {
         throw systemFailure("a program cannot be executed", code)
       }
@@ -37,7 +48,7 @@ struct Execution {
   }
 
   /// Nil when the processes did not come up.
-  private func attempt(_ flag: StopFlag) throws -> ProgramResult? {
+  private func attempt(_ flag: StopFlag) throws -> Ended? {
     if flag.isStopped { throw CancellationError() }
     let clock = ContinuousClock()
     let start = clock.now
@@ -46,6 +57,7 @@ struct Execution {
     var text: [UInt8] = []
     var deadline = start + .seconds(Execution.startLimit)
     var isReady = false
+    var hasSanitized = false
     while true {
       if flag.isStopped { throw CancellationError() }
       let left = clock.now.duration(to: deadline)
@@ -53,7 +65,7 @@ struct Execution {
       let isLate = left <= .zero
       let milliseconds = isLate ? 0 : min(50, Int(left / .milliseconds(1)) + 1)
       guard pair.verdict.isReadable(within: milliseconds) else {
-        if isLate { return isReady ? timeout(start) : nil }
+        if isLate { return isReady ? Ended(result: timeout(Execution.verdict(text).hasBase, start)) : nil }
         continue
       }
       let some = try pair.verdict.readSome()
@@ -66,15 +78,47 @@ struct Execution {
         isReady = true
         break
       }
-      if isReady, isLate { return timeout(start) }
+      if isReady, isLate { return Ended(result: timeout(Execution.verdict(text).hasBase, start)) }
       if !isReady {
         isReady = true
+        deadline =
+          clock.now + .seconds(program.sanitizes && program.inputs == nil ? Program.sanitizing : program.deadline)
+      }
+      if program.inputs == nil, !hasSanitized, text.dropFirst().first == UInt8(ascii: "S") {
+        hasSanitized = true
         deadline = clock.now + .seconds(program.timeout)
       }
       if text.count > 65_536 { break }
     }
     guard isReady else { return nil }
-    return try judge(String(decoding: text.dropFirst(), as: UTF8.self), &pair, start)
+    let verdict = Execution.verdict(text)
+    var result = try judge(verdict.text, hasBase: verdict.hasBase, &pair, start)
+    var left: [UInt8] = []
+    if case .reference = purpose {
+      left = try pair.problem.contents(limit: fileLimit << 20)
+    } else if program.sanitizes {
+      left = try pair.problem.contents(limit: fileLimit << 20)
+      // What is still the problem was not replaced: the program could not be cut down.
+      if left != pair.given { result.solution = String(decoding: left, as: UTF8.self) }
+    }
+    return Ended(result: result, left: left)
+  }
+
+  /// What came of an execution.
+  struct Ended {
+    var result: ProgramResult
+    /// What the tester left in the problem's file: a reference's answers, or the text that was cut down.
+    var left: [UInt8] = []
+  }
+
+  /// MiB that a process may write into a file; what a reference answers may be long.
+  private var fileLimit: Int { if case .reference = purpose { 256 } else { 16 } }
+
+  /// What stands after the signs of life, and whether the base inputs were answered well.
+  private static func verdict(_ text: [UInt8]) -> (text: String, hasBase: Bool) {
+    let rest = text.dropFirst()
+    let signs = rest.prefix { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
+    return (String(decoding: rest.dropFirst(signs.count), as: UTF8.self), signs.contains(UInt8(ascii: "B")))
   }
 
   /// Both processes, and where the verdict comes from.
@@ -82,6 +126,9 @@ struct Execution {
     var tester: ChildProcess
     var candidate: ChildProcess
     let verdict: Descriptor
+    let problem: Descriptor
+    /// What the problem's file held first.
+    let given: [UInt8]
   }
 
   private func launch() throws -> Pair {
@@ -89,30 +136,57 @@ struct Execution {
     let answers = try Pipe()
     let verdict = try Pipe()
     let nowhere = try Descriptor.nowhere()
-    let problem = try Descriptor.file(ValueBytes.tuple([program.prompt, program.entryPoint, program.test]))
+    let given = problemBytes
+    let problem = try Descriptor.file(given)
     let source = try Descriptor.file(Array(program.source.utf8))
-    let tester = try start(sandbox.testerCode, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw])
+    var code = sandbox.inputsTesterCode
+    if case .check = purpose { code = sandbox.testerCode }
+    let tester = try start(code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw])
     let candidate = try start(sandbox.candidateCode, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
-    return Pair(tester: tester, candidate: candidate, verdict: verdict.read)
+    return Pair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
+  }
+
+  private var problemBytes: [UInt8] {
+    let limits = program.limits
+    let settings = [
+      program.sanitizes ? 1 : 0, limits.hasPlus ? 1 : 0, limits.load, limits.input, limits.factor, program.timeout,
+    ].map { "\($0)" }.joined(separator: " ")
+    switch purpose {
+    case .check:
+      let flags = (program.sanitizes ? "s" : "") + (program.namesProgram ? "n" : "")
+      return ValueBytes.tuple([program.prompt, program.entryPoint, program.test, flags].map { .text($0) })
+    case .reference(let inputs):
+      return ValueBytes.tuple([
+        .text("reference"), .text(program.entryPoint), .bytes(inputs.line), .bytes([]), .text(settings),
+      ])
+    case .judge(let inputs, let answers):
+      return ValueBytes.tuple([
+        .text("judge"), .text(program.entryPoint), .bytes(inputs.line), .bytes(answers), .text(settings),
+      ])
+    }
   }
 
   private func start(_ code: String, _ descriptors: [Int32]) throws -> ChildProcess {
     let boot = "import marshal;exec(marshal.loads(bytes.fromhex('\(code)')))"
-    let processor = Int(program.timeout.rounded(.up)) + 1
+    let processor = Int(program.deadline.rounded(.up)) + 1
     guard sandbox.protection == .bubblewrapAndFilter, let bytes = SystemCallFilter.bytes else {
-      let command = sandbox.tools.command(boot, filter: nil, memory: program.memory, processor: processor)
+      let command = sandbox.tools.command(
+        boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit)
       return try ChildProcess(command, environment: SandboxTools.environment, descriptors: descriptors)
     }
     let filter = try Descriptor.file(bytes)
     let command = sandbox.tools.command(
-      boot, filter: descriptors.count, memory: program.memory, processor: processor)
+      boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit)
     return try ChildProcess(
       command, environment: SandboxTools.environment, descriptors: descriptors + [filter.raw])
   }
 
   private func judge(
-    _ text: String, _ pair: inout Pair, _ start: ContinuousClock.Instant
+    _ text: String, hasBase: Bool, _ pair: inout Pair, _ start: ContinuousClock.Instant
   ) throws -> ProgramResult {
+    func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {
+      self.result(outcome, detail, hasBase, start)
+    }
     let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
     let word = parts.first.map(String.init) ?? ""
     let detail = parts.count > 1 ? String(parts[1]) : ""
@@ -146,27 +220,43 @@ struct Execution {
     }
   }
 
-  private func timeout(_ start: ContinuousClock.Instant) -> ProgramResult {
-    result(.timeout, "not done after \(program.timeout) s", start)
+  private func timeout(_ hasBase: Bool, _ start: ContinuousClock.Instant) -> ProgramResult {
+    result(.timeout, "not done after \(program.inputs == nil ? program.timeout : program.deadline) s", hasBase, start)
   }
 
-  private func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {
+  private func result(
+    _ outcome: Outcome, _ detail: String, _ hasBase: Bool, _ start: ContinuousClock.Instant
+  ) -> ProgramResult {
     let seconds = start.duration(to: .now) / .seconds(1)
     let detail = Execution.short(detail)
-    return ProgramResult(id: program.id, outcome: outcome, detail: detail.isEmpty ? nil : detail, seconds: seconds)
+    let base: Outcome? = program.inputs == nil ? nil : hasBase ? .passed : outcome
+    return ProgramResult(
+      id: program.id, outcome: outcome, base: base, solution: nil, detail: detail.isEmpty ? nil : detail,
+      seconds: seconds)
   }
 
   /// One line of at most 200 characters.
   private static func short(_ text: String) -> String { String(text.escapingControlCharacters.prefix(200)) }
 }
 
-/// Texts in the form of the value codec.
+/// Texts and bytes in the form of the value codec.
 enum ValueBytes {
-  static func tuple(_ texts: [String]) -> [UInt8] {
-    var bytes = Array("t\(String(texts.count, radix: 16)):".utf8)
-    for text in texts {
-      bytes += Array("s\(String(text.utf8.count, radix: 16)):".utf8)
-      bytes += Array(text.utf8)
+  enum Part {
+    case text(String)
+    case bytes([UInt8])
+  }
+
+  static func tuple(_ parts: [Part]) -> [UInt8] {
+    var bytes = Array("t\(String(parts.count, radix: 16)):".utf8)
+    for part in parts {
+      switch part {
+      case .text(let text):
+        bytes += Array("s\(String(text.utf8.count, radix: 16)):".utf8)
+        bytes += Array(text.utf8)
+      case .bytes(let some):
+        bytes += Array("b\(String(some.count, radix: 16)):".utf8)
+        bytes += some
+      }
     }
     return bytes
   }

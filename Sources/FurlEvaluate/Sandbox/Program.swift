@@ -1,33 +1,108 @@
-/// A program to execute, and the test that decides on it.
+/// A program to execute, and what decides on it.
 public struct Program: Sendable, Hashable {
   public var id: ProblemID
   /// What the problem gives: the test may call its helpers.
   public var prompt: String
   public var entryPoint: String
+  /// Python that defines `check`; unused where inputs decide.
   public var test: String
+  /// Inputs that decide; nil where a test does.
+  public var inputs: InputTests?
   /// The whole program that is judged.
   public var source: String
-  /// Seconds that it may take.
+  /// Whether the source is cut down by ``SuiteProtocol/Sanitizer/evalplus`` first.
+  public var sanitizes: Bool
+  /// Whether the test may fail by a name that only the program could have defined.
+  public var namesProgram: Bool
+  /// Seconds that it may take; with inputs, for the base ones and the further ones each.
   public var timeout: Double
+  public var limits: InputLimits
   /// MiB of address space for each of its processes.
   public var memory: Int
 
+  /// How long inputs may take.
+  public struct InputLimits: Sendable, Hashable {
+    /// Seconds for the program's own text.
+    public var load: Double
+    /// Seconds for one input at least.
+    public var input: Double
+    /// Times the reference's own time.
+    public var factor: Double
+    /// Whether the inputs beyond the base ones are put.
+    public var hasPlus: Bool
+  }
+
   /// The program that a completion makes of a problem's prompt, with the limits of a protocol.
   public init(_ problem: ProgramProblem, completion: String, protocol settings: SuiteProtocol) {
+    let sanitizes = settings.sanitize == .evalplus
+    let text = sanitizes ? Program.untabbed(completion) : completion
+    self.init(problem, source: settings.prompt(problem.prompt) + text, protocol: settings)
+    self.sanitizes = sanitizes
+  }
+
+  /// The program that a completion is or makes.
+  init(_ problem: ProgramProblem, _ completion: Completion, protocol settings: SuiteProtocol) {
+    if let solution = completion.solution {
+      self.init(problem, source: solution, protocol: settings)
+    } else {
+      self.init(problem, completion: completion.text, protocol: settings)
+    }
+  }
+
+  /// A whole program for a problem, executed as it stands.
+  public init(_ problem: ProgramProblem, source: String, protocol settings: SuiteProtocol) {
     id = .text(problem.taskID)
     prompt = problem.prompt
     entryPoint = problem.entryPoint
     test = problem.test
-    source = settings.prompt(problem.prompt) + completion
+    inputs = problem.inputs
+    self.source = source
+    sanitizes = false
+    namesProgram = problem.namesProgram
     timeout = settings.timeout
+    limits = InputLimits(
+      load: settings.loadTimeout, input: settings.inputTimeout, factor: settings.inputFactor,
+      hasPlus: settings.tests == .plus && problem.inputs?.hasPlus == true)
     memory = settings.memory
   }
+
+  /// A text whose tabs are four spaces each.
+  private static func untabbed(_ text: String) -> String {
+    text.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: "    ")
+  }
+
+  /// The problem's own solution, to learn the answers from.
+  func reference(_ inputs: InputTests) -> Program {
+    var program = self
+    program.source = prompt + inputs.solution
+    program.sanitizes = false
+    // The same answers serve every protocol.
+    program.limits.hasPlus = inputs.hasPlus
+    program.timeout = 120
+    program.limits.load = 60
+    program.memory = max(memory, 4096)
+    return program
+  }
+
+  /// Seconds after which nothing is waited for any more.
+  var deadline: Double {
+    guard inputs != nil else { return timeout + (sanitizes ? Program.sanitizing : 0) }
+    let parts = limits.hasPlus ? 2.0 : 1.0
+    return (sanitizes ? Program.sanitizing : 0) + parts * (limits.load + timeout + 1) + 5
+  }
+
+  /// Seconds that cutting a text down may take.
+  static let sanitizing = 20.0
 }
 
 /// What the execution of a program came to.
 public struct ProgramResult: Sendable, Hashable {
   public var id: ProblemID
   public var outcome: Outcome
+  /// With inputs: what the base ones alone came to.
+  public var base: Outcome?
+  /// What was executed, where the program was cut down first.
+  public var solution: String?
   /// The exception's type and message, or what else ended it: one line of at most 200 characters.
   public var detail: String?
   /// From the start of its processes to the verdict.

@@ -18,6 +18,8 @@ public final class ProgramRunner: Sendable {
   }
 
   private let state = Mutex(State())
+  /// The answers of problems' own solutions, by the digest of the problem's line.
+  private let references = Mutex<[Digest: [UInt8]]>([:])
   private let queue = DispatchQueue(label: "furl.programs", attributes: .concurrent)
 
   public init(sandbox: Sandbox, workers: Int) {
@@ -36,8 +38,8 @@ public final class ProgramRunner: Sendable {
     let flag = StopFlag()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        enqueue { [sandbox] in
-          let result = Result { try Execution(sandbox: sandbox, program: program).run(flag) }
+        enqueue {
+          let result = Result { try self.execute(program, flag) }
           if let onResult, case .success(let value) = result { onResult(value) }
           continuation.resume(with: result)
         }
@@ -49,6 +51,31 @@ public final class ProgramRunner: Sendable {
     throw FurlError(.unavailable, "generated programs are executed on Linux only")
     #endif
   }
+
+  #if os(Linux)
+  /// Executes a program on this thread, and the problem's own solution before it where nobody has yet.
+  private func execute(_ program: Program, _ flag: StopFlag) throws -> ProgramResult {
+    guard let inputs = program.inputs else { return try Execution(sandbox: sandbox, program: program).run(flag).result }
+    let answers = try answers(to: inputs, of: program, flag)
+    return try Execution(sandbox: sandbox, program: program, purpose: .judge(inputs, answers: answers)).run(flag).result
+  }
+
+  /// What a problem's own solution answers, and how long it takes, as the tester left it.
+  private func answers(to inputs: InputTests, of program: Program, _ flag: StopFlag) throws -> [UInt8] {
+    if let known = references.withLock({ $0[inputs.digest] }) { return known }
+    let ended = try Execution(sandbox: sandbox, program: program.reference(inputs), purpose: .reference(inputs)).run(
+      flag)
+    let result = ended.result
+    guard result.outcome == .passed else {
+      throw FurlError.input(
+        nil, "problem \(program.id)",
+        "its own solution does not answer its inputs: \(result.outcome.rawValue)\(result.detail.map { ", \($0)" } ?? "")",
+        remedy: "correct canonical_solution or the inputs in the suite's problem file")
+    }
+    references.withLock { $0[inputs.digest] = ended.left }
+    return ended.left
+  }
+  #endif
 
   /// Hands one program in and returns at once: await the task's value for its result. This is how execution
   /// overlaps with generation.

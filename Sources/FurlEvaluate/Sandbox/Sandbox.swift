@@ -24,6 +24,8 @@ public struct Sandbox: Sendable, Hashable {
   /// Both sides of the pipe, compiled once by that Python, as hexadecimal digits.
   let candidateCode: String
   let testerCode: String
+  /// The side that puts inputs.
+  let inputsTesterCode: String
 
   /// Finds out what this machine has, once per process.
   ///
@@ -61,12 +63,16 @@ public struct Sandbox: Sendable, Hashable {
     #endif
   }
 
-  init(_ protection: Protection, python: String, tools: SandboxTools, candidateCode: String, testerCode: String) {
+  init(
+    _ protection: Protection, python: String, tools: SandboxTools, candidateCode: String, testerCode: String,
+    inputsTesterCode: String
+  ) {
     self.protection = protection
     self.python = python
     self.tools = tools
     self.candidateCode = candidateCode
     self.testerCode = testerCode
+    self.inputsTesterCode = inputsTesterCode
   }
 }
 
@@ -122,8 +128,11 @@ struct SandboxTools: Sendable, Hashable {
   /// - Parameters:
   ///   - filter: the descriptor of the system call filter, if there is one.
   ///   - memory: MiB of address space.
+  ///   - file: MiB that a file may grow to.
   ///   - processor: seconds of processor time, after which the process is ended.
-  func command(_ text: String, filter: Int?, memory: Int, processor: Int, arguments: [String] = []) -> [String] {
+  func command(
+    _ text: String, filter: Int?, memory: Int, processor: Int, file: Int = 16, arguments: [String] = []
+  ) -> [String] {
     var command: [String] = []
     if let watch { command += [watch, "--pdeathsig", "KILL", "--"] }
     if let setpriv {
@@ -138,7 +147,7 @@ struct SandboxTools: Sendable, Hashable {
       if let filter { command += ["--seccomp", "\(filter)"] }
     }
     command += [prlimit, "--as=\(memory << 20)", "--cpu=\(processor):\(processor + 1)", "--core=0"]
-    command += ["--fsize=\(16 << 20)", "--nofile=64"]
+    command += ["--fsize=\(file << 20)", "--nofile=64"]
     // Outside of a user namespace this limit counts all processes of the user.
     if bwrap != nil { command.append("--nproc=32") }
     return command + ["--", python, "-s", "-S", "-B", "-X", "utf8", "-c", text] + arguments

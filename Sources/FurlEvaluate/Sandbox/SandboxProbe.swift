@@ -23,7 +23,11 @@ enum SandboxProbe {
     var child = try ChildProcess(
       tools.command(
         script, filter: filtered ? 3 : nil, memory: 1024, processor: 20,
-        arguments: [valueCodecSource + candidateSource, valueCodecSource + testerSource]),
+        arguments: [
+          valueCodecSource + sanitizerSource + candidateSource,
+          valueCodecSource + testerSource + "\n\nTester().run()\n",
+          valueCodecSource + testerSource + inputsTesterSource + "\n\nInputsTester().run()\n",
+        ]),
       environment: SandboxTools.environment,
       descriptors: [input.raw, output.raw, errors.raw] + (filtered ? [filter.raw] : []))
     guard let status = child.exitStatus(within: 30) else {
@@ -31,7 +35,7 @@ enum SandboxProbe {
     }
     guard status == 0 else { throw failure(try errors.contents(limit: 10_000), status, tools) }
     let lines = String(decoding: try output.contents(limit: 1 << 20), as: UTF8.self).split(separator: "\n")
-    guard lines.count == 4 else { throw FurlError(.unavailable, "\(tools.python) does not answer as expected") }
+    guard lines.count == 5 else { throw FurlError(.unavailable, "\(tools.python) does not answer as expected") }
     let version = lines[0].split(separator: ".").compactMap { Int($0) }
     guard version.count == 3, (version[0], version[1]) >= (3, 8) else {
       throw FurlError(
@@ -42,7 +46,7 @@ enum SandboxProbe {
     }
     return Sandbox(
       protection, python: String(lines[0]), tools: tools, candidateCode: String(lines[2]),
-      testerCode: String(lines[3]))
+      testerCode: String(lines[3]), inputsTesterCode: String(lines[4]))
   }
 
   private static func failure(_ errors: [UInt8], _ status: Int32, _ tools: SandboxTools) -> FurlError {

@@ -2,8 +2,8 @@
 ///
 /// A message is eight hexadecimal digits (the length of the rest), a letter, and sixteen hexadecimal digits that
 /// name the call it belongs to. A value is a tag and what the tag asks for; nothing in it is ever evaluated, so
-/// whatever arrives is rebuilt as None, bool, int, float, complex, str, bytes, range, list, tuple, dict, (frozen)
-/// set or an iterator over a list, and nothing else. An iterator is run to its end before it is sent.
+/// whatever arrives is rebuilt as None, bool, int, float, complex, str, bytes, range, Fraction, Decimal, list, tuple,
+/// dict, (frozen) set or an iterator over a list, and nothing else. An iterator is run to its end before it is sent.
 /// Subclasses are sent as their base: the base's own methods read them, not what they override.
 let valueCodecSource = #"""
   import itertools, posix, sys
@@ -17,6 +17,15 @@ let valueCodecSource = #"""
 
 
   VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+  # Where values are compared for equality and nothing else, what equals no plain value is refused at once.
+  STRICT = [False]
+
+
+  def widen():
+      """Where values are compared as bytes first, and seldom sent like this, they may be larger."""
+      global MAX_VALUES, MAX_BYTES
+      STRICT[0] = True
+      MAX_VALUES, MAX_BYTES = MAX_VALUES * 8, MAX_BYTES * 8
 
 
   class NotPlain(Exception):
@@ -74,13 +83,26 @@ let valueCodecSource = #"""
               for item in kind.__iter__(value):
                   put(item, parts, depth - 1, budget)
       elif kind in VIEWS:
-          put(list(value), parts, depth, budget)
+          if STRICT[0]:
+              if kind is VIEWS[1]:
+                  raise NotPlain('dict_values is not a plain value')
+              put(frozenset(value), parts, depth, budget)
+          else:
+              put(list(value), parts, depth, budget)
       else:
           for base in BASES:
               if issubclass(kind, base):
                   put(plain(value, base), parts, depth, budget)
                   return
-          if is_iterator(value):
+          if is_number(kind, 'fractions', 'Fraction'):
+              parts.append(b'q%x,%x;' % (int(value.numerator), int(value.denominator)))
+              return
+          if is_number(kind, 'decimal', 'Decimal'):
+              data = kind.__mro__[-2].__str__(value).encode()
+              parts.append(b'D%x:' % len(data))
+              parts.append(data)
+              return
+          if is_iterator(value) and not STRICT[0]:
               if depth == 0:
                   raise NotPlain('a value of too many levels')
               # One more than is left, so that what is too long is found to be so.
@@ -90,6 +112,12 @@ let valueCodecSource = #"""
                   put(item, parts, depth - 1, budget)
               return
           raise NotPlain('%s is not a plain value' % type.__getattribute__(kind, '__name__'))
+
+
+  def is_number(kind, module, name):
+      """Whether a class is one of the library's numbers, or derived from it."""
+      module = sys.modules.get(module)
+      return module is not None and issubclass(kind, getattr(module, name))
 
 
   def is_iterator(value):
@@ -156,6 +184,11 @@ let valueCodecSource = #"""
           end = data.index(b';', at)
           real, imaginary = data[at:end].decode().split(',')
           return complex(float.fromhex(real), float.fromhex(imaginary)), end + 1
+      if tag == b'q':
+          end = data.index(b';', at)
+          over, under = data[at:end].split(b',')
+          from fractions import Fraction
+          return Fraction(int(over, 16), int(under, 16)), end + 1
       if tag == b'r':
           end = data.index(b';', at)
           start, stop, step = data[at:end].split(b',')
@@ -169,6 +202,9 @@ let valueCodecSource = #"""
           return data[at:at + count].decode('utf-8', 'surrogatepass'), at + count
       if tag == b'b':
           return data[at:at + count], at + count
+      if tag == b'D':
+          from decimal import Decimal
+          return Decimal(data[at:at + count].decode()), at + count
       if depth == 0:
           raise Malformed('too many levels')
       items = []

@@ -1,24 +1,6 @@
 import FurlSpec
 import FurlTensor
 
-/// A function to be completed, and the tests that decide whether it was (the form of HumanEval).
-public struct ProgramProblem: Sendable, Hashable {
-  public var taskID: String
-  /// What the function begins with, and what it may call.
-  public var prompt: String
-  /// The function's name.
-  public var entryPoint: String
-  /// Python that defines `check(candidate)`.
-  public var test: String
-
-  public init(taskID: String, prompt: String, entryPoint: String, test: String) {
-    self.taskID = taskID
-    self.prompt = prompt
-    self.entryPoint = entryPoint
-    self.test = test
-  }
-}
-
 /// A line to be completed (the form of CodeXGLUE's line completion).
 public struct LineProblem: Sendable, Hashable {
   public var id: ProblemID
@@ -60,6 +42,11 @@ public enum Problems: Sendable, Hashable {
     }
   }
 
+  /// Whether programs are put to inputs, as HumanEval+ does, instead of to a test of their own.
+  public var haveInputs: Bool {
+    if case .programs(let problems) = self { problems.contains { $0.inputs != nil } } else { false }
+  }
+
   /// The first problems; a text stays whole.
   public func prefix(_ count: Int) -> Problems {
     switch self {
@@ -73,22 +60,31 @@ public enum Problems: Sendable, Hashable {
 /// Reads problem files.
 enum ProblemFile {
   static let fileLimit = 256 << 20
-  static let lineLimit = 4 << 20
+  static let lineLimit = 16 << 20
   static let problemLimit = 1_000_000
+
+  /// The content of a problem file, unpacked if it is compressed.
+  static func content(path: String) throws -> [UInt8] {
+    let bytes = try MappedFile(path: path).readAll(limit: fileLimit)
+    return Gzip.isCompressed(bytes) ? try Gzip.decompress(bytes, file: path, limit: fileLimit) : bytes
+  }
 
   /// The kind that the keys of a problem file's first line tell.
   static func kind(of bytes: [UInt8], file: String) throws -> SuiteKind {
-    guard file.hasSuffix(".jsonl") || file.hasSuffix(".json") else { return .text }
+    let name = file.hasSuffix(".gz") ? String(file.dropLast(3)) : file
+    guard name.hasSuffix(".jsonl") || name.hasSuffix(".json") else { return .text }
     var kind: SuiteKind?
     try forEachLine(bytes, file: file) { reader, _ in
       let keys = Set(reader.keys)
-      if keys.isSuperset(of: ["prompt", "entry_point", "test"]) { kind = .passAt1 }
-      if keys.isSuperset(of: ["input", "gt"]) { kind = .lines }
+      if ProgramForm(keys) != nil { kind = .passAt1 }
+      if LineForm(keys) != nil { kind = .lines }
       return false
     }
     if let kind { return kind }
     throw FurlError.input(
-      file, "is no problem file: its first line has neither prompt, entry_point and test nor input and gt",
+      file,
+      "is no problem file: its first line has neither prompt, entry_point and test (or base_input and "
+        + "canonical_solution), nor text, code and test_list, nor input and gt",
       remedy: "name a text .txt, or write a suite card")
   }
 
@@ -108,12 +104,15 @@ enum ProblemFile {
   private static func programs(_ bytes: [UInt8], file: String) throws -> [ProgramProblem] {
     var problems: [ProgramProblem] = []
     var names = UniqueNames()
-    try forEachLine(bytes, file: file) { reader, line in
-      let problem = ProgramProblem(
-        taskID: try text("task_id", of: reader, limit: 200), prompt: try text("prompt", of: reader),
-        entryPoint: try text("entry_point", of: reader, limit: 200), test: try text("test", of: reader))
+    try forEachLine(bytes, file: file) { reader, line, range in
+      // What is missing of the plainest form is what a wrong line is told.
+      let form = ProgramForm(Set(reader.keys)) ?? .check
+      let problem = try form.problem(reader, line: { Array(bytes[range]) })
       guard isPythonName(problem.entryPoint) else {
         throw reader.error("entry_point", "\"\(problem.entryPoint)\" is not a name of Python")
+      }
+      guard problems.isEmpty || (problems[0].inputs == nil) == (problem.inputs == nil) else {
+        throw reader.error("test", "is a problem of another form than the ones before it")
       }
       try names.insert(.text(problem.taskID), line: line, key: "task_id", reader)
       problems.append(problem)
@@ -129,22 +128,14 @@ enum ProblemFile {
     try forEachLine(bytes, file: file) { reader, line in
       // CodeXGLUE's own files have no ids; a problem is then called by its place.
       let id = try reader.problemID("id") ?? .integer(problems.count)
+      guard let form = LineForm(Set(reader.keys)) else { throw reader.error("input", "is missing") }
+      guard let (input, gt) = try form.problem(reader) else { return true }
       try names.insert(id, line: line, key: "id", reader)
-      problems.append(
-        LineProblem(
-          id: id, input: try text("input", of: reader),
-          gt: try text("gt", of: reader, limit: EditSimilarity.longest), source: try reader.string("source")))
+      problems.append(LineProblem(id: id, input: input, gt: gt, source: try reader.string("source")))
       return true
     }
     guard !problems.isEmpty else { throw FurlError.input(file, "has no problems") }
     return problems
-  }
-
-  private static func text(_ key: String, of reader: DocumentReader, limit: Int = .max) throws -> String {
-    guard let text = try reader.string(key) else { throw reader.error(key, "is missing") }
-    guard !text.isEmpty else { throw reader.error(key, "is empty") }
-    guard text.utf8.count <= limit else { throw reader.error(key, "is longer than \(limit) bytes") }
-    return text
   }
 
   /// ASCII is what every data set uses, and it keeps the name safe wherever it is put.
@@ -159,6 +150,13 @@ enum ProblemFile {
   /// Calls `body` with each line's mapping and number, skipping empty lines, until it returns false.
   static func forEachLine(
     _ bytes: [UInt8], file: String, _ body: (DocumentReader, Int) throws -> Bool
+  ) throws {
+    try forEachLine(bytes, file: file) { reader, number, _ in try body(reader, number) }
+  }
+
+  /// The same with the place of the line's bytes.
+  private static func forEachLine(
+    _ bytes: [UInt8], file: String, _ body: (DocumentReader, Int, Range<Int>) throws -> Bool
   ) throws {
     var start = 0
     var number = 0
@@ -176,7 +174,7 @@ enum ProblemFile {
       guard found <= problemLimit else { throw FurlError.input(file, "has more than \(problemLimit) lines") }
       do {
         let reader = try DocumentReader(JSON.parse(Array(line), file: file), file: file)
-        if try !body(reader, number) { return }
+        if try !body(reader, number, line.startIndex..<line.endIndex) { return }
       } catch var error as FurlError {
         // A line is parsed by itself, so the parser knows it as line 1.
         let inner = error.place.flatMap { $0.hasPrefix("line ") ? nil : $0 }

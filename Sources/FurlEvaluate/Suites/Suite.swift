@@ -7,7 +7,7 @@ public struct Suite: Sendable, Hashable {
   public var name: String
   /// The problem file.
   public var file: String
-  /// The problem file's digest.
+  /// The problem file's digest; of a compressed one, its content's.
   public var sha256: Digest
   public var kind: SuiteKind
   public var `protocol`: SuiteProtocol
@@ -31,49 +31,88 @@ public struct Suite: Sendable, Hashable {
   ///
   /// - Throws: ``FurlError`` of kind `input` that names file, line and key.
   public init(path: String) throws {
-    if path.hasSuffix(".gz") {
-      throw FurlError.input(
-        path, "compressed problem files are not read", remedy: "unpack it first: gzip -dk \(Suite.baseName(path))")
-    }
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
       try self.init(card: path)
     } else {
-      let bytes = try MappedFile(path: path).readAll(limit: ProblemFile.fileLimit)
-      let kind = try ProblemFile.kind(of: bytes, file: path)
-      self.init(
-        name: Suite.stem(path), file: path, sha256: Digest(of: bytes), protocol: SuiteProtocol(defaultsOf: kind),
-        problems: try ProblemFile.read(bytes, kind: kind, file: path))
+      try self.init(problems: path)
     }
+  }
+
+  /// Reads a bare problem file, gzip'd or not, with its kind's default protocol.
+  private init(problems path: String) throws {
+    let bytes = try ProblemFile.content(path: path)
+    let kind = try ProblemFile.kind(of: bytes, file: path)
+    let problems = try ProblemFile.read(bytes, kind: kind, file: path)
+    self.init(
+      name: Suite.stem(path), file: path, sha256: Digest(of: bytes),
+      protocol: SuiteProtocol(defaultsFor: problems, kind: kind), problems: problems)
+  }
+
+  /// Reads a problem file with the protocol of a card, whatever file the card names.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage` when they are of different kinds.
+  public init(problems path: String, protocolOf card: String) throws {
+    try self.init(problems: path)
+    let reader = try YAML.read(path: card)
+    let (name, kind, _, _) = try Suite.head(reader)
+    guard kind == self.kind else {
+      throw FurlError(
+        .usage, file: card,
+        "is for suites of kind \(kind.rawValue); \(Suite.baseName(path)) is of \(self.kind.rawValue)")
+    }
+    self.protocol = try Suite.protocolOf(reader, problems, kind: kind)
+    self.name = name
+  }
+
+  /// The keys of a card but its protocol.
+  private static func head(_ card: DocumentReader) throws -> (
+    name: String, kind: SuiteKind, file: String?, sha: String?
+  ) {
+    try card.requireForm("suite card")
+    let name = try card.suiteName("suite")
+    _ = try card.string("description")
+    guard let kind = try card.word("kind", ["pass_at_1": SuiteKind.passAt1, "lines": .lines, "text": .text]) else {
+      throw card.error("kind", "is missing", remedy: "allowed: pass_at_1, lines, text")
+    }
+    return (name, kind, try card.string("file"), try card.string("sha256"))
+  }
+
+  private static func protocolOf(
+    _ card: DocumentReader, _ problems: Problems, kind: SuiteKind
+  ) throws -> SuiteProtocol {
+    let settings = try SuiteProtocol(
+      card.reader("protocol"), kind: kind, defaults: SuiteProtocol(defaultsFor: problems, kind: kind))
+    try card.finish()
+    do {
+      try settings.check(problems)
+    } catch let error {
+      throw card.error("protocol", error.problem, remedy: error.remedy)
+    }
+    return settings
   }
 
   private init(card path: String) throws {
     let card = try YAML.read(path: path)
-    try card.requireForm("suite card")
-    let name = try card.suiteName("suite")
-    _ = try card.string("description")
-    guard let base = try card.string("file"), !base.isEmpty else { throw card.error("file", "is missing") }
-    guard let hex = try card.string("sha256") else { throw card.error("sha256", "is missing") }
+    let (name, kind, base, hex) = try Suite.head(card)
+    guard let base, !base.isEmpty else {
+      throw card.error(
+        "file", "is missing", remedy: "a card without a file is a protocol: --suite FILE --protocol CARD")
+    }
+    guard let hex else { throw card.error("sha256", "is missing") }
     guard let expected = Digest(hex: hex) else {
       throw card.error("sha256", "64 lower-case hexadecimal digits are expected")
     }
-    guard let kind = try card.word("kind", ["pass_at_1": SuiteKind.passAt1, "lines": .lines, "text": .text]) else {
-      throw card.error("kind", "is missing", remedy: "allowed: pass_at_1, lines, text")
-    }
-    let settings = try SuiteProtocol(card.reader("protocol"), kind: kind)
-    try card.finish()
-    guard !base.hasSuffix(".gz") else {
-      throw card.error("file", "compressed problem files are not read", remedy: "unpack it first: gzip -dk \(base)")
-    }
     let file = base.hasPrefix("/") ? base : Suite.folder(path) + base
-    let bytes = try MappedFile(path: file).readAll(limit: ProblemFile.fileLimit)
+    let bytes = try ProblemFile.content(path: file)
     let actual = Digest(of: bytes)
     guard actual == expected else {
       throw card.error(
         "sha256", "\(base) has the sha256 \(actual)", remedy: "restore \(base), or write its new sha256 into the card")
     }
+    let problems = try ProblemFile.read(bytes, kind: kind, file: file)
     self.init(
-      name: name, file: file, sha256: actual, protocol: settings,
-      problems: try ProblemFile.read(bytes, kind: kind, file: file))
+      name: name, file: file, sha256: actual, protocol: try Suite.protocolOf(card, problems, kind: kind),
+      problems: problems)
   }
 
   /// The suite card of a name in a folder (`NAME.yaml`), or nil when there is none.
@@ -104,7 +143,8 @@ public struct Suite: Sendable, Hashable {
   }
 
   private static func stem(_ path: String) -> String {
-    let base = baseName(path)
+    var base = baseName(path)
+    if base.hasSuffix(".gz") { base = String(base.dropLast(3)) }
     guard let dot = base.lastIndex(of: "."), dot > base.startIndex else { return base }
     return String(base[..<dot])
   }

@@ -31,6 +31,33 @@ public struct SuiteProtocol: Sendable, Hashable {
     case rolling
   }
 
+  /// What becomes of the end-of-text token.
+  public enum EndToken: String, Sendable, Hashable, CaseIterable {
+    /// It ends the completion and is no part of it.
+    case end
+    /// It ends the completion, and its text stays in it, as decoding without skipping special tokens leaves it.
+    case keep
+    /// Generation goes on to the limit of tokens, and the texts of special tokens stay in.
+    case pass
+  }
+
+  /// What is done to a program's text before it is executed.
+  public enum Sanitizer: String, Sendable, Hashable, CaseIterable {
+    case none
+    /// Tabs of a completion become four spaces; then the program is cut down as EvalPlus's sanitizer does it.
+    case evalplus
+  }
+
+  /// What decides on a program.
+  public enum Tests: String, Sendable, Hashable, CaseIterable {
+    /// The problem's own test.
+    case check
+    /// The base inputs (HumanEval as EvalPlus judges it).
+    case base
+    /// The base inputs and then the further ones (HumanEval+).
+    case plus
+  }
+
   public var kind: SuiteKind
   public var chunking = Chunking.llamaCpp
   public var prompt: Prompt
@@ -45,6 +72,23 @@ public struct SuiteProtocol: Sendable, Hashable {
   public var timeout: Double
   /// MiB of address space that each process of one program may take.
   public var memory: Int
+  public var eos = EndToken.end
+  public var sanitize = Sanitizer.none
+  public var tests = Tests.check
+  /// Seconds that a program's own text may take to run, before it is given an input.
+  public var loadTimeout = 5.0
+  /// Seconds that the answer to one input may take at least.
+  public var inputTimeout = 4.0
+  /// How many times the reference's own time the answer to an input may take.
+  public var inputFactor = 4.0
+  /// Completions of each problem.
+  public var draws = 1
+  /// 0: the most probable token is taken always.
+  public var temperature = 0.0
+  public var topP = 1.0
+  public var seed = 0
+  /// How lines are scored.
+  public var score = LineScore.Method.plain
 
   /// What a bare problem file of a kind is run with.
   public init(defaultsOf kind: SuiteKind) {
@@ -56,11 +100,39 @@ public struct SuiteProtocol: Sendable, Hashable {
       switch kind {
       case .passAt1: ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]
       case .lines: ["<EOL>", "</s>"]
-      case .text: []
+      case .text: ["chunking"]
       }
     context = kind == .text ? 512 : nil
     timeout = 5
     memory = 1024
+  }
+
+  /// What a bare problem file is run with: as its kind's default, or as EvalPlus does where programs are put to inputs.
+  public init(defaultsFor problems: Problems, kind: SuiteKind) {
+    self.init(defaultsOf: kind)
+    guard problems.haveInputs else { return }
+    prompt = .evalplus
+    maxTokens = 768
+    stop = [
+      "<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\ndef ", "\nclass ",
+      "\nimport ", "\nfrom ", "\nassert ",
+    ]
+    if case .programs(let programs) = problems, programs.contains(where: { $0.taskID.hasPrefix("Mbpp/") }) {
+      stop = Array(stop.prefix(6)) + ["\n\"\"\"", "\nassert"]
+    }
+    timeout = 60
+    memory = 4096
+    sanitize = .evalplus
+    tests = .plus
+  }
+
+  /// Refuses what the problems do not have.
+  func check(_ problems: Problems) throws(FurlError) {
+    guard case .programs = problems, (tests == .check) == problems.haveInputs else { return }
+    let (own, other) = problems.haveInputs ? ("base or plus", "inputs") : ("check", "a test of its own")
+    throw FurlError(
+      .input, place: "tests", "\"\(tests.rawValue)\" does not go with this file: each problem has \(other)",
+      remedy: "allowed: \(own)")
   }
 
   /// The text that the model is given for a program's prompt, and that its program begins with.
@@ -89,25 +161,42 @@ extension SuiteProtocol {
   /// The keys that mean something for a kind, in the order in which they are written.
   static func keys(of kind: SuiteKind) -> [String] {
     switch kind {
-    case .passAt1: ["prompt", "bos", "max_tokens", "stop", "context", "timeout", "memory"]
-    case .lines: ["prompt", "bos", "max_tokens", "stop", "context"]
-    case .text: ["bos", "context", "chunking"]
+    case .passAt1: ["prompt", "bos", "max_tokens", "stop", "context", "timeout", "memory"] + laterKeys(of: kind)
+    case .lines: ["prompt", "bos", "max_tokens", "stop", "context"] + laterKeys(of: kind)
+    case .text: ["bos", "context"] + laterKeys(of: kind)
     }
   }
 
-  /// Reads the keys of a `protocol:` mapping over the defaults of a kind.
+  /// Keys that older reports do not have; their defaults are what was done then.
+  static func laterKeys(of kind: SuiteKind) -> [String] {
+    switch kind {
+    case .passAt1:
+      [
+        "eos", "sanitize", "tests", "load_timeout", "input_timeout", "input_factor", "draws", "temperature", "top_p",
+        "seed",
+      ]
+    case .lines: ["eos", "score"]
+    case .text: []
+    }
+  }
+
+  /// Reads the keys of a `protocol:` mapping over defaults.
   ///
-  /// - Parameter complete: whether every key of the kind must be there, as in a report.
-  public init(_ reader: DocumentReader?, kind: SuiteKind, complete: Bool = false) throws {
-    self.init(defaultsOf: kind)
+  /// - Parameters:
+  ///   - complete: whether every key of the kind must be there, as in a report.
+  ///   - defaults: nil for those of the kind.
+  public init(
+    _ reader: DocumentReader?, kind: SuiteKind, complete: Bool = false, defaults: SuiteProtocol? = nil
+  ) throws {
+    self = defaults ?? SuiteProtocol(defaultsOf: kind)
     guard let reader else { return }
     let known = SuiteProtocol.keys(of: kind)
-    let all = SuiteProtocol.keys(of: .passAt1) + SuiteProtocol.keys(of: .text)
+    let all = SuiteKind.allCases.flatMap(SuiteProtocol.keys)
     if let key = reader.keys.first(where: { all.contains($0) && !known.contains($0) }) {
       throw reader.error(key, "means nothing for a suite of kind \(kind.rawValue)", remedy: "remove it")
     }
-    // Texts were cut as llama.cpp does it before the key was there.
-    if complete, let missing = known.first(where: { $0 != "chunking" && !reader.keys.contains($0) }) {
+    let later = SuiteProtocol.laterKeys(of: kind)
+    if complete, let missing = known.first(where: { !later.contains($0) && !reader.keys.contains($0) }) {
       throw reader.error(missing, "is missing")
     }
     if known.contains("prompt") {
@@ -127,9 +216,36 @@ extension SuiteProtocol {
     }
     if known.contains("timeout") { timeout = try reader.number("timeout", in: SuiteProtocol.seconds) ?? timeout }
     if known.contains("memory") { memory = try reader.integer("memory", in: SuiteProtocol.mebibytes) ?? memory }
+    try readLater(reader, known)
     try reader.finish()
   }
 
+  private mutating func readLater(_ reader: DocumentReader, _ known: [String]) throws {
+    if known.contains("eos") { eos = try reader.word("eos", ["end": .end, "keep": .keep, "pass": .pass]) ?? eos }
+    if known.contains("score") {
+      score =
+        try reader.word(
+          "score", ["plain": .plain, "codexglue": .codexglue, "codexglue-clean": .codexglueClean, "poster": .poster])
+        ?? score
+    }
+    guard known.contains("draws") else { return }
+    sanitize = try reader.word("sanitize", ["none": .none, "evalplus": .evalplus]) ?? sanitize
+    tests = try reader.word("tests", ["check": .check, "base": .base, "plus": .plus]) ?? tests
+    loadTimeout = try reader.number("load_timeout", in: SuiteProtocol.seconds) ?? loadTimeout
+    inputTimeout = try reader.number("input_timeout", in: SuiteProtocol.seconds) ?? inputTimeout
+    inputFactor = try reader.number("input_factor", in: 1...1000) ?? inputFactor
+    draws = try reader.integer("draws", in: SuiteProtocol.drawCounts) ?? draws
+    temperature = try reader.number("temperature", in: SuiteProtocol.temperatures) ?? temperature
+    topP = try reader.number("top_p", in: SuiteProtocol.shares) ?? topP
+    seed = try reader.integer("seed", in: 0...(.max)) ?? seed
+    if draws > 1, temperature == 0 {
+      throw reader.error("draws", "\(draws) completions are all the same at temperature 0", remedy: "set temperature")
+    }
+  }
+
+  static let drawCounts = 1...1000
+  static let temperatures = 0.0...100.0
+  static let shares = 1e-6...1.0
   static let tokens = 1...1_000_000
   static let seconds = 0.1...3600.0
   static let mebibytes = 64...1_048_576
@@ -152,64 +268,20 @@ extension SuiteProtocol {
           case "context": .optional(context)
           case "chunking": .string(chunking.rawValue)
           case "timeout": .number(timeout)
+          case "eos": .string(eos.rawValue)
+          case "score": .string(score.rawValue)
+          case "sanitize": .string(sanitize.rawValue)
+          case "tests": .string(tests.rawValue)
+          case "load_timeout": .number(loadTimeout)
+          case "input_timeout": .number(inputTimeout)
+          case "input_factor": .number(inputFactor)
+          case "draws": .integer(draws)
+          case "temperature": .number(temperature)
+          case "top_p": .number(topP)
+          case "seed": .integer(seed)
           default: .integer(memory)
           }
         return JSON.Member(key, value)
       })
-  }
-}
-
-/// Options of the command that take the place of what a suite card says.
-public struct ProtocolOverrides: Sendable, Hashable {
-  public var prompt: SuiteProtocol.Prompt?
-  public var bos: SuiteProtocol.BeginToken?
-  public var maxTokens: Int?
-  public var stop: [String]?
-  public var context: Int?
-  public var timeout: Double?
-  public var memory: Int?
-
-  public init() {}
-
-  /// The names of the keys that are given, as reports list them.
-  public var names: [String] {
-    let given: [(String, Bool)] = [
-      ("prompt", prompt != nil), ("bos", bos != nil), ("max_tokens", maxTokens != nil), ("stop", stop != nil),
-      ("context", context != nil), ("timeout", timeout != nil), ("memory", memory != nil),
-    ]
-    return given.filter(\.1).map(\.0)
-  }
-}
-
-extension SuiteProtocol {
-  /// A copy with the options in force.
-  ///
-  /// - Throws: ``FurlError`` of kind `usage` for a value out of range, or one that the kind has no use for.
-  public func applying(_ overrides: ProtocolOverrides) throws -> SuiteProtocol {
-    let known = SuiteProtocol.keys(of: kind)
-    for name in overrides.names where !known.contains(name) {
-      throw FurlError(.usage, "the option for \(name) means nothing for a suite of kind \(kind.rawValue)")
-    }
-    func check<Value: Comparable>(_ name: String, _ value: Value?, _ range: ClosedRange<Value>) throws {
-      guard let value, !range.contains(value) else { return }
-      throw FurlError(
-        .usage, "\(name) is \(value)", remedy: "allowed: \(range.lowerBound) to \(range.upperBound)")
-    }
-    try check("max_tokens", overrides.maxTokens, SuiteProtocol.tokens)
-    try check("context", overrides.context, SuiteProtocol.tokens)
-    try check("timeout", overrides.timeout, SuiteProtocol.seconds)
-    try check("memory", overrides.memory, SuiteProtocol.mebibytes)
-    if let stop = overrides.stop, !SuiteProtocol.isStop(stop) {
-      throw FurlError(.usage, "stop: \(SuiteProtocol.stopProblem)")
-    }
-    var copy = self
-    copy.prompt = overrides.prompt ?? prompt
-    copy.bos = overrides.bos ?? bos
-    copy.maxTokens = overrides.maxTokens ?? maxTokens
-    copy.stop = overrides.stop ?? stop
-    copy.context = overrides.context ?? context
-    copy.timeout = overrides.timeout ?? timeout
-    copy.memory = overrides.memory ?? memory
-    return copy
   }
 }

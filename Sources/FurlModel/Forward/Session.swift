@@ -9,7 +9,11 @@ public final class Session {
   /// Tokens that continue one slot.
   public struct Segment: Sendable {
     /// Which of a segment's positions logits are computed for.
-    public enum LogitRows: Sendable { case none, last, all }
+    public enum LogitRows: Sendable, Equatable {
+      case none, last, all
+      /// So many at the end.
+      case tail(Int)
+    }
 
     public let slot: Int
     public let ids: [Int]
@@ -191,7 +195,12 @@ public final class Session {
     mutating func add(_ segment: Segment, _ run: KeyValueCache.Run?) {
       let start = rows.count
       if let run, segment.logits != .none {
-        let skipped = segment.logits == .last ? run.count - 1 : 0
+        let skipped =
+          switch segment.logits {
+          case .none, .all: 0
+          case .last: run.count - 1
+          case .tail(let count): max(0, run.count - count)
+          }
         rows += run.row + skipped..<run.row + run.count
         runs.append(
           .init(

@@ -12,6 +12,9 @@ public struct GenerationRequest: Sendable {
   public var sampling: Sampling
   /// False: goes on after the end-of-text token, to measure with as many tokens as were asked for.
   public var endsAtEndOfText = true
+  /// What may follow the prompt. As much of it as the model would choose by itself, token by token, is found out in one
+  /// pass; the text does not change. For greedy requests only.
+  public var draft: [Int] = []
 
   public init(ids: [Int], maxTokens: Int, stops: [String] = [], sampling: Sampling = .greedy) {
     self.ids = ids
@@ -92,6 +95,8 @@ public final class Generator {
     var tokenCount = 0
     /// Nil when nothing is guessed.
     var lookup: PromptLookup?
+    /// What may follow what is pending; empty once the model has chosen otherwise.
+    var draft: ArraySlice<Int>
     var decoder: Tokenizer.StreamDecoder
     var scanner: StopScanner
     var sampler: Sampler
@@ -148,6 +153,7 @@ public final class Generator {
     return Active(
       index: index, slot: slot, request: request, pending: request.ids[...],
       lookup: guesses > 0 && request.sampling == .greedy ? PromptLookup(request.ids, limit: guesses) : nil,
+      draft: request.sampling == .greedy ? request.draft[...] : [],
       decoder: Tokenizer.StreamDecoder(tokenizer, skippingSpecial: false, continues: hasText),
       scanner: StopScanner(stops: request.stops), sampler: Sampler(request.sampling))
   }
@@ -174,12 +180,17 @@ public final class Generator {
       let take = min(room, active[index].pending.count)
       room -= take
       let isWhole = take == active[index].pending.count
-      let guess = take == 1 && isWhole ? self.guess(for: active[index], room: min(room, guessRoom)) : []
+      let guess: ArraySlice<Int> =
+        !isWhole
+        ? []
+        : !active[index].draft.isEmpty
+          ? draft(for: active[index], after: take, room: room)
+          : take == 1 ? self.guess(for: active[index], room: min(room, guessRoom)) : []
       room -= guess.count
       segments.append(
         .init(
           slot: active[index].slot, ids: Array(active[index].pending.prefix(take)) + guess,
-          logits: !isWhole ? .none : guess.isEmpty ? .last : .all))
+          logits: !isWhole ? .none : .tail(1 + guess.count)))
       active[index].pending = active[index].pending.dropFirst(take)
       chosen.append((index, guess))
     }
@@ -233,6 +244,13 @@ public final class Generator {
     return true
   }
 
+  /// The part of a draft that is checked now, beside so many tokens that are pending.
+  private func draft(for active: Active, after take: Int, room: Int) -> ArraySlice<Int> {
+    // What is chosen last needs no position and no pass.
+    let positions = session.contextLength - session.lengths[active.slot] - take
+    return active.draft.prefix(max(0, min(room, positions, active.request.maxTokens - active.tokenCount - 1)))
+  }
+
   /// Tokens that may follow the one that is pending.
   private func guess(for active: Active, room: Int) -> ArraySlice<Int> {
     guard let lookup = active.lookup, active.tokenCount > 0 else { return [] }
@@ -246,19 +264,26 @@ public final class Generator {
     _ active: inout Active, _ guess: ArraySlice<Int>, _ rows: Range<Int>
   ) throws -> Generation.StopReason? {
     let start = session.lengths[active.slot] - guess.count
+    let isDraft = !active.draft.isEmpty
     var accepted = 0
+    var chosen: Int?
     var reason: Generation.StopReason?
     for row in rows {
       let id = try active.sampler.next(session.logits, row: row, session.context.kernels)
+      chosen = id
       active.lookup?.append(id)
       reason = advance(&active, id, positions: start + accepted)
       guard reason == nil, accepted < guess.count, id == guess[guess.startIndex + accepted] else { break }
       accepted += 1
     }
+    if isDraft {
+      let rest = active.draft.dropFirst(accepted)
+      active.draft = rest.first == chosen ? rest.dropFirst() : []
+    }
     if !guess.isEmpty {
       speculation.guessed += guess.count
       speculation.accepted += accepted
-      active.lookup?.learn(guessed: guess.count, accepted: accepted)
+      if !isDraft { active.lookup?.learn(guessed: guess.count, accepted: accepted) }
       try session.truncate(slot: active.slot, to: start + accepted)
       held[active.slot].removeLast(guess.count - accepted)
     }

@@ -14,8 +14,17 @@ public enum QualityText {
     case .programs(let items):
       let passed = items.count { $0.passed }
       lines.append(
-        "\(report.suite.name)  pass@1 \(report.passAt1.map { Figures.percent($0.value) } ?? "-"), \(passed) of \(items.count)\(interval)"
+        "\(report.suite.name)  pass@1 \(report.passAt(1).map { Figures.percent($0) } ?? "-"), \(passed) of \(items.count)\(interval)"
       )
+      if let base = report.basePassAt1, report.protocol.tests == .plus {
+        lines.append("  by the base inputs alone \(Figures.percent(base.value)), \(base.successes) of \(base.count)")
+      }
+      if report.protocol.draws > 1 {
+        let figures = report.passCounts.map { "pass@\($0) \(report.passAt($0).map { Figures.percent($0) } ?? "-")" }
+        lines[0] =
+          "\(report.suite.name)  \(figures.joined(separator: ", "))\(interval), "
+          + "\(items.count) problems with \(report.protocol.draws) completions each"
+      }
       let counts = Outcome.allCases.map { outcome in (outcome, items.count { $0.outcome == outcome }) }
       lines.append("  " + counts.filter { $0.1 > 0 }.map { "\($0.0.rawValue) \($0.1)" }.joined(separator: ", "))
       let cut = items.count { $0.stopReason == "length" }

@@ -101,7 +101,6 @@ import Testing
       (good.replacing("furl: 1\n", with: ""), "furl: is missing"),
       (good.replacing("suite: mine", with: "suite: ../mine"), "line 2: suite: \"../mine\" is no name"),
       (good.replacing("file: p.jsonl", with: "file: q.jsonl"), "q.jsonl: No such file"),
-      (good.replacing("file: p.jsonl", with: "file: p.jsonl.gz"), "unpack it first: gzip -dk p.jsonl.gz"),
       (good.replacing("sha256: ", with: "sha256: x"), "line 4: sha256: 64 lower-case"),
       (card(text + " "), "line 4: sha256: p.jsonl has the sha256"),
       (good.replacing("pass_at_1", with: "pass"), "line 5: kind: \"pass\" is not a known value"),
@@ -110,14 +109,19 @@ import Testing
       (card(text, rest: "protocol: {max_tokens: 0}"), "protocol.max_tokens: 0 is out of range"),
       (card(text, rest: "protocol: {stop: [\"\"]}"), "protocol.stop: at most 64 texts"),
       (card(text, rest: "protocol: {timeout: 0}"), "protocol.timeout: 0.0 is out of range"),
-      (card(text, rest: "protocol: {temperature: 1}"), "protocol.temperature: unknown key"),
+      (card(text, rest: "protocol: {beams: 5}"), "protocol.beams: unknown key"),
+      (card(text, rest: "protocol: {draws: 5}"), "protocol.draws: 5 completions are all the same at temperature 0"),
+      (card(text, rest: "protocol: {tests: plus}"), "\"plus\" does not go with this file"),
+      (card(text, rest: "protocol: {score: codexglue}"), "protocol.score: means nothing for a suite"),
       (card(text, kind: "lines", rest: "protocol: {timeout: 3}"), "protocol.timeout: means nothing for a suite"),
     ]
     for (card, problem) in cases {
       let message = try message(["p.jsonl": text, "c.yaml": card], open: "c.yaml")
       #expect(message.contains(problem), "\(message)")
     }
-    #expect(try message(["p.jsonl.gz": "x"], open: "p.jsonl.gz").contains("gzip -dk p.jsonl.gz"))
+    #expect(try message(["p.jsonl.gz": "x"], open: "p.jsonl.gz").contains("not valid JSON"))
+    #expect(
+      try message(["p.jsonl.gz": "\u{1F}\u{8B}x"], open: "p.jsonl.gz").contains("neither prompt, entry_point") == false)
     #expect(try message([:], open: "absent.jsonl").contains("No such file"))
     #expect(try message(["t.txt": ""], open: "t.txt").contains("is empty"))
   }

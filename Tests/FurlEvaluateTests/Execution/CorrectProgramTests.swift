@@ -12,7 +12,7 @@ extension ExecutionTests {
       let suite = try Suite(path: path)
       guard case .programs(let problems) = suite.problems else { return [] }
       #expect(problems.count == 164)
-      let lines = try JSON.parseLines(TestData.bytes(path), file: path)
+      let lines = try JSON.parseLines(Inputs.unpacked(path), file: path)
       let solutions = lines.map { $0["canonical_solution"]?.string ?? "" }
       var settings = suite.protocol
       settings.prompt = .raw
@@ -53,17 +53,7 @@ extension ExecutionTests {
     @Test(.enabled(if: TestData.shared != nil, "needs HumanEval"))
     func everySolutionOfHumanEvalPasses() async throws {
       let folder = try #require(TestData.shared)
-      try await TestData.withTemporaryFolder { temporary in
-        let file = temporary + "/humaneval.jsonl"
-        try TestData.write([], to: file)
-        let gzip = Process()
-        gzip.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        gzip.arguments = ["gzip", "-dc", folder + "/data/HumanEval.jsonl.gz"]
-        gzip.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
-        try gzip.run()
-        gzip.waitUntilExit()
-        #expect(try await failures(problems: file) == [])
-      }
+      #expect(try await failures(problems: folder + "/data/HumanEval.jsonl.gz") == [])
     }
   }
 }

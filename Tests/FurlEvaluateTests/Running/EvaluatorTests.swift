@@ -20,6 +20,71 @@ import Testing
     }
   }
 
+  /// Truths and another model's completions are checked before anything is generated; nothing of the results shows it.
+  @Test func resultsDoNotDependOnDrafts() async throws {
+    try await TestData.withTemporaryFolder { folder in
+      let suite = try Suite(path: Running.writeLines(60, named: "tiny", in: folder))
+      let subject = try Running.minipy()
+      var options = Evaluator.Options()
+      options.verifiesLines = false
+      let plain = try await Evaluator(options).run(suite, on: subject)
+      options.verifiesLines = true
+      let verified = try await Evaluator(options).run(suite, on: subject)
+      #expect(plain.completions == verified.completions && plain.report.results == verified.report.results)
+      options.drafts = Dictionary(uniqueKeysWithValues: plain.completions.map { ($0.id, $0.text) })
+      let drafted = try await Evaluator(options).run(suite, on: subject)
+      #expect(plain.completions == drafted.completions && plain.report.results == drafted.report.results)
+      // A compressed model with FP32's completions for drafts.
+      let path = folder + "/int4.furl"
+      try Running.writeArtifact(of: TestData.minipy, to: path, scheme: .int4(.columns(32)))
+      let artifact = try LoadedModel(path: path, context: Running.context())
+      let checked = try await Evaluator(options).run(suite, on: artifact)
+      options.drafts = [:]
+      options.verifiesLines = false
+      let generated = try await Evaluator(options).run(suite, on: artifact)
+      #expect(checked.completions == generated.completions && checked.completions != plain.completions)
+    }
+  }
+
+  @Test(.enabled(if: Fixtures.sandbox != nil, "needs a sandbox"))
+  func severalCompletionsGivePassAtK() async throws {
+    let suite = try Suite(path: TestData.minipy + "/minieval.yaml")
+    var options = Evaluator.Options(limit: 5)
+    options.overrides.draws = 4
+    await Running.expectError(.usage, "all the same at temperature 0") {
+      _ = try await Evaluator(options).run(suite, on: Running.minipy())
+    }
+    options.overrides.temperature = 1.2
+    options.overrides.topP = 0.95
+    let subject = try Running.minipy()
+    let outcome = try await Evaluator(options).run(suite, on: subject)
+    #expect(outcome.completions.count == 20 && outcome.report.limit == 5)
+    #expect(Set(outcome.completions.map(\.text)).count > 8)
+    guard case .programs(let items) = outcome.report.results else { return }
+    #expect(items.count == 5 && items.allSatisfy { $0.draws.count == 4 && $0.draws[0] == $0.outcome })
+    #expect(outcome.report.passCounts == [1, 4] && outcome.report.passAt(5) == nil)
+    let passes = items.map { Double($0.draws.count { $0 == .passed }) }
+    #expect(abs((outcome.report.passAt(1) ?? -1) - passes.reduce(0, +) / 20) < 1e-12)
+    #expect(outcome.report.passAt(4) == Double(passes.count { $0 > 0 }) / 5)
+    #expect(try EvaluationReport(outcome.report.json, file: nil) == outcome.report)
+    // The same seeds give the same completions, whatever else is generated.
+    options.slots = 3
+    #expect(try await Evaluator(options).run(suite, on: subject).completions == outcome.completions)
+    options.overrides.seed = 1
+    #expect(try await Evaluator(options).run(suite, on: subject).completions != outcome.completions)
+    options.overrides.seed = nil
+    // And they score the same when they come from a file.
+    try await TestData.withTemporaryFolder { folder in
+      let path = folder + "/s.jsonl"
+      try TestData.write(Array(Samples.text(outcome.report.results, outcome.completions).utf8), to: path)
+      let given = try Samples.completions(path: path, of: suite.problems.prefix(5), draws: 4)
+      #expect(given == outcome.completions)
+      let scored = try await Evaluator(options).score(given, of: suite, origin: path)
+      #expect(scored.report.results == outcome.report.results)
+      #expect(throws: FurlError.self) { try Samples.completions(path: path, of: suite.problems.prefix(5), draws: 3) }
+    }
+  }
+
   @Test func limitsAndOverridesAreReported() async throws {
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(12, named: "tiny", in: folder))

@@ -1,0 +1,157 @@
+import Foundation
+import FurlSpec
+import FurlTensor
+
+/// Makes a line-completion suite of a folder of Python files: of each file one line, cut at a token drawn by a seed.
+public struct LineSuiteBuilder {
+  /// How a suite is drawn.
+  public struct Options: Sendable {
+    public var seed: UInt64
+    /// The most problems; nil for one of each file.
+    public var count: Int?
+    /// Files of more bytes are passed over.
+    public var longestFile: Int
+    public var literals: PY150.Literals
+
+    public init(
+      seed: UInt64 = 0, count: Int? = nil, longestFile: Int = 1 << 20, literals: PY150.Literals = .init()
+    ) {
+      self.seed = seed
+      self.count = count
+      self.longestFile = longestFile
+      self.literals = literals
+    }
+  }
+
+  /// A suite, and what became of the folder's files.
+  public struct Drawn: Sendable {
+    public var problems: [LineProblem] = []
+    public var files = 0
+    /// Not UTF-8, no Python to CPython's tokenizer, or without a line to complete.
+    public var refused = 0
+    /// The same tokens as a file before.
+    public var repeated = 0
+    /// Longer than the limit.
+    public var long = 0
+
+    /// The problems as a file of one JSON object a line.
+    public var jsonl: String {
+      problems.map { problem in
+        let line: JSON = ["id": problem.id.json, "input": .string(problem.input), "gt": .string(problem.gt)]
+        return line.compactText + "\n"
+      }.joined()
+    }
+  }
+
+  private let options: Options
+
+  public init(_ options: Options = Options()) { self.options = options }
+
+  /// Reads all `.py` files below a folder, in the order of the digests of their paths below it, so that a part of them is a
+  /// fair draw. Links are not followed.
+  ///
+  /// - Parameter progress: called with how many files are done, and how many there are.
+  /// - Throws: ``FurlError`` of kind `input` when the folder cannot be read or has nothing to complete.
+  public func build(folder: String, progress: (Int, Int) -> Void = { _, _ in }) throws -> Drawn {
+    let paths = try LineSuiteBuilder.pythonFiles(in: folder)
+      .map { (path: $0, order: Digest(of: Array($0.utf8)).hex) }
+      .sorted { $0.order < $1.order }.map { $0.path }
+    var suite = Drawn()
+    suite.files = paths.count
+    var seen: Set<Digest> = []
+    let form = PY150(options.literals)
+    for (index, path) in paths.enumerated() {
+      if let count = options.count, suite.problems.count == count { break }
+      defer { progress(index + 1, paths.count) }
+      let file = try MappedFile(path: "\(folder)/\(path)")
+      guard file.count <= options.longestFile else {
+        suite.long += 1
+        continue
+      }
+      let bytes = try file.readAll(limit: options.longestFile)
+      guard let tokens = form.tokens(of: bytes) else {
+        suite.refused += 1
+        continue
+      }
+      guard seen.insert(Digest(of: Array(tokens.joined(separator: " ").utf8))).inserted else {
+        suite.repeated += 1
+        continue
+      }
+      let digest = Digest(of: bytes)
+      guard let problem = LineSuiteBuilder.problem(tokens, digest: digest, seed: options.seed) else {
+        suite.refused += 1
+        continue
+      }
+      suite.problems.append(problem)
+    }
+    guard !suite.problems.isEmpty else {
+      throw FurlError.input(
+        folder, "has no Python file with a line to complete (\(suite.files) .py files, \(suite.refused) refused)",
+        remedy: "give a folder of Python sources")
+    }
+    return suite
+  }
+
+  /// A file's line from a token on, which is drawn by the file's content and the seed alone; nil for a file of one token.
+  static func problem(_ tokens: [String], digest: Digest, seed: UInt64) -> LineProblem? {
+    let places = tokens.indices.dropFirst().filter { tokens[$0] != PY150.endOfLine }
+    guard !places.isEmpty else { return nil }
+    let own = UInt64(digest.hex.prefix(16), radix: 16) ?? 0
+    var generator = SplitMix64(seed: seed ^ own)
+    let place = places[Int(generator.next().multipliedFullWidth(by: UInt64(places.count)).high)]
+    let gt = tokens[place...].prefix { $0 != PY150.endOfLine }.joined(separator: " ")
+    guard gt.utf8.count <= EditSimilarity.longest else { return nil }
+    return LineProblem(
+      id: .text("\(digest.hex.prefix(12)):\(place)"), input: "<s> " + tokens[..<place].joined(separator: " "), gt: gt)
+  }
+
+  /// The paths below a folder of its regular files whose names end in `.py`.
+  private static func pythonFiles(in folder: String) throws -> [String] {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+      throw FurlError.input(folder, "is not a folder", remedy: "give a folder of Python sources")
+    }
+    guard let found = FileManager.default.enumerator(atPath: folder) else {
+      throw FurlError.input(folder, "cannot be read")
+    }
+    var paths: [String] = []
+    while let path = found.nextObject() as? String {
+      let kind = found.fileAttributes?[.type] as? FileAttributeType
+      if kind == .typeRegular, path.hasSuffix(".py") { paths.append(path) }
+    }
+    return paths
+  }
+}
+
+/// The card that goes with a line suite.
+public struct LineSuiteCard: Sendable {
+  private let name: String
+
+  /// - Throws: ``FurlError`` of kind `usage` when a suite cannot have the name.
+  public init(name: String) throws {
+    guard Suite.isName(name) else {
+      throw FurlError(
+        .usage, "\"\(name)\" is no name of a suite", remedy: "use letters, digits, dots, dashes, underscores")
+    }
+    self.name = name
+  }
+
+  /// The card of a problem file that lies beside it under the suite's name.
+  public func text(problems: String) -> String {
+    """
+    furl: 1
+    suite: \(name)
+    description: Line completions in PY150's normal form.
+    file: \(name).jsonl
+    sha256: \(Digest(of: Array(problems.utf8)).hex)
+    kind: lines
+    protocol:
+      prompt: raw
+      bos: auto
+      max_tokens: 100
+      stop: ["<EOL>", "</s>"]
+      score: codexglue-clean
+
+    """
+  }
+}
