@@ -95,6 +95,12 @@ struct Inspect: ParsableCommand {
         line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
       }
     }
+    for share in inspection.schemes {
+      line(
+        "scheme",
+        "\(share.scheme): \(share.weights) weights, \(Figures.significant(share.bitsPerWeight)) bits each on disk, "
+          + "\(Figures.significant(share.memoryBitsPerWeight)) in memory")
+    }
     guard let tensors = inspection.tensors else { return }
     var table = TextTable(
       ["tensor", "role", "shape", "scheme", "bits", "disk bytes", "sha256"], leftAligned: [0, 1, 2, 3, 6])

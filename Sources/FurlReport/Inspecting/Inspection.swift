@@ -14,8 +14,24 @@ public struct Inspection: Sendable {
     public let scheme: String
     public let bitsPerWeight: Double
     public let diskBytes: Int
+    /// Bytes in memory when loaded.
+    public let weightBytes: Int
     /// Of the decoded streams of an artifact; of the FP32 values of a checkpoint.
     public let digest: Digest
+  }
+
+  /// What the tensors of one scheme take together.
+  public struct SchemeShare: Sendable, Hashable {
+    public let scheme: String
+    public let tensors: Int
+    public let weights: Int
+    public let diskBytes: Int
+    public let weightBytes: Int
+
+    /// Bits in the file for each weight.
+    public var bitsPerWeight: Double { 8 * Double(diskBytes) / Double(weights) }
+    /// Bits in memory for each weight.
+    public var memoryBitsPerWeight: Double { 8 * Double(weightBytes) / Double(weights) }
   }
 
   public let file: ModelFile
@@ -23,16 +39,27 @@ public struct Inspection: Sendable {
   public let tensors: [Tensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
   public let storedTypes: [StoredType]
+  /// The schemes of an artifact, by name; empty for a checkpoint.
+  public let schemes: [SchemeShare]
 
   /// - Parameter listingTensors: reads and hashes every tensor of a checkpoint.
   public init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
     parameters = try ParameterCount(file, pool: pool)
     tensors = listingTensors ? try Inspection.list(file, pool: pool) : nil
+    schemes = if case .artifact(let weights) = file { Inspection.schemes(of: weights.artifact) } else { [] }
     if case .checkpoint(let checkpoint) = file {
       storedTypes = try StoredType.list(of: checkpoint)
     } else {
       storedTypes = []
+    }
+  }
+
+  private static func schemes(of artifact: Artifact) -> [SchemeShare] {
+    Dictionary(grouping: artifact.tensors, by: \.scheme.name).sorted { $0.key < $1.key }.map { name, tensors in
+      SchemeShare(
+        scheme: name, tensors: tensors.count, weights: tensors.reduce(0) { $0 + $1.count },
+        diskBytes: tensors.reduce(0) { $0 + $1.diskBytes }, weightBytes: tensors.reduce(0) { $0 + $1.weightBytes })
     }
   }
 
@@ -44,14 +71,14 @@ public struct Inspection: Sendable {
         return Tensor(
           name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
           bitsPerWeight: 8 * Double(source.type.blockBytes) / Double(source.type.blockSize),
-          diskBytes: source.type.byteCount(tensor.elementCount),
+          diskBytes: source.type.byteCount(tensor.elementCount), weightBytes: 4 * tensor.elementCount,
           digest: try TensorValues(file, tensor, pool: pool).digest())
       }
     case .artifact(let weights):
       weights.artifact.tensors.map {
         Tensor(
           name: $0.name, role: $0.role, shape: $0.shape, scheme: $0.scheme.name, bitsPerWeight: $0.bitsPerWeight,
-          diskBytes: $0.diskBytes, digest: $0.digest)
+          diskBytes: $0.diskBytes, weightBytes: $0.weightBytes, digest: $0.digest)
       }
     }
   }
@@ -83,6 +110,7 @@ public struct Inspection: Sendable {
         .init("disk_bytes", .integer(file.diskBytes)), .init("weight_bytes", .integer(try file.weightBytes)),
         .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe), .init("source", try source),
       ]
+      if case .artifact = file { members.append(.init("schemes", .array(schemes.map(\.json)))) }
       if let tensors { members.append(.init("tensors", .array(tensors.map(\.json)))) }
       return .object(members)
     }
@@ -120,7 +148,17 @@ extension Inspection.Tensor {
     [
       "name": .string(name), "role": .string(role), "shape": .array(shape.map(JSON.integer)),
       "scheme": .string(scheme), "bits_per_weight": .number(bitsPerWeight), "disk_bytes": .integer(diskBytes),
-      "sha256": .string(digest.hex),
+      "weight_bytes": .integer(weightBytes), "sha256": .string(digest.hex),
+    ]
+  }
+}
+
+extension Inspection.SchemeShare {
+  var json: JSON {
+    [
+      "scheme": .string(scheme), "tensors": .integer(tensors), "weights": .integer(weights),
+      "disk_bytes": .integer(diskBytes), "weight_bytes": .integer(weightBytes),
+      "bits_per_weight": .number(bitsPerWeight), "memory_bits_per_weight": .number(memoryBitsPerWeight),
     ]
   }
 }

@@ -22,6 +22,8 @@ final class CalibratedRun {
   private let fileBytes: Int
   /// What a reader of the result should know.
   private(set) var notes: [String] = []
+  /// Bytes of all streams so far, decoded.
+  private(set) var weightBytes = 0
 
   init(
     _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool,
@@ -126,7 +128,9 @@ final class CalibratedRun {
     }
     let wantsAll = calibrated.contains { $0.method.needsCalibration }
     let moments = try naming(first) {
-      try SecondMoments(columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal)
+      try SecondMoments(
+        columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal,
+        keepsLargest: calibrated.contains { $0.outliers?.threshold != nil })
     }
     visit { moments.add($0, count: $1, on: pool) }
     try check(moments.coverage, first)
@@ -170,6 +174,8 @@ final class CalibratedRun {
     }
 
     let meanSquares: [Float]?
+    /// The largest magnitude of each input.
+    let largest: [Float]?
     private let moments: SecondMoments?
     private let isShared: Bool
     private var made: [Key: FeedbackFactor] = [:]
@@ -177,6 +183,7 @@ final class CalibratedRun {
     init(_ moments: SecondMoments?, _ readers: [Plan.PlannedTensor]) {
       self.moments = moments
       meanSquares = moments?.meanSquares
+      largest = moments?.largest
       isShared = Set(readers.compactMap { Factors.key($0) }).count > 1
     }
 
@@ -200,10 +207,19 @@ final class CalibratedRun {
 
   private func encodeMatrix(_ tensor: Plan.PlannedTensor, _ factors: inout Factors) throws -> PackedMatrix {
     try naming(tensor) {
-      let source = try checkpoint.source(tensor.sourceName)
+      var source = try checkpoint.source(tensor.sourceName)
       defer { source.drop() }
-      guard tensor.method != .plain, tensor.scheme.block != nil else {
-        return try PackedMatrix.encode(source, scheme: tensor.scheme, pool: pool)
+      var scheme = tensor.scheme
+      if let outliers = tensor.outliers {
+        source = source.leavingOut(try outliers.columns(of: source, largest: factors.largest))
+        guard let apart = scheme.keepingApart(source.leftOut.count) else {
+          throw FurlError(.defect, "\(scheme) keeps no columns apart")
+        }
+        scheme = apart
+        note(outliers, of: tensor, largest: factors.largest)
+      }
+      guard tensor.method != .plain, scheme.block != nil else {
+        return try PackedMatrix.encode(source, scheme: scheme, pool: pool)
       }
       let objective: CalibratedEncoder.Objective =
         switch tensor.method.codes {
@@ -211,12 +227,23 @@ final class CalibratedRun {
         case .gptq: .outputs(try factors.factor(for: tensor, pool: pool))
         }
       if let bits = tensor.method.codedBits {
-        return try CodedSteps(source, scheme: tensor.scheme, objective: objective, pool: pool).encode(bits: bits)
+        return try CodedSteps(source, scheme: scheme, objective: objective, pool: pool).encode(bits: bits)
       }
       return try CalibratedEncoder(
-        scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective
+        scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective
       ).encode(source, pool: pool)
     }
+  }
+
+  /// Says where more columns reach the threshold than may be kept apart.
+  private func note(_ outliers: OutlierSettings, of tensor: Plan.PlannedTensor, largest: [Float]?) {
+    guard let threshold = outliers.threshold, let largest else { return }
+    let reached = largest.count { $0 >= Float(threshold) }
+    let limit = outliers.limit(columns: largest.count)
+    guard reached > limit else { return }
+    notes.append(
+      "\(tensor.spec.name): \(reached) of \(largest.count) inputs reach \(threshold); the largest \(limit) are kept apart"
+    )
   }
 
   private func naming<Result>(_ tensor: Plan.PlannedTensor, _ body: () throws -> Result) throws -> Result {
@@ -237,9 +264,11 @@ final class CalibratedRun {
       case .vector(let vector): [vector.storage]
       case .matrix(let matrix): matrix.streams
       }
+    let layout = if case .matrix(let matrix) = encoded { matrix.layout } else { tensor.layout }
+    weightBytes += layout.byteCount
     try writer.append(
-      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
-      streams: Dictionary(uniqueKeysWithValues: zip(tensor.layout.streams.map(\.kind), streams)),
+      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: layout.scheme,
+      streams: Dictionary(uniqueKeysWithValues: zip(layout.streams.map(\.kind), streams)),
       parallelFor: pool.forEach)
     done += 1
     encodedBytes += try checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)

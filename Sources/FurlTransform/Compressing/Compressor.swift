@@ -67,10 +67,10 @@ public struct Compressor: Sendable {
     let sample = try plan.recipe.calibration.flatMap { settings in
       isCalibrated ? try CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer) : nil
     }
-    let notes = try withoutActuallyEscaping(progress) { progress in
+    let (notes, weightBytes) = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
-      return run.notes
+      return (run.notes, run.weightBytes)
     }
     let files = try checkpoint.files()
     let digests = Mutex<[Int: Digest]>([:])
@@ -84,7 +84,7 @@ public struct Compressor: Sendable {
       return Checkpoint.SourceFile(file, digest: digest)
     }
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
-    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes)
+    return Result(artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes)
   }
 
   /// The checkpoint's tokenizer, which must fit the model: an artifact that cannot be run is not written.

@@ -13,6 +13,8 @@ public struct Plan: Sendable {
     public let sourceName: String
     /// How its codes are found.
     public let method: QuantizeMethod
+    /// Which of its columns are kept apart; with a threshold the scheme of the plan has the most that there may be.
+    public let outliers: OutlierSettings?
 
     public var scheme: Scheme { layout.scheme }
   }
@@ -46,10 +48,16 @@ public struct Plan: Sendable {
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
       let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
+      let apart = try choice.outliers.map { outliers in
+        guard let scheme = choice.scheme.keepingApart(outliers.limit(columns: tensor.shape[1])) else {
+          throw FurlError(.defect, "\(choice.scheme) keeps no columns apart")
+        }
+        return scheme
+      }
       return PlannedTensor(
-        spec: tensor, layout: try PackedLayout(scheme: choice.scheme, shape: tensor.shape),
+        spec: tensor, layout: try PackedLayout(scheme: apart ?? choice.scheme, shape: tensor.shape),
         sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name,
-        method: choice.method)
+        method: choice.method, outliers: choice.outliers)
     }
   }
 
@@ -57,6 +65,7 @@ public struct Plan: Sendable {
   private struct Choice {
     let scheme: Scheme
     let method: QuantizeMethod
+    var outliers: OutlierSettings?
   }
 
   private static func rename(_ name: String, from old: Int, to new: Int) -> String {
@@ -112,7 +121,8 @@ public struct Plan: Sendable {
       let bits = override.map { $0.bits } ?? (isEmbedding ? step.embeddingBits : step.bits)
       schemes[tensor.name] = Choice(
         scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
-        method: (isLinear ? step.method : .plain).coded(bits))
+        method: (isLinear ? step.method : .plain).coded(bits),
+        outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
@@ -132,11 +142,16 @@ public struct Plan: Sendable {
 
   /// Whether a tensor's codes depend on activations.
   func isCalibrated(_ tensor: PlannedTensor) -> Bool {
-    recipe.calibration != nil && tensor.spec.shape.count == 2 && tensor.method.usesCalibration
+    recipe.calibration != nil && tensor.spec.shape.count == 2
+      && (tensor.method.usesCalibration || tensor.outliers?.threshold != nil)
   }
 
-  /// Whether any codes are chosen, and not just the nearest ones.
-  var choosesCodes: Bool { tensors.contains { $0.spec.shape.count == 2 && $0.method != .plain } }
+  /// Whether any codes are chosen, and not just the nearest ones, or tables are.
+  var choosesCodes: Bool {
+    tensors.contains {
+      $0.spec.shape.count == 2 && ($0.method != .plain || $0.scheme.hasOwnTable || $0.outliers != nil)
+    }
+  }
 
   // MARK: Figures
 

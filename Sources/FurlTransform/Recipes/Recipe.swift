@@ -56,12 +56,22 @@ public struct Recipe: Sendable {
   /// A calibration is there where it is needed, and only where something comes of it.
   private func checkCalibration(_ reader: DocumentReader) throws {
     var methods: [(method: QuantizeMethod, location: DocumentLocation)] = []
-    for case .quantize(let step) in steps { methods.append((step.method, step.location)) }
+    var hasThreshold = false
+    for case .quantize(let step) in steps {
+      methods.append((step.method, step.location))
+      guard step.outliers?.threshold != nil else { continue }
+      hasThreshold = true
+      guard calibration != nil else {
+        throw step.location.error(
+          "outliers.threshold", "needs a calibration",
+          remedy: "add calibration: {text: FILE} at the end of the recipe, or give a share without a threshold")
+      }
+    }
     if calibration == nil, let first = methods.first(where: { $0.method.needsCalibration }) {
       throw first.location.error(
         "method", "needs a calibration", remedy: "add calibration: {text: FILE} at the end of the recipe")
     }
-    if calibration != nil, !methods.contains(where: { $0.method.usesCalibration }) {
+    if calibration != nil, !hasThreshold, !methods.contains(where: { $0.method.usesCalibration }) {
       throw reader.error(
         "calibration", "is used by no step", remedy: "set method: gptq or search: true, or leave it out")
     }
