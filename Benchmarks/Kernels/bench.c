@@ -18,17 +18,24 @@ typedef struct kind {
   const char *name;
   size_t member;
   size_t tile_bytes;
-  bool scales, minimums;
+  bool scales, minimums, coded, table; // coded: scales of 8 bits
 } kind;
 
 static const kind kinds[] = {
-  {"float32", offsetof(furl_kernels, float32), 2048, false, false},
-  {"int8_a8", offsetof(furl_kernels, int8_a8), 512, true, false},
-  {"int8_a32", offsetof(furl_kernels, int8_a32), 512, true, false},
-  {"int4_a8", offsetof(furl_kernels, int4_a8), 256, true, false},
-  {"int4_a32", offsetof(furl_kernels, int4_a32), 256, true, false},
-  {"int4_minimum_a8", offsetof(furl_kernels, int4_minimum_a8), 256, true, true},
-  {"int4_minimum_a32", offsetof(furl_kernels, int4_minimum_a32), 256, true, true},
+  {"float32", offsetof(furl_kernels, float32), 2048, .scales = false},
+  {"int8_a8", offsetof(furl_kernels, int8_a8), 512, .scales = true},
+  {"int8_a32", offsetof(furl_kernels, int8_a32), 512, .scales = true},
+  {"int4_a8", offsetof(furl_kernels, int4_a8), 256, .scales = true},
+  {"int4_a32", offsetof(furl_kernels, int4_a32), 256, .scales = true},
+  {"int4_minimum_a8", offsetof(furl_kernels, int4_minimum_a8), 256, .scales = true, .minimums = true},
+  {"int4_minimum_a32", offsetof(furl_kernels, int4_minimum_a32), 256, .scales = true, .minimums = true},
+  {"int4_u8_a8", offsetof(furl_kernels, int4_a8), 256, .scales = true, .coded = true},
+  {"table4_a8", offsetof(furl_kernels, table4_a8), 256, .scales = true, .table = true},
+  {"table4_u8_a8", offsetof(furl_kernels, table4_a8), 256, .scales = true, .table = true, .coded = true},
+  {"int3_a8", offsetof(furl_kernels, int3_a8), 192, .scales = true},
+  {"int3_minimum_a8", offsetof(furl_kernels, int3_minimum_a8), 192, .scales = true, .minimums = true},
+  {"int2_a8", offsetof(furl_kernels, int2_a8), 128, .scales = true},
+  {"int2_minimum_a8", offsetof(furl_kernels, int2_minimum_a8), 128, .scales = true, .minimums = true},
 };
 
 typedef struct shape {
@@ -124,7 +131,13 @@ static double round_seconds(furl_pool *pool, job *j, const furl_matrix *matrices
 static void measure(const furl_kernels *tier, const kind *k, const shape *s, size_t count, size_t threads) {
   size_t row_tiles = (s->rows + 15) / 16, tiles = (s->columns + 31) / 32;
   size_t blocks = (tiles + s->block_tiles - 1) / s->block_tiles;
-  size_t code_bytes = row_tiles * tiles * k->tile_bytes, half_bytes = row_tiles * blocks * 32;
+  // Of coded scales there are half as many bytes, and factors in memory of their own.
+  size_t code_bytes = row_tiles * tiles * k->tile_bytes, half_bytes = row_tiles * blocks * (k->coded ? 16 : 32);
+  float *factors = memory(row_tiles * 64 + 64);
+  for (size_t i = 0; i < row_tiles * 16; i++) factors[i] = 1e-4f;
+  static int8_t levels[16] = {-127, -88, -67, -50, -36, -23, -12, 0, 10, 20, 31, 43, 56, 71, 92, 127};
+  float table_values[16];
+  for (int i = 0; i < 16; i++) table_values[i] = (float)levels[i] / 127;
   furl_matrix *matrices = calloc(s->matrices, sizeof *matrices);
   char *codes = memory(code_bytes * s->matrices);
   // Scales and minimums of a matrix follow each other, so that reading them is one piece.
@@ -136,8 +149,14 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
   for (size_t i = 0; i < halves / 2 * s->matrices; i++) scales[i] = 0x1c00;
   for (size_t i = 0; i < s->matrices; i++) {
     uint16_t *mine = k->scales ? scales + i * halves / 2 : NULL;
-    matrices[i] = (furl_matrix){codes + i * code_bytes, mine, k->minimums ? mine + half_bytes / 2 : NULL,
-      s->rows, tiles, s->block_tiles, blocks};
+    matrices[i] = (furl_matrix){
+      .codes = codes + i * code_bytes, .scales = mine, .minimums = k->minimums ? mine + half_bytes / 2 : NULL,
+      .rows = s->rows, .column_tiles = tiles, .block_tiles = s->block_tiles, .blocks = blocks, .values = table_values,
+      .levels = levels, .unit = 1.0f / 127};
+    if (k->coded) {
+      matrices[i].scale_codes = (const uint8_t *)mine, matrices[i].scales = NULL;
+      matrices[i].factors = factors, matrices[i].scale_zero = 128;
+    }
   }
   float *values = memory(count * tiles * 128), *x_scales = memory(count * tiles * 4 + 64);
   int8_t *x_codes = memory(count * tiles * 32);
@@ -173,7 +192,7 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
     s->matrices, s->block_tiles * 32, threads, count, bytes / best * 1e-9, bytes / best_read * 1e-9,
     100 * best_read / best, work / best * 1e-9);
   furl_pool_destroy(pool);
-  free(matrices), free(codes), free(scales), free(values);
+  free(matrices), free(codes), free(scales), free(values), free(factors);
   free(x_scales), free(x_codes), free(sums), free(out);
 }
 

@@ -88,26 +88,35 @@ void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, flo
   for (size_t c = 0; c < columns; c++) out[c] = furl_weight_float32(matrix, row, c);
 }
 
-static float scale_at(const furl_matrix *matrix, const uint16_t *halves, size_t row, size_t column) {
-  size_t block = column / FURL_TILE_COLUMNS / matrix->block_tiles;
-  return furl_float_from_half(halves[furl_scale_index(matrix, row, block)]);
+static size_t block_of(const furl_matrix *matrix, size_t column) {
+  return column / FURL_TILE_COLUMNS / matrix->block_tiles;
 }
 
-void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
-  for (size_t c = 0; c < columns; c++) {
-    out[c] = (float)furl_code_int8(matrix, row, c) * scale_at(matrix, matrix->scales, row, c);
+#define ROW(name, code, zero)                                                                               \
+  void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
+    for (size_t c = 0; c < columns; c++) {                                                                  \
+      out[c] = (float)(code(matrix, row, c) - (zero)) * furl_scale_at(matrix, row, block_of(matrix, c));    \
+    }                                                                                                       \
   }
-}
 
-void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
-  for (size_t c = 0; c < columns; c++) {
-    out[c] = (float)(furl_code_int4(matrix, row, c) - 8) * scale_at(matrix, matrix->scales, row, c);
+#define ROW_MINIMUM(name, code)                                                                             \
+  void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
+    for (size_t c = 0; c < columns; c++) {                                                                  \
+      float scaled = (float)code(matrix, row, c) * furl_scale_at(matrix, row, block_of(matrix, c));         \
+      out[c] = scaled + furl_minimum_at(matrix, row, block_of(matrix, c));                                  \
+    }                                                                                                       \
   }
-}
 
-void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+ROW(int8, furl_code_int8, 0)
+ROW(int4, furl_code_int4, 8)
+ROW(int3, furl_code_int3, 4)
+ROW(int2, furl_code_int2, 2)
+ROW_MINIMUM(int4_minimum, furl_code_int4)
+ROW_MINIMUM(int3_minimum, furl_code_int3)
+ROW_MINIMUM(int2_minimum, furl_code_int2)
+
+void furl_row_table4(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
   for (size_t c = 0; c < columns; c++) {
-    float scaled = (float)furl_code_int4(matrix, row, c) * scale_at(matrix, matrix->scales, row, c);
-    out[c] = scaled + scale_at(matrix, matrix->minimums, row, c);
+    out[c] = matrix->values[furl_code_int4(matrix, row, c)] * furl_scale_at(matrix, row, block_of(matrix, c));
   }
 }

@@ -7,6 +7,8 @@
 
 #define FURL_INT8_TILE (FURL_TILE_ROWS * FURL_TILE_COLUMNS)
 #define FURL_INT4_TILE (FURL_INT8_TILE / 2)
+#define FURL_INT2_TILE (FURL_INT8_TILE / 4)
+#define FURL_INT3_TILE (FURL_INT2_TILE + FURL_INT8_TILE / 8)
 
 static inline size_t furl_row_tiles(const furl_matrix *matrix) {
   return (matrix->rows + FURL_TILE_ROWS - 1) / FURL_TILE_ROWS;
@@ -39,9 +41,55 @@ static inline int32_t furl_code_int4(const furl_matrix *matrix, size_t row, size
   return c < 16 ? both & 15 : both >> 4;
 }
 
+/// 0...3: of int2, or the low bits of int3, whose tiles have another size.
+static inline int32_t furl_low_bits(const furl_matrix *matrix, size_t row, size_t column, size_t tile_bytes) {
+  size_t group = column % FURL_TILE_COLUMNS / 4;
+  size_t within = group % 2 * (FURL_TILE_ROWS * 4) + row % FURL_TILE_ROWS * 4 + column % 4;
+  const uint8_t *codes = matrix->codes;
+  return codes[furl_tile(matrix, row, column) * tile_bytes + within] >> group / 2 * 2 & 3;
+}
+
+/// 0...3
+static inline int32_t furl_code_int2(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_low_bits(matrix, row, column, FURL_INT2_TILE);
+}
+
+/// 0...7
+static inline int32_t furl_code_int3(const furl_matrix *matrix, size_t row, size_t column) {
+  size_t within = FURL_INT2_TILE + row % FURL_TILE_ROWS * 4 + column % 4;
+  const uint8_t *codes = matrix->codes;
+  int32_t third = codes[furl_tile(matrix, row, column) * FURL_INT3_TILE + within] >> column % FURL_TILE_COLUMNS / 4 & 1;
+  return furl_low_bits(matrix, row, column, FURL_INT3_TILE) | third << 2;
+}
+
+/// Adds a code of 8, 4, 3 or 2 bits to a tile that has been zero there.
+static inline void furl_put_code(uint8_t *tile, int bits, size_t row, size_t column, uint8_t code) {
+  size_t group = column / 4;
+  uint8_t *first = tile + row * 4 + column % 4;
+  switch (bits) {
+  case 8: first[group * (FURL_TILE_ROWS * 4)] = code; break;
+  case 4: first[group % 4 * (FURL_TILE_ROWS * 4)] |= (uint8_t)(code << group / 4 * 4); break;
+  default:
+    first[group % 2 * (FURL_TILE_ROWS * 4)] |= (uint8_t)((code & 3) << group / 2 * 2);
+    if (bits == 3) first[FURL_INT2_TILE] |= (uint8_t)(code >> 2 << group);
+  }
+}
+
 /// The place of a row's block in `scales` and `minimums`.
 static inline size_t furl_scale_index(const furl_matrix *matrix, size_t row, size_t block) {
   return (row / FURL_TILE_ROWS * matrix->blocks + block) * FURL_TILE_ROWS + row % FURL_TILE_ROWS;
+}
+
+static inline float furl_scale_at(const furl_matrix *matrix, size_t row, size_t block) {
+  size_t at = furl_scale_index(matrix, row, block);
+  if (matrix->scale_codes == NULL) return furl_float_from_half(matrix->scales[at]);
+  return (float)((int32_t)matrix->scale_codes[at] - matrix->scale_zero) * matrix->factors[row];
+}
+
+static inline float furl_minimum_at(const furl_matrix *matrix, size_t row, size_t block) {
+  size_t at = furl_scale_index(matrix, row, block);
+  if (matrix->minimum_codes == NULL) return furl_float_from_half(matrix->minimums[at]);
+  return (float)((int32_t)matrix->minimum_codes[at] - 128) * matrix->minimum_factors[row];
 }
 
 #endif

@@ -101,6 +101,12 @@ struct Inspect: ParsableCommand {
         "budget",
         "\(budget.goal.compactText), for a KL divergence of about \(Figures.significant(budget.divergence)) nats")
     }
+    for share in inspection.schemes {
+      line(
+        "scheme",
+        "\(share.scheme): \(share.weights) weights, \(Figures.significant(share.bitsPerWeight)) bits each on disk, "
+          + "\(Figures.significant(share.memoryBitsPerWeight)) in memory")
+    }
     guard let tensors = inspection.tensors else { return }
     let last = inspection.budget == nil ? [] : ["KL divergence"]
     var table = TextTable(

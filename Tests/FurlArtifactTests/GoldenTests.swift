@@ -35,6 +35,46 @@ import Testing
     }
   }
 
+  /// A file with the schemes that came after the first files of this version.
+  @Test func laterSchemesOpen() throws {
+    let expected = try JSON.parse(TestData.bytes("\(Self.folder)/schemes.json"), file: nil)
+    let artifact = try Artifact(path: "\(Self.folder)/schemes.furl")
+    try artifact.check()
+    #expect(artifact.id.hex == expected["artifact_id"]?.string && artifact.diskBytes == expected["bytes"]?.integer)
+    let tensors = try #require(expected["tensors"]?.array)
+    #expect(artifact.tensors.map(\.scheme.name) == Self.laterSchemes && tensors.count == artifact.tensors.count)
+    for (tensor, known) in zip(artifact.tensors, tensors) {
+      #expect(tensor.scheme.name == known["scheme"]?.string && tensor.digest.hex == known["sha256"]?.string)
+      let loaded = try artifact.load(tensor)
+      for (kind, bytes) in loaded { #expect(Digest(of: bytes).hex == known["streams"]?[kind.rawValue]?.string) }
+      let matrix = try PackedMatrix(
+        layout: tensor.layout, streams: tensor.layout.streams.compactMap { loaded[$0.kind] })
+      // Weights between -1 and 1, in two bits or more.
+      for row in 0..<matrix.rows { #expect(matrix.row(row).allSatisfy { abs($0) <= 1.01 }) }
+    }
+  }
+
+  static let laterSchemes = [
+    "int3:64", "int3-minimum:32:u8", "int2:row", "int2-minimum:128:u8", "nf4:64:u8", "fp4:64", "codebook4:32",
+    "int4:32:u8", "int8:row+3",
+  ]
+
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["FURL_WRITE_GOLDEN_SCHEMES"] != nil, "writes a golden file"))
+  func writeLaterSchemes() throws {
+    var draws = SplitMix64(seed: 41)
+    let tensors = try Self.laterSchemes.map { name in
+      let scheme = try #require(Scheme(name: name))
+      let source = try TestData.source(draws.floats(20 * 150), rows: 20, columns: 150)
+      let columns = Array([9, 80, 149].prefix(scheme.outliers))
+      let matrix = try PackedMatrix.encode(
+        source.leavingOut(columns), scheme: scheme, pool: WorkerPool(threads: 1))
+      var sample = try SampleTensor(name, "mlp.up", [20, 150], scheme)
+      sample.streams = Dictionary(uniqueKeysWithValues: zip(matrix.layout.streams.map(\.kind), matrix.streams))
+      return sample
+    }
+    try Samples.write(tensors, to: "\(Self.folder)/schemes.furl", .compact)
+  }
+
   /// The golden files hold what the seeded samples hold, so they can be told from files that were made later.
   @Test(arguments: ArtifactStorage.allCases)
   func goldenFilesHoldTheSamples(_ storage: ArtifactStorage) throws {

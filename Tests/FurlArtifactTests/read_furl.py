@@ -13,7 +13,11 @@ import sys
 
 import zstandard
 
-SCHEMES = {"float32": (2048, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2)}
+SCHEMES = {
+    "float32": (2048, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2), "int3": (192, 1),
+    "int3-minimum": (192, 2), "int2": (128, 1), "int2-minimum": (128, 2), "nf4": (256, 1), "fp4": (256, 1),
+    "codebook4": (256, 1),
+}
 PLANES = {"bytes": (262144, 1), "nibbles": (131072, 1), "halves": (524288, 2), "floats": (1048576, 4)}
 
 
@@ -96,12 +100,20 @@ def layout(scheme, shape):
     if len(shape) == 1:
         check(scheme == "float32", "vector")
         return [("values", shape[0] * 4)]
+    scheme, _, apart = scheme.partition("+")
     coding, _, block = scheme.partition(":")
+    block, _, scale_form = block.partition(":")
     tile, scales = SCHEMES[coding]
     rows, columns = -(-shape[0] // 16), -(-shape[1] // 32)
     blocks = 1 if block in ("", "row") else -(-shape[1] // int(block))
     streams = [("codes", rows * columns * tile)]
-    return streams + [(kind, rows * blocks * 32) for kind in ("scales", "minimums")[:scales]]
+    scale_bytes = 16 if scale_form == "u8" else 32
+    streams += [(kind, rows * blocks * scale_bytes) for kind in ("scales", "minimums")[:scales]]
+    if scale_form == "u8":
+        streams += [(kind, rows * 64) for kind in ("factors", "minimum_factors")[:scales]]
+    streams += [("levels", 16)] if coding == "codebook4" else []
+    apart = int(apart or 0)
+    return streams + ([("outliers", rows * apart * 32), ("outlier_columns", apart * 4)] if apart else [])
 
 
 def read(path):

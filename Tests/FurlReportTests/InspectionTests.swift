@@ -102,6 +102,13 @@ import Testing
       #expect(stored < size && stored > size * 9 / 10)
       #expect(tensors.first { $0["name"]?.string == "blocks.3.mlp.down" }?["scheme"]?.string == "int4:32")
       #expect(try Inspection(file, listingTensors: false, pool: pool).json["tensors"] == nil)
+      // 4 bits and a half for 32 weights, 8 bits and a half; what the file takes is less.
+      let schemes = try #require(json["schemes"]?.array)
+      #expect(schemes.compactMap { $0["scheme"]?.string } == ["float32", "int4:32", "int8:32"])
+      #expect(schemes[1...].compactMap { $0["memory_bits_per_weight"]?.number } == [4.5, 8.5])
+      #expect(schemes.allSatisfy { $0["bits_per_weight"]!.number! <= $0["memory_bits_per_weight"]!.number! })
+      #expect(schemes.reduce(0) { $0 + ($1["weights"]?.integer ?? 0) } == total)
+      #expect(schemes.reduce(0) { $0 + ($1["weight_bytes"]?.integer ?? 0) } == json["weight_bytes"]?.integer)
     }
   }
 

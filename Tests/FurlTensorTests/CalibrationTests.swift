@@ -7,7 +7,13 @@ import Testing
 @Suite struct CalibrationTests {
   static let schemes: [Scheme] =
     [.int8(.row), .int8(.columns(32)), .int4(.columns(32)), .int4(.columns(128)), .int4(.row)]
-    + [.int4Minimum(.columns(64)), .int4Minimum(.row)]
+    + [.int4Minimum(.columns(64)), .int4Minimum(.row), .int3(.columns(32)), .int3Minimum(.columns(64)), .int2(.row)]
+    + [.int2Minimum(.columns(32)), .nf4(.columns(64)), .fp4(.columns(32)), .codebook4(.columns(64)), .codebook4(.row)]
+
+  static let small: [Scheme] = [
+    Scheme.int4(.columns(32)), .int3Minimum(.columns(64)), .int2(.columns(32)), .nf4(.columns(64)),
+    .codebook4(.columns(32)),
+  ].compactMap(\.withSmallScales)
 
   /// Inputs of a layer whose columns are alike and of different sizes: [count][columns].
   static func inputs(_ count: Int, _ columns: Int, seed: UInt64) throws -> Activations {
@@ -150,7 +156,7 @@ import Testing
   }
 
   /// Any width and height: errors of outputs are smaller than with the nearest codes, and the threads do not matter.
-  @Test(arguments: schemes, [(40, 576), (100, 1000), (5, 33), (65, 161)])
+  @Test(arguments: schemes + small, [(40, 576), (100, 1000), (5, 33), (65, 161)])
   func feedbackIsBetterThanNearest(_ scheme: Scheme, _ shape: (rows: Int, columns: Int)) throws {
     let weights = Self.weights(shape.rows, shape.columns, seed: 7)
     let inputs = try Self.inputs(2 * shape.columns, shape.columns, seed: 8)
@@ -184,7 +190,10 @@ import Testing
         return sum + error * error * Double(importance?[pair.offset] ?? 1)
       }
     }
-    for row in 0..<rows { #expect(loss(searched, row) <= loss(nearest, row) * 1.0001) }
+    // Importance makes another table, which is not better for each row.
+    if !isWeighted || !scheme.hasOwnTable {
+      for row in 0..<rows { #expect(loss(searched, row) <= loss(nearest, row) * 1.0001) }
+    }
     #expect((0..<rows).reduce(0) { $0 + loss(searched, $1) } < (0..<rows).reduce(0) { $0 + loss(nearest, $1) })
   }
 

@@ -21,12 +21,35 @@ import Testing
     Size(scheme: "int4:64", shape: [50_257, 768], bytes: [3142 * 24 * 256, 3142 * 12 * 32]),
     Size(scheme: "int4-minimum:32", shape: [1, 65], bytes: [3 * 256, 3 * 32, 3 * 32]),
     Size(scheme: "float32", shape: [768], bytes: [3072]),
+    Size(scheme: "int3:64", shape: [17, 300], bytes: [2 * 10 * 192, 2 * 5 * 32]),
+    Size(scheme: "int2-minimum:row", shape: [16, 1000], bytes: [32 * 128, 32, 32]),
+    Size(scheme: "nf4:64", shape: [16, 50_001], bytes: [1563 * 256, 782 * 32]),
+    Size(scheme: "fp4:128", shape: [1, 576], bytes: [18 * 256, 5 * 32]),
   ])
   func bytesAreThoseOfAHandComputation(_ size: Size) throws {
     let layout = try PackedLayout(scheme: #require(Scheme(name: size.scheme)), shape: size.shape)
     #expect(layout.streams.map(\.byteCount) == size.bytes && layout.byteCount == size.bytes.reduce(0, +))
     let kinds: [PackedLayout.StreamKind] = size.shape.count == 1 ? [.values] : [.codes, .scales, .minimums]
     #expect(layout.streams.map(\.kind) == Array(kinds.prefix(size.bytes.count)))
+  }
+
+  /// Scales of one byte, a number of four bytes for each row, and the 16 levels of a table.
+  @Test func smallScalesAndTablesHaveStreams() throws {
+    func streams(_ name: String) throws -> [String: Int] {
+      let layout = try PackedLayout(scheme: #require(Scheme(name: name)), shape: [33, 100])
+      return Dictionary(uniqueKeysWithValues: layout.streams.map { ($0.kind.rawValue, $0.byteCount) })
+    }
+    #expect(try streams("int4:32:u8") == ["codes": 12 * 256, "scales": 3 * 4 * 16, "factors": 192])
+    #expect(
+      try streams("int2-minimum:64:u8") == [
+        "codes": 12 * 128, "scales": 3 * 2 * 16, "minimums": 3 * 2 * 16, "factors": 192, "minimum_factors": 192,
+      ])
+    #expect(try streams("codebook4:row") == ["codes": 12 * 256, "scales": 96, "levels": 16])
+    #expect(
+      try streams("codebook4:128:u8") == ["codes": 12 * 256, "scales": 3 * 16, "factors": 192, "levels": 16])
+    // Bits in memory of a matrix that fills its tiles: codes, a byte for 64 columns, four bytes for a row.
+    let layout = try PackedLayout(scheme: #require(Scheme(name: "nf4:64:u8")), shape: [160, 640])
+    #expect(layout.bitsPerWeight == 4 + 8.0 / 64 + 32.0 / 640)
   }
 
   @Test(arguments: [
@@ -58,15 +81,18 @@ import Testing
     #expect("\(scheme)" == scheme.name)
   }
 
-  @Test func thereAreThirteenNames() {
-    #expect(Set(Scheme.every.map(\.name)).count == 13)
+  @Test func differentSchemesHaveDifferentNames() {
+    #expect(Set(Scheme.every.map(\.name)).count == Scheme.every.count && Scheme.every.count == 37)
     #expect(Scheme.int4Minimum(.columns(64)).name == "int4-minimum:64" && Scheme.int8(.row).name == "int8:row")
+    #expect(Scheme.nf4(.columns(64)).withSmallScales?.name == "nf4:64:u8")
+    #expect(Scheme.nf4(.row).withSmallScales == nil && Scheme.float32.withSmallScales == nil)
   }
 
   @Test(arguments: [
     "", ":", "int8", "int4", "float32:32", "float32:", "float32:row", "int8:0", "int8:31", "int8:032", "int8:+32",
-    "int8: 32", "int8:32:32", "int8:32:", "int8:row:32", "INT8:32", "int4:256", "int4:-32", "int2:32", "int8:Row",
-    "int8:\u{0}32", "nf4:32", "int8:9999999999999999999999",
+    "int8: 32", "int8:32:32", "int8:32:", "int8:row:32", "INT8:32", "int4:256", "int4:-32", "int1:32", "int8:Row",
+    "int8:\u{0}32", "nf4", "nf4:32:f16", "nf4:row:u8", "float32:u8", "int4:32:u8:u8", "codebook:32",
+    "int8:9999999999999999999999",
   ])
   func nonsenseIsNoScheme(_ name: String) {
     #expect(Scheme(name: name) == nil)

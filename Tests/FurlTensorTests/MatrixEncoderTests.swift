@@ -5,7 +5,10 @@ import Testing
 
 /// Reading weights from files stripe by stripe, and hashing files piece by piece.
 @Suite struct MatrixEncoderTests {
-  static let schemes: [Scheme] = [.float32, .int8(.row), .int4(.columns(32)), .int4Minimum(.columns(64))]
+  static let schemes: [Scheme] = [
+    .float32, .int8(.row), .int4(.columns(32)), .int4Minimum(.columns(64)), .int3Minimum(.columns(32)),
+    .codebook4(.columns(64)),
+  ]
 
   private func bytes(_ encoder: MatrixEncoder, order: [Int]) throws -> [[UInt8]] {
     let buffer = ReadBuffer()

@@ -14,26 +14,33 @@ struct NaiveProduct {
   init(_ matrix: PackedMatrix, _ inputs: [[Float]]) {
     let rows = (0..<matrix.rows).map { matrix.row($0).map(Double.init) }
     // A weight of code * scale + minimum is a sum itself, of parts up to twice the row's largest weight.
-    let parts = rows.map { matrix.scheme.codingName == "int4-minimum" ? 2 * ($0.map(abs).max() ?? 0) : 0 }
+    let parts = rows.map { matrix.scheme.codingName.hasSuffix("-minimum") ? 2 * ($0.map(abs).max() ?? 0) : 0 }
+    // With 8-bit activations, the values of a published table are rounded to units by half of one at most.
+    let layout = TileLayout(matrix)
+    let unit: Double = ["nf4": 1 / 127.0, "fp4": 1 / 120.0][matrix.scheme.codingName] ?? 0
     for input in inputs {
       let x = input.map(Double.init)
       let halfSteps = stride(from: 0, to: x.count, by: 32).map { start in
         (x[start..<min(start + 32, x.count)].map(abs).max() ?? 0) / 254
       }
-      let results = zip(rows, parts).map { row, part in
-        var sum = 0.0
-        var term = 0.0
-        var step = 0.0
+      var (sums, terms, steps): ([Double], [Double], [Double]) = ([], [], [])
+      for (index, row) in rows.enumerated() {
+        var (sum, term, step) = (0.0, 0.0, 0.0)
         for column in x.indices {
           sum += row[column] * x[column]
-          term += (abs(row[column]) + part) * abs(x[column])
+          term += (abs(row[column]) + parts[index]) * abs(x[column])
           step += abs(row[column]) * halfSteps[column / 32]
+          guard unit > 0 else { continue }
+          let scale = Double(abs(layout.scale(index, column: column)))
+          step += 0.5 * unit * scale * (abs(x[column]) + halfSteps[column / 32])
         }
-        return (sum, term, step)
+        sums.append(sum)
+        terms.append(term)
+        steps.append(step)
       }
-      values.append(results.map(\.0))
-      magnitudes.append(results.map(\.1))
-      quantization.append(results.map(\.2))
+      values.append(sums)
+      magnitudes.append(terms)
+      quantization.append(steps)
     }
   }
 
@@ -80,8 +87,19 @@ func computing(_ tier: String, threads: Int = 1, quantizes: Bool = true) throws 
 }
 
 extension Scheme {
-  /// Every scheme that there is.
+  /// Every coding with blocks of every kind that its kernels tell apart, and with both kinds of scales.
   static let every: [Scheme] =
     [.float32]
     + [Block.columns(32), .columns(64), .columns(128), .row].flatMap { [.int8($0), .int4($0), .int4Minimum($0)] }
+    + [Block.columns(64), .row].flatMap {
+      [.int3($0), .int3Minimum($0), .int2($0), .int2Minimum($0), .nf4($0), .fp4($0), .codebook4($0)]
+    }
+    + small
+
+  /// Those with scales in 8 bits.
+  static let small: [Scheme] = [
+    Scheme.int8(.columns(32)), .int4(.columns(32)), .int4Minimum(.columns(64)), .int3(.columns(32)),
+    .int3Minimum(.columns(128)), .int2(.columns(128)), .int2Minimum(.columns(32)), .nf4(.columns(64)),
+    .fp4(.columns(128)), .codebook4(.columns(32)),
+  ].compactMap(\.withSmallScales)
 }

@@ -36,6 +36,10 @@ import Testing
           }
           #expect(try halves == integers(item, key), "\(name) \(key)")
         }
+        for (stream, key) in ["factors", "minimum_factors"].enumerated() where item[key] != nil && item[key] != [] {
+          let factors = (0..<rows).map { Int(layout.factor(stream, $0).bitPattern) }
+          #expect(try factors == integers(item, key), "\(name) \(key)")
+        }
       }
     }
   }
@@ -53,22 +57,36 @@ import Testing
       for row in 0..<rows {
         let decoded = matrix.row(row)
         for column in 0..<columns {
-          let scale = Double(abs(Float(Float16(bitPattern: layout.half(0, row, column: column)))))
-          // How far a half may be from the number: 2^-11 of it, or half of the smallest step.
-          let rounding = { (value: Double) in max(abs(value) * 0x1p-11, 0x1p-25) }
+          let scale = Double(abs(layout.scale(row, column: column)))
+          // How far a half may be from the number: 2^-11 of it, or half of the smallest step. In 8 bits: a multiple.
+          let isSmall = scheme.scales == .u8
+          let rounding = { (value: Double, stream: Int) in
+            isSmall ? Double(layout.factor(stream, row)) : max(abs(value) * 0x1p-11, 0x1p-25)
+          }
           let expected = Double(weights[row * columns + column])
+          let steps = Double(1 << layout.bits)
           let bound =
             switch scheme.codingName {
-            case "int8": max(scale / 2, 127 * rounding(scale))
-            // A code of +8 is clamped to +7.
-            case "int4": scale + 8 * rounding(scale)
-            default: scale / 2 + 15 * rounding(scale) + rounding(Double(magnitude))
+            case "int8": max(scale / 2, 127 * rounding(scale, 0)) + (isSmall ? scale / 2 : 0)
+            // A code of one more than the last is clamped to that.
+            case "int4", "int3", "int2": scale + steps / 2 * rounding(scale, 0)
+            case "nf4": 0.1520 * scale + rounding(scale, 0)
+            case "fp4": scale / 6 + rounding(scale, 0)
+            case "codebook4": self.widest(layout.levels) * scale + rounding(scale, 0)
+            default: scale / 2 + (steps - 1) * rounding(scale, 0) + rounding(Double(magnitude), 1)
             }
           worst.add(Double(decoded[column]), expected, bound: bound * 1.000001, "\(magnitude) at [\(row), \(column)]")
         }
       }
     }
     #expect(worst.share <= 1, "\(worst.place)")
+  }
+
+  /// How far a value from -1 to 1 may be from the nearest level.
+  private func widest(_ levels: [Int]) -> Double {
+    let values = levels.map { Double($0) / 127 }.sorted()
+    let gaps = zip(values, values.dropFirst()).map { ($1 - $0) / 2 }
+    return max(gaps.max() ?? 2, values[0] + 1, 1 - values[values.count - 1])
   }
 
   /// Q4_0: the value of the largest magnitude is code 0, whatever its sign; its opposite is clamped to 15.
@@ -86,12 +104,8 @@ import Testing
     var draws = SplitMix64(seed: 2)
     let (rows, columns) = (21, 75)
     let layout = TileLayout(try Self.encode(draws.floats(rows * columns), rows: rows, scheme))
-    let (range, zero) =
-      switch scheme.codingName {
-      case "int8": (1...255, 128)
-      case "int4": (0...15, 8)
-      default: (0...15, 0)
-      }
+    let range = scheme.codingName == "int8" ? 1...255 : 0...(1 << layout.bits) - 1
+    let zero = layout.zero
     for row in 0..<32 {
       for column in 0..<96 {
         let code = layout.code(row, column)
@@ -99,22 +113,23 @@ import Testing
       }
     }
     for row in rows..<32 {
-      for start in layout.blockStarts { #expect(layout.half(0, row, column: start) == 0) }
+      for start in layout.blockStarts { #expect(layout.scale(row, column: start) == 0) }
     }
   }
 
   @Test(arguments: quantized)
   func blocksOfZerosAndOfTinyValuesDecodeToZeros(_ scheme: Scheme) throws {
-    for value: Float in [0, 1e-9, -1e-9, .leastNonzeroMagnitude] {
+    // In 8 bits there is nothing that is too small for a scale.
+    for value: Float in scheme.scales == .u8 ? [0, -0.0] : [0, 1e-9, -1e-9, .leastNonzeroMagnitude] {
       let matrix = try Self.encode([Float](repeating: value, count: 3 * 70), rows: 3, scheme)
       for row in 0..<3 { #expect(matrix.row(row) == [Float](repeating: 0, count: 70)) }
       let layout = TileLayout(matrix)
-      #expect(layout.half(0, 2, column: 69) == 0)
+      #expect(layout.scale(2, column: 69) == 0)
     }
   }
 
   /// A ragged last block has a scale of its own.
-  @Test(arguments: quantized.filter { $0.block != .row })
+  @Test(arguments: quantized.filter { $0.block != .row && $0.scales == .f16 })
   func theLastBlockMayBeShorter(_ scheme: Scheme) throws {
     guard case .columns(let size) = scheme.block else { return }
     let weights = (0..<size + 3).map { $0 < size ? Float($0 % 2) * 100 : Float($0 % 2) * 0.01 }
@@ -122,7 +137,7 @@ import Testing
     for (value, weight) in zip(matrix.row(0).suffix(3), weights.suffix(3)) { #expect(abs(value - weight) < 0.001) }
   }
 
-  @Test(arguments: quantized)
+  @Test(arguments: quantized.filter { $0.scales == .f16 })
   func valuesThatDoNotFitAHalfAreRefusedByPlace(_ scheme: Scheme) throws {
     var weights = [Float](repeating: 1, count: 40 * 150)
     weights[33 * 150 + 140] = 1e9

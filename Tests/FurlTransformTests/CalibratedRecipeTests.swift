@@ -29,6 +29,9 @@ import Testing
     ", method: gptq, zero: minimum",
     ", method: gptq, block: row",
     ", method: gptq, block: 128, overrides: [{match: mlp.down, weights: int8, block: row}]",
+    ", method: gptq, scales: u8, overrides: [{match: mlp.down, weights: nf4, block: row, scales: f16}]",
+    ", search: true, scales: u8, block: 64, overrides: [{match: mlp.up, weights: codebook4}]",
+    ", method: gptq, zero: minimum, scales: u8, overrides: [{match: mlp.up, weights: int3}, {match: mlp.down, weights: int2}]",
   ]
 
   // MARK: The recipe
@@ -95,6 +98,92 @@ import Testing
       let recipe = try Self.recipe(", method: gptq", calibration: sample.calibration)
       let error = #expect(throws: FurlError.self) { _ = try Self.write(recipe, to: folder + "/a.furl") }
       for word in sample.words { #expect(error?.description.contains(word) == true, "\(String(describing: error))") }
+    }
+  }
+
+  private static func low(_ keys: String, calibration: String? = nil) throws -> Recipe {
+    try Fixtures.recipe("  - quantize: {\(keys)}", more: calibration.map { "calibration: \($0)" } ?? "")
+  }
+
+  @Test(arguments: [
+    ("weights: nf4, zero: minimum", ["line 4: steps[0].quantize.zero", "nf4 has no minimum"]),
+    ("weights: int3, block: row, scales: u8", ["quantize.scales", "u8 has no meaning with one scale a row"]),
+    ("weights: int3, scales: u16", ["quantize.scales", "\"u16\" is not a known value"]),
+    ("weights: int5", ["quantize.weights", "not supported yet"]),
+    ("goal: disk, bits: 3, scales: u8", ["quantize.scales"]),
+    ("weights: int4, outliers: {share: 0.01}", ["quantize.outliers", "int8 weights only"]),
+    ("weights: int8, outliers: {}", ["outliers", "says nothing"]),
+    ("weights: int8, outliers: {share: 0.6}", ["outliers.share", "out of range"]),
+    ("weights: int8, outliers: {threshold: 6.0}", ["outliers.threshold", "needs a calibration"]),
+    ("weights: int8, outliers: {columns: 6}", ["outliers.columns", "unknown key"]),
+  ])
+  func mistakesOfSchemesAreNamed(_ sample: (keys: String, words: [String])) {
+    let error = #expect(throws: FurlError.self) { _ = try Self.low(sample.keys) }
+    guard let error else { return }
+    for word in ["r.yaml"] + sample.words { #expect(error.description.contains(word), "\(error)") }
+  }
+
+  @Test(arguments: [
+    ("weights: nf4, block: 64, scales: u8", "nf4:64:u8"), ("weights: fp4, block: 64", "fp4:64"),
+    ("weights: int3", "int3:32"), ("weights: int2, zero: minimum, block: row", "int2-minimum:row"),
+    ("weights: codebook4, block: 128", "codebook4:128"),
+    ("weights: int8, block: row, outliers: {share: 0.01}", "int8:row+3"),
+  ])
+  func schemesAreThoseOfTheRecipe(_ sample: (keys: String, scheme: String)) throws {
+    let recipe = try Self.low(
+      sample.keys
+        + ", embeddings: int8, overrides: [{match: mlp.up, weights: int8, block: row, scales: f16, zero: symmetric}]")
+    let again = try Recipe(DocumentReader(recipe.json, file: "again"))
+    #expect(again.json == recipe.json && again.digest == recipe.digest)
+    try TestData.withTemporaryFolder { folder in
+      var source = try SampleCheckpoint(folder: TestData.minipy)
+      source.keepBlocks(1)
+      try source.write(to: folder + "/source")
+      var digests: Set<Digest> = []
+      for threads in 1...2 {
+        let path = folder + "/\(threads).furl"
+        _ = try Self.write(recipe, to: path, from: folder + "/source", threads: threads)
+        digests.insert(Digest(of: try TestData.bytes(path)))
+        let artifact = try Artifact(path: path)
+        try artifact.check()
+        for tensor in artifact.tensors where tensor.shape.count == 2 {
+          let isLinear = TensorRole(rawValue: tensor.role)?.isBlockLinear == true
+          let scheme = tensor.role == "mlp.up" ? "int8:row" : isLinear ? sample.scheme : tensor.scheme.name
+          // A hundredth of 256 columns, and of 1024.
+          #expect(tensor.scheme.name == (tensor.role == "mlp.down" && scheme.hasSuffix("+3") ? "int8:row+11" : scheme))
+          #expect(isLinear || tensor.scheme.codingName == "int8")
+        }
+      }
+      #expect(digests.count == 1)
+    }
+  }
+
+  /// Columns are kept apart by what the calibration says, and no more of them than may be.
+  @Test func outliersFollowTheInputs() throws {
+    try TestData.withTemporaryFolder { folder in
+      var source = try SampleCheckpoint(folder: TestData.minipy)
+      source.keepBlocks(1)
+      for column in [5, 200] {
+        source.tensors["transformer.h.0.ln_1.weight"]?.values[column] = 60
+        source.tensors["transformer.h.0.ln_1.bias"]?.values[column] = 0
+      }
+      try source.write(to: folder + "/source")
+      let calibration = "{samples: 8, length: 64}"
+      let recipe = try Self.low(
+        "weights: int8, block: row, outliers: {threshold: 30.0, share: 0.05}", calibration: calibration)
+      let result = try Self.write(recipe, to: folder + "/a.furl", from: folder + "/source")
+      let weights = try ArtifactWeights(Artifact(path: folder + "/a.furl"))
+      let pool = WorkerPool(threads: 1)
+      for tensor in weights.spec.tensors
+      where ["blocks.0.attention.query", "blocks.0.attention.key"].contains(tensor.name) {
+        #expect(try weights.matrix(tensor, pool: pool).outlierColumns == [5, 200])
+      }
+      #expect(result.weightBytes == weights.artifact.tensors.reduce(0) { $0 + $1.weightBytes })
+      let few = try Self.low(
+        "weights: int8, block: row, outliers: {threshold: 0.1, share: 0.01}", calibration: calibration)
+      let notes = try Self.write(few, to: folder + "/b.furl", from: folder + "/source").notes
+      #expect(
+        notes.contains { $0.contains("attention.query") && $0.contains("the largest 3 are kept apart") }, "\(notes)")
     }
   }
 

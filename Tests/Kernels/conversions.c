@@ -90,7 +90,8 @@ static void test_scales(const furl_kernels *k) {
   memset(codes, 129, rows * 32);
   uint16_t *scales = garbage(rows * sizeof(uint16_t));
   for (size_t i = 0; i < rows; i++) scales[i] = (uint16_t)i;
-  furl_matrix m = {codes, scales, NULL, rows, 1, 1, 1};
+  furl_matrix m = {
+    .codes = codes, .scales = scales, .rows = rows, .column_tiles = 1, .block_tiles = 1, .blocks = 1};
   int8_t x[32] = {1};
   float scale = 1, *out = garbage(rows * sizeof(float)), *row = garbage(sizeof(float));
   int32_t sum = 1;

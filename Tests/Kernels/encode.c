@@ -1,20 +1,41 @@
 #include "support.h"
 
+typedef enum table { NONE, NF4, FP4, OWN } table;
+
 typedef struct kind {
   const char *name;
   size_t member; // of furl_kernels
-  size_t tile_bytes;
-  int lowest, highest, zero; // codes; of floats nothing
+  int bits, zero; // of codes; of floats nothing
   bool minimum;
+  table table;
 } kind;
 
 static const kind kinds[] = {
-  {"encode_int8", offsetof(furl_kernels, encode_int8), 512, 1, 255, 128, false},
-  {"encode_int4", offsetof(furl_kernels, encode_int4), 256, 0, 15, 8, false},
-  {"encode_int4_minimum", offsetof(furl_kernels, encode_int4_minimum), 256, 0, 15, 0, true},
-  {"encode_float32", offsetof(furl_kernels, encode_float32), 2048, 0, 0, 0, false},
+  {"encode_int8", offsetof(furl_kernels, encode_int8), 8, 128, false, NONE},
+  {"encode_int4", offsetof(furl_kernels, encode_int4), 4, 8, false, NONE},
+  {"encode_int4_minimum", offsetof(furl_kernels, encode_int4_minimum), 4, 0, true, NONE},
+  {"encode_float32", offsetof(furl_kernels, encode_float32), 32, 0, false, NONE},
+  {"encode_int3", offsetof(furl_kernels, encode_int3), 3, 4, false, NONE},
+  {"encode_int3_minimum", offsetof(furl_kernels, encode_int3_minimum), 3, 0, true, NONE},
+  {"encode_int2", offsetof(furl_kernels, encode_int2), 2, 2, false, NONE},
+  {"encode_int2_minimum", offsetof(furl_kernels, encode_int2_minimum), 2, 0, true, NONE},
+  {"encode_table4 nf4", offsetof(furl_kernels, encode_table4), 4, 7, false, NF4},
+  {"encode_table4 fp4", offsetof(furl_kernels, encode_table4), 4, 0, false, FP4},
+  {"encode_table4 own", offsetof(furl_kernels, encode_table4), 4, 2, false, OWN},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, FLOATS = 3, MODES = 12 };
+
+/// Levels of a table that is not in order, with the one next to zero at 2.
+static const float own[16] = {
+  -1, 0.9f, 0.05f, -0.5f, 0.25f, -0.125f, 0.375f, 1, 0.5f, -0.25f, -0.375f, 0.625f, -0.7f, 0.75f, -0.85f, 0.125f};
+
+static const float *values_of(const kind *k) {
+  return k->table == NF4 ? furl_nf4 : k->table == FP4 ? furl_fp4 : k->table == OWN ? own : NULL;
+}
+
+static bool has_signed_scales(const kind *k) {
+  return k->table == OWN || (k->table == NONE && !k->minimum && k->bits != 8);
+}
 
 static furl_encode kernel(const furl_kernels *k, const kind *kind) {
   furl_encode function;
@@ -75,69 +96,138 @@ static source make(furl_number type, size_t rows, size_t columns, size_t stride,
 
 typedef struct encoded {
   furl_row_tile tile;
-  size_t code_bytes, half_bytes;
+  furl_grid *grid;
+  size_t code_bytes, places;
   bool fits;
 } encoded;
 
-static encoded encode(furl_encode function, const kind *k, const source *s, size_t block_tiles) {
+static encoded encode(furl_encode function, const kind *k, const source *s, size_t block_tiles, bool coded) {
   size_t tiles = (s->rows.columns + 31) / 32, blocks = (tiles + block_tiles - 1) / block_tiles;
-  encoded e = {.code_bytes = tiles * k->tile_bytes, .half_bytes = blocks * 32};
-  uint16_t *scales = k->highest != 0 ? garbage(e.half_bytes) : NULL;
-  uint16_t *minimums = k->minimum ? garbage(e.half_bytes) : NULL;
-  e.tile = (furl_row_tile){garbage(e.code_bytes), scales, minimums, tiles, block_tiles, blocks};
+  encoded e = {.code_bytes = tiles * 64 * (size_t)k->bits, .places = blocks * 16};
+  e.tile = (furl_row_tile){
+    .codes = garbage(e.code_bytes), .column_tiles = tiles, .block_tiles = block_tiles, .blocks = blocks};
+  if (k->bits != 32 && !coded) {
+    e.tile.scales = garbage(e.places * 2);
+    if (k->minimum) e.tile.minimums = garbage(e.places * 2);
+  } else if (k->bits != 32) {
+    e.tile.scale_codes = garbage(e.places), e.tile.factors = garbage(64);
+    if (k->minimum) e.tile.minimum_codes = garbage(e.places), e.tile.minimum_factors = garbage(64);
+  }
+  if (k->table != NONE) {
+    e.grid = garbage(sizeof *e.grid);
+    furl_table_grid(values_of(k), k->table == OWN, e.grid);
+    e.tile.grid = e.grid;
+  }
   e.fits = function(&s->rows, &e.tile);
   return e;
 }
 
 static void release(encoded *e) {
-  free(e->tile.codes), free(e->tile.scales), free(e->tile.minimums);
+  free(e->tile.codes), free(e->tile.scales), free(e->tile.minimums), free(e->grid);
+  free(e->tile.scale_codes), free(e->tile.minimum_codes), free(e->tile.factors), free(e->tile.minimum_factors);
 }
 
 /// The code of a row's column, by the header's words.
 static int code_at(const kind *k, const encoded *e, size_t row, size_t column) {
-  size_t t = column / 32, c = column % 32;
-  const uint8_t *codes = (const uint8_t *)e->tile.codes + t * k->tile_bytes;
-  if (k->tile_bytes == 512) return codes[(c / 4 * 16 + row) * 4 + c % 4];
-  uint8_t both = codes[(c % 16 / 4 * 16 + row) * 4 + c % 4];
-  return c < 16 ? both & 15 : both >> 4;
+  size_t t = column / 32, c = column % 32, group = c / 4, i = c % 4;
+  const uint8_t *codes = (const uint8_t *)e->tile.codes + t * 64 * (size_t)k->bits;
+  if (k->bits == 8) return codes[(group * 16 + row) * 4 + i];
+  if (k->bits == 4) {
+    uint8_t both = codes[(c % 16 / 4 * 16 + row) * 4 + i];
+    return c < 16 ? both & 15 : both >> 4;
+  }
+  int low = codes[(group % 2 * 16 + row) * 4 + i] >> (2 * (group / 2)) & 3;
+  return k->bits == 2 ? low : low | (codes[128 + row * 4 + i] >> group & 1) << 2;
 }
 
-/// What the halves of a block have to be.
-static void expected_halves(const kind *k, const float *x, size_t n, uint16_t *scale, uint16_t *minimum) {
+/// What the scale and the minimum of a block have to be before they are rounded.
+static void extents(const kind *k, const float *x, size_t n, float *scale, float *minimum) {
   float largest = 0, least = x[0], most = x[0];
   for (size_t i = 0; i < n; i++) {
     if (fabsf(x[i]) > fabsf(largest)) largest = x[i];
     if (x[i] < least) least = x[i];
     if (x[i] > most) most = x[i];
   }
-  *minimum = k->minimum ? furl_half_from_float(least) : 0;
-  float range = (float)(((double)most - (double)least) / 2);
-  *scale = furl_half_from_float(k->minimum ? range / 7.5f : k->highest == 255 ? fabsf(largest) / 127 : largest / -8);
-  if ((*scale & 0x7fff) == 0) *scale = 0;
+  // The difference of two finite floats may overflow; half of it cannot.
+  float range = most / 2 - least / 2;
+  *minimum = k->minimum ? least : 0;
+  *scale = k->table == OWN ? largest : k->table != NONE ? fabsf(largest)
+    : k->minimum ? range / (float)(((1 << k->bits) - 1) / 2.0) : k->bits == 8 ? fabsf(largest) / 127
+    : largest / (float)-k->zero;
 }
 
-/// The nearest whole number, the even one of two, by the C library.
+/// What a scale in 8 bits has to be: the nearest multiple, and not zero unless the scale is.
+static int expected_multiple(float scale, float factor, int top) {
+  if (scale == 0 || factor == 0) return 0;
+  double code = fmin(fmax(nearbyint((double)(scale / factor)), -top), top);
+  return code == 0 ? (scale < 0 ? -1 : 1) : (int)code;
+}
+
+/// The nearest whole number, the even one of two, by the C library; of a table the nearest value.
 static double expected_code(const kind *k, float x, float scale, float minimum) {
   if (scale == 0) return k->zero;
   float steps = (k->minimum ? x - minimum : x) / scale;
+  if (k->table != NONE) {
+    const float *values = values_of(k);
+    int best = k->zero;
+    for (int i = 0; i < 16; i++) {
+      if (fabs((double)steps - (double)values[i]) < fabs((double)steps - (double)values[best])) best = i;
+    }
+    return best;
+  }
   double code = nearbyint((double)steps) + k->zero;
-  return fmin(fmax(code, k->lowest), k->highest);
+  return fmin(fmax(code, k->bits == 8 ? 1 : 0), (1 << k->bits) - 1);
+}
+
+/// Whether a code is right: of a table one of two that are as near.
+static bool is_code(const kind *k, int code, double expected, float x, float scale) {
+  if (code == expected) return true;
+  if (k->table == NONE || scale == 0) return false;
+  const float *values = values_of(k);
+  double steps = (double)(x / scale), off = fabs(steps - (double)values[code]);
+  return off - fabs(steps - (double)values[(int)expected]) <= 1e-7;
 }
 
 static void check_codes(outcome *o, const kind *k, const source *s, const encoded *e, size_t block_tiles) {
   size_t columns = s->rows.columns;
-  for (size_t row = 0; row < 16; row++) for (size_t block = 0; block < e->tile.blocks; block++) {
-    size_t begin = block * block_tiles * 32, padded = begin + block_tiles * 32;
-    size_t end = padded < columns ? padded : columns;
-    uint16_t scale = 0, minimum = 0;
+  bool coded = e->tile.scale_codes != NULL;
+  int top = has_signed_scales(k) ? 127 : 255, scale_zero = has_signed_scales(k) ? 128 : 0;
+  for (size_t row = 0; row < 16; row++) {
+    float largest = 0, largest_minimum = 0;
     bool is_there = row < s->rows.rows;
-    if (is_there) expected_halves(k, s->values + row * columns + begin, end - begin, &scale, &minimum);
-    require(o, e->tile.scales[block * 16 + row] == scale, "a scale");
-    if (k->minimum) require(o, e->tile.minimums[block * 16 + row] == minimum, "a minimum");
-    float step = furl_float_from_half(scale), least = furl_float_from_half(minimum);
-    for (size_t c = begin; c < padded && c < e->tile.column_tiles * 32; c++) {
-      double code = is_there && c < end ? expected_code(k, s->values[row * columns + c], step, least) : k->zero;
-      require(o, code_at(k, e, row, c) == code, "a code");
+    for (size_t block = 0; is_there && block < e->tile.blocks; block++) {
+      size_t begin = block * block_tiles * 32, end = begin + block_tiles * 32 < columns ? begin + block_tiles * 32 : columns;
+      float scale, minimum;
+      extents(k, s->values + row * columns + begin, end - begin, &scale, &minimum);
+      largest = fmaxf(largest, fabsf(scale)), largest_minimum = fmaxf(largest_minimum, fabsf(minimum));
+    }
+    float factor = largest / (float)top, minimum_factor = largest_minimum / 127;
+    if (coded) require(o, e->tile.factors[row] == factor, "a factor");
+    if (coded && k->minimum) require(o, e->tile.minimum_factors[row] == minimum_factor, "a factor of minimums");
+    for (size_t block = 0; block < e->tile.blocks; block++) {
+      size_t begin = block * block_tiles * 32, padded = begin + block_tiles * 32, at = block * 16 + row;
+      size_t end = padded < columns ? padded : columns;
+      float scale = 0, minimum = 0, step, least;
+      if (is_there) extents(k, s->values + row * columns + begin, end - begin, &scale, &minimum);
+      if (coded) {
+        int code = expected_multiple(scale, factor, top), other = expected_multiple(minimum, minimum_factor, 127);
+        require(o, e->tile.scale_codes[at] == code + scale_zero, "a scale's code");
+        if (k->minimum) require(o, e->tile.minimum_codes[at] == other + 128, "a minimum's code");
+        step = (float)code * factor, least = (float)other * minimum_factor;
+      } else {
+        uint16_t half = furl_half_from_float(scale), other = furl_half_from_float(minimum);
+        if ((half & 0x7fff) == 0) half = 0;
+        require(o, e->tile.scales[at] == half, "a scale");
+        if (k->minimum) require(o, e->tile.minimums[at] == other, "a minimum");
+        step = furl_float_from_half(half), least = furl_float_from_half(other);
+      }
+      for (size_t c = begin; c < padded && c < e->tile.column_tiles * 32; c++) {
+        float x = is_there && c < end ? s->values[row * columns + c] : 0;
+        double code = is_there && c < end ? expected_code(k, x, step, least) : k->zero;
+        bool is_padding = !is_there || c >= end;
+        int found = code_at(k, e, row, c);
+        require(o, is_padding ? found == k->zero : is_code(k, found, code, x, step), "a code");
+      }
     }
   }
 }
@@ -151,7 +241,7 @@ static void check_floats(outcome *o, const source *s, const encoded *e) {
   }
 }
 
-static bool same_halves(const uint16_t *a, const uint16_t *b, size_t bytes) {
+static bool same_bytes(const void *a, const void *b, size_t bytes) {
   return a == NULL ? b == NULL : memcmp(a, b, bytes) == 0;
 }
 
@@ -166,16 +256,22 @@ static void test_kind(const furl_kernels *k, const kind *kind) {
       size_t rows = draw_below(2) ? 16 : 1 + draw_below(16), tiles = (columns + 31) / 32;
       size_t block_tiles = blocks[b] == 100 ? tiles : blocks[b];
       source s = make(type, rows, columns, columns + draw_below(3) * 5, mode);
-      encoded e = encode(kernel(k, kind), kind, &s, block_tiles);
-      encoded t = encode(kernel(twin, kind), kind, &s, block_tiles);
+      bool coded = !floats && draw_below(3) == 0;
+      encoded e = encode(kernel(k, kind), kind, &s, block_tiles, coded);
+      encoded t = encode(kernel(twin, kind), kind, &s, block_tiles, coded);
       require(&o, e.fits == t.fits, "not of the twin's opinion about what can be encoded");
       if (mode == 10) require(&o, !t.fits, "what is not a number is encoded");
-      if (mode == 11 && type != FURL_FLOAT16) require(&o, t.fits == floats, "a scale that no half holds");
+      if (mode == 11 && type != FURL_FLOAT16) require(&o, t.fits == (floats || coded), "a scale that no half holds");
       if (mode < 10 && type != FURL_FLOAT16) require(&o, t.fits, "numbers that can be encoded are not");
       if (e.fits && t.fits) {
         require(&o, memcmp(e.tile.codes, t.tile.codes, e.code_bytes) == 0, "codes differ from the twin's");
-        require(&o, same_halves(e.tile.scales, t.tile.scales, e.half_bytes), "scales differ from the twin's");
-        require(&o, same_halves(e.tile.minimums, t.tile.minimums, e.half_bytes), "minimums differ from the twin's");
+        const furl_row_tile *x = &e.tile, *y = &t.tile;
+        require(&o, same_bytes(x->scales, y->scales, e.places * 2), "scales differ from the twin's");
+        require(&o, same_bytes(x->minimums, y->minimums, e.places * 2), "minimums differ from the twin's");
+        require(&o, same_bytes(x->scale_codes, y->scale_codes, e.places), "scales' codes differ from the twin's");
+        require(&o, same_bytes(x->minimum_codes, y->minimum_codes, e.places), "minimums' codes differ");
+        require(&o, same_bytes(x->factors, y->factors, 64), "factors differ from the twin's");
+        require(&o, same_bytes(x->minimum_factors, y->minimum_factors, 64), "factors of minimums differ");
         if (floats) check_floats(&o, &s, &e);
         else check_codes(&o, kind, &s, &e, block_tiles);
       }

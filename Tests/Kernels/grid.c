@@ -1,9 +1,46 @@
 #include "support.h"
 
-static const furl_grid grids[] = {
-  {-127, 127, 128, false}, {-8, 7, 8, false}, {0, 15, 0, true}, {-4, 3, 4, false}, {-2, 1, 2, false}, {0, 3, 0, true},
+static furl_grid grids[] = {
+  {-127, 127, 128, .has_minimum = false}, {-8, 7, 8, .has_minimum = false}, {0, 15, 0, .has_minimum = true},
+  {-4, 3, 4, .has_minimum = false}, {-2, 1, 2, .has_minimum = false}, {0, 3, 0, .has_minimum = true},
+  {.is_table = true}, {.is_table = true}, {.is_table = true},
 };
 enum { GRIDS = sizeof grids / sizeof *grids };
+
+static void make_tables(void) {
+  furl_table_grid(furl_nf4, false, &grids[GRIDS - 3]);
+  furl_table_grid(furl_fp4, false, &grids[GRIDS - 2]);
+  furl_table_grid(furl_nf4, true, &grids[GRIDS - 1]);
+}
+
+/// The step or the level nearest to a value, in double precision.
+static double nearest(const furl_grid *grid, double x) {
+  if (!grid->is_table) return fmin(fmax(nearbyint(x), grid->low), grid->high);
+  double best = INFINITY;
+  for (int i = 0; i < 16; i++) {
+    if (fabs(x - (double)grid->levels[i]) < fabs(x - best)) best = (double)grid->levels[i];
+  }
+  return best;
+}
+
+/// What a stored code stands for.
+static double step_of(const furl_grid *grid, uint8_t code) {
+  if (!grid->is_table) return (double)code - grid->offset;
+  for (int i = 0; i < 16; i++) if (grid->codes[i] == code) return (double)grid->levels[i];
+  return NAN;
+}
+
+/// Factors that hold about every scale of a block.
+typedef struct factors {
+  float scales[16], minimums[16];
+  furl_rounding rounding;
+} factors;
+
+static void make_factors(factors *f, bool is_signed) {
+  for (int i = 0; i < 16; i++) f->scales[i] = fabsf(draw_unit()) * 0.002f, f->minimums[i] = fabsf(draw_unit()) * 0.002f;
+  f->scales[1] = 0;
+  f->rounding = (furl_rounding){f->scales, f->minimums, is_signed ? -127 : 0, is_signed ? 127 : 255};
+}
 
 /// A block of 16 rows with rows of several kinds of difficulty, and rows that are not asked for beside them.
 typedef struct block {
@@ -39,18 +76,17 @@ static void discard(block b) {
 }
 
 /// The weighted squared error of a row under a scale and a minimum, in double precision.
-static double loss(const furl_grid *grid, const block *b, size_t row, uint16_t scale, uint16_t minimum) {
-  double s = furl_float_from_half(scale), m = grid->has_minimum ? furl_float_from_half(minimum) : 0, sum = 0;
+static double loss(const furl_grid *grid, const block *b, size_t row, float scale, float minimum) {
+  double s = (double)scale, m = grid->has_minimum ? (double)minimum : 0, sum = 0;
   for (size_t c = 0; c < b->columns; c++) {
-    double x = b->values[c * b->stride + row], code = s == 0 ? 0 : nearbyint((x - m) / s);
-    code = fmin(fmax(code, grid->low), grid->high);
+    double x = b->values[c * b->stride + row], code = s == 0 ? 0 : nearest(grid, (x - m) / s);
     sum += b->weights[c] * (x - code * s - m) * (x - code * s - m);
   }
   return sum;
 }
 
 /// A scale without a search, as the encoders take it.
-static void plain(const furl_grid *grid, const block *b, size_t row, uint16_t *scale, uint16_t *minimum) {
+static void plain(const furl_grid *grid, const block *b, size_t row, float *scale, float *minimum) {
   float least = INFINITY, most = -INFINITY, largest = 0;
   for (size_t c = 0; c < b->columns; c++) {
     float x = b->values[c * b->stride + row];
@@ -58,31 +94,43 @@ static void plain(const furl_grid *grid, const block *b, size_t row, uint16_t *s
     most = fmaxf(most, x);
     if (fabsf(x) > fabsf(largest)) largest = x;
   }
-  *scale = furl_half_from_float(grid->has_minimum ? (most - least) / (float)grid->high : largest / (float)grid->low);
-  *minimum = furl_half_from_float(least);
+  float range = grid->has_minimum ? (most - least) / (float)grid->high : largest / (float)grid->low;
+  if (grid->is_table && !grid->is_signed) range = fabsf(largest);
+  *scale = furl_float_from_half(furl_half_from_float(range));
+  *minimum = furl_float_from_half(furl_half_from_float(least));
 }
 
 static void test_search(const furl_kernels *k) {
   outcome o = {.kernel = "search_grid", .tier = k->name};
-  for (size_t round = 0; round < 240; round++) {
+  for (size_t round = 0; round < 360; round++) {
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
-    uint16_t scales[16], minimums[16], expected[16], expected_minimums[16];
-    bool found = k->search_grid(grid, b.values, b.stride, b.weights, b.columns, scales, minimums);
+    float scales[16], minimums[16], expected[16], expected_minimums[16];
+    factors f;
+    make_factors(&f, grid->is_table ? grid->is_signed : grid->low != -grid->high && !grid->has_minimum);
+    const furl_rounding *rounding = round / GRIDS % 2 ? &f.rounding : NULL;
+    bool found = k->search_grid(grid, b.values, b.stride, b.weights, b.columns, rounding, scales, minimums);
     bool wanted = furl_kernels_for(FURL_ISA_SCALAR)
-                    ->search_grid(grid, b.values, b.stride, b.weights, b.columns, expected, expected_minimums);
+                    ->search_grid(grid, b.values, b.stride, b.weights, b.columns, rounding, expected, expected_minimums);
     require(&o, found && wanted, "no scale is found");
     require(&o, memcmp(scales, expected, sizeof scales) == 0, "other scales than the scalar twin");
     if (grid->has_minimum) require(&o, memcmp(minimums, expected_minimums, sizeof scales) == 0, "other minimums");
     for (size_t row = 0; row < 16; row++) {
-      uint16_t scale, minimum;
+      if (rounding != NULL) {
+        double code = f.scales[row] == 0 ? 0 : (double)scales[row] / (double)f.scales[row];
+        require(&o, fabs(code - nearbyint(code)) < 1e-4, "not a multiple of the factor");
+        require(&o, code >= rounding->low - 1e-4 && code <= rounding->high + 1e-4, "not a code of 8 bits");
+        continue;
+      }
+      float scale, minimum;
       plain(grid, &b, row, &scale, &minimum);
       double searched = loss(grid, &b, row, scales[row], minimums[row]), simple = loss(grid, &b, row, scale, minimum);
       require(&o, searched <= simple * 1.0001 + 1e-30, "worse than without a search");
     }
     b.values[draw_below(b.columns) * b.stride + draw_below(16)] = draw_below(2) ? NAN : -INFINITY;
     require(
-      &o, !k->search_grid(grid, b.values, b.stride, b.weights, b.columns, scales, minimums), "takes what is not finite");
+      &o, !k->search_grid(grid, b.values, b.stride, b.weights, b.columns, rounding, scales, minimums),
+      "takes what is not finite");
     discard(b);
   }
   report(&o);
@@ -94,8 +142,8 @@ static void test_feedback(const furl_kernels *k) {
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     size_t bytes = b.columns * b.stride * sizeof(float);
-    uint16_t scales[16], minimums[16] = {0};
-    k->search_grid(grid, b.values, b.stride, b.weights, b.columns, scales, minimums);
+    float scales[16], minimums[16] = {0};
+    k->search_grid(grid, b.values, b.stride, b.weights, b.columns, NULL, scales, minimums);
     const float *factor = round % 3 == 0 ? NULL : b.factor, *feedback = round % 2 == 0 ? NULL : b.feedback;
     float *errors = garbage(bytes), *expected = garbage(bytes);
     uint8_t *codes = garbage(b.columns * b.stride), *expected_codes = garbage(b.columns * b.stride);
@@ -108,17 +156,16 @@ static void test_feedback(const furl_kernels *k) {
     require(&o, memcmp(errors, expected, bytes) == 0, "other errors than the scalar twin");
     // Against the words of the header, in double precision: a code may only differ at a tie.
     for (size_t row = 0; row < 16; row++) {
-      double s = furl_float_from_half(scales[row]), m = grid->has_minimum ? furl_float_from_half(minimums[row]) : 0;
+      double s = (double)scales[row], m = grid->has_minimum ? (double)minimums[row] : 0;
       for (size_t i = b.columns; i-- > 0;) {
         double wanted = b.values[i * b.stride + row];
         if (feedback != NULL) wanted += feedback[i * b.stride + row];
         for (size_t j = i + 1; factor != NULL && j < b.columns; j++) {
           wanted += (double)factor[j * b.columns + i] * errors[j * b.stride + row];
         }
-        double code = (double)codes[i * b.stride + row] - grid->offset;
-        double nearest = s == 0 ? 0 : fmin(fmax(nearbyint((wanted - m) / s), grid->low), grid->high);
-        double off = fabs((wanted - m) - code * s) - fabs((wanted - m) - nearest * s);
-        require(&o, s == 0 ? code == 0 : off <= 1e-3 * fabs(s) || code == nearest, "not the nearest code");
+        double code = step_of(grid, codes[i * b.stride + row]), best = s == 0 ? 0 : nearest(grid, (wanted - m) / s);
+        double off = fabs((wanted - m) - code * s) - fabs((wanted - m) - best * s);
+        require(&o, s == 0 ? code == 0 : off <= 1e-3 * fabs(s) || code == best, "not the nearest code");
         compare(&o, errors[i * b.stride + row], b.values[i * b.stride + row] - (code * s + m),
           fabs(b.values[i * b.stride + row]) + fabs(code * s) + fabs(m), 1e-6);
       }
@@ -134,18 +181,22 @@ static void test_feedback(const furl_kernels *k) {
 
 static void test_packing(void) {
   outcome o = {.kernel = "pack_tile", .tier = "all"};
-  for (size_t columns = 0; columns <= 32; columns++) for (int nibbles = 0; nibbles < 2; nibbles++) {
-    uint8_t *codes = garbage(columns * 20), *tile = garbage(nibbles ? 256 : 512);
-    for (size_t i = 0; i < columns * 20; i++) codes[i] = (uint8_t)draw_below(nibbles ? 16 : 256);
-    uint8_t zero = nibbles ? 8 : 128;
-    furl_pack_tile(nibbles, codes, 20, columns, zero, tile);
+  static const int widths[] = {8, 4, 3, 2};
+  static void (*const rows[])(const furl_matrix *, size_t, size_t, float *) = {
+    furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2};
+  for (size_t columns = 0; columns <= 32; columns++) for (int w = 0; w < 4; w++) {
+    int bits = widths[w];
+    uint8_t *codes = garbage(columns * 20), *tile = garbage(64 * (size_t)bits);
+    for (size_t i = 0; i < columns * 20; i++) codes[i] = (uint8_t)draw_below((size_t)1 << bits);
+    uint8_t zero = (uint8_t)(1 << (bits - 1));
+    furl_pack_tile(bits, codes, 20, columns, zero, tile);
     // One row at a time as the kernels decode it.
     uint16_t one[16];
     for (size_t i = 0; i < 16; i++) one[i] = furl_half_from_float(1);
     furl_matrix matrix = {.codes = tile, .scales = one, .rows = 16, .column_tiles = 1, .block_tiles = 1, .blocks = 1};
     for (size_t row = 0; row < 16; row++) {
       float values[32];
-      (nibbles ? furl_row_int4 : furl_row_int8)(&matrix, row, 32, values);
+      rows[w](&matrix, row, 32, values);
       for (size_t c = 0; c < 32; c++) {
         float expected = (float)((c < columns ? codes[c * 20 + row] : zero) - zero);
         require(&o, values[c] == expected, "a code in the wrong place");
@@ -158,6 +209,7 @@ static void test_packing(void) {
 }
 
 void test_grid(void) {
+  make_tables();
   const furl_kernels *found[4];
   size_t n = tiers(found);
   test_search(furl_kernels_for(FURL_ISA_SCALAR));

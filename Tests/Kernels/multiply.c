@@ -3,18 +3,24 @@
 typedef struct kind {
   const char *name;
   size_t member; // of furl_kernels
-  int levels;    // 0: float weights
-  bool minimum, a8;
+  int bits;      // 0: float weights
+  bool minimum, a8, table;
 } kind;
 
+#define KIND(name, bits, minimum, table)                                                                    \
+  {#name "_a8", offsetof(furl_kernels, name##_a8), bits, minimum, true, table},                             \
+  {#name "_a32", offsetof(furl_kernels, name##_a32), bits, minimum, false, table}
+
 static const kind kinds[] = {
-  {"float32", offsetof(furl_kernels, float32), 0, false, false},
-  {"int8_a8", offsetof(furl_kernels, int8_a8), 256, false, true},
-  {"int8_a32", offsetof(furl_kernels, int8_a32), 256, false, false},
-  {"int4_a8", offsetof(furl_kernels, int4_a8), 16, false, true},
-  {"int4_a32", offsetof(furl_kernels, int4_a32), 16, false, false},
-  {"int4_minimum_a8", offsetof(furl_kernels, int4_minimum_a8), 16, true, true},
-  {"int4_minimum_a32", offsetof(furl_kernels, int4_minimum_a32), 16, true, false},
+  {"float32", offsetof(furl_kernels, float32), 0, false, false, false},
+  KIND(int8, 8, false, false),
+  KIND(int4, 4, false, false),
+  KIND(int4_minimum, 4, true, false),
+  KIND(int3, 3, false, false),
+  KIND(int3_minimum, 3, true, false),
+  KIND(int2, 2, false, false),
+  KIND(int2_minimum, 2, true, false),
+  KIND(table4, 4, false, true),
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -35,6 +41,10 @@ typedef struct problem {
   size_t count;
   size_t columns;
   uint16_t *scales, *minimums; // also where the matrix has none
+  uint8_t *scale_codes, *minimum_codes; // the same
+  float *factors, *minimum_factors;
+  float values[16];
+  int8_t levels[16];
   double *expected, *magnitude; // [count][rows]
 } problem;
 
@@ -45,10 +55,11 @@ static uint16_t draw_scale(filling f) {
   return extremes[draw_below(9)];
 }
 
-static int draw_code(filling f, int levels) {
-  static const int bytes[] = {0, 1, 127, 128, 129, 254, 255}, nibbles[] = {0, 7, 8, 15};
-  if (f == PLAIN) return (int)draw_below((size_t)levels);
-  return levels == 256 ? bytes[draw_below(7)] : nibbles[draw_below(4)];
+static int draw_code(filling f, int bits) {
+  static const int bytes[] = {0, 1, 127, 128, 129, 254, 255};
+  int top = (1 << bits) - 1, few[] = {0, top / 2, top / 2 + 1, top};
+  if (f == PLAIN) return (int)draw_below((size_t)1 << bits);
+  return bits == 8 ? bytes[draw_below(7)] : few[draw_below(4)];
 }
 
 static float draw_value(filling f) {
@@ -56,14 +67,21 @@ static float draw_value(filling f) {
   return f == PLAIN ? draw_unit() : extremes[draw_below(8)];
 }
 
-/// The place of a code, by the header's words; for nibbles the byte, with *high saying which half.
-static size_t place(const problem *p, int levels, size_t row, size_t column, bool *high) {
+/// Puts a code in its place, by the header's words, where there were zeros.
+static void put(const problem *p, int bits, size_t row, size_t column, int code) {
   size_t tile = row / 16 * p->matrix.column_tiles + column / 32, c = column % 32, r = row % 16;
-  *high = false;
-  if (levels == 0) return (tile * 32 + c) * 16 + r;
-  if (levels == 256) return ((tile * 8 + c / 4) * 16 + r) * 4 + c % 4;
-  *high = c >= 16;
-  return ((tile * 4 + c % 16 / 4) * 16 + r) * 4 + c % 4;
+  uint8_t *at = (uint8_t *)p->matrix.codes + tile * 64 * (size_t)bits;
+  size_t group = c / 4, i = c % 4;
+  if (bits == 8) {
+    at[(group * 16 + r) * 4 + i] = (uint8_t)code;
+  } else if (bits == 4) {
+    at[(c % 16 / 4 * 16 + r) * 4 + i] |= (uint8_t)(c < 16 ? code : code << 4);
+  } else {
+    // column = 4 * (2 * p + group) + i
+    size_t pair = group / 2;
+    at[(group % 2 * 16 + r) * 4 + i] |= (uint8_t)((code & 3) << (2 * pair));
+    if (bits == 3) at[128 + r * 4 + i] |= (uint8_t)((code >> 2) << group);
+  }
 }
 
 /// Rows [first, first + count), the 8-bit form interleaved by the header's words.
@@ -110,44 +128,72 @@ static void fill_activations(problem *p, filling f) {
 }
 
 /// Draws weights, packs them and multiplies them, unpacked, in double precision.
-static problem make(const kind *k, size_t rows, size_t columns, size_t block_tiles, size_t count, filling f) {
+static problem make(
+  const kind *k, size_t rows, size_t columns, size_t block_tiles, size_t count, filling f,
+  bool coded)
+{
   problem p = {.columns = columns, .count = count};
   size_t tiles = (columns + 31) / 32, row_tiles = (rows + 15) / 16;
   size_t blocks = (tiles + block_tiles - 1) / block_tiles;
-  size_t bytes = row_tiles * tiles * 512 * 4 / (k->levels == 0 ? 1 : k->levels == 256 ? 4 : 8);
+  size_t bytes = row_tiles * tiles * 64 * (size_t)(k->bits == 0 ? 32 : k->bits), places = row_tiles * blocks * 16;
   uint8_t *codes = garbage(bytes);
-  // Padding holds zero weights.
-  memset(codes, k->levels == 256 ? 128 : k->levels == 16 && !k->minimum ? 0x88 : 0, bytes);
-  uint16_t *scales = garbage(row_tiles * blocks * 32), *minimums = garbage(row_tiles * blocks * 32);
-  memset(scales, 0, row_tiles * blocks * 32);
-  memset(minimums, 0, row_tiles * blocks * 32);
-  p.matrix = (furl_matrix){
-    codes, k->levels == 0 ? NULL : scales, k->minimum ? minimums : NULL, rows, tiles, block_tiles, blocks};
+  memset(codes, 0, bytes);
+  uint16_t *scales = garbage(places * 2), *minimums = garbage(places * 2);
+  memset(scales, 0, places * 2);
+  memset(minimums, 0, places * 2);
   p.scales = scales, p.minimums = minimums;
+  p.scale_codes = calloc(places, 1), p.minimum_codes = calloc(places, 1);
+  p.factors = garbage(row_tiles * 64), p.minimum_factors = garbage(row_tiles * 64);
+  for (size_t i = 0; i < row_tiles * 16; i++) {
+    p.factors[i] = fabsf(draw_unit()) * 0.01f, p.minimum_factors[i] = fabsf(draw_unit()) * 0.01f;
+  }
+  for (int i = 0; i < 16; i++) {
+    p.values[i] = draw_unit(), p.levels[i] = (int8_t)((int)draw_below(256) - 128);
+  }
+  int32_t zero = draw_below(2) ? 128 : 0;
+  p.matrix = (furl_matrix){
+    .codes = codes, .scales = k->bits == 0 || coded ? NULL : scales, .minimums = k->minimum && !coded ? minimums : NULL,
+    .rows = rows, .column_tiles = tiles, .block_tiles = block_tiles, .blocks = blocks};
+  if (k->table) p.matrix.unit = 1.0f / 120;
+  if (coded) {
+    p.matrix.scale_codes = p.scale_codes, p.matrix.factors = p.factors, p.matrix.scale_zero = zero;
+    if (k->minimum) p.matrix.minimum_codes = p.minimum_codes, p.matrix.minimum_factors = p.minimum_factors;
+  }
   p.expected = calloc(count * rows, sizeof(double));
   p.magnitude = calloc(count * rows, sizeof(double));
   fill_activations(&p, f);
 
+  for (size_t r = 0; r < row_tiles * 16; r++) {
+    for (size_t c = 0; c < tiles * 32; c++) {
+      // Padding holds zero weights, where a scheme has a code for them.
+      if (k->bits != 0 && (r >= rows || c >= columns)) put(&p, k->bits, r, c, k->minimum ? 0 : 1 << (k->bits - 1));
+    }
+  }
   for (size_t r = 0; r < rows; r++) {
     for (size_t c = 0; c < columns; c++) {
       size_t block = (r / 16 * blocks + c / 32 / block_tiles) * 16 + r % 16;
-      if (c % (32 * block_tiles) == 0) scales[block] = draw_scale(f), minimums[block] = draw_scale(f);
-      bool high;
-      size_t at = place(&p, k->levels, r, c, &high);
+      if (c % (32 * block_tiles) == 0) {
+        scales[block] = draw_scale(f), minimums[block] = draw_scale(f);
+        p.scale_codes[block] = (uint8_t)draw_below(256), p.minimum_codes[block] = (uint8_t)draw_below(256);
+      }
       double code, weight, parts; // parts: how large the terms are of which the weight is made
-      if (k->levels == 0) {
+      if (k->bits == 0) {
         float w = draw_value(f);
+        size_t at = ((r / 16 * tiles + c / 32) * 32 + c % 32) * 16 + r % 16;
         memcpy(codes + at * sizeof w, &w, sizeof w);
         weight = (double)w, parts = fabs(weight);
       } else {
-        int drawn = draw_code(f, k->levels);
-        if (k->levels == 256) codes[at] = (uint8_t)drawn;
-        else codes[at] = (uint8_t)(high ? (codes[at] & 15) | drawn << 4 : (codes[at] & 0xf0) | drawn);
-        code = drawn - (k->minimum ? 0 : k->levels / 2);
-        weight = code * (double)furl_float_from_half(scales[block]);
+        int drawn = draw_code(f, k->bits);
+        put(&p, k->bits, r, c, drawn);
+        code = drawn - (k->minimum ? 0 : 1 << (k->bits - 1));
+        if (k->table) code = k->a8 ? p.levels[drawn] * (double)p.matrix.unit : (double)p.values[drawn];
+        double scale = coded ? ((int)p.scale_codes[block] - zero) * (double)p.factors[r]
+                             : (double)furl_float_from_half(scales[block]);
+        weight = code * scale;
         parts = fabs(weight);
         if (k->minimum) {
-          double m = (double)furl_float_from_half(minimums[block]);
+          double m = coded ? ((int)p.minimum_codes[block] - 128) * (double)p.minimum_factors[r]
+                           : (double)furl_float_from_half(minimums[block]);
           weight += m, parts += fabs(m);
         }
       }
@@ -162,10 +208,16 @@ static problem make(const kind *k, size_t rows, size_t columns, size_t block_til
   return p;
 }
 
+/// A problem is copied on its way: the pointers to its own tables are set where it stays.
+static void settle(const kind *k, problem *p) {
+  if (k->table) p->matrix.values = p->values, p->matrix.levels = p->levels;
+}
+
 static void release(problem *p) {
   free((void *)p->matrix.codes), free(p->scales), free(p->minimums);
   free(p->rows.codes), free(p->rows.scales), free(p->rows.sums), free((void *)p->x.values);
   release_grouped(&p->x);
+  free(p->scale_codes), free(p->minimum_codes), free(p->factors), free(p->minimum_factors);
   free(p->expected), free(p->magnitude);
 }
 
@@ -227,8 +279,12 @@ static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, cons
 }
 
 static void check_rows(outcome *o, const kind *k, const problem *p) {
-  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->levels == 0 ? furl_row_float32
-    : k->levels == 256 ? furl_row_int8 : k->minimum ? furl_row_int4_minimum : furl_row_int4;
+  if (k->table && k->a8) return;
+  static void (*const row_of[2][5])(const furl_matrix *, size_t, size_t, float *) = {
+    {furl_row_float32, furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2},
+    {NULL, NULL, furl_row_int4_minimum, furl_row_int3_minimum, furl_row_int2_minimum}};
+  int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 6 - k->bits;
+  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->table ? furl_row_table4 : row_of[k->minimum][which];
   float *weights = garbage(p->columns * sizeof(float));
   for (size_t r = 0; r < p->matrix.rows; r++) {
     row(&p->matrix, r, p->columns, weights);
@@ -248,11 +304,59 @@ static const struct {
 } wide[] = {{1000, 1, 20}, {1024, 4, 20}, {1056, 1, 30}, {1100, 3, 20}, {2080, SIZE_MAX, 20}, {2100, 40, 17}, {96, 2, 150},
   {1056, SIZE_MAX, 130}};
 
+/// Columns that are kept apart: their products are added to what is there, the same whatever else is computed.
+static void test_outliers(const furl_kernels *tier) {
+  outcome o = {.kernel = "add_outliers", .tier = tier->name};
+  for (size_t round = 0; round < 60; round++) {
+    size_t rows = 1 + draw_below(40), columns = 1 + draw_below(200), count = 1 + draw_below(12);
+    size_t tiles = (columns + 31) / 32, row_tiles = (rows + 15) / 16, kept = 1 + draw_below(columns < 9 ? columns : 9);
+    uint16_t *weights = garbage(row_tiles * kept * 32);
+    int32_t *list = garbage(kept * sizeof(int32_t));
+    float *values = garbage(count * tiles * 128), *out = garbage(count * (rows + 3) * sizeof(float));
+    for (size_t i = 0; i < row_tiles * kept * 16; i++) weights[i] = furl_half_from_float(draw_unit());
+    for (size_t i = 0; i < kept; i++) list[i] = (int32_t)(i * columns / kept);
+    for (size_t i = 0; i < count * tiles * 32; i++) values[i] = draw_unit();
+    for (size_t i = 0; i < count * (rows + 3); i++) out[i] = (float)(i % 7);
+    furl_matrix matrix = {
+      .codes = weights, .rows = rows, .column_tiles = tiles, .outlier_columns = list, .outliers = weights,
+      .outlier_count = kept};
+    furl_activations x = {.count = count, .codes = NULL, .scales = NULL, .sums = NULL, .values = values};
+    furl_output output = {out, rows + 3, NULL, false};
+    size_t cut = draw_below(row_tiles + 1);
+    tier->add_outliers(&matrix, &x, 0, cut, &output);
+    tier->add_outliers(&matrix, &x, cut, row_tiles, &output);
+    for (size_t a = 0; a < count; a++) {
+      float *alone = garbage(rows * sizeof(float));
+      for (size_t r = 0; r < rows; r++) alone[r] = (float)((a * (rows + 3) + r) % 7);
+      furl_activations one = {.count = 1, .values = values + a * tiles * 32};
+      furl_output single = {alone, rows, NULL, false};
+      tier->add_outliers(&matrix, &one, 0, row_tiles, &single);
+      require(&o, same_bits(alone, out + a * (rows + 3), rows), "the result depends on the count or the range of tiles");
+      free(alone);
+      for (size_t r = 0; r < rows; r++) {
+        double sum = (double)((a * (rows + 3) + r) % 7), size = sum;
+        for (size_t i = 0; i < kept; i++) {
+          double w = (double)furl_float_from_half(weights[(r / 16 * kept + i) * 16 + r % 16]);
+          double term = w * (double)values[a * tiles * 32 + (size_t)list[i]];
+          sum += term, size += fabs(term);
+        }
+        compare(&o, (double)out[a * (rows + 3) + r], sum, size, 1e-5);
+      }
+      for (size_t r = rows; r < rows + 3; r++) {
+        require(&o, out[a * (rows + 3) + r] == (float)((a * (rows + 3) + r) % 7), "wrote past the last row");
+      }
+    }
+    free(weights), free(list), free(values), free(out);
+  }
+  report(&o);
+}
+
 void test_multiply(void) {
   static const size_t rows[] = {1, 2, 7, 15, 16, 17, 31, 32, 33, 40};
   static const size_t columns[] = {1, 4, 15, 16, 17, 32, 33, 63, 64, 65, 100, 160};
   const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
   size_t n = 1 + tiers(found + 1);
+  for (size_t t = 0; t < n; t++) test_outliers(found[t]);
   for (size_t i = 0; i < KINDS; i++) {
     const kind *k = &kinds[i];
     outcome unpacked = {.kernel = k->name, .tier = "row"}, o[5] = {0};
@@ -260,9 +364,11 @@ void test_multiply(void) {
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
       for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
         size_t whole = (columns[c] + 31) / 32, blocks[] = {1, 2, 4, whole};
-        for (size_t b = k->levels == 0 ? 3 : 0; b < 4; b++) {
+        for (size_t b = k->bits == 0 ? 3 : 0; b < 4; b++) {
           for (filling f = PLAIN; f < FILLINGS; f++) {
-            problem p = make(k, rows[r], columns[c], blocks[b], 20, f);
+            bool coded = k->bits != 0 && draw_below(3) == 0;
+            problem p = make(k, rows[r], columns[c], blocks[b], 20, f, coded);
+            settle(k, &p);
             for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, f);
             check_rows(&unpacked, k, &p);
             release(&p);
@@ -272,8 +378,9 @@ void test_multiply(void) {
     }
     for (size_t w = 0; w < sizeof wide / sizeof *wide; w++) {
       size_t whole = (wide[w].columns + 31) / 32, block = wide[w].block_tiles < whole ? wide[w].block_tiles : whole;
-      if (k->levels == 0 && block != whole) continue;
-      problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN);
+      if (k->bits == 0 && block != whole) continue;
+      problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN, k->bits != 0 && w % 2 == 1);
+      settle(k, &p);
       for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, PLAIN);
       release(&p);
     }

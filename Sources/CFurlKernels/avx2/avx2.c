@@ -43,6 +43,17 @@ INLINE void halves_from_floats(v16 v, uint16_t *halves) {
   }
 }
 
+INLINE v16 table_values(const float *values, v16i codes) {
+  halves16 in = {.integers = codes}, out;
+  UNROLL for (int i = 0; i < 2; i++) {
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), in.integer_half[i]);
+    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values + 8), in.integer_half[i]);
+    // The sign of what is blended by is the code's fourth bit.
+    out.float_half[i] = _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(in.integer_half[i], 28)));
+  }
+  return out.floats;
+}
+
 INLINE __m256i four_codes(const int8_t *codes) {
   int32_t four;
   memcpy(&four, codes, sizeof four);
@@ -112,6 +123,69 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
     }
     UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, widened(short_sums[g]));
   }
+}
+
+/// Weights of both signs, as in dot_int8.
+INLINE void add_signed(__m256i *sum, const int n, __m256i w, const int8_t *codes) {
+  __m256i x = _mm256_sign_epi8(four_codes(codes), w);
+  *sum = _mm256_add_epi32(*sum, widened(_mm256_maddubs_epi16(_mm256_abs_epi8(w), x)));
+  if (n > 1) finish(sum);
+}
+
+INLINE void dot_table4(
+  const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
+  UNROLL for (int half = 0; half < 2; half++) {
+    __m256i partial[GROUP_A8];
+    UNROLL for (int g = 0; g < n; g++) partial[g] = _mm256_setzero_si256();
+    UNROLL for (int j = 0; j < 4; j++) {
+      __m256i both = load_half(tile + 64 * j + 32 * half);
+      __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(both, nibble));
+      __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+        add_signed(&partial[g], n, low, here);
+        add_signed(&partial[g], n, high, here + 16 * rows);
+      }
+    }
+    UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, partial[g]);
+  }
+}
+
+// 16 products of at most 7 * 127 fit a 16-bit sum, too.
+INLINE void dot_low_bits(
+  const bool has_thirds, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m256i three = _mm256_set1_epi8(3), four = _mm256_set1_epi8(4);
+  UNROLL for (int half = 0; half < 2; half++) {
+    __m256i short_sums[GROUP_A8];
+    __m256i thirds = has_thirds ? load_half(tile + 128 + 32 * half) : _mm256_setzero_si256();
+    UNROLL for (int g = 0; g < n; g++) short_sums[g] = _mm256_setzero_si256();
+    UNROLL for (int j = 0; j < 8; j++) {
+      __m256i w = _mm256_srli_epi16(load_half(tile + 64 * (j % 2) + 32 * half), j / 2 * 2);
+      w = _mm256_and_si256(w, three);
+      if (has_thirds) {
+        __m256i third = j < 2 ? _mm256_slli_epi16(thirds, 2 - j) : _mm256_srli_epi16(thirds, j - 2);
+        w = _mm256_or_si256(w, _mm256_and_si256(third, four));
+      }
+      UNROLL for (int g = 0; g < n; g++) {
+        __m256i terms = _mm256_maddubs_epi16(w, four_codes(codes + 4 * ((size_t)j * rows + (size_t)g)));
+        short_sums[g] = _mm256_add_epi16(short_sums[g], terms);
+        if (n > 1) finish(&short_sums[g]);
+      }
+    }
+    UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, widened(short_sums[g]));
+  }
+}
+
+INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  dot_low_bits(true, n, tile, codes, rows, sums);
+}
+
+INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  dot_low_bits(false, n, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

@@ -32,6 +32,10 @@ INLINE void halves_from_floats(v16 v, uint16_t *halves) {
   _mm256_storeu_si256((__m256i *)halves, h);
 }
 
+INLINE v16 table_values(const float *values, v16i codes) {
+  return (v16)_mm512_permutexvar_ps((__m512i)codes, _mm512_loadu_ps(values));
+}
+
 INLINE v16 rounded(v16 x) {
   return (v16)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -71,6 +75,45 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
       const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
       sums[g] = add_products(add_products(sums[g], low, here), high, here + 16 * rows);
     }
+  }
+}
+
+INLINE void dot_table4(
+  const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i signed_table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
+  const __m512i table = _mm512_xor_si512(signed_table, _mm512_set1_epi8((char)0x80));
+  UNROLL for (int j = 0; j < 4; j++) {
+    __m512i both = _mm512_loadu_si512(tile + 64 * j);
+    __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(both, nibble));
+    __m512i high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble));
+    UNROLL for (int g = 0; g < n; g++) {
+      const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16 * rows);
+    }
+  }
+}
+
+/// The weights of one group of four columns.
+INLINE __m512i low_bits(__m512i four, const int pair) {
+  return _mm512_and_si512(_mm512_srli_epi16(four, (unsigned)(2 * pair)), _mm512_set1_epi8(3));
+}
+
+INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  UNROLL for (int j = 0; j < 8; j++) {
+    __m512i w = low_bits(_mm512_loadu_si512(tile + 64 * (j % 2)), j / 2);
+    UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + 4 * ((size_t)j * rows + (size_t)g));
+  }
+}
+
+INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  __m512i thirds = _mm512_loadu_si512(tile + 128);
+  UNROLL for (int j = 0; j < 8; j++) {
+    __m512i low = low_bits(_mm512_loadu_si512(tile + 64 * (j % 2)), j / 2);
+    __m512i third = j < 2 ? _mm512_slli_epi16(thirds, (unsigned)(2 - j)) : _mm512_srli_epi16(thirds, (unsigned)(j - 2));
+    __m512i w = _mm512_or_si512(low, _mm512_and_si512(third, _mm512_set1_epi8(4)));
+    UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + 4 * ((size_t)j * rows + (size_t)g));
   }
 }
 

@@ -9,10 +9,16 @@
 //   int8      codes[rowTile][columnTile][8 groups][16 rows][4 columns]             code + 128, one byte
 //   int4      codes[rowTile][columnTile][4 groups][16 rows][4 columns]             one byte holds two codes:
 //             low nibble = column 4 * group + i, high nibble = column 16 + 4 * group + i
-//   scales    scales[rowTile][block][16 rows]                                      IEEE half
+//   table4    the same; what a code stands for is in a table
+//   int2      codes[rowTile][columnTile][2 groups][16 rows][4 columns]             one byte holds four codes:
+//             bits 2 p and 2 p + 1 = column 4 * (2 * p + group) + i
+//   int3      the two low bits of each code as int2 has them, then the third ones:
+//             [16 rows][4 columns] bytes, bit k = column 4 * k + i
+//   scales    scales[rowTile][block][16 rows]                                      IEEE half, or a code of one byte
 //
 // A block is `blockTiles` column tiles of one row (the last block of a row may be shorter).
-// weight = (code - 128) * scale | (code - 8) * scale | code * scale + minimum.
+// weight = (code - zero) * scale | code * scale + minimum | table[code] * scale; zero is 128, 8, 4 or 2.
+// Where scales are codes, scale = (code - scale zero) * the row's factor, minimum = (code - 128) * the row's other one.
 
 #ifndef C_FURL_KERNELS_H
 #define C_FURL_KERNELS_H
@@ -49,6 +55,21 @@ typedef struct furl_matrix {
   size_t column_tiles; // columns / 32, rounded up
   size_t block_tiles;  // column tiles in a block
   size_t blocks;       // blocks in a row
+  // Scales in 8 bits, instead of the halves and in the same places; NULL where there are halves.
+  const uint8_t *_Nullable scale_codes;
+  const uint8_t *_Nullable minimum_codes;
+  const float *_Nullable factors;         // [row tiles * 16]
+  const float *_Nullable minimum_factors; // the same
+  int32_t scale_zero;                     // the code of no scale: 128 where scales have signs, else 0
+  // What the codes of table4 stand for. 8-bit activations meet the levels, of which `unit` makes values: those of a
+  // table that was not made for this are rounded by half a unit at most.
+  const float *_Nullable values;  // [16]
+  const int8_t *_Nullable levels; // [16]
+  float unit;
+  // Columns whose weights are kept apart and are zero among the codes; their inputs are left out of 8-bit activations.
+  const int32_t *_Nullable outlier_columns; // [outlier_count]
+  const uint16_t *_Nullable outliers;       // IEEE halves, [row tile][outlier_count][16 rows]
+  size_t outlier_count;
 } furl_matrix;
 
 /// Rows of activations whose 8-bit form is interleaved.
@@ -187,7 +208,18 @@ typedef struct furl_row_tile {
   uint16_t *_Nullable scales;           // [blocks][16], NULL where the scheme has none
   uint16_t *_Nullable minimums;         // the same
   size_t column_tiles, block_tiles, blocks;
+  // Scales in 8 bits, instead of the halves and in the same places.
+  uint8_t *_Nullable scale_codes;
+  uint8_t *_Nullable minimum_codes;
+  float *_Nullable factors;         // [16]
+  float *_Nullable minimum_factors; // [16]
+  const struct furl_grid *_Nullable grid; // of table4
 } furl_row_tile;
+
+// How scales get 8 bits: a row's factor is its largest scale by these, a code the nearest one, and of a scale that is
+// not zero never that of none.
+#define FURL_SCALE_STEPS 255        // positive ones
+#define FURL_SIGNED_SCALE_STEPS 127 // those with signs, and minimums
 
 /// Encodes up to 16 rows. Codes are computed from the scale as it is stored (a half), by division, ties to even,
 /// clamped; a scale that is zero as a half makes all codes of its block the code of zero, and is stored as +0.
@@ -196,17 +228,40 @@ typedef struct furl_row_tile {
 ///   int8          scale = absmax / 127, codes 1...255
 ///   int4          scale = m / -8 with m the first of the values of largest magnitude, codes 0...15
 ///   int4 minimum  minimum = the least value (the first of equals), scale = (max - min) / 15, codes 0...15
+///   int3, int2    as int4, with m / -4 and codes 0...7, m / -2 and codes 0...3; minimum: by 7 and 3 instead of 15
+///   table4        scale = absmax, or m where the table's scales have signs; the code of the nearest value
+///
+/// With `scale_codes` scales are those of the rounding described below, not halves.
 ///
 /// False if a number is not finite or a scale or minimum does not fit in a half: what has been written then means
 /// nothing. All tiers give the same bits.
 typedef bool (*furl_encode)(const furl_rows *rows, const furl_row_tile *tile);
 
-/// A uniform grid: weight = code * scale + minimum, codes low...high, stored as code + offset.
-/// int8: -127...127 and 128; int4: -8...7 and 8; with a minimum: 0...15 and 0.
+/// What codes stand for. A uniform grid: weight = code * scale + minimum, codes low...high, stored as code + offset.
+/// int8: -127...127 and 128; int4: -8...7 and 8; with a minimum: 0...15 and 0. A table: weight = a level * scale, and
+/// the offset is the code of the level next to zero.
 typedef struct furl_grid {
   int32_t low, high, offset;
   bool has_minimum;
+  bool is_table;
+  bool is_signed;   // of a table: whether scales have signs; those of a uniform grid do where low is not -high
+  float levels[16]; // ascending
+  float bounds[15]; // a value above bounds[i] is nearer to levels[i + 1]
+  uint8_t codes[16];
 } furl_grid;
+
+/// The published values of NF4 (Dettmers et al. 2023, "QLoRA") and of the FP4 of bitsandbytes, by code.
+extern const float furl_nf4[16];
+extern const float furl_fp4[16];
+/// The grid of a table of 16 values by code, none above 1 in magnitude.
+void furl_table_grid(const float *values, bool is_signed, furl_grid *grid);
+
+/// How the scales of 16 rows are stored: as multiples of the rows' factors, low...high of them (minimums: -127...127).
+typedef struct furl_rounding {
+  const float *factors;                   // [16]
+  const float *_Nullable minimum_factors; // [16]
+  int32_t low, high;
+} furl_rounding;
 
 // The scales that a search tries: largest magnitude / (-low * factor), of both signs where the grid has them; with a
 // minimum, ends that are moved in by so many steps of this share of half the range.
@@ -246,14 +301,20 @@ typedef struct furl_kernels {
   furl_encode encode_int8;
   furl_encode encode_int4;
   furl_encode encode_int4_minimum;
+  furl_encode encode_int3;
+  furl_encode encode_int3_minimum;
+  furl_encode encode_int2;
+  furl_encode encode_int2_minimum;
+  furl_encode encode_table4;
 
   /// Of the scales above, and of what least squares make of the best one's codes, the ones with the least weighted
   /// squared error, for one block of 16 rows. `values` are [columns][stride], the first 16 of each stride are taken;
-  /// `weights` are [columns], none negative. Errors are those under the halves that are stored. False if a number is
-  /// not finite or no scale fits in a half. All tiers give the same bits.
+  /// `weights` are [columns], none negative. Scales and minimums, and errors under them, are those that are stored: as
+  /// halves, unless there is a rounding. False if a number is not finite or no scale fits in a half. All tiers give the
+  /// same bits.
   bool (*search_grid)(
-    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
-    uint16_t *_Nullable minimums);
+    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+    const furl_rounding *_Nullable rounding, float *scales, float *_Nullable minimums);
   /// Codes of some columns of 16 rows, from the last column to the first; each column takes up the errors of those
   /// that have been done (Chee et al. 2023, "QuIP", LDLQ; the same as Frantar et al. 2022, "GPTQ"):
   ///   wanted = weight + feedback + sum over j > i of factor[j][i] * error of j;  error = weight - decoded code.
@@ -261,7 +322,7 @@ typedef struct furl_kernels {
   /// [columns][columns]. NULL: nothing is fed back. The errors take the place of the weights. A scale of zero gives
   /// the code of zero. All tiers give the same bits.
   void (*feed_back)(
-    const furl_grid *grid, const uint16_t *scales, const uint16_t *_Nullable minimums, const float *_Nullable factor,
+    const furl_grid *grid, const float *scales, const float *_Nullable minimums, const float *_Nullable factor,
     const float *_Nullable feedback, size_t columns, float *weights, size_t stride, uint8_t *codes);
 
   furl_multiply float32;
@@ -271,6 +332,19 @@ typedef struct furl_kernels {
   furl_multiply int4_a32;
   furl_multiply int4_minimum_a8;
   furl_multiply int4_minimum_a32;
+  furl_multiply int3_a8;
+  furl_multiply int3_a32;
+  furl_multiply int3_minimum_a8;
+  furl_multiply int3_minimum_a32;
+  furl_multiply int2_a8;
+  furl_multiply int2_a32;
+  furl_multiply int2_minimum_a8;
+  furl_multiply int2_minimum_a32;
+  furl_multiply table4_a8;
+  furl_multiply table4_a32;
+  /// Adds the products of the columns that are kept apart, and of `values`, to what is in the output; its bias and
+  /// `accumulate` are of no meaning.
+  furl_multiply add_outliers;
 
   void (*attend_f32)(const furl_attention *attention);
   void (*attend_f16)(const furl_attention *attention);
@@ -342,15 +416,20 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 /// in[rows][columns] -> out[columns][rows], of numbers of 2 or 4 bytes; `in` and `out` do not overlap.
 void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out);
 
-/// Stored codes of up to 32 columns of 16 rows, [columns][stride], as one tile of int8 or (nibbles) int4; columns that
-/// are missing get the code `zero`.
-void furl_pack_tile(bool nibbles, const uint8_t *codes, size_t stride, size_t columns, uint8_t zero, uint8_t *tile);
+/// Stored codes of up to 32 columns of 16 rows, [columns][stride], as one tile of codes of 8, 4, 3 or 2 bits; columns
+/// that are missing get the code `zero`.
+void furl_pack_tile(int bits, const uint8_t *codes, size_t stride, size_t columns, uint8_t zero, uint8_t *tile);
 
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int3(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int3_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int2(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int2_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_table4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 
 // MARK: Entropy coding
 

@@ -43,6 +43,12 @@ INLINE void halves_from_floats(v16 v, uint16_t *halves) {
   }
 }
 
+INLINE v16 table_values(const float *values, v16i codes) {
+  v16 out;
+  UNROLL for (int i = 0; i < 16; i++) out[i] = values[codes[i] & 15];
+  return out;
+}
+
 INLINE int8x16_t four_codes(const int8_t *codes) {
   int32_t four;
   memcpy(&four, codes, sizeof four);
@@ -83,6 +89,51 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
       }
     }
   }
+}
+
+INLINE void dot_table4(
+  const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const int8x16_t table = vld1q_s8(levels);
+  UNROLL for (int j = 0; j < 4; j++) {
+    UNROLL for (int q = 0; q < 4; q++) {
+      uint8x16_t both = vld1q_u8(tile + 64 * j + 16 * q);
+      int8x16_t low = vqtbl1q_s8(table, vandq_u8(both, vdupq_n_u8(15)));
+      int8x16_t high = vqtbl1q_s8(table, vshrq_n_u8(both, 4));
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+        add_products(&sums[g], q, low, four_codes(here));
+        add_products(&sums[g], q, high, four_codes(here + 16 * rows));
+      }
+    }
+  }
+}
+
+INLINE void dot_low_bits(
+  const bool has_thirds, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  UNROLL for (int j = 0; j < 8; j++) {
+    UNROLL for (int q = 0; q < 4; q++) {
+      uint8x16_t w = vshlq_u8(vld1q_u8(tile + 64 * (j % 2) + 16 * q), vdupq_n_s8((int8_t)(j / 2 * -2)));
+      w = vandq_u8(w, vdupq_n_u8(3));
+      if (has_thirds) {
+        uint8x16_t third = vshlq_u8(vld1q_u8(tile + 128 + 16 * q), vdupq_n_s8((int8_t)(2 - j)));
+        w = vorrq_u8(w, vandq_u8(third, vdupq_n_u8(4)));
+      }
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+        add_products(&sums[g], q, vreinterpretq_s8_u8(w), four_codes(here));
+      }
+    }
+  }
+}
+
+INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  dot_low_bits(true, n, tile, codes, rows, sums);
+}
+
+INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  dot_low_bits(false, n, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

@@ -23,128 +23,145 @@ static bool fits(uint16_t half) {
   return (half & 0x7c00) != 0x7c00;
 }
 
+static float clamped(float x, float lowest, float highest) {
+  return x < lowest ? lowest : x > highest ? highest : x;
+}
+
 /// x rounded to an integer, ties to even, and clamped.
 static int code_in(float x, float lowest, float highest) {
-  float clamped = x < lowest ? lowest : x > highest ? highest : x;
-  return (int)(clamped + 0x1.8p23f - 0x1.8p23f);
+  return (int)(clamped(x, lowest, highest) + 0x1.8p23f - 0x1.8p23f);
+}
+
+int32_t furl_scalar_scale_code(float scale, float factor, int32_t low, int32_t high) {
+  if (scale == 0 || factor == 0) return 0;
+  int code = code_in(scale / factor, (float)low, (float)high);
+  return code != 0 ? code : scale > 0 ? 1 : low < -1 ? -1 : low;
 }
 
 // MARK: One block of one row
 
-/// A scheme: the halves of a block, and the code of a value under them.
+/// A scheme.
 typedef struct coding {
-  bool (*halves)(const furl_rows *rows, size_t row, size_t begin, size_t end, uint16_t *scale, uint16_t *minimum);
-  int (*code)(float value, float scale, float minimum);
-  int zero;
-  bool nibbles;
+  int bits;
+  int zero; // the code of zero
+  bool has_minimum;
+  const furl_grid *grid; // of a table, else NULL
 } coding;
 
-static bool int8_halves(
-  const furl_rows *rows, size_t row, size_t begin, size_t end, uint16_t *scale, uint16_t *minimum)
+static bool is_signed(const coding *k) {
+  return k->grid != NULL ? k->grid->is_signed : k->bits != 8 && !k->has_minimum;
+}
+
+/// The scale and the minimum of a block before they are rounded.
+static void extents(
+  const coding *k, const furl_rows *rows, size_t row, size_t begin, size_t end, float *scale, float *minimum)
 {
-  (void)minimum;
-  float largest = 0;
-  for (size_t c = begin; c < end; c++) {
-    float magnitude = __builtin_fabsf(number_at(rows, row, c));
-    if (magnitude > largest) largest = magnitude;
-  }
-  *scale = furl_half_from_float(largest / 127);
-  return fits(*scale);
-}
-
-static int int8_code(float value, float scale, float minimum) {
-  (void)minimum;
-  return code_in(value / scale, -127, 127) + 128;
-}
-
-static bool int4_halves(
-  const furl_rows *rows, size_t row, size_t begin, size_t end, uint16_t *scale, uint16_t *minimum)
-{
-  (void)minimum;
-  float largest = 0;
-  for (size_t c = begin; c < end; c++) {
-    float value = number_at(rows, row, c);
-    if (__builtin_fabsf(value) > __builtin_fabsf(largest)) largest = value;
-  }
-  *scale = furl_half_from_float(largest / -8);
-  if ((*scale & 0x7fff) == 0) *scale = 0;
-  return fits(*scale);
-}
-
-static int int4_code(float value, float scale, float minimum) {
-  (void)minimum;
-  return code_in(value / scale, -8, 7) + 8;
-}
-
-static bool int4_minimum_halves(
-  const furl_rows *rows, size_t row, size_t begin, size_t end, uint16_t *scale, uint16_t *minimum)
-{
-  float least = number_at(rows, row, begin), largest = least;
+  float least = number_at(rows, row, begin), most = least, largest = 0;
   for (size_t c = begin; c < end; c++) {
     float value = number_at(rows, row, c);
     if (value < least) least = value;
-    if (value > largest) largest = value;
+    if (value > most) most = value;
+    if (__builtin_fabsf(value) > __builtin_fabsf(largest)) largest = value;
   }
+  *minimum = k->has_minimum ? least : 0;
   // The difference of two finite floats may overflow; half of it cannot.
-  *scale = furl_half_from_float((largest / 2 - least / 2) / 7.5f);
-  *minimum = furl_half_from_float(least);
-  return fits(*scale) && fits(*minimum);
+  if (k->has_minimum) *scale = (most / 2 - least / 2) / ((float)((1 << k->bits) - 1) / 2);
+  else if (k->bits == 8) *scale = __builtin_fabsf(largest) / 127;
+  else if (k->grid == NULL) *scale = largest / (float)-k->zero;
+  else *scale = is_signed(k) ? largest : __builtin_fabsf(largest);
 }
 
-static int int4_minimum_code(float value, float scale, float minimum) {
-  return code_in((value - minimum) / scale, 0, 15);
+static int code_of(const coding *k, float value, float scale, float minimum) {
+  if (scale == 0) return k->zero;
+  if (k->has_minimum) return code_in((value - minimum) / scale, 0, (float)((1 << k->bits) - 1));
+  if (k->grid == NULL) {
+    float highest = (float)(k->zero - 1);
+    return code_in(value / scale, k->bits == 8 ? -highest : (float)-k->zero, highest) + k->zero;
+  }
+  int level = 0;
+  for (int i = 0; i < 15; i++) if (value / scale > k->grid->bounds[i]) level = i + 1;
+  return k->grid->codes[level];
 }
 
 // MARK: A row tile
 
-static void put_code(const furl_row_tile *tile, bool nibbles, size_t row, size_t column, int code) {
-  size_t c = column % FURL_TILE_COLUMNS, t = column / FURL_TILE_COLUMNS;
-  uint8_t *codes = tile->codes;
-  if (!nibbles) {
-    codes[t * FURL_INT8_TILE + c / 4 * (FURL_TILE_ROWS * 4) + row * 4 + c % 4] = (uint8_t)code;
-    return;
+/// The factors of a row whose scales get 8 bits.
+static void find_factors(const coding *k, const furl_rows *rows, size_t row, const furl_row_tile *tile) {
+  size_t size = tile->block_tiles * FURL_TILE_COLUMNS;
+  float largest = 0, largest_minimum = 0;
+  for (size_t b = 0; row < rows->rows && b < tile->blocks; b++) {
+    float scale, minimum;
+    extents(k, rows, row, b * size, b + 1 < tile->blocks ? (b + 1) * size : rows->columns, &scale, &minimum);
+    if (__builtin_fabsf(scale) > largest) largest = __builtin_fabsf(scale);
+    if (__builtin_fabsf(minimum) > largest_minimum) largest_minimum = __builtin_fabsf(minimum);
   }
-  uint8_t *both = &codes[t * FURL_INT4_TILE + c % 16 / 4 * (FURL_TILE_ROWS * 4) + row * 4 + c % 4];
-  *both = (uint8_t)(c < 16 ? (*both & 0xf0) | code : (*both & 0x0f) | code << 4);
+  tile->factors[row] = largest / (is_signed(k) ? FURL_SIGNED_SCALE_STEPS : FURL_SCALE_STEPS);
+  if (k->has_minimum) tile->minimum_factors[row] = largest_minimum / FURL_SIGNED_SCALE_STEPS;
 }
 
-static bool encode(const furl_rows *rows, const furl_row_tile *tile, const coding *coding) {
+/// Stores the scale and the minimum of a block and makes them what has been stored; false if a half cannot be that.
+static bool store_scales(const coding *k, const furl_row_tile *tile, size_t row, size_t b, float *scale, float *minimum) {
+  size_t at = b * FURL_TILE_ROWS + row;
+  if (tile->scale_codes == NULL) {
+    uint16_t half = furl_half_from_float(*scale);
+    tile->scales[at] = (half & 0x7fff) == 0 ? 0 : half;
+    *scale = furl_float_from_half(tile->scales[at]);
+    if (!k->has_minimum) return fits(half);
+    tile->minimums[at] = furl_half_from_float(*minimum);
+    *minimum = furl_float_from_half(tile->minimums[at]);
+    return fits(half) && fits(tile->minimums[at]);
+  }
+  int high = is_signed(k) ? FURL_SIGNED_SCALE_STEPS : FURL_SCALE_STEPS, low = is_signed(k) ? -high : 0;
+  int code = furl_scalar_scale_code(*scale, tile->factors[row], low, high);
+  tile->scale_codes[at] = (uint8_t)(code + (is_signed(k) ? 128 : 0));
+  *scale = (float)code * tile->factors[row];
+  if (!k->has_minimum) return true;
+  code = furl_scalar_scale_code(
+    *minimum, tile->minimum_factors[row], -FURL_SIGNED_SCALE_STEPS, FURL_SIGNED_SCALE_STEPS);
+  tile->minimum_codes[at] = (uint8_t)(code + 128);
+  *minimum = (float)code * tile->minimum_factors[row];
+  return true;
+}
+
+static bool encode(const furl_rows *rows, const furl_row_tile *tile, const coding *k) {
   size_t width = tile->column_tiles * FURL_TILE_COLUMNS, size = tile->block_tiles * FURL_TILE_COLUMNS;
+  size_t tile_bytes = FURL_INT8_TILE / 8 * (size_t)k->bits;
+  memset(tile->codes, 0, tile->column_tiles * tile_bytes);
+  for (size_t row = 0; row < rows->rows; row++) {
+    for (size_t c = 0; c < rows->columns; c++) if (!is_finite(number_at(rows, row, c))) return false;
+  }
   for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    if (tile->scale_codes != NULL) find_factors(k, rows, row, tile);
     for (size_t b = 0; b < tile->blocks; b++) {
-      size_t begin = b * size, end = begin + size < rows->columns ? begin + size : rows->columns;
-      size_t last = begin + size < width ? begin + size : width;
-      uint16_t scale = 0, minimum = 0;
-      if (row < rows->rows) {
-        for (size_t c = begin; c < end; c++) {
-          if (!is_finite(number_at(rows, row, c))) return false;
-        }
-        if (!coding->halves(rows, row, begin, end, &scale, &minimum)) return false;
-      }
-      tile->scales[b * FURL_TILE_ROWS + row] = scale;
-      if (tile->minimums != NULL) tile->minimums[b * FURL_TILE_ROWS + row] = minimum;
-      float s = furl_float_from_half(scale), m = furl_float_from_half(minimum);
+      size_t begin = b * size, end = b + 1 < tile->blocks ? begin + size : rows->columns;
+      size_t last = b + 1 < tile->blocks ? begin + size : width;
+      float scale = 0, minimum = 0;
+      if (row < rows->rows) extents(k, rows, row, begin, end, &scale, &minimum);
+      if (!store_scales(k, tile, row, b, &scale, &minimum)) return false;
       for (size_t c = begin; c < last; c++) {
-        bool has_code = row < rows->rows && c < end && s != 0;
-        int code = has_code ? coding->code(number_at(rows, row, c), s, m) : coding->zero;
-        put_code(tile, coding->nibbles, row, c, code);
+        bool is_there = row < rows->rows && c < end;
+        int code = is_there ? code_of(k, number_at(rows, row, c), scale, minimum) : k->zero;
+        uint8_t *codes = (uint8_t *)tile->codes + c / FURL_TILE_COLUMNS * tile_bytes;
+        furl_put_code(codes, k->bits, row, c % FURL_TILE_COLUMNS, (uint8_t)code);
       }
     }
   }
   return true;
 }
 
-bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile) {
-  return encode(rows, tile, &(coding){int8_halves, int8_code, 128, false});
-}
+#define ENCODE(name, ...)                                                                                   \
+  bool furl_scalar_encode_##name(const furl_rows *rows, const furl_row_tile *tile) {                        \
+    return encode(rows, tile, &(coding){__VA_ARGS__});                                                      \
+  }
 
-bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile) {
-  return encode(rows, tile, &(coding){int4_halves, int4_code, 8, true});
-}
-
-bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile) {
-  return encode(rows, tile, &(coding){int4_minimum_halves, int4_minimum_code, 0, true});
-}
+ENCODE(int8, 8, 128, false, NULL)
+ENCODE(int4, 4, 8, false, NULL)
+ENCODE(int4_minimum, 4, 0, true, NULL)
+ENCODE(int3, 3, 4, false, NULL)
+ENCODE(int3_minimum, 3, 0, true, NULL)
+ENCODE(int2, 2, 2, false, NULL)
+ENCODE(int2_minimum, 2, 0, true, NULL)
+ENCODE(table4, 4, tile->grid->offset, false, tile->grid)
 
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile) {
   float *codes = tile->codes;

@@ -17,19 +17,31 @@ typedef struct block {
   size_t stride;
   const float *weights;
   size_t columns;
+  const furl_rounding *rounding;
+  size_t row;
 } block;
 
 static bool is_finite(float value) {
   return __builtin_fabsf(value) <= 0x1.fffffep127f;
 }
 
-static float as_stored(float value) {
-  return furl_float_from_half(furl_half_from_float(value));
+/// `factors` NULL: halves.
+static float as_stored(float value, const float *factors, size_t row, int32_t low, int32_t high) {
+  if (factors == NULL) return furl_float_from_half(furl_half_from_float(value));
+  return (float)furl_scalar_scale_code(value, factors[row], low, high) * factors[row];
+}
+
+/// Which level of a table a value gets.
+static int level_of(const furl_grid *grid, float steps) {
+  int level = 0;
+  for (int i = 0; i < 15; i++) if (steps > grid->bounds[i]) level = i + 1;
+  return level;
 }
 
 static float code_of(const furl_grid *grid, float value, float scale, float minimum) {
   if (scale == 0) return 0;
   float steps = (value - minimum) / scale, low = (float)grid->low, high = (float)grid->high;
+  if (grid->is_table) return grid->levels[level_of(grid, steps)];
   if (steps < low) steps = low;
   if (steps > high) steps = high;
   return steps + 0x1.8p23f - 0x1.8p23f;
@@ -51,9 +63,13 @@ static sums loss_of(const block *b, float scale, float minimum) {
 }
 
 static void try_choice(const block *b, float scale, float minimum, choice *best) {
-  scale = as_stored(scale);
+  const furl_rounding *r = b->rounding;
+  scale = r == NULL ? as_stored(scale, NULL, 0, 0, 0) : as_stored(scale, r->factors, b->row, r->low, r->high);
   if (scale == 0) scale = 0;
-  if (b->grid->has_minimum) minimum = as_stored(minimum);
+  if (b->grid->has_minimum) {
+    const float *factors = r == NULL ? NULL : r->minimum_factors;
+    minimum = as_stored(minimum, factors, b->row, -FURL_SIGNED_SCALE_STEPS, FURL_SIGNED_SCALE_STEPS);
+  }
   float loss = loss_of(b, scale, minimum).loss;
   if (loss < best->loss && is_finite(scale) && is_finite(minimum)) *best = (choice){scale, minimum, loss};
 }
@@ -75,7 +91,7 @@ static void refine(const block *b, choice *best) {
   }
 }
 
-static bool search_row(const block *b, uint16_t *scale, uint16_t *minimum) {
+static bool search_row(const block *b, float *scale, float *minimum) {
   const furl_grid *grid = b->grid;
   float most = b->values[0], least = most;
   for (size_t i = 0; i < b->columns; i++) {
@@ -100,23 +116,23 @@ static bool search_row(const block *b, uint16_t *scale, uint16_t *minimum) {
     for (int i = 0; i < FURL_GRID_FACTORS; i++) {
       float scale = largest / (reach * (FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
       try_choice(b, scale, 0, &best);
-      if (grid->low != -grid->high) try_choice(b, -scale, 0, &best);
+      if (grid->is_table ? grid->is_signed : grid->low != -grid->high) try_choice(b, -scale, 0, &best);
     }
   }
   if (!(best.loss < __builtin_inff())) return false;
   refine(b, &best);
-  *scale = furl_half_from_float(best.scale);
-  if (grid->has_minimum) *minimum = furl_half_from_float(best.minimum);
+  *scale = best.scale;
+  *minimum = best.minimum;
   return true;
 }
 
 bool furl_scalar_search_grid(
-  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
-  uint16_t *minimums)
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+  const furl_rounding *rounding, float *scales, float *minimums)
 {
   for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
-    block b = {grid, values + row, stride, weights, columns};
-    uint16_t minimum = 0;
+    block b = {grid, values + row, stride, weights, columns, rounding, row};
+    float minimum = 0;
     if (!search_row(&b, &scales[row], &minimum)) return false;
     if (grid->has_minimum) minimums[row] = minimum;
   }
@@ -124,12 +140,11 @@ bool furl_scalar_search_grid(
 }
 
 void furl_scalar_feed_back(
-  const furl_grid *grid, const uint16_t *scales, const uint16_t *minimums, const float *factor, const float *feedback,
+  const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
   size_t columns, float *weights, size_t stride, uint8_t *codes)
 {
   for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
-    float scale = furl_float_from_half(scales[row]);
-    float minimum = grid->has_minimum ? furl_float_from_half(minimums[row]) : 0;
+    float scale = scales[row], minimum = grid->has_minimum ? minimums[row] : 0;
     for (size_t i = columns; i-- > 0;) {
       float weight = weights[i * stride + row], wanted = weight;
       if (feedback != NULL) wanted = wanted + feedback[i * stride + row];
@@ -142,7 +157,9 @@ void furl_scalar_feed_back(
       }
       float code = code_of(grid, wanted, scale, minimum);
       weights[i * stride + row] = weight - (code * scale + minimum);
-      codes[i * stride + row] = (uint8_t)((int32_t)code + grid->offset);
+      bool has_level = grid->is_table && scale != 0;
+      codes[i * stride + row] = has_level ? grid->codes[level_of(grid, (wanted - minimum) / scale)]
+        : (uint8_t)((grid->is_table ? 0 : (int32_t)code) + grid->offset);
     }
   }
 }

@@ -21,8 +21,8 @@ static void multiply(
   }
 }
 
-static float half_at(const furl_matrix *matrix, const uint16_t *halves, size_t row, size_t block) {
-  return furl_float_from_half(halves[furl_scale_index(matrix, row, block)]);
+static bool has_minimums(const furl_matrix *matrix) {
+  return matrix->minimums != NULL || matrix->minimum_codes != NULL;
 }
 
 /// The first column of a block; the last block of a row may be shorter.
@@ -76,6 +76,27 @@ static int32_t code_int4_minimum(const furl_matrix *matrix, size_t row, size_t c
   return furl_code_int4(matrix, row, column);
 }
 
+static int32_t code_int3(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int3(matrix, row, column) - 4;
+}
+
+static int32_t code_int3_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int3(matrix, row, column);
+}
+
+static int32_t code_int2(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int2(matrix, row, column) - 2;
+}
+
+static int32_t code_int2_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int2(matrix, row, column);
+}
+
+/// A table's level.
+static int32_t code_table4(const furl_matrix *matrix, size_t row, size_t column) {
+  return matrix->levels[furl_code_int4(matrix, row, column)];
+}
+
 /// sum over blocks of scale * (sum over the block's tiles of activations' scale * exact dot product), and the minimum
 /// times the sum of the activations.
 static float dot_a8(
@@ -91,71 +112,38 @@ static float dot_a8(
       part += (float)dot * a.scale;
       plain += a.scale * (float)a.sum;
     }
-    sum += part * half_at(matrix, matrix->scales, row, b);
-    if (matrix->minimums != NULL) sum += plain * half_at(matrix, matrix->minimums, row, b);
+    sum += part * furl_scale_at(matrix, row, b);
+    if (has_minimums(matrix)) sum += plain * furl_minimum_at(matrix, row, b);
   }
-  return sum;
+  return matrix->levels != NULL ? sum * matrix->unit : sum;
 }
-
-#define DOT_A8(scheme)                                                                                      \
-  static float dot_##scheme##_a8(                                                                           \
-    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
-  {                                                                                                         \
-    return dot_a8(matrix, x, row, activation, code_##scheme);                                               \
-  }
-
-DOT_A8(int8)
-DOT_A8(int4)
-DOT_A8(int4_minimum)
 
 // MARK: 32-bit activations
 
-static float dot_int8_a32(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
-{
-  const float *values = x->values + activation * matrix->column_tiles * FURL_TILE_COLUMNS;
-  float sum = 0;
-  for (size_t b = 0; b < matrix->blocks; b++) {
-    float part = 0;
-    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c++) {
-      part += (float)furl_code_int8(matrix, row, c) * values[c];
-    }
-    sum += part * half_at(matrix, matrix->scales, row, b);
-  }
-  return sum;
+/// What a code stands for, before its scale.
+static float value_of(const furl_matrix *matrix, size_t row, size_t column, code_function code) {
+  if (matrix->values != NULL) return matrix->values[furl_code_int4(matrix, row, column)];
+  return (float)code(matrix, row, column);
 }
 
-static float dot_int4_a32(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
-{
-  const float *values = x->values + activation * matrix->column_tiles * FURL_TILE_COLUMNS;
-  float sum = 0;
-  for (size_t b = 0; b < matrix->blocks; b++) {
-    float part = 0;
-    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c++) {
-      part += (float)(furl_code_int4(matrix, row, c) - 8) * values[c];
-    }
-    sum += part * half_at(matrix, matrix->scales, row, b);
-  }
-  return sum;
-}
-
-static float dot_int4_minimum_a32(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
+static float dot_a32(
+  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation, code_function code)
 {
   const float *values = x->values + activation * matrix->column_tiles * FURL_TILE_COLUMNS;
   float sum = 0;
   for (size_t b = 0; b < matrix->blocks; b++) {
     float part = 0, plain = 0;
     for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c++) {
-      part += (float)furl_code_int4(matrix, row, c) * values[c];
+      part += value_of(matrix, row, c, code) * values[c];
       plain += values[c];
     }
-    sum += part * half_at(matrix, matrix->scales, row, b);
-    sum += plain * half_at(matrix, matrix->minimums, row, b);
+    sum += part * furl_scale_at(matrix, row, b);
+    if (has_minimums(matrix)) sum += plain * furl_minimum_at(matrix, row, b);
   }
   return sum;
 }
+
+// MARK: Every scheme
 
 #define MULTIPLY(name)                                                                                      \
   void furl_scalar_##name(                                                                                  \
@@ -166,9 +154,46 @@ static float dot_int4_minimum_a32(
   }
 
 MULTIPLY(float32)
-MULTIPLY(int8_a8)
-MULTIPLY(int8_a32)
-MULTIPLY(int4_a8)
-MULTIPLY(int4_a32)
-MULTIPLY(int4_minimum_a8)
-MULTIPLY(int4_minimum_a32)
+
+#define MULTIPLY_CODES(scheme)                                                                              \
+  static float dot_##scheme##_a8(                                                                           \
+    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
+  {                                                                                                         \
+    return dot_a8(matrix, x, row, activation, code_##scheme);                                               \
+  }                                                                                                         \
+  static float dot_##scheme##_a32(                                                                          \
+    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
+  {                                                                                                         \
+    return dot_a32(matrix, x, row, activation, code_##scheme);                                              \
+  }                                                                                                         \
+  MULTIPLY(scheme##_a8)                                                                                     \
+  MULTIPLY(scheme##_a32)
+
+MULTIPLY_CODES(int8)
+MULTIPLY_CODES(int4)
+MULTIPLY_CODES(int4_minimum)
+MULTIPLY_CODES(int3)
+MULTIPLY_CODES(int3_minimum)
+MULTIPLY_CODES(int2)
+MULTIPLY_CODES(int2_minimum)
+MULTIPLY_CODES(table4)
+
+// MARK: Columns that are kept apart
+
+void furl_scalar_add_outliers(
+  const furl_matrix *matrix, const furl_activations *x, size_t tile_begin, size_t tile_end, const furl_output *output)
+{
+  size_t end = tile_end * FURL_TILE_ROWS < matrix->rows ? tile_end * FURL_TILE_ROWS : matrix->rows;
+  for (size_t row = tile_begin * FURL_TILE_ROWS; row < end; row++) {
+    const uint16_t *weights = matrix->outliers + row / FURL_TILE_ROWS * matrix->outlier_count * FURL_TILE_ROWS;
+    for (size_t a = 0; a < x->count; a++) {
+      const float *values = x->values + a * matrix->column_tiles * FURL_TILE_COLUMNS;
+      float sum = 0;
+      for (size_t k = 0; k < matrix->outlier_count; k++) {
+        float weight = furl_float_from_half(weights[k * FURL_TILE_ROWS + row % FURL_TILE_ROWS]);
+        sum += weight * values[matrix->outlier_columns[k]];
+      }
+      output->values[a * output->stride + row] += sum;
+    }
+  }
+}

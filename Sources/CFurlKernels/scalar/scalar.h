@@ -16,16 +16,24 @@ double furl_scalar_exp_double(double x);
 /// Phi(x): the share of the standard normal distribution below x.
 double furl_scalar_normal_share(double x);
 
+/// The nearest multiple of a factor among low...high of them, never zero of what is not zero: a scale in 8 bits.
+int32_t furl_scalar_scale_code(float scale, float factor, int32_t low, int32_t high);
+
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int3(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int3_minimum(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int2(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int2_minimum(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_table4(const furl_rows *rows, const furl_row_tile *tile);
 
 bool furl_scalar_search_grid(
-  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
-  uint16_t *minimums);
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+  const furl_rounding *rounding, float *scales, float *minimums);
 void furl_scalar_feed_back(
-  const furl_grid *grid, const uint16_t *scales, const uint16_t *minimums, const float *factor, const float *feedback,
+  const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
   size_t columns, float *weights, size_t stride, uint8_t *codes);
 
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
@@ -37,6 +45,23 @@ void furl_scalar_int4_minimum_a8(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int4_minimum_a32(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_minimum_a8(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_minimum_a32(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_minimum_a8(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_minimum_a32(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_table4_a8(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_table4_a32(
+  const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_add_outliers(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 
 void furl_scalar_attend_f32(const furl_attention *attention);
 void furl_scalar_attend_f16(const furl_attention *attention);

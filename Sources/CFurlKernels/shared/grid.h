@@ -3,27 +3,40 @@
 
 #pragma once
 
-#include "lanes.h"
+#include "rounding.h"
 
 // MARK: Codes of a grid
 
-/// The step of a value, counted from zero, clamped to the grid. Where the scale is zero the result means nothing.
-INLINE v16 grid_step(v16 value, v16 scale, v16 minimum, v16 low, v16 high) {
+/// What a value becomes, before its scale: a step counted from zero, clamped to the grid, or a level of a table. Where
+/// the scale is zero the result means nothing.
+INLINE v16 grid_step(const bool is_table, const furl_grid *grid, v16 value, v16 scale, v16 minimum) {
   v16 steps = (value - minimum) / scale;
+  if (is_table) {
+    v16 level = splat(grid->levels[0]);
+    UNROLL for (int i = 0; i < 15; i++) {
+      level = select16(steps > splat(grid->bounds[i]), splat(grid->levels[i + 1]), level);
+    }
+    return level;
+  }
+  v16 low = splat((float)grid->low), high = splat((float)grid->high);
   steps = select16(steps < low, low, steps);
   steps = select16(steps > high, high, steps);
-  return (steps + splat(0x1.8p23f)) - splat(0x1.8p23f);
+  return nearest_whole(steps);
+}
+
+/// The code of what grid_step gives, as stored.
+INLINE v16i grid_code(const bool is_table, const furl_grid *grid, v16 step, v16 steps) {
+  if (!is_table) return __builtin_convertvector(step, v16i) + splat_int(grid->offset);
+  v16i code = splat_int(grid->codes[0]);
+  UNROLL for (int i = 0; i < 15; i++) {
+    code = select16_int(steps > splat(grid->bounds[i]), splat_int(grid->codes[i + 1]), code);
+  }
+  return code;
 }
 
 /// Whether halves can be scales and minimums: all ones where they are finite.
 INLINE v16i are_finite(v16 x) {
   return magnitude_bits(x) < splat_int(INFINITY_BITS);
-}
-
-INLINE v16 as_stored(v16 x) {
-  uint16_t halves[FURL_TILE_ROWS];
-  halves_from_floats(x, halves);
-  return floats_from_halves(halves);
 }
 
 // MARK: Search
@@ -37,8 +50,8 @@ typedef struct grid_block {
   size_t stride;
   const float *weights;
   size_t columns;
-  v16 low, high;
-  bool has_minimum;
+  const furl_grid *grid;
+  const furl_rounding *rounding;
 } grid_block;
 
 /// The weighted squared error under a scale and a minimum that are halves; what the least squares of the same codes
@@ -47,13 +60,13 @@ typedef struct grid_sums {
   v16 loss, w, c, cc, x, cx;
 } grid_sums;
 
-INLINE grid_sums grid_loss(const grid_block *block, v16 scale, v16 minimum) {
+INLINE grid_sums grid_loss(const bool is_table, const grid_block *block, v16 scale, v16 minimum) {
   grid_sums sums = {splat(0), splat(0), splat(0), splat(0), splat(0), splat(0)};
   v16i is_zero = scale == splat(0);
   v16 divisor = select16(is_zero, splat(1), scale);
   for (size_t i = 0; i < block->columns; i++) {
     v16 x = load(block->values + i * block->stride), weight = splat(block->weights[i]);
-    v16 code = grid_step(x, divisor, minimum, block->low, block->high);
+    v16 code = grid_step(is_table, block->grid, x, divisor, minimum);
     code = select16(is_zero, splat(0), code);
     v16 error = x - (code * scale + minimum);
     sums.loss = sums.loss + weight * error * error;
@@ -66,12 +79,19 @@ INLINE grid_sums grid_loss(const grid_block *block, v16 scale, v16 minimum) {
   return sums;
 }
 
-INLINE grid_sums grid_try(const grid_block *block, v16 scale, v16 minimum, grid_choice *best) {
-  scale = as_stored(scale);
+INLINE grid_sums grid_try(
+  const bool is_table, const grid_block *block, v16 scale, v16 minimum, grid_choice *best)
+{
+  const furl_rounding *r = block->rounding;
+  scale = as_stored(scale, r != NULL ? r->factors : NULL, splat(r != NULL ? (float)r->low : 0),
+    splat(r != NULL ? (float)r->high : 0));
   // Zero has one sign.
   scale = select16(scale == splat(0), splat(0), scale);
-  if (block->has_minimum) minimum = as_stored(minimum);
-  grid_sums sums = grid_loss(block, scale, minimum);
+  if (block->grid->has_minimum) {
+    const float steps = FURL_SIGNED_SCALE_STEPS;
+    minimum = as_stored(minimum, r != NULL ? r->minimum_factors : NULL, splat(-steps), splat(steps));
+  }
+  grid_sums sums = grid_loss(is_table, block, scale, minimum);
   v16i better = (sums.loss < best->loss) & are_finite(scale) & are_finite(minimum);
   best->scale = select16(better, scale, best->scale);
   best->minimum = select16(better, minimum, best->minimum);
@@ -80,12 +100,12 @@ INLINE grid_sums grid_try(const grid_block *block, v16 scale, v16 minimum, grid_
 }
 
 /// Least squares with the codes of the best choice so far, twice.
-INLINE void grid_refine(const grid_block *block, grid_choice *best) {
+INLINE void grid_refine(const bool is_table, const grid_block *block, grid_choice *best) {
   for (int round = 0; round < 2; round++) {
-    grid_sums sums = grid_loss(block, best->scale, best->minimum);
+    grid_sums sums = grid_loss(is_table, block, best->scale, best->minimum);
     v16 scale, minimum = splat(0);
     v16i possible;
-    if (block->has_minimum) {
+    if (block->grid->has_minimum) {
       v16 determinant = sums.w * sums.cc - sums.c * sums.c;
       possible = determinant > splat(0);
       v16 divisor = select16(possible, determinant, splat(1));
@@ -97,20 +117,21 @@ INLINE void grid_refine(const grid_block *block, grid_choice *best) {
     }
     scale = select16(possible, scale, best->scale);
     minimum = select16(possible, minimum, best->minimum);
-    grid_try(block, scale, minimum, best);
+    grid_try(is_table, block, scale, minimum, best);
   }
 }
 
-static bool search_grid(
-  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, uint16_t *scales,
-  uint16_t *minimums)
-{
-  grid_block block = {
-    values, stride, weights, columns, splat((float)grid->low), splat((float)grid->high), grid->has_minimum};
-  v16 most = load(values), least = most;
+/// Whether scales of both signs are tried.
+INLINE bool has_two_signs(const furl_grid *grid) {
+  return grid->is_table ? grid->is_signed : grid->low != -grid->high;
+}
+
+INLINE bool search_block(const bool is_table, const grid_block *block, float *scales, float *minimums) {
+  const furl_grid *grid = block->grid;
+  v16 most = load(block->values), least = most;
   v16i finite = splat_int(-1);
-  for (size_t i = 0; i < columns; i++) {
-    v16 x = load(values + i * stride);
+  for (size_t i = 0; i < block->columns; i++) {
+    v16 x = load(block->values + i * block->stride);
     finite &= are_finite(x);
     most = select16(x > most, x, most);
     least = select16(x < least, x, least);
@@ -124,33 +145,41 @@ static bool search_grid(
       for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
         v16 low = least + range * splat((float)down * FURL_GRID_SHRINK);
         v16 width = range * splat(2 - (float)(up + down) * FURL_GRID_SHRINK);
-        grid_try(&block, width / reach, low, &best);
+        grid_try(is_table, block, width / reach, low, &best);
       }
     }
   } else {
     v16 largest = select16(most > -least, most, -least);
     for (int i = 0; i < FURL_GRID_FACTORS; i++) {
       v16 scale = largest / (reach * splat(FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
-      grid_try(&block, scale, splat(0), &best);
-      // The side with one code more is either one.
-      if (grid->low != -grid->high) grid_try(&block, -scale, splat(0), &best);
+      grid_try(is_table, block, scale, splat(0), &best);
+      // The larger side is either one.
+      if (has_two_signs(grid)) grid_try(is_table, block, -scale, splat(0), &best);
     }
   }
   if (__builtin_reduce_and(best.loss < splat(__builtin_inff())) == 0) return false;
-  grid_refine(&block, &best);
-  halves_from_floats(best.scale, scales);
-  if (grid->has_minimum) halves_from_floats(best.minimum, minimums);
+  grid_refine(is_table, block, &best);
+  store(scales, best.scale);
+  if (grid->has_minimum) store(minimums, best.minimum);
   return true;
+}
+
+static bool search_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+  const furl_rounding *rounding, float *scales, float *minimums)
+{
+  grid_block block = {values, stride, weights, columns, grid, rounding};
+  return grid->is_table ? search_block(true, &block, scales, minimums)
+                        : search_block(false, &block, scales, minimums);
 }
 
 // MARK: Feedback
 
-static void feed_back(
-  const furl_grid *grid, const uint16_t *scales, const uint16_t *minimums, const float *factor, const float *feedback,
-  size_t columns, float *weights, size_t stride, uint8_t *codes)
+INLINE void feed_back_block(
+  const bool is_table, const furl_grid *grid, const float *scales, const float *minimums, const float *factor,
+  const float *feedback, size_t columns, float *weights, size_t stride, uint8_t *codes)
 {
-  v16 scale = floats_from_halves(scales), low = splat((float)grid->low), high = splat((float)grid->high);
-  v16 minimum = grid->has_minimum ? floats_from_halves(minimums) : splat(0);
+  v16 scale = load(scales), minimum = grid->has_minimum ? load(minimums) : splat(0);
   v16i is_zero = scale == splat(0);
   v16 divisor = select16(is_zero, splat(1), scale);
   for (size_t i = columns; i-- > 0;) {
@@ -163,11 +192,22 @@ static void feed_back(
       }
       wanted = wanted + moved;
     }
-    v16 code = select16(is_zero, splat(0), grid_step(wanted, divisor, minimum, low, high));
-    store(weights + i * stride, weight - (code * scale + minimum));
-    v16i stored = __builtin_convertvector(code, v16i) + splat_int(grid->offset);
-    typedef uint8_t v16b_ __attribute__((vector_size(16)));
-    v16b_ bytes = __builtin_convertvector(stored, v16b_);
+    v16 step = select16(is_zero, splat(0), grid_step(is_table, grid, wanted, divisor, minimum));
+    store(weights + i * stride, weight - (step * scale + minimum));
+    v16i stored = grid_code(is_table, grid, step, (wanted - minimum) / divisor);
+    if (is_table) stored = select16_int(is_zero, splat_int(grid->offset), stored);
+    v16b bytes = __builtin_convertvector(stored, v16b);
     memcpy(codes + i * stride, &bytes, sizeof bytes);
+  }
+}
+
+static void feed_back(
+  const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
+  size_t columns, float *weights, size_t stride, uint8_t *codes)
+{
+  if (grid->is_table) {
+    feed_back_block(true, grid, scales, minimums, factor, feedback, columns, weights, stride, codes);
+  } else {
+    feed_back_block(false, grid, scales, minimums, factor, feedback, columns, weights, stride, codes);
   }
 }

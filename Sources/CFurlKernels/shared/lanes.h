@@ -19,6 +19,7 @@
 typedef float v16 __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
+typedef uint8_t v16b __attribute__((vector_size(16)));
 typedef float v8 __attribute__((vector_size(32)));
 typedef float v4 __attribute__((vector_size(16)));
 
@@ -67,6 +68,15 @@ INLINE v16 select16(v16i mask, v16 a, v16 b) {
   return (v16)((mask & (v16i)a) | (~mask & (v16i)b));
 }
 
+INLINE v16i select16_int(v16i mask, v16i a, v16i b) {
+  return (mask & a) | (~mask & b);
+}
+
+/// The nearest whole numbers, ties to even, of numbers below 2^22.
+INLINE v16 nearest_whole(v16 x) {
+  return (x + splat(0x1.8p23f)) - splat(0x1.8p23f);
+}
+
 INLINE v16i magnitude_bits(v16 x) {
   return (v16i)x & splat_int(0x7fffffff);
 }
@@ -101,3 +111,5 @@ INLINE float largest_of_lanes(v16 v) {
 
 INLINE v16 floats_from_halves(const uint16_t *halves);
 INLINE void halves_from_floats(v16 v, uint16_t *halves);
+/// The values of 16 codes below 16.
+INLINE v16 table_values(const float *values, v16i codes);

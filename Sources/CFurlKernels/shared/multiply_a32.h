@@ -93,6 +93,31 @@ INLINE void add_tile_int4(
   }
 }
 
+/// Byte i of each lane is the code of column 4 * group + i.
+INLINE v16i group_codes(const scheme s, const uint8_t *tile, const int group) {
+  if (s == TABLE4) return (load_codes(tile + 64 * (group % 4)) >> (group / 4 * 4)) & splat_int(0x0f0f0f0f);
+  v16i low = (load_codes(tile + 64 * (group % 2)) >> (group / 2 * 2)) & splat_int(0x03030303);
+  if (code_bits(s) == 2) return low;
+  return low | ((load_codes(tile + 128) >> group) & splat_int(0x01010101)) << 2;
+}
+
+/// Of codes that are no whole bytes or nibbles, and of tables.
+INLINE void add_tile_groups(
+  const scheme s, const int n, const uint8_t *tile, const float *values, const float *x, size_t stride, v16 part[][4])
+{
+  UNROLL for (int j = 0; j < 8; j++) {
+    v16i four = group_codes(s, tile, j);
+    UNROLL for (int i = 0; i < 4; i++) {
+      v16i code = (four >> (8 * i)) & splat_int(15);
+      v16 w = s == TABLE4 ? table_values(values, code)
+                          : __builtin_convertvector(code - splat_int(zero_code(s)), v16);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i] = fma16(w, splat(x[(size_t)g * stride + (size_t)(4 * j + i)]), part[g][i]);
+      }
+    }
+  }
+}
+
 INLINE void row_tile_a32(
   const scheme s, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
   size_t first, const furl_output *output)
@@ -115,16 +140,17 @@ INLINE void row_tile_a32(
       const uint8_t *codes = weights + t * tile_bytes(s);
       fetch_ahead(n, codes, tile_bytes(s));
       if (s == INT8) add_tile_int8(n, codes, here, stride, part);
-      else add_tile_int4(s, n, codes, here, stride, part);
-      if (s != INT4_MINIMUM) continue;
+      else if (s == INT4 || s == INT4_MINIMUM) add_tile_int4(s, n, codes, here, stride, part);
+      else add_tile_groups(s, n, codes, matrix->values, here, stride, part);
+      if (!has_minimum(s)) continue;
       UNROLL for (int g = 0; g < n; g++) {
         plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);
       }
     }
-    v16 scale = floats_from_halves(matrix->scales + at_block);
+    v16 scale = block_scales(matrix, tile, at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(joined(part[g]), scale, total[g]);
-    if (s != INT4_MINIMUM) continue;
-    v16 minimum = floats_from_halves(matrix->minimums + at_block);
+    if (!has_minimum(s)) continue;
+    v16 minimum = block_minimums(matrix, tile, at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(splat(sum_of_lanes(plain[g])), minimum, total[g]);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
@@ -133,7 +159,37 @@ INLINE void row_tile_a32(
 #define INT8_A32(n, first) row_tile_a32(INT8, n, matrix, x, tile, first, output)
 #define INT4_A32(n, first) row_tile_a32(INT4, n, matrix, x, tile, first, output)
 #define INT4_MINIMUM_A32(n, first) row_tile_a32(INT4_MINIMUM, n, matrix, x, tile, first, output)
+#define INT3_A32(n, first) row_tile_a32(INT3, n, matrix, x, tile, first, output)
+#define INT3_MINIMUM_A32(n, first) row_tile_a32(INT3_MINIMUM, n, matrix, x, tile, first, output)
+#define INT2_A32(n, first) row_tile_a32(INT2, n, matrix, x, tile, first, output)
+#define INT2_MINIMUM_A32(n, first) row_tile_a32(INT2_MINIMUM, n, matrix, x, tile, first, output)
+#define TABLE4_A32(n, first) row_tile_a32(TABLE4, n, matrix, x, tile, first, output)
 
 MULTIPLY(int8_a32, INT8_A32, GROUP_A32)
 MULTIPLY(int4_a32, INT4_A32, GROUP_A32)
 MULTIPLY(int4_minimum_a32, INT4_MINIMUM_A32, GROUP_A32)
+MULTIPLY(int3_a32, INT3_A32, GROUP_A32)
+MULTIPLY(int3_minimum_a32, INT3_MINIMUM_A32, GROUP_A32)
+MULTIPLY(int2_a32, INT2_A32, GROUP_A32)
+MULTIPLY(int2_minimum_a32, INT2_MINIMUM_A32, GROUP_A32)
+MULTIPLY(table4_a32, TABLE4_A32, GROUP_A32)
+
+// MARK: Columns that are kept apart
+
+static void add_outliers(
+  const furl_matrix *matrix, const furl_activations *x, size_t tile_begin, size_t tile_end, const furl_output *output)
+{
+  size_t stride = matrix->column_tiles * FURL_TILE_COLUMNS, count = matrix->outlier_count;
+  furl_output more = {output->values, output->stride, NULL, true};
+  for (size_t tile = tile_begin; tile < last_tile(matrix, tile_end); tile++) {
+    const uint16_t *weights = matrix->outliers + tile * count * FURL_TILE_ROWS;
+    for (size_t a = 0; a < x->count; a++) {
+      v16 sum = splat(0);
+      for (size_t k = 0; k < count; k++) {
+        v16 weight = floats_from_halves(weights + k * FURL_TILE_ROWS);
+        sum = fma16(weight, splat(x->values[a * stride + (size_t)matrix->outlier_columns[k]]), sum);
+      }
+      put(sum, matrix, &more, a, tile);
+    }
+  }
+}

@@ -3,8 +3,9 @@
 // sum over blocks of scale * (sum over the block's tiles of dot * activations' scale), in the order of the columns.
 //
 // The tier defines, for n activations of a group of `rows`, what is added to n x 16 sums:
-//   dot_int8(n, tile, codes, rows, sums)   and says what it expects in the sums: INT8_ZERO,
-//   dot_int4(n, tile, codes, rows, sums)   the zero point that it leaves in its weights.
+//   dot_int8(n, tile, codes, rows, sums)            and says what it expects in the sums: INT8_ZERO,
+//   dot_table4(n, tile, levels, codes, rows, sums)  the zero point that it leaves in its weights,
+//   dot_int4, dot_int3, dot_int2(n, tile, codes, rows, sums)
 
 #pragma once
 
@@ -22,14 +23,30 @@ INLINE void start_dots(const int n, const int32_t zero, const int32_t *sums, v16
 
 /// Takes in a block whose tiles are summed up: `part` without the weights' scale, `plain` the activations alone.
 INLINE void end_block(
-  const scheme s, const int n, const uint16_t *scales, const uint16_t *minimums, const v16 *part, const float *plain,
+  const scheme s, const int n, const furl_matrix *matrix, size_t tile, size_t at, const v16 *part, const float *plain,
   v16 *total)
 {
-  v16 scale = floats_from_halves(scales);
+  v16 scale = block_scales(matrix, tile, at);
   UNROLL for (int g = 0; g < n; g++) total[g] = fma16(part[g], scale, total[g]);
-  if (s != INT4_MINIMUM) return;
-  v16 minimum = floats_from_halves(minimums);
+  if (!has_minimum(s)) return;
+  v16 minimum = block_minimums(matrix, tile, at);
   UNROLL for (int g = 0; g < n; g++) total[g] = fma16(minimum, splat(plain[g]), total[g]);
+}
+
+INLINE void dot_tile(
+  const scheme s, const int n, const uint8_t *tile, const furl_matrix *matrix, const int8_t *codes, size_t rows,
+  v16i *sums)
+{
+  switch (s) {
+  case INT8: return dot_int8(n, tile, codes, rows, sums);
+  case INT4:
+  case INT4_MINIMUM: return dot_int4(n, tile, codes, rows, sums);
+  case INT3:
+  case INT3_MINIMUM: return dot_int3(n, tile, codes, rows, sums);
+  case INT2:
+  case INT2_MINIMUM: return dot_int2(n, tile, codes, rows, sums);
+  case TABLE4: return dot_table4(n, tile, matrix->levels, codes, rows, sums);
+  }
 }
 
 INLINE void row_tile_a8(
@@ -41,11 +58,10 @@ INLINE void row_tile_a8(
   const int8_t *codes = x->codes + furl_group_codes(tiles, first);
   const float *scales = x->scales + furl_group_scales(tiles, first);
   const int32_t *sums = x->sums + furl_group_scales(tiles, first);
-  const int32_t zero = s == INT8 ? INT8_ZERO : zero_code(s);
+  const int32_t zero = s == INT8 || s == TABLE4 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
-  const uint16_t *weight_scales = matrix->scales, *minimums = matrix->minimums;
   size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
   for (size_t t = 0; t < tiles; at_block += FURL_TILE_ROWS) {
     v16 part[8];
@@ -56,15 +72,17 @@ INLINE void row_tile_a8(
       fetch_ahead(n, here, tile_bytes(s));
       v16i dot[8];
       start_dots(n, zero, sums + t * rows, dot);
-      if (s == INT8) dot_int8(n, here, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
-      else dot_int4(n, here, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
+      dot_tile(s, n, here, matrix, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
       UNROLL for (int g = 0; g < n; g++) {
         size_t at = t * rows + (size_t)g;
         part[g] = fma16(__builtin_convertvector(dot[g], v16), splat(scales[at]), part[g]);
-        if (s == INT4_MINIMUM) plain[g] += scales[at] * (float)sums[at];
+        if (has_minimum(s)) plain[g] += scales[at] * (float)sums[at];
       }
     }
-    end_block(s, n, weight_scales + at_block, s == INT4_MINIMUM ? minimums + at_block : NULL, part, plain, total);
+    end_block(s, n, matrix, tile, at_block, part, plain, total);
+  }
+  if (s == TABLE4) {
+    UNROLL for (int g = 0; g < n; g++) total[g] *= splat(matrix->unit);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
 }
@@ -79,7 +97,17 @@ INLINE void row_tile_a8(
 #define INT8_A8(n, first) ROW_TILE_A8(INT8, n, first)
 #define INT4_A8(n, first) ROW_TILE_A8(INT4, n, first)
 #define INT4_MINIMUM_A8(n, first) ROW_TILE_A8(INT4_MINIMUM, n, first)
+#define INT3_A8(n, first) ROW_TILE_A8(INT3, n, first)
+#define INT3_MINIMUM_A8(n, first) ROW_TILE_A8(INT3_MINIMUM, n, first)
+#define INT2_A8(n, first) ROW_TILE_A8(INT2, n, first)
+#define INT2_MINIMUM_A8(n, first) ROW_TILE_A8(INT2_MINIMUM, n, first)
+#define TABLE4_A8(n, first) ROW_TILE_A8(TABLE4, n, first)
 
 MULTIPLY(int8_a8, INT8_A8, GROUP_A8)
 MULTIPLY(int4_a8, INT4_A8, GROUP_A8)
 MULTIPLY(int4_minimum_a8, INT4_MINIMUM_A8, GROUP_A8)
+MULTIPLY(int3_a8, INT3_A8, GROUP_A8)
+MULTIPLY(int3_minimum_a8, INT3_MINIMUM_A8, GROUP_A8)
+MULTIPLY(int2_a8, INT2_A8, GROUP_A8)
+MULTIPLY(int2_minimum_a8, INT2_MINIMUM_A8, GROUP_A8)
+MULTIPLY(table4_a8, TABLE4_A8, GROUP_A8)

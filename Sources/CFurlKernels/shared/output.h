@@ -57,15 +57,40 @@ INLINE void fetch_ahead(const int n, const void *weights, size_t bytes) {
   }
 }
 
-typedef enum scheme { INT8, INT4, INT4_MINIMUM } scheme;
+typedef enum scheme { INT8, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4 } scheme;
 
-/// The code that stands for zero, as stored.
+INLINE int code_bits(const scheme s) {
+  return s == INT8 ? 8 : s == INT3 || s == INT3_MINIMUM ? 3 : s == INT2 || s == INT2_MINIMUM ? 2 : 4;
+}
+
+INLINE bool has_minimum(const scheme s) {
+  return s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM;
+}
+
+/// The code that stands for zero, as stored; a table has its own.
 INLINE int32_t zero_code(const scheme s) {
-  return s == INT8 ? 128 : s == INT4 ? 8 : 0;
+  return has_minimum(s) || s == TABLE4 ? 0 : 1 << (code_bits(s) - 1);
 }
 
 INLINE size_t tile_bytes(const scheme s) {
-  return s == INT8 ? FURL_TILE_ROWS * FURL_TILE_COLUMNS : FURL_TILE_ROWS * FURL_TILE_COLUMNS / 2;
+  return FURL_TILE_ROWS * FURL_TILE_COLUMNS / 8 * (size_t)code_bits(s);
+}
+
+INLINE v16 coded_scales(const uint8_t *codes, int32_t zero, const float *factors) {
+  v16b bytes;
+  memcpy(&bytes, codes, sizeof bytes);
+  return __builtin_convertvector(__builtin_convertvector(bytes, v16i) - splat_int(zero), v16) * load(factors);
+}
+
+/// The scales of a block of a row tile, which lie at `at`.
+INLINE v16 block_scales(const furl_matrix *matrix, size_t tile, size_t at) {
+  if (matrix->scale_codes == NULL) return floats_from_halves(matrix->scales + at);
+  return coded_scales(matrix->scale_codes + at, matrix->scale_zero, matrix->factors + tile * FURL_TILE_ROWS);
+}
+
+INLINE v16 block_minimums(const furl_matrix *matrix, size_t tile, size_t at) {
+  if (matrix->minimum_codes == NULL) return floats_from_halves(matrix->minimums + at);
+  return coded_scales(matrix->minimum_codes + at, 128, matrix->minimum_factors + tile * FURL_TILE_ROWS);
 }
 
 #define MULTIPLY(name, row_tile, limit)                                                                     \

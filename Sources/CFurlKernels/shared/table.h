@@ -1,5 +1,5 @@
 // All bodies, and the table that offers them as TIER_TABLE under TIER_NAME. Before it a tier defines the two
-// half conversions of lanes.h, the two dot products of multiply_a8.h with INT8_ZERO, and how much fits its
+// half conversions and the table of lanes.h, the dot products of multiply_a8.h with INT8_ZERO, and how much fits its
 // registers:
 //   GROUP_A8, GROUP_A32   rows of activations at once: 8, 4, 2 or 1
 //   GROUP_QUERIES         rows of queries at once: 4 or 2
@@ -25,6 +25,11 @@ const furl_kernels TIER_TABLE = {
   .encode_int8 = encode_int8,
   .encode_int4 = encode_int4,
   .encode_int4_minimum = encode_int4_minimum,
+  .encode_int3 = encode_int3,
+  .encode_int3_minimum = encode_int3_minimum,
+  .encode_int2 = encode_int2,
+  .encode_int2_minimum = encode_int2_minimum,
+  .encode_table4 = encode_table4,
   .search_grid = search_grid,
   .feed_back = feed_back,
   .float32 = float32,
@@ -34,6 +39,17 @@ const furl_kernels TIER_TABLE = {
   .int4_a32 = int4_a32,
   .int4_minimum_a8 = int4_minimum_a8,
   .int4_minimum_a32 = int4_minimum_a32,
+  .int3_a8 = int3_a8,
+  .int3_a32 = int3_a32,
+  .int3_minimum_a8 = int3_minimum_a8,
+  .int3_minimum_a32 = int3_minimum_a32,
+  .int2_a8 = int2_a8,
+  .int2_a32 = int2_a32,
+  .int2_minimum_a8 = int2_minimum_a8,
+  .int2_minimum_a32 = int2_minimum_a32,
+  .table4_a8 = table4_a8,
+  .table4_a32 = table4_a32,
+  .add_outliers = add_outliers,
   .attend_f32 = attend_f32,
   .attend_f16 = attend_f16,
   .attend_i8 = attend_i8,

@@ -205,13 +205,13 @@ public final class BlockWalk {
     switch input {
     case .attention:
       try forEachPiece { piece, _ in
-        normalize(norms[0], quantizing: false, piece.count)
+        normalize(norms[0], for: nil, piece.count)
         try body(normed, piece.count)
       }
     case .heads:
       let layers = group([.query, .key, .value])
       try forEachPiece { piece, position in
-        normalize(norms[0], quantizing: layers.readsIntegers(context), piece.count)
+        normalize(norms[0], for: layers, piece.count)
         layers(
           normed, count: piece.count, into: [work.buffers.query, work.buffers.key, work.buffers.value], on: context)
         attend(work, position: position, count: piece.count)
@@ -224,7 +224,7 @@ public final class BlockWalk {
         work.buffers.attended.copyRows(heads, from: piece)
         add(output, work.buffers.attended, piece.count)
         hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
-        normalize(norms[1], quantizing: false, piece.count)
+        normalize(norms[1], for: nil, piece.count)
         try body(normed, piece.count)
       }
     case .inner:
@@ -270,7 +270,7 @@ public final class BlockWalk {
   /// Calls `body` with what goes into the head, when all blocks have been walked.
   public func visitHead(_ norm: Norm, _ body: (Activations, Int) throws -> Void) rethrows {
     try forEachPiece { piece, _ in
-      normalize(norm, quantizing: false, piece.count)
+      normalize(norm, for: nil, piece.count)
       try body(normed, piece.count)
     }
   }
@@ -289,10 +289,12 @@ public final class BlockWalk {
     }
   }
 
-  private func normalize(_ norm: Norm, quantizing: Bool, _ count: Int) {
+  /// - Parameter layers: that read the result; nil: not as 8-bit activations.
+  private func normalize(_ norm: Norm, for layers: LinearGroup?, _ count: Int) {
     normed.normalize(
       rows, count: count, by: .init(spec.norm), weight: norm.weight, bias: norm.bias,
-      epsilon: Float(spec.normEpsilon), quantizing: quantizing, on: context)
+      epsilon: Float(spec.normEpsilon), quantizing: layers?.readsIntegers(context) ?? false,
+      leavingOut: layers?.outlierColumns ?? [], on: context)
   }
 
   private func attend(_ work: Work, position: Int, count: Int) {
@@ -310,13 +312,15 @@ public final class BlockWalk {
 
   private func computeInner(_ work: Work, _ count: Int) {
     let layers = group(roles(of: .mlp))
-    normalize(norms.last!, quantizing: layers.readsIntegers(context), count)
+    normalize(norms.last!, for: layers, count)
     layers(normed, count: count, into: work.buffers.mlp, on: context)
   }
 
   /// Adds a layer's output to the rows.
   private func add(_ layer: LinearGroup, _ input: Activations, _ count: Int) {
-    if layer.readsIntegers(context) { input.quantize(count: count, on: context) }
+    if layer.readsIntegers(context) {
+      input.quantize(count: count, leavingOut: layer.outlierColumns, on: context)
+    }
     layer(input, count: count, into: [rows], accumulate: true, on: context)
   }
 }

@@ -245,7 +245,7 @@ public final class Session {
     normed.normalize(
       input, count: rows, by: .init(model.spec.norm), weight: norm.weight, bias: norm.bias,
       epsilon: Float(model.spec.normEpsilon),
-      quantizing: next.readsIntegers(context), on: context)
+      quantizing: next.readsIntegers(context), leavingOut: next.outlierColumns, on: context)
   }
 
   /// Adds to the residual stream what stands in for blocks that were cut out.
@@ -256,7 +256,7 @@ public final class Session {
 
   /// Adds a layer's output to the residual stream.
   private func add(_ layer: LinearGroup, _ input: Activations, _ rows: Int) {
-    if layer.readsIntegers(context) { input.quantize(count: rows, on: context) }
+    if layer.readsIntegers(context) { input.quantize(count: rows, leavingOut: layer.outlierColumns, on: context) }
     layer(input, count: rows, into: [hidden], accumulate: true, on: context)
   }
 }

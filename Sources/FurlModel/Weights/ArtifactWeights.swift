@@ -47,7 +47,12 @@ public struct ArtifactWeights: WeightProvider, Sendable {
 
   public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
     let (found, streams) = try load(tensor, pool: pool)
-    return try PackedMatrix(layout: found.layout, streams: streams)
+    do {
+      return try PackedMatrix(layout: found.layout, streams: streams)
+    } catch var error as FurlError {
+      (error.file, error.place) = (error.file ?? artifact.path, error.place ?? tensor.name)
+      throw error
+    }
   }
 
   public func vector(_ tensor: TensorSpec) throws -> FloatVector {

@@ -14,6 +14,8 @@ public struct Inspection: Sendable {
     public let scheme: String
     public let bitsPerWeight: Double
     public let diskBytes: Int
+    /// Bytes in memory when loaded.
+    public let weightBytes: Int
     /// Of the decoded streams of an artifact; of the FP32 values of a checkpoint.
     public let digest: Digest
     /// Of a tensor that a budget has chosen for: the nats that its form was measured to cost, and all that was measured.
@@ -26,21 +28,46 @@ public struct Inspection: Sendable {
     public let json: JSON
   }
 
+  /// What the tensors of one scheme take together.
+  public struct SchemeShare: Sendable, Hashable {
+    public let scheme: String
+    public let tensors: Int
+    public let weights: Int
+    public let diskBytes: Int
+    public let weightBytes: Int
+
+    /// Bits in the file for each weight.
+    public var bitsPerWeight: Double { 8 * Double(diskBytes) / Double(weights) }
+    /// Bits in memory for each weight.
+    public var memoryBitsPerWeight: Double { 8 * Double(weightBytes) / Double(weights) }
+  }
+
   public let file: ModelFile
   public let parameters: ParameterCount
   public let tensors: [Tensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
   public let storedTypes: [StoredType]
+  /// The schemes of an artifact, by name; empty for a checkpoint.
+  public let schemes: [SchemeShare]
 
   /// - Parameter listingTensors: reads and hashes every tensor of a checkpoint.
   public init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
     parameters = try ParameterCount(file, pool: pool)
     tensors = listingTensors ? try Inspection.list(file, pool: pool) : nil
+    schemes = if case .artifact(let weights) = file { Inspection.schemes(of: weights.artifact) } else { [] }
     if case .checkpoint(let checkpoint) = file {
       storedTypes = try StoredType.list(of: checkpoint)
     } else {
       storedTypes = []
+    }
+  }
+
+  private static func schemes(of artifact: Artifact) -> [SchemeShare] {
+    Dictionary(grouping: artifact.tensors, by: \.scheme.name).sorted { $0.key < $1.key }.map { name, tensors in
+      SchemeShare(
+        scheme: name, tensors: tensors.count, weights: tensors.reduce(0) { $0 + $1.count },
+        diskBytes: tensors.reduce(0) { $0 + $1.diskBytes }, weightBytes: tensors.reduce(0) { $0 + $1.weightBytes })
     }
   }
 
@@ -52,7 +79,7 @@ public struct Inspection: Sendable {
         return Tensor(
           name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
           bitsPerWeight: 8 * Double(source.type.blockBytes) / Double(source.type.blockSize),
-          diskBytes: source.type.byteCount(tensor.elementCount),
+          diskBytes: source.type.byteCount(tensor.elementCount), weightBytes: 4 * tensor.elementCount,
           digest: try TensorValues(file, tensor, pool: pool).digest())
       }
     case .artifact(let weights):
@@ -60,7 +87,7 @@ public struct Inspection: Sendable {
       return weights.artifact.tensors.map {
         Tensor(
           name: $0.name, role: $0.role, shape: $0.shape, scheme: $0.scheme.name, bitsPerWeight: $0.bitsPerWeight,
-          diskBytes: $0.diskBytes, digest: $0.digest, sensitivity: sensitivities[$0.name])
+          diskBytes: $0.diskBytes, weightBytes: $0.weightBytes, digest: $0.digest, sensitivity: sensitivities[$0.name])
       }
     }
   }
@@ -122,6 +149,7 @@ public struct Inspection: Sendable {
         members.append(
           .init("budget", ["goal": budget.goal, "kl_divergence_predicted": .number(budget.divergence)]))
       }
+      if case .artifact = file { members.append(.init("schemes", .array(schemes.map(\.json)))) }
       if let tensors { members.append(.init("tensors", .array(tensors.map(\.json)))) }
       return .object(members)
     }
@@ -173,9 +201,19 @@ extension Inspection.Tensor {
       .init("name", .string(name)), .init("role", .string(role)),
       .init("shape", .array(shape.map(JSON.integer))), .init("scheme", .string(scheme)),
       .init("bits_per_weight", .number(bitsPerWeight)), .init("disk_bytes", .integer(diskBytes)),
-      .init("sha256", .string(digest.hex)),
+      .init("weight_bytes", .integer(weightBytes)), .init("sha256", .string(digest.hex)),
     ]
     if let sensitivity { members.append(.init("sensitivity", sensitivity.json)) }
     return .object(members)
+  }
+}
+
+extension Inspection.SchemeShare {
+  var json: JSON {
+    [
+      "scheme": .string(scheme), "tensors": .integer(tensors), "weights": .integer(weights),
+      "disk_bytes": .integer(diskBytes), "weight_bytes": .integer(weightBytes),
+      "bits_per_weight": .number(bitsPerWeight), "memory_bits_per_weight": .number(memoryBitsPerWeight),
+    ]
   }
 }

@@ -5,7 +5,7 @@ extension Scheme {
   /// The type of blocks that holds exactly the weights of a matrix in this scheme with so many columns; nil if there
   /// is none. The scale of a longer block is repeated for each of its parts of 32 columns.
   public func blockType(columns: Int) -> SourceType? {
-    guard let block, columns % Tile.columns == 0 else { return nil }
+    guard let block, scales == .f16, outliers == 0, columns % Tile.columns == 0 else { return nil }
     if self == .int8(block) { return .q80 }
     if self == .int4(block) { return .q40 }
     return self == .int4Minimum(block) ? .q41 : nil

@@ -39,9 +39,11 @@ public struct CalibratedEncoder: Sendable {
   /// - Parameter rowFactors: positive; only where ``scales`` are a step.
   /// - Throws: ``FurlError`` of kind `defect` for a scheme without codes, or an objective of other columns.
   public init(scheme: Scheme, scales: Scales, objective: Objective, rowFactors: [Float]? = nil) throws {
-    guard let grid = scheme.coding.grid else { throw FurlError(.defect, "\(scheme) has no codes to choose") }
+    if case .none = scheme.coding.levels { throw FurlError(.defect, "\(scheme) has no codes to choose") }
     if case .step(let step) = scales {
-      guard scheme.block == .row, grid.low == -grid.high, step > 0, step.isFinite else {
+      guard scheme.block == .row, case .uniform(let grid) = scheme.coding.levels, grid.low == -grid.high, step > 0,
+        step.isFinite
+      else {
         throw FurlError(.defect, "\(scheme) cannot have a step of \(step)")
       }
     }
@@ -54,7 +56,7 @@ public struct CalibratedEncoder: Sendable {
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of
   ///   a block that has no scale; `unavailable` when there is no memory.
   public func encode(_ source: WeightSource, pool: WorkerPool) throws -> PackedMatrix {
-    let job = try CalibratedJob(self, source)
+    let job = try CalibratedJob(self, source, pool: pool)
     let failures = FirstFailure()
     let next = Atomic(0)
     pool.run { _, _ in
@@ -70,6 +72,7 @@ public struct CalibratedEncoder: Sendable {
       }
     }
     try failures.rethrow()
+    try job.matrix.keepApart(source)
     return job.matrix
   }
 }

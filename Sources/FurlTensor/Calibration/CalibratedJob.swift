@@ -26,26 +26,28 @@ final class CalibratedJob: @unchecked Sendable {
   private let weights: [Float]
   private let panels: [Panel]
   private let grid: furl_grid
+  private let stored: StoredScales
   private let kernels = Kernels.forEncoding.table
 
-  init(_ encoder: CalibratedEncoder, _ source: WeightSource) throws {
-    guard let grid = encoder.scheme.coding.grid, let block = encoder.scheme.block else {
+  init(_ encoder: CalibratedEncoder, _ source: WeightSource, pool: WorkerPool) throws {
+    guard let block = encoder.scheme.block else {
       throw FurlError(.defect, "\(encoder.scheme) has no codes to choose")
     }
-    self.grid = grid
     self.source = source
     scales = encoder.scales
     rowFactors = encoder.rowFactors
     (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
-    matrix = try TileEncoder(PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns])).matrix
     let segments: [FeedbackFactor.Segment]
+    let columnWeights: [Float]?
     switch encoder.objective {
     case .columns(let weights):
       factor = nil
+      columnWeights = weights
       self.weights = weights.map { $0.reversed() } ?? Array(repeating: 1, count: source.columns)
       segments = FeedbackFactor.segments(self.weights, order: .natural, block: block)
     case .outputs(let factor):
       self.factor = factor
+      columnWeights = factor.diagonal
       weights = factor.variances
       segments = factor.segments
     }
@@ -59,6 +61,18 @@ final class CalibratedJob: @unchecked Sendable {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
     }
     panels = CalibratedJob.panels(segments, columns: source.columns)
+    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: pool)
+    matrix = try TileEncoder(
+      PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns]), levels: levels,
+      leavingOut: source.leftOut
+    ).matrix
+    switch encoder.scheme.coding.levels {
+    case .uniform(let uniform): grid = uniform
+    case .none, .table, .learned:
+      guard let table = matrix.table else { throw FurlError(.defect, "\(encoder.scheme) has no codes to choose") }
+      grid = table.grid.pointee
+    }
+    stored = StoredScales(matrix)
   }
 
   var sliceCount: Int { (source.rows + CalibratedJob.sliceRows - 1) / CalibratedJob.sliceRows }
@@ -101,6 +115,9 @@ final class CalibratedJob: @unchecked Sendable {
     let codes: UnsafeMutablePointer<UInt8>
     /// [128][64]
     let segmentCodes: UnsafeMutablePointer<UInt8>
+    /// [64], [64]: the scales and minimums of the block that is worked on, as they are stored.
+    let scales: UnsafeMutablePointer<Float>
+    let minimums: UnsafeMutablePointer<Float>
   }
 
   /// - Throws: ``FurlError`` of kind `input` that names a weight or rows.
@@ -108,6 +125,7 @@ final class CalibratedJob: @unchecked Sendable {
     let first = index * CalibratedJob.sliceRows
     let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory)
     let isWhole = matrix.scheme.block == .row
+    if matrix.scheme.scales == .u8 { try findFactors(slice) }
     if isWhole { try findScales(slice, of: slice.weights, places: 0..<source.columns, block: 0) }
     for panel in panels {
       let places = panel.places
@@ -132,14 +150,16 @@ final class CalibratedJob: @unchecked Sendable {
     let width = CalibratedJob.sliceRows
     let panel = CalibratedJob.panelColumns
     let columns = source.columns
-    let numbers = try memory.numbers.room(((columns + 2 * panel) * width + panel * panel) * 4)
+    let numbers = try memory.numbers.room(((columns + 2 * panel + 2) * width + panel * panel) * 4)
       .assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
     let slice = Slice(
       rows: rows, weights: .init(base: numbers, stride: width),
       feedback: .init(base: numbers + columns * width, stride: width),
       wanted: .init(base: numbers + (columns + panel) * width, stride: width),
-      inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width)
+      inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width,
+      scales: numbers + (columns + 2 * panel) * width + panel * panel,
+      minimums: numbers + (columns + 2 * panel + 1) * width + panel * panel)
     let values = try source.loadFloats(rows: rows, with: memory.reading)
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       let (row, column) = bad.quotientAndRemainder(dividingBy: columns)
@@ -210,7 +230,7 @@ final class CalibratedJob: @unchecked Sendable {
       for tile in tiles(slice) {
         let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
         kernels.feed_back(
-          grid, halves(1, tile, segment.block)!, halves(2, tile, segment.block), factor.map { _ in slice.inner },
+          grid, slice.scales + lanes, slice.minimums + lanes, factor.map { _ in slice.inner },
           factor.map { _ in feedback + lanes }, count, slice.weights.from(places.lowerBound, lanes).base,
           CalibratedJob.sliceRows, slice.segmentCodes + lanes)
       }
@@ -227,37 +247,47 @@ final class CalibratedJob: @unchecked Sendable {
     slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
   }
 
-  /// Where a row tile's halves of a block go: stream 1 the scales, 2 the minimums.
-  private func halves(_ stream: Int, _ tile: Int, _ block: Int) -> UnsafeMutablePointer<UInt16>? {
-    guard stream < matrix.streams.count else { return nil }
-    return matrix.streams[stream].base.assumingMemoryBound(to: UInt16.self)
-      + (tile * Int(matrix.matrix.blocks) + block) * Tile.rows
-  }
-
   /// - Parameter values: [places][64]
   private func findScales(_ slice: Slice, of values: BLAS.Part, places: Range<Int>, block: Int) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
-      let (target, minimums) = (halves(1, tile, block)!, halves(2, tile, block))
-      let isFound =
-        switch scales {
-        case .extremes: takeExtremes(values.base + lanes, count: places.count, target, minimums)
-        case .step(let step):
-          takeExtremes(
-            values.base + lanes, count: places.count, target, minimums,
-            atLeast: (0..<Tile.rows).map { step * (rowFactor(tile * Tile.rows + $0)) })
-        case .search:
-          weights.withUnsafeBufferPointer { weights in
-            withUnsafePointer(to: grid) {
-              kernels.search_grid(
-                $0, values.base + lanes, values.stride, weights.baseAddress! + places.lowerBound, places.count, target,
-                minimums)
-            }
+      let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
+      var isFound = true
+      switch self.scales {
+      case .extremes, .step:
+        let step: Float = if case .step(let step) = self.scales { step } else { 0 }
+        for lane in 0..<Tile.rows {
+          let step = step * rowFactor(tile * Tile.rows + lane)
+          guard let extremes = extremes(values.base + lanes + lane, count: places.count, atLeast: step) else {
+            isFound = false
+            break
           }
+          (scales[lane], minimums[lane]) = extremes
         }
-      guard isFound else {
-        throw FurlError.input(
-          source.file.path, "rows \(tile * Tile.rows) and following have values too large for \(matrix.scheme)")
+      case .search: isFound = search(values.from(0, lanes), places: places, tile: tile, scales, minimums)
+      }
+      guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
+    }
+  }
+
+  private func tooLarge(_ tile: Int) -> FurlError {
+    FurlError.input(
+      source.file.path, "rows \(tile * Tile.rows) and following have values too large for \(matrix.scheme)")
+  }
+
+  private func search(
+    _ values: BLAS.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
+    _ minimums: UnsafeMutablePointer<Float>
+  ) -> Bool {
+    weights.withUnsafeBufferPointer { weights in
+      withUnsafePointer(to: grid) { grid in
+        func search(_ rounding: UnsafePointer<furl_rounding>?) -> Bool {
+          kernels.search_grid(
+            grid, values.base, values.stride, weights.baseAddress! + places.lowerBound, places.count, rounding, scales,
+            minimums)
+        }
+        guard let rounding = stored.rounding(tile: tile) else { return search(nil) }
+        return withUnsafePointer(to: rounding) { search($0) }
       }
     }
   }
@@ -267,34 +297,45 @@ final class CalibratedJob: @unchecked Sendable {
     return rowFactors[row]
   }
 
-  /// Scales as nearest codes have them, of numbers that errors have moved.
-  private func takeExtremes(
-    _ values: UnsafePointer<Float>, count: Int, _ scales: UnsafeMutablePointer<UInt16>,
-    _ minimums: UnsafeMutablePointer<UInt16>?, atLeast steps: [Float]? = nil
-  ) -> Bool {
-    for lane in 0..<Tile.rows {
-      var (least, most) = (values[lane], values[lane])
-      for index in 0..<count {
-        let value = values[index * CalibratedJob.sliceRows + lane]
-        guard value.isFinite else { return false }
-        (least, most) = (min(least, value), max(most, value))
-      }
-      let scale: Float
-      if let minimums {
-        scale = (most / 2 - least / 2) * 2 / Float(grid.high)
-        minimums[lane] = furl_half_from_float(least)
-        guard minimums[lane] & 0x7c00 != 0x7c00 else { return false }
-      } else {
-        // The side with one code more is the one of the larger magnitude.
-        let largest = most >= -least ? most : least
-        scale =
-          grid.low == -grid.high ? max(steps?[lane] ?? 0, abs(largest) / Float(grid.high)) : largest / Float(grid.low)
-      }
-      scales[lane] = furl_half_from_float(scale)
-      if scales[lane] & 0x7fff == 0 { scales[lane] = 0 }
-      guard scales[lane] & 0x7c00 != 0x7c00 else { return false }
+  /// The scale and the minimum of one row's numbers as nearest codes have them, before they are rounded: errors have
+  /// moved the numbers. Nil where one is not finite.
+  private func extremes(
+    _ values: UnsafePointer<Float>, count: Int, atLeast step: Float = 0
+  ) -> (scale: Float, minimum: Float)? {
+    var (least, most) = (values[0], values[0])
+    for index in 0..<count {
+      let value = values[index * CalibratedJob.sliceRows]
+      guard value.isFinite else { return nil }
+      (least, most) = (min(least, value), max(most, value))
     }
-    return true
+    if grid.has_minimum { return ((most / 2 - least / 2) * 2 / Float(grid.high), least) }
+    // The side with one code more is the one of the larger magnitude.
+    let largest = most >= -least ? most : least
+    if grid.is_table { return (grid.is_signed ? largest : abs(largest), 0) }
+    return (grid.low == -grid.high ? max(step, abs(largest) / Float(grid.high)) : largest / Float(grid.low), 0)
+  }
+
+  /// How much larger than that of the weights a scale may become when errors are fed back or scales are searched for.
+  private var headroom: Float {
+    if case .search = scales { return 1.25 }
+    return factor == nil ? 1 : 1.125
+  }
+
+  /// What the scales of each row are multiples of, before there are any.
+  private func findFactors(_ slice: Slice) throws {
+    for tile in tiles(slice) {
+      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
+      for lane in 0..<Tile.rows {
+        var (scale, minimum): (Float, Float) = (0, 0)
+        for (places, _) in panels.lazy.flatMap(\.segments) {
+          let values = slice.weights.from(places.lowerBound, lanes + lane).base
+          guard let found = extremes(values, count: places.count) else { throw tooLarge(tile) }
+          (scale, minimum) = (max(scale, abs(found.scale)), max(minimum, abs(found.minimum)))
+        }
+        guard (scale * headroom).isFinite, (minimum * headroom).isFinite else { throw tooLarge(tile) }
+        stored.setFactors(scale * headroom, minimum * headroom, row: tile * Tile.rows + lane)
+      }
+    }
   }
 
   // MARK: Packing
@@ -308,7 +349,7 @@ final class CalibratedJob: @unchecked Sendable {
         let start = column * Tile.columns
         let target = matrix.streams[0].base + (tile * columnTiles + column) * coding.tileBytes
         furl_pack_tile(
-          coding.symbols == .nibbles, slice.codes + start * CalibratedJob.sliceRows + lanes, CalibratedJob.sliceRows,
+          Int32(coding.bits), slice.codes + start * CalibratedJob.sliceRows + lanes, CalibratedJob.sliceRows,
           min(Tile.columns, source.columns - start), UInt8(grid.offset), target.assumingMemoryBound(to: UInt8.self))
       }
     }

@@ -24,6 +24,8 @@ public final class FeedbackFactor: @unchecked Sendable {
   let segments: [Segment]
   /// D of every column, in the reverse order of codes.
   let variances: [Float]
+  /// The second moments' diagonal, in the order of the columns: what a squared error in each of them counts.
+  let diagonal: [Float]
   /// The lower triangle that is Mᵀ with rows and columns reversed; on the diagonal and above it nothing is meant.
   let matrix: SquareMatrix
 
@@ -50,6 +52,7 @@ public final class FeedbackFactor: @unchecked Sendable {
       throw FurlError.input(nil, "the inputs of this layer are not finite numbers", remedy: "its weights are damaged")
     }
     columns = moments.columns
+    self.diagonal = diagonal
     segments = FeedbackFactor.segments(diagonal, order: order, block: block)
     matrix.mirror(on: pool)
     // Cholesky's factor is a lower triangle, so the last code's column comes first.

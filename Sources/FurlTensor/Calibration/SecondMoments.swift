@@ -16,10 +16,14 @@ public final class SecondMoments: @unchecked Sendable {
   public private(set) var count = 0
   private var matrix: SquareMatrix?
   private var squares: [Float]
+  /// The largest magnitude in each column; nil where it is not kept.
+  public private(set) var largest: [Float]?
 
+  /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, or no OpenBLAS for full moments.
-  public init(columns: Int, extent: Extent) throws {
+  public init(columns: Int, extent: Extent, keepsLargest: Bool = false) throws {
     precondition(columns > 0)
+    largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
     self.columns = columns
     self.extent = extent
     if extent == .full { try BLAS.prepare() }
@@ -36,6 +40,13 @@ public final class SecondMoments: @unchecked Sendable {
     guard count > 0 else { return }
     self.count += count
     let rows = BLAS.Part(base: input.values, stride: input.stride)
+    if var largest {
+      self.largest = nil
+      for row in 0..<count {
+        for column in 0..<columns { largest[column] = max(largest[column], abs(rows.base[row * rows.stride + column])) }
+      }
+      self.largest = largest
+    }
     if let matrix {
       matrix.forEachLowerTile(on: pool) { lower, upper in
         BLAS.addTransposed(

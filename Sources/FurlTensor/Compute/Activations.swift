@@ -86,13 +86,17 @@ public final class Activations: @unchecked Sendable {
     (values + row * stride).update(from: other.values, count: count * stride)
   }
 
-  /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups.
-  func quantize(row: Int, of count: Int, _ kernels: Kernels) {
+  /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups. Columns that are left out are
+  /// zeros there.
+  func quantize(row: Int, of count: Int, leavingOut left: [Int], _ kernels: Kernels) {
     let tiles = stride / Tile.columns
     let place = furl_group_scales(tiles, row)
+    let numbers = values + row * stride
+    let kept = left.map { numbers[$0] }
+    for column in left { numbers[column] = 0 }
     kernels.table.quantize(
-      values + row * stride, columns, furl_group_rows(count, row), codes + furl_group_codes(tiles, row), scales + place,
-      sums + place)
+      numbers, columns, furl_group_rows(count, row), codes + furl_group_codes(tiles, row), scales + place, sums + place)
+    for (column, value) in zip(left, kept) { numbers[column] = value }
   }
 
   /// - Parameter integers: whether the 8-bit form is read.
@@ -118,9 +122,10 @@ public final class Activations: @unchecked Sendable {
   ///   - bias: what is added then, where there is any: [columns].
   ///   - epsilon: added to the variance or the mean square.
   ///   - quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
+  ///   - left: columns that are left out of the 8-bit form.
   public func normalize(
     _ input: Activations, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
-    quantizing: Bool, on context: ComputeContext
+    quantizing: Bool, leavingOut left: [Int] = [], on context: ComputeContext
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)
     precondition(weight.count == columns && (bias == nil || bias?.count == columns))
@@ -130,15 +135,17 @@ public final class Activations: @unchecked Sendable {
     context.forEachRow(count) { row in
       kernel(
         input.values + row * input.stride, columns, weight.pointer, bias?.pointer, epsilon, values + row * stride)
-      if quantizing { quantize(row: row, of: count, context.kernels) }
+      if quantizing { quantize(row: row, of: count, leavingOut: left, context.kernels) }
     }
   }
 
   /// Makes the 8-bit form of the first rows.
-  public func quantize(count: Int, on context: ComputeContext) {
-    precondition(count <= capacity)
+  ///
+  /// - Parameter left: columns that are left out of it.
+  public func quantize(count: Int, leavingOut left: [Int] = [], on context: ComputeContext) {
+    precondition(count <= capacity && left.allSatisfy { (0..<columns).contains($0) })
     quantizedCount = count
-    context.forEachRow(count) { quantize(row: $0, of: count, context.kernels) }
+    context.forEachRow(count) { quantize(row: $0, of: count, leavingOut: left, context.kernels) }
   }
 
   /// The index of a row's largest number, the first of equals; nil if a number is not finite.

@@ -63,6 +63,8 @@ public final class LinearGroup: @unchecked Sendable {
   }
 
   public let layers: [Layer]
+  /// Columns of the input that every layer that reads its 8-bit form keeps apart: they are left out of that form.
+  public let outlierColumns: [Int]
   private let units: [Unit]
   /// Row tiles of all layers.
   private let tiles: Int
@@ -87,6 +89,14 @@ public final class LinearGroup: @unchecked Sendable {
     }
     self.units = units
     tiles = start
+    outlierColumns = LinearGroup.commonOutliers(layers)
+  }
+
+  private static func commonOutliers(_ layers: [Layer]) -> [Int] {
+    let readers = layers.filter { $0.weight.scheme.coding.takesIntegers }.map(\.weight.outlierColumns)
+    guard var common = readers.first, !common.isEmpty else { return [] }
+    for columns in readers.dropFirst() where columns != common { common = common.filter(Set(columns).contains) }
+    return common
   }
 
   /// Whether the 8-bit form of the input is read.
@@ -159,7 +169,11 @@ public final class LinearGroup: @unchecked Sendable {
     var output = furl_output(
       values: target.values, stride: target.stride, bias: layer.bias?.pointer, accumulate: accumulate)
     withUnsafePointer(to: layer.weight.matrix) { matrix in
-      withUnsafePointer(to: operand) { kernel(matrix, $0, tiles.lowerBound, tiles.upperBound, &output) }
+      withUnsafePointer(to: operand) { operand in
+        kernel(matrix, operand, tiles.lowerBound, tiles.upperBound, &output)
+        guard layer.weight.scheme.outliers > 0 else { return }
+        context.kernels.table.add_outliers(matrix, operand, tiles.lowerBound, tiles.upperBound, &output)
+      }
     }
   }
 }

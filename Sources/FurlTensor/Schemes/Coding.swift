@@ -2,25 +2,55 @@ import CFurlKernels
 
 /// One way to turn weights into codes and back; each lives in a file of its own.
 ///
-/// Codes are computed from the scale as it is stored (a half), ties to even, clamped; the kernels do it, a row tile
-/// at a time, with the same bits on every tier.
+/// Codes are computed from the scale as it is stored (a half, or 8 bits), ties to even, clamped; the kernels do it, a row
+/// tile at a time, with the same bits on every tier.
 protocol Coding: Sendable {
   static var name: String { get }
-  /// Halves beside a block's codes: 0 none, 1 a scale, 2 a scale and a minimum.
+  /// Numbers beside a block's codes: 0 none, 1 a scale, 2 a scale and a minimum.
   static var scaleCount: Int { get }
-  /// Bytes of the codes of one tile.
-  static var tileBytes: Int { get }
+  /// Bits of a code.
+  static var bits: Int { get }
   /// How a compact stream of codes is cut into one-byte symbols.
   static var symbols: SymbolForm { get }
   /// Whether the kernels for 8-bit activations apply.
   static var takesIntegers: Bool { get }
-  /// What codes stand for, for methods that choose codes; nil where there is nothing to choose.
-  static var grid: furl_grid? { get }
+  /// Whether scales may be below zero.
+  static var hasSignedScales: Bool { get }
+  /// What codes stand for, for methods that choose codes.
+  static var levels: CodeLevels { get }
 
   /// The kernel that turns rows of weights into a row tile.
   static func encode(_ kernels: furl_kernels) -> furl_encode
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
+}
+
+/// What the codes of a coding stand for.
+enum CodeLevels: Sendable {
+  /// Nothing: weights are as they are.
+  case none
+  /// Steps of the same width.
+  case uniform(furl_grid)
+  /// The 16 values of a table that is the same everywhere.
+  case table(CodeTable)
+  /// 16 values that each matrix has for itself.
+  case learned
+}
+
+extension Coding {
+  /// Bytes of the codes of one tile.
+  static var tileBytes: Int { bits * Tile.rows * Tile.columns / 8 }
+  static var takesIntegers: Bool { true }
+  static var hasSignedScales: Bool { false }
+}
+
+extension furl_grid {
+  /// weight = code * scale + minimum, codes low...high, stored as code + offset.
+  static func uniform(low: Int32, high: Int32, offset: Int32, hasMinimum: Bool = false) -> furl_grid {
+    var grid = furl_grid()
+    (grid.low, grid.high, grid.offset, grid.has_minimum) = (low, high, offset, hasMinimum)
+    return grid
+  }
 }
 
 /// How a compact stream is cut into symbols of one byte for the entropy coder.

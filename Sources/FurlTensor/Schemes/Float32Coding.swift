@@ -4,10 +4,10 @@ import CFurlKernels
 enum Float32Coding: Coding {
   static let name = "float32"
   static let scaleCount = 0
-  static let tileBytes = Tile.rows * Tile.columns * 4
+  static let bits = 32
   static let symbols = SymbolForm.floats
   static let takesIntegers = false
-  static let grid: furl_grid? = nil
+  static let levels = CodeLevels.none
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_float32 }
 

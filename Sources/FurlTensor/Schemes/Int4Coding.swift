@@ -5,10 +5,10 @@ import CFurlKernels
 enum Int4Coding: Coding {
   static let name = "int4"
   static let scaleCount = 1
-  static let tileBytes = Tile.rows * Tile.columns / 2
+  static let bits = 4
   static let symbols = SymbolForm.nibbles
-  static let takesIntegers = true
-  static let grid: furl_grid? = furl_grid(low: -8, high: 7, offset: 8, has_minimum: false)
+  static let hasSignedScales = true
+  static let levels = CodeLevels.uniform(.uniform(low: -8, high: 7, offset: 8))
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4 }
 
@@ -26,10 +26,9 @@ enum Int4Coding: Coding {
 enum Int4MinimumCoding: Coding {
   static let name = "int4-minimum"
   static let scaleCount = 2
-  static let tileBytes = Int4Coding.tileBytes
+  static let bits = 4
   static let symbols = SymbolForm.nibbles
-  static let takesIntegers = true
-  static let grid: furl_grid? = furl_grid(low: 0, high: 15, offset: 0, has_minimum: true)
+  static let levels = CodeLevels.uniform(.uniform(low: 0, high: 15, offset: 0, hasMinimum: true))
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4_minimum }
 

@@ -4,10 +4,9 @@ import CFurlKernels
 enum Int8Coding: Coding {
   static let name = "int8"
   static let scaleCount = 1
-  static let tileBytes = Tile.rows * Tile.columns
+  static let bits = 8
   static let symbols = SymbolForm.bytes
-  static let takesIntegers = true
-  static let grid: furl_grid? = furl_grid(low: -127, high: 127, offset: 128, has_minimum: false)
+  static let levels = CodeLevels.uniform(.uniform(low: -127, high: 127, offset: 128))
 
   static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int8 }
 

@@ -14,11 +14,16 @@ public final class MatrixEncoder: @unchecked Sendable {
   /// A matrix that is stored the other way round is read in pieces of its columns: the wider a stripe, the longer.
   private static let transposedStripeBytes = 16 << 20
 
-  /// - Parameter memory: where the matrix's memory comes from, and goes back to.
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes.
-  public init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil) throws {
+  /// - Parameters:
+  ///   - memory: where the matrix's memory comes from, and goes back to.
+  ///   - pool: who makes a table of its own where the scheme has one; nil: the calling thread.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes, `input` when the source cannot be
+  ///   read.
+  public init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil, pool: WorkerPool? = nil) throws {
+    let levels = try scheme.levels(for: source, columnWeights: nil, pool: pool ?? WorkerPool(threads: 1))
     encoder = try TileEncoder(
-      PackedLayout(scheme: scheme, shape: [source.rows, source.columns]), memory: memory)
+      PackedLayout(scheme: scheme, shape: [source.rows, source.columns]), levels: levels, leavingOut: source.leftOut,
+      memory: memory)
     self.source = source
     let bytes = source.isTransposed ? MatrixEncoder.transposedStripeBytes : MatrixEncoder.stripeBytes
     stripeTiles = max(1, bytes / source.type.byteCount(source.columns) / Tile.rows)

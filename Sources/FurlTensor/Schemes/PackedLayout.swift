@@ -1,11 +1,17 @@
 /// The bytes that a tensor takes in a scheme: what the plan adds up, the writer writes and a reader expects.
 ///
-/// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves). A
-/// vector (norms, biases) has its FP32 `values`.
+/// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves or bytes), what
+/// bytes are multiples of (`factors` and `minimum_factors`: [row tile][16 rows], FP32), and the 16 signed bytes of a table of
+/// its own (`levels`). Columns that are kept apart have `outliers` ([row tile][column][16 rows], halves) and their numbers
+/// (`outlier_columns`, ascending, 4 bytes each). A vector (norms, biases) has its FP32 `values`.
 public struct PackedLayout: Sendable, Hashable {
   /// What a stream holds.
   public enum StreamKind: String, Sendable, Hashable, CaseIterable {
-    case codes, scales, minimums, values
+    case codes, scales, minimums, factors
+    case minimumFactors = "minimum_factors"
+    case levels, outliers
+    case outlierColumns = "outlier_columns"
+    case values
   }
 
   public struct Stream: Sendable, Hashable {
@@ -39,12 +45,30 @@ public struct PackedLayout: Sendable, Hashable {
     let coding = scheme.coding
     let rowTiles = (shape[0] + Tile.rows - 1) / Tile.rows
     let columnTiles = (shape[1] + Tile.columns - 1) / Tile.columns
-    let scaleBytes = rowTiles * scheme.blocks(columns: shape[1]) * Tile.rows * 2
+    let isSmall = scheme.scales == .u8
+    let scaleBytes = rowTiles * scheme.blocks(columns: shape[1]) * Tile.rows * (isSmall ? 1 : 2)
+    let scaleForm = isSmall ? SymbolForm.bytes : .halves
     var streams = [Stream(kind: .codes, byteCount: rowTiles * columnTiles * coding.tileBytes, symbols: coding.symbols)]
-    if coding.scaleCount > 0 { streams.append(Stream(kind: .scales, byteCount: scaleBytes, symbols: .halves)) }
-    if coding.scaleCount > 1 { streams.append(Stream(kind: .minimums, byteCount: scaleBytes, symbols: .halves)) }
+    for kind in [StreamKind.scales, .minimums].prefix(coding.scaleCount) {
+      streams.append(Stream(kind: kind, byteCount: scaleBytes, symbols: scaleForm))
+    }
+    for kind in [StreamKind.factors, .minimumFactors].prefix(isSmall ? coding.scaleCount : 0) {
+      streams.append(Stream(kind: kind, byteCount: rowTiles * Tile.rows * 4, symbols: .floats))
+    }
+    if scheme.hasOwnTable { streams.append(Stream(kind: .levels, byteCount: CodeTable.count, symbols: .bytes)) }
+    if scheme.outliers > 0 {
+      guard scheme.outliers <= shape[1] else {
+        throw FurlError.input(nil, "\(scheme) keeps more columns apart than the \(shape[1]) that there are")
+      }
+      streams.append(
+        Stream(kind: .outliers, byteCount: rowTiles * scheme.outliers * Tile.rows * 2, symbols: .halves))
+      streams.append(Stream(kind: .outlierColumns, byteCount: scheme.outliers * 4, symbols: .floats))
+    }
     self.streams = streams
   }
+
+  /// Bits in memory for each number, scales included.
+  public var bitsPerWeight: Double { 8 * Double(byteCount) / Double(shape.reduce(1, *)) }
 
   /// All streams together.
   public var byteCount: Int { streams.reduce(0) { $0 + $1.byteCount } }

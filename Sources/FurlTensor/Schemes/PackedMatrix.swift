@@ -6,6 +6,10 @@ public final class PackedMatrix: @unchecked Sendable {
   /// The streams in the order of ``PackedLayout/streams``.
   public let streams: [ByteStorage]
   let matrix: furl_matrix
+  /// What 4-bit codes of a table stand for.
+  let table: CodeTable?
+  /// The columns that are kept apart, ascending.
+  public let outlierColumns: [Int]
 
   public var scheme: Scheme { layout.scheme }
   public var rows: Int { layout.shape[0] }
@@ -14,23 +18,59 @@ public final class PackedMatrix: @unchecked Sendable {
   var tiles: Int { (rows + Tile.rows - 1) / Tile.rows }
 
   /// - Parameter streams: as many bytes each as the layout says.
-  /// - Throws: ``FurlError`` of kind `defect` if they are not.
+  /// - Throws: ``FurlError`` of kind `defect` if they are not; `input` when the columns that are kept apart are not columns
+  ///   of the matrix in their order.
   public init(layout: PackedLayout, streams: [ByteStorage]) throws {
     guard layout.shape.count == 2, streams.map(\.count) == layout.streams.map(\.byteCount) else {
       throw FurlError(.defect, "the streams of a matrix \(layout.shape) in \(layout.scheme) have wrong sizes")
     }
     self.layout = layout
     self.streams = streams
-    func halves(_ kind: PackedLayout.StreamKind) -> UnsafePointer<UInt16>? {
+    func stream<Element>(_ kind: PackedLayout.StreamKind, of type: Element.Type) -> UnsafePointer<Element>? {
       layout.streams.firstIndex { $0.kind == kind }.map {
-        UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: UInt16.self)
+        UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: type)
       }
     }
-    matrix = furl_matrix(
-      codes: streams[0].base, scales: halves(.scales), minimums: halves(.minimums), rows: layout.shape[0],
+    table =
+      switch layout.scheme.coding.levels {
+      case .table(let table): table
+      case .learned:
+        CodeTable(learned: Array(UnsafeBufferPointer(start: stream(.levels, of: Int8.self), count: CodeTable.count)))
+      case .none, .uniform: nil
+      }
+    let scheme = layout.scheme
+    let isSmall = scheme.scales == .u8
+    var matrix = furl_matrix(
+      codes: streams[0].base, scales: isSmall ? nil : stream(.scales, of: UInt16.self),
+      minimums: isSmall ? nil : stream(.minimums, of: UInt16.self), rows: layout.shape[0],
       column_tiles: (layout.shape[1] + Tile.columns - 1) / Tile.columns,
-      block_tiles: layout.scheme.blockTiles(columns: layout.shape[1]),
-      blocks: layout.scheme.blocks(columns: layout.shape[1]))
+      block_tiles: scheme.blockTiles(columns: layout.shape[1]), blocks: scheme.blocks(columns: layout.shape[1]),
+      scale_codes: isSmall ? stream(.scales, of: UInt8.self) : nil,
+      minimum_codes: isSmall ? stream(.minimums, of: UInt8.self) : nil, factors: stream(.factors, of: Float.self),
+      minimum_factors: stream(.minimumFactors, of: Float.self), scale_zero: scheme.coding.hasSignedScales ? 128 : 0,
+      values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
+      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0)
+    if let columns = stream(.outlierColumns, of: Int32.self) {
+      let numbers = UnsafeBufferPointer(start: columns, count: layout.scheme.outliers)
+      guard numbers[0] >= 0, zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }),
+        Int(numbers[numbers.count - 1]) < layout.shape[1]
+      else {
+        throw FurlError.input(
+          nil, "columns that are kept apart are not in order, or none of the matrix", remedy: "the file is damaged")
+      }
+      matrix.outlier_columns = columns
+      matrix.outliers = stream(.outliers, of: UInt16.self)
+      matrix.outlier_count = numbers.count
+      outlierColumns = numbers.map { Int($0) }
+    } else {
+      outlierColumns = []
+    }
+    self.matrix = matrix
+  }
+
+  /// Where a stream begins that is being written; nil where there is none.
+  func target(_ kind: PackedLayout.StreamKind) -> UnsafeMutableRawPointer? {
+    layout.streams.firstIndex { $0.kind == kind }.map { streams[$0].base }
   }
 
   /// One row as FP32: [columns].
@@ -45,6 +85,11 @@ public final class PackedMatrix: @unchecked Sendable {
   /// Writes `columns` floats.
   func decodeRow(_ row: Int, into output: UnsafeMutablePointer<Float>) {
     withUnsafePointer(to: matrix) { scheme.coding.row($0, row, columns, output) }
+    guard let outliers = matrix.outliers else { return }
+    let (tile, lane) = row.quotientAndRemainder(dividingBy: Tile.rows)
+    for (index, column) in outlierColumns.enumerated() {
+      output[column] = furl_float_from_half(outliers[(tile * outlierColumns.count + index) * Tile.rows + lane])
+    }
   }
 
   // MARK: Encoding
@@ -56,7 +101,7 @@ public final class PackedMatrix: @unchecked Sendable {
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite or whose
   ///   block does not fit in a half.
   public static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
-    let encoder = try MatrixEncoder(source, scheme: scheme)
+    let encoder = try MatrixEncoder(source, scheme: scheme, pool: pool)
     let buffers = (0..<pool.threads).map { _ in ReadBuffer() }
     let failures = FirstFailure()
     pool.run { part, parts in
@@ -70,6 +115,31 @@ public final class PackedMatrix: @unchecked Sendable {
       }
     }
     try failures.rethrow()
+    try encoder.matrix.keepApart(source)
     return encoder.matrix
+  }
+
+  /// Stores the weights of the columns that a source leaves out.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` naming a weight that no half holds.
+  func keepApart(_ source: WeightSource) throws {
+    guard let target = target(.outliers)?.assumingMemoryBound(to: UInt16.self) else { return }
+    let whole = source.leavingOut([])
+    let buffer = ReadBuffer()
+    for tile in 0..<tiles {
+      let rows = tile * Tile.rows..<min((tile + 1) * Tile.rows, self.rows)
+      let values = try whole.loadFloats(rows: rows, with: buffer)
+      for (index, column) in outlierColumns.enumerated() {
+        let place = (tile * outlierColumns.count + index) * Tile.rows
+        for lane in 0..<Tile.rows {
+          let value = lane < rows.count ? values[lane * columns + column] : 0
+          target[place + lane] = furl_half_from_float(value)
+          guard target[place + lane] & 0x7c00 != 0x7c00 else {
+            throw FurlError.input(
+              source.file.path, "element [\(rows.lowerBound + lane), \(column)] is \(value), which is not a half")
+          }
+        }
+      }
+    }
   }
 }

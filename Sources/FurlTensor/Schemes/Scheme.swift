@@ -1,6 +1,6 @@
-/// How the weights of a matrix are written down: a coding and the size of its blocks.
+/// How the weights of a matrix are written down: a coding, the size of its blocks and how their scales are stored.
 ///
-/// The name (`int4:32`, `int8:row`, `float32`) is what artifacts and reports say.
+/// The name (`int4:32`, `int8:row`, `nf4:64:u8`, `int8:row+12`, `float32`) is what artifacts and reports say.
 public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// How many columns of a row share a scale.
   public enum Block: Sendable, Hashable {
@@ -8,20 +8,37 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     case row
   }
 
+  /// How scales and minimums are stored.
+  public enum Scales: String, Sendable, Hashable, CaseIterable {
+    /// As halves.
+    case f16
+    /// In 8 bits, as multiples of an FP32 number of their row.
+    case u8
+  }
+
   /// The sizes of blocks that there are.
   public static let blockSizes = [32, 64, 128]
 
-  /// The name of the coding: `float32`, `int8`, `int4`, `int4-minimum`.
+  /// The name of the coding: `float32`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
+  /// `nf4`, `fp4`, `codebook4`.
   public let codingName: String
   /// Columns that share a scale; nil for `float32`, which has none.
   public let block: Block?
+  /// Of no meaning for `float32`.
+  public let scales: Scales
+  /// Columns whose weights are kept apart, as halves.
+  public let outliers: Int
 
-  private init(coding: any Coding.Type, block: Block?) {
+  private init(coding: any Coding.Type, block: Block?, scales: Scales = .f16, outliers: Int = 0) {
     if case .columns(let size) = block {
       precondition(Scheme.blockSizes.contains(size), "blocks have 32, 64 or 128 columns")
+    } else {
+      precondition(scales == .f16, "the one scale of a row has nothing to be a multiple of")
     }
     codingName = coding.name
     self.block = block
+    self.scales = scales
+    self.outliers = outliers
   }
 
   public static let float32 = Scheme(coding: Float32Coding.self, block: nil)
@@ -31,37 +48,89 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   public static func int4(_ block: Block) -> Scheme { Scheme(coding: Int4Coding.self, block: block) }
   /// code * scale + minimum.
   public static func int4Minimum(_ block: Block) -> Scheme { Scheme(coding: Int4MinimumCoding.self, block: block) }
+  /// (code - 4) * scale with a signed scale.
+  public static func int3(_ block: Block) -> Scheme { Scheme(coding: Int3Coding.self, block: block) }
+  /// code * scale + minimum.
+  public static func int3Minimum(_ block: Block) -> Scheme { Scheme(coding: Int3MinimumCoding.self, block: block) }
+  /// (code - 2) * scale with a signed scale.
+  public static func int2(_ block: Block) -> Scheme { Scheme(coding: Int2Coding.self, block: block) }
+  /// code * scale + minimum.
+  public static func int2Minimum(_ block: Block) -> Scheme { Scheme(coding: Int2MinimumCoding.self, block: block) }
+  /// The 16 values of NF4 * absmax.
+  public static func nf4(_ block: Block) -> Scheme { Scheme(coding: NF4Coding.self, block: block) }
+  /// The 16 values of FP4 * absmax.
+  public static func fp4(_ block: Block) -> Scheme { Scheme(coding: FP4Coding.self, block: block) }
+  /// 16 values that each matrix has for itself * the value of the largest magnitude.
+  public static func codebook4(_ block: Block) -> Scheme { Scheme(coding: CodebookCoding.self, block: block) }
+
+  /// The same with scales in 8 bits; nil where a row or nothing has a scale.
+  public var withSmallScales: Scheme? {
+    guard case .columns = block else { return nil }
+    return Scheme(coding: coding, block: block, scales: .u8)
+  }
+
+  /// The most columns that are kept apart.
+  public static let outlierLimit = 1 << 20
+
+  /// The same with so many columns kept apart, which `int8` may have; nil in other schemes.
+  public func keepingApart(_ columns: Int) -> Scheme? {
+    guard codingName == Int8Coding.name, (0...Scheme.outlierLimit).contains(columns) else { return nil }
+    return Scheme(coding: coding, block: block, scales: scales, outliers: columns)
+  }
 
   /// The scheme of a name; nil if there is none.
   public init?(name: String) {
+    if let plus = name.lastIndex(of: "+") {
+      let digits = String(name[name.index(after: plus)...])
+      guard let count = Int(digits), count > 0, String(count) == digits,
+        let scheme = Scheme(name: String(name[..<plus])), scheme.outliers == 0,
+        let whole = scheme.keepingApart(count)
+      else { return nil }
+      self = whole
+      return
+    }
     let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     guard let coding = Scheme.codings.first(where: { $0.name == parts[0] }) else { return nil }
-    switch parts.dropFirst().first {
-    case nil where coding.scaleCount == 0: self.init(coding: coding, block: nil)
-    case "row" where coding.scaleCount > 0 && parts.count == 2: self.init(coding: coding, block: .row)
-    case let text? where coding.scaleCount > 0 && parts.count == 2:
-      guard let size = Scheme.blockSizes.first(where: { String($0) == text }) else { return nil }
-      self.init(coding: coding, block: .columns(size))
-    default: return nil
+    guard coding.scaleCount > 0 else {
+      guard parts.count == 1 else { return nil }
+      self.init(coding: coding, block: nil)
+      return
     }
+    guard parts.count == 2 || parts.count == 3 else { return nil }
+    if parts[1] == "row" {
+      guard parts.count == 2 else { return nil }
+      self.init(coding: coding, block: .row)
+      return
+    }
+    guard let size = Scheme.blockSizes.first(where: { String($0) == parts[1] }),
+      parts.count == 2 || parts[2] == Scales.u8.rawValue
+    else { return nil }
+    self.init(coding: coding, block: .columns(size), scales: parts.count == 3 ? .u8 : .f16)
   }
 
   public var name: String {
-    switch block {
-    case nil: codingName
-    case .row: codingName + ":row"
-    case .columns(let size): "\(codingName):\(size)"
-    }
+    let name =
+      switch block {
+      case nil: codingName
+      case .row: codingName + ":row"
+      case .columns(let size): "\(codingName):\(size)" + (scales == .u8 ? ":u8" : "")
+      }
+    return outliers > 0 ? "\(name)+\(outliers)" : name
   }
 
   public var description: String { name }
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
-    Float32Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self,
+    Float32Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self,
+    Int3MinimumCoding.self, Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
+    CodebookCoding.self,
   ]
 
   var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
+
+  /// Whether a matrix has a table of its own, which is made before its codes.
+  public var hasOwnTable: Bool { if case .learned = coding.levels { true } else { false } }
 
   /// Blocks in a row of so many columns. The last one may be shorter.
   func blocks(columns: Int) -> Int {

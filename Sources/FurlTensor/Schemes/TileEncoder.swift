@@ -5,13 +5,28 @@ struct TileEncoder: @unchecked Sendable {
   let matrix: PackedMatrix
   private let kernel: furl_encode
 
-  /// - Parameter memory: where the matrix's memory comes from, and goes back to.
+  /// - Parameters:
+  ///   - levels: of a matrix with a table of its own.
+  ///   - columns: those that are kept apart, as many as the scheme says.
+  ///   - memory: where the matrix's memory comes from, and goes back to.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes.
-  init(_ layout: PackedLayout, memory: StoragePool? = nil) throws {
+  init(_ layout: PackedLayout, levels: [Int8]? = nil, leavingOut columns: [Int] = [], memory: StoragePool? = nil) throws
+  {
     // A tile is written as a whole, padding included, so it does not matter what was there.
     let streams = try layout.streams.map { stream in
       try memory.map { try ByteStorage(stream.byteCount, from: $0) }
         ?? ByteStorage(zeroed: stream.byteCount, isDense: true)
+    }
+    if let place = layout.streams.firstIndex(where: { $0.kind == .levels }) {
+      guard let levels, levels.count == CodeTable.count else { throw FurlError(.defect, "a table has no levels") }
+      streams[place].base.assumingMemoryBound(to: Int8.self).update(from: levels, count: levels.count)
+    }
+    guard columns.count == layout.scheme.outliers else {
+      throw FurlError(.defect, "\(columns.count) columns are kept apart, not those of \(layout.scheme)")
+    }
+    if let place = layout.streams.firstIndex(where: { $0.kind == .outlierColumns }) {
+      streams[place].base.assumingMemoryBound(to: Int32.self).update(
+        from: columns.map { Int32($0) }, count: columns.count)
     }
     matrix = try PackedMatrix(layout: layout, streams: streams)
     kernel = layout.scheme.coding.encode(Kernels.forEncoding.table)
@@ -24,15 +39,22 @@ struct TileEncoder: @unchecked Sendable {
   func encode(_ rows: furl_rows, tile: Int) -> Bool {
     let layout = matrix.matrix
     let tiles = Int(layout.column_tiles)
-    let halves = tile * Int(layout.blocks) * Tile.rows
-    func start(_ stream: Int) -> UnsafeMutablePointer<UInt16>? {
-      guard stream < matrix.streams.count else { return nil }
-      return matrix.streams[stream].base.assumingMemoryBound(to: UInt16.self) + halves
-    }
+    let places = tile * Int(layout.blocks) * Tile.rows
+    func start<Element>(_ kind: PackedLayout.StreamKind, _ offset: Int, _ type: Element.Type)
+      -> UnsafeMutablePointer<Element>?
+    { matrix.target(kind).map { $0.assumingMemoryBound(to: type) + offset } }
     var rows = rows
+    let isSmall = matrix.scheme.scales == .u8
     var target = furl_row_tile(
-      codes: matrix.streams[0].base + tile * tiles * matrix.scheme.coding.tileBytes, scales: start(1),
-      minimums: start(2), column_tiles: tiles, block_tiles: layout.block_tiles, blocks: layout.blocks)
+      codes: matrix.streams[0].base + tile * tiles * matrix.scheme.coding.tileBytes,
+      scales: isSmall ? nil : start(.scales, places, UInt16.self),
+      minimums: isSmall ? nil : start(.minimums, places, UInt16.self), column_tiles: layout.column_tiles,
+      block_tiles: layout.block_tiles, blocks: layout.blocks,
+      scale_codes: isSmall ? start(.scales, places, UInt8.self) : nil,
+      minimum_codes: isSmall ? start(.minimums, places, UInt8.self) : nil,
+      factors: start(.factors, tile * Tile.rows, Float.self),
+      minimum_factors: start(.minimumFactors, tile * Tile.rows, Float.self),
+      grid: matrix.table.map { UnsafePointer($0.grid) })
     return kernel(&rows, &target)
   }
 
@@ -54,11 +76,21 @@ struct TileEncoder: @unchecked Sendable {
       for start in stride(from: 0, to: columns, by: size) {
         let block = start..<min(start + size, columns)
         let values = Array(weights[row * columns + block.lowerBound..<row * columns + block.upperBound])
-        guard let layout = try? PackedLayout(scheme: matrix.scheme, shape: [1, values.count]),
-          let single = try? TileEncoder(layout), single.encode(values, tile: 0)
+        let levels = matrix.table.map { table in (0..<CodeTable.count).map { table.levels[$0] } }
+        guard let scheme = matrix.scheme.outliers > 0 ? matrix.scheme.keepingApart(0) : matrix.scheme,
+          let layout = try? PackedLayout(scheme: scheme, shape: [1, values.count]),
+          let single = try? TileEncoder(layout, levels: levels), single.encode(values, tile: 0)
         else { return (row, block) }
       }
     }
     return nil
+  }
+}
+
+extension Scheme {
+  /// The levels of a table that a matrix has for itself; nil in other schemes.
+  func levels(for source: WeightSource, columnWeights: [Float]?, pool: WorkerPool) throws -> [Int8]? {
+    guard hasOwnTable, let block else { return nil }
+    return try Codebook.learn(source, block: block, columnWeights: columnWeights, pool: pool)
   }
 }

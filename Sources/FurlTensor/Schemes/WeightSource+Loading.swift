@@ -10,6 +10,21 @@ extension WeightSource {
   ///   lie in the buffer, and last until it is used again.
   /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
   func load(rows range: Range<Int>, with buffer: ReadBuffer) throws -> furl_rows {
+    let loaded = try loadWhole(rows: range, with: buffer)
+    guard !leftOut.isEmpty else { return loaded }
+    // What has been loaded is a copy in the buffer.
+    let size = loaded.type == FURL_FLOAT32 ? 4 : 2
+    let numbers = UnsafeMutableRawPointer(mutating: loaded.numbers)
+    for row in 0..<range.count {
+      for column in leftOut {
+        (numbers + (row * Int(loaded.stride) + column) * size).initializeMemory(
+          as: UInt8.self, repeating: 0, count: size)
+      }
+    }
+    return loaded
+  }
+
+  private func loadWhole(rows range: Range<Int>, with buffer: ReadBuffer) throws -> furl_rows {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows && !range.isEmpty)
     // Of a vector the order is that of its numbers.
     if columnStride == 1, rows > 1 || rowOrder == .stored { return try loadRows(range, buffer) }

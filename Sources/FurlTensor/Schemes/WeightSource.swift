@@ -28,6 +28,16 @@ public struct WeightSource: Sendable {
   /// Numbers between two columns.
   public let columnStride: Int
   public let rowOrder: RowOrder
+  /// Columns that are read as zeros when weights are loaded.
+  public private(set) var leftOut: [Int] = []
+
+  /// The same with other columns left out.
+  public func leavingOut(_ columns: [Int]) -> WeightSource {
+    precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
+    var source = self
+    source.leftOut = columns.sorted()
+    return source
+  }
 
   /// - Throws: ``FurlError`` of kind `defect` if an element lies outside of the file, or if a type with blocks is not
   ///   stored row by row in whole blocks.

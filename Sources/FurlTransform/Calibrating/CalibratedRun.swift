@@ -25,6 +25,8 @@ final class CalibratedRun {
   var notes: [String] { chooser.notes }
   /// Matrices by name, where they are kept.
   private(set) var kept: [String: PackedMatrix]?
+  /// Bytes of all streams so far, decoded.
+  private(set) var weightBytes = 0
 
   init(
     _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool, keepingMatrices: Bool = false,
@@ -207,9 +209,11 @@ final class CalibratedRun {
       case .matrix(let matrix): matrix.streams
       }
     if case .matrix(let matrix) = encoded { kept?[tensor.spec.name] = matrix }
+    let layout = if case .matrix(let matrix) = encoded { matrix.layout } else { tensor.layout }
+    weightBytes += layout.byteCount
     try writer.append(
-      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: tensor.scheme,
-      streams: Dictionary(uniqueKeysWithValues: zip(tensor.layout.streams.map(\.kind), streams)),
+      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: layout.scheme,
+      streams: Dictionary(uniqueKeysWithValues: zip(layout.streams.map(\.kind), streams)),
       parallelFor: pool.forEach)
     done += 1
     encodedBytes += try checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)

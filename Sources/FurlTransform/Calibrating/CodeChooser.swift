@@ -31,7 +31,9 @@ final class CodeChooser {
     }
     let wantsAll = calibrated.contains { $0.method.needsAllMoments }
     let moments = try naming(first) {
-      try SecondMoments(columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal)
+      try SecondMoments(
+        columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal,
+        keepsLargest: calibrated.contains { $0.outliers?.threshold != nil })
     }
     visit { moments.add($0, count: $1, on: pool) }
     try check(moments.coverage, first)
@@ -70,6 +72,8 @@ final class CodeChooser {
     }
 
     let meanSquares: [Float]?
+    /// The largest magnitude of each input.
+    let largest: [Float]?
     private let moments: SecondMoments?
     private let isShared: Bool
     private var made: [Key: FeedbackFactor] = [:]
@@ -77,12 +81,14 @@ final class CodeChooser {
     init(_ moments: SecondMoments?, _ readers: [Plan.PlannedTensor]) {
       self.moments = moments
       meanSquares = moments?.meanSquares
+      largest = moments?.largest
       isShared = Set(readers.compactMap { Factors.key($0) }).count > 1
     }
 
     /// What is known where there is no feedback.
-    init(meanSquares: [Float]?) {
+    init(meanSquares: [Float]?, largest: [Float]? = nil) {
       self.meanSquares = meanSquares
+      self.largest = largest
       (moments, isShared) = (nil, false)
     }
 
@@ -110,10 +116,19 @@ final class CodeChooser {
     tolerance: Double = CodedSteps.tolerance
   ) throws -> PackedMatrix {
     try naming(tensor) {
-      let source = try checkpoint.source(tensor.sourceName)
+      var source = try checkpoint.source(tensor.sourceName)
       defer { source.drop() }
-      guard tensor.method != .plain, tensor.scheme.block != nil else {
-        return try PackedMatrix.encode(source, scheme: tensor.scheme, pool: pool)
+      var scheme = tensor.scheme
+      if let outliers = tensor.outliers {
+        source = source.leavingOut(try outliers.columns(of: source, largest: factors.largest))
+        guard let apart = scheme.keepingApart(source.leftOut.count) else {
+          throw FurlError(.defect, "\(scheme) keeps no columns apart")
+        }
+        scheme = apart
+        note(outliers, of: tensor, largest: factors.largest)
+      }
+      guard tensor.method != .plain, scheme.block != nil else {
+        return try PackedMatrix.encode(source, scheme: scheme, pool: pool)
       }
       let objective: CalibratedEncoder.Objective =
         switch tensor.method.codes {
@@ -123,15 +138,26 @@ final class CodeChooser {
       if let bits = tensor.method.codedBits {
         let factors = tensor.spec.role == .embedding || tensor.spec.role == .head ? tokenSteps?.factors : nil
         return try CodedSteps(
-          source, scheme: tensor.scheme, objective: objective, pool: pool, rowFactors: factors
+          source, scheme: scheme, objective: objective, pool: pool, rowFactors: factors
         ).encode(
           bits: bits, tolerance: tolerance)
       }
       var encoder = try CalibratedEncoder(
-        scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
+        scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
       (encoder.columnScales, encoder.rowScales) = (scaling.columns, scaling.rows)
       return try encoder.encode(source, pool: pool)
     }
+  }
+
+  /// Says where more columns reach the threshold than may be kept apart.
+  private func note(_ outliers: OutlierSettings, of tensor: Plan.PlannedTensor, largest: [Float]?) {
+    guard let threshold = outliers.threshold, let largest else { return }
+    let reached = largest.count { $0 >= Float(threshold) }
+    let limit = outliers.limit(columns: largest.count)
+    guard reached > limit else { return }
+    say(
+      "\(tensor.spec.name): \(reached) of \(largest.count) inputs reach \(threshold); the largest \(limit) are kept apart"
+    )
   }
 
   func naming<Result>(_ tensor: Plan.PlannedTensor, _ body: () throws -> Result) throws -> Result {

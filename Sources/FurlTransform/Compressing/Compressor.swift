@@ -160,15 +160,15 @@ public struct Compressor: Sendable {
         guard isCalibrated else { return nil }
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
-    let notes = try withoutActuallyEscaping(progress) { progress in
+    let (notes, weightBytes) = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
-      return run.notes
+      return (run.notes, run.weightBytes)
     }
     let sources = try sourceFiles(pool: pool)
     let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
     return Result(
-      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: plan.rawBytes, notes: notes, changes: changes)
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }
 
   /// The checkpoint's files with their digests.

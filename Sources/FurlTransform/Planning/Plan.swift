@@ -15,6 +15,8 @@ public struct Plan: Sendable {
     public let method: QuantizeMethod
     /// What a budget chooses its scheme or its bits from; nil where they are given.
     let freedom: StepFreedom.Range?
+    /// Which of its columns are kept apart; with a threshold the scheme of the plan has the most that there may be.
+    public let outliers: OutlierSettings?
 
     public var scheme: Scheme { layout.scheme }
   }
@@ -58,7 +60,13 @@ public struct Plan: Sendable {
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
       let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
-      var layout = try PackedLayout(scheme: choice.scheme, shape: tensor.shape)
+      let apart = try choice.outliers.map { outliers in
+        guard let scheme = choice.scheme.keepingApart(outliers.limit(columns: tensor.shape[1])) else {
+          throw FurlError(.defect, "\(choice.scheme) keeps no columns apart")
+        }
+        return scheme
+      }
+      var layout = try PackedLayout(scheme: apart ?? choice.scheme, shape: tensor.shape)
       // Before a budget has chosen, the largest stands for its choice, so that sizes are bounds.
       if case .fixed(let schemes) = choice.freedom {
         for scheme in schemes {
@@ -69,7 +77,7 @@ public struct Plan: Sendable {
       return PlannedTensor(
         spec: tensor, layout: layout,
         sourceName: tensor.block.map { Plan.rename(tensor.name, from: $0, to: origin[$0]) } ?? tensor.name,
-        method: choice.method, freedom: choice.freedom)
+        method: choice.method, freedom: choice.freedom, outliers: choice.outliers)
     }
   }
 
@@ -85,6 +93,7 @@ public struct Plan: Sendable {
     let scheme: Scheme
     let method: QuantizeMethod
     var freedom: StepFreedom.Range?
+    var outliers: OutlierSettings?
   }
 
   private static func rename(_ name: String, from old: Int, to new: Int) -> String {
@@ -143,7 +152,8 @@ public struct Plan: Sendable {
       let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
       schemes[tensor.name] = Choice(
         scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
-        method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom)
+        method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom,
+        outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
@@ -163,11 +173,16 @@ public struct Plan: Sendable {
 
   /// Whether a tensor's codes depend on activations.
   func isCalibrated(_ tensor: PlannedTensor) -> Bool {
-    recipe.calibration != nil && tensor.spec.shape.count == 2 && tensor.method.usesCalibration
+    recipe.calibration != nil && tensor.spec.shape.count == 2
+      && (tensor.method.usesCalibration || tensor.outliers?.threshold != nil)
   }
 
-  /// Whether any codes are chosen, and not just the nearest ones.
-  var choosesCodes: Bool { tensors.contains { $0.spec.shape.count == 2 && $0.method != .plain } }
+  /// Whether any codes are chosen, and not just the nearest ones, or tables are.
+  var choosesCodes: Bool {
+    tensors.contains {
+      $0.spec.shape.count == 2 && ($0.method != .plain || $0.scheme.hasOwnTable || $0.outliers != nil)
+    }
+  }
 
   // MARK: Figures
 
@@ -193,6 +208,6 @@ extension Plan.PlannedTensor {
   func choosing(_ choice: Plan.Choice) throws -> Plan.PlannedTensor {
     .init(
       spec: spec, layout: try PackedLayout(scheme: choice.scheme, shape: spec.shape), sourceName: sourceName,
-      method: choice.method, freedom: nil)
+      method: choice.method, freedom: nil, outliers: choice.outliers)
   }
 }

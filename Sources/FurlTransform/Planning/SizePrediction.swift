@@ -154,6 +154,14 @@ struct SizeSample {
 
   private static func encode(_ source: WeightSource, of tensor: Plan.PlannedTensor) throws -> [ByteStorage] {
     guard tensor.spec.shape.count == 2 else { return [try FloatVector(source).storage] }
+    if let outliers = tensor.outliers {
+      // Which columns they are matters little to the size of the rest.
+      let columns = try outliers.columns(of: source, largest: nil)
+      guard let scheme = tensor.scheme.keepingApart(columns.count) else {
+        throw FurlError(.defect, "\(tensor.scheme) keeps no columns apart")
+      }
+      return try PackedMatrix.encode(source.leavingOut(columns), scheme: scheme, pool: WorkerPool(threads: 1)).streams
+    }
     // Feedback moves codes, but hardly how often each of them occurs.
     if let bits = tensor.method.codedBits {
       let steps = CodedSteps(

@@ -25,6 +25,8 @@ public struct QuantizeStep: Sendable {
   public let embeddingScheme: Scheme
   /// How the codes of the linear layers are found.
   public let method: QuantizeMethod
+  /// Columns of the linear layers in the blocks that are kept apart; nil: none.
+  public let outliers: OutlierSettings?
   /// What stays in FP32, as the recipe says it.
   public let keep: [String]
   /// What a budget chooses from.
@@ -52,16 +54,24 @@ public struct QuantizeStep: Sendable {
       throw reader.error("bits", "is missing", remedy: "goal: disk asks for coded bits per weight, such as 3.5")
     }
     scheme = try settings.scheme(reader)
-    _ = try reader.word("scales", ["f16": "f16"], later: ["u8"])
     method = try QuantizeMethod(reader, hasSteps: isCoded)
+    outliers = try reader.reader("outliers").map(OutlierSettings.init)
+    if outliers != nil, freedom != nil {
+      throw reader.error(
+        "outliers", "have no meaning where a budget chooses the schemes", remedy: "leave one of the two out")
+    }
+    if outliers != nil, isCoded || settings.weights != .int8 {
+      throw reader.error(
+        "outliers", "are kept apart from int8 weights only", remedy: "use weights: int8, or leave them out")
+    }
     if let coding = try reader.word("embeddings", SchemeSettings.words, later: SchemeSettings.later) {
       guard embeddingBits == nil || coding == .int8 else {
         throw reader.error("embeddings", "are int8 where they have embedding_bits", remedy: "leave one of them out")
       }
       var embeddings = settings
       embeddings.weights = coding
-      // A minimum is a property of 4-bit codes; an 8-bit embedding beside them is symmetric.
-      if coding == .int8 { embeddings.hasMinimum = false }
+      // A minimum is a property of some codes; an 8-bit embedding beside them is symmetric.
+      if !coding.mayHaveMinimum { embeddings.hasMinimum = false }
       embeddingScheme = try embeddings.scheme(reader)
     } else {
       embeddingScheme = scheme
@@ -101,8 +111,9 @@ public struct QuantizeStep: Sendable {
     members += freedom?.members ?? []
     if isCoded { members.insert(.init("goal", "disk"), at: 0) }
     if let embeddingBits { members.append(.init("embedding_bits", .number(embeddingBits))) }
-    members.append(.init("scales", "f16"))
+    members.append(.init("scales", .string(scheme.scales.rawValue)))
     members += method.members(hasSteps: isCoded)
+    if let outliers { members.append(.init("outliers", outliers.json)) }
     members += [
       // What a budget is to choose is not said, for then it were fixed.
       .init("embeddings", freedom?.hasEmbeddings == true ? .null : .string(SchemeSettings.word(of: embeddingScheme))),
@@ -110,7 +121,9 @@ public struct QuantizeStep: Sendable {
     ]
     if !overrides.isEmpty {
       let list = overrides.map {
-        JSON.object([.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme, bits: $0.bits))
+        JSON.object(
+          [.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme, bits: $0.bits)
+            + ($0.scheme.scales == scheme.scales ? [] : [.init("scales", .string($0.scheme.scales.rawValue))]))
       }
       members.append(.init("overrides", .array(list)))
     }
@@ -118,28 +131,37 @@ public struct QuantizeStep: Sendable {
   }
 }
 
-/// `weights`, `zero` and `block` as a recipe says them.
+/// `weights`, `zero`, `block` and `scales` as a recipe says them.
 struct SchemeSettings {
-  enum Weights: Sendable { case int8, int4 }
+  enum Weights: String, Sendable {
+    case int8, int4, int3, int2, nf4, fp4, codebook4
 
-  static let words: KeyValuePairs<String, Weights> = ["int8": .int8, "int4": .int4]
-  static let later = ["nf4", "fp4", "int3", "int5", "int6", "int2", "mxfp4", "nvfp4", "fp8"]
+    var mayHaveMinimum: Bool { [.int4, .int3, .int2].contains(self) }
+  }
+
+  static let words: KeyValuePairs<String, Weights> = [
+    "int8": .int8, "int4": .int4, "int3": .int3, "int2": .int2, "nf4": .nf4, "fp4": .fp4, "codebook4": .codebook4,
+  ]
+  static let later = ["int5", "int6", "mxfp4", "nvfp4", "fp8"]
 
   var weights: Weights
   var hasMinimum: Bool
   var block: Scheme.Block
+  var scales: Scheme.Scales
 
   /// Nil when `weights` is missing.
   init?(_ reader: DocumentReader, inheriting outer: SchemeSettings?) throws {
     let zero = try reader.word("zero", ["symmetric": false, "minimum": true])
     let block = try reader.word(
       "block", ["32": Scheme.Block.columns(32), "64": .columns(64), "128": .columns(128), "row": .row])
+    let scales = try reader.word("scales", ["f16": Scheme.Scales.f16, "u8": .u8])
     guard let weights = try reader.word("weights", SchemeSettings.words, later: SchemeSettings.later) else {
       return nil
     }
     self.weights = weights
-    hasMinimum = zero ?? (weights == .int4 ? outer?.hasMinimum ?? false : false)
+    hasMinimum = zero ?? (weights.mayHaveMinimum ? outer?.hasMinimum ?? false : false)
     self.block = block ?? outer?.block ?? .columns(32)
+    self.scales = scales ?? outer?.scales ?? .f16
   }
 
   /// What steps for an entropy coder are kept in: 8 bits and a scale a row, which keys may say and not change.
@@ -147,7 +169,8 @@ struct SchemeSettings {
     _ = try reader.word("weights", ["int8": Weights.int8])
     _ = try reader.word("zero", ["symmetric": false])
     _ = try reader.word("block", ["row": Scheme.Block.row])
-    (weights, hasMinimum, block) = (.int8, false, .row)
+    _ = try reader.word("scales", ["f16": Scheme.Scales.f16])
+    (weights, hasMinimum, block, scales) = (.int8, false, .row, .f16)
   }
 
   /// Coded bits, which there are with `goal: disk`. Above 7, eight bits without a step are as small.
@@ -160,24 +183,38 @@ struct SchemeSettings {
   }
 
   /// The word of a scheme's codes.
-  static func word(of scheme: Scheme) -> String { scheme.codingName == Scheme.int8(.row).codingName ? "int8" : "int4" }
+  static func word(of scheme: Scheme) -> String {
+    String(scheme.codingName.split(separator: "-").first ?? "")
+  }
 
   /// The keys that give a scheme.
   static func members(of scheme: Scheme, bits: Double?) -> [JSON.Member] {
     let block: JSON = if case .columns(let size) = scheme.block { .integer(size) } else { "row" }
-    let hasMinimum = scheme.codingName == Scheme.int4Minimum(.row).codingName
     return [
-      .init("weights", .string(word(of: scheme))), .init("zero", hasMinimum ? "minimum" : "symmetric"),
-      .init("block", block),
+      .init("weights", .string(word(of: scheme))),
+      .init("zero", scheme.codingName.hasSuffix("-minimum") ? "minimum" : "symmetric"), .init("block", block),
     ] + (bits.map { [.init("bits", .number($0))] } ?? [])
   }
 
   func scheme(_ reader: DocumentReader) throws -> Scheme {
-    switch weights {
-    case .int8:
-      guard !hasMinimum else { throw reader.error("zero", "int8 has no minimum", remedy: "use symmetric") }
-      return .int8(block)
-    case .int4: return hasMinimum ? .int4Minimum(block) : .int4(block)
+    guard !hasMinimum || weights.mayHaveMinimum else {
+      throw reader.error("zero", "\(weights.rawValue) has no minimum", remedy: "use symmetric")
     }
+    let plain: Scheme =
+      switch weights {
+      case .int8: .int8(block)
+      case .int4: hasMinimum ? .int4Minimum(block) : .int4(block)
+      case .int3: hasMinimum ? .int3Minimum(block) : .int3(block)
+      case .int2: hasMinimum ? .int2Minimum(block) : .int2(block)
+      case .nf4: .nf4(block)
+      case .fp4: .fp4(block)
+      case .codebook4: .codebook4(block)
+      }
+    guard scales == .u8 else { return plain }
+    guard let small = plain.withSmallScales else {
+      throw reader.error(
+        "scales", "u8 has no meaning with one scale a row", remedy: "use block: 32, 64 or 128, or scales: f16")
+    }
+    return small
   }
 }

@@ -63,7 +63,17 @@ public struct Recipe: Sendable {
   /// A calibration is there where it is needed, and only where something comes of it.
   private func checkCalibration(_ reader: DocumentReader) throws {
     var methods: [(method: QuantizeMethod, location: DocumentLocation)] = []
-    for case .quantize(let step) in steps { methods.append((step.method, step.location)) }
+    var hasThreshold = false
+    for case .quantize(let step) in steps {
+      methods.append((step.method, step.location))
+      guard step.outliers?.threshold != nil else { continue }
+      hasThreshold = true
+      guard calibration != nil else {
+        throw step.location.error(
+          "outliers.threshold", "needs a calibration",
+          remedy: "add calibration: {text: FILE} at the end of the recipe, or give a share without a threshold")
+      }
+    }
     let remedy = "add calibration: {text: FILE} at the end of the recipe"
     if calibration == nil, let first = methods.first(where: { $0.method.needsCalibration }) {
       throw first.location.error("method", "needs a calibration", remedy: remedy)
@@ -71,7 +81,7 @@ public struct Recipe: Sendable {
     if calibration == nil, let first = steps.first(where: \.needsCalibration) {
       throw first.location.error(nil, "needs a calibration", remedy: remedy)
     }
-    if calibration != nil, budget == nil, !steps.contains(where: \.needsCalibration),
+    if calibration != nil, budget == nil, !hasThreshold, !steps.contains(where: \.needsCalibration),
       !methods.contains(where: { $0.method.usesCalibration })
     {
       throw reader.error(

@@ -3,7 +3,8 @@
 Usage: python3 make_quantized.py (needs numpy; no part of it comes from Furl)
 
 Weights are small multiples of a power of two or draws of a seeded generator; each is written as the bit pattern
-of its float32, each scale as that of its float16. Codes are in row order.
+of its float32, each scale as that of its float16, or as its byte where the scheme ends in "u8"; then the rows' factors
+are bit patterns, too. Codes are in row order.
 """
 
 import json
@@ -12,7 +13,8 @@ import os
 import numpy
 
 f32 = numpy.float32
-CODINGS = ("int8", "int4", "int4-minimum")
+CODINGS = ("int8", "int4", "int4-minimum", "int3", "int3-minimum", "int2", "int2-minimum")
+BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 
 
 def halves(values):
@@ -26,37 +28,62 @@ def rounded(values, scale, low, high):
     return numpy.where(scale == 0, 0, codes).astype(int)
 
 
-def quantize(coding, block):
-    """One block of one row: codes as stored, the scale and, where there is one, the minimum."""
+def extents(coding, block):
+    """The scale and the minimum of one block of one row, before they are rounded."""
+    top = 2 ** BITS[coding.split("-")[0]] - 1
+    if coding.endswith("-minimum"):
+        return (block.max() - block.min()) / f32(top), block.min()
     if coding == "int8":
-        scale = halves(numpy.abs(block).max() / f32(127))
-        return rounded(block, scale.astype(f32), -127, 127) + 128, scale, None
-    if coding == "int4":
-        scale = halves(block[numpy.abs(block).argmax()] / f32(-8))
-        scale = numpy.float16(0) if scale == 0 else scale
-        return rounded(block, scale.astype(f32), -8, 7) + 8, scale, None
-    low, high = block.min(), block.max()
-    scale, minimum = halves((high - low) / f32(15)), halves(low)
-    return rounded(block - minimum.astype(f32), scale.astype(f32), 0, 15), scale, minimum
+        return numpy.abs(block).max() / f32(127), f32(0)
+    return block[numpy.abs(block).argmax()] / f32(-(top + 1) / 2), f32(0)
 
 
-def case(coding, size, weights):
+def codes_of(coding, block, scale, minimum):
+    """Codes as stored."""
+    top = 2 ** BITS[coding.split("-")[0]] - 1
+    if coding.endswith("-minimum"):
+        return rounded(block - minimum, scale, 0, top)
+    zero = (top + 1) // 2
+    return rounded(block, scale, -127 if coding == "int8" else -zero, zero - 1) + zero
+
+
+def multiples(numbers, factor, signed):
+    """Scales of a row in 8 bits: the nearest multiple of its factor, and never zero of what is not zero."""
+    if factor == 0:
+        return numpy.zeros(len(numbers), int)
+    steps = numpy.clip(numpy.rint((numbers / factor).astype(f32)), -127 if signed else 0, 127 if signed else 255)
+    return numpy.where((steps == 0) & (numbers != 0), numpy.sign(numbers), steps).astype(int)
+
+
+def case(coding, size, weights, small=False):
     columns = weights.shape[1]
     width = columns if size == "row" else int(size)
-    codes, scales, minimums = [], [], []
+    found = {"scheme": f"{coding}:{size}" + (":u8" if small else ""), "codes": [], "scales": [], "minimums": []}
+    if small:
+        found |= {"factors": [], "minimum_factors": []}
+    has_minimum, signed = coding.endswith("-minimum"), coding in ("int4", "int3", "int2")
     for row in weights:
-        for start in range(0, columns, width):
-            code, scale, minimum = quantize(coding, row[start : start + width])
-            codes += code.tolist()
-            scales.append(int(scale.view(numpy.uint16)))
-            if minimum is not None:
-                minimums.append(int(minimum.view(numpy.uint16)))
-    return {
-        "scheme": f"{coding}:{size}",
-        "codes": codes,
-        "scales": scales,
-        "minimums": minimums,
-    }
+        blocks = [row[start : start + width] for start in range(0, columns, width)]
+        raw = [numpy.array(numbers, f32) for numbers in zip(*(extents(coding, block) for block in blocks))]
+        if small:
+            steps = f32(127 if signed else 255)
+            factor, other = numpy.abs(raw[0]).max() / steps, numpy.abs(raw[1]).max() / f32(127)
+            scale_codes, minimum_codes = multiples(raw[0], factor, signed), multiples(raw[1], other, True)
+            scales, minimums = scale_codes.astype(f32) * factor, minimum_codes.astype(f32) * other
+            found["scales"] += (scale_codes + (128 if signed else 0)).tolist()
+            found["factors"].append(int(factor.view(numpy.uint32)))
+            if has_minimum:
+                found["minimums"] += (minimum_codes + 128).tolist()
+                found["minimum_factors"].append(int(other.view(numpy.uint32)))
+        else:
+            scales, minimums = halves(raw[0]), halves(raw[1])
+            scales = numpy.where(scales == 0, numpy.float16(0), scales)
+            found["scales"] += scales.view(numpy.uint16).tolist()
+            if has_minimum:
+                found["minimums"] += minimums.view(numpy.uint16).tolist()
+        for block, scale, minimum in zip(blocks, scales.astype(f32), minimums.astype(f32)):
+            found["codes"] += codes_of(coding, block, scale, minimum).tolist()
+    return found
 
 
 def matrices(draw):
@@ -83,7 +110,8 @@ def main():
                 "rows": weights.shape[0],
                 "columns": weights.shape[1],
                 "weights": weights.reshape(-1).view(numpy.uint32).tolist(),
-                "cases": [case(coding, size, weights) for coding in CODINGS for size in ("32", "64", "row")],
+                "cases": [case(coding, size, weights) for coding in CODINGS for size in ("32", "64", "row")]
+                + [case(coding, "32", weights, small=True) for coding in CODINGS],
             }
         )
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "quantized.json")
