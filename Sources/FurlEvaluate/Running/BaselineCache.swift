@@ -25,11 +25,9 @@ public struct BaselineCache: Sendable {
     self.limit = limit
   }
 
-  /// `furl/baselines` in the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`); nil where there is none.
+  /// `baselines` in the ``CacheFolder``; nil where there is none.
   public static func usualFolder(_ environment: [String: String]) -> String? {
-    if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return folder + "/furl/baselines" }
-    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
-    return home + "/.cache/furl/baselines"
+    CacheFolder.path { environment[$0] }.map { $0 + "/baselines" }
   }
 
   /// What a result depends on.

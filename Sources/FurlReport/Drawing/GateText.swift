@@ -68,7 +68,7 @@ public enum GateText {
     switch metric {
     case .passAt1, .exactMatch, .editSimilarity, .sameTop: Figures.percent(value)
     case .perplexity, .klDivergence: Figures.significant(value)
-    case .diskBytes: Figures.bytes(Int(value))
+    case .diskBytes: Figures.bytes(Int(exactly: value.rounded()) ?? 0)
     }
   }
 }

@@ -46,8 +46,8 @@ extension HTMLReport {
       [
         "<th scope=\"row\">\(Markup.escape(HTMLReport.short(gate.artifact)))</th>",
         "<td class=\"left\">\(Markup.escape("\(gate.suite) \(gate.metric)"))</td>",
-        "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(Figures.share(gate.value))</td>",
-        "<td>\(gate.interval95.map { "\(Figures.share($0.lowerBound)) to \(Figures.share($0.upperBound))" } ?? "–")</td>",
+        "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(gate.text(gate.value))</td>",
+        "<td>\(gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–")</td>",
         "<td>\(gate.regressions.map(String.init) ?? "–")</td>", "<td>\(gate.fixes.map(String.init) ?? "–")</td>",
         "<td class=\"left\">\(HTMLReport.verdict(gate.verdict))</td>",
         "<td class=\"wrap\">\(Markup.escape(gate.reason))</td>",

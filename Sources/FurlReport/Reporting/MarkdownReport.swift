@@ -31,8 +31,8 @@ public enum MarkdownReport {
       ["artifact", "gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 2, 7])
     for gate in document.gates {
       table.add([
-        plain(gate.artifact), plain("\(gate.suite) \(gate.metric)"), plain(gate.bound), Figures.share(gate.value),
-        gate.interval95.map { "\(Figures.share($0.lowerBound)) to \(Figures.share($0.upperBound))" } ?? "–",
+        plain(gate.artifact), plain("\(gate.suite) \(gate.metric)"), plain(gate.bound), gate.text(gate.value),
+        gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–",
         gate.regressions.map(String.init) ?? "–", gate.fixes.map(String.init) ?? "–", plain(gate.verdict),
       ])
     }

@@ -19,6 +19,14 @@ public struct ReportDocument: Sendable {
     public let fixes: Int?
     public let verdict: String
     public let reason: String
+
+    /// A value of the gate's metric.
+    func text(_ value: Double?) -> String {
+      guard let value, value.isFinite else { return "–" }
+      // A page is drawn from other versions' reports, too, whose metrics may be new.
+      guard let known = FurlEvaluate.Gate.Metric(rawValue: metric) else { return Figures.significant(value) }
+      return GateText.figure(value, known)
+    }
   }
 
   /// A cell of a sweep that gave no row.
