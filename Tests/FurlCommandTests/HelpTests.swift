@@ -6,8 +6,8 @@ import Testing
 /// FURL_WRITE_SNAPSHOTS to write them anew.
 @Suite struct HelpTests {
   @Test(arguments: [
-    "", "compress", "inspect", "run", "eval", "bench", "verify", "report", "sweep", "synth", "export", "tokenize",
-    "logits",
+    "", "compress", "inspect", "run", "eval", "bench", "verify", "report", "sweep", "data", "synth", "export",
+    "tokenize", "logits",
   ])
   func isWhatItWas(_ command: String) async throws {
     let result = command.isEmpty ? try await Tool.run("--help") : try await Tool.run(command, "--help")

@@ -115,10 +115,12 @@ import Testing
       for tensor in artifact.tensors {
         let role = try #require(TensorRole(rawValue: tensor.role))
         let expected: [Scheme] =
-          if role.isVector || !isQuantized || (keepsEmbeddings && !role.isBlockLinear && role != .head) {
+          if role.isVector || !isQuantized || (keepsEmbeddings && !role.isBlockLinear) {
             [.float32]
-          } else if let linearScheme, role.isBlockLinear || (keepsEmbeddings && role == .head) {
+          } else if let linearScheme, role.isBlockLinear {
             [linearScheme]
+          } else if linearScheme != nil, role == .embedding || role == .positions {
+            [.int8(.columns(64)).withSmallScales, .int8(.columns(32)).withSmallScales].compactMap { $0 }
           } else if name == "int8-rows" || isCoded {
             [.int8(.row)]
           } else if isMixed {

@@ -103,7 +103,7 @@ import Testing
       "  - quantize: {weights: int8}",
       more: "gates: [{suite: a, metric: pass_at_1, min: 0.25}, {suite: b, metric: exact_match, max_drop: 0.5}]")
     #expect(recipe.gates.map(\.suite) == ["a", "b"] && recipe.gates.map(\.min) == [0.25, nil])
-    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.5] && recipe.gates.map(\.confidence) == [0.95, 0.95])
+    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.5] && recipe.gates.map(\.confidence) == [nil, 0.95])
   }
 
   @Test func publishedRecipesAreNamedAsTheirFiles() throws {

@@ -15,7 +15,7 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let rules = DigestMemory.Rules(leastBytes: 1, settleTime: 0)
       let memory = try #require(DigestMemory(root: folder + "/cache", rules: rules))
-      let checkpoint = try Checkpoint(folder: Fixtures.gpt2)
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
       let recipe = try Fixtures.recipe("  - quantize: \(step)")
       func write(_ name: String, _ memory: DigestMemory?) throws -> (Artifact, [UInt8]) {
         let path = folder + "/" + name

@@ -76,8 +76,8 @@ enum ProblemFile {
     var kind: SuiteKind?
     try forEachLine(bytes, file: file) { reader, _ in
       let keys = Set(reader.keys)
-      if ProgramForm(keys) != nil { kind = .passAt1 }
-      if LineForm(keys) != nil { kind = .lines }
+      // MBPP's lines have a key of PY150's files, too.
+      kind = ProgramForm(keys) != nil ? .passAt1 : LineForm(keys) != nil ? .lines : nil
       return false
     }
     if let kind { return kind }

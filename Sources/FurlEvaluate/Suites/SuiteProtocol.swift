@@ -100,7 +100,7 @@ public struct SuiteProtocol: Sendable, Hashable {
       switch kind {
       case .passAt1: ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]
       case .lines: ["<EOL>", "</s>"]
-      case .text: ["chunking"]
+      case .text: []
       }
     context = kind == .text ? 512 : nil
     timeout = 5
@@ -176,7 +176,7 @@ extension SuiteProtocol {
         "seed",
       ]
     case .lines: ["eos", "score"]
-    case .text: []
+    case .text: ["chunking"]
     }
   }
 

@@ -18,7 +18,7 @@ extension ExecutionTests {
         ])
       #expect(
         results.map(\.outcome) == [
-          .passed, .wrongAnswer, .wrongAnswer, .error, .error, .error, .exited, .protocol,
+          .passed, .wrongAnswer, .wrongAnswer, .error, .error, .wrongAnswer, .exited, .protocol,
         ])
       #expect(
         results.map(\.base) == [.passed, .passed, .wrongAnswer, .error, .error, .wrongAnswer, .exited, .protocol])
@@ -191,9 +191,11 @@ extension ExecutionTests {
       arguments: HostileProgramTests.files + HostileProgramTests.network + HostileProgramTests.processes
         + HostileProgramTests.exits)
     func attackComesToNothing(_ attack: HostileProgramTests.Attack) async throws {
+      // It answers 3 to everything, which is right for the first input alone.
+      let outcomes = attack.name == "reads its input" ? [.wrongAnswer] : attack.outcomes
       let problem = Inputs.problem("def f(x): return x + 1", base: "[[2]]", plus: "[[3]]")
       let result = try await Inputs.results(problem, [attack.source])[0]
-      #expect(attack.outcomes.contains(result.outcome), "\(result)")
+      #expect(outcomes.contains(result.outcome), "\(result)")
       for folder in ["", "/usr", "/dev", "/tmp", "/dev/shm"] {
         #expect(!FileManager.default.fileExists(atPath: folder + "/furl-hostile"))
       }

@@ -54,8 +54,7 @@ import Testing
     await Running.expectError(.usage, "all the same at temperature 0") {
       _ = try await Evaluator(options).run(suite, on: Running.minipy())
     }
-    options.overrides.temperature = 1.2
-    options.overrides.topP = 0.95
+    options.overrides.temperature = 3
     let subject = try Running.minipy()
     let outcome = try await Evaluator(options).run(suite, on: subject)
     #expect(outcome.completions.count == 20 && outcome.report.limit == 5)
