@@ -113,12 +113,16 @@ import Testing
       (card(text, rest: "protocol: {draws: 5}"), "protocol.draws: 5 completions are all the same at temperature 0"),
       (card(text, rest: "protocol: {tests: plus}"), "\"plus\" does not go with this file"),
       (card(text, rest: "protocol: {score: codexglue}"), "protocol.score: means nothing for a suite"),
-      (card(text, kind: "lines", rest: "protocol: {timeout: 3}"), "protocol.timeout: means nothing for a suite"),
     ]
     for (card, problem) in cases {
       let message = try message(["p.jsonl": text, "c.yaml": card], open: "c.yaml")
       #expect(message.contains(problem), "\(message)")
     }
+    let line = #"{"input": "a", "gt": "b"}"#
+    let timed = card(line, kind: "lines", rest: "protocol: {timeout: 3}")
+    #expect(
+      try message(["p.jsonl": line, "c.yaml": timed], open: "c.yaml").contains(
+        "protocol.timeout: means nothing for a suite"))
     #expect(try message(["p.jsonl.gz": "x"], open: "p.jsonl.gz").contains("not valid JSON"))
     #expect(
       try message(["p.jsonl.gz": "\u{1F}\u{8B}x"], open: "p.jsonl.gz").contains("neither prompt, entry_point") == false)
