@@ -32,6 +32,9 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// code * scale + minimum.
   public static func int4Minimum(_ block: Block) -> Scheme { Scheme(coding: Int4MinimumCoding.self, block: block) }
 
+  /// Whether codes stand for multiples above a minimum, and zero need not be one of them.
+  public var hasMinimum: Bool { coding.scaleCount > 1 }
+
   /// The scheme of a name; nil if there is none.
   public init?(name: String) {
     let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
