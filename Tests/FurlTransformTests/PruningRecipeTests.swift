@@ -193,6 +193,84 @@ import Testing
     }
   }
 
+  /// Single weights: so many are zero, in 8 bits as well, and no width has changed.
+  @Test(arguments: ["wanda", "sparsegpt"])
+  func singleWeights(_ method: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let recipe = try Fixtures.recipe(
+        "  - prune: {method: \(method), sparsity: 0.5}\n  - quantize: {weights: int8}\n",
+        more: PruningRecipeTests.calibration)
+      var ids: Set<Digest> = []
+      for threads in [1, 2] {
+        ids.insert(
+          try Compressor(checkpoint, recipe: recipe).write(to: folder + "/m.furl", pool: WorkerPool(threads: threads))
+            .artifactID)
+      }
+      #expect(ids.count == 1)
+      let decoded = try Fixtures.decoded(folder + "/m.furl")
+      let spec = try ModelFile(path: folder + "/m.furl").spec
+      #expect(spec == checkpoint.spec)
+      for tensor in spec.tensors where tensor.role.isBlockLinear {
+        let zeros = try #require(decoded[tensor.name]).joined().count { $0 == 0 }
+        let share = Double(zeros) / Double(tensor.elementCount)
+        // Some of what is left is nearest to zero in 8 bits.
+        #expect(share >= 0.495 && share < 0.53, "\(tensor.name): \(share)")
+      }
+    }
+  }
+
+  /// Other runtimes get a model as wide as its checkpoint, with zeros; it computes the same, and is a checkpoint that
+  /// opens.
+  @Test(arguments: ["families/llama-linear", "families/starcoder2-plain", "families/gpt2-relu"])
+  func exportsArePaddedWithZeros(_ family: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let pool = WorkerPool(threads: 2)
+      let source = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/" + family)
+      let removal = GroupRemoval(model: source)
+      var kept = PruningRecipeTests.kept(source.spec)
+      if source.spec.blocks[0].heads == 1 { kept.indices.forEach { kept[$0].heads = nil } }
+      let pruned = try removal.remove(keeping: kept, folder: folder)
+      let result = try SafetensorsExport(numbers: .f32, shardBytes: .max)
+        .write(ExportedModel(.checkpoint(pruned)), to: folder + "/x", pool: pool)
+      #expect(result.notes.contains { $0.contains("padded with zeros") })
+      let copy = try Checkpoint(folder: folder + "/x")
+      #expect(copy.spec == source.spec)
+      let (own, expected) = (
+        try PruningRecipeTests.logits(LanguageModel(copy, pool: pool), pieces: [64]),
+        try PruningRecipeTests.logits(LanguageModel(pruned, pool: pool), pieces: [64])
+      )
+      for (a, b) in zip(own.joined(), expected.joined()) { #expect(abs(a - b) < 1e-4) }
+    }
+  }
+
+  @Test func exportsThatCannotBe() throws {
+    try TestData.withTemporaryFolder { folder in
+      let pool = WorkerPool(threads: 2)
+      let recipe = try Fixtures.recipe(PruningRecipeTests.pruning, more: PruningRecipeTests.calibration)
+      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      _ = try Compressor(checkpoint, recipe: recipe).write(to: folder + "/p.furl", pool: pool)
+      let model = ExportedModel(try ModelFile(path: folder + "/p.furl"))
+      // Codes with zeros around them are no codes any more: only what is asked for is encoded anew.
+      expectError(.input, "padded with zeros", "--dtype") {
+        _ = try GGUFExport(numbers: nil).write(model, to: folder + "/x.gguf", pool: pool)
+      }
+      let result = try GGUFExport(numbers: .q4_0).write(model, to: folder + "/x.gguf", pool: pool)
+      #expect(result.notes.contains { $0.contains("padded with zeros") } && !result.encodedAnew.isEmpty)
+      #expect(try Checkpoint(path: folder + "/x.gguf").spec.blocks == checkpoint.spec.blocks)
+
+      let cut = try Fixtures.recipe("  - truncate: {blocks: 1, heal: linear}\n", more: PruningRecipeTests.calibration)
+      _ = try Compressor(checkpoint, recipe: cut).write(to: folder + "/t.furl", pool: pool)
+      let healed = ExportedModel(try ModelFile(path: folder + "/t.furl"))
+      expectError(.input, "linear map", "heal: none") {
+        _ = try GGUFExport(numbers: nil).write(healed, to: folder + "/y.gguf", pool: pool)
+      }
+      expectError(.input, "linear map") {
+        _ = try SafetensorsExport(numbers: .f32, shardBytes: .max).write(healed, to: folder + "/y", pool: pool)
+      }
+    }
+  }
+
   @Test func errors() throws {
     func refused(_ step: String, _ words: String..., more: String = PruningRecipeTests.calibration) {
       let error = #expect(throws: FurlError.self) { _ = try Fixtures.recipe(step, more: more) }
@@ -207,6 +285,10 @@ import Testing
     refused("  - prune: {sparsity: 0.5}\n", "calibration", more: "")
     refused("  - truncate: {blocks: 1, choose: angular}\n", "calibration", more: "")
     refused("  - quantize: {weights: int8}\n  - prune: {sparsity: 0.5}\n", "line 5", "behind quantize")
+    refused("  - prune: {method: wanda, sparsity: 0.5, multiple: 16}\n", "multiple", "single weights")
+    refused("  - prune: {method: wanda, sparsity: 0.5, of: model}\n", "of")
+    refused(
+      "  - prune: {method: wanda, sparsity: 0.5}\n  - quantize: {weights: int4, method: gptq}\n", "line 5", "nearest")
     refused("  - truncate: {blocks: 1, choose: first}\n", "choose")
     try TestData.withTemporaryFolder { folder in
       let recipe = try Fixtures.recipe(

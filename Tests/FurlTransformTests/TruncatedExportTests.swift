@@ -69,15 +69,14 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let checkpoint = try Checkpoint(folder: Fixtures.gpt2)
       var source = Truncated(checkpoint: checkpoint, spec: checkpoint.spec)
-      source.spec.blocks[1].mlpSize = 16
+      source.spec.blocks[1].mlpSize += 16
       expectError(.input, "blocks of different widths") {
         _ = try SafetensorsExport(numbers: .f32, shardBytes: .max)
           .write(source, to: folder + "/x", pool: WorkerPool(threads: 1))
       }
       source.spec = checkpoint.spec
       for block in source.spec.blocks.indices {
-        source.spec.blocks[block].heads = 2
-        source.spec.blocks[block].kvHeads = 2
+        source.spec.blocks[block].headSize *= 2
       }
       // GPT-2's heads are as wide as its hidden size divided by their number.
       expectError(.input, "gpt2 config.json can describe") {

@@ -32,12 +32,15 @@ public enum StoredNumbers: Sendable, Hashable {
   case plain(SourceType)
   /// As an artifact stores them.
   case packed(Scheme)
+  /// The same with zeros around them, so that they are numbers now.
+  case padded(Scheme)
 
   /// What people call it.
   var name: String {
     switch self {
     case .plain(let type): type.rawValue
     case .packed(let scheme): scheme.name
+    case .padded(let scheme): "\(scheme.name) padded with zeros"
     }
   }
 }
@@ -47,6 +50,7 @@ public enum ExportedWeights: Sendable {
   case source(WeightSource)
   case matrix(PackedMatrix)
   case vector(FloatVector)
+  case floats([Float], columns: Int)
 
   /// Some rows as FP32: [rows.count][columns].
   ///
@@ -56,6 +60,7 @@ public enum ExportedWeights: Sendable {
     case .source(let source): try source.loadFloats(rows: rows, with: tools.buffer)
     case .matrix(let matrix): matrix.read(rows: rows, pool: tools.pool)
     case .vector(let vector): vector.values
+    case .floats(let values, let columns): Array(values[rows.lowerBound * columns..<rows.upperBound * columns])
     }
   }
 }
@@ -78,6 +83,14 @@ extension ExportSource {
       guard let input = identity(file.path), input == output else { continue }
       throw FurlError(.cannotCreate, file: path, "is a file of the model itself", remedy: "give another name")
     }
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` for a model that no other runtime knows.
+  func refusePatches() throws {
+    guard !spec.patches.isEmpty else { return }
+    throw FurlError.input(
+      path, "has a linear map in place of blocks, which other runtimes do not know",
+      remedy: "run it with furl, or cut blocks with heal: none")
   }
 
   /// - Throws: ``FurlError`` of kind `input` when a file has changed since it was opened.

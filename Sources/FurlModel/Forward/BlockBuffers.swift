@@ -15,12 +15,38 @@ struct BlockBuffers {
   let queryKeyValue: [Activations]
 
   init(_ block: ModelSpec.Block, _ spec: ModelSpec, rows: Int) throws {
-    query = try Activations(columns: block.heads * block.headSize, capacity: rows)
-    key = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-    value = try Activations(columns: block.kvHeads * block.headSize, capacity: rows)
-    attended = try Activations(columns: block.heads * block.headSize, capacity: rows)
-    inner = try Activations(columns: block.mlpSize, capacity: rows)
-    mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: block.mlpSize, capacity: rows)] : [])
+    try self.init(
+      queries: block.heads * block.headSize, keys: block.kvHeads * block.headSize, mlp: block.mlpSize, spec, rows: rows)
+  }
+
+  /// As wide as the widest of some blocks needs them.
+  init(widestOf blocks: [ModelSpec.Block], _ spec: ModelSpec, rows: Int) throws {
+    func widest(_ width: (ModelSpec.Block) -> Int) -> Int { max(1, blocks.map(width).max() ?? 1) }
+    try self.init(
+      queries: widest { $0.heads * $0.headSize }, keys: widest { $0.kvHeads * $0.headSize }, mlp: widest(\.mlpSize),
+      spec, rows: rows)
+  }
+
+  private init(queries: Int, keys: Int, mlp width: Int, _ spec: ModelSpec, rows: Int) throws {
+    query = try Activations(columns: queries, capacity: rows)
+    key = try Activations(columns: keys, capacity: rows)
+    value = try Activations(columns: keys, capacity: rows)
+    attended = try Activations(columns: queries, capacity: rows)
+    inner = try Activations(columns: width, capacity: rows)
+    mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: width, capacity: rows)] : [])
+    queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
+  }
+
+  /// Those of a block in the memory of wider ones: blocks that are computed one after the other need it once.
+  init(_ block: ModelSpec.Block, _ spec: ModelSpec, sharing wider: BlockBuffers) {
+    let (queries, keys) = (block.heads * block.headSize, block.kvHeads * block.headSize)
+    query = Activations(columns: queries, sharing: wider.query)
+    key = Activations(columns: keys, sharing: wider.key)
+    value = Activations(columns: keys, sharing: wider.value)
+    attended = Activations(columns: queries, sharing: wider.attended)
+    let own = wider.mlp.map { Activations(columns: block.mlpSize, sharing: $0) }
+    inner = own[0]
+    mlp = own
     queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
   }
 }

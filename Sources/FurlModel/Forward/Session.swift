@@ -43,7 +43,7 @@ public final class Session {
   private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
-  /// For each block; blocks of the same widths share theirs.
+  /// For each block, all in the same memory.
   private let buffers: [BlockBuffers]
   /// [rows][vocabularySize] of the last ``forward(_:)``.
   public let logits: Activations
@@ -83,14 +83,8 @@ public final class Session {
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)
     logits = try buffer(spec.vocabularySize)
-    var byWidths: [ModelSpec.Block: BlockBuffers] = [:]
-    buffers = try spec.blocks.map { block in
-      var widths = block
-      widths.window = nil
-      let shared = try byWidths[widths] ?? BlockBuffers(widths, spec, rows: rows)
-      byWidths[widths] = shared
-      return shared
-    }
+    let widest = try BlockBuffers(widestOf: spec.blocks, spec, rows: rows)
+    buffers = spec.blocks.map { BlockBuffers($0, spec, sharing: widest) }
   }
 
   /// Positions a slot can hold.
@@ -233,11 +227,13 @@ public final class Session {
       buffer.attended.gatherRows(wanted.rows)
       if block.mlp == nil { buffer.inner.gatherRows(wanted.rows) }
     }
+    buffer.attended.clearPadding(count: rows)
     add(block.attentionOutput, buffer.attended, rows)
     if let mlp = block.mlp {
       normalize(hidden, mlp.norm, rows, for: mlp.up)
       mlp.up(normed, count: rows, into: buffer.mlp, on: context)
     }
+    buffer.inner.clearPadding(count: rows)
     add(block.down, buffer.inner, rows)
   }
 

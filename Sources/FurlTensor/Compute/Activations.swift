@@ -31,6 +31,24 @@ public final class Activations: @unchecked Sendable {
     sums = storage[3].base.assumingMemoryBound(to: Int32.self)
   }
 
+  /// A narrower set in the memory of another one: what is in either is lost when the other is written to. Before a
+  /// product reads it, ``clearPadding(count:)``.
+  public init(columns: Int, sharing other: Activations) {
+    precondition(columns > 0 && columns <= other.columns)
+    self.columns = columns
+    capacity = other.capacity
+    stride = (columns + Tile.columns - 1) / Tile.columns * Tile.columns
+    storage = other.storage
+    (values, codes, scales, sums) = (other.values, other.codes, other.scales, other.sums)
+  }
+
+  /// Makes zeros of what lies between the columns and whole tiles, in the first rows.
+  public func clearPadding(count: Int) {
+    precondition(count <= capacity)
+    guard stride > columns else { return }
+    for row in 0..<count { (values + row * stride + columns).update(repeating: 0, count: stride - columns) }
+  }
+
   /// One row: [columns].
   public subscript(row: Int) -> [Float] {
     get {

@@ -65,6 +65,9 @@ public final class FloatMatrix: @unchecked Sendable {
     return result
   }
 
+  /// Numbers that are zero.
+  public var zeroCount: Int { (0..<rows * columns).reduce(0) { $0 + (base[$1] == 0 ? 1 : 0) } }
+
   /// The sum of squares of each column.
   public var columnSquares: [Double] {
     var sums = [Double](repeating: 0, count: columns)

@@ -78,6 +78,9 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     return Scheme(coding: coding, block: block, scales: scales, outliers: columns)
   }
 
+  /// Whether codes stand for multiples above a minimum, and zero need not be one of them.
+  public var hasMinimum: Bool { coding.scaleCount > 1 }
+
   /// The scheme of a name; nil if there is none.
   public init?(name: String) {
     if let plus = name.lastIndex(of: "+") {

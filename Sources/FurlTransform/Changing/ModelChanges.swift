@@ -31,6 +31,10 @@ struct ModelChanges {
         (model, report) = try prune(step, model)
       case .heal(let step):
         (model, report) = try heal(step, model)
+      case .prune(let step) where step.method != .groupLasso:
+        (model, report) = try WeightPruning(
+          step: step, model: model, sequences: sequences, pool: pool, folder: folder, progress: progress
+        ).run()
       case .prune(let step):
         (model, report) = try GroupPruning(
           step: step, model: model, sequences: sequences, pool: pool, folder: folder, progress: progress

@@ -84,6 +84,20 @@ final class ModelWalk {
     return moments
   }
 
+  /// The second moments of an input; only inside of a body.
+  func secondMoments(
+    _ input: BlockWalk.Input, columns: Int, extent: SecondMoments.Extent
+  ) throws -> SecondMoments {
+    let moments = try SecondMoments(columns: columns, extent: extent)
+    walk.visit(input) { moments.add($0, count: $1, on: pool) }
+    didVisit = true
+    guard moments.coverage.isFinite else {
+      throw FurlError.input(
+        model.path, "a layer's inputs are not finite numbers", remedy: "the weights before it are damaged")
+    }
+    return moments
+  }
+
   func layer(_ name: String) throws -> Layer {
     try naming(name) {
       let source = try model.source(name)

@@ -1,8 +1,17 @@
 import FurlSpec
 import FurlTensor
 
-/// Removes groups of weights for good: attention heads and MLP neurons disappear from the matrices.
+/// Removes groups of weights for good: attention heads and MLP neurons disappear from the matrices. Or, to compare with,
+/// sets single weights to zero, which changes no width.
 public struct PruneStep: Sendable {
+  public enum Method: String, Sendable, CaseIterable {
+    case groupLasso = "group-lasso"
+    /// Single weights, by what they add to the outputs.
+    case wanda
+    /// Single weights, and others make up for them.
+    case sparseGPT = "sparsegpt"
+  }
+
   /// What the sparsity is a share of.
   public enum Whole: String, Sendable, CaseIterable {
     /// The weights of the blocks' linear layers.
@@ -61,6 +70,7 @@ public struct PruneStep: Sendable {
     public let labels: Double
   }
 
+  public let method: Method
   public let sparsity: Double
   public let of: Whole
   public let groups: [Group]
@@ -77,12 +87,20 @@ public struct PruneStep: Sendable {
   let location: DocumentLocation
 
   init(_ reader: DocumentReader) throws {
-    _ = try reader.word("method", ["group-lasso": true], later: ["wanda", "sparsegpt"])
+    method =
+      try reader.word("method", ["group-lasso": Method.groupLasso, "wanda": .wanda, "sparsegpt": .sparseGPT])
+      ?? .groupLasso
+    if method != .groupLasso, let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) }) {
+      throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
+    }
     guard let sparsity = try reader.number("sparsity", in: 0.001...0.95) else {
       throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
     }
     self.sparsity = sparsity
     of = try reader.word("of", ["blocks": Whole.blocks, "model": .model, "groups": .groups]) ?? .blocks
+    guard method == .groupLasso || of == .blocks else {
+      throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
+    }
     let words = try reader.strings("groups") ?? ["heads", "neurons"]
     groups = try words.map { word in
       if ["channels", "vocabulary"].contains(word) { throw reader.error("groups", "\"\(word)\" is not supported yet") }
@@ -132,6 +150,7 @@ public struct PruneStep: Sendable {
 
   /// About what it makes of a model: the same share of every layer.
   func estimate(_ source: ModelSpec) -> ModelSpec {
+    guard method == .groupLasso else { return source }
     var spec = source
     let inGroups = source.blocks.reduce(0) { sum, block in
       let removable = RemovableGroups(block, of: source)
@@ -158,7 +177,13 @@ public struct PruneStep: Sendable {
     return spec
   }
 
+  /// Of the second moments, as a share of the mean of their diagonal.
+  static let damping = 0.01
+
   var json: JSON {
+    guard method == .groupLasso else {
+      return ["method": .string(method.rawValue), "sparsity": .number(sparsity), "of": .string(of.rawValue)]
+    }
     let common: [JSON.Member] = [
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
       .init("groups", .array(groups.map { .string($0.rawValue) })),

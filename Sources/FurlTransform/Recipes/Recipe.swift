@@ -58,6 +58,7 @@ public struct Recipe: Sendable {
     try checkCalibration(reader)
     try checkOrder()
     try budget?.check(self.steps, hasCalibration: calibration != nil)
+    try checkZeros()
   }
 
   /// A calibration is there where it is needed, and only where something comes of it.
@@ -95,6 +96,22 @@ public struct Recipe: Sendable {
       let late = steps[first...].first(where: { if case .quantize = $0 { false } else { true } })
     else { return }
     throw late.location.error(nil, "comes behind quantize", remedy: "quantize what is left")
+  }
+
+  /// Zeros stay zeros where codes are the nearest of a symmetric grid, and nowhere else.
+  private func checkZeros() throws {
+    guard steps.contains(where: { if case .prune(let step) = $0 { step.method != .groupLasso } else { false } }) else {
+      return
+    }
+    for case .quantize(let step) in steps {
+      guard step.method == .plain, step.bits == nil, !step.scheme.hasMinimum,
+        !step.overrides.contains(where: { $0.scheme.hasMinimum })
+      else {
+        throw step.location.error(
+          nil, "would make other numbers of single weights that are zero",
+          remedy: "use method: nearest with zero: symmetric behind wanda and sparsegpt")
+      }
+    }
   }
 
   /// Whether a step has to compute with the model to know what it makes of it.

@@ -53,6 +53,25 @@ def refit(weight, x, kept):
     return solution[:-1].T, solution[-1]
 
 
+def sparse(weight, x, sparsity):
+    """SparseGPT as published: the upper Cholesky factor of the inverse of the damped second moments."""
+    moments = x.T @ x
+    moments += np.eye(COLUMNS) * 0.01 * np.trace(moments) / COLUMNS
+    upper = np.linalg.cholesky(np.linalg.inv(moments)).T
+    current = weight.copy()
+    scores = current**2 / np.diag(upper) ** 2
+    count = int(sparsity * scores.size)
+    gone = np.zeros(scores.size, bool)
+    gone[np.argsort(scores.ravel(), kind="stable")[:count]] = True
+    gone = gone.reshape(scores.shape)
+    for column in range(COLUMNS):
+        kept = np.where(gone[:, column], 0, current[:, column])
+        error = (current[:, column] - kept) / upper[column, column]
+        current[:, column] = kept
+        current[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
+    return current
+
+
 def main():
     rng = np.random.default_rng(5)
     x = inputs(rng)
@@ -87,6 +106,7 @@ def main():
                 "kept": kept,
                 "refitted": refitted.ravel().tolist(),
                 "bias": bias.tolist(),
+                "sparse": sparse(weight, x, 0.5).ravel().tolist(),
                 "later": later.ravel().tolist(),
                 "map": solution[:-1].T.ravel().tolist(),
                 "map_bias": solution[-1].tolist(),

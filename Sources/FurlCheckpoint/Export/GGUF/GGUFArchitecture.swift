@@ -76,6 +76,9 @@ struct GGUFArchitecture {
     return found
   }
 
+  /// Whether llama.cpp runs a model as it is.
+  static func canRun(_ spec: ModelSpec) -> Bool { all[spec.architecture].map { $0.problem(spec) == nil } ?? false }
+
   /// What keeps llama.cpp from running a model.
   private func problem(_ spec: ModelSpec) -> String? {
     guard let block = spec.blocks.first else { return "it has no blocks" }

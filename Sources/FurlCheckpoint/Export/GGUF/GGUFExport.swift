@@ -19,16 +19,25 @@ public struct GGUFExport {
   /// - Throws: ``FurlError``; nothing is left behind. Of kind `input` for what llama.cpp cannot run, and for weights
   ///   that the format cannot hold as they are.
   public func write(
-    _ source: any ExportSource, to path: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
+    _ model: any ExportSource, to path: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
-    try source.refuseToBeReplaced(by: path)
+    try model.refuseToBeReplaced(by: path)
+    try model.refusePatches()
+    var source = model
+    var padding: [String] = []
+    if !GGUFArchitecture.canRun(model.spec),
+      let family = Architectures.all.first(where: { $0.modelType == model.spec.architecture }),
+      let padded = PaddedModel(model, family: family, biases: []), GGUFArchitecture.canRun(padded.spec)
+    {
+      (source, padding) = (padded, [padded.note])
+    }
     let architecture = try GGUFArchitecture.of(source.spec, path: source.path)
     let vocabulary = try source.vocabulary().completed(for: source)
     var result = ExportResult()
     let forms = GGUFForms(numbers: numbers, source: source, architecture: architecture.name)
     let tensors = try architecture.tensors(source.spec).map { try forms.decided($0, &result) }
     result.tensors = tensors.count
-    result.notes = architecture.notes(source.spec) + vocabulary.notes
+    result.notes = padding + architecture.notes(source.spec) + vocabulary.notes
     let metadata =
       architecture.metadata(source.spec, name: source.name, fileType: GGUFForms.fileType(of: tensors))
       + vocabulary.metadata

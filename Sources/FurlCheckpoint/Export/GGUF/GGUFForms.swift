@@ -50,6 +50,7 @@ struct GGUFForms {
     switch try source.numbers(of: tensor) {
     case .plain(let type): ExportNumbers(type)
     case .packed(.float32): .f32
+    case .padded: nil
     case .packed(let scheme): scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
     }
   }
@@ -59,7 +60,7 @@ struct GGUFForms {
     let forms = try parts.map { part in
       guard let form = try exact(part) else {
         let name = try source.numbers(of: part).name
-        let isWhole = part.shape[1] % 32 == 0
+        let isWhole = if case .padded = try source.numbers(of: part) { true } else { part.shape[1] % 32 == 0 }
         throw FurlError.input(
           source.path, part.name,
           isWhole
@@ -101,7 +102,11 @@ struct GGUFForms {
     }
     var schemes: Set<String> = []
     for (part, held) in zip(parts, held) where held != form && form != .f32 {
-      if case .packed(let scheme) = try source.numbers(of: part), scheme != .float32 { schemes.insert(scheme.name) }
+      switch try source.numbers(of: part) {
+      case .packed(let scheme) where scheme != .float32: schemes.insert(scheme.name)
+      case .padded: schemes.insert(try source.numbers(of: part).name)
+      default: break
+      }
     }
     for scheme in schemes { result.encodedAnew[scheme, default: 0] += 1 }
     return form

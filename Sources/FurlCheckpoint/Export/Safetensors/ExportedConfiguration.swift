@@ -28,6 +28,11 @@ enum ExportedConfiguration {
     size(keys.kvHeads) { $0.blocks.first?.kvHeads }
     size(keys.headSize) { $0.blocks.first?.headSize }
     size(keys.mlp) { $0.blocks.first?.mlpSize }
+    if family.modelType == "llama" {
+      for (key, roles) in llamaBiases where !after.biases.isDisjoint(with: roles) && before.biases != after.biases {
+        set(key, true)
+      }
+    }
     if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.window != nil }),
       before.blocks.map(\.window) != after.blocks.map(\.window), keys.hasLayerTypes
     {
@@ -48,6 +53,17 @@ enum ExportedConfiguration {
         remedy: "run it with furl, or prune all blocks alike")
     }
     return .object(members)
+  }
+
+  /// Biases come together in llama's `config.json`.
+  private static let llamaBiases: KeyValuePairs<String, Set<TensorRole>> = [
+    "attention_bias": [.query, .key, .value, .attentionOutput], "mlp_bias": [.gate, .up, .down],
+  ]
+
+  /// The biases that a model must have beside its own to be described.
+  static func biases(_ spec: ModelSpec) -> Set<TensorRole> {
+    guard spec.architecture == "llama" else { return [] }
+    return llamaBiases.reduce(into: []) { if !spec.biases.isDisjoint(with: $1.value) { $0.formUnion($1.value) } }
   }
 
   private static func spec(

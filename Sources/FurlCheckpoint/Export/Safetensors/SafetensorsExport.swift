@@ -34,12 +34,13 @@ public struct SafetensorsExport {
   ///   - progress: called before every tensor.
   /// - Throws: ``FurlError``; nothing is left behind.
   public func write(
-    _ source: any ExportSource, to folder: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
+    _ model: any ExportSource, to folder: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
-    guard let family = Architectures.all.first(where: { $0.modelType == source.spec.architecture }) else {
-      throw FurlError.input(source.path, "is a \(source.spec.architecture) model, whose names are not known")
+    guard let family = Architectures.all.first(where: { $0.modelType == model.spec.architecture }) else {
+      throw FurlError.input(model.path, "is a \(model.spec.architecture) model, whose names are not known")
     }
-    let configuration = try ExportedConfiguration.json(for: source, family: family, type: type)
+    try model.refusePatches()
+    let (source, configuration, notes) = try described(model, family)
     let layouts = try StoredLayout.layouts(of: source.spec, family: family, path: source.path)
     let sideFiles = try source.sideFiles()
     let shards = shards(layouts)
@@ -48,6 +49,7 @@ public struct SafetensorsExport {
     try output.require(bytes: layouts.reduce(0) { $0 + bytes($1) })
     let tools = ExportTools(pool: pool)
     var result = ExportResult()
+    result.notes = notes
     result.tensors = layouts.count
     result.forms = [ExportNumbers(type)?.rawValue ?? type.rawValue: layouts.count]
     var done = 0
@@ -82,6 +84,21 @@ public struct SafetensorsExport {
     try source.checkUnchanged()
     try output.commit()
     return result
+  }
+
+  /// The model as a `config.json` of its family can describe it, that file, and what the reader has to know.
+  private func described(
+    _ model: any ExportSource, _ family: any Architecture.Type
+  ) throws -> (any ExportSource, JSON, [String]) {
+    do {
+      return (model, try ExportedConfiguration.json(for: model, family: family, type: type), [])
+    } catch let error as FurlError {
+      let biases = ExportedConfiguration.biases(model.spec)
+      guard let padded = PaddedModel(model, family: family, biases: biases),
+        let configuration = try? ExportedConfiguration.json(for: padded, family: family, type: type)
+      else { throw error }
+      return (padded, configuration, [padded.note])
+    }
   }
 
   // MARK: Layout

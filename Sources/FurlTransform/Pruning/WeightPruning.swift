@@ -1,0 +1,62 @@
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+
+/// Sets single weights of the blocks' linear layers to zero, block by block on the inputs that the pruned model gives.
+///
+/// No width changes: a file becomes smaller, memory and time stay what they are.
+struct WeightPruning {
+  let step: PruneStep
+  let model: Checkpoint
+  let sequences: [[Int]]
+  let pool: WorkerPool
+  /// For what is written on the way.
+  let folder: String
+  /// (what is done, blocks done, blocks).
+  let progress: (String, Int, Int) -> Void
+
+  func run() throws -> (model: Checkpoint, report: JSON) {
+    let draft = try ModelDraft(model, folder: folder)
+    let walk = try ModelWalk(model, sequences, pool: pool)
+    var zeros = 0
+    try walk.run(boundary: { block in
+      progress("pruning block", block, model.spec.blocks.count)
+    }) { block, input in
+      let roles = walk.walk.roles(of: input)
+      var layers: [TensorRole: ModelWalk.Layer] = [:]
+      let columns = try model.source("blocks.\(block)." + roles[0].rawValue).columns
+      let moments = try walk.secondMoments(
+        input, columns: columns, extent: step.method == .sparseGPT ? .full : .diagonal)
+      let factor =
+        step.method == .sparseGPT
+        ? try FeedbackFactor(
+          moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, pool: pool) : nil
+      for role in roles {
+        let name = "blocks.\(block)." + role.rawValue
+        let weight = try model.floats(name)
+        if let factor {
+          SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: pool)
+        } else {
+          SparseWeights.wanda(weight, meanSquares: moments.meanSquares, sparsity: step.sparsity, on: pool)
+        }
+        zeros += weight.zeroCount
+        try draft.set(name, weight)
+        layers[role] = .init(weight: try weight.packed(on: pool), bias: try walk.vector(name + ".bias"))
+      }
+      return layers
+    }
+    let spec = model.spec
+    return (
+      try draft.finish(spec),
+      [
+        "step": "prune", "method": .string(step.method.rawValue), "zero_weights": .integer(zeros),
+        "sparsity": [
+          "blocks": .number(Double(zeros) / Double(max(1, spec.blockLinearCount))),
+          "model": .number(Double(zeros) / Double(max(1, spec.parameterCount))),
+        ],
+        "parameters": .integer(spec.parameterCount),
+      ]
+    )
+  }
+}
