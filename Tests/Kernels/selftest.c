@@ -55,6 +55,18 @@ void report(const outcome *o) {
   if (o->wrong != 0) failures++;
 }
 
+double activated(furl_activation activation, double x) {
+  switch (activation) {
+  case FURL_GELU: return 0.5 * x * erfc(-x / sqrt(2));
+  case FURL_GELU_TANH: return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+  case FURL_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+  case FURL_SILU: return x / (1 + exp(-x));
+  case FURL_RELU: return x > 0 ? x : 0;
+  case FURL_TANH: return tanh(x);
+  }
+  return NAN;
+}
+
 size_t tiers(const furl_kernels *found[4]) {
   size_t n = 0;
   for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_NEON; isa++) {

@@ -34,6 +34,9 @@ void compare(outcome *o, double value, double expected, double magnitude, double
 void require(outcome *o, bool holds, const char *what);
 void report(const outcome *o);
 
+/// The header's words on an activation, in double precision.
+double activated(furl_activation activation, double x);
+
 /// The tiers above scalar that this CPU has.
 size_t tiers(const furl_kernels *found[4]);
 

@@ -71,18 +71,6 @@ static void test_distill(const furl_kernels *k) {
   report(&o);
 }
 
-static double activated(furl_activation activation, double x) {
-  switch (activation) {
-  case FURL_GELU: return 0.5 * x * erfc(-x / sqrt(2));
-  case FURL_GELU_TANH: return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-  case FURL_QUICK_GELU: return x / (1 + exp(-1.702 * x));
-  case FURL_SILU: return x / (1 + exp(-x));
-  case FURL_RELU: return x > 0 ? x : 0;
-  case FURL_TANH: return tanh(x);
-  }
-  return NAN;
-}
-
 /// The difference quotient of the function above, which knows nothing of derivatives.
 static double slope(furl_activation activation, double x) {
   const double h = 1e-5;
