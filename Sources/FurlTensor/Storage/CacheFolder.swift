@@ -38,6 +38,13 @@ public enum CacheFolder {
     return isOwn(path, kind: S_IFDIR) ? path : nil
   }
 
+  /// Whether a folder inside of the cache is this user's, or can still become it: nothing is made.
+  static func mayHave(_ name: String, in root: String) -> Bool {
+    var status = stat()
+    if lstat(root + "/" + name, &status) != 0 { return errno == ENOENT }
+    return isOwn(root + "/" + name, kind: S_IFDIR)
+  }
+
   /// Whether this user alone may write something.
   static func isOwn(_ path: String, kind: mode_t) -> Bool {
     var status = stat()

@@ -21,7 +21,7 @@ public struct DigestMemory: Sendable {
     var mostRecords = 1_000
   }
 
-  private let folder: String
+  private let root: String
   private let recalls: Bool
   private let rules: Rules
 
@@ -34,17 +34,19 @@ public struct DigestMemory: Sendable {
   }
 
   init?(root: String?, recalls: Bool = true, rules: Rules) {
-    guard let root, let folder = CacheFolder.make("digests", in: root) else { return nil }
-    self.folder = folder
+    guard let root, CacheFolder.mayHave("digests", in: root) else { return nil }
+    self.root = root
     self.recalls = recalls
     self.rules = rules
   }
 
   /// The digest of a file that has not changed since it was remembered.
   public func recall(_ file: MappedFile) -> Digest? {
-    guard recalls, file.count >= rules.leastBytes, let identity = file.identity, identity.isLocal else { return nil }
+    guard recalls, file.count >= rules.leastBytes, let identity = file.identity, file.isLocal else { return nil }
     let path = path(identity)
-    guard CacheFolder.isOwn(path, kind: S_IFREG), let handle = FileHandle(forReadingAtPath: path) else { return nil }
+    guard CacheFolder.isOwn(folder, kind: S_IFDIR), CacheFolder.isOwn(path, kind: S_IFREG),
+      let handle = FileHandle(forReadingAtPath: path)
+    else { return nil }
     defer { try? handle.close() }
     guard let data = try? handle.read(upToCount: 1_024) else { return nil }
     let words = String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
@@ -55,8 +57,9 @@ public struct DigestMemory: Sendable {
   /// Remembers the digest of a file that has not changed since it was opened.
   public func remember(_ file: MappedFile, _ digest: Digest) {
     guard file.count >= rules.leastBytes, let identity = file.identity, identity == file.identityWhenOpened,
-      identity.isLocal, max(identity.modified, identity.changed) + rules.settleTime < file.timeWhenOpened
+      file.isLocal, max(identity.modified, identity.changed) + rules.settleTime < file.timeWhenOpened
     else { return }
+    guard let folder = CacheFolder.make("digests", in: root) else { return }
     forgetOldest()
     let staged = "\(folder)/.\(getpid())-\(UInt64.random(in: 0 ... .max))"
     let text = Data("\(line(identity))\n\(digest.hex)\n".utf8)
@@ -65,6 +68,8 @@ public struct DigestMemory: Sendable {
     else { return }
     if rename(staged, path(identity)) != 0 { unlink(staged) }
   }
+
+  private var folder: String { root + "/digests" }
 
   private func path(_ identity: FileIdentity) -> String { "\(folder)/\(identity.device)-\(identity.number)" }
 
@@ -78,7 +83,7 @@ public struct DigestMemory: Sendable {
     else { return }
     let dated = names.map { name in
       var status = stat()
-      return (stat("\(folder)/\(name)", &status) == 0 ? FileIdentity.changeTime(status) : 0, name)
+      return (stat("\(folder)/\(name)", &status) == 0 ? FileIdentity(status).changed : 0, name)
     }
     for (_, name) in dated.sorted(by: <).prefix(names.count - rules.mostRecords / 2) {
       unlink("\(folder)/\(name)")

@@ -1,5 +1,3 @@
-import CFurlKernels
-
 /// What the system says of a file without a look at its bytes: whoever changes them changes one of these.
 public struct FileIdentity: Equatable, Sendable {
   /// The file system and the file's number in it.
@@ -10,34 +8,17 @@ public struct FileIdentity: Equatable, Sendable {
   /// latter short of setting the machine's clock.
   public let modified: Int64
   public let changed: Int64
-  /// Whether the file system is this machine's own. Elsewhere somebody else's clock counts, and changes may be seen late.
-  public let isLocal: Bool
 
-  /// - Parameter descriptor: of an open file.
-  init?(descriptor: Int32) {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+  init(_ status: stat) {
     device = UInt64(truncatingIfNeeded: status.st_dev)
     number = UInt64(truncatingIfNeeded: status.st_ino)
     bytes = Int(status.st_size)
-    modified = FileIdentity.modificationTime(status)
-    changed = FileIdentity.changeTime(status)
-    isLocal = furl_is_local(descriptor)
-  }
-
-  static func modificationTime(_ status: stat) -> Int64 {
     #if canImport(Darwin)
-    nanoseconds(status.st_mtimespec)
+    modified = FileIdentity.nanoseconds(status.st_mtimespec)
+    changed = FileIdentity.nanoseconds(status.st_ctimespec)
     #else
-    nanoseconds(status.st_mtim)
-    #endif
-  }
-
-  static func changeTime(_ status: stat) -> Int64 {
-    #if canImport(Darwin)
-    nanoseconds(status.st_ctimespec)
-    #else
-    nanoseconds(status.st_ctim)
+    modified = FileIdentity.nanoseconds(status.st_mtim)
+    changed = FileIdentity.nanoseconds(status.st_ctim)
     #endif
   }
 

@@ -12,10 +12,9 @@ public final class MappedFile: @unchecked Sendable {
 
   private let base: UnsafeRawPointer?
   private let descriptor: Int32
-  private let modified: Int64
 
   /// What the system said of the file when it was opened, and its clock then.
-  let identityWhenOpened: FileIdentity?
+  let identityWhenOpened: FileIdentity
   let timeWhenOpened: Int64
 
   /// Opens and maps a regular file.
@@ -53,8 +52,7 @@ public final class MappedFile: @unchecked Sendable {
       self.path = path
       self.count = count
       self.descriptor = descriptor
-      modified = FileIdentity.modificationTime(status)
-      identityWhenOpened = FileIdentity(descriptor: descriptor)
+      identityWhenOpened = FileIdentity(status)
       timeWhenOpened = FileIdentity.now()
     } catch {
       close(descriptor)
@@ -70,8 +68,14 @@ public final class MappedFile: @unchecked Sendable {
     close(descriptor)
   }
 
-  /// What the system says of the file now.
-  var identity: FileIdentity? { FileIdentity(descriptor: descriptor) }
+  /// What the system says of the file now; nil where it says nothing.
+  var identity: FileIdentity? {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 ? FileIdentity(status) : nil
+  }
+
+  /// Whether the file system is this machine's own. Elsewhere somebody else's clock counts, and changes may be seen late.
+  var isLocal: Bool { furl_is_local(descriptor) }
 
   /// The bytes of a range, without a copy. The range must lie in the file.
   func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
@@ -168,9 +172,8 @@ public final class MappedFile: @unchecked Sendable {
   /// - Throws: ``FurlError`` of kind `input` when the file is no longer the one that was opened: what has been read
   ///   of it does not belong together.
   public func checkUnchanged() throws {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
-    guard Int(status.st_size) == count, FileIdentity.modificationTime(status) == modified else {
+    guard let identity else { throw FurlError.input(path, systemMessage()) }
+    guard identity.bytes == count, identity.modified == identityWhenOpened.modified else {
       throw changed("has changed while it was read")
     }
   }
