@@ -26,8 +26,8 @@ def log_probabilities(model, window):
 
 def halves():
     """llama.cpp: chunks without overlap, the second half of each is scored; minipy's tokenizer has a token that begins a
-    text, which goes before it and takes the place of the first token of every chunk."""
-    everything = [tokenizer.bos_token_id] + ids
+    text, which goes before a text that does not begin with it and takes the place of every chunk's first token."""
+    everything = ids if ids[0] == tokenizer.bos_token_id else [tokenizer.bos_token_id] + ids
     for start in range(0, len(everything) // length * length, length):
         window = [tokenizer.bos_token_id] + everything[start + 1:start + length]
         yield window, [(p, window[p + 1]) for p in range(length // 2, length - 1)]

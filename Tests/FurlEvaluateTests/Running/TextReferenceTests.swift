@@ -8,7 +8,7 @@ import Testing
 
 /// Texts against transformers in double precision: minipy's first five blocks beside minipy.
 @Suite struct TextReferenceTests {
-  @Test(arguments: [SuiteProtocol.Chunking.rolling])
+  @Test(arguments: SuiteProtocol.Chunking.allCases)
   func figuresEqualTransformers(_ chunking: SuiteProtocol.Chunking) async throws {
     let path = TestData.root + "/Tests/Fixtures/minipy/text.json"
     let reference = try JSON.parse(TestData.bytes(path), file: path)
