@@ -112,7 +112,9 @@ final class CalibratedRun {
       let moments = try chooser.moments(for: readers) { body in walk.visit(input, body) }
       var factors = CodeChooser.Factors(moments, readers)
       if let moments, let scales = try scale(input, of: walk, tensors, moments, &scalings, &result) {
-        factors = CodeChooser.Factors(meanSquares: ChannelScaling(columns: scales).weights(moments.meanSquares))
+        factors = CodeChooser.Factors(
+          meanSquares: ChannelScaling(columns: scales).weights(moments.meanSquares),
+          largest: factors.largest.map { zip($0, scales).map { $0 / $1 } })
         // What the heads gave is kept.
         if input == .heads { walk.visit(input) { _, _ in } }
       }
