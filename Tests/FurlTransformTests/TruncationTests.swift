@@ -23,7 +23,10 @@ import Testing
       let sequences = try #require(reference["sequences"]?.array).map { $0.array?.compactMap(\.integer) ?? [] }
       for length in [1, 2] {
         let expected = try #require(reference["distances"]?["\(length)"]?.array).map { try #require($0.number) }
-        let own = try AngularDistances(checkpoint, sequences, length: length, pool: pool) { _, _, _ in }.values
+        let own = try AngularDistances(
+          checkpoint, length: length,
+          ChangeContext(sequences: sequences, pool: pool, folder: "", progress: { _, _, _ in })
+        ).values
         #expect(own.count == expected.count)
         for (own, other) in zip(own, expected) { #expect(abs(own - other) < 2e-5, "\(name): \(own), \(other)") }
       }
@@ -118,8 +121,8 @@ import Testing
       var draws = SplitMix64(seed: 1)
       let sequences = (0..<12).map { _ in (0..<20).map { _ in Int(draws.next() % 32) } }
       func heal(_ checkpoint: Checkpoint) throws -> Checkpoint {
-        try LinearHealing(model: checkpoint, sequences: sequences, pool: pool, folder: folder) { _, _, _ in }.cut([0])
-          .model
+        let context = ChangeContext(sequences: sequences, pool: pool, folder: folder, progress: { _, _, _ in })
+        return try LinearHealing(model: checkpoint, context: context).cut([0]).model
       }
       let folded = try heal(checkpoint)
       #expect(folded.spec.patches.isEmpty && folded.spec.blocks.count == 1)

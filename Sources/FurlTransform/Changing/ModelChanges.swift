@@ -20,25 +20,20 @@ struct ModelChanges {
   func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> (model: Checkpoint, reports: [JSON]) {
     var model = checkpoint
     var reports: [JSON] = []
+    let context = ChangeContext(sequences: sequences, pool: pool, folder: folder, progress: progress)
     for step in steps {
       let report: JSON
       switch step {
       case .truncate(let step):
-        (model, report) = try Truncation(
-          step: step, model: model, sequences: sequences, pool: pool, folder: folder, progress: progress
-        ).run()
+        (model, report) = try Truncation(step: step, model: model, context: context).run()
       case .prune(let step) where step.finetune != nil:
         (model, report) = try prune(step, model)
       case .heal(let step):
         (model, report) = try heal(step, model)
       case .prune(let step) where step.method != .groupLasso:
-        (model, report) = try WeightPruning(
-          step: step, model: model, sequences: sequences, pool: pool, folder: folder, progress: progress
-        ).run()
+        (model, report) = try WeightPruning(step: step, model: model, context: context).run()
       case .prune(let step):
-        (model, report) = try GroupPruning(
-          step: step, model: model, sequences: sequences, pool: pool, folder: folder, progress: progress
-        ).run()
+        (model, report) = try GroupPruning(step: step, model: model, context: context).run()
       case .quantize: throw FurlError(.defect, "quantizing does not change a model's shape")
       }
       reports.append(report)
@@ -66,9 +61,7 @@ struct ModelChanges {
     }
     guard let constraint else { throw FurlError(.defect, "nothing was trained") }
     let result = try GroupRemoval(model: trained).remove(keeping: constraint.kept, folder: folder)
-    let before = GroupPruning(
-      step: step, model: model, sequences: [], pool: pool, folder: folder, progress: progress)
-    let widths = before.report(result.spec, constraint.kept, removed: constraint.removed)
+    let widths = GroupRemoval(model: model).report(result.spec, removed: constraint.removed)
     return (result, .object((widths.members ?? []) + [.init("train", report)]))
   }
 

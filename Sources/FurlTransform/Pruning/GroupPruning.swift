@@ -12,19 +12,14 @@ import FurlTensor
 struct GroupPruning {
   let step: PruneStep
   let model: Checkpoint
-  let sequences: [[Int]]
-  let pool: WorkerPool
-  /// For what is written on the way.
-  let folder: String
-  /// (what is done, blocks done, blocks).
-  let progress: (String, Int, Int) -> Void
+  let context: ChangeContext
 
   /// The pruned model, and what an artifact says about it.
   func run() throws -> (model: Checkpoint, report: JSON) {
     let layers = try measure()
     let (kept, removed) = try choose(layers)
     let result = try rebuild(kept)
-    return (result, report(result.spec, kept, removed: removed))
+    return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
   }
 
   // MARK: Which groups go
@@ -42,11 +37,11 @@ struct GroupPruning {
     var layers: [GroupAllocation.Layer] = []
     var energies: [Double] = []
     let spec = model.spec
-    let walk = try ModelWalk(model, sequences, pool: pool)
+    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
     try walk.run(boundary: { block in
       if block > 0 { energies.append(streamVariance(walk.walk)) }
-      progress("looking at block", block, spec.blocks.count)
+      context.progress("looking at block", block, spec.blocks.count)
     }) { block, input in
       guard let group = group(input) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
@@ -60,12 +55,12 @@ struct GroupPruning {
       case .magnitude: importances = GroupScores.magnitude(weight, groups: columns)
       case .random: importances = columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
       case .wanda:
-        let covariance = moments.covariance(on: pool)
+        let covariance = moments.covariance(on: context.pool)
         importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
       case .variance:
-        importances = GroupScores.variances(weight, moments.covariance(on: pool), groups: columns)
+        importances = GroupScores.variances(weight, moments.covariance(on: context.pool), groups: columns)
       case .lasso:
-        importances = try GroupLasso(weight, moments.covariance(on: pool), groups: columns, on: pool)
+        importances = try GroupLasso(weight, moments.covariance(on: context.pool), groups: columns, on: context.pool)
           .importances(limit: columns.count - least)
       }
       layers.append(
@@ -134,13 +129,13 @@ struct GroupPruning {
 
   private func rebuild(_ kept: [KeptGroups]) throws -> Checkpoint {
     let removal = GroupRemoval(model: model)
-    let draft = try ModelDraft(model, folder: folder)
+    let draft = try ModelDraft(model, folder: context.folder)
     var spec = removal.spec(keeping: kept)
     if step.refit != .none {
       // A bias makes up for the mean of what goes; where there was none, all blocks get one.
       for group in step.groups { spec.biases.insert(GroupRemoval.reader(of: group)) }
     }
-    let walk = try ModelWalk(model, sequences, pool: pool)
+    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     var readers: [PruneStep.Group: GroupRemoval.Reader] = [:]
     var done = -1
     func write(_ block: Int) throws {
@@ -151,7 +146,7 @@ struct GroupPruning {
     try walk.run(boundary: { block in
       try write(done)
       done = block
-      progress("refitting block", block, model.spec.blocks.count)
+      context.progress("refitting block", block, model.spec.blocks.count)
     }) { block, input in
       guard let group = group(input), let stay = kept[block][group] else { return [:] }
       let role = GroupRemoval.reader(of: group)
@@ -161,7 +156,8 @@ struct GroupPruning {
       let moments = try walk.moments(input, columns: weight.columns)
       let own = try walk.vector(name + ".bias")?.values ?? Array(repeating: 0, count: weight.rows)
       let means = moments.means
-      let squares = try ColumnRefit.leastSquares(weight, moments.covariance(on: pool), kept: columns, on: pool)
+      let squares = try ColumnRefit.leastSquares(
+        weight, moments.covariance(on: context.pool), kept: columns, on: context.pool)
       func bias(_ refitted: FloatMatrix) -> [Float] {
         zip(own, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: columns)).map {
           Float(Double($0) + $1)
@@ -179,27 +175,8 @@ struct GroupPruning {
       // The walk goes on in the old widths: columns of zeros compute what columns that are gone do.
       guard let reader = readers[group] else { return [:] }
       let full = try reader.weight.scattered(to: columns, of: weight.columns)
-      return [role: .init(weight: try full.packed(on: pool), bias: try reader.bias.map(FloatVector.init))]
+      return [role: .init(weight: try full.packed(on: context.pool), bias: try reader.bias.map(FloatVector.init))]
     }
     return try draft.finish(spec)
-  }
-
-  // MARK: Report
-
-  func report(_ spec: ModelSpec, _ kept: [KeptGroups], removed: Int) -> JSON {
-    func share(_ before: Int, _ after: Int) -> JSON { .number(1 - Double(after) / Double(max(1, before))) }
-    return [
-      "step": "prune",
-      "sparsity": [
-        "blocks": share(model.spec.blockLinearCount, spec.blockLinearCount),
-        "model": share(model.spec.parameterCount, spec.parameterCount),
-      ],
-      "removed_weights": .integer(removed),
-      "parameters": .integer(spec.parameterCount),
-      "widths": .array(
-        spec.blocks.map {
-          ["heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "mlp_size": .integer($0.mlpSize)]
-        }),
-    ]
   }
 }

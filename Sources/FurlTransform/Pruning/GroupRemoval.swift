@@ -63,4 +63,26 @@ struct GroupRemoval {
     for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, to: draft) }
     return try draft.finish(spec(keeping: kept))
   }
+
+  /// What an artifact says about a removal.
+  ///
+  /// - Parameters:
+  ///   - spec: what the model has become.
+  ///   - removed: weights of the groups that are gone.
+  func report(_ spec: ModelSpec, removed: Int) -> JSON {
+    func share(_ before: Int, _ after: Int) -> JSON { .number(1 - Double(after) / Double(max(1, before))) }
+    return [
+      "step": "prune",
+      "sparsity": [
+        "blocks": share(model.spec.blockLinearCount, spec.blockLinearCount),
+        "model": share(model.spec.parameterCount, spec.parameterCount),
+      ],
+      "removed_weights": .integer(removed),
+      "parameters": .integer(spec.parameterCount),
+      "widths": .array(
+        spec.blocks.map {
+          ["heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "mlp_size": .integer($0.mlpSize)]
+        }),
+    ]
+  }
 }

@@ -9,19 +9,14 @@ import FurlTensor
 struct WeightPruning {
   let step: PruneStep
   let model: Checkpoint
-  let sequences: [[Int]]
-  let pool: WorkerPool
-  /// For what is written on the way.
-  let folder: String
-  /// (what is done, blocks done, blocks).
-  let progress: (String, Int, Int) -> Void
+  let context: ChangeContext
 
   func run() throws -> (model: Checkpoint, report: JSON) {
-    let draft = try ModelDraft(model, folder: folder)
-    let walk = try ModelWalk(model, sequences, pool: pool)
+    let draft = try ModelDraft(model, folder: context.folder)
+    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     var zeros = 0
     try walk.run(boundary: { block in
-      progress("pruning block", block, model.spec.blocks.count)
+      context.progress("pruning block", block, model.spec.blocks.count)
     }) { block, input in
       let roles = walk.walk.roles(of: input)
       var layers: [TensorRole: ModelWalk.Layer] = [:]
@@ -31,18 +26,19 @@ struct WeightPruning {
       let factor =
         step.method == .sparseGPT
         ? try FeedbackFactor(
-          moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, pool: pool) : nil
+          moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, pool: context.pool)
+        : nil
       for role in roles {
         let name = "blocks.\(block)." + role.rawValue
         let weight = try model.floats(name)
         if let factor {
-          SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: pool)
+          SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: context.pool)
         } else {
-          SparseWeights.wanda(weight, meanSquares: moments.meanSquares, sparsity: step.sparsity, on: pool)
+          SparseWeights.wanda(weight, meanSquares: moments.meanSquares, sparsity: step.sparsity, on: context.pool)
         }
         zeros += weight.zeroCount
         try draft.set(name, weight)
-        layers[role] = .init(weight: try weight.packed(on: pool), bias: try walk.vector(name + ".bias"))
+        layers[role] = .init(weight: try weight.packed(on: context.pool), bias: try walk.vector(name + ".bias"))
       }
       return layers
     }

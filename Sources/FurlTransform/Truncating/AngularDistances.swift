@@ -20,18 +20,16 @@ struct AngularDistances {
   private static let memoryLimit = 1 << 28
 
   /// - Parameter length: blocks of a run.
-  init(
-    _ model: Checkpoint, _ sequences: [[Int]], length: Int, pool: WorkerPool, progress: (String, Int, Int) -> Void
-  ) throws {
+  init(_ model: Checkpoint, length: Int, _ context: ChangeContext) throws {
     let spec = model.spec
-    let walk = try ModelWalk(model, sequences, pool: pool)
+    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     let positions = walk.walk.positionCount
     let every = max(1, positions * spec.hiddenSize * (length + 1) / AngularDistances.memoryLimit)
     // States at the last boundaries, those of boundary b at b modulo their number.
     var states: [[Float]] = Array(repeating: [], count: length + 1)
     var values: [Double] = []
     try walk.run { boundary in
-      progress("looking at block", boundary, spec.blocks.count)
+      context.progress("looking at block", boundary, spec.blocks.count)
       var state: [Float] = []
       state.reserveCapacity((positions / every + 1) * spec.hiddenSize)
       walk.walk.visitHidden { rows, count, first in

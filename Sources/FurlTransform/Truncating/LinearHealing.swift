@@ -9,10 +9,7 @@ import FurlTensor
 /// read by the norms of other blocks, too, so no neighbour can take it in, and it stays a small matrix.
 struct LinearHealing {
   let model: Checkpoint
-  let sequences: [[Int]]
-  let pool: WorkerPool
-  let folder: String
-  let progress: (String, Int, Int) -> Void
+  let context: ChangeContext
 
   /// - Parameter removed: ascending.
   func cut(_ removed: [Int]) throws -> (model: Checkpoint, report: [JSON]) {
@@ -23,7 +20,7 @@ struct LinearHealing {
     let remaining = spec.blocks.indices.filter { !isRemoved.contains($0) }
     var newSpec = spec
     newSpec.blocks = remaining.map { spec.blocks[$0] }
-    let draft = try ModelDraft(model, folder: folder)
+    let draft = try ModelDraft(model, folder: context.folder)
     for (new, old) in remaining.enumerated() {
       for tensor in spec.tensors where tensor.block == old {
         try draft.keep(tensor.name, as: "blocks.\(new)." + tensor.name.dropFirst("blocks.\(old).".count))
@@ -66,21 +63,21 @@ struct LinearHealing {
 
   /// Learns the maps from the model as it is.
   private func learn(_ runs: [Range<Int>]) throws -> [Map] {
-    let walk = try ModelWalk(model, sequences, pool: pool)
+    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     let end = runs.last?.upperBound ?? 0
     var before: [Float] = []
     var maps: [Map] = []
     try walk.run(blocks: end) { boundary in
-      progress("looking at block", boundary, end)
+      context.progress("looking at block", boundary, end)
       if let run = runs.first(where: { $0.upperBound == boundary }) {
         let map = try LinearMap(columns: model.spec.hiddenSize)
         let columns = model.spec.hiddenSize
         try walk.walk.visitHidden { rows, count, first in
           let after = (0..<count).flatMap { rows[$0] }
-          try map.add(Array(before[first * columns..<(first + count) * columns]), after, on: pool)
+          try map.add(Array(before[first * columns..<(first + count) * columns]), after, on: context.pool)
         }
         precondition(maps.count < runs.count && runs[maps.count] == run)
-        maps.append(try map.solve(on: pool))
+        maps.append(try map.solve(on: context.pool))
       }
       guard runs.contains(where: { $0.lowerBound == boundary }) else { return }
       before = []
@@ -94,7 +91,8 @@ struct LinearHealing {
   private func fold(_ weight: FloatMatrix, _ bias: [Float], into draft: ModelDraft) throws {
     for name in ["embedding"] + (model.spec.positions == .learned ? ["positions"] : []) {
       let rows = try model.floats(name)
-      let moved = try rows.adding(productWithTransposed: weight, bias: name == "embedding" ? bias : nil, on: pool)
+      let moved = try rows.adding(
+        productWithTransposed: weight, bias: name == "embedding" ? bias : nil, on: context.pool)
       try draft.set(name, moved)
     }
   }

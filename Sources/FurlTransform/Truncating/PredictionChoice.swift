@@ -18,12 +18,11 @@ struct PredictionChoice {
   /// Numbers of the whole model's predictions that are kept.
   private static let memoryLimit = 1 << 28
 
-  init(
-    _ checkpoint: Checkpoint, _ sequences: [[Int]], pool: WorkerPool, progress: @escaping (String, Int, Int) -> Void
-  ) throws {
+  init(_ checkpoint: Checkpoint, _ change: ChangeContext) throws {
+    let (sequences, pool) = (change.sequences, change.pool)
     model = try LanguageModel(checkpoint, pool: pool)
     context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
-    self.progress = progress
+    progress = change.progress
     let limit = min(
       PredictionChoice.positionLimit, max(1, PredictionChoice.memoryLimit / checkpoint.spec.vocabularySize))
     var some: [[Int]] = []

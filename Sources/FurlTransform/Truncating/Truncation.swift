@@ -7,12 +7,7 @@ import FurlTensor
 struct Truncation {
   let step: TruncateStep
   let model: Checkpoint
-  let sequences: [[Int]]
-  let pool: WorkerPool
-  /// For what is written on the way.
-  let folder: String
-  /// (what is done, blocks done, blocks).
-  let progress: (String, Int, Int) -> Void
+  let context: ChangeContext
 
   /// The cut model, and what an artifact says about it.
   func run() throws -> (model: Checkpoint, report: JSON) {
@@ -26,7 +21,7 @@ struct Truncation {
     switch step.blocks {
     case .last, .listed: break
     case .angular(let gone):
-      let distances = try AngularDistances(model, sequences, length: gone, pool: pool, progress: progress).values
+      let distances = try AngularDistances(model, length: gone, context).values
       let start = distances.indices.min { (distances[$0], $0) < (distances[$1], $1) } ?? 0
       remaining = (0..<count).filter { !(start..<start + gone).contains($0) }
       table = .array(
@@ -34,7 +29,7 @@ struct Truncation {
           ["first": .integer($0), "last": .integer($0 + gone - 1), "angular_distance": .number($1)]
         })
     case .kl(let gone):
-      let choice = try PredictionChoice(model, sequences, pool: pool, progress: progress)
+      let choice = try PredictionChoice(model, context)
       let (removed, steps) = try choice.remove(gone)
       remaining = (0..<count).filter { !removed.contains($0) }
       table = .array(
@@ -50,7 +45,7 @@ struct Truncation {
     switch step.heal {
     case .none: cut = try model.keeping(blocks: remaining)
     case .linear:
-      let healing = LinearHealing(model: model, sequences: sequences, pool: pool, folder: folder, progress: progress)
+      let healing = LinearHealing(model: model, context: context)
       (cut, maps) = try healing.cut(removed)
     }
     var members: [JSON.Member] = [
