@@ -17,6 +17,9 @@ public enum TestData {
     return FileManager.default.fileExists(atPath: folder) ? folder : nil
   }()
 
+  /// Whether tests also go through all that only repeats what they go through anyway: where `FURL_THOROUGH` is set.
+  public static let isThorough = ProcessInfo.processInfo.environment["FURL_THOROUGH"] != nil
+
   /// The tiny code model that is bundled with the project.
   public static let minipy = root + "/checkpoints/minipy"
 

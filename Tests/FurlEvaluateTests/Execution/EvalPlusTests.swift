@@ -9,8 +9,6 @@ extension ExecutionTests {
   /// HumanEval+ against EvalPlus's own verdicts. Some problems by default; all with `FURL_THOROUGH` set.
   @Suite(.enabled(if: TestData.shared != nil, "needs HumanEval+"))
   struct EvalPlusTests {
-    private static let isThorough = ProcessInfo.processInfo.environment["FURL_THOROUGH"] != nil
-
     private func problems(_ name: String) throws -> [ProgramProblem] {
       let suite = try Suite(path: try #require(TestData.shared) + "/data/\(name)")
       guard case .programs(let problems) = suite.problems else { return [] }
@@ -27,7 +25,7 @@ extension ExecutionTests {
     @Test func ownSolutionsPass() async throws {
       let all = try problems("HumanEvalPlus-Mini.jsonl.gz")
       let chosen =
-        EvalPlusTests.isThorough
+        TestData.isThorough
         ? all : all.filter { ["0", "2", "32", "38", "50", "115"].contains($0.taskID.split(separator: "/")[1]) }
       let settings = settings()
       let programs = chosen.map { problem in
@@ -49,7 +47,7 @@ extension ExecutionTests {
       let slow: Set = [15, 36, 39, 55, 59, 63, 83, 94, 96, 100, 123, 129, 130, 139]
       let chosen = rows.filter { row in
         let index = row[0]?.integer ?? 0
-        return EvalPlusTests.isThorough || (!slow.contains(index) && index % 7 == 3)
+        return TestData.isThorough || (!slow.contains(index) && index % 7 == 3)
       }
       let settings = settings()
       let programs = chosen.map { row in

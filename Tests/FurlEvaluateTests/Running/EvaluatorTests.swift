@@ -55,6 +55,7 @@ import Testing
       _ = try await Evaluator(options).run(suite, on: Running.minipy())
     }
     options.overrides.temperature = 3
+    options.overrides.maxTokens = 32
     let subject = try Running.minipy()
     let outcome = try await Evaluator(options).run(suite, on: subject)
     #expect(outcome.completions.count == 20 && outcome.report.limit == 5)
