@@ -6,17 +6,14 @@ import Testing
 /// One test for each way in which a safetensors file can be wrong.
 @Suite struct SafetensorsTests {
   static func open(_ bytes: [UInt8]) throws -> SafetensorsFile {
-    try TestData.withTemporaryFolder { folder in
-      try TestData.write(bytes, to: folder + "/x.safetensors")
-      return try SafetensorsFile(path: folder + "/x.safetensors")
-    }
+    try TestData.withTemporaryFile(bytes, "x.safetensors") { try SafetensorsFile(path: $0) }
   }
 
   /// What opening a file of this header and so many bytes of data says.
   static func problem(_ header: String, data: Int = 8, length: UInt64? = nil) throws -> String {
     let bytes = SafetensorsText.file(header: header, data: [UInt8](repeating: 0, count: data), length: length)
     let error = try #require(throws: FurlError.self) { try open(bytes) }
-    #expect(error.kind == .input && error.file?.hasSuffix("/x.safetensors") == true)
+    #expect(error.kind == .input && error.file?.hasSuffix("x.safetensors") == true)
     return [error.place, error.problem].compactMap { $0 }.joined(separator: ": ")
   }
 

@@ -4,10 +4,7 @@ import FurlTensor
 extension TestData {
   /// A mapped file of some bytes. Its name is gone when this returns; the mapping stays.
   public static func mapped(_ bytes: [UInt8]) throws -> MappedFile {
-    try withTemporaryFolder { folder in
-      try write(bytes, to: folder + "/bytes")
-      return try MappedFile(path: folder + "/bytes")
-    }
+    try withTemporaryFile(bytes, "bytes") { try MappedFile(path: $0) }
   }
 
   /// A matrix of weights in a file: [rows][columns] FP32.

@@ -43,6 +43,19 @@ public enum TestData {
     return folder
   }
 
+  /// A file of some bytes, removed when `body` returns. It has no folder of its own, which tests that open thousands of
+  /// files would spend their time on.
+  ///
+  /// - Parameter name: how its name ends.
+  public static func withTemporaryFile<Result>(
+    _ bytes: [UInt8], _ name: String, _ body: (String) throws -> Result
+  ) throws -> Result {
+    let path = NSTemporaryDirectory() + "/furl-test-\(UUID().uuidString)-\(name)"
+    defer { unlink(path) }
+    try write(bytes, to: path)
+    return try body(path)
+  }
+
   /// The bytes of a file.
   public static func bytes(_ path: String) throws -> [UInt8] { try MappedFile(path: path).readAll(limit: .max) }
 

@@ -6,15 +6,12 @@ import Testing
 /// The head of GGUF files: what is read, and what is refused with its reason.
 @Suite struct GGUFFileTests {
   static func open(_ bytes: [UInt8]) throws -> GGUFFile {
-    try TestData.withTemporaryFolder { folder in
-      try TestData.write(bytes, to: folder + "/model.gguf")
-      return try GGUFFile(path: folder + "/model.gguf")
-    }
+    try TestData.withTemporaryFile(bytes, "model.gguf") { try GGUFFile(path: $0) }
   }
 
   static func error(_ bytes: [UInt8]) throws -> FurlError {
     let error = try #require(throws: FurlError.self) { try open(bytes) }
-    #expect(error.kind == .input && error.file?.hasSuffix("/model.gguf") == true)
+    #expect(error.kind == .input && error.file?.hasSuffix("model.gguf") == true)
     return error
   }
 

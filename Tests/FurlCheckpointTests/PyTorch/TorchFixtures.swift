@@ -12,16 +12,13 @@ enum TorchFixtures {
   static func expected() throws -> JSON { try JSON.parse(TestData.bytes(folder + "/expected.json"), file: nil) }
 
   static func open(_ bytes: [UInt8]) throws -> TorchFile {
-    try TestData.withTemporaryFolder { folder in
-      try TestData.write(bytes, to: folder + "/x.pt")
-      return try TorchFile(path: folder + "/x.pt")
-    }
+    try TestData.withTemporaryFile(bytes, "x.pt") { try TorchFile(path: $0) }
   }
 
   /// What opening these bytes says, as the place and the problem.
   static func problem(_ bytes: [UInt8]) throws -> String {
     let error = try #require(throws: FurlError.self) { try open(bytes) }
-    #expect(error.kind == .input && error.file?.hasSuffix("/x.pt") == true)
+    #expect(error.kind == .input && error.file?.hasSuffix("x.pt") == true)
     return [error.place, error.problem].compactMap { $0 }.joined(separator: ": ")
   }
 
