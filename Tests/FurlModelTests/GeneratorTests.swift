@@ -149,7 +149,7 @@ import Testing
       var texts = [String](repeating: "", count: prompts.count)
       let requests = prompts.enumerated().map { index, ids in
         GenerationRequest(
-          ids: ids, maxTokens: 12,
+          ids: ids, maxTokens: ids == [1] ? 1 : 12,
           sampling: index % 3 == 2 ? Sampling(temperature: 0.8, seed: UInt64(index)) : .greedy)
       }
       try generator.run(requests) { texts[$0] = $1.text }

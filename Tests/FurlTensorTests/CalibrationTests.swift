@@ -47,11 +47,27 @@ import Testing
     for position in 0..<inputs.capacity {
       let input = inputs[position].map(Double.init)
       for error in errors {
-        let off = zip(error, input).reduce(0) { $0 + $1.0 * $1.1 }
+        let off = product(error, input)
         loss += off * off
       }
     }
     return loss
+  }
+
+  /// In eight sums, which take a fraction of the time of one.
+  private static func product(_ a: [Double], _ b: [Double]) -> Double {
+    var sums = SIMD8<Double>.zero
+    let whole = a.count / 8 * 8
+    a.withUnsafeBytes { a in
+      b.withUnsafeBytes { b in
+        for place in stride(from: 0, to: whole * 8, by: 64) {
+          sums +=
+            a.loadUnaligned(fromByteOffset: place, as: SIMD8<Double>.self)
+            * b.loadUnaligned(fromByteOffset: place, as: SIMD8<Double>.self)
+        }
+      }
+    }
+    return zip(a[whole...], b[whole...]).reduce(sums.sum()) { $0 + $1.0 * $1.1 }
   }
 
   static func feedback(
