@@ -10,7 +10,7 @@ import Testing
 
 /// Recipes with a budget: what they say, and that what comes out keeps it.
 @Suite struct BudgetTests {
-  private static let calibration = "calibration: {text: 'checkpoint:calibration.txt', samples: 24, length: 128}"
+  private static let calibration = "calibration: {text: 'checkpoint:calibration.txt', samples: 12, length: 128}"
   private static let coded = "{goal: disk, method: gptq}"
   private static let fixed =
     "{weights: int4, block: 64, method: gptq, choices: [{weights: int4, block: 32}, {weights: int8, block: row}]}"

@@ -86,6 +86,14 @@ import Testing
       - quantize: {weights: int4, method: gptq, embeddings: int8}
 
     """
+  /// The bundled model's first blocks.
+  private static func model(blocks: Int, in folder: String) throws -> Checkpoint {
+    var sample = try SampleCheckpoint(folder: TestData.minipy)
+    sample.keepBlocks(blocks)
+    try sample.write(to: folder + "/source")
+    return try Checkpoint(folder: folder + "/source")
+  }
+
   private static let calibration = "calibration: {text: \"checkpoint:calibration.txt\", samples: 6, length: 96}\n"
 
   /// Prune, quantize what is left by what it computes, store: widths are multiples, the share is what was asked for,
@@ -93,7 +101,7 @@ import Testing
   @Test func pruneThenQuantize() throws {
     try TestData.withTemporaryFolder { folder in
       let recipe = try Fixtures.recipe(PruningRecipeTests.pruning, more: PruningRecipeTests.calibration)
-      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let checkpoint = try Self.model(blocks: 2, in: folder)
       var bytes: [[UInt8]] = []
       for threads in [1, 2] {
         let path = folder + "/\(threads).furl"
@@ -127,7 +135,7 @@ import Testing
   @Test func refitsLowerTheDivergence() throws {
     try TestData.withTemporaryFolder { folder in
       let pool = WorkerPool(threads: 2)
-      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let checkpoint = try Self.model(blocks: 2, in: folder)
       let ids = Array(
         try ModelFile.checkpoint(checkpoint).tokenizer().encode(
           String(
@@ -164,10 +172,7 @@ import Testing
   func published(_ name: String) throws {
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/m.furl"
-      var sample = try SampleCheckpoint(folder: TestData.minipy)
-      sample.keepBlocks(2)
-      try sample.write(to: folder + "/source")
-      let checkpoint = try Checkpoint(folder: folder + "/source")
+      let checkpoint = try Self.model(blocks: 1, in: folder)
       let recipe = try Recipe(path: Fixtures.recipes + "/\(name).yaml")
       // Of all parameters, embeddings counted, so many go only where there are more blocks than here.
       guard !name.hasPrefix("codegpt") else {
@@ -248,7 +253,7 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let pool = WorkerPool(threads: 2)
       let recipe = try Fixtures.recipe(PruningRecipeTests.pruning, more: PruningRecipeTests.calibration)
-      let checkpoint = try Checkpoint(folder: TestData.minipy)
+      let checkpoint = try Self.model(blocks: 2, in: folder)
       _ = try Compressor(checkpoint, recipe: recipe).write(to: folder + "/p.furl", pool: pool)
       let model = ExportedModel(try ModelFile(path: folder + "/p.furl"))
       // Codes with zeros around them are no codes any more: only what is asked for is encoded anew.
