@@ -129,6 +129,33 @@ import Testing
     for (own, other) in zip(own, bias) { #expect(abs(own - other) < 1e-2) }
   }
 
+  /// Much of what columns have in common in few rows is chance: on rows that were not seen, outputs are nearer with the
+  /// ridge than without it, and nearer than without a refit.
+  @Test(arguments: [240, 400, 1_600]) func ridgeHelpsWhereRowsAreFew(rows: Int) throws {
+    let (columns, unseen) = (256, 500)
+    let inputs = try CalibrationTests.inputs(rows + unseen, columns, seed: 21)
+    let weight = try FloatMatrix(CalibrationTests.weights(24, columns, seed: 13), rows: 24, columns: columns)
+    let kept = (0..<columns).filter { $0 % 5 != 0 }
+    func error(_ refitted: FloatMatrix, _ bias: [Double]) -> Double {
+      (rows..<rows + unseen).reduce(0.0) { sum, row in
+        let numbers = inputs[row].map(Double.init)
+        let pairs = zip(weight.times(numbers), zip(refitted.times(kept.map { numbers[$0] }), bias))
+        return sum + pairs.reduce(0) { $0 + ($1.0 - $1.1.0 - $1.1.1) * ($1.0 - $1.1.0 - $1.1.1) }
+      }
+    }
+    func refit(ridge: Double?) throws -> Double {
+      let moments = try InputMoments(columns: columns)
+      try moments.add(inputs, count: rows, on: pool)
+      let means = moments.means
+      let refitted = try ColumnRefit.leastSquares(
+        weight, moments.covariance(ridge: ridge ?? moments.ridge, on: pool), kept: kept, on: pool)
+      return error(refitted, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: kept))
+    }
+    let (own, plain) = (try refit(ridge: nil), try refit(ridge: 0))
+    let none = error(try weight.gather(columns: kept), Array(repeating: 0, count: 24))
+    #expect(own < plain && own < none, "\(own) with, \(plain) without, \(none) not refitted")
+  }
+
   @Test func linearMapIsLeastSquares() throws {
     let fixture = try PruningTests.fixture.get()
     let (inputs, later) = (try fixture.numbers("inputs").map(Float.init), try fixture.numbers("later").map(Float.init))

@@ -20,12 +20,15 @@ extension JSON {
     switch self {
     case .array(let elements): .array(elements.map(\.sortingKeys))
     case .object(let members):
-      .object(
-        members
-          .map { Member($0.key, $0.value.sortingKeys) }
-          .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
+      .object(JSON.sorted(members.map { Member($0.key, $0.value.sortingKeys) }))
     default: self
     }
+  }
+
+  private static func sorted(_ members: [Member]) -> [Member] {
+    func precedes(_ one: Member, _ other: Member) -> Bool { one.key.utf8.lexicographicallyPrecedes(other.key.utf8) }
+    // What was written so once is read so.
+    return zip(members, members.dropFirst()).allSatisfy(precedes) ? members : members.sorted(by: precedes)
   }
 
   private var isScalar: Bool {
@@ -73,6 +76,12 @@ extension JSON {
 
   private static func quote(_ value: String, to text: inout String) {
     text += "\""
+    // Nearly all texts are copied as they are, and an index has thousands of them.
+    if value.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      text += value
+      text += "\""
+      return
+    }
     for scalar in value.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""

@@ -3,8 +3,8 @@
 /// With the covariance C of the inputs, kept columns K and removed ones P, the squared error of the outputs is least at
 /// W'_K = W_K + W_P C_PK C_KK⁻¹ and b' = b + W mean - W'_K mean_K: ordinary least squares, through second moments alone.
 public enum ColumnRefit {
-  /// Added to the diagonal of C_KK, as a share of its mean.
-  public static let damping: Float = 1e-3
+  /// Added to the diagonal of C_KK, as a share of its mean, for columns that are always the same.
+  public static let damping: Float = 1e-5
 
   /// - Parameters:
   ///   - weight: [outputs][columns].

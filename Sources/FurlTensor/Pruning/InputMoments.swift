@@ -70,15 +70,23 @@ public final class InputMoments: @unchecked Sendable {
   /// Whether every sum is a finite number.
   public var isFinite: Bool { sums.allSatisfy(\.isFinite) && products.diagonal.allSatisfy(\.isFinite) }
 
+  /// How much of what columns have in common is to be believed by somebody who solves with it: of a covariance of as many
+  /// columns as there are rows half is chance. A ridge of columns / rows on correlations (a linear shrinkage towards the
+  /// diagonal, Ledoit and Wolf 2004, with the share that columns without anything in common would need).
+  public var ridge: Double { Double(columns) / Double(max(1, count)) }
+
   /// The covariances, which take the memory of the sums: nothing can be added any more.
-  public func covariance(on pool: WorkerPool) -> Covariance {
+  ///
+  /// - Parameter ridge: covariances between different columns are divided by 1 + ridge.
+  public func covariance(ridge: Double = 0, on pool: WorkerPool) -> Covariance {
     let scale = 1 / Float(max(1, count))
+    let share = Float(1 / (1 + ridge))
     let offsets = sums.map { Float($0 / Double(max(1, count))) }
     products.forEachLowerTile(on: pool) { rows, columns in
       for row in rows {
         let numbers = products.row(row)
         for column in columns.lowerBound..<min(columns.upperBound, row + 1) {
-          numbers[column] = numbers[column] * scale - offsets[row] * offsets[column]
+          numbers[column] = (numbers[column] * scale - offsets[row] * offsets[column]) * (column == row ? 1 : share)
         }
       }
     }

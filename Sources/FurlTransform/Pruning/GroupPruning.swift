@@ -58,10 +58,12 @@ struct GroupPruning {
         let covariance = moments.covariance(on: context.pool)
         importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
       case .variance:
-        importances = GroupScores.variances(weight, moments.covariance(on: context.pool), groups: columns)
+        importances = GroupScores.variances(
+          weight, moments.covariance(ridge: moments.ridge, on: context.pool), groups: columns)
       case .lasso:
-        importances = try GroupLasso(weight, moments.covariance(on: context.pool), groups: columns, on: context.pool)
-          .importances(limit: columns.count - least)
+        importances = try GroupLasso(
+          weight, moments.covariance(ridge: moments.ridge, on: context.pool), groups: columns, on: context.pool
+        ).importances(limit: columns.count - least)
       }
       layers.append(
         .init(
@@ -157,7 +159,7 @@ struct GroupPruning {
       let own = try walk.vector(name + ".bias")?.values ?? Array(repeating: 0, count: weight.rows)
       let means = moments.means
       let squares = try ColumnRefit.leastSquares(
-        weight, moments.covariance(on: context.pool), kept: columns, on: context.pool)
+        weight, moments.covariance(ridge: moments.ridge, on: context.pool), kept: columns, on: context.pool)
       func bias(_ refitted: FloatMatrix) -> [Float] {
         zip(own, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: columns)).map {
           Float(Double($0) + $1)
