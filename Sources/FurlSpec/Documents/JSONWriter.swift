@@ -20,15 +20,12 @@ extension JSON {
     switch self {
     case .array(let elements): .array(elements.map(\.sortingKeys))
     case .object(let members):
-      .object(JSON.sorted(members.map { Member($0.key, $0.value.sortingKeys) }))
+      .object(
+        members
+          .map { Member($0.key, $0.value.sortingKeys) }
+          .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
     default: self
     }
-  }
-
-  private static func sorted(_ members: [Member]) -> [Member] {
-    func precedes(_ one: Member, _ other: Member) -> Bool { one.key.utf8.lexicographicallyPrecedes(other.key.utf8) }
-    // What was written so once is read so.
-    return zip(members, members.dropFirst()).allSatisfy(precedes) ? members : members.sorted(by: precedes)
   }
 
   private var isScalar: Bool {
