@@ -55,15 +55,13 @@ struct GroupPruning {
       case .magnitude: importances = GroupScores.magnitude(weight, groups: columns)
       case .random: importances = columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
       case .wanda:
-        let covariance = moments.covariance(on: context.pool)
-        importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
+        importances = GroupScores.wanda(
+          weight, meanSquares: moments.meanSquares(covariance(moments)), groups: columns)
       case .variance:
-        importances = GroupScores.variances(
-          weight, moments.covariance(ridge: moments.ridge, on: context.pool), groups: columns)
+        importances = GroupScores.variances(weight, covariance(moments), groups: columns)
       case .lasso:
-        importances = try GroupLasso(
-          weight, moments.covariance(ridge: moments.ridge, on: context.pool), groups: columns, on: context.pool
-        ).importances(limit: columns.count - least)
+        importances = try GroupLasso(weight, covariance(moments), groups: columns, on: context.pool)
+          .importances(limit: columns.count - least)
       }
       layers.append(
         .init(
@@ -82,6 +80,11 @@ struct GroupPruning {
         block: layer.block, group: layer.group, importances: layer.importances.map { unit > 0 ? $0 / unit : 0 },
         weights: layer.weights, chunk: layer.chunk, least: layer.least)
     }
+  }
+
+  /// What is solved with and chosen by: shrunk as far as the positions are few.
+  private func covariance(_ moments: InputMoments) -> Covariance {
+    moments.covariance(ridge: moments.ridge, on: context.pool)
   }
 
   /// The variance of the residual stream over positions, of all its channels together.
@@ -158,15 +161,15 @@ struct GroupPruning {
       let moments = try walk.moments(input, columns: weight.columns)
       let own = try walk.vector(name + ".bias")?.values ?? Array(repeating: 0, count: weight.rows)
       let means = moments.means
-      let squares = try ColumnRefit.leastSquares(
-        weight, moments.covariance(ridge: moments.ridge, on: context.pool), kept: columns, on: context.pool)
       func bias(_ refitted: FloatMatrix) -> [Float] {
         zip(own, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: columns)).map {
           Float(Double($0) + $1)
         }
       }
       switch step.refit {
-      case .squares: readers[group] = .init(weight: squares, bias: bias(squares))
+      case .squares:
+        let squares = try ColumnRefit.leastSquares(weight, covariance(moments), kept: columns, on: context.pool)
+        readers[group] = .init(weight: squares, bias: bias(squares))
       case .bias:
         let plain = try weight.gather(columns: columns)
         readers[group] = .init(weight: plain, bias: bias(plain))
