@@ -55,25 +55,25 @@ public enum CompactCoding {
       ?? ByteStorage(zeroed: stream.decodedLength, isDense: true)
     let decompressors = Lender { try Decompressor() }
     let planes = stream.symbols.planes
-    for first in stride(from: 0, to: chunks.count, by: chunksHeld) {
-      let last = min(first + chunksHeld, chunks.count)
-      _ = try collect(last - first, parallelFor) { index in
-        let chunk = first + index
-        for plane in 0..<planes {
-          let frame = chunk * planes + plane
-          do {
-            try decompressors.lend {
-              try $0.decode(
-                stored, offsets[frame]..<offsets[frame + 1], plane: plane, to: decoded, chunks.range(chunk),
-                stream.symbols)
-            }
-          } catch let damage as Zstd.Damage {
-            throw FurlError.input(
-              file.path, place, "frame \(frame) at byte \(stream.offset + offsets[frame]) \(damage.sentence)",
-              remedy: "the file is damaged; copy it again, or compress again")
+    let decode: @Sendable (Int) throws -> Void = { chunk in
+      for plane in 0..<planes {
+        let frame = chunk * planes + plane
+        do {
+          try decompressors.lend {
+            try $0.decode(
+              stored, offsets[frame]..<offsets[frame + 1], plane: plane, to: decoded, chunks.range(chunk),
+              stream.symbols)
           }
+        } catch let damage as Zstd.Damage {
+          throw FurlError.input(
+            file.path, place, "frame \(frame) at byte \(stream.offset + offsets[frame]) \(damage.sentence)",
+            remedy: "the file is damaged; copy it again, or compress again")
         }
       }
+    }
+    for first in stride(from: 0, to: chunks.count, by: chunksHeld) {
+      let last = min(first + chunksHeld, chunks.count)
+      _ = try collect(last - first, parallelFor) { try decode(first + $0) }
       // What has been decoded is not read again.
       file.drop(stream.offset + offsets[first * planes]..<stream.offset + offsets[last * planes])
     }
