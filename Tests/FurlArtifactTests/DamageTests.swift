@@ -97,6 +97,8 @@ import Testing
       let artifact = try Artifact(path: path)
       let error = #expect(throws: FurlError.self) { try artifact.load(artifact.tensors[0]) }
       #expect(error?.place == "w: codes")
+      let all = #expect(throws: FurlError.self) { try artifact.decodeAll() }
+      #expect(all == error)
     }
   }
 

@@ -1,6 +1,7 @@
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import Synchronization
 import Testing
 
 @testable import FurlArtifact
@@ -37,6 +38,31 @@ import Testing
         reported.append(done)
       })
       #expect(reported == reported.sorted() && reported.last == artifact.diskBytes)
+    }
+  }
+
+  /// All at once as one by one: many chunks in many streams, small ones, raw ones, any number of threads.
+  @Test(arguments: ArtifactStorage.allCases)
+  func everythingDecodedAtOnceIsTheSame(_ storage: ArtifactStorage) throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let path = folder + "/a.furl"
+      let large = try SampleTensor("large", "head", [5000, 4000], .int8(.row), seed: 9)
+      let tensors = try Samples.tensors() + [large, SampleTensor("last", "norm", [9], .float32)]
+      try Samples.write(tensors, to: path, storage)
+      let artifact = try Artifact(path: path)
+      for threads in [1, 2, 3] {
+        let pool = WorkerPool(threads: threads)
+        let calls = Atomic(0)
+        let decoded = try artifact.decodeAll(
+          beside: { calls.add(1, ordering: .relaxed) }, parallelFor: pool.forEachAsTaken)
+        #expect(calls.load(ordering: .relaxed) == 1)
+        #expect(decoded.streams.isEmpty == (storage == .mapped))
+        for tensor in tensors {
+          let loaded = try artifact.load(#require(artifact.tensor(named: tensor.name)), decoded: decoded)
+          #expect(Set(loaded.keys) == Set(tensor.streams.keys))
+          for (kind, bytes) in tensor.streams { #expect(loaded[kind]?.bytes == bytes.bytes) }
+        }
+      }
     }
   }
 

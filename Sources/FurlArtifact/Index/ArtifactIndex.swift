@@ -11,7 +11,7 @@ struct ArtifactIndex: Sendable, Hashable {
 
   /// The digest of what the artifact holds. Another storage, another zstd or other names of the source files
   /// leave it as it is.
-  var id: Digest { Digest(of: Array(manifest.canonicalText.utf8)) }
+  var id: Digest { Digest(of: manifest.canonicalBytes) }
 
   private var manifest: JSON {
     [
@@ -36,6 +36,6 @@ struct ArtifactIndex: Sendable, Hashable {
       .init("tensors", .array(tensors.map(\.json))),
       .init("tokenizer", tokenizer.json),
     ]
-    return Array(JSON.object(own + description.members).canonicalText.utf8)
+    return JSON.object(own + description.members).canonicalBytes
   }
 }

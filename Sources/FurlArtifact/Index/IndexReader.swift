@@ -27,7 +27,7 @@ struct IndexReader {
 
   private mutating func index(_ text: [UInt8]) throws -> ArtifactIndex {
     let value = try JSON.parse(text, file: file)
-    guard Array(value.canonicalText.utf8) == text else {
+    guard value.canonicalBytes == text else {
       throw FurlError.input(file, "index", "is not in canonical form", remedy: "compress again")
     }
     let top = try DocumentReader(value, file: file)

@@ -62,23 +62,20 @@ public final class Artifact: Sendable {
   /// A raw stream is a part of the mapped file and is not copied. A compressed one is decoded by `parallelFor`'s
   /// threads; every frame must have its size and its checksum, and the file's pages are dropped behind it.
   ///
+  /// - Parameter decoded: where compressed streams are taken from that are in memory already.
   /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset, or `unavailable` when there
   ///   is no memory.
-  ///
-  /// - Parameter arena: where decoded streams go as long as it has room: ``decodedBytes`` is room for all.
   public func load(
-    _ tensor: ArtifactTensor, into arena: StorageArena? = nil, parallelFor: ParallelFor = serialFor
+    _ tensor: ArtifactTensor, decoded: DecodedStreams? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> [PackedLayout.StreamKind: ByteStorage] {
     var loaded: [PackedLayout.StreamKind: ByteStorage] = [:]
     for stream in tensor.streams {
-      loaded[stream.kind] = try load(stream, of: tensor, into: arena, parallelFor)
+      loaded[stream.kind] = try decoded?.streams[stream.offset] ?? load(stream, of: tensor, parallelFor)
     }
     return loaded
   }
 
-  func load(
-    _ stream: ArtifactStream, of tensor: ArtifactTensor, into arena: StorageArena? = nil, _ parallelFor: ParallelFor
-  ) throws -> ByteStorage {
+  func load(_ stream: ArtifactStream, of tensor: ArtifactTensor, _ parallelFor: ParallelFor) throws -> ByteStorage {
     switch stream.codec {
     case .raw:
       // Frames have checksums of their own; what lies raw in a compact file is small enough to be hashed.
@@ -89,16 +86,34 @@ public final class Artifact: Sendable {
       }
       return ByteStorage(file, stream.range)
     case .zstdHuffman:
-      let place = "\(tensor.name): \(stream.kind.rawValue)"
-      return try CompactCoding.decode(stream, of: file, place: place, into: arena, parallelFor: parallelFor)
+      let decoder = try decoder(stream, of: tensor, into: nil)
+      try CompactCoding.decode([decoder], parallelFor: parallelFor)
+      return decoder.decoded
     }
   }
 
-  /// Bytes that an arena for everything that is decoded on loading needs.
-  public var decodedBytes: Int {
-    tensors.reduce(0) { sum, tensor in
-      tensor.streams.reduce(sum) { $0 + ($1.codec == .raw ? 0 : StorageArena.room($1.decodedLength)) }
-    }
+  private func decoder(
+    _ stream: ArtifactStream, of tensor: ArtifactTensor, into arena: StorageArena?
+  ) throws -> StreamDecoder {
+    try StreamDecoder(stream, of: file, place: "\(tensor.name): \(stream.kind.rawValue)", into: arena)
+  }
+
+  /// Decodes every compressed stream into one piece of memory, for somebody who is going to keep all of them.
+  ///
+  /// - Parameters:
+  ///   - other: a job that has nothing to do with it and that a thread does beside.
+  ///   - parallelFor: should give a free thread the next index.
+  /// - Throws: as ``load(_:decoded:parallelFor:)``.
+  public func decodeAll(
+    beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor = serialFor
+  ) throws -> DecodedStreams {
+    let compressed = tensors.flatMap { tensor in tensor.streams.filter { $0.codec != .raw }.map { (tensor, $0) } }
+    let bytes = compressed.reduce(0) { $0 + StorageArena.room($1.1.decodedLength) }
+    let arena = bytes > 0 ? try StorageArena(capacity: bytes) : nil
+    let decoders = try compressed.map { try decoder($1, of: $0, into: arena) }
+    try CompactCoding.decode(decoders, beside: other, parallelFor: parallelFor)
+    let streams = zip(compressed, decoders).map { ($0.1.offset, $1.decoded) }
+    return DecodedStreams(streams: Dictionary(uniqueKeysWithValues: streams))
   }
 
   /// The tokenizer in the form in which it is used.
@@ -132,4 +147,10 @@ public final class Artifact: Sendable {
   public var tokenizerDiskBytes: Int { tokenizer.length }
   /// Bits of the whole file (tokenizer, index and all) for each number; nil for a file without tensors.
   public var bitsPerWeight: Double? { parameters == 0 ? nil : Double(diskBytes) * 8 / Double(parameters) }
+}
+
+/// What ``Artifact/decodeAll(beside:parallelFor:)`` has decoded.
+public struct DecodedStreams: Sendable {
+  /// By their offsets in the file.
+  let streams: [Int: ByteStorage]
 }

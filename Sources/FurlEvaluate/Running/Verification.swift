@@ -125,11 +125,7 @@ public struct Verification {
         progress.skip(suite, own)
         continue
       }
-      let subject =
-        try loaded
-        ?? LoadedModel(
-          file: file, model: file.load(pool: context.pool), tokenizer: file.tokenizer(), context: context,
-          format: format)
+      let subject = try loaded ?? LoadedModel(file: file, context: context, format: format)
       loaded = subject
       if suite.kind == .text {
         // Two models read a text in lockstep, which gives the baseline's figures as well.

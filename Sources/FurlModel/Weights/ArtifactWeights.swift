@@ -6,13 +6,13 @@ import FurlTensor
 public struct ArtifactWeights: WeightProvider, Sendable {
   public let artifact: Artifact
   public let spec: ModelSpec
-  private let arena: StorageArena?
+  private let decoded: DecodedStreams?
 
   /// - Throws: ``FurlError`` of kind `input` when a tensor is missing, extra or of another shape, so that nothing
   ///   can be wrong any more when weights are loaded.
   public init(_ artifact: Artifact) throws {
     self.artifact = artifact
-    arena = nil
+    decoded = nil
     spec = try ModelSpec(
       artifact.description.spec, architecture: artifact.description.architecture, file: artifact.path)
     let expected = spec.tensors
@@ -31,16 +31,16 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     }
   }
 
-  private init(_ other: ArtifactWeights, arena: StorageArena) {
-    (artifact, spec, self.arena) = (other.artifact, other.spec, arena)
+  private init(_ other: ArtifactWeights, decoded: DecodedStreams) {
+    (artifact, spec, self.decoded) = (other.artifact, other.spec, decoded)
   }
 
-  /// The same for somebody who is going to load all tensors and keep them: they share one piece of memory.
+  /// The same with everything decoded, for somebody who is going to keep all tensors.
   ///
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is not so much.
-  public func sharingMemory() throws -> ArtifactWeights {
-    let bytes = artifact.decodedBytes
-    return bytes > 0 ? ArtifactWeights(self, arena: try StorageArena(capacity: bytes)) : self
+  /// - Parameter other: a job that has nothing to do with it and that one of the threads does beside.
+  /// - Throws: ``FurlError`` that names the tensor, or of kind `unavailable` when there is no memory.
+  func decoding(beside other: (@Sendable () -> Void)? = nil, pool: WorkerPool) throws -> ArtifactWeights {
+    ArtifactWeights(self, decoded: try artifact.decodeAll(beside: other, parallelFor: pool.forEachAsTaken))
   }
 
   public var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
@@ -66,7 +66,7 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     guard let found = artifact.tensor(named: tensor.name) else {
       throw FurlError.input(artifact.path, tensor.name, "is missing")
     }
-    let streams = try artifact.load(found, into: arena, parallelFor: pool.map { $0.forEach } ?? serialFor)
+    let streams = try artifact.load(found, decoded: decoded, parallelFor: pool.map { $0.forEach } ?? serialFor)
     return (found, found.layout.streams.compactMap { streams[$0.kind] })
   }
 }

@@ -14,11 +14,15 @@ public struct LoadedModel: Sendable {
   ///
   /// - Throws: ``FurlError``.
   public init(path: String, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
-    file = try ModelFile(path: path)
-    tokenizer = try file.tokenizer()
-    model = try file.load(pool: context.pool)
-    self.context = context
-    self.format = format
+    try self.init(file: ModelFile(path: path), context: context, format: format)
+  }
+
+  /// Loads what has been opened.
+  ///
+  /// - Throws: ``FurlError``.
+  public init(file: ModelFile, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+    let (model, tokenizer) = try file.loadAll(pool: context.pool)
+    self.init(file: file, model: model, tokenizer: tokenizer, context: context, format: format)
   }
 
   /// A model that is loaded already.

@@ -3,6 +3,7 @@ import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
+import Synchronization
 
 /// A model on disk: a checkpoint (a folder or a GGUF file) or an artifact.
 public enum ModelFile: Sendable {
@@ -58,8 +59,33 @@ public enum ModelFile: Sendable {
   public func load(pool: WorkerPool) throws -> LanguageModel {
     switch self {
     case .checkpoint(let checkpoint): try LanguageModel(checkpoint, pool: pool)
-    case .artifact(let weights): try LanguageModel(weights.sharingMemory(), pool: pool)
+    case .artifact(let weights): try LanguageModel(weights.decoding(pool: pool), pool: pool)
     }
+  }
+
+  /// Loads weights and tokenizer; an artifact's at the same time.
+  ///
+  /// - Throws: ``FurlError``; the tokenizer's where both are damaged.
+  public func loadAll(pool: WorkerPool) throws -> (model: LanguageModel, tokenizer: Tokenizer) {
+    guard case .artifact(let weights) = self else {
+      // The tokenizer first: loading the weights ends with giving free memory back.
+      let tokenizer = try tokenizer()
+      return (try load(pool: pool), tokenizer)
+    }
+    let tokenizer = Mutex<Result<Tokenizer, any Error>?>(nil)
+    let decoded = Result {
+      try weights.decoding(
+        beside: {
+          let result = Result { try self.tokenizer() }
+          tokenizer.withLock { $0 = result }
+        }, pool: pool)
+    }
+    // Where decoding never began (no memory), its own error is all there is.
+    if let result = tokenizer.withLock({ $0 }) {
+      let tokenizer = try result.get()
+      return (try LanguageModel(decoded.get(), pool: pool), tokenizer)
+    }
+    return (try LanguageModel(decoded.get(), pool: pool), try self.tokenizer())
   }
 
   /// Loads the tokenizer, which must fit the model.

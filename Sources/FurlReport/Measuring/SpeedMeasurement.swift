@@ -75,9 +75,7 @@ public struct SpeedMeasurement: Sendable {
     let pool = WorkerPool(threads: settings.threads)
     let kernels = try Kernels.fromEnvironment()
     let file = try ModelFile(path: path)
-    // The tokenizer first: loading the weights ends with giving free memory back.
-    let tokenizer = try file.tokenizer()
-    let model = try file.load(pool: pool)
+    let (model, tokenizer) = try file.loadAll(pool: pool)
     loadSeconds = [(clock.now - start).seconds]
     loadedBytes = ProcessMemory.current()?.resident
     let session = try Session(
