@@ -164,6 +164,41 @@ import Testing
       )
       let random = try divergence("choose: random, seed: 3, refit: none")
       #expect(squares < bias && none < random, "\(squares) \(bias) \(none) \(random)")
+      let (uniform, measured) = (
+        try divergence("choose: variance, allocation: uniform"),
+        try divergence("choose: variance, allocation: measured")
+      )
+      #expect(measured < uniform, "\(measured) \(uniform)")
+    }
+  }
+
+  /// What a layer's loss does to predictions decides how much it loses, whatever its importances are: the last layer is
+  /// made to matter a hundred times less.
+  @Test func layersLoseByWhatIsMeasured() throws {
+    try TestData.withTemporaryFolder { folder in
+      let checkpoint = try Self.model(blocks: 2, in: folder)
+      let draft = try ModelDraft(checkpoint, folder: folder)
+      let down = try checkpoint.floats("blocks.1.mlp.down")
+      try draft.set(
+        "blocks.1.mlp.down", FloatMatrix(down.values.map { $0 / 100 }, rows: down.rows, columns: down.columns))
+      let model = try draft.finish(checkpoint.spec)
+      let widths = try [1, 2].map { threads in
+        let recipe = try Fixtures.recipe(
+          "  - prune: {sparsity: 0.3, groups: [neurons], of: groups, choose: random, allocation: measured}\n",
+          more: PruningRecipeTests.calibration)
+        let sample = try CalibrationSample(
+          #require(recipe.calibration), for: checkpoint, tokenizer: ModelFile.checkpoint(checkpoint).tokenizer())
+        guard case .prune(let step) = recipe.steps[0] else { throw FurlError(.defect, "no step") }
+        let context = ChangeContext(
+          sequences: sample.sequences, probes: sample.probes, pool: WorkerPool(threads: threads), folder: folder
+        ) { _, _, _ in }
+        return try GroupPruning(step: step, model: model, context: context).run().model.spec.blocks.map(\.mlpSize)
+      }
+      let whole = checkpoint.spec.blocks.map(\.mlpSize)
+      #expect(widths[0] == widths[1])
+      // The limit is 0.4, a third more than the same share of both.
+      #expect(whole[1] - widths[0][1] == whole[1] * 2 / 5 / 16 * 16, "\(whole) \(widths)")
+      #expect(whole[0] - widths[0][0] < whole[0] * 3 / 10)
     }
   }
 

@@ -25,7 +25,7 @@ import Testing
         let expected = try #require(reference["distances"]?["\(length)"]?.array).map { try #require($0.number) }
         let own = try AngularDistances(
           checkpoint, length: length,
-          ChangeContext(sequences: sequences, pool: pool, folder: "", progress: { _, _, _ in })
+          ChangeContext(sequences: sequences, probes: [], pool: pool, folder: "", progress: { _, _, _ in })
         ).values
         #expect(own.count == expected.count)
         for (own, other) in zip(own, expected) { #expect(abs(own - other) < 2e-5, "\(name): \(own), \(other)") }
@@ -124,7 +124,8 @@ import Testing
       var draws = SplitMix64(seed: 1)
       let sequences = (0..<12).map { _ in (0..<20).map { _ in Int(draws.next() % 32) } }
       func heal(_ checkpoint: Checkpoint) throws -> Checkpoint {
-        let context = ChangeContext(sequences: sequences, pool: pool, folder: folder, progress: { _, _, _ in })
+        let context = ChangeContext(
+          sequences: sequences, probes: [], pool: pool, folder: folder, progress: { _, _, _ in })
         return try LinearHealing(model: checkpoint, context: context).cut([0]).model
       }
       let folded = try heal(checkpoint)

@@ -7,7 +7,7 @@ import Glibc
 import Darwin
 #endif
 
-/// A model in memory some of whose matrices are replaced for a while, to see how far its predictions move.
+/// A model in memory some of whose tensors are replaced for a while, to see how far its predictions move.
 ///
 /// The hidden states before every block are kept, so that a replacement costs the blocks behind it only.
 public final class SensitivityProbe {
@@ -19,9 +19,16 @@ public final class SensitivityProbe {
   private var starts: [Activations] = []
   /// Every so many positions one is scored, so that their logits are no more than this.
   private static let scoredNumbers = 1 << 25
+  /// The most parameters of a model that is compared with in FP32.
+  private static let floatLimit = 1 << 28
   private let every: Int
   /// [scored positions][vocabulary]: log p.
   private var expected: [Float] = []
+
+  /// How the matrices of a model are kept that others are compared with: FP32 below 1 GiB, else 8 bits a row.
+  public static func scheme(for spec: ModelSpec) -> Scheme {
+    spec.parameterCount <= floatLimit ? .float32 : .int8(.row)
+  }
 
   /// - Parameters:
   ///   - matrices, vectors: every tensor of the model, by name.
@@ -52,8 +59,12 @@ public final class SensitivityProbe {
 
   /// The mean KL divergence, in nats, of the predictions with some matrices replaced from those of the model.
   ///
-  /// - Parameter replacements: by name, as large as what they replace.
-  public func divergence(replacing replacements: [String: PackedMatrix]) throws -> Double {
+  /// - Parameters:
+  ///   - replacements: by name, as large as what they replace.
+  ///   - biases: of replaced layers of blocks, by name; a layer may have had none.
+  public func divergence(
+    replacing replacements: [String: PackedMatrix], biases: [String: FloatVector] = [:]
+  ) throws -> Double {
     let first = replacements.keys.map(firstBlock).min() ?? spec.blocks.count
     if replacements["embedding"] != nil || replacements["positions"] != nil {
       walk.embed(
@@ -62,7 +73,7 @@ public final class SensitivityProbe {
     } else {
       walk.resume(starts[first])
     }
-    for block in first..<spec.blocks.count { try compute(block, replacements) }
+    for block in first..<spec.blocks.count { try compute(block, replacements, biases) }
     var sum = 0.0
     var row = 0
     try forEachScored(replacements) { piece in
@@ -107,7 +118,9 @@ public final class SensitivityProbe {
     return BlockWalk.Norm(weight: weight, bias: vectors[name + ".bias"])
   }
 
-  private func compute(_ block: Int, _ replacements: [String: PackedMatrix]) throws {
+  private func compute(
+    _ block: Int, _ replacements: [String: PackedMatrix], _ biases: [String: FloatVector] = [:]
+  ) throws {
     let prefix = "blocks.\(block)."
     try walk.begin(
       block: block, attentionNorm: norm(prefix + "attention.norm"),
@@ -120,7 +133,7 @@ public final class SensitivityProbe {
         guard let matrix = replacements[name] ?? matrices[name] else {
           throw FurlError(.defect, place: name, "is missing")
         }
-        walk.install(role, matrix, bias: vectors[name + ".bias"])
+        walk.install(role, matrix, bias: biases[name + ".bias"] ?? vectors[name + ".bias"])
       }
     }
     walk.finish()

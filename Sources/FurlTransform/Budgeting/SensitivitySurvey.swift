@@ -18,8 +18,6 @@ struct SensitivitySurvey {
   private static let bits = [2, 3, 4.25, 7]
   /// How far off they may be: what came out is what counts.
   private static let tolerance = 0.25
-  /// The most parameters that are kept in FP32.
-  private static let floatLimit = 1 << 28
   /// Multiplications that all measurements together may take, about, and positions of one.
   private static let work = 2e13
   private static let positions = 256.0...512
@@ -52,7 +50,7 @@ struct SensitivitySurvey {
       let chooser = CodeChooser(checkpoint, plan: plan, pool: pool)
       chooser.tokenSteps = TokenSteps(sample.sequences, vocabulary: plan.spec.vocabularySize)
       self.chooser = chooser
-      let scheme: Scheme = plan.spec.parameterCount <= SensitivitySurvey.floatLimit ? .float32 : .int8(.row)
+      let scheme = SensitivityProbe.scheme(for: plan.spec)
       var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
       for tensor in plan.tensors {
         if tensor.spec.shape.count == 2 {

@@ -4,6 +4,8 @@ import FurlTensor
 struct ChangeContext {
   /// What the model reads: [sequences][tokens].
   let sequences: [[Int]]
+  /// Other texts, to measure on.
+  let probes: [[Int]]
   let pool: WorkerPool
   /// For what is written on the way.
   let folder: String

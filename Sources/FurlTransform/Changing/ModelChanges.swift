@@ -7,7 +7,10 @@ import FurlTensor
 struct ModelChanges {
   /// What the recipe began with, which trainings imitate.
   let source: Checkpoint
+  /// What models read: [sequences][tokens].
   let sequences: [[Int]]
+  /// Other texts, to measure on.
+  let probes: [[Int]]
   let pool: WorkerPool
   /// For what is written on the way: the folder of the output.
   let folder: String
@@ -20,7 +23,8 @@ struct ModelChanges {
   func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> (model: Checkpoint, reports: [JSON]) {
     var model = checkpoint
     var reports: [JSON] = []
-    let context = ChangeContext(sequences: sequences, pool: pool, folder: folder, progress: progress)
+    let context = ChangeContext(
+      sequences: sequences, probes: probes, pool: pool, folder: folder, progress: progress)
     for step in steps {
       let report: JSON
       switch step {

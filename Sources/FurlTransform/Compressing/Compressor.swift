@@ -93,7 +93,8 @@ public struct Compressor: Sendable {
     let first = steps.firstIndex { if case .quantize = $0 { true } else { false } } ?? steps.count
     let (model, reports) = try withoutActuallyEscaping(progress) { progress in
       let changes = ModelChanges(
-        source: checkpoint, sequences: sample?.sequences ?? [], pool: pool, folder: folder, stateFolder: stateFolder
+        source: checkpoint, sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], pool: pool,
+        folder: folder, stateFolder: stateFolder
       ) { activity, done, blocks in
         progress(
           .init(

@@ -9,6 +9,10 @@ import FurlTensor
 ///
 /// The calibration is walked twice: through the model as it is, where every group gets its importance and one threshold
 /// over all layers says which go; and through the model as it becomes.
+///
+/// How much a layer's outputs may change before predictions do differs from layer to layer, and no sum over its own
+/// inputs says so. With `allocation: measured` every layer loses the same share once, alone, and importances are then in
+/// nats of the predictions' KL divergence.
 struct GroupPruning {
   let step: PruneStep
   let model: Checkpoint
@@ -37,6 +41,8 @@ struct GroupPruning {
     var layers: [GroupAllocation.Layer] = []
     var energies: [Double] = []
     let spec = model.spec
+    let survey = step.allocation == .measured ? try GroupSurvey(model, context) : nil
+    var units: [Double] = []
     let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
     try walk.run(boundary: { block in
@@ -46,33 +52,47 @@ struct GroupPruning {
       guard let group = group(input) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
       let columns = removable.columns(group)
-      let weight = try model.floats("blocks.\(block)." + GroupRemoval.reader(of: group).rawValue)
+      let name = "blocks.\(block)." + GroupRemoval.reader(of: group).rawValue
+      let weight = try model.floats(name)
       let moments = try walk.moments(input, columns: weight.columns)
+      // Shrunk as far as the positions are few.
+      let covariance = moments.covariance(ridge: moments.ridge, on: context.pool)
       let chunk = removable.chunk(group, multiple: step.multiple)
-      let least = max(chunk, columns.count - Int(step.limit * Double(columns.count)))
+      let least = max(chunk, columns.count - Int(step.limit(share: share) * Double(columns.count)))
       let importances: [Double]
       switch step.choose {
       case .magnitude: importances = GroupScores.magnitude(weight, groups: columns)
       case .random: importances = columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
       case .wanda:
-        importances = GroupScores.wanda(
-          weight, meanSquares: moments.meanSquares(covariance(moments)), groups: columns)
+        importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
       case .variance:
-        importances = GroupScores.variances(weight, covariance(moments), groups: columns)
+        importances = GroupScores.variances(weight, covariance, groups: columns)
       case .lasso:
-        importances = try GroupLasso(weight, covariance(moments), groups: columns, on: context.pool)
+        importances = try GroupLasso(weight, covariance, groups: columns, on: context.pool)
           .importances(limit: columns.count - least)
       }
-      layers.append(
-        .init(
-          block: block, group: group, importances: importances, weights: removable.weights(group), chunk: chunk,
-          least: min(least, columns.count)))
+      let layer = GroupAllocation.Layer(
+        block: block, group: group, importances: importances, weights: removable.weights(group), chunk: chunk,
+        least: min(least, columns.count))
+      layers.append(layer)
+      if let survey {
+        // At least one chunk, so that there is something to measure.
+        let lost = max(share, Double(chunk) / Double(columns.count))
+        let kept = GroupAllocation(layers: [layer]).removeEvenly(share: lost).kept[0]
+        let left = removable.columns(group, kept: kept)
+        let reader = try refit(
+          weight, covariance, means: moments.means, bias: walk.vector(name + ".bias")?.values, kept: left)
+        let divergence = try survey.divergence(name, reader.padded(left, of: weight.columns, on: context.pool))
+        let importance = importances.reduce(0, +) - kept.reduce(0) { $0 + importances[$1] }
+        units.append(divergence > 0 ? importance / divergence : .infinity)
+      }
       return [:]
     }
-    return layers.map { layer in
+    return layers.enumerated().map { index, layer in
       // Outputs count by their share of the residual stream that they go to; what has no such unit, by its layer's sum.
       let unit =
         switch step.choose {
+        case _ where survey != nil: units[index]
         case .lasso, .variance: energies[layer.block]
         case .wanda, .magnitude, .random: layer.importances.reduce(0, +)
         }
@@ -80,11 +100,6 @@ struct GroupPruning {
         block: layer.block, group: layer.group, importances: layer.importances.map { unit > 0 ? $0 / unit : 0 },
         weights: layer.weights, chunk: layer.chunk, least: layer.least)
     }
-  }
-
-  /// What is solved with and chosen by: shrunk as far as the positions are few.
-  private func covariance(_ moments: InputMoments) -> Covariance {
-    moments.covariance(ridge: moments.ridge, on: context.pool)
   }
 
   /// The variance of the residual stream over positions, of all its channels together.
@@ -106,16 +121,27 @@ struct GroupPruning {
     return zip(sums, squares).reduce(0) { $0 + max(0, $1.1 / count - ($1.0 / count) * ($1.0 / count)) }
   }
 
-  private func choose(_ layers: [GroupAllocation.Layer]) throws -> (kept: [KeptGroups], removed: Int) {
-    let allocation = GroupAllocation(layers: layers)
-    let ofGroups = layers.reduce(0) { $0 + $1.importances.count * $1.weights }
+  /// Weights that are to go, and all that the groups have.
+  private var extent: (target: Int, whole: Int, ofGroups: Int) {
+    let ofGroups = model.spec.blocks.reduce(0) { sum, block in
+      let removable = RemovableGroups(block, of: model.spec)
+      return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
+    }
     let whole =
       switch step.of {
       case .blocks: model.spec.blockLinearCount
       case .model: model.spec.parameterCount
       case .groups: ofGroups
       }
-    let target = Int((step.sparsity * Double(whole)).rounded())
+    return (Int((step.sparsity * Double(whole)).rounded()), whole, ofGroups)
+  }
+
+  /// The share that each layer loses where all lose the same.
+  private var share: Double { min(1, Double(extent.target) / Double(max(1, extent.ofGroups))) }
+
+  private func choose(_ layers: [GroupAllocation.Layer]) throws -> (kept: [KeptGroups], removed: Int) {
+    let allocation = GroupAllocation(layers: layers)
+    let (target, whole, _) = extent
     guard target <= allocation.most else {
       let most = (Double(allocation.most) / Double(whole) * 1000).rounded(.down) / 1000
       throw step.location.error(
@@ -123,8 +149,7 @@ struct GroupPruning {
         remedy: "raise limit, lower multiple or name more groups")
     }
     let (kept, removed) =
-      step.allocation == .global
-      ? allocation.remove(weights: target) : allocation.removeEvenly(share: Double(target) / Double(max(1, ofGroups)))
+      step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: target)
     var result = model.spec.blocks.map { _ in KeptGroups() }
     for (layer, groups) in zip(layers, kept) { result[layer.block][layer.group] = groups }
     return (result, removed)
@@ -159,29 +184,28 @@ struct GroupPruning {
       let weight = try model.floats(name)
       let columns = RemovableGroups(model.spec.blocks[block], of: model.spec).columns(group, kept: stay)
       let moments = try walk.moments(input, columns: weight.columns)
-      let own = try walk.vector(name + ".bias")?.values ?? Array(repeating: 0, count: weight.rows)
-      let means = moments.means
-      func bias(_ refitted: FloatMatrix) -> [Float] {
-        zip(own, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: columns)).map {
-          Float(Double($0) + $1)
-        }
-      }
-      switch step.refit {
-      case .squares:
-        let squares = try ColumnRefit.leastSquares(weight, covariance(moments), kept: columns, on: context.pool)
-        readers[group] = .init(weight: squares, bias: bias(squares))
-      case .bias:
-        let plain = try weight.gather(columns: columns)
-        readers[group] = .init(weight: plain, bias: bias(plain))
-      case .none:
-        readers[group] = .init(
-          weight: try weight.gather(columns: columns), bias: model.spec.biases.contains(role) ? own : nil)
-      }
-      // The walk goes on in the old widths: columns of zeros compute what columns that are gone do.
-      guard let reader = readers[group] else { return [:] }
-      let full = try reader.weight.scattered(to: columns, of: weight.columns)
-      return [role: .init(weight: try full.packed(on: context.pool), bias: try reader.bias.map(FloatVector.init))]
+      let reader = try refit(
+        weight, moments.covariance(ridge: moments.ridge, on: context.pool), means: moments.means,
+        bias: walk.vector(name + ".bias")?.values, kept: columns)
+      readers[group] = reader
+      // The walk goes on in the old widths.
+      return [role: try reader.padded(columns, of: weight.columns, on: context.pool)]
     }
     return try draft.finish(spec)
+  }
+
+  /// What a layer becomes with some of its columns.
+  private func refit(
+    _ weight: FloatMatrix, _ covariance: @autoclosure () -> Covariance, means: [Double], bias: [Float]?, kept: [Int]
+  ) throws -> GroupRemoval.Reader {
+    let refitted =
+      switch step.refit {
+      case .squares: try ColumnRefit.leastSquares(weight, covariance(), kept: kept, on: context.pool)
+      case .bias, .none: try weight.gather(columns: kept)
+      }
+    guard step.refit != .none else { return .init(weight: refitted, bias: bias) }
+    let change = ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: kept)
+    let own = bias ?? Array(repeating: 0, count: weight.rows)
+    return .init(weight: refitted, bias: zip(own, change).map { Float(Double($0) + $1) })
   }
 }

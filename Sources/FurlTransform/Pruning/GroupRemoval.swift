@@ -10,6 +10,12 @@ struct GroupRemoval {
   struct Reader {
     let weight: FloatMatrix
     let bias: [Float]?
+
+    /// As wide as the layer was: columns of zeros compute what columns that are gone do.
+    func padded(_ columns: [Int], of width: Int, on pool: WorkerPool) throws -> ModelWalk.Layer {
+      let full = try weight.scattered(to: columns, of: width)
+      return .init(weight: try full.packed(on: pool), bias: try bias.map(FloatVector.init))
+    }
   }
 
   /// The role of the layer that reads groups of a kind.

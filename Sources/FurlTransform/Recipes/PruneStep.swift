@@ -55,6 +55,9 @@ public struct PruneStep: Sendable {
   public enum Allocation: String, Sendable, CaseIterable {
     /// One threshold over all layers.
     case global
+    /// One threshold over all layers, whose importances are weighed by what the loss of the same share of each does to
+    /// the model's predictions.
+    case measured
     /// The same share everywhere.
     case uniform
   }
@@ -79,8 +82,8 @@ public struct PruneStep: Sendable {
   public let allocation: Allocation
   /// Widths are kept to multiples of this.
   public let multiple: Int
-  /// The largest share of its groups that a layer may lose.
-  public let limit: Double
+  /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
+  public let limit: Double?
   public let seed: Int
   /// How the model is trained meanwhile; nil: groups go by reconstruction.
   public let finetune: Finetune?
@@ -122,10 +125,11 @@ public struct PruneStep: Sendable {
     let refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
     // What is trained makes up for what is gone.
     self.refit = isTrained ? .none : refit
-    allocation = try reader.word("allocation", ["global": Allocation.global, "uniform": .uniform]) ?? .global
+    allocation =
+      try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
+      ?? .global
     multiple = try reader.integer("multiple", in: 1...1024) ?? 16
-    // Half of what would be left everywhere may go from one layer, too.
-    limit = try reader.number("limit", in: 0.01...1) ?? (1 + sparsity) / 2
+    limit = try reader.number("limit", in: 0.01...1) ?? (allocation == .measured ? nil : PruneStep.limit(sparsity))
     guard choose == .random || reader.optional("seed") == nil else {
       throw reader.error("seed", "has no meaning without draws", remedy: "use choose: random")
     }
@@ -133,6 +137,17 @@ public struct PruneStep: Sendable {
     try reader.finish()
     location = reader.location
   }
+
+  /// Half of what would be left everywhere may go from one layer, too.
+  private static func limit(_ sparsity: Double) -> Double { (1 + sparsity) / 2 }
+
+  /// The largest share of its groups that a layer may lose.
+  ///
+  /// What is measured of one layer alone holds for a little more than it was measured with: what many layers lose in a
+  /// row adds up to more than its parts.
+  ///
+  /// - Parameter share: what each layer would lose where all lose the same.
+  func limit(share: Double) -> Double { limit ?? min(1, share * 4 / 3) }
 
   private static func finetune(_ reader: DocumentReader) throws -> Finetune {
     for key in ["choose", "refit", "allocation", "seed"] where reader.optional(key) != nil {
@@ -188,7 +203,8 @@ public struct PruneStep: Sendable {
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
       .init("groups", .array(groups.map { .string($0.rawValue) })),
     ]
-    let widths: [JSON.Member] = [.init("multiple", .integer(multiple)), .init("limit", .number(limit))]
+    let widths =
+      [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
     if let finetune {
       return .object(
         common + [

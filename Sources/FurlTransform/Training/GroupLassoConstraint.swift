@@ -142,7 +142,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
         return .init(
           block: layer.block, group: layer.group,
           importances: layer.range.map { alive[$0] > 0 ? Double(scores[$0]) : -1 }, weights: layer.numbers,
-          chunk: chunk, least: min(max(chunk, count - Int(step.limit * Double(count))), count))
+          chunk: chunk, least: min(max(chunk, count - Int(step.limit(share: step.sparsity) * Double(count))), count))
       })
   }
 
