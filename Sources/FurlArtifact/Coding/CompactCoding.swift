@@ -41,7 +41,7 @@ public enum CompactCoding {
   ///
   /// - Parameter other: a job that a thread does beside.
   static func decode(
-    _ streams: [StreamDecoder], beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor
+    _ streams: [CompressedStream], beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor
   ) throws {
     let jobs = streams.indices.flatMap { stream in (0..<streams[stream].chunks.count).map { (stream, $0) } }
     let decompressors = Lender { try Decompressor() }
@@ -69,7 +69,7 @@ public enum CompactCoding {
 }
 
 /// A stream on its way from a file into memory.
-struct StreamDecoder: Sendable {
+struct CompressedStream: Sendable {
   let file: MappedFile
   /// What the stream becomes.
   let decoded: ByteStorage

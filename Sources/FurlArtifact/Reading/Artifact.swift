@@ -94,8 +94,8 @@ public final class Artifact: Sendable {
 
   private func decoder(
     _ stream: ArtifactStream, of tensor: ArtifactTensor, into arena: StorageArena?
-  ) throws -> StreamDecoder {
-    try StreamDecoder(stream, of: file, place: "\(tensor.name): \(stream.kind.rawValue)", into: arena)
+  ) throws -> CompressedStream {
+    try CompressedStream(stream, of: file, place: "\(tensor.name): \(stream.kind.rawValue)", into: arena)
   }
 
   /// Decodes every compressed stream into one piece of memory, for somebody who is going to keep all of them.

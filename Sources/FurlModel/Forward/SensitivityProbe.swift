@@ -25,6 +25,9 @@ public final class SensitivityProbe {
   /// [scored positions][vocabulary]: log p.
   private var expected: [Float] = []
 
+  /// What predictions count as that are no numbers any more, and the most that others do.
+  private static let most = 1000.0
+
   /// How the matrices of a model are kept that others are compared with: FP32 below 1 GiB, else 8 bits a row.
   public static func scheme(for spec: ModelSpec) -> Scheme {
     spec.parameterCount <= floatLimit ? .float32 : .int8(.row)
@@ -51,13 +54,15 @@ public final class SensitivityProbe {
       try compute(block, [:])
     }
     starts.append(try walk.hiddenStates())
+    try patch(before: spec.blocks.count, [:])
     try forEachScored([:]) { expected += $0 }
     guard expected.allSatisfy(\.isFinite) else {
       throw FurlError.input(nil, "the model computes numbers that are not finite", remedy: "its weights are damaged")
     }
   }
 
-  /// The mean KL divergence, in nats, of the predictions with some matrices replaced from those of the model.
+  /// The mean KL divergence, in nats, of the predictions with some matrices replaced from those of the model; 1000 where
+  /// they are no numbers.
   ///
   /// - Parameters:
   ///   - replacements: by name, as large as what they replace.
@@ -74,6 +79,7 @@ public final class SensitivityProbe {
       walk.resume(starts[first])
     }
     for block in first..<spec.blocks.count { try compute(block, replacements, biases) }
+    try patch(before: spec.blocks.count, replacements)
     var sum = 0.0
     var row = 0
     try forEachScored(replacements) { piece in
@@ -94,7 +100,8 @@ public final class SensitivityProbe {
       sum += sums.reduce(0, +)
       row += parts
     }
-    return max(0, sum / Double(max(1, row)))
+    let mean = sum / Double(max(1, row))
+    return mean.isFinite ? min(max(0, mean), SensitivityProbe.most) : SensitivityProbe.most
   }
 
   /// The sum of p (log p - log q); terms below e^-16 are left out.
@@ -121,6 +128,7 @@ public final class SensitivityProbe {
   private func compute(
     _ block: Int, _ replacements: [String: PackedMatrix], _ biases: [String: FloatVector] = [:]
   ) throws {
+    try patch(before: block, replacements)
     let prefix = "blocks.\(block)."
     try walk.begin(
       block: block, attentionNorm: norm(prefix + "attention.norm"),
@@ -137,6 +145,16 @@ public final class SensitivityProbe {
       }
     }
     walk.finish()
+  }
+
+  /// Applies what stands in for blocks that were cut out.
+  private func patch(before block: Int, _ replacements: [String: PackedMatrix]) throws {
+    guard spec.patches.contains(block) else { return }
+    let name = block < spec.blocks.count ? "blocks.\(block).patch" : "patch"
+    guard let matrix = replacements[name] ?? matrices[name] else {
+      throw FurlError(.defect, place: name, "is missing")
+    }
+    walk.apply(patch: matrix, bias: vectors[name + ".bias"])
   }
 
   /// Calls `body` with log p of some scored positions at a time: [positions][vocabulary].

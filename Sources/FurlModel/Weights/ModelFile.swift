@@ -80,12 +80,10 @@ public enum ModelFile: Sendable {
           tokenizer.withLock { $0 = result }
         }, pool: pool)
     }
-    // Where decoding never began (no memory), its own error is all there is.
-    if let result = tokenizer.withLock({ $0 }) {
-      let tokenizer = try result.get()
-      return (try LanguageModel(decoded.get(), pool: pool), tokenizer)
-    }
-    return (try LanguageModel(decoded.get(), pool: pool), try self.tokenizer())
+    let result = try tokenizer.withLock { $0 }?.get()
+    let model = try LanguageModel(decoded.get(), pool: pool)
+    guard let result else { throw FurlError(.defect, file: path, "the tokenizer was not read") }
+    return (model, result)
   }
 
   /// Loads the tokenizer, which must fit the model.

@@ -110,11 +110,11 @@ public final class FloatMatrix: @unchecked Sendable {
     return result
   }
 
-  /// The matrix as kernels read it, in FP32.
+  /// The matrix as kernels read it.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the first number that is not finite.
-  public func packed(on pool: WorkerPool) throws -> PackedMatrix {
-    let encoder = try TileEncoder(PackedLayout(scheme: .float32, shape: [rows, columns]))
+  public func packed(_ scheme: Scheme = .float32, on pool: WorkerPool) throws -> PackedMatrix {
+    let encoder = try TileEncoder(PackedLayout(scheme: scheme, shape: [rows, columns]))
     let failures = FirstFailure()
     pool.forEach(encoder.matrix.tiles) { tile in
       let first = tile * Tile.rows

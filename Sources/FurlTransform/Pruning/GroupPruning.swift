@@ -41,7 +41,7 @@ struct GroupPruning {
     var layers: [GroupAllocation.Layer] = []
     var energies: [Double] = []
     let spec = model.spec
-    let survey = step.allocation == .measured ? try GroupSurvey(model, context) : nil
+    let survey = step.allocation == .measured ? try GroupSurvey(model, groups: step.groups.count, context) : nil
     var units: [Double] = []
     let walk = try ModelWalk(model, context.sequences, pool: context.pool)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
@@ -56,9 +56,9 @@ struct GroupPruning {
       let weight = try model.floats(name)
       let moments = try walk.moments(input, columns: weight.columns)
       // Shrunk as far as the positions are few.
-      let covariance = moments.covariance(ridge: moments.ridge, on: context.pool)
+      lazy var covariance = moments.covariance(ridge: moments.ridge, on: context.pool)
       let chunk = removable.chunk(group, multiple: step.multiple)
-      let least = max(chunk, columns.count - Int(step.limit(share: share) * Double(columns.count)))
+      let least = max(chunk, columns.count - step.mostRemoved(of: columns.count, chunk: chunk, share: share))
       let importances: [Double]
       switch step.choose {
       case .magnitude: importances = GroupScores.magnitude(weight, groups: columns)
@@ -82,9 +82,12 @@ struct GroupPruning {
         let left = removable.columns(group, kept: kept)
         let reader = try refit(
           weight, covariance, means: moments.means, bias: walk.vector(name + ".bias")?.values, kept: left)
-        let divergence = try survey.divergence(name, reader.padded(left, of: weight.columns, on: context.pool))
-        let importance = importances.reduce(0, +) - kept.reduce(0) { $0 + importances[$1] }
-        units.append(divergence > 0 ? importance / divergence : .infinity)
+        let divergence = try survey.divergence(
+          name, reader.padded(left, of: weight.columns, scheme: survey.scheme, on: context.pool))
+        let all = importances.reduce(0, +)
+        let importance = all - kept.reduce(0) { $0 + importances[$1] }
+        // Nothing is free: what seems so still goes by its importance.
+        units.append(max(importance, 1e-9 * all) / max(divergence, 1e-9))
       }
       return [:]
     }

@@ -12,9 +12,11 @@ struct GroupRemoval {
     let bias: [Float]?
 
     /// As wide as the layer was: columns of zeros compute what columns that are gone do.
-    func padded(_ columns: [Int], of width: Int, on pool: WorkerPool) throws -> ModelWalk.Layer {
+    func padded(
+      _ columns: [Int], of width: Int, scheme: Scheme = .float32, on pool: WorkerPool
+    ) throws -> ModelWalk.Layer {
       let full = try weight.scattered(to: columns, of: width)
-      return .init(weight: try full.packed(on: pool), bias: try bias.map(FloatVector.init))
+      return .init(weight: try full.packed(scheme, on: pool), bias: try bias.map(FloatVector.init))
     }
   }
 

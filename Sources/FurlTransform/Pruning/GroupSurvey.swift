@@ -6,15 +6,22 @@ import FurlTensor
 /// Measures what predictions lose when one layer loses groups and nothing else changes.
 struct GroupSurvey {
   private let probe: SensitivityProbe
+  /// How the matrices are kept; what takes the place of one should be kept the same way.
+  let scheme: Scheme
 
   /// Multiplications that all measurements together may take, about, and positions of one.
   private static let work = 1e13
   private static let positions = 512.0...4096
 
   /// - Throws: ``FurlError``.
-  init(_ model: Checkpoint, _ context: ChangeContext) throws {
+  ///
+  /// - Parameter groups: kinds of groups in each block.
+  init(_ model: Checkpoint, groups: Int, _ context: ChangeContext) throws {
+    guard let length = context.probes.first?.count, length > 0 else {
+      throw FurlError(.defect, "there is no text to measure on")
+    }
     let spec = model.spec
-    let scheme = SensitivityProbe.scheme(for: spec)
+    scheme = SensitivityProbe.scheme(for: spec)
     var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
     for tensor in spec.tensors {
       let source = try model.source(tensor.name)
@@ -31,9 +38,8 @@ struct GroupSurvey {
         throw error
       }
     }
-    let wanted = GroupSurvey.work / Double(max(1, spec.parameterCount * spec.blocks.count))
+    let wanted = GroupSurvey.work / Double(max(1, spec.parameterCount * spec.blocks.count * groups))
     let positions = min(max(wanted, GroupSurvey.positions.lowerBound), GroupSurvey.positions.upperBound)
-    let length = context.probes.first?.count ?? 1
     probe = try SensitivityProbe(
       spec, matrices: matrices, vectors: vectors,
       sequences: Array(context.probes.prefix(max(1, Int(positions) / length))),

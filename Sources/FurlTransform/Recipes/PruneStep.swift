@@ -141,13 +141,20 @@ public struct PruneStep: Sendable {
   /// Half of what would be left everywhere may go from one layer, too.
   private static func limit(_ sparsity: Double) -> Double { (1 + sparsity) / 2 }
 
-  /// The largest share of its groups that a layer may lose.
+  /// The most groups that a layer may lose.
   ///
   /// What is measured of one layer alone holds for a little more than it was measured with: what many layers lose in a
-  /// row adds up to more than its parts.
+  /// row adds up to more than its parts. But every layer may lose what it would where all lose the same.
   ///
-  /// - Parameter share: what each layer would lose where all lose the same.
-  func limit(share: Double) -> Double { limit ?? min(1, share * 4 / 3) }
+  /// - Parameters:
+  ///   - count: groups of the layer.
+  ///   - chunk: groups that go at once.
+  ///   - share: what each layer would lose where all lose the same.
+  func mostRemoved(of count: Int, chunk: Int, share: Double) -> Int {
+    if let limit { return Int(limit * Double(count)) }
+    let even = Int((share * Double(count) / Double(chunk)).rounded(.up)) * chunk
+    return min(count, max(Int(share * 4 / 3 * Double(count)), even))
+  }
 
   private static func finetune(_ reader: DocumentReader) throws -> Finetune {
     for key in ["choose", "refit", "allocation", "seed"] where reader.optional(key) != nil {

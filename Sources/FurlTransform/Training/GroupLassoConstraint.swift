@@ -139,10 +139,11 @@ final class GroupLassoConstraint: Trainer.Constraint {
       layers: layers.map { layer in
         let count = layer.range.count
         let chunk = layer.removable.chunk(layer.group, multiple: step.multiple)
+        let most = step.mostRemoved(of: count, chunk: chunk, share: step.sparsity)
         return .init(
           block: layer.block, group: layer.group,
           importances: layer.range.map { alive[$0] > 0 ? Double(scores[$0]) : -1 }, weights: layer.numbers,
-          chunk: chunk, least: min(max(chunk, count - Int(step.limit(share: step.sparsity) * Double(count))), count))
+          chunk: chunk, least: min(max(chunk, count - most), count))
       })
   }
 
