@@ -108,6 +108,9 @@ public struct ModelSpec: Sendable, Hashable {
 
   // MARK: Tensors
 
+  /// The name of what stands in for blocks that were cut out before a block, or behind the last one.
+  public func patchName(before block: Int) -> String { block == blocks.count ? "patch" : "blocks.\(block).patch" }
+
   /// Every tensor of the model, in the order in which files hold them.
   public var tensors: [TensorSpec] {
     var list = matrix("embedding", .embedding, vocabularySize, hiddenSize, nil)
@@ -119,7 +122,7 @@ public struct ModelSpec: Sendable, Hashable {
       let prefix = "blocks.\(index)."
       let queries = block.heads * block.headSize
       let keys = block.kvHeads * block.headSize
-      if patches.contains(index) { list += patch(prefix + "patch", index) }
+      if patches.contains(index) { list += patch(patchName(before: index), index) }
       list += norm(prefix + "attention.norm", index)
       list += matrix(prefix + "attention.query", .query, queries, hiddenSize, index)
       list += matrix(prefix + "attention.key", .key, keys, hiddenSize, index)
@@ -130,7 +133,7 @@ public struct ModelSpec: Sendable, Hashable {
       list += matrix(prefix + "mlp.up", .up, block.mlpSize, hiddenSize, index)
       list += matrix(prefix + "mlp.down", .down, hiddenSize, block.mlpSize, index)
     }
-    if patches.contains(blocks.count) { list += patch("patch", nil) }
+    if patches.contains(blocks.count) { list += patch(patchName(before: blocks.count), nil) }
     list += norm("norm", nil)
     if !tiedEmbeddings { list += matrix("head", .head, vocabularySize, hiddenSize, nil) }
     return list

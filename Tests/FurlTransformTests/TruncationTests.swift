@@ -89,6 +89,55 @@ import Testing
     }
   }
 
+  /// What a survey measures of a model with maps, before a block and behind the last one, is what its sessions say.
+  @Test(arguments: [0, 1, 2])
+  func probesApplyMaps(_ cut: Int) throws {
+    try TestData.withTemporaryFolder { folder in
+      var sample = try SampleCheckpoint(folder: TestData.minipy)
+      sample.keepBlocks(3)
+      try sample.write(to: folder + "/source")
+      var draws = SplitMix64(seed: 2)
+      let sequences = (0..<4).map { _ in (0..<40).map { _ in Int(draws.next() % 8192) } }
+      let context = ChangeContext(
+        sequences: sequences, probes: sequences, pool: pool, folder: folder, progress: { _, _, _ in })
+      let model = try LinearHealing(model: Checkpoint(folder: folder + "/source"), context: context).cut([cut]).model
+      try #require(model.spec.patches == [cut])
+      let name = "blocks.1.mlp.down"
+      let down = try model.floats(name)
+      let other = try FloatMatrix(down.values.map { $0 / 2 }, rows: down.rows, columns: down.columns)
+
+      var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
+      for tensor in model.spec.tensors {
+        if tensor.shape.count == 2 {
+          matrices[tensor.name] = try model.matrix(tensor, pool: pool)
+        } else {
+          vectors[tensor.name] = try model.vector(tensor)
+        }
+      }
+      let compute = ComputeContext(pool: pool, kernels: try Kernels())
+      let probe = try SensitivityProbe(
+        model.spec, matrices: matrices, vectors: vectors, sequences: sequences, context: compute)
+      #expect(try probe.divergence(replacing: [:]) == 0)
+      let measured = try probe.divergence(replacing: [name: other.packed(on: pool)])
+
+      let draft = try ModelDraft(model, folder: folder)
+      try draft.set(name, other)
+      let models = try [model, draft.finish(model.spec)].map {
+        try Session(LanguageModel($0, pool: pool), context: compute, format: .float16)
+      }
+      var sum = 0.0
+      for sequence in sequences {
+        models.forEach { $0.truncate(slot: 0) }
+        try Likelihood(models[0], models[1]).forEachPosition(sequence) { _, logits, row in
+          let rows = logits.map { Likelihood.logProbabilities($0, row: row) }
+          sum += Likelihood.divergence(of: rows[0], from: rows[1])
+        }
+      }
+      let expected = sum / Double(sequences.count * sequences[0].count)
+      #expect(expected > 0.001 && abs(measured / expected - 1) < 1e-3, "\(measured) \(expected)")
+    }
+  }
+
   /// Cut, prune, quantize with errors fed back through the map, all in one recipe; bytes do not depend on threads.
   @Test func everythingInOneRecipe() throws {
     try TestData.withTemporaryFolder { folder in

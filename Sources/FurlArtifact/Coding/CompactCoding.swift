@@ -43,82 +43,21 @@ public enum CompactCoding {
   static func decode(
     _ streams: [CompressedStream], beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor
   ) throws {
-    let jobs = streams.indices.flatMap { stream in (0..<streams[stream].chunks.count).map { (stream, $0) } }
+    // What stands first is begun first: the other job may be long.
+    let chunks = streams.flatMap { stream in (0..<stream.chunks.count).map { (stream: stream, chunk: $0) } }
+    let jobs: [(stream: CompressedStream, chunk: Int)?] = (other == nil ? [] : [nil]) + chunks
     let decompressors = Lender { try Decompressor() }
-    var other = other
     for first in stride(from: 0, to: jobs.count, by: chunksHeld) {
-      let held = jobs[first..<min(first + chunksHeld, jobs.count)]
-      let beside = other
-      other = nil
-      // What stands first is begun first: the other job may be long.
-      let extra = beside == nil ? 0 : 1
-      _ = try collect(held.count + extra, parallelFor) { index in
-        if let beside, index == 0 { return beside() }
-        let (stream, chunk) = held[held.startIndex + index - extra]
-        try decompressors.lend { try streams[stream].decode(chunk, with: $0) }
+      let held = Array(jobs[first..<min(first + chunksHeld, jobs.count)])
+      _ = try collect(held.count, parallelFor) { index in
+        guard let job = held[index] else { return other?() ?? () }
+        try decompressors.lend { try job.stream.decode(job.chunk, with: $0) }
       }
       // What has been decoded is not read again.
-      if let first = held.first, let last = held.last {
-        let end = streams[last.0].stored(last.1).upperBound
-        let file = streams[first.0].file
-        file.drop(streams[first.0].stored(first.1).lowerBound..<end)
-      }
-    }
-    other?()
-  }
-}
-
-/// A stream on its way from a file into memory.
-struct CompressedStream: Sendable {
-  let file: MappedFile
-  /// What the stream becomes.
-  let decoded: ByteStorage
-  let chunks: StreamChunks
-  private let stream: ArtifactStream
-  /// The stream's name for errors.
-  private let place: String
-  private let source: ByteStorage
-  /// Where each frame begins in the stream, and where the last one ends.
-  private let offsets: [Int]
-
-  /// - Parameters:
-  ///   - stream: of codec `zstdHuffman`, whose structure has been checked.
-  ///   - place: the stream's name for errors.
-  ///   - arena: where the decoded bytes go as long as there is room.
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  init(_ stream: ArtifactStream, of file: MappedFile, place: String, into arena: StorageArena?) throws {
-    self.file = file
-    self.stream = stream
-    self.place = place
-    chunks = stream.chunks
-    var starts = [0]
-    starts.reserveCapacity(stream.frames.count + 1)
-    for frame in stream.frames { starts.append(starts[starts.count - 1] + frame) }
-    offsets = starts
-    source = ByteStorage(file, stream.range)
-    decoded =
-      try arena.map { try ByteStorage(zeroed: stream.decodedLength, from: $0) }
-      ?? ByteStorage(zeroed: stream.decodedLength, isDense: true)
-  }
-
-  /// Where the frames of a chunk lie in the file.
-  func stored(_ chunk: Int) -> Range<Int> {
-    let planes = stream.symbols.planes
-    return stream.offset + offsets[chunk * planes]..<stream.offset + offsets[(chunk + 1) * planes]
-  }
-
-  /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset.
-  func decode(_ chunk: Int, with decompressor: Decompressor) throws {
-    let planes = stream.symbols.planes
-    for plane in 0..<planes {
-      let frame = chunk * planes + plane
-      do {
-        try decompressor.decode(
-          source, offsets[frame]..<offsets[frame + 1], plane: plane, to: decoded, chunks.range(chunk), stream.symbols)
-      } catch let damage as Zstd.Damage {
-        throw FurlError.input(
-          file.path, place, "frame \(frame) at byte \(stream.offset + offsets[frame]) \(damage.sentence)",
-          remedy: "the file is damaged; copy it again, or compress again")
+      let done = held.compactMap { $0 }
+      if let first = done.first, let last = done.last {
+        first.stream.file.drop(
+          first.stream.stored(first.chunk).lowerBound..<last.stream.stored(last.chunk).upperBound)
       }
     }
   }

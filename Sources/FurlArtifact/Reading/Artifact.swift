@@ -86,13 +86,13 @@ public final class Artifact: Sendable {
       }
       return ByteStorage(file, stream.range)
     case .zstdHuffman:
-      let decoder = try decoder(stream, of: tensor, into: nil)
-      try CompactCoding.decode([decoder], parallelFor: parallelFor)
-      return decoder.decoded
+      let compressed = try compressed(stream, of: tensor, into: nil)
+      try CompactCoding.decode([compressed], parallelFor: parallelFor)
+      return compressed.decoded
     }
   }
 
-  private func decoder(
+  private func compressed(
     _ stream: ArtifactStream, of tensor: ArtifactTensor, into arena: StorageArena?
   ) throws -> CompressedStream {
     try CompressedStream(stream, of: file, place: "\(tensor.name): \(stream.kind.rawValue)", into: arena)
@@ -107,13 +107,13 @@ public final class Artifact: Sendable {
   public func decodeAll(
     beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> DecodedStreams {
-    let compressed = tensors.flatMap { tensor in tensor.streams.filter { $0.codec != .raw }.map { (tensor, $0) } }
-    let bytes = compressed.reduce(0) { $0 + StorageArena.room($1.1.decodedLength) }
+    let found = tensors.flatMap { tensor in tensor.streams.filter { $0.codec != .raw }.map { (tensor, $0) } }
+    let bytes = found.reduce(0) { $0 + StorageArena.room($1.1.decodedLength) }
     let arena = bytes > 0 ? try StorageArena(capacity: bytes) : nil
-    let decoders = try compressed.map { try decoder($1, of: $0, into: arena) }
-    try CompactCoding.decode(decoders, beside: other, parallelFor: parallelFor)
-    let streams = zip(compressed, decoders).map { ($0.1.offset, $1.decoded) }
-    return DecodedStreams(streams: Dictionary(uniqueKeysWithValues: streams))
+    let streams = try found.map { try compressed($1, of: $0, into: arena) }
+    try CompactCoding.decode(streams, beside: other, parallelFor: parallelFor)
+    return DecodedStreams(
+      streams: Dictionary(uniqueKeysWithValues: zip(found, streams).map { ($0.1.offset, $1.decoded) }))
   }
 
   /// The tokenizer in the form in which it is used.

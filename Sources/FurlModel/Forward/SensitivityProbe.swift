@@ -150,7 +150,7 @@ public final class SensitivityProbe {
   /// Applies what stands in for blocks that were cut out.
   private func patch(before block: Int, _ replacements: [String: PackedMatrix]) throws {
     guard spec.patches.contains(block) else { return }
-    let name = block < spec.blocks.count ? "blocks.\(block).patch" : "patch"
+    let name = spec.patchName(before: block)
     guard let matrix = replacements[name] ?? matrices[name] else {
       throw FurlError(.defect, place: name, "is missing")
     }

@@ -141,16 +141,14 @@ public final class TrainingPass {
   private func forward(patch index: Int, _ parameters: ModelParameters) {
     guard let input = patchInputs[index] else { return }
     input.copy(hidden)
-    linear(input, parameters.layer(patchName(index)), into: hidden, accumulate: true)
+    linear(input, parameters.layer(spec.patchName(before: index)), into: hidden, accumulate: true)
   }
-
-  private func patchName(_ index: Int) -> String { index == spec.blocks.count ? "patch" : "blocks.\(index).patch" }
 
   private func backward(patch index: Int, _ parameters: ModelParameters, _ gradients: ModelParameters) {
     guard let input = patchInputs[index], let change = scratch.normedGradient else { return }
-    let own = gradients.layer(patchName(index))
+    let own = gradients.layer(spec.patchName(before: index))
     math.addWeightGradient(hidden, input, to: own.weight, bias: own.bias)
-    math.linearBack(hidden, parameters[patchName(index)], into: change)
+    math.linearBack(hidden, parameters[spec.patchName(before: index)], into: change)
     math.add(change, to: hidden)
   }
 

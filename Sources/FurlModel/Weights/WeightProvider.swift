@@ -18,7 +18,12 @@ extension Checkpoint: WeightProvider {
   public var defaultKeyValueFormat: KeyValueCache.Format { .float32 }
 
   public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
-    try naming(tensor) { try PackedMatrix.encode(source(tensor.name), scheme: .float32, pool: pool) }
+    try matrix(tensor, scheme: .float32, pool: pool)
+  }
+
+  /// - Throws: ``FurlError`` that names the tensor.
+  public func matrix(_ tensor: TensorSpec, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
+    try naming(tensor) { try PackedMatrix.encode(source(tensor.name), scheme: scheme, pool: pool) }
   }
 
   public func vector(_ tensor: TensorSpec) throws -> FloatVector {

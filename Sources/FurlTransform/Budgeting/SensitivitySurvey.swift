@@ -66,15 +66,11 @@ struct SensitivitySurvey {
       (self.matrices, self.vectors) = (matrices, vectors)
       let context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
       let measurements = plan.tensors.reduce(0) { $0 + Run.variants(of: $1).count }
-      let positions = min(
-        max(
-          SensitivitySurvey.work / Double(plan.spec.parameterCount) / Double(max(1, measurements)),
-          SensitivitySurvey.positions.lowerBound),
-        SensitivitySurvey.positions.upperBound)
-      let count = max(1, Int(positions) / sample.settings.length)
+      let probes = CalibrationSample.affordable(
+        sample.probes, measurements: measurements, of: plan.spec, work: SensitivitySurvey.work,
+        positions: SensitivitySurvey.positions)
       probe = try SensitivityProbe(
-        plan.spec, matrices: matrices, vectors: vectors, sequences: Array(sample.probes.prefix(count)), context: context
-      )
+        plan.spec, matrices: matrices, vectors: vectors, sequences: probes, context: context)
       guard let embedding = matrices["embedding"] else { throw FurlError(.defect, "the embedding is missing") }
       walk = try BlockWalk(
         plan.spec, embedding: embedding, positions: matrices["positions"], sequences: sample.sequences, context: context

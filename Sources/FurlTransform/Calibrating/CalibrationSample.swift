@@ -54,6 +54,20 @@ struct CalibrationSample: Sendable {
 
   private static let probeCount = 64
 
+  /// As many probes as may be read for each of many measurements.
+  ///
+  /// - Parameters:
+  ///   - probes: all of one length.
+  ///   - work: multiplications that all measurements together may take, about.
+  ///   - positions: of one measurement, at least and at most.
+  static func affordable(
+    _ probes: [[Int]], measurements: Int, of spec: ModelSpec, work: Double, positions: ClosedRange<Double>
+  ) -> [[Int]] {
+    let wanted = work / Double(spec.parameterCount) / Double(max(1, measurements))
+    let count = Int(min(max(wanted, positions.lowerBound), positions.upperBound))
+    return Array(probes.prefix(max(1, count / max(1, probes.first?.count ?? 1))))
+  }
+
   /// Some of 0..<count, each at most once, in their order.
   static func draw(_ some: Int, of count: Int, seed: Int) -> [Int] {
     var generator = SplitMix64(seed: UInt64(bitPattern: Int64(seed)))

@@ -44,7 +44,7 @@ final class ModelWalk {
     let end = blocks ?? spec.blocks.count
     for block in 0..<end {
       let prefix = "blocks.\(block)."
-      if spec.patches.contains(block) { try apply(prefix + "patch") }
+      if spec.patches.contains(block) { try apply(spec.patchName(before: block)) }
       try boundary(block)
       try walk.begin(
         block: block, attentionNorm: norm(prefix + "attention.norm"),
@@ -65,7 +65,7 @@ final class ModelWalk {
       }
       walk.finish()
     }
-    if end == spec.blocks.count, spec.patches.contains(end) { try apply("patch") }
+    if end == spec.blocks.count, spec.patches.contains(end) { try apply(spec.patchName(before: end)) }
     try boundary(end)
   }
 

@@ -16,6 +16,13 @@ struct GroupAllocation {
     let chunk: Int
     /// Groups that have to stay.
     let least: Int
+
+    /// The same with importances in a unit; where that is nothing, none counts.
+    func measured(in unit: Double) -> Layer {
+      Layer(
+        block: block, group: group, importances: importances.map { unit > 0 ? $0 / unit : 0 }, weights: weights,
+        chunk: chunk, least: least)
+    }
   }
 
   let layers: [Layer]

@@ -40,7 +40,7 @@ struct GroupPruning {
   private func measure() throws -> [GroupAllocation.Layer] {
     var layers: [GroupAllocation.Layer] = []
     var energies: [Double] = []
-    let spec = model.spec
+    let (spec, share) = (model.spec, share)
     let survey = step.allocation == .measured ? try GroupSurvey(model, groups: step.groups.count, context) : nil
     var units: [Double] = []
     let walk = try ModelWalk(model, context.sequences, pool: context.pool)
@@ -76,33 +76,26 @@ struct GroupPruning {
         least: min(least, columns.count))
       layers.append(layer)
       if let survey {
-        // At least one chunk, so that there is something to measure.
-        let lost = max(share, Double(chunk) / Double(columns.count))
-        let kept = GroupAllocation(layers: [layer]).removeEvenly(share: lost).kept[0]
-        let left = removable.columns(group, kept: kept)
-        let reader = try refit(
-          weight, covariance, means: moments.means, bias: walk.vector(name + ".bias")?.values, kept: left)
-        let divergence = try survey.divergence(
-          name, reader.padded(left, of: weight.columns, scheme: survey.scheme, on: context.pool))
-        let all = importances.reduce(0, +)
-        let importance = all - kept.reduce(0) { $0 + importances[$1] }
-        // Nothing is free: what seems so still goes by its importance.
-        units.append(max(importance, 1e-9 * all) / max(divergence, 1e-9))
+        let own = try walk.vector(name + ".bias")?.values
+        units.append(
+          try survey.unit(of: layer, share: share) { kept in
+            let left = removable.columns(group, kept: kept)
+            let reader = try refit(weight, covariance, means: moments.means, bias: own, kept: left)
+            return (name, try reader.padded(left, of: weight.columns, scheme: survey.scheme, on: context.pool))
+          })
       }
       return [:]
     }
-    return layers.enumerated().map { index, layer in
+    if survey == nil {
       // Outputs count by their share of the residual stream that they go to; what has no such unit, by its layer's sum.
-      let unit =
+      units = layers.map { layer in
         switch step.choose {
-        case _ where survey != nil: units[index]
         case .lasso, .variance: energies[layer.block]
         case .wanda, .magnitude, .random: layer.importances.reduce(0, +)
         }
-      return .init(
-        block: layer.block, group: layer.group, importances: layer.importances.map { unit > 0 ? $0 / unit : 0 },
-        weights: layer.weights, chunk: layer.chunk, least: layer.least)
+      }
     }
+    return zip(layers, units).map { $0.measured(in: $1) }
   }
 
   /// The variance of the residual stream over positions, of all its channels together.
@@ -124,35 +117,20 @@ struct GroupPruning {
     return zip(sums, squares).reduce(0) { $0 + max(0, $1.1 / count - ($1.0 / count) * ($1.0 / count)) }
   }
 
-  /// Weights that are to go, and all that the groups have.
-  private var extent: (target: Int, whole: Int, ofGroups: Int) {
-    let ofGroups = model.spec.blocks.reduce(0) { sum, block in
-      let removable = RemovableGroups(block, of: model.spec)
-      return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
-    }
-    let whole =
-      switch step.of {
-      case .blocks: model.spec.blockLinearCount
-      case .model: model.spec.parameterCount
-      case .groups: ofGroups
-      }
-    return (Int((step.sparsity * Double(whole)).rounded()), whole, ofGroups)
-  }
+  private var extent: PruneExtent { PruneExtent(step, of: model.spec) }
 
   /// The share that each layer loses where all lose the same.
-  private var share: Double { min(1, Double(extent.target) / Double(max(1, extent.ofGroups))) }
+  private var share: Double {
+    let extent = extent
+    return min(1, Double(extent.target()) / Double(max(1, extent.inGroups)))
+  }
 
   private func choose(_ layers: [GroupAllocation.Layer]) throws -> (kept: [KeptGroups], removed: Int) {
     let allocation = GroupAllocation(layers: layers)
-    let (target, whole, _) = extent
-    guard target <= allocation.most else {
-      let most = (Double(allocation.most) / Double(whole) * 1000).rounded(.down) / 1000
-      throw step.location.error(
-        "sparsity", "\(step.sparsity) cannot be reached: the groups may give at most \(most) of it",
-        remedy: "raise limit, lower multiple or name more groups")
-    }
+    let extent = extent
+    try extent.check(allocation)
     let (kept, removed) =
-      step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: target)
+      step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())
     var result = model.spec.blocks.map { _ in KeptGroups() }
     for (layer, groups) in zip(layers, kept) { result[layer.block][layer.group] = groups }
     return (result, removed)

@@ -17,42 +17,44 @@ struct GroupSurvey {
   ///
   /// - Parameter groups: kinds of groups in each block.
   init(_ model: Checkpoint, groups: Int, _ context: ChangeContext) throws {
-    guard let length = context.probes.first?.count, length > 0 else {
+    guard !context.probes.isEmpty else {
       throw FurlError(.defect, "there is no text to measure on")
     }
     let spec = model.spec
     scheme = SensitivityProbe.scheme(for: spec)
     var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
     for tensor in spec.tensors {
-      let source = try model.source(tensor.name)
-      defer { source.drop() }
-      do {
-        if tensor.shape.count == 2 {
-          matrices[tensor.name] = try PackedMatrix.encode(source, scheme: scheme, pool: context.pool)
-        } else {
-          vectors[tensor.name] = try FloatVector(source)
-        }
-      } catch var error as FurlError {
-        error.file = error.file ?? model.path
-        error.place = error.place ?? tensor.name
-        throw error
+      if tensor.shape.count == 2 {
+        matrices[tensor.name] = try model.matrix(tensor, scheme: scheme, pool: context.pool)
+      } else {
+        vectors[tensor.name] = try model.vector(tensor)
       }
     }
-    let wanted = GroupSurvey.work / Double(max(1, spec.parameterCount * spec.blocks.count * groups))
-    let positions = min(max(wanted, GroupSurvey.positions.lowerBound), GroupSurvey.positions.upperBound)
+    model.dropPages()
     probe = try SensitivityProbe(
       spec, matrices: matrices, vectors: vectors,
-      sequences: Array(context.probes.prefix(max(1, Int(positions) / length))),
+      sequences: CalibrationSample.affordable(
+        context.probes, measurements: spec.blocks.count * groups, of: spec, work: GroupSurvey.work,
+        positions: GroupSurvey.positions),
       context: ComputeContext(pool: context.pool, kernels: try Kernels.fromEnvironment()))
   }
 
-  /// The KL divergence, in nats, of the predictions with a layer in another form from those of the model.
+  /// What a layer's importances are to be divided by so that they are nats of the KL divergence that their loss costs.
   ///
   /// - Parameters:
-  ///   - name: of the layer.
-  ///   - layer: as wide as it was, with zeros for what is gone.
-  func divergence(_ name: String, _ layer: ModelWalk.Layer) throws -> Double {
-    try probe.divergence(
-      replacing: [name: layer.weight], biases: layer.bias.map { [name + ".bias": $0] } ?? [:])
+  ///   - share: of its groups that the layer loses for it; one chunk at least, so that there is something to measure.
+  ///   - form: the name of the layer that reads the groups, and what it is with some of them: as wide as it was.
+  func unit(
+    of layer: GroupAllocation.Layer, share: Double, form: (_ kept: [Int]) throws -> (String, ModelWalk.Layer)
+  ) throws -> Double {
+    let lost = max(share, Double(layer.chunk) / Double(layer.importances.count))
+    let kept = GroupAllocation(layers: [layer]).removeEvenly(share: lost).kept[0]
+    let (name, reader) = try form(kept)
+    let divergence = try probe.divergence(
+      replacing: [name: reader.weight], biases: reader.bias.map { [name + ".bias": $0] } ?? [:])
+    let all = layer.importances.reduce(0, +)
+    let importance = all - kept.reduce(0) { $0 + layer.importances[$1] }
+    // Nothing is free: what seems so still goes by its importance.
+    return max(importance, 1e-9 * all) / max(divergence, 1e-9)
   }
 }

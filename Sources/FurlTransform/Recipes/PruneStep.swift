@@ -174,17 +174,8 @@ public struct PruneStep: Sendable {
   func estimate(_ source: ModelSpec) -> ModelSpec {
     guard method == .groupLasso else { return source }
     var spec = source
-    let inGroups = source.blocks.reduce(0) { sum, block in
-      let removable = RemovableGroups(block, of: source)
-      return sum + groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
-    }
-    let whole =
-      switch of {
-      case .blocks: source.blockLinearCount
-      case .model: source.parameterCount
-      case .groups: inGroups
-      }
-    let share = min(1, sparsity * Double(whole) / Double(max(1, inGroups)))
+    let extent = PruneExtent(self, of: source)
+    let share = min(1, sparsity * Double(extent.whole) / Double(max(1, extent.inGroups)))
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)
       var kept = KeptGroups()

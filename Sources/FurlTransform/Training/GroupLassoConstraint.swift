@@ -29,7 +29,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
   private let schedule: PruneStep.Finetune
   private let math: DenseMath
   private let layers: [Layer]
-  private let whole: Int
+  private let extent: PruneExtent
   /// Running means of squares, and 1 for groups that are left: [1][groups].
   private let scores, alive: DenseMatrix
 
@@ -74,29 +74,14 @@ final class GroupLassoConstraint: Trainer.Constraint {
       }
     }
     self.layers = layers
-    let inGroups = layers.reduce(0) { $0 + $1.range.count * $1.numbers }
-    whole =
-      switch step.of {
-      case .blocks: spec.blockLinearCount
-      case .model: spec.parameterCount
-      case .groups: inGroups
-      }
+    extent = PruneExtent(step, of: spec)
     scores = try DenseMatrix(rows: 1, columns: count)
     alive = try DenseMatrix(rows: 1, columns: count)
     alive.values = [Float](repeating: 1, count: count)
   }
 
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when so much cannot go.
-  func check() throws {
-    let most = allocation(scores.values, alive.values).most
-    let target = Int((step.sparsity * Double(whole)).rounded())
-    guard target <= most else {
-      let share = (Double(most) / Double(max(1, whole)) * 1000).rounded(.down) / 1000
-      throw step.location.error(
-        "sparsity", "\(step.sparsity) cannot be reached: the groups may give at most \(share) of it",
-        remedy: "raise limit, lower multiple or name more groups")
-    }
-  }
+  func check() throws { try extent.check(allocation(scores.values, alive.values)) }
 
   /// The share of the target that is gone after some steps: most of it early, while there is time to recover.
   private func share(after steps: Int) -> Double {
@@ -109,7 +94,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
     if index < schedule.ramp { measure(&scores, isFirst: index == 0) }
     let done = index + 1
     if done <= schedule.ramp, done % Self.interval == 0 || done == schedule.ramp {
-      let target = Int((step.sparsity * share(after: done) * Double(whole)).rounded())
+      let target = extent.target(progress: share(after: done))
       for (layer, kept) in zip(layers, allocation(scores, alive).remove(weights: target).kept) {
         let stay = Set(kept)
         for group in 0..<layer.range.count where !stay.contains(group) { alive[layer.range.lowerBound + group] = 0 }

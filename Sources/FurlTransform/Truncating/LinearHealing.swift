@@ -34,7 +34,7 @@ struct LinearHealing {
         try fold(map.weight, map.bias, into: draft)
       } else {
         newSpec.patches.insert(place)
-        let name = place == remaining.count ? "patch" : "blocks.\(place).patch"
+        let name = newSpec.patchName(before: place)
         try draft.set(name, map.weight)
         try draft.set(name + ".bias", map.bias, shape: [map.bias.count])
       }
