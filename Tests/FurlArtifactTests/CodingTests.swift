@@ -97,6 +97,88 @@ import Testing
     #expect(try CompactCoding.storedBytes(of: storage(mixed), symbols: form) < bytes.count * 5 / 8)
   }
 
+  // MARK: Zeros apart
+
+  /// Elements of which so many hundredths are zero, and the byte that zeros consist of.
+  private func sparse(_ count: Int, _ form: SymbolForm, zeros: UInt64, zero: UInt8, seed: UInt64) -> [UInt8] {
+    var draws = SplitMix64(seed: seed)
+    return (0..<count).flatMap { _ in
+      let isZero = draws.next() % 100 < zeros
+      return (0..<form.planes).map { _ in isZero ? zero : UInt8(truncatingIfNeeded: draws.next()) }
+    }
+  }
+
+  @Test(arguments: [SymbolForm.bytes, .halves, .floats])
+  func zerosApartComeBack(_ form: SymbolForm) throws {
+    let compressor = try Compressor()
+    let decompressor = try Decompressor()
+    for (seed, count) in [1, 7, 8, 9, 63, 1000, 1023, 262_144, 300_001].enumerated() {
+      for zeros: UInt64 in [60, 97, 100] {
+        let bytes = sparse(count, form, zeros: zeros, zero: 128, seed: UInt64(seed))
+        let source = try storage(bytes)
+        let chunks = StreamChunks(form: form, byteCount: bytes.count, hasBitmap: true)
+        let target = try ByteStorage(zeroed: bytes.count)
+        for chunk in 0..<chunks.count {
+          let range = chunks.range(chunk)
+          // Few elements may have less than the share.
+          guard let frames = try compressor.framesApart(source, range, form, zero: 128) else {
+            #expect(count < 100)
+            target.withMutableBytes(range) { $0.copyBytes(from: bytes[range]) }
+            continue
+          }
+          #expect(frames.count == chunks.framesPerChunk)
+          let first = try storage(frames[0])
+          let bitmap = try decompressor.bitmap(first, 0..<frames[0].count, of: chunks.elements(chunk))
+          for (plane, frame) in frames.dropFirst().enumerated() {
+            try decompressor.decode(
+              storage(frame), 0..<frame.count, plane: plane, to: target, range, form, bitmap, zero: 128)
+          }
+        }
+        #expect(target.bytes == bytes)
+      }
+    }
+  }
+
+  /// A number takes its bytes, and a zero what its share of the bitmap takes.
+  @Test func sparseNumbersTakeTheirBytesAndABitmap() throws {
+    for zeros: UInt64 in [50, 80] {
+      let bytes = sparse(500_000, .floats, zeros: zeros, zero: 0, seed: zeros)
+      let share = Double(zeros) / 100
+      let bits = (1 - share) * 32 - share * log2(share) - (1 - share) * log2(1 - share)
+      let stored = try CompactCoding.storedBytes(of: storage(bytes), symbols: .floats, zero: 0)
+      #expect(abs(Double(stored) * 8 / 500_000 / bits - 1) < 0.02)
+      #expect(try Double(stored) < 0.95 * Double(CompactCoding.storedBytes(of: storage(bytes), symbols: .floats)))
+    }
+    // Fewer zeros than a bitmap is worth.
+    let few = try storage(sparse(500_000, .floats, zeros: 10, zero: 0, seed: 1))
+    #expect(
+      try CompactCoding.storedBytes(of: few, symbols: .floats, zero: 0)
+        == CompactCoding.storedBytes(of: few, symbols: .floats))
+  }
+
+  @Test func aBitmapOfOtherSizesIsRefused() throws {
+    let decompressor = try Decompressor()
+    for (bytes, count) in [([UInt8](repeating: 255, count: 2), 15), ([0, 16], 12)] {
+      let frame = try Zstd.compress(bytes)
+      #expect(throws: Zstd.Damage.notBitmap) {
+        try decompressor.bitmap(try storage(frame), 0..<frame.count, of: count)
+      }
+      #expect(throws: Zstd.Damage.wrongSize) {
+        try decompressor.bitmap(try storage(frame), 0..<frame.count, of: count + 8)
+      }
+    }
+    // More or fewer elements than the bitmap says.
+    let bitmap = try #require(Bitmap([0b101], count: 4))
+    for symbols: [UInt8] in [[1], [1, 2, 3]] {
+      let frame = try Zstd.compress(symbols)
+      let target = try ByteStorage(zeroed: 4)
+      #expect(throws: Zstd.Damage.wrongSize) {
+        try decompressor.decode(
+          try storage(frame), 0..<frame.count, plane: 0, to: target, 0..<4, .bytes, bitmap, zero: 0)
+      }
+    }
+  }
+
   // MARK: Frames that are not what they should be
 
   private func decode(_ frame: [UInt8], _ count: Int, _ form: SymbolForm = .bytes) throws -> [UInt8] {

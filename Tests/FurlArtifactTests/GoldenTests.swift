@@ -54,6 +54,56 @@ import Testing
     }
   }
 
+  /// A file with matrices most of whose weights are zero, which are kept as bitmaps.
+  @Test func bitmapsOpen() throws {
+    let expected = try JSON.parse(TestData.bytes("\(Self.folder)/bitmaps.json"), file: nil)
+    let artifact = try Artifact(path: "\(Self.folder)/bitmaps.furl")
+    try artifact.check()
+    #expect(artifact.id.hex == expected["artifact_id"]?.string && artifact.diskBytes == expected["bytes"]?.integer)
+    let tensors = try #require(expected["tensors"]?.array)
+    #expect(artifact.tensors.map(\.scheme.name) == Self.sparse.map(\.scheme) && tensors.count == Self.sparse.count)
+    for (index, (tensor, known)) in zip(artifact.tensors, tensors).enumerated() {
+      #expect(tensor.streams[0].codec == .zstdBitmap && tensor.digest.hex == known["sha256"]?.string)
+      let loaded = try artifact.load(tensor)
+      for (kind, bytes) in loaded { #expect(Digest(of: bytes).hex == known["streams"]?[kind.rawValue]?.string) }
+      let matrix = try PackedMatrix(
+        layout: tensor.layout, streams: tensor.layout.streams.compactMap { loaded[$0.kind] })
+      let weights = try Self.sparseWeights(index)
+      for row in 0..<matrix.rows {
+        let exact = weights[row * 700..<(row + 1) * 700]
+        #expect(zip(matrix.row(row), exact).allSatisfy { abs($0 - $1) <= 0.005 && ($0 == 0) == ($1 == 0) })
+      }
+    }
+  }
+
+  /// Schemes, and hundredths of weights that are zero.
+  static let sparse: [(scheme: String, zeros: Int)] = [
+    ("float32", 50), ("float32", 95), ("int8:row", 90), ("int8:64", 70),
+  ]
+
+  /// 40 rows of 700: two chunks of numbers, and one of codes that does not end with a whole byte of bits.
+  private static func sparseWeights(_ index: Int) throws -> [Float] {
+    var draws = SplitMix64(seed: 43 + UInt64(index))
+    return draws.floats(40 * 700).map {
+      // What is left must not round to a code of zero.
+      Int(draws.next() % 100) < sparse[index].zeros ? 0 : ($0 < 0 ? $0 - 0.2 : $0 + 0.2) / 2
+    }
+  }
+
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["FURL_WRITE_GOLDEN_BITMAPS"] != nil, "writes a golden file"))
+  func writeBitmaps() throws {
+    let tensors = try Self.sparse.enumerated().map { index, sparse in
+      let scheme = try #require(Scheme(name: sparse.scheme))
+      let matrix = try PackedMatrix.encode(
+        TestData.source(Self.sparseWeights(index), rows: 40, columns: 700), scheme: scheme,
+        pool: WorkerPool(threads: 1))
+      var sample = try SampleTensor("sparse.\(index)", "head", [40, 700], scheme)
+      for (stream, bytes) in zip(matrix.layout.streams, matrix.streams) { sample.streams[stream.kind] = bytes }
+      return sample
+    }
+    try Samples.write(tensors, to: "\(Self.folder)/bitmaps.furl", .compact)
+  }
+
   static let laterSchemes = [
     "int3:64", "int3-minimum:32:u8", "int2:row", "int2-minimum:128:u8", "nf4:64:u8", "fp4:64", "codebook4:32",
     "int4:32:u8", "int8:row+3",

@@ -51,6 +51,22 @@ import Testing
     }
   }
 
+  @Test func aBitmapWhereNoByteIsZeroIsRefused() throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let path = folder + "/a.furl"
+      let layout = try PackedLayout(scheme: .float32, shape: [256])
+      let pieces = [[UInt8](repeating: 255, count: 32), values, values, values, values]
+      let frames = try pieces.map { try Zstd.compress($0) }
+      let stored = frames.flatMap { $0 }
+      let stream = ArtifactStream(
+        kind: .values, codec: .zstdBitmap, symbols: .floats, offset: 64, length: stored.count, decodedLength: 1024,
+        digest: Digest(of: stored), decodedDigest: Digest(of: []), frames: frames.map(\.count))
+      let tensor = ArtifactTensor(name: "norm", role: "norm", layout: layout, streams: [stream])
+      try Forge.write([tensor], [stored], to: path)
+      #expect(damage(of: path)?.contains("norm: values: has a bitmap of zeros and no byte for them") == true)
+    }
+  }
+
   @Test func aStreamThatDecodesToFarMoreThanItsSizeIsRefused() throws {
     try TestData.withTemporaryFolder { (folder: String) throws in
       let path = folder + "/a.furl"

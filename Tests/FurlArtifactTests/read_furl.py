@@ -68,10 +68,20 @@ def frame(data, size):
     return decoded
 
 
-def decode(data, stream):
+def unpack(bitmap, symbols, zero):
+    """Puts symbols where the bits of a bitmap are one, and a byte where they are zero."""
+    rest = iter(symbols)
+    return bytes(next(rest) if bit else zero for bit in bitmap)
+
+
+def decode(data, stream, scheme):
     """The bytes of a stream in memory."""
     if stream["codec"] == "raw":
         return data
+    check(stream["codec"] in ("zstd-huffman", "zstd-bitmap"), "codec")
+    has_bitmap = stream["codec"] == "zstd-bitmap"
+    zero = 128 if scheme.startswith("int8") else 0
+    check(not has_bitmap or stream["kind"] == "codes" and scheme.startswith(("int8", "float32")), "bitmap")
     chunk_bytes, planes = PLANES[stream["symbols"]]
     frames = [int(length) for length in stream["frames"]]
     rest = int(stream["decoded_length"])
@@ -80,6 +90,14 @@ def decode(data, stream):
         size = min(rest, chunk_bytes)
         symbols = size * 2 if stream["symbols"] == "nibbles" else size // planes
         chunk = bytearray(size)
+        if has_bitmap:
+            length = frames.pop(0)
+            packed = frame(data[position : position + length], -(-symbols // 8))
+            position += length
+            bitmap = [byte >> bit & 1 for byte in packed for bit in range(8)]
+            check(not any(bitmap[symbols:]), "bits behind the last element")
+            del bitmap[symbols:]
+            symbols = sum(bitmap)
         for plane in range(planes):
             length = frames.pop(0)
             decoded = frame(data[position : position + length], symbols)
@@ -88,7 +106,7 @@ def decode(data, stream):
                 check(max(decoded) < 16, "nibbles")
                 chunk[:] = bytes(low | high << 4 for low, high in zip(decoded[:size], decoded[size:]))
             else:
-                chunk[plane::planes] = decoded
+                chunk[plane::planes] = unpack(bitmap, decoded, zero) if has_bitmap else decoded
         out += chunk
         rest -= size
     check(not frames and position == len(data), "frames")
@@ -149,7 +167,7 @@ def read(path):
         check([stream["kind"] for stream in tensor["streams"]] == [kind for kind, _ in expected], "streams")
         digests = {}
         for stream, (kind, size) in zip(tensor["streams"], expected):
-            decoded = decode(section(stream), stream)
+            decoded = decode(section(stream), stream, tensor["scheme"])
             check(len(decoded) == size == int(stream["decoded_length"]), "size")
             digests[kind] = sha256(decoded)
             check(digests[kind] == stream["decoded_sha256"], "decoded digest")

@@ -1,4 +1,5 @@
 import FurlTensor
+import Synchronization
 
 /// What compact storage makes of a stream, and back.
 public enum CompactCoding {
@@ -8,15 +9,17 @@ public enum CompactCoding {
   /// - Parameters:
   ///   - bytes: the stream as it is in memory.
   ///   - symbols: how it is cut into symbols.
+  ///   - zero: the byte that elements which are zero consist of.
   public static func storedBytes(
-    of bytes: ByteStorage, symbols: SymbolForm, parallelFor: ParallelFor = serialFor
+    of bytes: ByteStorage, symbols: SymbolForm, zero: UInt8? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> Int {
     guard let chunks = chunks(of: bytes, symbols: symbols) else { return bytes.count }
     let compressors = Lender { try Compressor() }
-    let frames = try collect(chunks.count, parallelFor) { chunk in
-      try compressors.lend { try $0.frames(bytes, chunks.range(chunk), symbols) }
+    let made = try collect(chunks.count, parallelFor) { chunk in
+      try compressors.lend { try ChunkFrames(bytes, chunks.range(chunk), symbols, zero: zero, with: $0) }
     }
-    return worthwhile(frames.flatMap { $0 }, for: bytes)?.reduce(0) { $0 + $1.count } ?? bytes.count
+    let coded = CodedFrames(made, of: bytes)
+    return coded.codec == .raw ? bytes.count : coded.frames.reduce(0) { $0 + $1.count }
   }
 
   /// How a stream is cut; nil when it is to lie raw because frames would cost more than they gain.
@@ -24,17 +27,6 @@ public enum CompactCoding {
     let chunks = StreamChunks(form: symbols, byteCount: bytes.count)
     return bytes.count >= ArtifactWriter.smallStream && chunks.isWhole ? chunks : nil
   }
-
-  /// The frames of a stream, unless it is to lie raw because they do not make it smaller, or make it so small (all
-  /// of one value) that a reader would not believe it.
-  static func worthwhile(_ frames: [[UInt8]], for bytes: ByteStorage) -> [[UInt8]]? {
-    let length = frames.reduce(0) { $0 + $1.count }
-    return length < bytes.count && bytes.count / Container.streamRatio <= length ? frames : nil
-  }
-
-  /// Chunks whose pages in the file are kept until all of them are decoded. Taking pages away interrupts every thread:
-  /// done for each chunk it costs two threads a seventh of their time.
-  private static let chunksHeld = 64
 
   /// Decodes streams that lie in the file in this order, all chunks of all of them in one row, so that no thread waits
   /// at the end of a small stream.
@@ -47,18 +39,48 @@ public enum CompactCoding {
     let chunks = streams.flatMap { stream in (0..<stream.chunks.count).map { (stream: stream, chunk: $0) } }
     let jobs: [(stream: CompressedStream, chunk: Int)?] = (other == nil ? [] : [nil]) + chunks
     let decompressors = Lender { try Decompressor() }
-    for first in stride(from: 0, to: jobs.count, by: chunksHeld) {
-      let held = Array(jobs[first..<min(first + chunksHeld, jobs.count)])
-      _ = try collect(held.count, parallelFor) { index in
-        guard let job = held[index] else { return other?() ?? () }
+    let held = HeldPages(jobs: jobs.count)
+    _ = try collect(jobs.count, parallelFor) { index in
+      if let job = jobs[index] {
         try decompressors.lend { try job.stream.decode(job.chunk, with: $0) }
+      } else {
+        other?()
       }
+      guard let done = held.finish(index) else { return }
       // What has been decoded is not read again.
-      let done = held.compactMap { $0 }
-      if let first = done.first, let last = done.last {
+      let decoded = jobs[done].compactMap { $0 }
+      if let first = decoded.first, let last = decoded.last {
         first.stream.file.drop(
           first.stream.stored(first.chunk).lowerBound..<last.stream.stored(last.chunk).upperBound)
       }
     }
+  }
+}
+
+/// Knows when the pages of some chunks in a row can go.
+///
+/// They go together: taking pages away interrupts every thread, and done for each chunk it costs two threads a seventh
+/// of their time. Nobody waits for it: the thread that finishes the last of them sees to it, and the others go on.
+private final class HeldPages: Sendable {
+  private static let together = 64
+  private let jobs: Int
+  /// Jobs that are left of each group.
+  private let left: Mutex<[Int]>
+
+  init(jobs: Int) {
+    self.jobs = jobs
+    left = Mutex(
+      stride(from: 0, to: jobs, by: HeldPages.together).map { min(HeldPages.together, jobs - $0) })
+  }
+
+  /// - Returns: the jobs of the group if this was the last of them.
+  func finish(_ job: Int) -> Range<Int>? {
+    let group = job / HeldPages.together
+    let isLast = left.withLock { left in
+      left[group] -= 1
+      return left[group] == 0
+    }
+    guard isLast else { return nil }
+    return group * HeldPages.together..<min((group + 1) * HeldPages.together, jobs)
   }
 }

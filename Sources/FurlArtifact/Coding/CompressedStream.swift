@@ -14,7 +14,7 @@ struct CompressedStream: Sendable {
   private let offsets: [Int]
 
   /// - Parameters:
-  ///   - stream: of codec `zstdHuffman`, whose structure has been checked.
+  ///   - stream: that does not lie raw, whose structure has been checked.
   ///   - place: the stream's name for errors.
   ///   - arena: where the decoded bytes go as long as there is room.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
@@ -35,18 +35,27 @@ struct CompressedStream: Sendable {
 
   /// Where the frames of a chunk lie in the file.
   func stored(_ chunk: Int) -> Range<Int> {
-    let planes = stream.symbols.planes
-    return stream.offset + offsets[chunk * planes]..<stream.offset + offsets[(chunk + 1) * planes]
+    let count = chunks.framesPerChunk
+    return stream.offset + offsets[chunk * count]..<stream.offset + offsets[(chunk + 1) * count]
   }
 
   /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset.
   func decode(_ chunk: Int, with decompressor: Decompressor) throws {
-    let planes = stream.symbols.planes
-    for plane in 0..<planes {
-      let frame = chunk * planes + plane
+    let first = chunk * chunks.framesPerChunk
+    var bitmap: Bitmap?
+    for frame in first..<first + chunks.framesPerChunk {
+      let stored = offsets[frame]..<offsets[frame + 1]
       do {
-        try decompressor.decode(
-          source, offsets[frame]..<offsets[frame + 1], plane: plane, to: decoded, chunks.range(chunk), stream.symbols)
+        if chunks.hasBitmap, frame == first {
+          bitmap = try decompressor.bitmap(source, stored, of: chunks.elements(chunk))
+        } else if let bitmap {
+          try decompressor.decode(
+            source, stored, plane: frame - first - 1, to: decoded, chunks.range(chunk), stream.symbols, bitmap,
+            zero: stream.zero ?? 0)
+        } else {
+          try decompressor.decode(
+            source, stored, plane: frame - first, to: decoded, chunks.range(chunk), stream.symbols)
+        }
       } catch let damage as Zstd.Damage {
         throw FurlError.input(
           file.path, place, "frame \(frame) at byte \(stream.offset + offsets[frame]) \(damage.sentence)",

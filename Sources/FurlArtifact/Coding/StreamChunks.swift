@@ -12,18 +12,25 @@ struct StreamChunks {
   let form: SymbolForm
   /// Bytes of the decoded stream.
   let byteCount: Int
+  /// Whether each chunk begins with a bitmap of what is not zero, and the other frames hold that alone.
+  var hasBitmap = false
 
   /// Bytes of the decoded stream in every chunk but the last.
   var chunkBytes: Int { StreamChunks.symbolsPerFrame * form.planes / form.symbolsPerByte }
   /// Chunks of the stream.
   var count: Int { (byteCount + chunkBytes - 1) / chunkBytes }
-  /// Frames of the stream: every chunk has one for each plane.
-  var frameCount: Int { count * form.planes }
+  /// Frames of a chunk: one for each plane, and one for a bitmap.
+  var framesPerChunk: Int { form.planes + (hasBitmap ? 1 : 0) }
+  /// Frames of the stream.
+  var frameCount: Int { count * framesPerChunk }
   /// Whether the stream can be cut into whole elements.
   var isWhole: Bool { byteCount % form.planes == 0 }
 
   /// The bytes of a chunk.
   func range(_ chunk: Int) -> Range<Int> { chunk * chunkBytes..<min((chunk + 1) * chunkBytes, byteCount) }
+
+  /// Whole elements of a chunk: bytes, or numbers.
+  func elements(_ chunk: Int) -> Int { range(chunk).count / form.planes }
 
   /// Symbols in each frame of a chunk of so many bytes.
   func frameSymbols(_ bytes: Int) -> Int { bytes * form.symbolsPerByte / form.planes }

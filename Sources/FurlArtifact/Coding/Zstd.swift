@@ -1,7 +1,7 @@
 import CZstd
 import FurlTensor
 
-/// The zstd frames of an artifact (RFC 8878). All of this module's pointers are in this file.
+/// The zstd frames of an artifact (RFC 8878). All of this module's pointers are in this folder.
 ///
 /// Symbols of quantized weights are nearly independent, so Huffman codes are all that there is to gain: searching for
 /// matches costs time, and often bytes, and frames without matches decode twice as fast. The lowest level does not
@@ -30,6 +30,7 @@ enum Zstd {
     case wrongSize
     case undecodable(String)
     case notNibbles
+    case notBitmap
 
     var sentence: String {
       switch self {
@@ -37,6 +38,7 @@ enum Zstd {
       case .noChecksum: "has no checksum"
       case .wrongSize: "does not decode to the size that it should have"
       case .undecodable(let reason): "cannot be decoded: \(reason)"
+      case .notBitmap: "says of more elements than there are that they are not zero"
       case .notNibbles: "holds symbols of more than four bits"
       }
     }
@@ -91,6 +93,17 @@ final class Compressor: @unchecked Sendable {
         symbols.withUnsafeMutableBytes { form.split(chunk, plane, to: $0) }
         return try symbols.withUnsafeBytes { try smallest(UnsafeRawBufferPointer(rebasing: $0[..<count]), form) }
       }
+    }
+  }
+
+  /// The frames of a chunk with its zeros apart; nil when it has few.
+  func framesApart(
+    _ storage: ByteStorage, _ range: Range<Int>, _ form: SymbolForm, zero: UInt8
+  ) throws -> [[UInt8]]? {
+    try storage.withBytes { stream in
+      let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
+      guard form != .nibbles, let split = SplitChunk(chunk, planes: form.planes, zero: zero) else { return nil }
+      return try ([split.bitmap] + split.planes).map { try $0.withUnsafeBytes { try smallest($0, .bytes) } }
     }
   }
 
@@ -186,6 +199,43 @@ final class Decompressor: @unchecked Sendable {
           let plain = UnsafeMutableRawBufferPointer(rebasing: symbols[..<count])
           try self.frame(source, to: plain)
           guard form.join(UnsafeRawBufferPointer(plain), plane, to: target) else { throw Zstd.Damage.notNibbles }
+        }
+      }
+    }
+  }
+
+  /// Decodes the frame that says which of so many elements are not zero.
+  ///
+  /// - Throws: ``Zstd/Damage``.
+  func bitmap(_ stored: ByteStorage, _ frame: Range<Int>, of count: Int) throws -> Bitmap {
+    var bytes = [UInt8](repeating: 0, count: Bitmap.bytes(count))
+    try stored.withBytes { stored in
+      try bytes.withUnsafeMutableBytes { try self.frame(UnsafeRawBufferPointer(rebasing: stored[frame]), to: $0) }
+    }
+    guard let bitmap = Bitmap(bytes, count: count) else { throw Zstd.Damage.notBitmap }
+    return bitmap
+  }
+
+  /// Decodes a frame of those elements of a chunk that are not zero, and fills one plane of the others.
+  ///
+  /// - Throws: ``Zstd/Damage``.
+  func decode(
+    _ stored: ByteStorage, _ frame: Range<Int>, plane: Int, to decoded: ByteStorage, _ chunk: Range<Int>,
+    _ form: SymbolForm, _ bitmap: Bitmap, zero: UInt8
+  ) throws {
+    try stored.withBytes { stored in
+      if symbols.count < bitmap.ones { symbols = [UInt8](repeating: 0, count: bitmap.ones) }
+      try symbols.withUnsafeMutableBytes { symbols in
+        try self.frame(
+          UnsafeRawBufferPointer(rebasing: stored[frame]),
+          to: UnsafeMutableRawBufferPointer(rebasing: symbols[..<bitmap.ones]))
+        decoded.withMutableBytes(chunk) { target in
+          var next = 0
+          for element in 0..<bitmap.count {
+            let isSet = bitmap[element]
+            target[element &* form.planes &+ plane] = isSet ? symbols[next] : zero
+            next += isSet ? 1 : 0
+          }
         }
       }
     }

@@ -7,6 +7,8 @@ public enum StreamCodec: String, Sendable, Hashable, CaseIterable {
   case raw
   /// One-byte symbols in zstd frames, most of them Huffman-coded only.
   case zstdHuffman = "zstd-huffman"
+  /// A bitmap of the elements that are not zero, and those elements, in such frames.
+  case zstdBitmap = "zstd-bitmap"
 }
 
 /// One stream of a tensor in a file.
@@ -21,6 +23,8 @@ public struct ArtifactStream: Sendable, Hashable {
   public let length: Int
   /// Bytes in memory.
   public let decodedLength: Int
+  /// The byte that elements which are zero consist of; of an effect on streams with a bitmap alone.
+  var zero: UInt8? = nil
   /// The digest of the bytes in the file.
   public let digest: Digest
   /// The digest of the bytes in memory.
@@ -29,7 +33,7 @@ public struct ArtifactStream: Sendable, Hashable {
   public let frames: [Int]
 
   var range: Range<Int> { offset..<offset + length }
-  var chunks: StreamChunks { StreamChunks(form: symbols, byteCount: decodedLength) }
+  var chunks: StreamChunks { StreamChunks(form: symbols, byteCount: decodedLength, hasBitmap: codec == .zstdBitmap) }
 }
 
 /// One tensor of an artifact.

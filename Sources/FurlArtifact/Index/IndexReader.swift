@@ -33,9 +33,7 @@ struct IndexReader {
     let top = try DocumentReader(value, file: file)
     let version = Int(Container.formatVersion)
     _ = try top.needed("format_version") { try top.integer($0, in: version...version) }
-    let storage = try top.needed("storage") {
-      try top.word($0, ["compact": ArtifactStorage.compact, "mapped": .mapped])
-    }
+    let storage = try top.needed("storage") { try top.name($0, of: ArtifactStorage.self) }
     let description = try ArtifactDescription(top)
 
     var tensors: [ArtifactTensor] = []
@@ -126,9 +124,7 @@ struct IndexReader {
     guard try entry.needed("kind", entry.string) == expected.kind.rawValue else {
       throw entry.error("kind", "the stream \(expected.kind.rawValue) is expected here")
     }
-    let codec = try entry.needed("codec") {
-      try entry.word($0, ["raw": StreamCodec.raw, "zstd-huffman": .zstdHuffman])
-    }
+    let codec = try entry.needed("codec") { try entry.name($0, of: StreamCodec.self) }
     let offset = try entry.size("offset")
     let length = try entry.size("length")
     let decodedLength = try entry.size("decoded_length")
@@ -142,21 +138,22 @@ struct IndexReader {
     switch codec {
     case .raw:
       guard length == decodedLength else { throw error(place, "has \(length) bytes, and \(decodedLength) raw") }
-    case .zstdHuffman:
+    case .zstdHuffman, .zstdBitmap:
       guard storage == .compact else { throw error(place, "is compressed in an artifact of mapped storage") }
-      symbols = try entry.needed("symbols") {
-        try entry.word(
-          $0, ["bytes": SymbolForm.bytes, "nibbles": .nibbles, "halves": .halves, "floats": .floats])
+      symbols = try entry.needed("symbols") { try entry.name($0, of: SymbolForm.self) }
+      guard codec != .zstdBitmap || expected.zero != nil else {
+        throw error(place, "has a bitmap of zeros and no byte for them")
       }
       guard decodedLength / Container.streamRatio <= length else {
         throw error(place, "decodes to more than \(Container.streamRatio) times its size")
       }
       frames = try self.frames(
-        entry, StreamChunks(form: symbols, byteCount: decodedLength), length: length, place)
+        entry, StreamChunks(form: symbols, byteCount: decodedLength, hasBitmap: codec == .zstdBitmap),
+        length: length, place)
     }
     let stream = ArtifactStream(
       kind: expected.kind, codec: codec, symbols: symbols, offset: offset, length: length,
-      decodedLength: decodedLength, digest: try entry.digest("sha256"),
+      decodedLength: decodedLength, zero: expected.zero, digest: try entry.digest("sha256"),
       decodedDigest: try entry.digest("decoded_sha256"), frames: frames)
     guard codec != .raw || stream.digest == stream.decodedDigest else {
       throw error(place, "is raw, and its two digests differ")

@@ -85,7 +85,7 @@ public final class Artifact: Sendable {
           remedy: "the file is damaged; copy it again, or compress again")
       }
       return ByteStorage(file, stream.range)
-    case .zstdHuffman:
+    case .zstdHuffman, .zstdBitmap:
       let compressed = try compressed(stream, of: tensor, into: nil)
       try CompactCoding.decode([compressed], parallelFor: parallelFor)
       return compressed.decoded

@@ -61,8 +61,9 @@ public enum ArtifactSize {
       return mean + Int(draws.next() % UInt64(mean / 100 + 1)) - mean / 200
     }
     return ArtifactStream(
-      kind: stream.kind, codec: isRaw ? .raw : .zstdHuffman, symbols: stream.symbols, offset: offset, length: length,
-      decodedLength: stream.byteCount, digest: digests[0], decodedDigest: isRaw ? digests[0] : digests[1],
+      kind: stream.kind, codec: isRaw ? .raw : .zstdHuffman, symbols: stream.symbols, offset: offset,
+      length: length, decodedLength: stream.byteCount, zero: stream.zero, digest: digests[0],
+      decodedDigest: isRaw ? digests[0] : digests[1],
       frames: frames)
   }
 }

@@ -151,17 +151,17 @@ public final class ArtifactWriter {
   }
 
   private func write(_ stream: PackedStream) throws -> ArtifactStream {
-    let (decoded, stored, frames) = try stream.result()
+    let (decoded, stored, coded) = try stream.result()
     let offset = try align()
-    if let frames {
-      for frame in frames { try output.write(frame) }
-    } else {
+    if coded.codec == .raw {
       try output.write(stream.bytes)
+    } else {
+      for frame in coded.frames { try output.write(frame) }
     }
     return ArtifactStream(
-      kind: stream.layout.kind, codec: frames == nil ? .raw : .zstdHuffman, symbols: stream.layout.symbols,
-      offset: offset, length: output.count - offset, decodedLength: stream.layout.byteCount, digest: stored,
-      decodedDigest: decoded, frames: frames?.map(\.count) ?? [])
+      kind: stream.layout.kind, codec: coded.codec, symbols: stream.layout.symbols,
+      offset: offset, length: output.count - offset, decodedLength: stream.layout.byteCount, zero: stream.layout.zero,
+      digest: stored, decodedDigest: decoded, frames: coded.frames.map(\.count))
   }
 
   private func write(tokenizer: PackedTokenizer) throws -> TokenizerSection {

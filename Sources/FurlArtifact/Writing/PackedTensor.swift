@@ -81,9 +81,8 @@ final class PackedStream: Sendable {
 
   private struct State {
     /// Of each chunk, as long as they are being made.
-    var chunks: [[[UInt8]]]
-    /// Nil when the stream lies raw.
-    var frames: [[UInt8]]?
+    var chunks: [ChunkFrames?]
+    var coded = CodedFrames.raw
     var decoded: MemoryHasher?
     var stored: MemoryHasher?
   }
@@ -95,37 +94,40 @@ final class PackedStream: Sendable {
     self.layout = layout
     self.compressors = compressors
     chunks = storage == .compact ? CompactCoding.chunks(of: bytes, symbols: layout.symbols) : nil
-    state = Mutex(State(chunks: Array(repeating: [], count: chunks?.count ?? 0)))
+    state = Mutex(State(chunks: Array(repeating: nil, count: chunks?.count ?? 0)))
   }
 
   var jobCount: Int { chunks?.count ?? 0 }
 
   func run(_ job: Int) throws {
     guard let chunks else { return }
-    let frames = try compressors.lend { try $0.frames(bytes, chunks.range(job), layout.symbols) }
+    let frames = try compressors.lend {
+      try ChunkFrames(bytes, chunks.range(job), layout.symbols, zero: layout.zero, with: $0)
+    }
     state.withLock { $0.chunks[job] = frames }
   }
 
   func digests() throws -> [MemoryHasher] {
     try state.withLock { state in
-      guard state.chunks.allSatisfy({ !$0.isEmpty }) else { throw FurlError(.defect, "a chunk was not compressed") }
-      if chunks != nil { state.frames = CompactCoding.worthwhile(state.chunks.flatMap { $0 }, for: bytes) }
+      let made = state.chunks.compactMap { $0 }
+      guard made.count == state.chunks.count else { throw FurlError(.defect, "a chunk was not compressed") }
+      if chunks != nil { state.coded = CodedFrames(made, of: bytes) }
       state.chunks = []
       state.decoded = MemoryHasher(.storage(bytes))
-      state.stored = state.frames.map { MemoryHasher(.pieces($0)) }
+      state.stored = state.coded.codec == .raw ? nil : MemoryHasher(.pieces(state.coded.frames))
       return [state.decoded, state.stored].compactMap { $0 }
     }
   }
 
-  /// What is to be written: the digests of the stream in memory and in the file, and its frames unless it lies raw.
+  /// What is to be written: the digests of the stream in memory and in the file, and its frames.
   ///
   /// - Throws: ``FurlError`` of kind `defect` when a digest has not been made.
-  func result() throws -> (decoded: Digest, stored: Digest, frames: [[UInt8]]?) {
+  func result() throws -> (decoded: Digest, stored: Digest, coded: CodedFrames) {
     try state.withLock { state in
       guard let decoded = state.decoded, decoded.isDone, state.stored?.isDone ?? true else {
         throw FurlError(.defect, "a stream was not hashed")
       }
-      return (decoded.digest, state.stored?.digest ?? decoded.digest, state.frames)
+      return (decoded.digest, state.stored?.digest ?? decoded.digest, state.coded)
     }
   }
 }

@@ -11,7 +11,9 @@ public final class DocumentReader {
   public let path: String
   private let members: [JSON.Member]
   private let lines: DocumentLines
-  private var asked: Set<String> = []
+  /// The keys that somebody has asked for, and which members those are.
+  private var asked: [String] = []
+  private var isAsked: [Bool]
 
   /// - Throws: ``FurlError`` if the value is not a mapping.
   public init(_ value: JSON, file: String?, path: String = "", lines: DocumentLines = DocumentLines()) throws {
@@ -22,6 +24,7 @@ public final class DocumentReader {
       throw FurlError.input(file, lines.place(path), "a mapping is expected, not \(value.kindName)")
     }
     self.members = members
+    isAsked = [Bool](repeating: false, count: members.count)
   }
 
   /// The keys that are there, in their order.
@@ -37,9 +40,11 @@ public final class DocumentReader {
 
   /// The value of a key, or nil when it is missing or null.
   public func optional(_ key: String) -> JSON? {
-    asked.insert(key)
-    guard let value = members.first(where: { $0.key == key })?.value, value != .null else { return nil }
-    return value
+    asked.append(key)
+    guard let index = members.firstIndex(where: { $0.key == key }) else { return nil }
+    isAsked[index] = true
+    if case .null = members[index].value { return nil }
+    return members[index].value
   }
 
   /// The value of a key that must be there.
@@ -49,13 +54,16 @@ public final class DocumentReader {
   }
 
   /// Says that the rest of the keys is of no interest: nothing is unknown.
-  public func ignoreOthers() { asked.formUnion(keys) }
+  public func ignoreOthers() {
+    asked += keys
+    isAsked = isAsked.map { _ in true }
+  }
 
   /// - Throws: ``FurlError`` if there is a key that nobody asked for.
   public func finish() throws {
-    guard let unknown = members.first(where: { !asked.contains($0.key) }) else { return }
-    let known = asked.sorted().joined(separator: ", ")
-    throw error(unknown.key, "unknown key", remedy: "known here: \(known)")
+    guard let unknown = isAsked.firstIndex(of: false) else { return }
+    let known = Set(asked).sorted().joined(separator: ", ")
+    throw error(members[unknown].key, "unknown key", remedy: "known here: \(known)")
   }
 
   // MARK: Typed access
@@ -104,12 +112,29 @@ public final class DocumentReader {
   /// One of a set of words. A word in `later` is refused as "not supported yet".
   public func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value? {
     guard let value = optional(key) else { return nil }
-    // YAML reads a bare 64 as a number, and a word is what it was meant to be.
-    let text = try value.integer.map(String.init) ?? string(value, key)
+    let text = try word(value, key)
     if let match = words.first(where: { $0.key == text }) { return match.value }
     if later.contains(text) { throw error(key, "\"\(text)\" is not supported yet") }
     throw error(
       key, "\"\(text)\" is not a known value", remedy: "allowed: \(words.map(\.key).joined(separator: ", "))")
+  }
+
+  private func word(_ value: JSON, _ key: String) throws -> String {
+    // YAML reads a bare 64 as a number, and a word is what it was meant to be.
+    if let number = value.integer { return String(number) }
+    return try string(value, key)
+  }
+
+  /// One of the names of an enumeration.
+  public func name<Value: RawRepresentable & CaseIterable>(
+    _ key: String, of type: Value.Type = Value.self
+  ) throws -> Value? where Value.RawValue == String {
+    guard let value = optional(key) else { return nil }
+    let text = try word(value, key)
+    if let match = Value(rawValue: text) { return match }
+    throw error(
+      key, "\"\(text)\" is not a known value",
+      remedy: "allowed: \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
   }
 
   /// Refuses a key that the form knows and this version does not support.

@@ -45,6 +45,24 @@ private struct Key: Hashable {
   }
 }
 
+/// The keys of a mapping so far, by their bytes: Swift takes canonically equivalent texts for equal, JSON does not.
+private struct SeenKeys {
+  /// Few are compared with each other sooner than they are hashed.
+  private var few: [ArraySlice<UInt8>] = []
+  private var many: Set<Key> = []
+
+  /// - Returns: false if the key is there already.
+  mutating func insert(_ key: ArraySlice<UInt8>) -> Bool {
+    guard few.count == 16 else {
+      guard !few.contains(where: { $0.count == key.count && $0 == key }) else { return false }
+      few.append(key)
+      return true
+    }
+    if many.isEmpty { many = Set(few.map(Key.init)) }
+    return many.insert(Key(bytes: key)).inserted
+  }
+}
+
 private struct JSONParser {
   let bytes: [UInt8]
   let file: String?
@@ -118,14 +136,14 @@ private struct JSONParser {
 
   private mutating func members() throws -> [JSON.Member] {
     var members: [JSON.Member] = []
-    // By bytes: Swift takes canonically equivalent texts for equal, JSON does not.
-    var keys: Set<[UInt8]> = []
+    var keys = SeenKeys()
     if take("}") { return members }
     repeat {
       skipSpace()
       guard current == UInt8(ascii: "\"") else { throw error("a key is expected") }
-      let key = try string()
-      guard keys.insert(Array(key.utf8)).inserted else { throw error("the key \"\(key)\" appears twice") }
+      let name = try stringBytes()
+      let key = try text(name)
+      guard keys.insert(name) else { throw error("the key \"\(key)\" appears twice") }
       guard take(":") else { throw error("a colon is expected after \"\(key)\"") }
       members.append(JSON.Member(key, try value()))
     } while take(",")
@@ -161,6 +179,10 @@ private struct JSONParser {
       if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { position += 1 }
       guard digits() else { throw error("a number without digits in its exponent") }
     }
+    if isInteger, position - start <= 18 {
+      let value = bytes[integerStart..<position].reduce(0) { $0 * 10 + Int($1 - 0x30) }
+      return .integer(start == integerStart ? value : -value)
+    }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let value = Int(text) { return .integer(value) }
     guard let value = Double(text), value.isFinite else { throw error("the number \(text) is out of range") }
@@ -194,6 +216,7 @@ private struct JSONParser {
   private func text(_ slice: ArraySlice<UInt8>) throws -> String {
     // Decoding replaces what is malformed, so that the bytes differ. (`String(validating:)` takes twice as long.)
     let text = String(decoding: slice, as: UTF8.self)
+    if slice.allSatisfy({ $0 < 0x80 }) { return text }
     guard text.utf8.elementsEqual(slice) else { throw error("malformed UTF-8") }
     return text
   }

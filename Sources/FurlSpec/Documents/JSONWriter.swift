@@ -89,9 +89,10 @@ private struct JSONWriter {
   private func quote(_ value: String, to bytes: inout [UInt8]) {
     bytes.append(UInt8(ascii: "\""))
     // Nearly all texts are copied as they are, and an index has thousands of them.
-    if value.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-      bytes += value.utf8
-    } else {
+    let start = bytes.count
+    bytes += value.utf8
+    if !bytes[start...].allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      bytes.removeSubrange(start...)
       for scalar in value.unicodeScalars { escape(scalar, to: &bytes) }
     }
     bytes.append(UInt8(ascii: "\""))

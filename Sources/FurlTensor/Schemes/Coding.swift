@@ -42,6 +42,15 @@ extension Coding {
   static var tileBytes: Int { bits * Tile.rows * Tile.columns / 8 }
   static var takesIntegers: Bool { true }
   static var hasSignedScales: Bool { false }
+
+  /// The byte that weights of zero consist of; nil where they have no bytes of their own.
+  static var zeroByte: UInt8? {
+    switch levels {
+    case .none: 0
+    case .uniform(let grid) where bits == 8 && !grid.has_minimum: UInt8(grid.offset)
+    case .uniform, .table, .learned: nil
+    }
+  }
 }
 
 extension furl_grid {
@@ -54,7 +63,7 @@ extension furl_grid {
 }
 
 /// How a compact stream is cut into symbols of one byte for the entropy coder.
-public enum SymbolForm: String, Sendable, Hashable {
+public enum SymbolForm: String, Sendable, Hashable, CaseIterable {
   /// Each byte is a symbol.
   case bytes
   /// Each byte is two symbols: its low and its high half.

@@ -19,6 +19,12 @@ public struct PackedLayout: Sendable, Hashable {
     /// Bytes in memory and, decoded, in a file.
     public let byteCount: Int
     public let symbols: SymbolForm
+    /// The byte that weights of zero consist of; nil where they have no bytes of their own.
+    public let zero: UInt8?
+
+    init(kind: StreamKind, byteCount: Int, symbols: SymbolForm, zero: UInt8? = nil) {
+      (self.kind, self.byteCount, self.symbols, self.zero) = (kind, byteCount, symbols, zero)
+    }
   }
 
   public let scheme: Scheme
@@ -48,7 +54,11 @@ public struct PackedLayout: Sendable, Hashable {
     let isSmall = scheme.scales == .u8
     let scaleBytes = rowTiles * scheme.blocks(columns: shape[1]) * Tile.rows * (isSmall ? 1 : 2)
     let scaleForm = isSmall ? SymbolForm.bytes : .halves
-    var streams = [Stream(kind: .codes, byteCount: rowTiles * columnTiles * coding.tileBytes, symbols: coding.symbols)]
+    var streams = [
+      Stream(
+        kind: .codes, byteCount: rowTiles * columnTiles * coding.tileBytes, symbols: coding.symbols,
+        zero: coding.zeroByte)
+    ]
     for kind in [StreamKind.scales, .minimums].prefix(coding.scaleCount) {
       streams.append(Stream(kind: kind, byteCount: scaleBytes, symbols: scaleForm))
     }

@@ -39,6 +39,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     let digits = Array(hex.utf8)
     guard digits.count == 64 else { return nil }
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(32)
     for pair in stride(from: 0, to: 64, by: 2) {
       guard let high = Digest.value(digits[pair]), let low = Digest.value(digits[pair + 1]) else { return nil }
       bytes.append(high << 4 | low)
@@ -56,10 +57,17 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
+
   /// 64 hexadecimal digits.
   public var hex: String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    var digits: [UInt8] = []
+    digits.reserveCapacity(2 * bytes.count)
+    for byte in bytes {
+      digits.append(Digest.digit(byte >> 4))
+      digits.append(Digest.digit(byte & 15))
+    }
+    return String(decoding: digits, as: UTF8.self)
   }
 
   public var description: String { hex }

@@ -22,12 +22,14 @@ struct SerializedReader {
 
   // MARK: Integers
 
-  private func need(_ count: Int, _ part: String) throws {
-    guard count <= bytes.count - position else { throw error(part, "ends after \(bytes.count) bytes") }
+  // Names of parts are made when something is wrong with one: there are a hundred thousand merges.
+
+  private func need(_ count: Int, _ part: @autoclosure () -> String) throws {
+    guard count <= bytes.count - position else { throw error(part(), "ends after \(bytes.count) bytes") }
   }
 
-  private mutating func byte(_ part: String) throws -> UInt8 {
-    try need(1, part)
+  private mutating func byte(_ part: @autoclosure () -> String) throws -> UInt8 {
+    try need(1, part())
     defer { position += 1 }
     return bytes[position]
   }
@@ -40,10 +42,10 @@ struct SerializedReader {
     return value
   }
 
-  private mutating func short(_ part: String, upTo limit: Int) throws -> Int {
+  private mutating func short(_ part: @autoclosure () -> String, upTo limit: Int) throws -> Int {
     var value = 0
     for shift in stride(from: 0, to: 35, by: 7) {
-      let next = try byte(part)
+      let next = try byte(part())
       value |= Int(next & 0x7F) << shift
       guard next >= 0x80 else {
         // One form for a value, so that equal tokenizers have equal bytes.
@@ -51,7 +53,7 @@ struct SerializedReader {
         return value
       }
     }
-    throw error(part, "a number is out of range")
+    throw error(part(), "a number is out of range")
   }
 
   // MARK: Parts
@@ -168,10 +170,10 @@ struct SerializedReader {
     return places
   }
 
-  private mutating func difference(_ part: String, _ expected: Int, below count: Int) throws -> Int {
-    let code = try short(part, upTo: 4 * Vocabulary.maximumCount)
+  private mutating func difference(_ part: @autoclosure () -> String, _ expected: Int, below count: Int) throws -> Int {
+    let code = try short(part(), upTo: 4 * Vocabulary.maximumCount)
     let value = expected + (code & 1 == 0 ? code / 2 : -(code + 1) / 2)
-    guard value >= 0, value < count else { throw error(part, "\(value) is not below \(count)") }
+    guard value >= 0, value < count else { throw error(part(), "\(value) is not below \(count)") }
     return value
   }
 
@@ -195,14 +197,15 @@ struct SerializedReader {
     pieces += bytes[position..<position + start]
     position += start
 
-    let byModel: PieceKind = [.present, .model]
+    func isBytes(_ id: UInt32) -> Bool {
+      let kind = PieceKind(rawValue: kinds[Int(id)] & ~SerializedForm.storedBit)
+      return kind.contains([.present, .model]) && !kind.contains(.literal)
+    }
     for (rank, merge) in merges.enumerated() {
       let (left, right, result) = (ranges[Int(merge.left)], ranges[Int(merge.right)], ranges[Int(merge.result)])
-      for id in [merge.left, merge.right, merge.result] {
-        let kind = PieceKind(rawValue: kinds[Int(id)] & ~SerializedForm.storedBit)
-        guard kind.contains(byModel), !kind.contains(.literal) else {
-          throw error("merge \(rank)", "the id \(id) is no piece of bytes")
-        }
+      guard isBytes(merge.left), isBytes(merge.right), isBytes(merge.result) else {
+        let id = [merge.left, merge.right, merge.result].first { !isBytes($0) } ?? 0
+        throw error("merge \(rank)", "the id \(id) is no piece of bytes")
       }
       guard !left.isEmpty, !right.isEmpty else { throw error("merge \(rank)", "a part is not known yet") }
       let length = left.count + right.count
@@ -211,7 +214,8 @@ struct SerializedReader {
           throw error("merge \(rank)", "makes a piece that is too long")
         }
         ranges[Int(merge.result)] = pieces.count..<pieces.count + length
-        for range in [left, right] { for index in range { pieces.append(pieces[index]) } }
+        for index in left { pieces.append(pieces[index]) }
+        for index in right { pieces.append(pieces[index]) }
       } else {
         guard result.count == length, pieces[result].starts(with: pieces[left]),
           pieces[result].dropFirst(left.count).elementsEqual(pieces[right])

@@ -150,7 +150,8 @@ struct SensitivitySurvey {
         let stored = try zip(streams, form.layout.streams).map { stream, layout in
           plan.recipe.storage == .mapped
             ? stream.count
-            : try CompactCoding.storedBytes(of: stream, symbols: layout.symbols, parallelFor: pool.forEach)
+            : try CompactCoding.storedBytes(
+              of: stream, symbols: layout.symbols, zero: layout.zero, parallelFor: pool.forEach)
         }
         // The bits that came out, which are those that the divergence belongs to.
         let bits = form.method.codedBits.map { _ in 8 * Double(stored[0]) / Double(form.spec.elementCount) }

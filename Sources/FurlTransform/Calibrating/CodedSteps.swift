@@ -76,7 +76,8 @@ struct CodedSteps {
   /// Bits of a weight's code in a compact file.
   static func codedBits(_ matrix: PackedMatrix, pool: WorkerPool) throws -> Double {
     let bytes = try CompactCoding.storedBytes(
-      of: matrix.streams[0], symbols: matrix.layout.streams[0].symbols, parallelFor: pool.forEach)
+      of: matrix.streams[0], symbols: matrix.layout.streams[0].symbols, zero: matrix.layout.streams[0].zero,
+      parallelFor: pool.forEach)
     return Double(bytes) * 8 / Double(matrix.rows * matrix.columns)
   }
 

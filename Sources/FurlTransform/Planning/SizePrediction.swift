@@ -142,7 +142,7 @@ struct SizeSample {
       return Sizes(
         bytes: streams.map(\.count),
         stored: try zip(streams, tensor.layout.streams).map {
-          try CompactCoding.storedBytes(of: $0, symbols: $1.symbols)
+          try CompactCoding.storedBytes(of: $0, symbols: $1.symbols, zero: $1.zero)
         })
     } catch var error as FurlError {
       error.place = error.place ?? tensor.sourceName

@@ -1,0 +1,45 @@
+import FurlTensor
+
+/// What one chunk of a stream may become.
+struct ChunkFrames: Sendable {
+  /// One for each plane.
+  let plain: [[UInt8]]
+  /// A bitmap of what is not zero, and one for each plane of that; nil where few are zero.
+  let apart: [[UInt8]]?
+
+  /// - Parameter zero: the byte that elements which are zero consist of; nil if there is no such byte.
+  init(
+    _ bytes: ByteStorage, _ range: Range<Int>, _ symbols: SymbolForm, zero: UInt8?, with compressor: Compressor
+  ) throws {
+    plain = try compressor.frames(bytes, range, symbols)
+    apart = try zero.flatMap { try compressor.framesApart(bytes, range, symbols, zero: $0) }
+  }
+}
+
+/// A stream as it lies in a compact file.
+struct CodedFrames: Sendable {
+  let codec: StreamCodec
+  /// None of a stream that lies raw.
+  let frames: [[UInt8]]
+
+  static let raw = CodedFrames(codec: .raw, frames: [])
+
+  private init(codec: StreamCodec, frames: [[UInt8]]) {
+    self.codec = codec
+    self.frames = frames
+  }
+
+  /// The smaller of the two ways, unless the stream is to lie raw because frames do not make it smaller, or make it so
+  /// small (all of one value) that a reader would not believe it.
+  init(_ chunks: [ChunkFrames], of bytes: ByteStorage) {
+    func length(_ frames: [[UInt8]]) -> Int { frames.reduce(0) { $0 + $1.count } }
+    var best = CodedFrames(codec: .zstdHuffman, frames: chunks.flatMap(\.plain))
+    let apart = chunks.compactMap(\.apart)
+    if apart.count == chunks.count, !apart.isEmpty {
+      let other = CodedFrames(codec: .zstdBitmap, frames: apart.flatMap { $0 })
+      if length(other.frames) < length(best.frames) { best = other }
+    }
+    let stored = length(best.frames)
+    self = stored < bytes.count && bytes.count / Container.streamRatio <= stored ? best : .raw
+  }
+}
