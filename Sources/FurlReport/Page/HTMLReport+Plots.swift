@@ -183,18 +183,20 @@ extension HTMLReport {
 
   var blocksSection: Section? {
     guard let quality, quality.isShare else { return nil }
-    let numbers = series.of
     let removed = document.rows.indices.map { document.removedBlocks($0) }
     guard removed.contains(where: { ($0 ?? 0) > 0 }) else { return nil }
     // The checkpoint itself begins the line; other whole models are no part of it.
     let places = document.rows.indices.filter {
       removed[$0] != nil && ((removed[$0] ?? 0) > 0 || document.baseline(of: $0) == nil) && quality.value($0) != nil
     }.sorted { (removed[$0] ?? 0, $0) < (removed[$1] ?? 0, $1) }
-    let points = places.compactMap { index -> PointPlot.Point? in
-      guard let (value, interval) = quality.value(index), let count = removed[index] else { return nil }
-      return .init(
-        label: HTMLReport.short(document.rows[index].name), x: Double(count), y: value, whisker: interval,
-        series: numbers[index])
+    let lines = cutLines(places, removed)
+    let points = lines.places.flatMap { place -> [PointPlot.Point] in
+      guard let (value, interval) = quality.value(place.index), let count = removed[place.index] else { return [] }
+      return [
+        .init(
+          label: HTMLReport.short(document.rows[place.index].name), x: Double(count), y: value, whisker: interval,
+          series: place.line)
+      ]
     }
     guard points.count > 1 else { return nil }
     func draw(
@@ -221,13 +223,13 @@ extension HTMLReport {
         "Whiskers: 95 % interval (Wilson).")
     ]
     let isEnergy = document.rows.contains { $0.energy?.joulesPerToken != nil }
-    let costs = places.compactMap { index -> PointPlot.Point? in
-      let row = document.rows[index]
+    let costs = lines.places.compactMap { place -> PointPlot.Point? in
+      let row = document.rows[place.index]
       let own = isEnergy ? row.energy?.samples ?? [] : row.cpuPerToken
-      guard let mean = SampleMean(own), let count = removed[index] else { return nil }
+      guard let mean = SampleMean(own), let count = removed[place.index] else { return nil }
       return .init(
         label: HTMLReport.short(row.name), x: Double(count), y: mean.mean, whisker: mean.interval95,
-        series: numbers[index])
+        series: place.line)
     }
     if costs.count > 1 {
       let title = isEnergy ? "Energy of a token over removed blocks" : "CPU time of a token over removed blocks"
@@ -243,6 +245,32 @@ extension HTMLReport {
     }
     return Section(
       id: "blocks", title: "Removed blocks",
-      content: legend(series.names) + "<div class=\"plots\">\(figures.joined())</div>")
+      content: legend(lines.names) + "<div class=\"plots\">\(figures.joined())</div>")
+  }
+
+  /// The lines that rows with removed blocks lie on: one for each way of removing them, which begins with the
+  /// checkpoint; or one for each checkpoint where every row was made in a way of its own.
+  private func cutLines(
+    _ places: [Int], _ removed: [Int?]
+  ) -> (places: [(index: Int, line: Int)], names: [String]) {
+    // `model-drop2-kl` and `model-drop3-kl` were made in the same way.
+    func way(_ index: Int) -> String {
+      HTMLReport.short(document.rows[index].name).replacing(/-drop[0-9]+/, with: "-drop")
+    }
+    let cut = places.filter { (removed[$0] ?? 0) > 0 }
+    var ways: [String] = []
+    for place in cut where !ways.contains(way(place)) { ways.append(way(place)) }
+    guard ways.count > 1, ways.count < cut.count else {
+      let numbers = series.of
+      return (places.map { ($0, numbers[$0]) }, series.names)
+    }
+    let lines = ways.enumerated().flatMap { number, name in
+      let own = cut.filter { way($0) == name }
+      let bases = places.filter { base in
+        (removed[base] ?? 0) == 0 && own.contains { document.baseline(of: $0) == base }
+      }
+      return (bases + own).map { (index: $0, line: number) }
+    }
+    return (lines, ways)
   }
 }

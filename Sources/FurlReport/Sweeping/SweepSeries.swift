@@ -2,14 +2,14 @@ import FurlSpec
 import FurlTensor
 import FurlTransform
 
-/// Recipes that are tried one after the other: most often one; or the same one with ever more last blocks removed,
-/// until a figure has fallen to a bound.
+/// Recipes that are tried one after the other: most often one; or the same one with ever more blocks removed, until a
+/// figure has fallen to a bound.
 struct SweepSeries: Sendable {
   /// One recipe; nil for the checkpoint as it is.
   struct Step: Sendable {
     let name: String
     let recipe: SweepRecipe?
-    /// Last blocks that the series takes away.
+    /// Blocks that the series takes away.
     var removed = 0
   }
 
@@ -37,9 +37,10 @@ struct SweepSeries: Sendable {
     if let removed {
       let first = try removed.integer("from", in: 1...4096) ?? 1
       guard let last = try removed.integer("to", in: first...4096) else { throw removed.error("to", "is missing") }
+      let cut = try SweepCut(removed)
       try removed.finish()
       steps = try (first...last).map { count in
-        let recipe = try SweepRecipe(base, removing: count)
+        let recipe = try SweepRecipe(base, removing: count, cut)
         return Step(name: recipe.name, recipe: recipe, removed: count)
       }
     } else {
@@ -47,6 +48,28 @@ struct SweepSeries: Sendable {
     }
     try reader.finish()
   }
+}
+
+/// How a series removes blocks.
+struct SweepCut: Sendable {
+  /// As in `truncate`.
+  var choose = "last"
+  var heal = "none"
+  /// What the model is computed on, where it has to be and the recipe does not say.
+  var calibration: JSON = ["text": "bundled", "samples": 64, "length": 256]
+
+  init() {}
+
+  init(_ reader: DocumentReader) throws {
+    choose = try reader.word("choose", ["last": "last", "angular": "angular", "kl": "kl"]) ?? choose
+    heal = try reader.word("heal", ["none": "none", "linear": "linear"]) ?? heal
+    calibration = reader.optional("calibration") ?? calibration
+  }
+
+  var needsCalibration: Bool { choose != "last" || heal != "none" }
+
+  /// What is written behind the number of blocks: `-kl-linear`.
+  var suffix: String { (choose == "last" ? "" : "-\(choose)") + (heal == "none" ? "" : "-\(heal)") }
 }
 
 /// A recipe that a sweep may change before it runs: blocks to remove, a seed.
@@ -67,13 +90,18 @@ struct SweepRecipe: Sendable {
     (name, digest) = (recipe.name, recipe.digest)
   }
 
-  /// The same steps after so many last blocks were removed; those alone without a recipe.
-  init(_ base: SweepRecipe?, removing count: Int) throws {
-    let step: JSON = ["truncate": ["blocks": .integer(count), "choose": "last", "heal": "none"]]
-    let name = (base?.name ?? "original") + "-drop\(count)"
+  /// The same steps after so many blocks were removed; those alone without a recipe.
+  init(_ base: SweepRecipe?, removing count: Int, _ cut: SweepCut = SweepCut()) throws {
+    let step: JSON = [
+      "truncate": ["blocks": .integer(count), "choose": .string(cut.choose), "heal": .string(cut.heal)]
+    ]
+    let name = (base?.name ?? "original") + "-drop\(count)" + cut.suffix
     var members = base?.json.members ?? [.init("furl", 1), .init("steps", [])]
     members.removeAll { ["recipe", "description", "gates"].contains($0.key) }
     members = members.map { $0.key == "steps" ? .init("steps", .array([step] + ($0.value.array ?? []))) : $0 }
+    if cut.needsCalibration, !members.contains(where: { $0.key == "calibration" }) {
+      members.append(.init("calibration", cut.calibration))
+    }
     try self.init(.object([members[0], .init("recipe", .string(name))] + members.dropFirst()), file: base?.file)
   }
 

@@ -17,7 +17,7 @@ import Testing
     "checkpoints: [{name: m, path: \(TestData.minipy)}]\nmeasure: none\nsuites: [\"checkpoint:lines.yaml\"]\n"
 
   /// What `sweeps/` ships is sound, recipes and all.
-  @Test(arguments: ["poster", "paper"]) func published(_ name: String) throws {
+  @Test(arguments: ["poster", "paper", "cuts"]) func published(_ name: String) throws {
     let plan = try SweepPlan(path: TestData.root + "/sweeps/\(name).yaml")
     #expect(plan.name == name && plan.subjects.isEmpty && plan.speed != nil)
     #expect(plan.series[0].steps[0].recipe == nil)
@@ -60,6 +60,38 @@ import Testing
     let published = try SweepRecipe(path: TestData.root + "/recipes/minipy-drop2-int8.yaml").recipe(seed: 0)
     #expect(cut.name == "minipy-int8-drop2" && cut.json["steps"] == published.json["steps"])
     #expect(try SweepRecipe(nil, removing: 1).recipe(seed: 0).steps.count == 1)
+  }
+
+  @Test func aCutSaysWhichBlocksGoAndWhatTakesTheirPlace() throws {
+    try TestData.withTemporaryFolder { folder in
+      let plan = try plan(
+        Self.head + """
+          recipes:
+            - {recipe: original}
+            - recipe: original
+              remove_blocks: {from: 1, to: 2, choose: kl, heal: linear, calibration: {text: bundled, samples: 9, length: 64}}
+            - {recipe: original, remove_blocks: {from: 1, to: 1, choose: angular}}
+          """, in: folder)
+      #expect(plan.series[1].steps.map(\.name) == ["original-drop1-kl-linear", "original-drop2-kl-linear"])
+      #expect(plan.series[2].steps.map(\.name) == ["original-drop1-angular"])
+      let recipe = try #require(plan.series[1].steps[1].recipe).recipe(seed: 4)
+      #expect(
+        recipe.json["steps"]?[0]?["truncate"]?["choose"]?.string == "kl"
+          && recipe.json["steps"]?[0]?["truncate"]?["heal"]?.string == "linear"
+          && recipe.json["steps"]?[0]?["truncate"]?["blocks"]?.integer == 2)
+      #expect(recipe.calibration?.seed == 4)
+      // A recipe's own calibration stays.
+      let base = try SweepRecipe(path: TestData.root + "/recipes/minipy-gptq4.yaml")
+      var cut = SweepCut()
+      cut.choose = "kl"
+      #expect(
+        try SweepRecipe(base, removing: 1, cut).recipe(seed: 0).json["calibration"]
+          == base.recipe(seed: 0).json["calibration"])
+      #expect(throws: FurlError.self) {
+        try self.plan(
+          Self.head + "recipes: [{recipe: original, remove_blocks: {from: 1, to: 2, choose: first}}]\n", in: folder)
+      }
+    }
   }
 
   @Test func anotherRunIsKeptOut() throws {
