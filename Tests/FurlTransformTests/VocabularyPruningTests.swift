@@ -256,6 +256,7 @@ import Testing
     }
     let train = "train: {text: t.txt, steps: 2, rate: 1.0e-4}"
     refused("  - prune: {\(alone), of: groups, fit: finetune, \(train)}\n", "fit", "in a step of its own before")
+    refused("  - prune: {groups: [channels, vocabulary], of: groups, sparsity: 0.2}\n", "channels")
     refused("  - prune: {groups: [vocabulary, vocabulary], of: groups, sparsity: 0.2}\n", "different")
     let cut = "  - prune: {\(alone), of: groups}\n"
     refused(cut + "  - heal: {\(train)}\n", "line 5", "fewer tokens", "labels: 1")

@@ -69,9 +69,7 @@ struct ModelChanges {
     sample = try CalibrationSample(
       settings, for: cut.model, tokenizer: ModelFile.checkpoint(cut.model).tokenizer())
     var (result, removed) = (cut.model, cut.removed)
-    let target = PruneExtent(step, of: model.spec).target()
-    if !step.groups.isEmpty, removed < target {
-      let rest = step.afterVocabulary(removing: target - removed, of: cut.model.spec)
+    if let rest = cut.rest {
       let (pruned, report) = try GroupPruning(step: rest, model: cut.model, context: context(sample)).run()
       result = pruned
       removed += report["removed_weights"]?.integer ?? 0

@@ -10,8 +10,7 @@ struct PruneExtent {
 
   init(_ step: PruneStep, of spec: ModelSpec) {
     self.step = step
-    let rows = step.prunesVocabulary ? VocabularyRows(of: spec).all : 0
-    inGroups = spec.blocks.reduce(rows) { sum, block in
+    inGroups = spec.blocks.reduce(0) { sum, block in
       let removable = RemovableGroups(block, of: spec)
       return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
     }

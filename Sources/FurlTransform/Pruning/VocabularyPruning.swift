@@ -20,6 +20,8 @@ struct VocabularyPruning {
     let model: Checkpoint
     /// Weights that are gone.
     let removed: Int
+    /// What is left of the step; nil: nothing.
+    let rest: PruneStep?
     /// What an artifact says about it.
     let report: JSON
   }
@@ -34,8 +36,9 @@ struct VocabularyPruning {
       settings.text, folder: settings.folder, checkpointFolder: model.folder, location: settings.location)
     let ids = tokenizer.encode(text.text, bos: .never)
     let order = try self.order(tokenizer, ids)
-    let rows = VocabularyRows(of: model.spec)
-    let kept = try keep(rows, order)
+    let extent = VocabularyExtent(step, of: model.spec)
+    let rows = extent.rows
+    let kept = try keep(extent, order)
     let cut = try tokenizer.keeping(kept.filter { $0 < tokenizer.vocabularySize })
 
     var spec = model.spec
@@ -46,9 +49,10 @@ struct VocabularyPruning {
     }
     let numbers = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
     let config = TokenReferences(model.config).renumbered(numbers, for: spec)
+    let removed = (rows.count - kept.count) * rows.weights
     return Result(
-      model: try draft.finish(spec, vocabulary: (cut.serialized(), config)),
-      removed: (rows.count - kept.count) * rows.weights,
+      model: try draft.finish(spec, vocabulary: (cut.serialized(), config)), removed: removed,
+      rest: extent.rest(removed: removed),
       report: [
         "rows_before": .integer(rows.count), "rows": .integer(kept.count), "text": .string(text.name),
         "text_tokens_before": .integer(ids.count),
@@ -67,17 +71,17 @@ struct VocabularyPruning {
   }
 
   /// Rows that stay, ascending.
-  private func keep(_ rows: VocabularyRows, _ order: [Int]) throws -> [Int] {
-    let extent = PruneExtent(step, of: model.spec)
-    let share = Double(extent.target()) / Double(max(1, extent.inGroups))
+  private func keep(_ extent: VocabularyExtent, _ order: [Int]) throws -> [Int] {
+    let rows = extent.rows
     let least = rows.count - order.count
-    let left = rows.left(removing: rows.target(share: min(1, share)), multiple: step.multiple, least: least)
-    if step.groups.isEmpty, (rows.count - left) * rows.weights < extent.target() {
-      let most = Double((rows.count - left) * rows.weights) / Double(max(1, extent.whole))
+    let left = extent.left(least: least)
+    let removed = (rows.count - left) * rows.weights
+    if step.isVocabularyAlone, removed < extent.target {
+      let most = Double(removed) / Double(max(1, extent.whole))
       throw step.location.error(
         "sparsity",
         "\(step.sparsity) cannot be reached: \(least) of \(rows.count) rows are bytes, special tokens and others that "
-          + "have to stay, so that at most \((most * 1000).rounded(.down) / 1000) of it can go",
+          + "have to stay, so that at most \((most * 1000).rounded(.down) / 1000) can go",
         remedy: "lower it")
     }
     let gone = Set(order.prefix(rows.count - left))

@@ -120,7 +120,7 @@ public struct PruneStep: Sendable {
       }
       return group
     }
-    if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, isAlone: groups.isEmpty) }
+    if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
     let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
     choose =
@@ -130,7 +130,7 @@ public struct PruneStep: Sendable {
       ?? .lasso
     let refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
     // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
-    self.refit = isTrained || groups.isEmpty ? .none : refit
+    self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
     allocation =
       try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
       ?? .global
@@ -146,18 +146,24 @@ public struct PruneStep: Sendable {
 
   static let vocabularyWord = "vocabulary"
 
+  /// Whether nothing else goes.
+  var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
+
   /// What does not go together with rows of the vocabulary.
-  private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, isAlone: Bool) throws {
+  private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, _ groups: [String]) throws {
+    let before = "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
+    guard !groups.contains("channels") else {
+      throw reader.error("groups", "channels and rows of the vocabulary do not go in one step", remedy: before)
+    }
     guard of != .blocks else {
       throw reader.error(
         "of", "rows of the vocabulary are no weights of the blocks", remedy: "say of: groups or of: model")
     }
     if reader.optional("fit")?.string == "finetune" {
       throw reader.error(
-        "fit", "rows of the vocabulary do not go while a model is trained",
-        remedy: "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}")
+        "fit", "rows of the vocabulary do not go while a model is trained", remedy: before)
     }
-    guard isAlone else { return }
+    guard groups.count == 1 else { return }
     for key in ["choose", "refit", "allocation", "limit", "seed"] where reader.optional(key) != nil {
       throw reader.error(
         key, "has no meaning for rows of the vocabulary: those go that the calibration's text uses least",
@@ -167,14 +173,12 @@ public struct PruneStep: Sendable {
 
   /// The rest of the step when rows of the vocabulary are gone.
   ///
-  /// - Parameters:
-  ///   - weights: that are still to go.
-  ///   - spec: of the model without the rows.
-  func afterVocabulary(removing weights: Int, of spec: ModelSpec) -> PruneStep {
+  /// - Parameter share: of the other groups' weights.
+  func afterVocabulary(removing share: Double) -> PruneStep {
     var step = self
     step.prunesVocabulary = false
     step.of = .groups
-    step.sparsity = Double(weights) / Double(max(1, PruneExtent(step, of: spec).inGroups))
+    step.sparsity = share
     return step
   }
 
@@ -213,13 +217,10 @@ public struct PruneStep: Sendable {
   /// About what it makes of a model: the same share of every layer.
   func estimate(_ source: ModelSpec) -> ModelSpec {
     guard method == .groupLasso else { return source }
+    if prunesVocabulary { return VocabularyExtent(self, of: source).estimate }
     var spec = source
     let extent = PruneExtent(self, of: source)
     let share = min(1, sparsity * Double(extent.whole) / Double(max(1, extent.inGroups)))
-    if prunesVocabulary {
-      let rows = VocabularyRows(of: source)
-      spec.vocabularySize = rows.left(removing: rows.target(share: share), multiple: multiple)
-    }
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)
       var kept = KeptGroups()
@@ -246,7 +247,7 @@ public struct PruneStep: Sendable {
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
       .init("groups", .array(words.map(JSON.string))),
     ]
-    if groups.isEmpty { return .object(common + [.init("multiple", .integer(multiple))]) }
+    if isVocabularyAlone { return .object(common + [.init("multiple", .integer(multiple))]) }
     let widths =
       [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
     if let finetune {
