@@ -23,6 +23,8 @@ public struct Checkpoint: Sendable {
   public let weightFiles: [MappedFile]
   /// Set for a GGUF file, which holds the tokenizer, too.
   public let gguf: GGUFFile?
+  /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
+  public let tokenizerBytes: [UInt8]?
 
   /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read.
   ///
@@ -50,14 +52,20 @@ public struct Checkpoint: Sendable {
     spec = opened.spec
     weightFiles = opened.stored.files
     gguf = opened.gguf
+    tokenizerBytes = nil
   }
 
   /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
-  /// it. Files, configuration and tokenizer are those of the source.
+  /// it. Files, and what is not given, are those of the source.
   ///
-  /// - Parameter sources: where the tensors of `spec` lie now.
+  /// - Parameters:
+  ///   - sources: where the tensors of `spec` lie now.
+  ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, and `config.json` with its ids.
   /// - Throws: ``FurlError`` of kind `defect` when a tensor is missing or has another shape.
-  public init(_ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource]) throws {
+  public init(
+    _ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource],
+    vocabulary: (tokenizer: [UInt8], config: JSON)? = nil
+  ) throws {
     try spec.validate(file: source.path)
     for tensor in spec.tensors {
       let shape = sources[tensor.name].map { tensor.shape.count == 1 ? [$0.columns] : [$0.rows, $0.columns] }
@@ -68,11 +76,12 @@ public struct Checkpoint: Sendable {
     }
     path = source.path
     folder = source.folder
-    config = source.config
+    config = vocabulary?.config ?? source.config
     self.spec = spec
     self.sources = sources
     weightFiles = source.weightFiles
     gguf = source.gguf
+    tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
   }
 
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {

@@ -13,4 +13,12 @@ extension Tokenizer {
     }
     return parts.decoding.joinsBytes && BytePiece.byte(of: piece) != nil ? 1 : piece.count
   }
+
+  /// Whether no id stands for something else than it does in another tokenizer; an id without a piece stands for nothing.
+  public func hasPieces(of other: Tokenizer) -> Bool {
+    (0..<min(vocabularySize, other.vocabularySize)).allSatisfy { id in
+      let (own, piece) = (parts.vocabulary.piece(id), other.parts.vocabulary.piece(id))
+      return own == piece || own.isEmpty || piece.isEmpty || self.piece(id) == other.piece(id)
+    }
+  }
 }

@@ -13,23 +13,11 @@ import Testing
     try Sample.tokenizer(tokenizer.tokenizerJSON(), config: tokenizer.configurationJSON(contextLength: 64))
   }
 
-  /// A tokenizer through the keys of a GGUF file.
-  private func throughGGUF(_ tokenizer: Tokenizer, architecture: String = "gpt2") throws -> Tokenizer {
-    let vocabulary = try tokenizer.ggufVocabulary(architecture: architecture)
-    return try Tokenizer(
-      GGUFTokenizer(
-        model: vocabulary.model, pre: vocabulary.preTokenizer, tokens: vocabulary.tokens.map { Array($0.utf8) },
-        types: vocabulary.kinds.map { Int($0.rawValue) }, scores: vocabulary.scores ?? [],
-        merges: vocabulary.merges.map { Array($0.utf8) }, bosID: vocabulary.bosID, eosID: vocabulary.eosID,
-        unknownID: vocabulary.unknownID, addsBOS: vocabulary.addsBOS, addsSpacePrefix: vocabulary.addsSpace),
-      file: nil)
-  }
-
   @Test("Published vocabularies", arguments: Sample.folders)
   func published(folder: String) throws {
     let tokenizer = try Tokenizer(checkpoint: folder)
     #expect(try again(tokenizer).serialized() == tokenizer.serialized())
-    let gguf = try throughGGUF(tokenizer)
+    let gguf = try Sample.throughGGUF(tokenizer)
     #expect(gguf.bosID == tokenizer.bosID && gguf.addsBOS == tokenizer.addsBOS)
     var random = SplitMix64(seed: 5)
     for _ in 0..<1000 {
@@ -113,7 +101,7 @@ import Testing
     // Pieces in the order in which merges make them; the rest is not made.
     #expect(scores[264...268] == [-1, -2, -3, -4, -5])
     #expect(scores[..<264].allSatisfy { $0 == 0 })
-    let scored = try throughGGUF(tokenizer)
+    let scored = try Sample.throughGGUF(tokenizer)
     let merged = try again(scored)
     for text in texts {
       #expect(scored.encode(text) == tokenizer.encode(text), "\(text)")

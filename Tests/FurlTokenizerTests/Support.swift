@@ -1,3 +1,4 @@
+import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
@@ -105,6 +106,18 @@ enum Sample {
 
   static func added(_ id: JSON, _ content: JSON, special: Bool = true) -> JSON {
     ["id": id, "content": content, "special": .bool(special)]
+  }
+
+  /// A tokenizer through the keys of a GGUF file.
+  static func throughGGUF(_ tokenizer: Tokenizer, architecture: String = "gpt2") throws -> Tokenizer {
+    let vocabulary = try tokenizer.ggufVocabulary(architecture: architecture)
+    return try Tokenizer(
+      GGUFTokenizer(
+        model: vocabulary.model, pre: vocabulary.preTokenizer, tokens: vocabulary.tokens.map { Array($0.utf8) },
+        types: vocabulary.kinds.map { Int($0.rawValue) }, scores: vocabulary.scores ?? [],
+        merges: vocabulary.merges.map { Array($0.utf8) }, bosID: vocabulary.bosID, eosID: vocabulary.eosID,
+        unknownID: vocabulary.unknownID, addsBOS: vocabulary.addsBOS, addsSpacePrefix: vocabulary.addsSpace),
+      file: nil)
   }
 
   /// The error that reading gives, as its one line.

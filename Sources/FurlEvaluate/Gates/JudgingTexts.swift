@@ -79,11 +79,14 @@ extension Gate {
   ) throws -> GateCheck {
     let confidence = confidence ?? Gate.usualConfidence
     guard case .text(let before)? = baseline?.results, before.chunks.count == figures.chunks.count,
-      !figures.chunks.isEmpty, zip(before.chunks, figures.chunks).allSatisfy({ $0.tokens == $1.tokens })
+      !figures.chunks.isEmpty, zip(before.chunks, figures.chunks).allSatisfy({ $0.tokens == $1.tokens }),
+      // Another vocabulary cuts the same text elsewhere.
+      before.bytes == nil || figures.bytes == nil || before.bytes == figures.bytes
     else {
       throw FurlError.input(
         baseline.map { "baseline \($0.model.path)" }, "suite \(suite)", "was not scored over the same windows",
-        remedy: "evaluate the baseline again with this version of Furl")
+        remedy: "evaluate the baseline again with this version of Furl; of a model with another vocabulary no "
+          + "perplexities for each token compare")
     }
     let bootstrap = Bootstrap(
       clusters: zip(figures.chunks, before.chunks).map { .init(sum: $0.loss - $1.loss, count: $0.tokens) })

@@ -25,9 +25,13 @@ struct TextScorer {
     let ids = subject.tokenizer.encode(text, bos: .never)
     if let baseline,
       baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
-        || baseline.tokenizer.encode(text, bos: .never) != ids
+        || !subject.tokenizer.hasPieces(of: baseline.tokenizer) || baseline.tokenizer.encode(text, bos: .never) != ids
     {
-      throw FurlError(.usage, file: baseline.file.path, "has another vocabulary, so no KL divergence is defined")
+      throw FurlError(
+        .usage, file: baseline.file.path,
+        "has another vocabulary than \(subject.file.path), so no KL divergence is defined, and perplexities, which are "
+          + "for each token, do not compare",
+        remedy: "measure each without a baseline and compare the bits per byte")
     }
     let begin =
       settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID

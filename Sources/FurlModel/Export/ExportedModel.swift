@@ -60,7 +60,7 @@ public struct ExportedModel: ExportSource {
   }
 
   public func sideFiles() throws -> [SideFile] {
-    if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil {
+    if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil, checkpoint.tokenizerBytes == nil {
       return try ExportedModel.copiedFiles.compactMap { name in
         let path = checkpoint.folder + "/" + name
         guard access(path, F_OK) == 0 else { return nil }

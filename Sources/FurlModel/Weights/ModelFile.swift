@@ -93,7 +93,9 @@ public enum ModelFile: Sendable {
     let tokenizer: Tokenizer
     switch self {
     case .checkpoint(let checkpoint):
-      if let gguf = checkpoint.gguf {
+      if let bytes = checkpoint.tokenizerBytes {
+        tokenizer = try Tokenizer(serialized: bytes, file: checkpoint.path)
+      } else if let gguf = checkpoint.gguf {
         tokenizer = try Tokenizer(GGUFTokenizer(gguf.metadata), file: gguf.path)
       } else {
         tokenizer = try Tokenizer(checkpoint: checkpoint.folder)

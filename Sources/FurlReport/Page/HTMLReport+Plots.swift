@@ -27,10 +27,9 @@ extension HTMLReport {
       title: "baseline's perplexity over the model's (\(suite))",
       value: { index in
         let place = document.baseline(of: index) ?? index
-        guard let own = document.rows[index].quality(.text, suite: suite)?.perplexity, own > 0,
-          let other = document.rows[place].quality(.text, suite: suite)?.perplexity
-        else { return nil }
-        return (other / own, nil)
+        let other = document.rows[place].quality(.text, suite: suite)
+        let ratio = document.rows[index].quality(.text, suite: suite)?.perplexityRatio(to: other)
+        return ratio.flatMap { $0 > 0 ? (1 / $0, nil) : nil }
       }, isShare: false)
   }
 

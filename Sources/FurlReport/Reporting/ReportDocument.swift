@@ -232,8 +232,8 @@ public struct ReportDocument: Sendable {
       if let own = entry.passAt1 ?? entry.exactMatch, let before = other.passAt1 ?? other.exactMatch {
         return own >= before - 0.05
       }
-      guard let own = entry.perplexity, let before = other.perplexity else { return true }
-      return own <= before * 1.05
+      guard entry.perplexity != nil, other.perplexity != nil else { return true }
+      return entry.perplexityRatio(to: other).map { $0 <= 1.05 } ?? false
     }
   }
 

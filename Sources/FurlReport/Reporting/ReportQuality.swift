@@ -27,6 +27,8 @@ public struct ReportQuality: Sendable {
   public var perplexity: Double?
   public var klDivergence: Double?
   public var sameTop: Double?
+  /// Of a text: how many were scored.
+  public var tokens: Int?
   public var interval95: ClosedRange<Double>?
   public var sandbox: String?
   public var python: String?
@@ -51,6 +53,7 @@ public struct ReportQuality: Sendable {
     perplexity = try reader.number("perplexity", in: 0...Double.greatestFiniteMagnitude)
     klDivergence = reader.optional("kl_divergence").flatMap { $0.number ?? $0["mean"]?.number }
     sameTop = try reader.number("same_top", in: share) ?? reader.number("same_top_share", in: share)
+    tokens = try reader.integer("tokens", in: 0...Int.max)
     let ends = try reader.numbers("interval_95")
     interval95 = ends.count == 2 && signed.contains(ends[0]) && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
     sandbox = try reader.string("sandbox")
@@ -75,6 +78,14 @@ public struct ReportQuality: Sendable {
   /// Whether another entry was measured with the same problems by the same protocol.
   func isSame(as other: ReportQuality) -> Bool {
     sha256 == other.sha256 && `protocol` == other.protocol && limit == other.limit
+  }
+
+  /// The perplexity by another entry's; nil where tokens are others, because it is for each token.
+  func perplexityRatio(to other: ReportQuality?) -> Double? {
+    guard let other, let own = perplexity, let before = other.perplexity, before > 0, own.isFinite,
+      tokens == nil || other.tokens == nil || tokens == other.tokens
+    else { return nil }
+    return own / before
   }
 
   /// Takes over what the other entry knows more.

@@ -107,10 +107,14 @@ struct ReportTable {
   private static func perplexity(_ entry: ReportQuality, _ document: ReportDocument, _ index: Int) -> Cell {
     guard let value = entry.perplexity else { return .missing }
     let text = Figures.significant(value)
-    guard let place = document.baseline(of: index), value.isFinite,
-      let other = document.rows[place].quality.first(where: { $0.isSame(as: entry) })?.perplexity, other > 0
+    guard let place = document.baseline(of: index),
+      let other = document.rows[place].quality.first(where: { $0.isSame(as: entry) })
     else { return Cell(text) }
-    return Cell("×" + Figures.significant(value / other), detail: "(\(text))")
+    guard let ratio = entry.perplexityRatio(to: other) else {
+      // Where there is none, the reader learns why.
+      return Cell(text, detail: entry.tokens == other.tokens ? nil : "(other tokens)")
+    }
+    return Cell("×" + Figures.significant(ratio), detail: "(\(text))")
   }
 
   /// Of the first suite that can be compared: programs before lines.

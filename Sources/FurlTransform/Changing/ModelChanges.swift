@@ -1,4 +1,5 @@
 import FurlCheckpoint
+import FurlModel
 import FurlSpec
 import FurlTensor
 
@@ -7,10 +8,8 @@ import FurlTensor
 struct ModelChanges {
   /// What the recipe began with, which trainings imitate.
   let source: Checkpoint
-  /// What models read: [sequences][tokens].
-  let sequences: [[Int]]
-  /// Other texts, to measure on.
-  let probes: [[Int]]
+  /// What models read, where they read anything.
+  let sample: CalibrationSample?
   let pool: WorkerPool
   /// For what is written on the way: the folder of the output.
   let folder: String
@@ -19,14 +18,22 @@ struct ModelChanges {
   /// (what is done, blocks done, blocks).
   let progress: (String, Int, Int) -> Void
 
-  /// - Returns: the model, and for each step what an artifact says about it.
-  func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> (model: Checkpoint, reports: [JSON]) {
+  /// What a list of steps has made.
+  struct Result {
+    var model: Checkpoint
+    /// For each step what an artifact says about it.
+    var reports: [JSON] = []
+    /// The same text as before, in the tokens that the model has now.
+    var sample: CalibrationSample?
+  }
+
+  func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> Result {
     var model = checkpoint
     var reports: [JSON] = []
-    let context = ChangeContext(
-      sequences: sequences, probes: probes, pool: pool, folder: folder, progress: progress)
+    var sample = sample
     for step in steps {
       let report: JSON
+      let context = context(sample)
       switch step {
       case .truncate(let step):
         (model, report) = try Truncation(step: step, model: model, context: context).run()
@@ -36,13 +43,39 @@ struct ModelChanges {
         (model, report) = try heal(step, model)
       case .prune(let step) where step.method != .groupLasso:
         (model, report) = try WeightPruning(step: step, model: model, context: context).run()
+      case .prune(let step) where step.prunesVocabulary:
+        (model, report) = try pruneVocabulary(step, model, &sample)
       case .prune(let step):
         (model, report) = try GroupPruning(step: step, model: model, context: context).run()
       case .quantize: throw FurlError(.defect, "quantizing does not change a model's shape")
       }
       reports.append(report)
     }
-    return (model, reports)
+    return Result(model: model, reports: reports, sample: sample)
+  }
+
+  private func context(_ sample: CalibrationSample?) -> ChangeContext {
+    ChangeContext(
+      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], pool: pool, folder: folder, progress: progress)
+  }
+
+  /// Rows of the vocabulary go first, so that everything after is calibrated in the tokens that are left.
+  private func pruneVocabulary(
+    _ step: PruneStep, _ model: Checkpoint, _ sample: inout CalibrationSample?
+  ) throws -> (Checkpoint, JSON) {
+    guard let settings = sample?.settings else { throw FurlError(.defect, "there is no text to count tokens in") }
+    progress("counting tokens", 0, 1)
+    let cut = try VocabularyPruning(step: step, model: model, settings: settings, folder: folder).run()
+    sample = try CalibrationSample(
+      settings, for: cut.model, tokenizer: ModelFile.checkpoint(cut.model).tokenizer())
+    var (result, removed) = (cut.model, cut.removed)
+    if let rest = cut.rest {
+      let (pruned, report) = try GroupPruning(step: rest, model: cut.model, context: context(sample)).run()
+      result = pruned
+      removed += report["removed_weights"]?.integer ?? 0
+    }
+    let report = GroupRemoval(model: model).report(result.spec, removed: removed)
+    return (result, .object((report.members ?? []) + [.init("vocabulary", cut.report)]))
   }
 
   private func heal(_ step: HealStep, _ model: Checkpoint) throws -> (Checkpoint, JSON) {

@@ -41,14 +41,25 @@ final class ModelDraft {
       let values = source.readAll()
       return try set(name, rows.map { values[$0] }, shape: [rows.count])
     }
-    var values: [Float] = []
-    values.reserveCapacity(rows.count * source.columns)
-    for row in rows { values += source.read(rows: row..<row + 1) }
-    try set(name, values, shape: [rows.count, source.columns])
+    // Pieces of a multiple of 16 rows lie one behind the other.
+    let step = max(1, (1 << 20) / source.columns) * 16
+    var offset: Int?
+    for start in stride(from: 0, to: rows.count, by: step) {
+      var values: [Float] = []
+      values.reserveCapacity(min(step, rows.count - start) * source.columns)
+      for row in rows[start..<min(start + step, rows.count)] { values += source.read(rows: row..<row + 1) }
+      let begin = try scratch.append(values)
+      offset = offset ?? begin
+      source.drop()
+    }
+    guard let offset else { throw FurlError(.defect, place: name, "nothing is kept") }
+    places[name] = .scratch(offset: offset, shape: [rows.count, source.columns])
   }
 
   /// The model with what has been written; tensors of which nothing was said are those of the base.
-  func finish(_ spec: ModelSpec) throws -> Checkpoint {
+  ///
+  /// - Parameter vocabulary: where the tokens are others: the tokenizer in the form of artifacts, and `config.json`.
+  func finish(_ spec: ModelSpec, vocabulary: (tokenizer: [UInt8], config: JSON)? = nil) throws -> Checkpoint {
     let file = try scratch.finish()
     var sources: [String: WeightSource] = [:]
     for tensor in spec.tensors {
@@ -63,7 +74,7 @@ final class ModelDraft {
       case nil: sources[tensor.name] = try base.source(tensor.name)
       }
     }
-    return try Checkpoint(base, spec: spec, sources: sources)
+    return try Checkpoint(base, spec: spec, sources: sources, vocabulary: vocabulary)
   }
 }
 

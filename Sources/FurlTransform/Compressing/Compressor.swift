@@ -91,10 +91,9 @@ public struct Compressor: Sendable {
     }
     let steps = plan.recipe.steps
     let first = steps.firstIndex { if case .quantize = $0 { true } else { false } } ?? steps.count
-    let (model, reports) = try withoutActuallyEscaping(progress) { progress in
+    let changed = try withoutActuallyEscaping(progress) { progress in
       let changes = ModelChanges(
-        source: checkpoint, sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], pool: pool,
-        folder: folder, stateFolder: stateFolder
+        source: checkpoint, sample: sample, pool: pool, folder: folder, stateFolder: stateFolder
       ) { activity, done, blocks in
         progress(
           .init(
@@ -104,8 +103,8 @@ public struct Compressor: Sendable {
       return try changes.apply(Array(steps[..<first]), to: checkpoint)
     }
     var rest = Compressor(
-      model, plan: try Plan(plan.recipe, steps: Array(steps[first...]), for: model.spec), changes: reports,
-      sample: sample)
+      changed.model, plan: try Plan(plan.recipe, steps: Array(steps[first...]), for: changed.model.spec),
+      changes: changed.reports, sample: changed.sample)
     rest.digests = digests
     return rest
   }

@@ -74,9 +74,12 @@ public struct PruneStep: Sendable {
   }
 
   public let method: Method
-  public let sparsity: Double
-  public let of: Whole
+  public private(set) var sparsity: Double
+  public private(set) var of: Whole
+  /// Groups of the blocks.
   public let groups: [Group]
+  /// Whether rows of the vocabulary go.
+  public private(set) var prunesVocabulary: Bool
   public let choose: Choice
   public let refit: Refit
   public let allocation: Allocation
@@ -100,21 +103,24 @@ public struct PruneStep: Sendable {
       throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
     }
     self.sparsity = sparsity
-    of = try reader.word("of", ["blocks": Whole.blocks, "model": .model, "groups": .groups]) ?? .blocks
+    let of = try reader.word("of", ["blocks": Whole.blocks, "model": .model, "groups": .groups]) ?? .blocks
+    self.of = of
     guard method == .groupLasso || of == .blocks else {
       throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
     }
     let words = try reader.strings("groups") ?? ["heads", "neurons"]
-    groups = try words.map { word in
-      if ["channels", "vocabulary"].contains(word) { throw reader.error("groups", "\"\(word)\" is not supported yet") }
+    guard !words.isEmpty, Set(words).count == words.count else {
+      throw reader.error("groups", "a list of different groups is expected")
+    }
+    prunesVocabulary = words.contains(PruneStep.vocabularyWord)
+    groups = try words.filter { $0 != PruneStep.vocabularyWord }.map { word in
+      if word == "channels" { throw reader.error("groups", "\"\(word)\" is not supported yet") }
       guard let group = Group(rawValue: word) else {
-        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons")
+        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, vocabulary")
       }
       return group
     }
-    guard !groups.isEmpty, Set(groups).count == groups.count else {
-      throw reader.error("groups", "a list of different groups is expected")
-    }
+    if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
     let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
     choose =
@@ -123,8 +129,8 @@ public struct PruneStep: Sendable {
         ["lasso": Choice.lasso, "variance": .variance, "wanda": .wanda, "magnitude": .magnitude, "random": .random])
       ?? .lasso
     let refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
-    // What is trained makes up for what is gone.
-    self.refit = isTrained ? .none : refit
+    // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
+    self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
     allocation =
       try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
       ?? .global
@@ -136,6 +142,44 @@ public struct PruneStep: Sendable {
     seed = try reader.integer("seed", in: 0...Int.max) ?? 0
     try reader.finish()
     location = reader.location
+  }
+
+  static let vocabularyWord = "vocabulary"
+
+  /// Whether nothing else goes.
+  var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
+
+  /// What does not go together with rows of the vocabulary.
+  private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, _ groups: [String]) throws {
+    let before = "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
+    guard !groups.contains("channels") else {
+      throw reader.error("groups", "channels and rows of the vocabulary do not go in one step", remedy: before)
+    }
+    guard of != .blocks else {
+      throw reader.error(
+        "of", "rows of the vocabulary are no weights of the blocks", remedy: "say of: groups or of: model")
+    }
+    if reader.optional("fit")?.string == "finetune" {
+      throw reader.error(
+        "fit", "rows of the vocabulary do not go while a model is trained", remedy: before)
+    }
+    guard groups.count == 1 else { return }
+    for key in ["choose", "refit", "allocation", "limit", "seed"] where reader.optional(key) != nil {
+      throw reader.error(
+        key, "has no meaning for rows of the vocabulary: those go that the calibration's text uses least",
+        remedy: "leave it out")
+    }
+  }
+
+  /// The rest of the step when rows of the vocabulary are gone.
+  ///
+  /// - Parameter share: of the other groups' weights.
+  func afterVocabulary(removing share: Double) -> PruneStep {
+    var step = self
+    step.prunesVocabulary = false
+    step.of = .groups
+    step.sparsity = share
+    return step
   }
 
   /// Half of what would be left everywhere may go from one layer, too.
@@ -173,6 +217,7 @@ public struct PruneStep: Sendable {
   /// About what it makes of a model: the same share of every layer.
   func estimate(_ source: ModelSpec) -> ModelSpec {
     guard method == .groupLasso else { return source }
+    if prunesVocabulary { return VocabularyExtent(self, of: source).estimate }
     var spec = source
     let extent = PruneExtent(self, of: source)
     let share = min(1, sparsity * Double(extent.whole) / Double(max(1, extent.inGroups)))
@@ -197,10 +242,12 @@ public struct PruneStep: Sendable {
     guard method == .groupLasso else {
       return ["method": .string(method.rawValue), "sparsity": .number(sparsity), "of": .string(of.rawValue)]
     }
+    let words = groups.map(\.rawValue) + (prunesVocabulary ? [PruneStep.vocabularyWord] : [])
     let common: [JSON.Member] = [
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
-      .init("groups", .array(groups.map { .string($0.rawValue) })),
+      .init("groups", .array(words.map(JSON.string))),
     ]
+    if isVocabularyAlone { return .object(common + [.init("multiple", .integer(multiple))]) }
     let widths =
       [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
     if let finetune {

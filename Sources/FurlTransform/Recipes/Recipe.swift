@@ -57,6 +57,7 @@ public struct Recipe: Sendable {
     try reader.finish()
     try checkCalibration(reader)
     try checkOrder()
+    try checkVocabulary()
     try budget?.check(self.steps, hasCalibration: calibration != nil)
     try checkZeros()
   }
@@ -96,6 +97,22 @@ public struct Recipe: Sendable {
       let late = steps[first...].first(where: { if case .quantize = $0 { false } else { true } })
     else { return }
     throw late.location.error(nil, "comes behind quantize", remedy: "quantize what is left")
+  }
+
+  /// Behind a step that prunes the vocabulary nothing learns from the source's predictions, which are of other tokens.
+  private func checkVocabulary() throws {
+    guard
+      let first = steps.firstIndex(where: { if case .prune(let step) = $0 { step.prunesVocabulary } else { false } })
+    else { return }
+    for step in steps[first...] {
+      switch step {
+      case .heal(let step) where step.objective.needsTeacher:
+        throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
+      case .prune(let step) where (step.finetune?.labels ?? 1) < 1:
+        throw step.location.error("labels", HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
+      default: continue
+      }
+    }
   }
 
   /// Zeros stay zeros where codes are the nearest of a symmetric grid, and nowhere else.

@@ -23,6 +23,14 @@ public struct HealStep: Sendable {
     location = reader.location
   }
 
+  var objective: Trainer.Objective { .init(labels: labels, hidden: hidden) }
+
+  /// Why nothing is distilled from a source whose tokens are others: of a text that is cut into smaller pieces it
+  /// predicts tokens that the model does not have.
+  static let otherVocabulary = "the model has fewer tokens than the source, whose predictions it cannot learn from"
+  static let otherVocabularyRemedy =
+    "put the step before the one that prunes the vocabulary, or learn from the text alone: labels: 1, hidden: 0"
+
   /// The step with every default spelled out, in the keys that a recipe has.
   var json: JSON {
     var members: [JSON.Member] = [

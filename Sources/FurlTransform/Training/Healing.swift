@@ -14,11 +14,11 @@ extension TrainingRun {
         "the model's hidden states have \(model.spec.hiddenSize) numbers, the source's \(source.spec.hiddenSize)",
         remedy: "leave it out")
     }
-    guard model.spec.vocabularySize == source.spec.vocabularySize else {
-      throw step.location.error(nil, "the model's vocabulary is not the source's any more", remedy: "heal before that")
+    guard model.spec.vocabularySize == source.spec.vocabularySize || !step.objective.needsTeacher else {
+      throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
     }
     self.init(
-      settings: step.train, objective: .init(labels: step.labels, hidden: step.hidden), rank: step.rank, model: model,
+      settings: step.train, objective: step.objective, rank: step.rank, model: model,
       source: source, pool: pool, folder: folder, stateFolder: stateFolder, progress: progress)
   }
 }

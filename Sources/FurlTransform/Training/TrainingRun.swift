@@ -31,7 +31,7 @@ struct TrainingRun {
       throw settings.location.error(
         "length", "\(settings.length) tokens are more than the model's context of \(model.spec.contextLength)")
     }
-    let tokenizer = try ModelFile.checkpoint(source).tokenizer()
+    let tokenizer = try ModelFile.checkpoint(model).tokenizer()
     let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
     let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
     let context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())

@@ -356,4 +356,5 @@ def main():
     (FOLDER / "families.json").write_text('{"texts":%s,\n"cases":[\n%s\n]}\n' % (dump(texts), lines))
 
 
-main()
+if __name__ == "__main__":
+    main()

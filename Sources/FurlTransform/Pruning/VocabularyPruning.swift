@@ -1,0 +1,90 @@
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
+
+/// Takes rows of the vocabulary out of embedding and head for good, and their tokens and merges out of the tokenizer.
+///
+/// Rows without a token go first, then the tokens that the calibration's whole text uses least, each behind all that are
+/// merged of it (``Tokenizer/removalOrder(uses:keeping:)``). What is left is numbered anew, so that every row has a token.
+/// Every text still becomes tokens and the same text again; a text that held tokens which are gone has more of them.
+struct VocabularyPruning {
+  let step: PruneStep
+  let model: Checkpoint
+  let settings: CalibrationSettings
+  /// For what is written on the way.
+  let folder: String
+
+  struct Result {
+    let model: Checkpoint
+    /// Weights that are gone.
+    let removed: Int
+    /// What is left of the step; nil: nothing.
+    let rest: PruneStep?
+    /// What an artifact says about it.
+    let report: JSON
+  }
+
+  /// Where other groups go, too, the vocabulary loses the same share as all of them together, or as much of it as it can.
+  ///
+  /// - Throws: ``FurlError``: of kind `input` at the recipe's line when so much cannot go, and for a checkpoint without a
+  ///   tokenizer.
+  func run() throws -> Result {
+    let tokenizer = try ModelFile.checkpoint(model).tokenizer()
+    let text = try SourceText(
+      settings.text, folder: settings.folder, checkpointFolder: model.folder, location: settings.location)
+    let ids = tokenizer.encode(text.text, bos: .never)
+    let order = try self.order(tokenizer, ids)
+    let extent = VocabularyExtent(step, of: model.spec)
+    let rows = extent.rows
+    let kept = try keep(extent, order)
+    let cut = try tokenizer.keeping(kept.filter { $0 < tokenizer.vocabularySize })
+
+    var spec = model.spec
+    spec.vocabularySize = kept.count
+    let draft = try ModelDraft(model, folder: folder)
+    for tensor in model.spec.tensors where ["embedding", "head", "head.bias"].contains(tensor.name) {
+      try draft.gather(tensor.name, rows: kept)
+    }
+    let numbers = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
+    let config = TokenReferences(model.config).renumbered(numbers, for: spec)
+    let removed = (rows.count - kept.count) * rows.weights
+    return Result(
+      model: try draft.finish(spec, vocabulary: (cut.serialized(), config)), removed: removed,
+      rest: extent.rest(removed: removed),
+      report: [
+        "rows_before": .integer(rows.count), "rows": .integer(kept.count), "text": .string(text.name),
+        "text_tokens_before": .integer(ids.count),
+        "text_tokens": .integer(cut.encode(text.text, bos: .never).count),
+      ])
+  }
+
+  /// Rows in the order in which they can go.
+  private func order(_ tokenizer: Tokenizer, _ ids: [Int]) throws -> [Int] {
+    let named = TokenReferences(model.config).ids
+    let count = tokenizer.vocabularySize
+    let padding = (count..<max(count, model.spec.vocabularySize)).reversed().filter { !named.contains($0) }
+    var uses = [Int](repeating: 0, count: count)
+    for id in ids { uses[id] += 1 }
+    return padding + (try tokenizer.removalOrder(uses: uses, keeping: named))
+  }
+
+  /// Rows that stay, ascending.
+  private func keep(_ extent: VocabularyExtent, _ order: [Int]) throws -> [Int] {
+    let rows = extent.rows
+    let least = rows.count - order.count
+    let left = extent.left(least: least)
+    let removed = (rows.count - left) * rows.weights
+    if step.isVocabularyAlone, removed < extent.target {
+      let most = Double(removed) / Double(max(1, extent.whole))
+      throw step.location.error(
+        "sparsity",
+        "\(step.sparsity) cannot be reached: \(least) of \(rows.count) rows are bytes, special tokens and others that "
+          + "have to stay, so that at most \((most * 1000).rounded(.down) / 1000) can go",
+        remedy: "lower it")
+    }
+    let gone = Set(order.prefix(rows.count - left))
+    return (0..<rows.count).filter { !gone.contains($0) }
+  }
+}
