@@ -154,8 +154,6 @@ import Testing
   static let later: [Mistake] = [
     Mistake(
       "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [vocabulary]}\n", "line 4: steps[0].prune.groups"),
-    Mistake(
-      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [channels]}\n", "line 4: steps[0].prune.groups"),
   ]
 
   @Test(arguments: later)

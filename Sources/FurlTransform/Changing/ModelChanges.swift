@@ -36,6 +36,8 @@ struct ModelChanges {
         (model, report) = try heal(step, model)
       case .prune(let step) where step.method != .groupLasso:
         (model, report) = try WeightPruning(step: step, model: model, context: context).run()
+      case .prune(let step) where step.hasChannels:
+        (model, report) = try ChannelPruning(step: step, model: model, context: context).run()
       case .prune(let step):
         (model, report) = try GroupPruning(step: step, model: model, context: context).run()
       case .quantize: throw FurlError(.defect, "quantizing does not change a model's shape")

@@ -1,7 +1,8 @@
 import FurlSpec
 import FurlTensor
 
-/// Removes groups of weights for good: attention heads and MLP neurons disappear from the matrices. Or, to compare with,
+/// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
+/// the matrices. Or, to compare with,
 /// sets single weights to zero, which changes no width.
 public struct PruneStep: Sendable {
   public enum Method: String, Sendable, CaseIterable {
@@ -76,7 +77,10 @@ public struct PruneStep: Sendable {
   public let method: Method
   public let sparsity: Double
   public let of: Whole
+  /// Of the blocks.
   public let groups: [Group]
+  /// Whether channels of the residual stream go, too.
+  public let hasChannels: Bool
   public let choose: Choice
   public let refit: Refit
   public let allocation: Allocation
@@ -105,17 +109,23 @@ public struct PruneStep: Sendable {
       throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
     }
     let words = try reader.strings("groups") ?? ["heads", "neurons"]
-    groups = try words.map { word in
-      if ["channels", "vocabulary"].contains(word) { throw reader.error("groups", "\"\(word)\" is not supported yet") }
+    hasChannels = words.contains("channels")
+    groups = try words.filter { $0 != "channels" }.map { word in
+      if ["vocabulary"].contains(word) { throw reader.error("groups", "\"\(word)\" is not supported yet") }
       guard let group = Group(rawValue: word) else {
-        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons")
+        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels")
       }
       return group
     }
-    guard !groups.isEmpty, Set(groups).count == groups.count else {
+    guard !words.isEmpty, Set(words).count == words.count else {
       throw reader.error("groups", "a list of different groups is expected")
     }
     let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
+    guard !(isTrained && hasChannels) else {
+      throw reader.error(
+        "groups", "channels do not go while a model is trained",
+        remedy: "take channels with fit: reconstruct, and heal behind it")
+    }
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
     choose =
       try reader.word(
@@ -128,6 +138,10 @@ public struct PruneStep: Sendable {
     allocation =
       try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
       ?? .global
+    guard !groups.isEmpty || reader.optional("allocation") == nil else {
+      throw reader.error(
+        "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
+    }
     multiple = try reader.integer("multiple", in: 1...1024) ?? 16
     limit = try reader.number("limit", in: 0.01...1) ?? (allocation == .measured ? nil : PruneStep.limit(sparsity))
     guard choose == .random || reader.optional("seed") == nil else {
@@ -174,8 +188,14 @@ public struct PruneStep: Sendable {
   func estimate(_ source: ModelSpec) -> ModelSpec {
     guard method == .groupLasso else { return source }
     var spec = source
-    let extent = PruneExtent(self, of: source)
-    let share = min(1, sparsity * Double(extent.whole) / Double(max(1, extent.inGroups)))
+    var extent = PruneExtent(self, of: source)
+    if hasChannels {
+      let channels = ChannelExtent(self, of: source)
+      extent = channels.rest
+      spec = ChannelRemoval.spec(source, channels: channels.size, hasBiases: refit != .none)
+    }
+    guard !groups.isEmpty else { return spec }
+    let share = max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups))))
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)
       var kept = KeptGroups()
@@ -199,7 +219,7 @@ public struct PruneStep: Sendable {
     }
     let common: [JSON.Member] = [
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
-      .init("groups", .array(groups.map { .string($0.rawValue) })),
+      .init("groups", .array((groups.map(\.rawValue) + (hasChannels ? ["channels"] : [])).map(JSON.string))),
     ]
     let widths =
       [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
@@ -214,7 +234,7 @@ public struct PruneStep: Sendable {
       common + [
         .init("fit", "reconstruct"),
         .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
-        .init("allocation", .string(allocation.rawValue)),
-      ] + widths + (choose == .random ? [.init("seed", .integer(seed))] : []))
+      ] + (groups.isEmpty ? [] : [.init("allocation", .string(allocation.rawValue))]) + widths
+        + (choose == .random ? [.init("seed", .integer(seed))] : []))
   }
 }
