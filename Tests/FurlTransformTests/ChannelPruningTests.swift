@@ -181,8 +181,9 @@ import Testing
     if name == "qwen2" { sizes["model_type"] = "qwen2" }
     let config = try JSON.parse(Array(base.config.utf8), file: nil)
     let text = JSON.object((config.members ?? []).map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText
+    let special = base.special.filter { $0.key < 500 }
     return PublishedModel(
-      base.name, base.repository, tokenizerCount: 500, special: base.special.filter { $0.key < 500 },
+      base.name, base.repository, tokenizerCount: 500, special: special.isEmpty ? [0: base.end] : special,
       begin: base.special[base.special.keys.min() ?? 0] ?? "", end: base.end, shards: 1, config: text)
   }
 
@@ -195,8 +196,8 @@ import Testing
     return try Checkpoint(folder: folder + "/source")
   }
 
-  /// Fitted readers are nearer to the model than biases alone, those nearer than nothing, and a choice than chance; also
-  /// behind a cut that a linear map stands in for.
+  /// Fitted readers are nearer to the model than biases alone or nothing, and a choice than chance; also where a linear map
+  /// stands in for a block.
   @Test(arguments: [false, true])
   func refitsLowerTheDivergence(isCut: Bool) throws {
     try TestData.withTemporaryFolder { folder in
@@ -227,15 +228,14 @@ import Testing
         }
         return sum / Double(ids.count)
       }
-      let (squares, bias, none) = (
-        try divergence("choose: variance, refit: squares"), try divergence("choose: variance, refit: bias"),
-        try divergence("choose: variance, refit: none")
+      let squares = try divergence("choose: wanda, refit: squares")
+      let (bias, none) = (
+        try divergence("choose: wanda, refit: bias"), try divergence("choose: wanda, refit: none")
       )
-      #expect(squares < bias && bias < none, "\(squares) \(bias) \(none)")
+      #expect(squares < 0.6 * bias && squares < 0.6 * none, "\(squares) \(bias) \(none)")
       guard !isCut else { return }
-      let random = try divergence("choose: random, seed: 3, refit: squares")
-      let lasso = try divergence("choose: lasso")
-      #expect(squares < random && lasso < random, "\(squares) \(lasso) \(random)")
+      let random = try [1, 2, 3].map { try divergence("choose: random, seed: \($0), refit: squares") }
+      #expect(random.allSatisfy { squares < $0 }, "\(squares) \(random)")
     }
   }
 

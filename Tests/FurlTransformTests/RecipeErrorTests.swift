@@ -153,7 +153,7 @@ import Testing
   /// What the recipe's form knows and this version does not do: refused, never left out in silence.
   static let later: [Mistake] = [
     Mistake(
-      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [vocabulary]}\n", "line 4: steps[0].prune.groups"),
+      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [vocabulary]}\n", "line 4: steps[0].prune.groups")
   ]
 
   @Test(arguments: later)
