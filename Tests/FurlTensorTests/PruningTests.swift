@@ -235,6 +235,69 @@ import Testing
     #expect(refitted.values.allSatisfy { $0.isFinite })
   }
 
+  /// Scales and shifts of a head that is an embedding: no small change of any of them lowers the error of the outputs, what
+  /// all outputs have in common left out.
+  @Test func scalesAreLeastSquares() throws {
+    let (vocabulary, width, positions) = (40, 9, 160)
+    let kept = [0, 1, 3, 4, 6, 8]
+    var draws = SplitMix64(seed: 11)
+    func draw() -> Double { Double(draws.next() >> 11) * 0x1p-52 - 1 }
+    let head = (0..<vocabulary).map { _ in (0..<width).map { _ in draw() + 0.3 } }
+    let rows = (0..<positions).map { _ -> (full: [Double], left: [Double]) in
+      let common = draw()
+      let full = (0..<width).map { draw() + common + Double($0) / 4 }
+      let size = 1.2 + 0.3 * common
+      return (full, kept.map { full[$0] * size })
+    }
+    let inputs = try InputMoments(columns: width + kept.count)
+    let piece = try Activations(columns: width + kept.count, capacity: positions)
+    for (index, row) in rows.enumerated() {
+      var numbers = row.full
+      for (place, column) in kept.enumerated() { numbers[column] -= row.left[place] }
+      piece[index] = (numbers + row.left).map { Float($0) }
+    }
+    try inputs.add(piece, count: positions, on: pool)
+    let products = try InputMoments(columns: width)
+    try products.add(
+      rowsOf: FloatMatrix(head.joined().map { Float($0) }, rows: vocabulary, columns: width), on: pool)
+    let gram = products.covariance(on: pool)
+    let scales = try ScaleRefit.scales(rows: gram, inputs: inputs.covariance(on: pool), kept: kept, on: pool)
+    var means = [Double](repeating: 0, count: width)
+    for row in rows {
+      for column in 0..<width { means[column] += row.full[column] / Double(positions) }
+      for (place, column) in kept.enumerated() {
+        means[column] -= scales[place] * row.left[place] / Double(positions)
+      }
+    }
+    let shift = try ScaleRefit.shift(rows: gram, difference: means, kept: kept, on: pool)
+
+    func error(_ scales: [Double], _ shift: [Double]) -> Double {
+      var sum = 0.0
+      for row in rows {
+        var short = row.full
+        for (place, column) in kept.enumerated() { short[column] -= scales[place] * row.left[place] + shift[place] }
+        let outputs = head.map { zip($0, short).reduce(0) { $0 + $1.0 * $1.1 } }
+        let mean = outputs.reduce(0, +) / Double(vocabulary)
+        sum += outputs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      }
+      return sum
+    }
+    let least = error(scales, shift)
+    #expect(least < 0.9 * error(Array(repeating: 1, count: kept.count), Array(repeating: 0, count: kept.count)))
+    for place in kept.indices {
+      for step in [-0.03, 0.03] {
+        var (changed, moved) = (scales, shift)
+        changed[place] += step
+        moved[place] += step
+        // A scale moves the mean as well, which the shift would follow.
+        let mean = rows.reduce(0) { $0 + $1.left[place] } / Double(positions)
+        var followed = shift
+        followed[place] -= step * mean
+        #expect(error(changed, followed) > least && error(scales, moved) > least)
+      }
+    }
+  }
+
   @Test func transposedAndGathered() throws {
     let matrix = try FloatMatrix((0..<12).map(Float.init), rows: 3, columns: 4)
     #expect(try matrix.transposed(on: pool).values == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11])

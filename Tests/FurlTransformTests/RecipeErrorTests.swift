@@ -150,22 +150,6 @@ import Testing
     for word in mistake.words { #expect(text.contains(word), "\(text)") }
   }
 
-  /// What the recipe's form knows and this version does not do: refused, never left out in silence.
-  static let later: [Mistake] = [
-    Mistake(
-      "furl: 1\nrecipe: r\nsteps:\n  - prune: {sparsity: 0.6, groups: [channels]}\n", "line 4: steps[0].prune.groups")
-  ]
-
-  @Test(arguments: later)
-  func whatIsNotThereYetIsRefused(_ mistake: Mistake) throws {
-    let error = #expect(throws: FurlError.self) {
-      try Recipe(YAML.read(Array(mistake.yaml.utf8), file: "r.yaml"))
-    }
-    let text = try #require(error).description
-    #expect(error?.kind == .input && text.hasPrefix("r.yaml: "))
-    for word in mistake.words + ["not supported yet"] { #expect(text.contains(word), "\(text)") }
-  }
-
   @Test func aFileThatIsNotThere() {
     let error = #expect(throws: FurlError.self) { try Recipe(path: "/nowhere/r.yaml") }
     #expect(error?.kind == .input && error?.file == "/nowhere/r.yaml")

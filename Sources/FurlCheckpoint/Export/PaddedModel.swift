@@ -8,12 +8,21 @@ struct PaddedModel: ExportSource {
   let spec: ModelSpec
   /// Blocks before padding.
   private let narrow: [String: TensorSpec]
+  /// What norms are multiplied with, where channels of zeros take part in their mean squares.
+  private let normScale: Float
 
-  /// - Parameter biases: that the format has as well; those that the model lacks are zeros.
+  /// - Parameters:
+  ///   - biases: that the format has as well; those that the model lacks are zeros.
+  ///   - padsChannels: whether the residual stream is as wide as it was, too. The mean square of a row with zeros behind
+  ///     it is less by a factor that the epsilon and the norm's weights make up for; a LayerNorm's mean is another one.
   /// - Returns: nil where the model is not a narrower form of its checkpoint.
-  init?(_ source: any ExportSource, family: any Architecture.Type, biases: Set<TensorRole>) {
+  init?(
+    _ source: any ExportSource, family: any Architecture.Type, biases: Set<TensorRole>, padsChannels: Bool = false
+  ) {
     guard
-      let whole = try? family.spec(DocumentReader(source.config, file: source.path, path: "config")).blocks.first,
+      let before = try? family.spec(DocumentReader(source.config, file: source.path, path: "config")),
+      let whole = before.blocks.first,
+      !padsChannels || source.spec.norm == .rmsNorm && source.spec.hiddenSize <= before.hiddenSize,
       source.spec.blocks.allSatisfy({
         $0.heads <= whole.heads && $0.kvHeads <= whole.kvHeads && $0.headSize == whole.headSize
           && $0.mlpSize <= whole.mlpSize
@@ -28,6 +37,12 @@ struct PaddedModel: ExportSource {
       spec.blocks[index].mlpSize = whole.mlpSize
     }
     spec.biases.formUnion(biases)
+    let share = padsChannels ? Double(source.spec.hiddenSize) / Double(before.hiddenSize) : 1
+    if padsChannels {
+      spec.hiddenSize = before.hiddenSize
+      spec.normEpsilon *= share
+    }
+    normScale = Float(share.squareRoot())
     self.source = source
     self.spec = spec
     narrow = Dictionary(uniqueKeysWithValues: source.spec.tensors.map { ($0.name, $0) })
@@ -36,7 +51,9 @@ struct PaddedModel: ExportSource {
   /// What the reader of an export has to know.
   var note: String {
     let more = spec.parameterCount - source.spec.parameterCount
-    return "blocks are padded with zeros to \(spec.blocks[0].heads) heads and \(spec.blocks[0].mlpSize) MLP neurons, "
+    let channels = spec.hiddenSize == source.spec.hiddenSize ? "" : " and \(spec.hiddenSize) channels"
+    return "blocks are padded with zeros to \(spec.blocks[0].heads) heads and \(spec.blocks[0].mlpSize) MLP neurons"
+      + "\(channels), "
       + "\(more) numbers that the model does not have"
   }
 
@@ -72,8 +89,10 @@ struct PaddedModel: ExportSource {
       try weights.read(rows: 0..<rows, with: ExportTools(pool: pool)), own.shape.last ?? 1
     )
     var values = [Float](repeating: 0, count: tensor.elementCount)
+    let scale = tensor.role == .norm ? normScale : 1
     for row in 0..<rows {
-      values.replaceSubrange(row * columns..<row * columns + width, with: from[row * width..<(row + 1) * width])
+      values.replaceSubrange(
+        row * columns..<row * columns + width, with: from[row * width..<(row + 1) * width].map { scale * $0 })
     }
     return .floats(values, columns: columns)
   }

@@ -34,7 +34,12 @@ public final class BlockWalk {
   private let rotary: RotaryTable?
 
   private let rows: Activations
-  private let normed: Activations
+  /// What a norm gives: as wide as what it reads.
+  private var normed: Activations
+  /// As wide as the residual stream.
+  private let copies: Activations
+  /// Channels of the residual stream that norms read, and room for them; nil: all.
+  private var reading: (channels: [Int], rows: Activations)?
   private var work: Work?
   /// The block that is being walked, and its weights so far.
   private var block = 0
@@ -53,7 +58,7 @@ public final class BlockWalk {
   }
 
   /// Positions that are computed at once.
-  private static let rowLimit = 256
+  public static let rowLimit = 256
 
   /// - Parameters:
   ///   - embedding, positions: as the artifact has them; positions where they are learned.
@@ -79,7 +84,8 @@ public final class BlockWalk {
     positionCount = starts.last?.upperBound ?? 0
     hidden = try Activations(columns: spec.hiddenSize, capacity: max(1, positionCount))
     rows = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit)
-    normed = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit)
+    copies = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit)
+    normed = copies
     rotary =
       switch spec.positions {
       case .learned: nil
@@ -181,6 +187,21 @@ public final class BlockWalk {
     return norms[index]
   }
 
+  /// From here on norms read some channels of the residual stream only. Their numbers, and the columns of the layers
+  /// behind them, are of those channels; what other layers write stays as wide as it was.
+  ///
+  /// - Parameter channels: ascending.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func narrowNorms(to channels: [Int]) throws {
+    precondition(!channels.isEmpty && channels.allSatisfy { (0..<spec.hiddenSize).contains($0) })
+    func buffer() throws -> Activations { try Activations(columns: channels.count, capacity: BlockWalk.rowLimit) }
+    reading = (channels, try buffer())
+    normed = try buffer()
+  }
+
+  /// Puts another norm in the place of one of the block's.
+  public func replace(_ input: Input, by norm: Norm) { norms[input == .attention ? 0 : norms.count - 1] = norm }
+
   /// Makes a layer of the block known.
   public func install(_ role: TensorRole, _ weight: PackedMatrix, bias: FloatVector?) {
     let activation = LinearGroup.Activation(spec.activation)
@@ -256,8 +277,8 @@ public final class BlockWalk {
   public func apply(patch: PackedMatrix, bias: FloatVector?) {
     let layer = LinearGroup([.init(patch, bias: bias)])
     forEachPiece { piece, _ in
-      normed.copyRows(rows, count: piece.count, to: 0)
-      add(layer, normed, piece.count)
+      copies.copyRows(rows, count: piece.count, to: 0)
+      add(layer, copies, piece.count)
       hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
     }
   }
@@ -291,8 +312,9 @@ public final class BlockWalk {
 
   /// - Parameter layers: that read the result; nil: not as 8-bit activations.
   private func normalize(_ norm: Norm, for layers: LinearGroup?, _ count: Int) {
+    reading?.rows.copyColumns(rows, reading?.channels ?? [], count: count)
     normed.normalize(
-      rows, count: count, by: .init(spec.norm), weight: norm.weight, bias: norm.bias,
+      reading?.rows ?? rows, count: count, by: .init(spec.norm), weight: norm.weight, bias: norm.bias,
       epsilon: Float(spec.normEpsilon), quantizing: layers?.readsIntegers(context) ?? false,
       leavingOut: layers?.outlierColumns ?? [], on: context)
   }

@@ -150,7 +150,7 @@ extension LinearGroup.Activation {
 }
 
 extension Activations.Norm {
-  init(_ norm: ModelSpec.Norm) {
+  public init(_ norm: ModelSpec.Norm) {
     self =
       switch norm {
       case .layerNorm: .layerNorm

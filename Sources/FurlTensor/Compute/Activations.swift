@@ -104,6 +104,16 @@ public final class Activations: @unchecked Sendable {
     (values + row * stride).update(from: other.values, count: count * stride)
   }
 
+  /// Copies some columns of another set's first rows, in the given order.
+  public func copyColumns(_ other: Activations, _ kept: [Int], count: Int) {
+    precondition(kept.count == columns && kept.allSatisfy { (0..<other.columns).contains($0) })
+    precondition(count >= 0 && count <= capacity && count <= other.capacity)
+    for row in 0..<count {
+      let (source, target) = (other.values + row * other.stride, values + row * stride)
+      for (place, column) in kept.enumerated() { target[place] = source[column] }
+    }
+  }
+
   /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups. Columns that are left out are
   /// zeros there.
   func quantize(row: Int, of count: Int, leavingOut left: [Int], _ kernels: Kernels) {

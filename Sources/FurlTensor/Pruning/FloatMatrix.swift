@@ -54,6 +54,24 @@ public final class FloatMatrix: @unchecked Sendable {
     return result
   }
 
+  /// Some rows in the given order.
+  public func gather(rows kept: [Int]) throws -> FloatMatrix {
+    let result = try FloatMatrix(rows: kept.count, columns: columns)
+    for (place, row) in kept.enumerated() { result.row(place).update(from: self.row(row), count: columns) }
+    return result
+  }
+
+  /// This matrix and another one of as many rows beside it.
+  public func beside(_ other: FloatMatrix) throws -> FloatMatrix {
+    precondition(other.rows == rows)
+    let result = try FloatMatrix(rows: rows, columns: columns + other.columns)
+    for row in 0..<rows {
+      result.row(row).update(from: self.row(row), count: columns)
+      (result.row(row) + columns).update(from: other.row(row), count: other.columns)
+    }
+    return result
+  }
+
   /// The reverse: columns in the places of a wider matrix of zeros.
   public func scattered(to places: [Int], of width: Int) throws -> FloatMatrix {
     precondition(places.count == columns)

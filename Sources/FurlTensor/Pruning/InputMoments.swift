@@ -40,6 +40,23 @@ public final class InputMoments: @unchecked Sendable {
     }
   }
 
+  /// Adds the rows of a matrix, times a factor.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func add(rowsOf matrix: FloatMatrix, times factor: Float = 1, on pool: WorkerPool) throws {
+    precondition(matrix.columns == columns)
+    let piece = 256
+    let rows = try Activations(columns: columns, capacity: piece)
+    for first in stride(from: 0, to: matrix.rows, by: piece) {
+      let count = min(piece, matrix.rows - first)
+      for row in 0..<count {
+        let (from, to) = (matrix.row(first + row), rows.values + row * rows.stride)
+        for column in 0..<columns { to[column] = factor * from[column] }
+      }
+      try add(rows, count: count, on: pool)
+    }
+  }
+
   private static func means(_ input: Activations, count: Int) -> [Float] {
     var sums = [Double](repeating: 0, count: input.columns)
     for row in 0..<count {
@@ -77,8 +94,10 @@ public final class InputMoments: @unchecked Sendable {
 
   /// The covariances, which take the memory of the sums: nothing can be added any more.
   ///
-  /// - Parameter ridge: covariances between different columns are divided by 1 + ridge.
-  public func covariance(ridge: Double = 0, on pool: WorkerPool) -> Covariance {
+  /// - Parameters:
+  ///   - ridge: covariances between different columns are divided by 1 + ridge.
+  ///   - isAroundZero: whether the products of the means are added: for layers that have no bias.
+  public func covariance(ridge: Double = 0, isAroundZero: Bool = false, on pool: WorkerPool) -> Covariance {
     let scale = 1 / Float(max(1, count))
     let share = Float(1 / (1 + ridge))
     let offsets = sums.map { Float($0 / Double(max(1, count))) }
@@ -88,6 +107,13 @@ public final class InputMoments: @unchecked Sendable {
         for column in columns.lowerBound..<min(columns.upperBound, row + 1) {
           numbers[column] = (numbers[column] * scale - offsets[row] * offsets[column]) * (column == row ? 1 : share)
         }
+      }
+    }
+    if isAroundZero {
+      let means = means.map { Float($0) }
+      for row in 0..<columns {
+        let numbers = products.row(row)
+        for column in 0...row { numbers[column] += means[row] * means[column] }
       }
     }
     products.mirror(on: pool)
@@ -118,4 +144,33 @@ public final class Covariance: @unchecked Sendable {
   }
 
   public subscript(row: Int, column: Int) -> Float { matrix.row(row)[column] }
+
+  /// The sum of the products of all elements with those of another one: the variance of what a layer puts out, from the
+  /// products of its columns and the covariance of its inputs.
+  public func product(_ other: Covariance) -> Double {
+    precondition(other.size == size)
+    var sum = 0.0
+    for row in 0..<size {
+      let (own, others) = (matrix.row(row), other.matrix.row(row))
+      for column in 0..<size { sum += Double(own[column]) * Double(others[column]) }
+    }
+    return sum
+  }
+
+  /// A matrix R of as many rows whose Rᵀ R this is, but for a little on the diagonal.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when this is not positive definite.
+  public func root(damping: Double = 1e-6, on pool: WorkerPool) throws -> FloatMatrix {
+    let factor = try SquareMatrix(copying: matrix)
+    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(size)
+    for index in 0..<size { factor.row(index)[index] += mean > 0 ? Float(damping * mean) : 1 }
+    guard mean.isFinite, factor.factorize(on: pool) else {
+      throw FurlError.input(nil, "a layer's weights are not finite numbers")
+    }
+    let root = try FloatMatrix(rows: size, columns: size)
+    for column in 0..<size {
+      for row in 0...column { root.row(row)[column] = factor.row(column)[row] }
+    }
+    return root
+  }
 }

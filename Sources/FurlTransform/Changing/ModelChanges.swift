@@ -45,6 +45,8 @@ struct ModelChanges {
         (model, report) = try WeightPruning(step: step, model: model, context: context).run()
       case .prune(let step) where step.prunesVocabulary:
         (model, report) = try pruneVocabulary(step, model, &sample)
+      case .prune(let step) where step.hasChannels:
+        (model, report) = try ChannelPruning(step: step, model: model, context: context).run()
       case .prune(let step):
         (model, report) = try GroupPruning(step: step, model: model, context: context).run()
       case .quantize: throw FurlError(.defect, "quantizing does not change a model's shape")

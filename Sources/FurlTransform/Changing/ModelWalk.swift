@@ -9,6 +9,8 @@ final class ModelWalk {
   let pool: WorkerPool
   let walk: BlockWalk
   private let tensors: [String: TensorSpec]
+  /// Channels of the residual stream that norms read; nil: all.
+  private var channels: [Int]?
 
   init(_ model: Checkpoint, _ sequences: [[Int]], pool: WorkerPool) throws {
     self.model = model
@@ -21,6 +23,13 @@ final class ModelWalk {
       model.spec, embedding: matrix("embedding"),
       positions: model.spec.positions == .learned ? matrix("positions") : nil, sequences: sequences, format: .float32,
       context: ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment()))
+  }
+
+  /// From here on norms read some channels of the residual stream only, and the layers behind them have so many columns;
+  /// what others write stays as wide as it was.
+  func narrowNorms(to channels: [Int]) throws {
+    self.channels = channels
+    try walk.narrowNorms(to: channels)
   }
 
   /// A linear layer that takes the place of the model's own.
@@ -36,19 +45,21 @@ final class ModelWalk {
   ///   - boundary: called before every block, and behind the last one.
   ///   - body: called with every input, before the layers that read it are known; it returns those that are others than
   ///     the model's own.
+  ///   - patched: called with the name of what stands in for blocks that were cut out; gives what stands there instead.
   func run(
     blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
-    body: (_ block: Int, BlockWalk.Input) throws -> [TensorRole: Layer] = { _, _ in [:] }
+    body: (_ block: Int, BlockWalk.Input) throws -> [TensorRole: Layer] = { _, _ in [:] },
+    patched: (String) throws -> Layer? = { _ in nil }
   ) throws {
     let spec = model.spec
     let end = blocks ?? spec.blocks.count
     for block in 0..<end {
       let prefix = "blocks.\(block)."
-      if spec.patches.contains(block) { try apply(spec.patchName(before: block)) }
+      if spec.patches.contains(block) { try apply(spec.patchName(before: block), patched) }
       try boundary(block)
       try walk.begin(
-        block: block, attentionNorm: norm(prefix + "attention.norm"),
-        mlpNorm: spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
+        block: block, attentionNorm: readNorm(prefix + "attention.norm"),
+        mlpNorm: spec.residual == .sequential ? readNorm(prefix + "mlp.norm") : nil)
       for input in walk.inputs {
         let others = try body(block, input)
         // These two are stages of the computation, whether anybody looks or not.
@@ -65,7 +76,7 @@ final class ModelWalk {
       }
       walk.finish()
     }
-    if end == spec.blocks.count, spec.patches.contains(end) { try apply(spec.patchName(before: end)) }
+    if end == spec.blocks.count, spec.patches.contains(end) { try apply(spec.patchName(before: end), patched) }
     try boundary(end)
   }
 
@@ -112,13 +123,26 @@ final class ModelWalk {
     return try naming(name) { try FloatVector(model.source(name)) }
   }
 
-  private func norm(_ name: String) throws -> BlockWalk.Norm {
+  /// A norm of the model's, of all channels.
+  func norm(_ name: String) throws -> BlockWalk.Norm {
     guard let weight = try vector(name) else { throw FurlError(.defect, "a norm is missing") }
     return BlockWalk.Norm(weight: weight, bias: try vector(name + ".bias"))
   }
 
-  private func apply(_ name: String) throws {
-    let patch = try layer(name)
+  /// The same of the channels that norms read.
+  func readNorm(_ name: String) throws -> BlockWalk.Norm {
+    guard let channels else { return try norm(name) }
+    return try norm(name).gather(channels)
+  }
+
+  /// Computes an input that a body will not look at; only inside of it.
+  func advance(_ input: BlockWalk.Input) {
+    walk.visit(input) { _, _ in }
+    didVisit = true
+  }
+
+  private func apply(_ name: String, _ patched: (String) throws -> Layer?) throws {
+    let patch = try patched(name) ?? layer(name)
     walk.apply(patch: patch.weight, bias: patch.bias)
   }
 
@@ -130,5 +154,16 @@ final class ModelWalk {
       error.place = error.place ?? name
       throw error
     }
+  }
+}
+
+extension BlockWalk.Norm {
+  /// The norm of some channels, with their numbers.
+  func gather(_ channels: [Int]) throws -> BlockWalk.Norm {
+    func some(_ vector: FloatVector) throws -> FloatVector {
+      let values = vector.values
+      return try FloatVector(channels.map { values[$0] })
+    }
+    return BlockWalk.Norm(weight: try some(weight), bias: try bias.map(some))
   }
 }

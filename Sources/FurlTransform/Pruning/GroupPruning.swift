@@ -17,13 +17,28 @@ struct GroupPruning {
   let step: PruneStep
   let model: Checkpoint
   let context: ChangeContext
+  /// What is to go.
+  let extent: PruneExtent
+
+  /// - Parameter extent: nil: all that the step says.
+  init(step: PruneStep, model: Checkpoint, context: ChangeContext, extent: PruneExtent? = nil) {
+    self.step = step
+    self.model = model
+    self.context = context
+    self.extent = extent ?? PruneExtent(step, of: model.spec)
+  }
 
   /// The pruned model, and what an artifact says about it.
   func run() throws -> (model: Checkpoint, report: JSON) {
+    let (result, removed) = try prune()
+    return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
+  }
+
+  /// The pruned model, and how many weights are gone with groups.
+  func prune() throws -> (model: Checkpoint, removed: Int) {
     let layers = try measure()
     let (kept, removed) = try choose(layers)
-    let result = try rebuild(kept)
-    return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
+    return (try rebuild(kept), removed)
   }
 
   // MARK: Which groups go
@@ -117,17 +132,11 @@ struct GroupPruning {
     return zip(sums, squares).reduce(0) { $0 + max(0, $1.1 / count - ($1.0 / count) * ($1.0 / count)) }
   }
 
-  private var extent: PruneExtent { PruneExtent(step, of: model.spec) }
-
   /// The share that each layer loses where all lose the same.
-  private var share: Double {
-    let extent = extent
-    return min(1, Double(extent.target()) / Double(max(1, extent.inGroups)))
-  }
+  private var share: Double { max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups)))) }
 
   private func choose(_ layers: [GroupAllocation.Layer]) throws -> (kept: [KeptGroups], removed: Int) {
     let allocation = GroupAllocation(layers: layers)
-    let extent = extent
     try extent.check(allocation)
     let (kept, removed) =
       step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())

@@ -79,7 +79,9 @@ struct GroupRemoval {
   ///   - removed: weights of the groups that are gone.
   func report(_ spec: ModelSpec, removed: Int) -> JSON {
     func share(_ before: Int, _ after: Int) -> JSON { .number(1 - Double(after) / Double(max(1, before))) }
-    return [
+    let channels: [JSON.Member] =
+      spec.hiddenSize == model.spec.hiddenSize ? [] : [.init("hidden_size", .integer(spec.hiddenSize))]
+    let rest: JSON = [
       "step": "prune",
       "sparsity": [
         "blocks": share(model.spec.blockLinearCount, spec.blockLinearCount),
@@ -92,5 +94,6 @@ struct GroupRemoval {
           ["heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "mlp_size": .integer($0.mlpSize)]
         }),
     ]
+    return .object((rest.members ?? []) + channels)
   }
 }

@@ -1,7 +1,8 @@
 import FurlSpec
 import FurlTensor
 
-/// Removes groups of weights for good: attention heads and MLP neurons disappear from the matrices. Or, to compare with,
+/// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
+/// the matrices. Or, to compare with,
 /// sets single weights to zero, which changes no width.
 public struct PruneStep: Sendable {
   public enum Method: String, Sendable, CaseIterable {
@@ -80,6 +81,8 @@ public struct PruneStep: Sendable {
   public let groups: [Group]
   /// Whether rows of the vocabulary go.
   public private(set) var prunesVocabulary: Bool
+  /// Whether channels of the residual stream go, too.
+  public let hasChannels: Bool
   public let choose: Choice
   public let refit: Refit
   public let allocation: Allocation
@@ -113,15 +116,21 @@ public struct PruneStep: Sendable {
       throw reader.error("groups", "a list of different groups is expected")
     }
     prunesVocabulary = words.contains(PruneStep.vocabularyWord)
-    groups = try words.filter { $0 != PruneStep.vocabularyWord }.map { word in
-      if word == "channels" { throw reader.error("groups", "\"\(word)\" is not supported yet") }
+    hasChannels = words.contains(PruneStep.channelsWord)
+    groups = try words.filter { ![PruneStep.vocabularyWord, PruneStep.channelsWord].contains($0) }.map { word in
       guard let group = Group(rawValue: word) else {
-        throw reader.error("groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, vocabulary")
+        throw reader.error(
+          "groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels, vocabulary")
       }
       return group
     }
     if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
     let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
+    guard !(isTrained && hasChannels) else {
+      throw reader.error(
+        "groups", "channels do not go while a model is trained",
+        remedy: "take channels with fit: reconstruct, and heal behind it")
+    }
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
     choose =
       try reader.word(
@@ -134,6 +143,10 @@ public struct PruneStep: Sendable {
     allocation =
       try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
       ?? .global
+    guard !groups.isEmpty || reader.optional("allocation") == nil else {
+      throw reader.error(
+        "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
+    }
     multiple = try reader.integer("multiple", in: 1...1024) ?? 16
     limit = try reader.number("limit", in: 0.01...1) ?? (allocation == .measured ? nil : PruneStep.limit(sparsity))
     guard choose == .random || reader.optional("seed") == nil else {
@@ -145,6 +158,7 @@ public struct PruneStep: Sendable {
   }
 
   static let vocabularyWord = "vocabulary"
+  static let channelsWord = "channels"
 
   /// Whether nothing else goes.
   var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
@@ -219,8 +233,14 @@ public struct PruneStep: Sendable {
     guard method == .groupLasso else { return source }
     if prunesVocabulary { return VocabularyExtent(self, of: source).estimate }
     var spec = source
-    let extent = PruneExtent(self, of: source)
-    let share = min(1, sparsity * Double(extent.whole) / Double(max(1, extent.inGroups)))
+    var extent = PruneExtent(self, of: source)
+    if hasChannels {
+      let channels = ChannelExtent(self, of: source)
+      extent = channels.rest
+      spec = ChannelRemoval.spec(source, channels: channels.size, hasBiases: refit != .none)
+    }
+    guard !groups.isEmpty else { return spec }
+    let share = max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups))))
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)
       var kept = KeptGroups()
@@ -242,7 +262,9 @@ public struct PruneStep: Sendable {
     guard method == .groupLasso else {
       return ["method": .string(method.rawValue), "sparsity": .number(sparsity), "of": .string(of.rawValue)]
     }
-    let words = groups.map(\.rawValue) + (prunesVocabulary ? [PruneStep.vocabularyWord] : [])
+    let words =
+      groups.map(\.rawValue) + (hasChannels ? [PruneStep.channelsWord] : [])
+      + (prunesVocabulary ? [PruneStep.vocabularyWord] : [])
     let common: [JSON.Member] = [
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
       .init("groups", .array(words.map(JSON.string))),
@@ -261,7 +283,7 @@ public struct PruneStep: Sendable {
       common + [
         .init("fit", "reconstruct"),
         .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
-        .init("allocation", .string(allocation.rawValue)),
-      ] + widths + (choose == .random ? [.init("seed", .integer(seed))] : []))
+      ] + (groups.isEmpty ? [] : [.init("allocation", .string(allocation.rawValue))]) + widths
+        + (choose == .random ? [.init("seed", .integer(seed))] : []))
   }
 }

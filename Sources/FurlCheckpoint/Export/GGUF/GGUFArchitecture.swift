@@ -99,6 +99,7 @@ struct GGUFArchitecture {
     }
     guard hasHeadSize || block.heads * block.headSize == spec.hiddenSize else {
       return "\(block.heads) heads of \(block.headSize) are not the hidden size of \(spec.hiddenSize)"
+        + (spec.norm == .layerNorm ? ", and channels of zeros would change the means of its norms" : "")
     }
     if let role = neededBiases.subtracting(spec.biases).map(\.rawValue).min() {
       return "\(name) needs a bias of \(role), which the model does not have"

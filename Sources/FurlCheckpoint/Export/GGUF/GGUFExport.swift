@@ -27,7 +27,9 @@ public struct GGUFExport {
     var padding: [String] = []
     if !GGUFArchitecture.canRun(model.spec),
       let family = Architectures.all.first(where: { $0.modelType == model.spec.architecture }),
-      let padded = PaddedModel(model, family: family, biases: []), GGUFArchitecture.canRun(padded.spec)
+      let padded = [false, true].lazy
+        .compactMap({ PaddedModel(model, family: family, biases: [], padsChannels: $0) })
+        .first(where: { GGUFArchitecture.canRun($0.spec) })
     {
       (source, padding) = (padded, [padded.note])
     }

@@ -18,16 +18,19 @@ enum ExportedConfiguration {
         members.append(JSON.Member(key, value))
       }
     }
-    func size(_ key: String?, _ figure: (ModelSpec) -> Int?) {
-      if let key, let value = figure(after), value != figure(before) { set(key, .integer(value)) }
+    // Some sizes follow from the hidden size unless they are said.
+    let isNarrower = after.hiddenSize != before.hiddenSize
+    func size(_ key: String?, follows: Bool = false, _ figure: (ModelSpec) -> Int?) {
+      guard let key, let value = figure(after), value != figure(before) || follows && isNarrower else { return }
+      set(key, .integer(value))
     }
     size(keys.layers) { $0.blocks.count }
     size(keys.vocabulary) { $0.vocabularySize }
     size(keys.hidden) { $0.hiddenSize }
     size(keys.heads) { $0.blocks.first?.heads }
     size(keys.kvHeads) { $0.blocks.first?.kvHeads }
-    size(keys.headSize) { $0.blocks.first?.headSize }
-    size(keys.mlp) { $0.blocks.first?.mlpSize }
+    size(keys.headSize, follows: true) { $0.blocks.first?.headSize }
+    size(keys.mlp, follows: true) { $0.blocks.first?.mlpSize }
     if family.modelType == "llama" {
       for (key, roles) in llamaBiases where !after.biases.isDisjoint(with: roles) && before.biases != after.biases {
         set(key, true)
@@ -43,6 +46,25 @@ enum ExportedConfiguration {
     let typeKeys = ["dtype", "torch_dtype"].filter { key in members.contains { $0.key == key } }
     for key in typeKeys.isEmpty ? ["torch_dtype"] : typeKeys { set(key, name) }
     // What is written has to say what the model is, whatever was changed in it.
+    if isNarrower, keys.headSize == nil,
+      let block = after.blocks.first(where: { $0.heads * $0.headSize != after.hiddenSize })
+    {
+      throw FurlError.input(
+        source.path,
+        "has \(block.heads) heads of \(block.headSize) beside \(after.hiddenSize) channels, for which a "
+          + "\(family.modelType) config.json has no keys, and channels of zeros would change the means of its norms",
+        remedy: "run it with furl, or prune heads and neurons only")
+    }
+    if after.normEpsilon != before.normEpsilon { set(keys.normEpsilon, .number(after.normEpsilon)) }
+    if family.modelType == "llama",
+      let (own, old) = after.blocks.first.flatMap({ own in before.blocks.first.map { (own, $0) } }),
+      after.hiddenSize % own.heads != 0, before.hiddenSize % old.heads == 0
+    {
+      throw FurlError.input(
+        source.path,
+        "has \(own.heads) heads beside \(after.hiddenSize) channels: transformers' llama wants a multiple",
+        remedy: "run it with furl, or give another multiple")
+    }
     guard try spec(members, family, source) == after else {
       let isUniform = Set(after.blocks.map { [$0.heads, $0.kvHeads, $0.headSize, $0.mlpSize] }).count <= 1
       throw FurlError.input(
@@ -82,6 +104,7 @@ struct ConfigurationKeys: Sendable {
   var kvHeads: String? = "num_key_value_heads"
   var headSize: String? = "head_dim"
   var mlp = "intermediate_size"
+  var normEpsilon = "rms_norm_eps"
   /// Whether `layer_types` says which layers have a window.
   var hasLayerTypes = false
 }

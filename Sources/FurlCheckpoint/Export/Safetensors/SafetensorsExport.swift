@@ -94,10 +94,13 @@ public struct SafetensorsExport {
       return (model, try ExportedConfiguration.json(for: model, family: family, type: type), [])
     } catch let error as FurlError {
       let biases = ExportedConfiguration.biases(model.spec)
-      guard let padded = PaddedModel(model, family: family, biases: biases),
-        let configuration = try? ExportedConfiguration.json(for: padded, family: family, type: type)
-      else { throw error }
-      return (padded, configuration, [padded.note])
+      for padsChannels in [false, true] {
+        guard let padded = PaddedModel(model, family: family, biases: biases, padsChannels: padsChannels),
+          let configuration = try? ExportedConfiguration.json(for: padded, family: family, type: type)
+        else { continue }
+        return (padded, configuration, [padded.note])
+      }
+      throw error
     }
   }
 
