@@ -168,7 +168,7 @@ import Testing
   /// An artifact that was damaged where no checksum guards what is loaded: NaN is no number that equals another.
   @Test func whatIsNoNumberDiffers() throws {
     try withArtifact("  - truncate: {blocks: 5}") { folder, file in
-      guard case .artifact(let weights) = file else { return }
+      guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }
       let tensor = try #require(weights.artifact.tensor(named: "blocks.0.attention.query.bias"))
       let stream = try #require(tensor.streams.first)
       guard stream.codec == .raw else { return }

@@ -150,7 +150,7 @@ import Testing
       #expect(own.hiddenSize == 48 && own.blocks.allSatisfy { $0.headSize == source.blocks[0].headSize })
       let share = 1 - Double(own.blockLinearCount) / Double(source.blockLinearCount)
       #expect(share >= 0.4 && share < 0.43, "\(share)")
-      guard case .artifact(let weights) = file else { return }
+      guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }
       let change = try #require(weights.artifact.description.recipe.details["changes"]?.array?.first)
       #expect(change["hidden_size"]?.integer == 48)
       #expect(abs(try #require(change["sparsity"]?["blocks"]?.number) - share) < 1e-9)

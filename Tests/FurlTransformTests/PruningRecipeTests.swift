@@ -116,7 +116,7 @@ import Testing
       #expect(share >= 0.4 && share < 0.42, "\(share)")
       #expect(own.blocks.allSatisfy { $0.mlpSize % 16 == 0 && $0.mlpSize >= 16 && $0.heads == $0.kvHeads })
       #expect(Set(own.blocks.map(\.mlpSize)).count > 1)
-      guard case .artifact(let weights) = file else { return }
+      guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }
       let change = try #require(weights.artifact.description.recipe.details["changes"]?.array?.first)
       let blocks = try #require(change["sparsity"]?["blocks"]?.number)
       let model = try #require(change["sparsity"]?["model"]?.number)

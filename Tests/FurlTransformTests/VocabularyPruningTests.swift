@@ -90,7 +90,7 @@ import Testing
       for (row, other) in zip(left, whole) {
         for (id, value) in row.enumerated() { #expect(abs(value - other[old[id]]) < 1e-5) }
       }
-      guard case .artifact(let weights) = file else { return }
+      guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }
       let config = weights.artifact.description.config
       #expect(config["bos_token_id"] == 15 && config["eos_token_id"] == [14, 15] && config["vocab_size"] == 16)
       let change = try #require(result.changes.first)
@@ -234,7 +234,7 @@ import Testing
         #expect(error?.kind == .usage && error?.description.contains("bits per byte") ?? false)
       }
       let figures = try await Evaluator().run(suite, on: models[0]).report.results
-      guard case .text(let text) = figures else { return }
+      guard case .text(let text) = figures else { throw FurlError(.defect, "not a text") }
       #expect(text.bitsPerByte ?? 0 > 0)
     }
   }
@@ -267,10 +267,9 @@ import Testing
     }
   }
 
-  @Test func rowsKeepMultiples() {
-    var spec = try? Checkpoint(folder: TestData.minipy).spec
-    spec?.vocabularySize = 50257
-    guard let spec else { return }
+  @Test func rowsKeepMultiples() throws {
+    var spec = try Checkpoint(folder: TestData.minipy).spec
+    spec.vocabularySize = 50257
     let rows = VocabularyRows(of: spec)
     #expect(rows.weights == spec.hiddenSize && rows.all == 50257 * spec.hiddenSize)
     // The first that go are those beyond a multiple.

@@ -33,13 +33,15 @@ struct CodedFrames: Sendable {
   /// small (all of one value) that a reader would not believe it.
   init(_ chunks: [ChunkFrames], of bytes: ByteStorage) {
     func length(_ frames: [[UInt8]]) -> Int { frames.reduce(0) { $0 + $1.count } }
-    var best = CodedFrames(codec: .zstdHuffman, frames: chunks.flatMap(\.plain))
+    var ways = [CodedFrames(codec: .zstdHuffman, frames: chunks.flatMap(\.plain))]
     let apart = chunks.compactMap(\.apart)
-    if apart.count == chunks.count, !apart.isEmpty {
-      let other = CodedFrames(codec: .zstdBitmap, frames: apart.flatMap { $0 })
-      if length(other.frames) < length(best.frames) { best = other }
+    if apart.count == chunks.count {
+      ways.append(CodedFrames(codec: .zstdBitmap, frames: apart.flatMap { $0 }))
     }
-    let stored = length(best.frames)
-    self = stored < bytes.count && bytes.count / Container.streamRatio <= stored ? best : .raw
+    let usable = ways.filter { way in
+      let stored = length(way.frames)
+      return stored < bytes.count && bytes.count / Container.streamRatio <= stored
+    }
+    self = usable.min { length($0.frames) < length($1.frames) } ?? .raw
   }
 }

@@ -141,8 +141,8 @@ struct IndexReader {
     case .zstdHuffman, .zstdBitmap:
       guard storage == .compact else { throw error(place, "is compressed in an artifact of mapped storage") }
       symbols = try entry.needed("symbols") { try entry.name($0, of: SymbolForm.self) }
-      guard codec != .zstdBitmap || expected.zero != nil else {
-        throw error(place, "has a bitmap of zeros and no byte for them")
+      guard codec != .zstdBitmap || (expected.zero != nil && symbols == expected.symbols) else {
+        throw error(place, "has a bitmap of zeros, which its elements have no bytes for")
       }
       guard decodedLength / Container.streamRatio <= length else {
         throw error(place, "decodes to more than \(Container.streamRatio) times its size")

@@ -23,10 +23,7 @@ struct TextScorer {
     let length = settings.context ?? spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
     let ids = subject.tokenizer.encode(text, bos: .never)
-    if let baseline,
-      baseline.model.spec.vocabularySize != spec.vocabularySize || baseline.tokenizer.bosID != subject.tokenizer.bosID
-        || !subject.tokenizer.hasPieces(of: baseline.tokenizer) || baseline.tokenizer.encode(text, bos: .never) != ids
-    {
+    if let baseline, !baseline.hasTokens(of: subject) || baseline.tokenizer.encode(text, bos: .never) != ids {
       throw FurlError(
         .usage, file: baseline.file.path,
         "has another vocabulary than \(subject.file.path), so no KL divergence is defined, and perplexities, which are "
@@ -122,5 +119,13 @@ struct TextWindow: Hashable {
       let start = max(0, end - length)
       return TextWindow(ids: Array(all[start..<end]), firstScored: done - start, targets: Array(all[done + 1...end]))
     }
+  }
+}
+
+extension LoadedModel {
+  /// Whether both models' ids stand for the same tokens, so that what they predict can be compared.
+  public func hasTokens(of other: LoadedModel) -> Bool {
+    model.spec.vocabularySize == other.model.spec.vocabularySize && tokenizer.bosID == other.tokenizer.bosID
+      && other.tokenizer.hasPieces(of: tokenizer)
   }
 }

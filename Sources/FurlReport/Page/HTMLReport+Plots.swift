@@ -45,12 +45,12 @@ extension HTMLReport {
     return (numbers, names)
   }
 
-  private func legend(_ names: [String]) -> String {
+  private func legend(_ names: [String], prefix: String = "made from ") -> String {
     guard names.count > 1 else { return "" }
     let items = names.enumerated().map { number, name in
       let mark = Marker(series: number).svg(x: 8, y: 8, series: number)
       return
-        "<li><svg viewBox=\"0 0 16 16\" aria-hidden=\"true\">\(mark)</svg>\(Markup.escape("made from \(name)"))</li>"
+        "<li><svg viewBox=\"0 0 16 16\" aria-hidden=\"true\">\(mark)</svg>\(Markup.escape(prefix + name))</li>"
     }
     return "<ul class=\"legend\">\(items.joined())</ul>"
   }
@@ -244,14 +244,14 @@ extension HTMLReport {
     }
     return Section(
       id: "blocks", title: "Removed blocks",
-      content: legend(lines.names) + "<div class=\"plots\">\(figures.joined())</div>")
+      content: legend(lines.names, prefix: lines.prefix) + "<div class=\"plots\">\(figures.joined())</div>")
   }
 
   /// The lines that rows with removed blocks lie on: one for each way of removing them, which begins with the
   /// checkpoint; or one for each checkpoint where every row was made in a way of its own.
   private func cutLines(
     _ places: [Int], _ removed: [Int?]
-  ) -> (places: [(index: Int, line: Int)], names: [String]) {
+  ) -> (places: [(index: Int, line: Int)], names: [String], prefix: String) {
     // `model-drop2-kl` and `model-drop3-kl` were made in the same way.
     func way(_ index: Int) -> String {
       HTMLReport.short(document.rows[index].name).replacing(/-drop[0-9]+/, with: "-drop")
@@ -261,7 +261,7 @@ extension HTMLReport {
     for place in cut where !ways.contains(way(place)) { ways.append(way(place)) }
     guard ways.count > 1, ways.count < cut.count else {
       let numbers = series.of
-      return (places.map { ($0, numbers[$0]) }, series.names)
+      return (places.map { ($0, numbers[$0]) }, series.names, "made from ")
     }
     let lines = ways.enumerated().flatMap { number, name in
       let own = cut.filter { way($0) == name }
@@ -270,6 +270,6 @@ extension HTMLReport {
       }
       return (bases + own).map { (index: $0, line: number) }
     }
-    return (lines, ways)
+    return (lines, ways, "")
   }
 }

@@ -177,7 +177,9 @@ struct PointPlot {
     }
     var taken = points.map { Box(x0: px($0.x) - 7, y0: py($0.y) - 7, x1: px($0.x) + 7, y1: py($0.y) + 7) }
     var parts: [String] = []
-    for point in points where !point.label.isEmpty {
+    // Where several lines begin with one point, it is named once.
+    var named: Set<String> = []
+    for point in points where !point.label.isEmpty && named.insert("\(point.label) \(point.x) \(point.y)").inserted {
       let words = point.label.count > 34 ? point.label.prefix(33) + "…" : point.label[...]
       let width = Double(words.count) * 6.3
       let (cx, cy) = (px(point.x), py(point.y))

@@ -44,7 +44,9 @@ struct CellRunner {
     if !suites.isEmpty {
       let subject = try LoadedModel(path: path, context: context)
       let needsBaseline = cell.step.recipe != nil && suites.contains { $0.kind == .text }
-      let baseline = needsBaseline ? try LoadedModel(path: checkpoint, context: context) : nil
+      // Models of different tokens compare by bits per byte alone.
+      let whole = needsBaseline ? try LoadedModel(path: checkpoint, context: context) : nil
+      let baseline = whole.flatMap { $0.hasTokens(of: subject) ? $0 : nil }
       for suite in suites {
         let outcome = try await row.measure(
           suite, on: subject, by: Evaluator(.init(limit: plan.limit)), baseline: suite.kind == .text ? baseline : nil)

@@ -1,3 +1,4 @@
+import Foundation
 import FurlSpec
 import FurlTensor
 import FurlTransform
@@ -37,7 +38,7 @@ struct SweepSeries: Sendable {
     if let removed {
       let first = try removed.integer("from", in: 1...4096) ?? 1
       guard let last = try removed.integer("to", in: first...4096) else { throw removed.error("to", "is missing") }
-      let cut = try SweepCut(removed)
+      let cut = try SweepCut(removed, folder, base)
       try removed.finish()
       steps = try (first...last).map { count in
         let recipe = try SweepRecipe(base, removing: count, cut)
@@ -56,14 +57,36 @@ struct SweepCut: Sendable {
   var choose = "last"
   var heal = "none"
   /// What the model is computed on, where it has to be and the recipe does not say.
-  var calibration: JSON = ["text": "bundled", "samples": 64, "length": 256]
+  var calibration = SweepCut.calibration(text: "bundled", samples: nil, length: nil)
 
   init() {}
 
-  init(_ reader: DocumentReader) throws {
+  init(_ reader: DocumentReader, _ folder: String, _ base: SweepRecipe?) throws {
     choose = try reader.word("choose", ["last": "last", "angular": "angular", "kl": "kl"]) ?? choose
     heal = try reader.word("heal", ["none": "none", "linear": "linear"]) ?? heal
-    calibration = reader.optional("calibration") ?? calibration
+    guard let settings = try reader.reader("calibration") else { return }
+    guard needsCalibration else {
+      throw reader.error("calibration", "is of no use: the last blocks go, and nothing takes their place")
+    }
+    guard base?.isSeeded != true else {
+      throw reader.error("calibration", "the recipe has one of its own", remedy: "leave it out")
+    }
+    let text = try settings.string("text") ?? "bundled"
+    calibration = SweepCut.calibration(
+      text: SweepCut.path(text, folder),
+      samples: try settings.integer("samples", in: 1...1 << 20),
+      length: try settings.integer("length", in: 2...1 << 20))
+    try settings.finish()
+  }
+
+  /// A path that is relative to the sweep, as one that no recipe's folder is put before.
+  private static func path(_ text: String, _ folder: String) -> String {
+    guard text != "bundled", !text.hasPrefix("checkpoint:") else { return text }
+    return URL(fileURLWithPath: SweepPlan.resolve(text, folder)).path
+  }
+
+  private static func calibration(text: String, samples: Int?, length: Int?) -> JSON {
+    ["text": .string(text), "samples": .integer(samples ?? 64), "length": .integer(length ?? 256)]
   }
 
   var needsCalibration: Bool { choose != "last" || heal != "none" }

@@ -51,7 +51,7 @@ public struct Plan: Sendable {
         schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
         spec.blocks = remaining.map { spec.blocks[$0] }
         origin = remaining.map { origin[$0] }
-      case .prune(let step): spec = step.estimate(spec)
+      case .prune(let step): spec = try step.estimate(spec)
       case .heal: break
       case .quantize(let step): try Plan.assign(step, spec: spec, schemes: &schemes)
       }

@@ -64,6 +64,12 @@ struct PruneExtent {
   /// The error for a sparsity that is more than the groups can give.
   func unreachable(most: Int) -> FurlError {
     let share = (Double(most + gone) / Double(max(1, whole)) * 1000).rounded(.down) / 1000
+    guard !step.isRest else {
+      return step.location.error(
+        "sparsity",
+        "cannot be reached: beside the rows of the vocabulary the other groups may give at most \(share) of their weights",
+        remedy: "raise limit, lower multiple or name more groups")
+    }
     return step.location.error(
       "sparsity", "\(step.sparsity) cannot be reached: the groups may give at most \(share) of it",
       remedy: "raise limit, lower multiple or name more groups")

@@ -41,9 +41,11 @@ struct VocabularyExtent {
   }
 
   /// About what is left of the model.
-  var estimate: ModelSpec {
+  ///
+  /// - Throws: as ``PruneStep/estimate(_:)``.
+  func estimate() throws -> ModelSpec {
     var result = spec
     result.vocabularySize = left()
-    return rest(removed: (rows.count - result.vocabularySize) * rows.weights)?.estimate(result) ?? result
+    return try rest(removed: (rows.count - result.vocabularySize) * rows.weights)?.estimate(result) ?? result
   }
 }

@@ -81,6 +81,8 @@ public struct PruneStep: Sendable {
   public let groups: [Group]
   /// Whether rows of the vocabulary go.
   public private(set) var prunesVocabulary: Bool
+  /// Whether rows of the vocabulary have gone, and this is what is left of the step.
+  private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
   public let hasChannels: Bool
   public let choose: Choice
@@ -190,6 +192,7 @@ public struct PruneStep: Sendable {
   /// - Parameter share: of the other groups' weights.
   func afterVocabulary(removing share: Double) -> PruneStep {
     var step = self
+    step.isRest = true
     step.prunesVocabulary = false
     step.of = .groups
     step.sparsity = share
@@ -229,15 +232,19 @@ public struct PruneStep: Sendable {
   }
 
   /// About what it makes of a model: the same share of every layer.
-  func estimate(_ source: ModelSpec) -> ModelSpec {
+  ///
+  /// - Throws: ``FurlError`` of kind `input` at the recipe's line when channels alone cannot give so much.
+  func estimate(_ source: ModelSpec) throws -> ModelSpec {
     guard method == .groupLasso else { return source }
-    if prunesVocabulary { return VocabularyExtent(self, of: source).estimate }
+    if prunesVocabulary { return try VocabularyExtent(self, of: source).estimate() }
     var spec = source
     var extent = PruneExtent(self, of: source)
     if hasChannels {
       let channels = ChannelExtent(self, of: source)
+      try channels.check()
       extent = channels.rest
-      spec = ChannelRemoval.spec(source, channels: channels.size, hasBiases: refit != .none)
+      spec = ChannelRemoval.spec(
+        source, channels: channels.size, hasBiases: refit != .none && channels.size < source.hiddenSize)
     }
     guard !groups.isEmpty else { return spec }
     let share = max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups))))

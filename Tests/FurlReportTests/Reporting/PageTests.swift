@@ -34,6 +34,29 @@ import Testing
     #expect(HTMLReport.text(try ReportFixtures.pair()) == page)
   }
 
+  /// Each way of removing blocks is a line that begins with the checkpoint.
+  @Test func waysOfRemovingBlocksAreLines() throws {
+    func row(_ name: String, _ layers: Int, _ solved: Int) -> JSON {
+      ReportFixtures.row(
+        name, digest: name == "base" ? ReportFixtures.original : String(name.reversed()), layers: layers,
+        quality: [ReportFixtures.quality((0..<4).map { $0 < solved })])
+    }
+    let cuts = [
+      row("m original-drop1", 5, 2), row("m original-drop2", 4, 0), row("m original-drop1-kl", 5, 4),
+      row("m original-drop2-kl", 4, 3),
+    ]
+    let page = HTMLReport.text(try ReportFixtures.document(ReportFixtures.bench([row("base", 6, 4)] + cuts)))
+    let section = try #require(page.range(of: "Removed blocks</h2>").map { page[$0.upperBound...] })
+    let legend = try #require(section.range(of: "</ul>").map { section[..<$0.lowerBound] })
+    #expect(legend.contains("m original-drop</li>") && legend.contains("m original-drop-kl</li>"))
+    #expect(!legend.contains("made from"))
+    #expect(section.components(separatedBy: "base: 0 blocks removed, 100").count >= 3)
+    // One of each is no line: they are drawn by what they were made from.
+    let few = HTMLReport.text(
+      try ReportFixtures.document(ReportFixtures.bench([row("base", 6, 4), cuts[1], cuts[2]])))
+    #expect(!few.contains("m original-drop-kl</li>"))
+  }
+
   @Test func hostileTextsStayTexts() async throws {
     let hostile = #"<img src=x onerror=alert(1)>"' & </pre></details> \u{202E}"# + "\u{202E}\u{0}|`*"
     var verdict: [JSON.Member] = []
