@@ -24,7 +24,8 @@ import Testing
 
   /// The checkpoint for a recipe, by how its name begins.
   static let folders: [(prefix: String, folder: String?)] = [
-    ("minipy", TestData.minipy), ("int8-rows", TestData.minipy), ("codegpt", Fixtures.gpt2),
+    ("minipy", TestData.minipy), ("int8-rows", TestData.minipy), ("group-lasso", TestData.minipy),
+    ("codegpt", Fixtures.gpt2),
     ("starcoder2", TestData.shared.map { $0 + "/fixtures/starcoder2" }),
     ("phi-2", TestData.shared.map { $0 + "/fixtures/phi" }),
     ("smollm2", TestData.shared.map { $0 + "/fixtures/llama" }),
