@@ -22,16 +22,12 @@ struct ChannelPruning {
     try extent.check()
     var result = model
     if extent.size < model.spec.hiddenSize { result = try rebuild(choose(extent.size)) }
-    var removed = ChannelPruning.matrixWeights(model.spec) - ChannelPruning.matrixWeights(result.spec)
+    var removed = PruneExtent.matrixWeights(model.spec) - PruneExtent.matrixWeights(result.spec)
     if !step.groups.isEmpty, extent.rest.target() > 0 {
       let (narrower, more) = try GroupPruning(step: step, model: result, context: context, extent: extent.rest).prune()
       (result, removed) = (narrower, removed + more)
     }
     return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
-  }
-
-  private static func matrixWeights(_ spec: ModelSpec) -> Int {
-    spec.tensors.reduce(0) { $0 + ($1.shape.count == 2 ? $1.elementCount : 0) }
   }
 
   /// The name of the matrix that gives the logits.

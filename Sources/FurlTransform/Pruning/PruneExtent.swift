@@ -22,7 +22,8 @@ struct PruneExtent {
     inGroups = step.groups.isEmpty ? PruneExtent.count(step, spec) : PruneExtent.inBlocks(step, spec)
   }
 
-  private static func inBlocks(_ step: PruneStep, _ spec: ModelSpec) -> Int {
+  /// Weights of all groups in the blocks of the kinds that a step names.
+  static func inBlocks(_ step: PruneStep, _ spec: ModelSpec) -> Int {
     spec.blocks.reduce(0) { sum, block in
       let removable = RemovableGroups(block, of: spec)
       return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
@@ -36,9 +37,14 @@ struct PruneExtent {
     case .model: spec.parameterCount
     case .groups where step.hasChannels:
       // Every matrix has the residual stream on one side.
-      spec.tensors.reduce(0) { $0 + ($1.shape.count == 2 ? $1.elementCount : 0) }
+      matrixWeights(spec)
     case .groups: inBlocks(step, spec)
     }
+  }
+
+  /// Weights of all matrices.
+  static func matrixWeights(_ spec: ModelSpec) -> Int {
+    spec.tensors.reduce(0) { $0 + ($1.shape.count == 2 ? $1.elementCount : 0) }
   }
 
   /// What is left to remove when a residual stream has so many channels.

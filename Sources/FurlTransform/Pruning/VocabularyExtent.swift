@@ -16,10 +16,7 @@ struct VocabularyExtent {
     self.step = step
     self.spec = spec
     rows = VocabularyRows(of: spec)
-    inBlocks = spec.blocks.reduce(0) { sum, block in
-      let removable = RemovableGroups(block, of: spec)
-      return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
-    }
+    inBlocks = PruneExtent.inBlocks(step, spec)
     whole = step.of == .model ? spec.parameterCount : rows.all + inBlocks
     target = Int((step.sparsity * Double(whole)).rounded())
   }

@@ -98,9 +98,7 @@ public struct PruneStep: Sendable {
   let location: DocumentLocation
 
   init(_ reader: DocumentReader) throws {
-    method =
-      try reader.word("method", ["group-lasso": Method.groupLasso, "wanda": .wanda, "sparsegpt": .sparseGPT])
-      ?? .groupLasso
+    method = try reader.name("method", of: Method.self) ?? .groupLasso
     if method != .groupLasso, let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) }) {
       throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
     }
@@ -108,7 +106,7 @@ public struct PruneStep: Sendable {
       throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
     }
     self.sparsity = sparsity
-    let of = try reader.word("of", ["blocks": Whole.blocks, "model": .model, "groups": .groups]) ?? .blocks
+    let of = try reader.name("of", of: Whole.self) ?? .blocks
     self.of = of
     guard method == .groupLasso || of == .blocks else {
       throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
@@ -134,17 +132,11 @@ public struct PruneStep: Sendable {
         remedy: "take channels with fit: reconstruct, and heal behind it")
     }
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
-    choose =
-      try reader.word(
-        "choose",
-        ["lasso": Choice.lasso, "variance": .variance, "wanda": .wanda, "magnitude": .magnitude, "random": .random])
-      ?? .lasso
-    let refit = try reader.word("refit", ["squares": Refit.squares, "bias": .bias, "none": .none]) ?? .squares
+    choose = try reader.name("choose", of: Choice.self) ?? .lasso
+    let refit = try reader.name("refit", of: Refit.self) ?? .squares
     // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
     self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
-    allocation =
-      try reader.word("allocation", ["global": Allocation.global, "measured": .measured, "uniform": .uniform])
-      ?? .global
+    allocation = try reader.name("allocation", of: Allocation.self) ?? .global
     guard !groups.isEmpty || reader.optional("allocation") == nil else {
       throw reader.error(
         "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
