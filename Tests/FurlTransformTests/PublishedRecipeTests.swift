@@ -110,6 +110,7 @@ import Testing
 
       // The schemes that the name declares.
       let isQuantized = gone == 0 || name.hasSuffix("int8")
+      let isSmall4 = name.hasSuffix("small4")
       let isInt4 = name.contains("int4") || name.contains("gptq4")
       let isCoded = name.contains("disk") || name.hasSuffix("budget")
       let isMixed = name.hasSuffix("budget-memory")
@@ -131,9 +132,9 @@ import Testing
             [.int8(.row)]
           } else if isMixed {
             [.int4(.columns(64)), .int4(.columns(32)), .int8(.row)]
-          } else if isInt4,
-            role.isBlockLinear
-          {
+          } else if isSmall4 {
+            [.int4(.columns(64)).withSmallScales].compactMap { $0 }
+          } else if isInt4, role.isBlockLinear {
             [.int4(.columns(32)), .int4Minimum(.columns(32)), .int8(.columns(32))]
           } else { [.int8(.columns(32))] }
         // How many columns are kept apart depends on the model.
@@ -155,7 +156,7 @@ import Testing
 
       // The logits of the model that it was made of: the same in FP32, near in 8 bits, not far in 4.
       let (expected, found) = (try Self.logits(folder + "/kept"), try Self.logits(path))
-      let isFine = linearScheme == nil ? !isInt4 && !isCoded && !isMixed : name.hasSuffix("llm-int8")
+      let isFine = linearScheme == nil ? !isInt4 && !isSmall4 && !isCoded && !isMixed : name.hasSuffix("llm-int8")
       let bound = isQuantized ? (name.contains("int2") ? 1 : isFine ? 0.03 : 0.3) : 0
       let (error, size) = zip(expected.joined(), found.joined()).reduce((0.0, 0.0)) {
         ($0.0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)), $0.1 + Double($1.0 * $1.0))
