@@ -24,8 +24,8 @@ import Testing
 
   /// The checkpoint for a recipe, by how its name begins.
   static let folders: [(prefix: String, folder: String?)] = [
-    ("minipy", TestData.minipy), ("int8-rows", TestData.minipy), ("group-lasso", TestData.minipy),
-    ("codegpt", Fixtures.gpt2),
+    ("minipy", TestData.minipy), ("int8-", TestData.minipy), ("int4-", TestData.minipy),
+    ("group-lasso", TestData.minipy), ("codegpt", Fixtures.gpt2),
     ("starcoder2", TestData.shared.map { $0 + "/fixtures/starcoder2" }),
     ("phi-2", TestData.shared.map { $0 + "/fixtures/phi" }),
     ("smollm2", TestData.shared.map { $0 + "/fixtures/llama" }),
@@ -133,7 +133,8 @@ import Testing
           } else if isMixed {
             [.int4(.columns(64)), .int4(.columns(32)), .int8(.row)]
           } else if isSmall4 {
-            [.int4(.columns(64)).withSmallScales].compactMap { $0 }
+            [(name.hasPrefix("smollm2") ? Scheme.int4Minimum(.columns(64)) : .int4(.columns(64))).withSmallScales]
+              .compactMap { $0 }
           } else if isInt4, role.isBlockLinear {
             [.int4(.columns(32)), .int4Minimum(.columns(32)), .int8(.columns(32))]
           } else { [.int8(.columns(32))] }

@@ -59,9 +59,13 @@ public enum GateText {
   /// The value, or what is known of it.
   static func value(_ check: GateCheck) -> String {
     guard check.value.isFinite else { return "not put" }
-    let text = figure(check.value, check.metric)
-    guard let range = check.partial?.range else { return text }
-    return check.value == range.lowerBound ? "at least \(text)" : "at most \(text)"
+    return known(figure(check.value, check.metric), check.value, check.partial?.range)
+  }
+
+  /// - Parameter range: what the value can still be where problems were left out; nil where none were.
+  static func known(_ text: String, _ value: Double?, _ range: ClosedRange<Double>?) -> String {
+    guard let range, let value else { return text }
+    return value == range.lowerBound ? "at least \(text)" : "at most \(text)"
   }
 
   static func figure(_ value: Double, _ metric: Gate.Metric) -> String {

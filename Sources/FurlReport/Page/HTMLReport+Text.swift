@@ -46,7 +46,7 @@ extension HTMLReport {
       [
         "<th scope=\"row\">\(Markup.escape(HTMLReport.short(gate.artifact)))</th>",
         "<td class=\"left\">\(Markup.escape("\(gate.suite) \(gate.metric)"))</td>",
-        "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(gate.text(gate.value))</td>",
+        "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(Markup.escape(gate.valueText))</td>",
         "<td>\(gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–")</td>",
         "<td>\(gate.regressions.map(String.init) ?? "–")</td>", "<td>\(gate.fixes.map(String.init) ?? "–")</td>",
         "<td class=\"left\">\(HTMLReport.verdict(gate.verdict))</td>",
@@ -138,7 +138,10 @@ extension HTMLReport {
         name, item.outcome ?? (item.isRight ? "exact" : "different"), item.stopReason.map { "ended by \($0)" },
       ]
       let words = Markup.escape(facts.compactMap { $0 }.joined(separator: " · "))
-      let body = code.map { "<pre tabindex=\"0\">\($0)</pre>" } ?? "<p>The completion was not kept.</p>"
+      let label = Markup.escape("\(name)'s completion of \(flip.after.id)")
+      let body =
+        code.map { "<pre tabindex=\"0\" role=\"group\" aria-label=\"\(label)\">\($0)</pre>" }
+        ?? "<p>The completion was not kept.</p>"
       return "<div><p>\(words)</p>\(body)</div>"
     }
     return

@@ -69,7 +69,7 @@ enum PageStyle {
     .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1.4rem; }
     figure { margin: .6rem 0 0; min-width: 0; } figcaption { font-size: .9rem; color: var(--soft); margin-top: .35rem; }
     figure h3 { margin: 0 0 .3rem; }
-    .plot { overflow-x: auto; } .plot svg { display: block; width: 100%; min-width: 27rem; max-width: 46rem; height: auto; }
+    .plot { overflow-x: auto; } .plot svg { display: block; width: 100%; min-width: 34rem; max-width: 46rem; height: auto; }
     svg text { font-family: var(--sans); fill: var(--ink); font-size: 12px; }
     svg .tick { fill: var(--soft); font-size: 11.5px; } svg .axis-title { fill: var(--soft); font-size: 12.5px; }
     svg .value { font-weight: 600; } svg .label { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
@@ -109,7 +109,9 @@ enum PageStyle {
       @page { size: A4 landscape; margin: 12mm; }
       html { font-size: 8.5pt; } main, header, footer { max-width: none; padding: 0; }
       nav, .skip { display: none; } .scroll, .plot, pre { overflow: visible; max-height: none; }
-      pre { white-space: pre-wrap; } figure, tr, article { break-inside: avoid; } h2, h3 { break-after: avoid; }
+      pre { white-space: pre-wrap; overflow-wrap: anywhere; } figure, tr, article { break-inside: avoid; } h2, h3, .legend { break-after: avoid; }
+      h2 + .hint { break-after: avoid; } .hint { break-inside: avoid; }
+      .stack, .stack span, .swatch, mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       section { margin-top: 1.6rem; } th, td { padding: .3rem .35rem; }
       .pin tbody th, .pin thead th:first-child { position: static; min-width: 0; } .wrap, .hash { min-width: 0; }
       .plot svg { min-width: 0; } .plots { grid-template-columns: 1fr 1fr; }

@@ -61,7 +61,8 @@ struct BarPlot {
   private func draw(_ bar: Bar, y: Double) -> [String] {
     let middle = y + BarPlot.rowHeight / 2
     let start = px(max(0, axis.domain.lowerBound))
-    let words = bar.label.count > 26 ? bar.label.prefix(25) + "…" : bar.label[...]
+    // Names of a sweep's cells begin alike: what tells them apart is at their end.
+    let words = bar.label.count > 26 ? bar.label.prefix(9) + "…" + bar.label.suffix(16) : bar.label[...]
     var parts = [
       label(String(words), x: BarPlot.labelWidth - 9, y: middle + 4, style: "label", anchor: "end"),
       Markup.shape(

@@ -28,12 +28,14 @@ public enum MarkdownReport {
 
   private static func gates(_ document: ReportDocument) -> String {
     var table = TextTable(
-      ["artifact", "gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 2, 7])
+      ["artifact", "gate", "bound", "value", "95 %", "regressions", "fixes", "verdict", "why"],
+      leftAligned: [0, 1, 2, 7, 8])
     for gate in document.gates {
       table.add([
-        plain(gate.artifact), plain("\(gate.suite) \(gate.metric)"), plain(gate.bound), gate.text(gate.value),
+        plain(gate.artifact), plain("\(gate.suite) \(gate.metric)"), plain(gate.bound), gate.valueText,
         gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–",
         gate.regressions.map(String.init) ?? "–", gate.fixes.map(String.init) ?? "–", plain(gate.verdict),
+        plain(gate.reason),
       ])
     }
     return table.text

@@ -14,11 +14,16 @@ public struct ReportDocument: Sendable {
     public let metric: String
     public let bound: String
     public let value: Double?
+    /// Where problems were left out, what the value can still be; ``value`` is the end that the verdict rests on.
+    public let valueRange: ClosedRange<Double>?
     public let interval95: ClosedRange<Double>?
     public let regressions: Int?
     public let fixes: Int?
     public let verdict: String
     public let reason: String
+
+    /// The value, or what is known of it.
+    var valueText: String { GateText.known(text(value), value, valueRange) }
 
     /// A value of the gate's metric.
     func text(_ value: Double?) -> String {
@@ -103,12 +108,15 @@ public struct ReportDocument: Sendable {
     insert(row)
     baselineDigest = try baselineDigest ?? reader.reader("baseline")?.string("digest")
     for gate in try reader.readers("gates") ?? [] {
-      let ends = try gate.numbers("interval_95")
+      func interval(_ reader: DocumentReader?, _ key: String) throws -> ClosedRange<Double>? {
+        let ends = try reader?.numbers(key) ?? []
+        return ends.count == 2 && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
+      }
       gates.append(
         Gate(
           artifact: name, suite: try gate.string("suite") ?? "", metric: try gate.string("metric") ?? "",
           bound: ReportDocument.bound(gate.optional("bound")), value: gate.optional("value")?.number,
-          interval95: ends.count == 2 && ends[0] <= ends[1] ? ends[0]...ends[1] : nil,
+          valueRange: try interval(gate.reader("partial"), "value_range"), interval95: try interval(gate, "interval_95"),
           regressions: gate.optional("regressions")?.integer, fixes: gate.optional("fixes")?.integer,
           verdict: try gate.string("verdict") ?? "", reason: try gate.string("reason") ?? ""))
     }

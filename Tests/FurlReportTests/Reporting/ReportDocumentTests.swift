@@ -39,7 +39,12 @@ import Testing
         [
           "suite": "tiny", "metric": "pass_at_1", "bound": ["min": 0.9], "value": 0.75, "interval_95": [0.3, 0.95],
           "regressions": 1, "fixes": .null, "verdict": "fail", "reason": "3 of 4",
-        ]
+        ],
+        [
+          "suite": "tiny", "metric": "pass_at_1", "bound": ["min": 0.9], "value": 0.75, "interval_95": [0.3, 0.95],
+          "regressions": 1, "fixes": .null, "verdict": "fail", "reason": "settled early",
+          "partial": ["put": 2, "of": 4, "value_range": [0.25, 0.75]],
+        ],
       ],
       "suites": [],
     ]
@@ -48,7 +53,10 @@ import Testing
         ReportFixtures.row("base", digest: ReportFixtures.original), ReportFixtures.row("small.furl", digest: other),
       ]), verdict)
     #expect(document.rows.map(\.name) == ["base", "small.furl"] && document.rows[1].verdict == "fail")
-    #expect(document.gates.map(\.bound) == ["min 0.9"] && document.gates[0].fixes == nil)
+    #expect(document.gates.map(\.bound) == ["min 0.9", "min 0.9"] && document.gates[0].fixes == nil)
+    #expect(document.gates.map(\.valueText) == ["75.0 %", "at most 75.0 %"])
+    let markdown = MarkdownReport.text(document)
+    #expect(markdown.contains("| at most 75.0 % |") && markdown.contains("settled early"))
     #expect(!document.keepsQuality(1))
     // An evaluation without a digest goes by its name.
     try document.add(ReportFixtures.quality([true]), file: nil)
