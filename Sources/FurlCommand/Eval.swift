@@ -31,6 +31,11 @@ struct Eval: AsyncParsableCommand {
   var samples: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Of HumanEval+ and MBPP+: keep the verdicts in the form of EvalPlus's eval_results.json.", valueName: "out.json"))
+  var evalResults: String?
+
+  @Option(
     help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"))
   var completions: String?
 
@@ -73,6 +78,8 @@ struct Eval: AsyncParsableCommand {
   func run() async throws {
     let suite = try protocolCard.map { try Suite(problems: self.suite, protocolOf: $0) } ?? Suite(path: self.suite)
     let samplesFile = try samples.map { try TextOutput(path: $0) }
+    if evalResults != nil { try EvalResults.check(suite) }
+    let evalResultsFile = try evalResults.map { try TextOutput(path: $0) }
     if baseline != nil, suite.kind != .text {
       throw FurlError(
         .usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
@@ -82,6 +89,7 @@ struct Eval: AsyncParsableCommand {
     var options = Evaluator.Options(
       limit: limit, overrides: overrides, isUnsandboxed: settings.unsandboxed, slots: slots)
     options.verifiesLines = verifyLines
+    options.judgesApart = evalResults != nil
     let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems
     if let drafts {
       let given = try Samples.completions(path: drafts, of: problems)
@@ -106,5 +114,6 @@ struct Eval: AsyncParsableCommand {
       Terminal.print(QualityText.lines(outcome.report).joined(separator: "\n"))
     }
     try samplesFile?.write(Samples.text(outcome.report.results, outcome.completions))
+    try evalResultsFile?.write(EvalResults.text(outcome, of: suite))
   }
 }

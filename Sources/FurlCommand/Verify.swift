@@ -46,6 +46,11 @@ struct Verify: AsyncParsableCommand {
   @Flag(name: .customLong("no-cache"), help: "Measure the baseline anew, and keep nothing.")
   var noCache = false
 
+  @Flag(
+    name: .customLong("no-drafts"),
+    help: "Do not check the baseline's completions before generating. Time depends on it, verdicts do not.")
+  var noDrafts = false
+
   @Flag(help: "Say how each verdict came about.")
   var explain = false
 
@@ -70,7 +75,8 @@ struct Verify: AsyncParsableCommand {
       format: compute.kv?.format)
     let start = ContinuousClock.now
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }
-    let options = Verification.Options(isComplete: complete, cache: noCache ? nil : cache)
+    let options = Verification.Options(
+      isComplete: complete, cache: noCache ? nil : cache, draftsFromBaseline: !noDrafts)
     let report = try await verification.run(options) { label in settings.evaluator(limit: limit, label: label) }
     Terminal.clearProgress()
     if json {

@@ -59,6 +59,16 @@ import Testing
     }
   }
 
+  @Test func evalResultsAreOfEvalPlussSuitesOnly() async throws {
+    try await TestData.withTemporaryFolder { folder in
+      let output = folder + "/eval_results.json"
+      let refused = try await Tool.run(
+        "eval", TestData.minipy, "--suite", "checkpoints/minipy/lines.yaml", "--eval-results", output)
+      #expect(refused.status == 64 && refused.errors.contains("--eval-results"), "\(refused.errors)")
+      #expect(!FileManager.default.fileExists(atPath: output))
+    }
+  }
+
   @Test func logitsAreThoseOfTransformers() async throws {
     let path = TestData.root + "/Tests/Fixtures/minipy/expected-logits.json"
     let expected = try #require(try JSON.parse(TestData.bytes(path), file: path)["cases"]?[0])

@@ -1,3 +1,4 @@
+import FurlModel
 import FurlSpec
 import FurlTensor
 
@@ -22,6 +23,8 @@ public struct GateReport: Sendable, Hashable {
     /// Suites whose baseline was not measured again, and the seconds that it once took.
     public var cachedBaselines: [String] = []
     public var cachedSeconds = 0.0
+    /// Tokens of drafts that were checked, and those of them that did not have to be generated.
+    public var drafted = SpeculationCount()
 
     public init() {}
 
@@ -92,6 +95,8 @@ public struct GateReport: Sendable, Hashable {
         "problems": .integer(savings.total), "share": .number(savings.share),
         "baselines_from_cache": .array(savings.cachedBaselines.map(JSON.string)),
         "baseline_seconds": .number(savings.cachedSeconds),
+        "draft_tokens": .integer(savings.drafted.guessed),
+        "draft_tokens_accepted": .integer(savings.drafted.accepted),
       ],
     ]
   }

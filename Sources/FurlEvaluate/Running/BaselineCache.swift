@@ -5,8 +5,8 @@ import FurlTensor
 
 /// Results of baselines, kept from one verification to the next: a baseline is measured once for each suite.
 ///
-/// A folder of JSON files, each with its key, its report and the report's digest, named by the key's digest. A file that is
-/// not what it should be counts as missing. The key holds everything that a result could depend on, so a result that was
+/// A folder of JSON files, each with its key, its report, its completions and the digest of both, named by the key's digest.
+/// A file that is not what it should be counts as missing. The key holds everything that a result could depend on, so a result that was
 /// kept is what would be measured.
 public struct BaselineCache: Sendable {
   public let folder: String
@@ -36,6 +36,37 @@ public struct BaselineCache: Sendable {
     var name: String { Digest(of: json.canonicalText.utf8).hex + ".json" }
   }
 
+  /// A baseline's report, and what it wrote for each problem; nothing where problems are drawn several times.
+  struct Entry: Sendable {
+    var report: EvaluationReport
+    var completions: [ProblemID: String]
+
+    init(report: EvaluationReport, completions: [ProblemID: String]) {
+      self.report = report
+      self.completions = completions
+    }
+
+    init(_ outcome: Evaluator.Outcome) {
+      let texts = outcome.report.protocol.draws == 1 ? outcome.completions : []
+      self.init(
+        report: outcome.report, completions: Dictionary(texts.map { ($0.id, $0.text) }) { first, _ in first })
+    }
+
+    fileprivate init?(_ json: JSON, file: String) {
+      guard let content = json["report"], let report = try? EvaluationReport(content, file: file),
+        let texts = json["completions"]?.array, texts.allSatisfy({ $0.string != nil }),
+        texts.isEmpty || texts.count == report.results.ids.count
+      else { return nil }
+      let pairs = zip(report.results.ids, texts).compactMap { id, text in text.string.map { (id, $0) } }
+      self.init(report: report, completions: Dictionary(pairs) { first, _ in first })
+    }
+
+    fileprivate var json: JSON {
+      let texts = completions.isEmpty ? [] : report.results.ids.map { JSON.string(completions[$0] ?? "") }
+      return ["report": report.json, "completions": .array(texts)]
+    }
+  }
+
   /// - Throws: ``FurlError`` of kind `unavailable` where code cannot be executed safely.
   func key(
     model: ModelFile, suite: Suite, protocol settings: SuiteProtocol, context: ComputeContext, isUnsandboxed: Bool
@@ -43,39 +74,39 @@ public struct BaselineCache: Sendable {
     let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: isUnsandboxed) : nil
     return Key(
       json: [
-        "form": 1, "build": .string(build), "model": .string(try model.digest().hex),
+        "form": 2, "build": .string(build), "model": .string(try model.digest().hex),
         "suite": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue), "protocol": settings.json,
         "kernels": .string(context.kernels.name), "quantizes_activations": .bool(context.quantizesActivations),
         "sandbox": .optional(sandbox?.protection.rawValue), "python": .optional(sandbox?.python),
       ])
   }
 
-  /// The report that was kept; nil when there is none that can be trusted.
-  func report(for key: Key, suite: Suite, model: String) -> EvaluationReport? {
+  /// What was kept; nil when there is nothing that can be trusted.
+  func entry(for key: Key, suite: Suite, model: String) -> Entry? {
     let path = folder + "/" + key.name
     guard let file = try? MappedFile(path: path), file.count <= Self.fileLimit,
       let bytes = try? file.readAll(limit: Self.fileLimit), let json = try? JSON.parse(bytes, file: path),
-      json["key"]?.canonicalText == key.json.canonicalText, let content = json["report"],
+      json["key"]?.canonicalText == key.json.canonicalText, let content = json["kept"],
       json["sha256"]?.string == Digest(of: content.canonicalText.utf8).hex,
-      var report = try? EvaluationReport(content, file: path), report.limit == nil,
-      report.results.ids == suite.problems.ids, report.suite.sha256 == suite.sha256
+      var entry = Entry(content, file: path), entry.report.limit == nil,
+      entry.report.results.ids == suite.problems.ids, entry.report.suite.sha256 == suite.sha256
     else { return nil }
     // Names are not part of the key.
-    report.suite.name = suite.name
-    report.model.path = model
+    entry.report.suite.name = suite.name
+    entry.report.model.path = model
     try? FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: path)
-    return report
+    return entry
   }
 
-  /// Keeps a report. A cache that cannot be written is none; nothing depends on it.
+  /// Keeps a result. A cache that cannot be written is none; nothing depends on it.
   ///
   /// A result with programs that were too slow or too large may be another one on a quieter machine, so it is not kept.
-  func store(_ report: EvaluationReport, for key: Key) {
-    guard report.limit == nil, !report.isCurtailed, !report.hasAccidents else { return }
-    let content = report.json
+  func store(_ entry: Entry, for key: Key) {
+    guard entry.report.limit == nil, !entry.report.isCurtailed, !entry.report.hasAccidents else { return }
+    let content = entry.json
     let json: JSON = [
-      "furl_cache": 1, "key": key.json, "sha256": .string(Digest(of: content.canonicalText.utf8).hex),
-      "report": content,
+      "furl_cache": 2, "key": key.json, "sha256": .string(Digest(of: content.canonicalText.utf8).hex),
+      "kept": content,
     ]
     let data = Data(json.compactText.utf8)
     guard data.count <= min(limit, Self.fileLimit) else { return }

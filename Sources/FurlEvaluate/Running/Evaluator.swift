@@ -21,6 +21,8 @@ public struct Evaluator {
     public var drafts: [ProblemID: String] = [:]
     /// Takes the truths of lines without a draft for drafts.
     public var verifiesLines = true
+    /// Puts a program's further inputs though the base ones were not answered well, so that both have verdicts.
+    public var judgesApart = false
 
     public static let defaultSlots = 32
 
@@ -40,6 +42,10 @@ public struct Evaluator {
     public let report: EvaluationReport
     /// Empty for a text.
     public let completions: [Completion]
+    /// What the execution of each completion came to.
+    public var programs: [ProgramResult] = []
+    /// How drafts went.
+    public var speculation = SpeculationCount()
   }
 
   /// Problems that are done, and how many there are.
@@ -57,6 +63,13 @@ public struct Evaluator {
   func curtailed(by curtailment: Curtailment?) -> Evaluator {
     var options = options
     options.curtailment = curtailment
+    return Evaluator(options, progress: progress)
+  }
+
+  /// The same evaluator with more drafts; those that it has come first.
+  func drafting(_ drafts: [ProblemID: String]) -> Evaluator {
+    var options = options
+    options.drafts.merge(drafts) { own, _ in own }
     return Evaluator(options, progress: progress)
   }
 
@@ -78,19 +91,23 @@ public struct Evaluator {
     let start = clock.now
     let completions: [Completion]
     let results: EvaluationReport.Results
+    var executed: [ProgramResult] = []
+    var speculation = SpeculationCount()
     switch problems {
     case .programs(let programs):
       let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
-      (completions, results) = try await generateAndExecute(programs, settings, subject, found)
+      (completions, executed, speculation) = try await generateAndExecute(programs, settings, subject, found)
+      results = try .executed(executed, completions, draws: settings.draws)
     case .lines(let lines):
       let curtailment = curtailment(settings)
-      let ended = try generate(
+      let (ended, count) = try generate(
         lines.map { Prompt(id: $0.id, text: $0.input, draft: draft(of: $0, settings)) }, settings, subject
       ) { index, completion in
         guard let curtailment else { return }
         let score = try LineScore(completion: completion.text, gt: lines[index].gt, method: settings.score)
         curtailment.found(completion.id, score)
       }
+      speculation = count
       let kept = curtailment?.kept
       completions = ended.filter { kept?.contains($0.id) ?? true }
       results = try .scoring(
@@ -104,7 +121,7 @@ public struct Evaluator {
         suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,
         python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
         isCurtailed: options.curtailment?.kept != nil),
-      completions: completions)
+      completions: completions, programs: executed, speculation: speculation)
   }
 
   /// Scores completions that were generated elsewhere.
@@ -122,6 +139,7 @@ public struct Evaluator {
     let start = clock.now
     var completions = options.limit.map { Array(completions.prefix($0 * settings.draws)) } ?? completions
     var sandbox: Sandbox?
+    var executed: [ProgramResult] = []
     let results: EvaluationReport.Results
     switch problems {
     case .programs(let programs):
@@ -129,9 +147,13 @@ public struct Evaluator {
       sandbox = found
       let runner = ProgramRunner(sandbox: found, workers: WorkerPool.availableCores)
       let repeated = programs.flatMap { Array(repeating: $0, count: settings.draws) }
-      let jobs = zip(repeated, completions).map { Program($0, $1, protocol: settings) }
+      let jobs = zip(repeated, completions).map { problem, completion in
+        var program = Program(problem, completion, protocol: settings)
+        program.limits.judgesApart = judgesApart(settings)
+        return program
+      }
       let progress = progress
-      let executed = try await runner.run(jobs, progress: { progress($0, jobs.count) })
+      executed = try await runner.run(jobs, progress: { progress($0, jobs.count) })
       results = try .executed(executed, completions, draws: settings.draws)
       completions = completions.adding(executed)
     case .lines(let lines):
@@ -143,15 +165,17 @@ public struct Evaluator {
         suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
         sandbox: sandbox?.protection.rawValue, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
         results: results),
-      completions: completions)
+      completions: completions, programs: executed)
   }
+
+  private func judgesApart(_ settings: SuiteProtocol) -> Bool { options.judgesApart && settings.tests == .plus }
 
   // MARK: Generating
 
   /// Programs are executed as they are completed, while the model generates the next ones.
   private func generateAndExecute(
     _ problems: [ProgramProblem], _ settings: SuiteProtocol, _ subject: LoadedModel, _ sandbox: Sandbox
-  ) async throws -> ([Completion], EvaluationReport.Results) {
+  ) async throws -> ([Completion], [ProgramResult], SpeculationCount) {
     let runner = ProgramRunner(sandbox: sandbox, workers: WorkerPool.availableCores)
     var tasks: [Int: Task<ProgramResult, any Error>] = [:]
     defer { for task in tasks.values { task.cancel() } }
@@ -161,9 +185,11 @@ public struct Evaluator {
       return Prompt(id: id, text: problem.prompt, draft: options.drafts[id])
     }
     let curtailment = curtailment(settings)
-    let completions = try generate(prompts, settings, subject) {
+    let (completions, speculation) = try generate(prompts, settings, subject) {
       let id = $1.id
-      tasks[$0] = runner.submit(Program(repeated[$0], completion: $1.text, protocol: settings)) { result in
+      var program = Program(repeated[$0], completion: $1.text, protocol: settings)
+      program.limits.judgesApart = judgesApart(settings)
+      tasks[$0] = runner.submit(program) { result in
         curtailment?.found(id, passed: result.outcome == .passed)
       }
     }
@@ -178,7 +204,7 @@ public struct Evaluator {
     let kept = curtailment?.kept
     results.removeAll { !(kept?.contains($0.id) ?? true) }
     let own = completions.filter { kept?.contains($0.id) ?? true }
-    return (own.adding(results), try .executed(results, own, draws: settings.draws))
+    return (own.adding(results), results, speculation)
   }
 
   /// What ends a run early; nothing where problems are drawn several times, of which the first says little.
@@ -194,7 +220,8 @@ public struct Evaluator {
     let draft: String?
   }
 
-  /// Nil for none. A truth is the rest of a line, whose end belongs to what is checked.
+  /// Nil for none. Another model's completion comes before the truth: what the model is likely to write is what is looked
+  /// for, right or wrong. A truth is the rest of a line, whose end belongs to what is checked.
   private func draft(of line: LineProblem, _ settings: SuiteProtocol) -> String? {
     if let draft = options.drafts[line.id] { return draft + (settings.stop.contains("<EOL>") ? "<EOL>" : "") }
     return options.verifiesLines ? " \(line.gt) <EOL>" : nil
@@ -203,7 +230,7 @@ public struct Evaluator {
   private func generate(
     _ prompts: [Prompt], _ settings: SuiteProtocol, _ subject: LoadedModel,
     onCompletion: (Int, Completion) throws -> Void
-  ) throws -> [Completion] {
+  ) throws -> ([Completion], SpeculationCount) {
     let contextLength = settings.context ?? subject.model.spec.contextLength
     guard settings.maxTokens < contextLength else {
       throw FurlError(
@@ -259,7 +286,7 @@ public struct Evaluator {
     } catch is Curtailment.Settled {
       curtailment?.stopped(begun: min(prompts.count, done + session.slots - 1))
     }
-    return completions.compactMap { $0 }
+    return (completions.compactMap { $0 }, generator.speculation)
   }
 }
 

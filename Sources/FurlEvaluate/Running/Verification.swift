@@ -102,10 +102,19 @@ public struct Verification {
     public var isComplete: Bool
     /// Where results of baselines are kept; nil to measure them anew.
     public var cache: BaselineCache?
+    /// Takes the baseline's completions for drafts of the artifact's, as ``Evaluator/Options/drafts``: a compressed model
+    /// writes what its source does for the most part. They are texts, which the artifact's own tokenizer cuts up, so nothing
+    /// has to agree. How early a run ends may depend on it, since completions end in another order; verdicts do not.
+    ///
+    /// For any number of slots: a token that is checked costs no more than one that is generated, and nearly all come true.
+    /// Processor time of minipy in int8 at 32 slots: 16 % less on minieval; 5 % less on lines, which have their truths for
+    /// drafts otherwise. At 8 slots minieval takes 54 % less.
+    public var draftsFromBaseline: Bool
 
-    public init(isComplete: Bool = false, cache: BaselineCache? = nil) {
+    public init(isComplete: Bool = false, cache: BaselineCache? = nil, draftsFromBaseline: Bool = true) {
       self.isComplete = isComplete
       self.cache = cache
+      self.draftsFromBaseline = draftsFromBaseline
     }
   }
 
@@ -138,7 +147,7 @@ public struct Verification {
         progress.add(try own.flatMap { try $0.check(report, baseline: other) })
         continue
       }
-      let run = evaluator(suite.name)
+      var run = evaluator(suite.name)
       var other: EvaluationReport?
       if own.contains(where: \.needsBaseline), let baseline {
         let found = try await baseline.report(suite, by: run, cache: options.cache, context: context) {
@@ -147,9 +156,11 @@ public struct Verification {
         progress.savings.add(found, suite)
         other = found.report
         evidence.baseline = other?.model
+        if options.draftsFromBaseline { run = run.drafting(found.completions) }
       }
       let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
-      let report = try await run.curtailed(by: curtailment).run(suite, on: subject).report
+      let outcome = try await run.curtailed(by: curtailment).run(suite, on: subject)
+      let report = outcome.report
       evidence.reports.append(report)
       if let curtailment {
         let (checks, hasFailed) = try curtailment.verdicts()
@@ -157,7 +168,7 @@ public struct Verification {
       } else {
         progress.add(try own.flatMap { try $0.check(report, baseline: other) })
       }
-      progress.savings.add(report, begun: curtailment?.begun)
+      progress.savings.add(outcome, begun: curtailment?.begun)
     }
     return try GateReport(
       artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(), evidence: evidence,
@@ -223,12 +234,21 @@ struct Baseline {
   /// Where a report on the baseline came from.
   enum Found {
     case given(EvaluationReport)
-    case cached(EvaluationReport)
-    case measured(EvaluationReport)
+    case cached(BaselineCache.Entry)
+    case measured(BaselineCache.Entry)
 
     var report: EvaluationReport {
       switch self {
-      case .given(let report), .cached(let report), .measured(let report): report
+      case .given(let report): report
+      case .cached(let entry), .measured(let entry): entry.report
+      }
+    }
+
+    /// What the baseline wrote; nothing where a report was given, which does not hold it.
+    var completions: [ProblemID: String] {
+      switch self {
+      case .given: [:]
+      case .cached(let entry), .measured(let entry): entry.completions
       }
     }
   }
@@ -260,11 +280,10 @@ struct Baseline {
       run.options.limit == nil
       ? try cache?.key(
         model: file, suite: suite, protocol: settings, context: context, isUnsandboxed: run.options.isUnsandboxed) : nil
-    if let cache, let key, let report = cache.report(for: key, suite: suite, model: file.name) {
-      return .cached(report)
-    }
-    let report = try await evaluator().run(suite, on: LoadedModel(path: file.path, context: context)).report
-    if let cache, let key { cache.store(report, for: key) }
-    return .measured(report)
+    if let cache, let key, let entry = cache.entry(for: key, suite: suite, model: file.name) { return .cached(entry) }
+    let entry = BaselineCache.Entry(
+      try await evaluator().run(suite, on: LoadedModel(path: file.path, context: context)))
+    if let cache, let key { cache.store(entry, for: key) }
+    return .measured(entry)
   }
 }

@@ -1,3 +1,4 @@
+import FurlModel
 import FurlTensor
 
 /// What a verification has found so far, and what comes next.
@@ -70,13 +71,16 @@ struct VerificationProgress {
 
 extension GateReport.Savings {
   mutating func add(_ found: Baseline.Found, _ suite: Suite) {
-    guard case .cached(let report) = found else { return }
+    guard case .cached(let entry) = found else { return }
     cachedBaselines.append(suite.name)
-    cachedSeconds += report.seconds
+    cachedSeconds += entry.report.seconds
   }
 
-  mutating func add(_ report: EvaluationReport, begun: Int?) {
-    put += report.results.ids.count
-    self.begun += begun ?? report.results.ids.count
+  mutating func add(_ outcome: Evaluator.Outcome, begun: Int?) {
+    let count = outcome.report.results.ids.count
+    put += count
+    self.begun += begun ?? count
+    drafted.guessed += outcome.speculation.guessed
+    drafted.accepted += outcome.speculation.accepted
   }
 }

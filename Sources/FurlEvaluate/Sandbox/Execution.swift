@@ -148,8 +148,9 @@ struct Execution {
 
   private var problemBytes: [UInt8] {
     let limits = program.limits
+    let lists = limits.isPlusAlone ? 2 : limits.hasPlus ? 1 : 0
     let settings = [
-      program.sanitizes ? 1 : 0, limits.hasPlus ? 1 : 0, limits.load, limits.input, limits.factor, program.timeout,
+      program.sanitizes ? 1 : 0, Double(lists), limits.load, limits.input, limits.factor, program.timeout,
     ].map { "\($0)" }.joined(separator: " ")
     switch purpose {
     case .check:
@@ -184,11 +185,17 @@ struct Execution {
   private func judge(
     _ text: String, hasBase: Bool, _ pair: inout Pair, _ start: ContinuousClock.Instant
   ) throws -> ProgramResult {
-    func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {
-      self.result(outcome, detail, hasBase, start)
-    }
     let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
-    let word = parts.first.map(String.init) ?? ""
+    // Of inputs: the word, the place of the input, and whether it came to no end.
+    let words = (parts.first ?? "").split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    let word = words.first ?? ""
+    let place = words.count < 3 ? nil : Int(words[1])
+    func result(_ outcome: Outcome, _ detail: String, _ start: ContinuousClock.Instant) -> ProgramResult {
+      let verdict = InputsVerdict(
+        outcome: outcome, input: outcome == .passed ? nil : place.flatMap { $0 < 0 ? nil : $0 },
+        isUnfinished: words.count < 3 ? outcome == .timeout : words[2] == "1")
+      return self.result(verdict, detail, hasBase, start)
+    }
     let detail = parts.count > 1 ? String(parts[1]) : ""
     if word == "suite" {
       throw FurlError.input(
@@ -221,18 +228,26 @@ struct Execution {
   }
 
   private func timeout(_ hasBase: Bool, _ start: ContinuousClock.Instant) -> ProgramResult {
-    result(.timeout, "not done after \(program.inputs == nil ? program.timeout : program.deadline) s", hasBase, start)
+    result(
+      InputsVerdict(outcome: .timeout, isUnfinished: true),
+      "not done after \(program.inputs == nil ? program.timeout : program.deadline) s", hasBase, start)
   }
 
   private func result(
-    _ outcome: Outcome, _ detail: String, _ hasBase: Bool, _ start: ContinuousClock.Instant
+    _ verdict: InputsVerdict, _ detail: String, _ hasBase: Bool, _ start: ContinuousClock.Instant
   ) -> ProgramResult {
     let seconds = start.duration(to: .now) / .seconds(1)
     let detail = Execution.short(detail)
-    let base: Outcome? = program.inputs == nil ? nil : hasBase ? .passed : outcome
-    return ProgramResult(
-      id: program.id, outcome: outcome, base: base, solution: nil, detail: detail.isEmpty ? nil : detail,
-      seconds: seconds)
+    var ended = ProgramResult(
+      id: program.id, outcome: verdict.outcome, solution: nil, detail: detail.isEmpty ? nil : detail, seconds: seconds)
+    guard program.inputs != nil else { return ended }
+    if program.limits.isPlusAlone {
+      ended.plusVerdict = verdict
+    } else {
+      ended.baseVerdict = hasBase ? InputsVerdict(outcome: .passed) : verdict
+      if hasBase, program.limits.hasPlus { ended.plusVerdict = verdict }
+    }
+    return ended
   }
 
   /// One line of at most 200 characters.

@@ -199,9 +199,15 @@ let inputsTesterSource = #"""
 
 
   class InputsTester(Tester):
+      # The input that is being answered, and whether all the time that the inputs have is what ends next.
+      index, is_last_call = -1, False
+
       def finish(self, word, detail=''):
           _signal.setitimer(_signal.ITIMER_REAL, 0)
-          Tester.finish(self, word, detail)
+          # What did not come to an end by itself: the process is gone, or all the time is up.
+          is_gone = word == 'exited' and detail == 'the process ended'
+          is_unfinished = is_gone or word == 'timeout' and (self.is_last_call or self.index < 0)
+          Tester.finish(self, '%s %d %d' % (word, self.index, is_unfinished), detail)
 
       def put_within(self, seconds, letter, data):
           self.limit = seconds
@@ -227,7 +233,7 @@ let inputsTesterSource = #"""
 
       def run(self):
           mode, self.name, line, expected, settings = decode(whole(3))
-          sanitizes, has_plus, load_limit, least, factor, most = map(float, settings.split())
+          sanitizes, lists, load_limit, least, factor, most = map(float, settings.split())
           self.load_limit, self.least, self.factor, self.most = load_limit, least, factor, most
           self.doing = 'starting'
           widen()
@@ -238,7 +244,10 @@ let inputsTesterSource = #"""
           name, _, number = str(task['task_id']).rpartition('/')
           self.is_mbpp = name == 'Mbpp'
           form = FORMS.get(int(number)) if self.is_mbpp and number.isdecimal() else None
-          parts = [task['base_input']] + ([task['plus_input']] if has_plus else [])
+          # 0: the base inputs, 1: the further ones after them, 2: the further ones alone.
+          parts = [task['base_input']] if lists < 2 else []
+          if lists:
+              parts.append(task.get('plus_input') or [])
           if form:
               parts = [list(map(form, inputs)) for inputs in parts]
           self.tolerance = task.get('atol', 0)
@@ -250,7 +259,10 @@ let inputsTesterSource = #"""
           if mode == 'reference':
               self.leave(marshal.dumps([self.reference(inputs) for inputs in parts]))
           else:
-              for inputs, (answers, times) in zip(parts, marshal.loads(expected)):
+              expected = marshal.loads(expected)
+              if lists == 2:
+                  expected = expected[1:] or [([], [])]
+              for inputs, (answers, times) in zip(parts, expected):
                   self.judge(inputs, answers, times)
                   # What has been decided stands, whatever happens to the rest.
                   posix.write(self.verdict, b'B')
@@ -258,6 +270,7 @@ let inputsTesterSource = #"""
 
       def load(self, limit):
           self.doing = 'loading'
+          self.index = -1
           letter, data = self.put_within(limit, b'l', encode(self.name))
           if letter != b'v':
               self.refuse(letter, data)
@@ -288,13 +301,17 @@ let inputsTesterSource = #"""
           compared = 0
           for index, (given, answer, limit) in enumerate(zip(inputs, answers, limits)):
               self.doing = 'input %d' % index
-              seconds = min(limit, end - time.monotonic())
+              self.index = index
+              left = end - time.monotonic()
+              seconds = min(limit, left)
+              self.is_last_call = left < limit
               letter, data = self.put_within(seconds, self.letter(), marshal.dumps(given))
               if letter not in (b'v', b'w'):
                   self.refuse(letter, data)
               # Equal bytes are equal values, except where one is not equal to itself.
               if letter == b'w' and is_same(data, answer) and not any(nan in data for nan in NANS):
                   continue
+              self.is_last_call = False
               if letter == b'w':
                   letter, data = self.put_within(max(seconds, 4), b't', b'')
                   if letter != b'v':

@@ -30,6 +30,10 @@ public struct Program: Sendable, Hashable {
     public var factor: Double
     /// Whether the inputs beyond the base ones are put.
     public var hasPlus: Bool
+    /// Whether they are put though the base ones were not answered well, so that each list has a verdict of its own.
+    public var judgesApart = false
+    /// Whether they are put alone.
+    var isPlusAlone = false
   }
 
   /// The program that a completion makes of a problem's prompt, with the limits of a protocol.
@@ -95,12 +99,25 @@ public struct Program: Sendable, Hashable {
   static let sanitizing = 20.0
 }
 
+/// What the answers to a list of inputs came to.
+public struct InputsVerdict: Sendable, Hashable {
+  public var outcome: Outcome
+  /// The place of the input that decided; nil where all were answered well, or before the first one was put.
+  public var input: Int?
+  /// Whether it did not come to an end by itself: the program's process was gone, or all the time for the list was up.
+  public var isUnfinished = false
+}
+
 /// What the execution of a program came to.
 public struct ProgramResult: Sendable, Hashable {
   public var id: ProblemID
   public var outcome: Outcome
   /// With inputs: what the base ones alone came to.
-  public var base: Outcome?
+  public var base: Outcome? { baseVerdict?.outcome }
+  /// With inputs: what each list of them came to. The further ones are put only where the base ones were answered well,
+  /// unless they are judged apart.
+  public var baseVerdict: InputsVerdict?
+  public var plusVerdict: InputsVerdict?
   /// What was executed, where the program was cut down first.
   public var solution: String?
   /// The exception's type and message, or what else ended it: one line of at most 200 characters.

@@ -57,7 +57,19 @@ public final class ProgramRunner: Sendable {
   private func execute(_ program: Program, _ flag: StopFlag) throws -> ProgramResult {
     guard let inputs = program.inputs else { return try Execution(sandbox: sandbox, program: program).run(flag).result }
     let answers = try answers(to: inputs, of: program, flag)
-    return try Execution(sandbox: sandbox, program: program, purpose: .judge(inputs, answers: answers)).run(flag).result
+    func judged(_ program: Program) throws -> ProgramResult {
+      try Execution(sandbox: sandbox, program: program, purpose: .judge(inputs, answers: answers)).run(flag).result
+    }
+    var result = try judged(program)
+    if program.limits.judgesApart, result.plusVerdict == nil {
+      // In processes of their own, whatever became of the first ones.
+      var rest = program
+      rest.source = result.solution ?? program.source
+      rest.sanitizes = program.sanitizes && result.solution == nil
+      rest.limits.isPlusAlone = true
+      result.plusVerdict = try judged(rest).plusVerdict
+    }
+    return result
   }
 
   /// What a problem's own solution answers, and how long it takes, as the tester left it.

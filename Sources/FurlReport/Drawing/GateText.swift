@@ -1,4 +1,5 @@
 import FurlEvaluate
+import FurlModel
 
 /// What `verify` found, for people.
 public enum GateText {
@@ -21,6 +22,11 @@ public enum GateText {
       words.append(
         "baseline results of \(savings.cachedBaselines.joined(separator: ", ")) were kept from an earlier run "
           + "(\(Figures.significant(savings.cachedSeconds)) s saved)")
+    }
+    if let acceptance = savings.drafted.acceptance {
+      words.append(
+        "\(savings.drafted.accepted) of \(savings.drafted.guessed) tokens of drafts "
+          + "(\(Figures.percent(acceptance, digits: 0))) came true")
     }
     return words.isEmpty ? [] : [words.joined(separator: "; ")]
   }

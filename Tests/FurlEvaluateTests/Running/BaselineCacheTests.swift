@@ -55,7 +55,9 @@ import Testing
       let wrong = [
         text.replacing("\"exact\":false", with: "\"exact\":true", maxReplacements: 1), String(text.dropLast(9)), "",
         "[]",
-        text.replacing("\"form\":1", with: "\"form\":2"), text.replacing("\"id\":1,", with: "\"id\":99,"),
+        text.replacing("\"form\":2", with: "\"form\":1"),
+        text.replacing("\"completions\":[\"", with: "\"completions\":[\"x"),
+        text.replacing("\"id\":1,", with: "\"id\":99,"),
       ]
       for damaged in wrong {
         #expect(damaged != text)
@@ -82,14 +84,14 @@ import Testing
       let cache = BaselineCache(folder: folder + "/c", build: "1")
       let report = try Made.programs([true, false, true])
       func key(_ number: Int) -> BaselineCache.Key { .init(json: ["n": .integer(number)]) }
-      cache.store(try Made.programs([true], of: 4), for: key(0))
+      cache.store(.init(report: try Made.programs([true], of: 4), completions: [:]), for: key(0))
       var slow = report
       guard case .programs(var items) = slow.results else { return }
       items[1].outcome = .timeout
       slow.results = .programs(items)
-      cache.store(slow, for: key(0))
+      cache.store(.init(report: slow, completions: [:]), for: key(0))
       #expect(try files().isEmpty)
-      cache.store(report, for: key(0))
+      cache.store(.init(report: report, completions: [:]), for: key(0))
       #expect(try files() == [key(0).name])
       let size = try TestData.bytes(folder + "/c/" + key(0).name).count
       let small = BaselineCache(folder: folder + "/c", build: "1", limit: size * 2 + size / 2)
@@ -99,11 +101,11 @@ import Testing
           try FileManager.default.setAttributes(
             [.modificationDate: Date(timeIntervalSinceNow: -1000 + Double(age))], ofItemAtPath: folder + "/c/" + name)
         }
-        small.store(report, for: key(number))
+        small.store(.init(report: report, completions: [:]), for: key(number))
         #expect(try files().contains(key(number).name) && files().count <= 2)
       }
       let tiny = BaselineCache(folder: folder + "/c", build: "1", limit: 10)
-      tiny.store(report, for: key(9))
+      tiny.store(.init(report: report, completions: [:]), for: key(9))
       #expect(try !files().contains(key(9).name))
     }
   }

@@ -66,6 +66,22 @@ enum Running {
     return "\(folder)/\(name).yaml"
   }
 
+  /// Writes a suite of the first programs of minipy's, with its card.
+  static func writePrograms(_ count: Int, named name: String, in folder: String) throws {
+    let all = try TestData.bytes(TestData.minipy + "/minieval.jsonl")
+    let bytes = all.split(separator: UInt8(ascii: "\n")).prefix(count).flatMap { $0 + [UInt8(ascii: "\n")] }
+    try TestData.write(bytes, to: "\(folder)/\(name).jsonl")
+    let card = """
+      furl: 1
+      suite: \(name)
+      file: \(name).jsonl
+      sha256: \(Digest(of: bytes).hex)
+      kind: pass_at_1
+      protocol: {prompt: stripped, bos: auto, max_tokens: 48, stop: ["</s>"], context: 512}
+      """
+    try TestData.write(Array(card.utf8), to: "\(folder)/\(name).yaml")
+  }
+
   /// A copy of minipy with a small suite `tiny` beside it.
   static func withCheckpoint(
     blocks: Int = 6, lines: Int = 40, _ body: (_ folder: String, _ checkpoint: String) async throws -> Void

@@ -79,6 +79,37 @@ import Testing
     }
   }
 
+  /// The baseline's completions are drafts of the artifact's. Nothing of the results shows it, whether the baseline is
+  /// measured or kept, and for a model of one block that writes as it pleases.
+  @Test(.enabled(if: Fixtures.sandbox != nil, "needs a sandbox"), arguments: [6, 1])
+  func draftsFromTheBaselineChangeNothing(blocks: Int) async throws {
+    try await Running.withCheckpoint(blocks: blocks, lines: 24) { folder, checkpoint in
+      try Running.writePrograms(8, named: "few", in: checkpoint)
+      let path = folder + "/a.furl"
+      let gates: JSON = [
+        ["suite": "tiny", "metric": "exact_match", "max_drop": 0.5],
+        ["suite": "few", "metric": "pass_at_1", "max_drop": 0.5],
+      ]
+      try Running.writeArtifact(of: checkpoint, to: path, gates: gates, scheme: .int4(.columns(32)))
+      let cache = BaselineCache(folder: folder + "/cache", build: "1")
+      var found: [GateReport] = []
+      for (drafts, cache) in [(false, nil), (true, nil), (true, cache), (true, cache)] as [(Bool, BaselineCache?)] {
+        let options = Verification.Options(isComplete: true, cache: cache, draftsFromBaseline: drafts)
+        found.append(try await run(path, baseline: checkpoint, options: options))
+      }
+      let plain = found.removeFirst()
+      for report in found {
+        #expect(report.checks == plain.checks)
+        #expect(report.evidence.reports.map(\.results) == plain.evidence.reports.map(\.results))
+        // The truths of lines are drafts in any case; programs have others only.
+        #expect(report.savings.drafted == found[0].savings.drafted)
+        #expect(report.savings.drafted.accepted > plain.savings.drafted.accepted)
+        #expect(report.savings.drafted.accepted < report.savings.drafted.guessed)
+      }
+      #expect(Set(found[2].savings.cachedBaselines).isSuperset(of: ["tiny"]))
+    }
+  }
+
   @Test func gatesOfAFile() async throws {
     try await Running.withCheckpoint { folder, checkpoint in
       let path = folder + "/a.furl"

@@ -1,0 +1,118 @@
+import Crypto
+import Foundation
+import FurlSpec
+import FurlTensor
+
+/// The document that EvalPlus leaves beside its samples, `eval_results.json`, made of Furl's results: for scripts that
+/// read EvalPlus's.
+///
+/// Its form is that of EvalPlus 0.3.1 (`evalplus/evaluate.py`, without `--test-details`): of a problem's inputs at most one is
+/// listed, the one that decided. Inputs are written as the problem file has them.
+public enum EvalResults {
+  /// Refuses suites that EvalPlus does not know.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage`.
+  public static func check(_ suite: Suite) throws(FurlError) {
+    guard suite.problems.haveInputs else {
+      throw FurlError(
+        .usage, file: "--eval-results", "suite \(suite.name) is not in EvalPlus's form: it has no base_input",
+        remedy: "evaluate HumanEval+ or MBPP+, or keep results with --samples")
+    }
+  }
+
+  /// The document, on one line.
+  ///
+  /// - Parameters:
+  ///   - outcome: a run with ``Evaluator/Options/judgesApart``.
+  ///   - suite: the suite that was run. Its file is read again for the key `hash`, which is left out when the file has changed.
+  /// - Throws: ``FurlError``: `usage` as ``check(_:)``, `defect` when the outcome is not of the suite.
+  public static func text(_ outcome: Evaluator.Outcome, of suite: Suite, date: Date = Date()) throws -> String {
+    try check(suite)
+    guard case .programs(let problems) = suite.problems, outcome.programs.count == outcome.completions.count else {
+      throw FurlError(.defect, "the results are not those of suite \(suite.name)")
+    }
+    let known = Dictionary(problems.map { (ProblemID.text($0.taskID), $0) }) { first, _ in first }
+    var order: [ProblemID] = []
+    var samples: [ProblemID: [String]] = [:]
+    for (result, completion) in zip(outcome.programs, outcome.completions) {
+      guard let problem = known[result.id], let inputs = problem.inputs, completion.id == result.id else {
+        throw FurlError(.defect, "result \(result.id) is not of suite \(suite.name)")
+      }
+      if samples[result.id] == nil { order.append(result.id) }
+      samples[result.id, default: []].append(
+        try sample(result, completion, problem, inputs, outcome.report.protocol))
+    }
+    var members = ["\"date\": " + quoted(stamp(date))]
+    if let hash = hash(of: suite) { members.append("\"hash\": " + quoted(hash)) }
+    let problemTexts = order.map { quoted("\($0)") + ": [" + (samples[$0] ?? []).joined(separator: ", ") + "]" }
+    members.append("\"eval\": {" + problemTexts.joined(separator: ", ") + "}")
+    return "{" + members.joined(separator: ", ") + "}"
+  }
+
+  private static func sample(
+    _ result: ProgramResult, _ completion: Completion, _ problem: ProgramProblem, _ inputs: InputTests,
+    _ settings: SuiteProtocol
+  ) throws -> String {
+    let solution = result.solution ?? Program(problem, completion, protocol: settings).source
+    let (base, plus) = (result.baseVerdict, settings.tests == .plus ? result.plusVerdict : nil)
+    guard let base, settings.tests == .base || plus != nil else {
+      throw FurlError(.defect, "the inputs of \(result.id) were not judged apart")
+    }
+    let failed = try (
+      base: base.failedInput.map { try inputs.input($0, of: "base_input") } ?? "",
+      plus: plus?.failedInput.map { try inputs.input($0, of: "plus_input") } ?? ""
+    )
+    let members = [
+      "\"task_id\": " + quoted(problem.taskID), "\"solution\": " + quoted(solution),
+      "\"base_status\": " + quoted(base.status), "\"plus_status\": " + (plus.map { quoted($0.status) } ?? "null"),
+      "\"base_fail_tests\": [\(failed.base)]", "\"plus_fail_tests\": [\(failed.plus)]",
+    ]
+    return "{" + members.joined(separator: ", ") + "}"
+  }
+
+  private static func quoted(_ text: String) -> String { JSON.string(text).compactText }
+
+  private static func stamp(_ date: Date) -> String {
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.dateFormat = "yyyy-MM-dd HH:mm"
+    return formatter.string(from: date)
+  }
+
+  /// The MD5 of the unpacked problem file, as EvalPlus keeps it.
+  private static func hash(of suite: Suite) -> String? {
+    guard let bytes = try? ProblemFile.content(path: suite.file), Digest(of: bytes) == suite.sha256 else { return nil }
+    return md5(of: bytes)
+  }
+
+  /// In hexadecimal digits. What others name by it; it proves nothing.
+  static func md5(of bytes: [UInt8]) -> String {
+    Insecure.MD5.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}
+
+extension InputsVerdict {
+  /// EvalPlus's word. A program that ends its own process, or has not come to an end when all the time is up, has for
+  /// EvalPlus timed out; an input that takes too long has failed.
+  fileprivate var status: String { outcome == .passed ? "pass" : isUnfinished ? "timeout" : "fail" }
+
+  /// The place of the input that EvalPlus lists: the one that failed, and after a time-out the last one that was answered.
+  fileprivate var failedInput: Int? {
+    guard outcome != .passed, let input else { return nil }
+    let place = isUnfinished ? input - 1 : input
+    return place < 0 ? nil : place
+  }
+}
+
+extension InputTests {
+  /// The arguments of an input as the problem's line has them, with numbers of any size.
+  ///
+  /// - Throws: ``FurlError`` of kind `defect` where there is no such input.
+  func input(_ place: Int, of key: String) throws -> String {
+    var scanner = JSONSpans(bytes: line)
+    guard let list = scanner.value(of: key), let span = scanner.element(place, of: list) else {
+      throw FurlError(.defect, "\(key) has no input \(place)")
+    }
+    return String(decoding: line[span], as: UTF8.self)
+  }
+}
