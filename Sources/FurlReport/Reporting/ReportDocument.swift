@@ -116,7 +116,8 @@ public struct ReportDocument: Sendable {
         Gate(
           artifact: name, suite: try gate.string("suite") ?? "", metric: try gate.string("metric") ?? "",
           bound: ReportDocument.bound(gate.optional("bound")), value: gate.optional("value")?.number,
-          valueRange: try interval(gate.reader("partial"), "value_range"), interval95: try interval(gate, "interval_95"),
+          valueRange: try interval(gate.reader("partial"), "value_range"),
+          interval95: try interval(gate, "interval_95"),
           regressions: gate.optional("regressions")?.integer, fixes: gate.optional("fixes")?.integer,
           verdict: try gate.string("verdict") ?? "", reason: try gate.string("reason") ?? ""))
     }
