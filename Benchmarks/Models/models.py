@@ -135,7 +135,7 @@ STEPS = {
     "int4": ("weights: int4, zero: symmetric, block: 32, embeddings: int8", 1 + 2 / 32),
     # As `llama-quantize --pure` has it.
     "int4-head": ("weights: int4, zero: symmetric, block: 32, embeddings: int4", 1 / 2 + 2 / 32),
-    # As recipes named small4 have it, whose KL divergence is below Q4_0's (Benchmarks/NOTES.md). llama.cpp has no such
+    # As recipes named small4 have it, smollm2's apart, whose KL divergence is below Q4_0's (Benchmarks/NOTES.md). llama.cpp has no such
     # blocks; beside it stand those of int4-head.
     "small4": ("weights: int4, zero: symmetric, block: 64, scales: u8, embeddings: int4", 1 / 2 + 1 / 64),
 }
@@ -269,7 +269,7 @@ MEASURES = {"kernels": measure_kernels, "speed": measure_speed, "batches": measu
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--furl", default=".build/release/furl")
-    parser.add_argument("--folder", required=True, help="for models; 20 GB for all shapes")
+    parser.add_argument("--folder", required=True, help="for models; 30 GB for all shapes")
     parser.add_argument("--llama", help="the folder of llama.cpp's programs")
     parser.add_argument("--python", default=sys.executable, help="a Python with onnxruntime, onnx and torch")
     parser.add_argument("--shape", nargs="+", choices=SHAPES, default=SHAPES)

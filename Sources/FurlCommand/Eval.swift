@@ -73,6 +73,9 @@ struct Eval: AsyncParsableCommand {
     guard path != nil || completions != nil else {
       throw ValidationError("A checkpoint or an artifact is needed, or --completions.")
     }
+    if let samples, samples == evalResults {
+      throw ValidationError("--samples and --eval-results need a file each.")
+    }
   }
 
   func run() async throws {

@@ -48,7 +48,7 @@ struct Verify: AsyncParsableCommand {
 
   @Flag(
     name: .customLong("no-drafts"),
-    help: "Do not check the baseline's completions before generating. Time depends on it, verdicts do not.")
+    help: "Generate without checking the baseline's completions first: slower, with the same verdict.")
   var noDrafts = false
 
   @Flag(help: "Say how each verdict came about.")

@@ -69,6 +69,30 @@ import Testing
     }
   }
 
+  @Test func evalResultsJudgeBaseAndFurtherInputsApart() async throws {
+    try await TestData.withTemporaryFolder { folder in
+      let (problems, output) = (folder + "/problems.jsonl", folder + "/eval_results.json")
+      let problem = """
+        {"task_id": "HumanEval/7", "prompt": "def f(x):\\n    \\"\\"\\"Twice x plus 5.\\"\\"\\"\\n", "entry_point": "f", \
+        "canonical_solution": "    return 2 * x + 5\\n", "base_input": [[1]], "plus\\u005finput": [[2]], "atol": 0}\n
+        """
+      try TestData.write(Array(problem.utf8), to: problems)
+      let done = try await Tool.run(
+        "eval", TestData.minipy, "--suite", problems, "--max-tokens", "8", "--eval-results", output)
+      // Without a sandbox nothing is executed.
+      guard done.status != 69 else { return }
+      #expect(done.status == 0, "\(done.errors)")
+      let document = try JSON.parse(TestData.bytes(output), file: output)
+      let row = try #require(document["eval"]?["HumanEval/7"]?[0])
+      // The model does not know it, and both have a verdict all the same.
+      #expect(row["base_status"] == "fail" && row["plus_status"] == "fail", "\(row)")
+      #expect(row["plus_fail_tests"] == [[2]] || row["plus_fail_tests"] == [])
+      let refused = try await Tool.run(
+        "eval", TestData.minipy, "--suite", problems, "--samples", output, "--eval-results", output)
+      #expect(refused.status == 64 && refused.errors.contains("a file each"), "\(refused.errors)")
+    }
+  }
+
   @Test func logitsAreThoseOfTransformers() async throws {
     let path = TestData.root + "/Tests/Fixtures/minipy/expected-logits.json"
     let expected = try #require(try JSON.parse(TestData.bytes(path), file: path)["cases"]?[0])

@@ -1,23 +1,31 @@
-/// Finds values in a JSON text that is known to be well-formed, without reading them: their bytes can be copied as they lie.
+import FurlSpec
+
+/// Finds values in a JSON text that is known to be well-formed, without reading them: their bytes can be copied as they
+/// lie.
 struct JSONSpans {
   let bytes: [UInt8]
   private var place = 0
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// Where the value of a key of the outermost mapping lies. Keys are compared as they are written.
+  /// Where the value of a key of the outermost mapping lies.
   mutating func value(of key: String) -> Range<Int>? {
     place = 0
     guard enter(UInt8(ascii: "{")) else { return nil }
-    let wanted = [UInt8(ascii: "\"")] + key.utf8 + [UInt8(ascii: "\"")]
     while next() != UInt8(ascii: "}"), let name = skip() {
       guard next() == UInt8(ascii: ":") else { return nil }
       place += 1
       guard let value = skip() else { return nil }
-      if bytes[name].elementsEqual(wanted) { return value }
+      if isKey(name, key) { return value }
       if next() == UInt8(ascii: ",") { place += 1 }
     }
     return nil
+  }
+
+  private func isKey(_ name: Range<Int>, _ key: String) -> Bool {
+    let isEscaped = bytes[name].contains(UInt8(ascii: "\\"))
+    guard isEscaped else { return bytes[name].dropFirst().dropLast().elementsEqual(key.utf8) }
+    return (try? JSON.parse(Array(bytes[name]), file: nil))?.string == key
   }
 
   /// Where an element of a list lies.

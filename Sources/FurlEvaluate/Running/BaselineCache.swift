@@ -5,9 +5,9 @@ import FurlTensor
 
 /// Results of baselines, kept from one verification to the next: a baseline is measured once for each suite.
 ///
-/// A folder of JSON files, each with its key, its report, its completions and the digest of both, named by the key's digest.
-/// A file that is not what it should be counts as missing. The key holds everything that a result could depend on, so a result that was
-/// kept is what would be measured.
+/// A folder of JSON files, each with its key, its report, its completions and the digest of both, named by the key's
+/// digest. A file that is not what it should be counts as missing. The key holds everything that a result could depend
+/// on, so a result that was kept is what would be measured.
 public struct BaselineCache: Sendable {
   public let folder: String
   /// What tells one build of Furl from another.

@@ -66,10 +66,10 @@ public struct Evaluator {
     return Evaluator(options, progress: progress)
   }
 
-  /// The same evaluator with more drafts; those that it has come first.
+  /// The same evaluator with other drafts.
   func drafting(_ drafts: [ProblemID: String]) -> Evaluator {
     var options = options
-    options.drafts.merge(drafts) { own, _ in own }
+    options.drafts = drafts
     return Evaluator(options, progress: progress)
   }
 

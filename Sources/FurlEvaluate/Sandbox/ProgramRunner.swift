@@ -61,7 +61,10 @@ public final class ProgramRunner: Sendable {
       try Execution(sandbox: sandbox, program: program, purpose: .judge(inputs, answers: answers)).run(flag).result
     }
     var result = try judged(program)
-    if program.limits.judgesApart, result.plusVerdict == nil {
+    if program.limits.judgesApart, result.plusVerdict == nil, result.outcome == .passed {
+      // There are no further inputs.
+      result.plusVerdict = InputsVerdict(outcome: .passed)
+    } else if program.limits.judgesApart, result.plusVerdict == nil {
       // In processes of their own, whatever became of the first ones.
       var rest = program
       rest.source = result.solution ?? program.source

@@ -70,8 +70,8 @@ public enum GateText {
 
   /// - Parameter range: what the value can still be where problems were left out; nil where none were.
   static func known(_ text: String, _ value: Double?, _ range: ClosedRange<Double>?) -> String {
-    guard let range, let value else { return text }
-    return value == range.lowerBound ? "at least \(text)" : "at most \(text)"
+    guard let range, let value, range.lowerBound < range.upperBound else { return text }
+    return value == range.lowerBound ? "at least \(text)" : value == range.upperBound ? "at most \(text)" : text
   }
 
   static func figure(_ value: Double, _ metric: Gate.Metric) -> String {

@@ -117,7 +117,7 @@ extension ExecutionTests {
       func string(_ span: Range<Int>?) -> String? { span.map { String(decoding: spans.bytes[$0], as: UTF8.self) } }
       let values = ["a", "b", "d", "e"].map { spans.value(of: $0) }
       #expect(values.map(string) == ["-1.50e3", #""]\\""#, "null", nil])
-      let found = spans.value(of: #"b\""#)
+      let found = spans.value(of: "b\"")
       let list = try #require(found)
       let elements = (0..<6).map { spans.element($0, of: list) }
       #expect(elements.map(string) == ["[]", #"{"c":[1]}"#, "12345678901234567890", "true", #""x,\"]""#, nil])

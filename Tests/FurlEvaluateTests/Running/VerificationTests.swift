@@ -97,6 +97,11 @@ import Testing
         let options = Verification.Options(isComplete: true, cache: cache, draftsFromBaseline: drafts)
         found.append(try await run(path, baseline: checkpoint, options: options))
       }
+      // However early it ends.
+      for drafts in [false, true] {
+        let options = Verification.Options(draftsFromBaseline: drafts)
+        #expect(try await run(path, baseline: checkpoint, options: options).verdict == found[0].verdict)
+      }
       let plain = found.removeFirst()
       for report in found {
         #expect(report.checks == plain.checks)
