@@ -51,7 +51,22 @@ enum Running {
   /// Writes a suite of the first lines of minipy's, with its card, and gives the card's path.
   @discardableResult
   static func writeLines(_ count: Int, named name: String, in folder: String, maxTokens: Int = 24) throws -> String {
-    let lines = try TestData.bytes(TestData.minipy + "/lines.jsonl").split(separator: UInt8(ascii: "\n")).prefix(count)
+    try writeSuite(
+      of: "lines.jsonl", count, named: name, in: folder, kind: "lines",
+      protocol: #"{prompt: raw, bos: auto, max_tokens: \#(maxTokens), stop: ["<EOL>", "</s>"], context: 512}"#)
+  }
+
+  /// Writes a suite of the first programs of minipy's, with its card.
+  static func writePrograms(_ count: Int, named name: String, in folder: String) throws {
+    _ = try writeSuite(
+      of: "minieval.jsonl", count, named: name, in: folder, kind: "pass_at_1",
+      protocol: #"{prompt: stripped, bos: auto, max_tokens: 48, stop: ["</s>"], context: 512}"#)
+  }
+
+  private static func writeSuite(
+    of file: String, _ count: Int, named name: String, in folder: String, kind: String, protocol settings: String
+  ) throws -> String {
+    let lines = try TestData.bytes(TestData.minipy + "/" + file).split(separator: UInt8(ascii: "\n")).prefix(count)
     let bytes = lines.flatMap { $0 + [UInt8(ascii: "\n")] }
     try TestData.write(bytes, to: "\(folder)/\(name).jsonl")
     let card = """
@@ -59,27 +74,11 @@ enum Running {
       suite: \(name)
       file: \(name).jsonl
       sha256: \(Digest(of: bytes).hex)
-      kind: lines
-      protocol: {prompt: raw, bos: auto, max_tokens: \(maxTokens), stop: ["<EOL>", "</s>"], context: 512}
+      kind: \(kind)
+      protocol: \(settings)
       """
     try TestData.write(Array(card.utf8), to: "\(folder)/\(name).yaml")
     return "\(folder)/\(name).yaml"
-  }
-
-  /// Writes a suite of the first programs of minipy's, with its card.
-  static func writePrograms(_ count: Int, named name: String, in folder: String) throws {
-    let all = try TestData.bytes(TestData.minipy + "/minieval.jsonl")
-    let bytes = all.split(separator: UInt8(ascii: "\n")).prefix(count).flatMap { $0 + [UInt8(ascii: "\n")] }
-    try TestData.write(bytes, to: "\(folder)/\(name).jsonl")
-    let card = """
-      furl: 1
-      suite: \(name)
-      file: \(name).jsonl
-      sha256: \(Digest(of: bytes).hex)
-      kind: pass_at_1
-      protocol: {prompt: stripped, bos: auto, max_tokens: 48, stop: ["</s>"], context: 512}
-      """
-    try TestData.write(Array(card.utf8), to: "\(folder)/\(name).yaml")
   }
 
   /// A copy of minipy with a small suite `tiny` beside it.
