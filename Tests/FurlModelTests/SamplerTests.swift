@@ -15,11 +15,15 @@ import Testing
     return activations
   }
 
+  private func next(_ sampler: inout Sampler, _ logits: Activations) throws -> Int {
+    try sampler.next(logits, row: 0, best: logits.argmax(row: 0, kernels))
+  }
+
   private func counts(_ logits: [Float], _ sampling: Sampling, draws: Int) throws -> [Int] {
     let activations = try row(logits)
     var sampler = Sampler(sampling)
     var counts = [Int](repeating: 0, count: logits.count)
-    for _ in 0..<draws { counts[try sampler.next(activations, row: 0, kernels)] += 1 }
+    for _ in 0..<draws { counts[try next(&sampler, activations)] += 1 }
     return counts
   }
 
@@ -36,7 +40,7 @@ import Testing
       let logits = (0..<(1 + Int(draws.next() % 70))).map { _ in Float(Int(draws.next() % 9)) - 4 }
       var sampler = Sampler(.greedy)
       let largest = try #require(logits.max())
-      #expect(try sampler.next(row(logits), row: 0, kernels) == logits.firstIndex(of: largest))
+      #expect(try next(&sampler, row(logits)) == logits.firstIndex(of: largest))
     }
   }
 
@@ -82,7 +86,7 @@ import Testing
     func tokens(_ seed: UInt64) throws -> [Int] {
       let activations = try row(logits)
       var sampler = Sampler(Sampling(temperature: 0.8, seed: seed))
-      return try (0..<64).map { _ in try sampler.next(activations, row: 0, kernels) }
+      return try (0..<64).map { _ in try next(&sampler, activations) }
     }
     #expect(try tokens(1) == tokens(1))
     #expect(try tokens(1) != tokens(2))
@@ -102,7 +106,7 @@ import Testing
         var logits = (0..<37).map { Float($0) }
         logits[place] = bad
         var sampler = Sampler(Sampling(temperature: temperature))
-        expectError(.input, "not finite numbers") { _ = try sampler.next(row(logits), row: 0, kernels) }
+        expectError(.input, "not finite numbers") { _ = try next(&sampler, row(logits)) }
       }
     }
   }

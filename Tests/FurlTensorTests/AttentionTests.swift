@@ -56,11 +56,16 @@ import Testing
     let rows = { (values: KeyPath<Sequence, [[Float]]>) in
       try activations(pieces.flatMap { Array($0.sequence[keyPath: values][$0.positions]) })
     }
-    try cache.store(block: 1, keys: rows(\.keys), values: rows(\.values), runs: runs, on: context)
+    let stored = try (keys: rows(\.keys), values: rows(\.values))
     let queries = try rows(\.queries)
     let output = try Activations(columns: queries.columns, capacity: row)
+    cache.attend(block: 1, query: queries, runs: runs, storing: stored, scale: scale, into: output, on: context)
+    let result = (0..<row).map { output[$0] }
+    // What has been stored before is the same.
+    cache.store(block: 1, stored, runs: runs, on: context)
     cache.attend(block: 1, query: queries, runs: runs, scale: scale, into: output, on: context)
-    return (0..<row).map { output[$0] }
+    #expect((0..<row).map { output[$0] } == result)
+    return result
   }
 
   static func cache(

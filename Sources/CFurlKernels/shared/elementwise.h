@@ -122,22 +122,29 @@ static void rotate(float *x, size_t half, const float *cosines, const float *sin
 static int64_t argmax(const float *x, size_t n) {
   if (n == 0) return -1;
   v16 largest = splat(x[0]);
-  v16i bad = splat_int(0);
+  v16i bad = splat_int(0), places = splat_int(0); // where each lane's largest number is, counted in vectors
   for (size_t i = 0; i < n; i += 16) {
     size_t lanes = n - i < 16 ? n - i : 16;
     v16 v = load_first(x + i, lanes);
     if (lanes < 16) v = select16(lane_index() < splat_int((int32_t)lanes), v, splat(x[0]));
     bad |= magnitude_bits(v) >= splat_int(INFINITY_BITS);
-    largest = select16(v > largest, v, largest);
+    v16i is_larger = v > largest;
+    largest = select16(is_larger, v, largest);
+    places = (v16i)select16(is_larger, (v16)splat_int((int32_t)(i / 16)), (v16)places);
   }
-  int32_t flags[16], any = 0;
+  float values[16];
+  int32_t flags[16], vectors[16], any = 0;
   memcpy(flags, &bad, sizeof flags);
+  memcpy(values, &largest, sizeof values);
+  memcpy(vectors, &places, sizeof vectors);
   for (int i = 0; i < 16; i++) any |= flags[i];
   if (any != 0) return -1;
-  // A second pass for the place is cheaper than carrying 16 places through the first.
-  float value = largest_of_lanes(largest);
-  for (size_t i = 0; i < n; i++) {
-    if (x[i] == value) return (int64_t)i;
+  // A lane in which nothing was larger than the first number of all stands for that one.
+  int64_t best = 0;
+  float value = x[0];
+  for (int i = 0; i < 16; i++) {
+    int64_t place = (int64_t)vectors[i] * 16 + i;
+    if (values[i] > value || (values[i] == value && values[i] > x[0] && place < best)) best = place, value = values[i];
   }
-  return -1;
+  return best;
 }

@@ -20,7 +20,7 @@ INLINE void dot_columns(
     UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
   }
   for (size_t c = 0; c < columns; c += 4) {
-    fetch_ahead(n, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(float));
+    fetch_ahead(n, false, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(float));
     UNROLL for (int i = 0; i < 4; i++) {
       v16 w = load(rows + (c + (size_t)i) * FURL_TILE_ROWS);
       UNROLL for (int g = 0; g < n; g++) {
@@ -138,7 +138,7 @@ INLINE void row_tile_a32(
     for (size_t end = block_end(matrix, t); t < end; t++) {
       const float *here = values + t * FURL_TILE_COLUMNS;
       const uint8_t *codes = weights + t * tile_bytes(s);
-      fetch_ahead(n, codes, tile_bytes(s));
+      fetch_ahead(n, code_bits(s) < 8, codes, tile_bytes(s));
       if (s == INT8) add_tile_int8(n, codes, here, stride, part);
       else if (s == INT4 || s == INT4_MINIMUM) add_tile_int4(s, n, codes, here, stride, part);
       else add_tile_groups(s, n, codes, matrix->values, here, stride, part);

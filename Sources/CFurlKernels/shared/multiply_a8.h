@@ -58,6 +58,7 @@ INLINE void row_tile_a8(
   const int8_t *codes = x->codes + furl_group_codes(tiles, first);
   const float *scales = x->scales + furl_group_scales(tiles, first);
   const int32_t *sums = x->sums + furl_group_scales(tiles, first);
+  const bool helps = is_slow_alone(s, matrix);
   const int32_t zero = s == INT8 || s == TABLE4 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];
@@ -69,7 +70,7 @@ INLINE void row_tile_a8(
     UNROLL for (int g = 0; g < n; g++) part[g] = splat(0), plain[g] = 0;
     for (size_t end = block_end(matrix, t); t < end; t++) {
       const uint8_t *here = weights + t * tile_bytes(s);
-      fetch_ahead(n, here, tile_bytes(s));
+      fetch_ahead(n, helps, here, tile_bytes(s));
       v16i dot[8];
       start_dots(n, zero, sums + t * rows, dot);
       dot_tile(s, n, here, matrix, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);

@@ -325,11 +325,9 @@ public final class BlockWalk {
       query: work.buffers.query, key: work.buffers.key, headSize: headSize,
       positions: Array(position..<position + count), on: context)
     let runs = [KeyValueCache.Run(slot: 0, position: position, row: 0, count: count)]
-    work.cache.store(block: 0, keys: work.buffers.key, values: work.buffers.value, runs: runs, on: context)
     work.cache.attend(
-      block: 0, query: work.buffers.query, runs: runs, scale: 1 / Float(headSize).squareRoot(),
-      into: work.buffers.attended,
-      on: context)
+      block: 0, query: work.buffers.query, runs: runs, storing: (work.buffers.key, work.buffers.value),
+      scale: 1 / Float(headSize).squareRoot(), into: work.buffers.attended, on: context)
   }
 
   private func computeInner(_ work: Work, _ count: Int) {

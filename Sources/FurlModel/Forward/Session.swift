@@ -39,7 +39,8 @@ public final class Session {
   private let cache: KeyValueCache
   /// Angles of rotary positions; nil where positions are learned.
   private let rotary: RotaryTable?
-  /// The positions of the rows of one ``forward(_:)``.
+  /// The tokens and the positions of the rows of one ``forward(_:)``.
+  private var tokens: [Int] = []
   private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
@@ -78,6 +79,7 @@ public final class Session {
         try RotaryTable(frequencies: rotary.frequencies, contextLength: cache.contextLength)
       }
     lengths = Array(repeating: 0, count: slots)
+    tokens.reserveCapacity(rows)
     positions.reserveCapacity(rows)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     hidden = try buffer(spec.hiddenSize)
@@ -135,6 +137,7 @@ public final class Session {
     var runs: [KeyValueCache.Run] = []
     var wanted = Wanted()
     var row = 0
+    tokens.removeAll(keepingCapacity: true)
     positions.removeAll(keepingCapacity: true)
     for segment in segments {
       guard !segment.ids.isEmpty else {
@@ -150,7 +153,7 @@ public final class Session {
         guard (0..<model.spec.vocabularySize).contains(id) else {
           throw FurlError.input(nil, "token \(id) is outside of a vocabulary of \(model.spec.vocabularySize)")
         }
-        hidden.setRow(row + offset, to: model.embedding, id, plus: model.positions.map { ($0, position + offset) })
+        tokens.append(id)
         positions.append(position + offset)
       }
       let run = KeyValueCache.Run(slot: segment.slot, position: position, row: row, count: segment.ids.count)
@@ -160,6 +163,7 @@ public final class Session {
     }
     precondition(row <= Session.rowLimit && Set(runs.map(\.slot)).count == runs.count)
     guard row > 0 else { return segments.map { _ in 0..<0 } }
+    hidden.setRows(to: model.embedding, tokens, plus: model.positions.map { ($0, positions) }, on: context)
     for index in model.blocks.indices.dropLast() { computeBlock(index, runs: runs, rows: row, wanted: nil) }
     // Nothing comes after the last block but the logits: other rows leave their keys and values there, and end.
     if let last = model.blocks.indices.last {
@@ -215,11 +219,12 @@ public final class Session {
     normalize(hidden, block.attentionNorm, rows, for: block.queryKeyValue)
     block.queryKeyValue(normed, count: rows, into: buffer.queryKeyValue, on: context)
     rotary?.rotate(query: buffer.query, key: buffer.key, headSize: headSize, positions: positions, on: context)
-    cache.store(block: index, keys: buffer.key, values: buffer.value, runs: runs, on: context)
+    let stored = (buffer.key, buffer.value)
+    if wanted != nil { cache.store(block: index, stored, runs: runs, on: context) }
     if let wanted, wanted.rows.isEmpty { return }
     cache.attend(
-      block: index, query: buffer.query, runs: wanted?.runs ?? runs, scale: 1 / Float(headSize).squareRoot(),
-      into: buffer.attended, on: context)
+      block: index, query: buffer.query, runs: wanted?.runs ?? runs, storing: wanted == nil ? stored : nil,
+      scale: 1 / Float(headSize).squareRoot(), into: buffer.attended, on: context)
     var rows = rows
     if let wanted {
       rows = wanted.rows.count

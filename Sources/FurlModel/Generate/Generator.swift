@@ -196,9 +196,10 @@ public final class Generator {
     }
     let rows = try session.forward(segments)
     for segment in segments { held[segment.slot] += segment.ids }
+    let best = session.logits.argmax(count: rows.map(\.upperBound).max() ?? 0, on: session.context)
     var ended: Set<Int> = []
     for ((index, guess), rows) in zip(chosen, rows) where !rows.isEmpty {
-      let reason = try choose(&active[index], guess, rows)
+      let reason = try choose(&active[index], guess, rows, best)
       if let onText {
         let text = active[index].scanner.take(isLast: reason != nil)
         if !text.isEmpty { try onText(active[index].index, text) }
@@ -260,8 +261,10 @@ public final class Generator {
   }
 
   /// Takes the tokens in that the model chooses, as far as guesses were right; returns why the completion ended.
+  ///
+  /// - Parameter best: the most probable token of each row of logits.
   private func choose(
-    _ active: inout Active, _ guess: ArraySlice<Int>, _ rows: Range<Int>
+    _ active: inout Active, _ guess: ArraySlice<Int>, _ rows: Range<Int>, _ best: [Int?]
   ) throws -> Generation.StopReason? {
     let start = session.lengths[active.slot] - guess.count
     let isDraft = !active.draft.isEmpty
@@ -269,7 +272,7 @@ public final class Generator {
     var chosen: Int?
     var reason: Generation.StopReason?
     for row in rows {
-      let id = try active.sampler.next(session.logits, row: row, session.context.kernels)
+      let id = try active.sampler.next(session.logits, row: row, best: best[row])
       chosen = id
       active.lookup?.append(id)
       reason = advance(&active, id, positions: start + accepted)

@@ -39,9 +39,10 @@ struct Sampler {
 
   /// The next token from a row of logits.
   ///
-  /// - Throws: ``FurlError`` of kind `input` when a logit is not a finite number: the weights are damaged.
-  mutating func next(_ logits: Activations, row: Int, _ kernels: Kernels) throws -> Int {
-    guard let best = logits.argmax(row: row, kernels) else {
+  /// - Parameter best: the index of the row's largest number; nil where a logit is not a finite number.
+  /// - Throws: ``FurlError`` of kind `input` in that case: the weights are damaged.
+  mutating func next(_ logits: Activations, row: Int, best: Int?) throws -> Int {
+    guard let best else {
       throw FurlError.input(
         nil, "the model computes logits that are not finite numbers", remedy: "its weights are damaged")
     }

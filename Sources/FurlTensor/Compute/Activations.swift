@@ -80,6 +80,16 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
+  /// Sets the first rows to some rows of an embedding, plus as many of another one where there is one.
+  public func setRows(
+    to matrix: PackedMatrix, _ indices: [Int], plus other: (PackedMatrix, [Int])? = nil, on context: ComputeContext
+  ) {
+    precondition(indices.count <= capacity && other.map { $0.1.count == indices.count } ?? true)
+    context.forEachRow(indices.count) { row in
+      setRow(row, to: matrix, indices[row], plus: other.map { ($0.0, $0.1[row]) })
+    }
+  }
+
   /// Moves some rows to the front, in their order.
   ///
   /// - Parameter rows: ascending.
@@ -181,6 +191,16 @@ public final class Activations: @unchecked Sendable {
     precondition((0..<capacity).contains(row))
     let index = kernels.table.argmax(values + row * stride, columns)
     return index < 0 ? nil : Int(index)
+  }
+
+  /// The same of each of the first rows.
+  public func argmax(count: Int, on context: ComputeContext) -> [Int?] {
+    [Int?](unsafeUninitializedCapacity: count) { buffer, size in
+      let best = buffer
+      best.initialize(repeating: nil)
+      context.forEachRow(count) { best[$0] = argmax(row: $0, context.kernels) }
+      size = count
+    }
   }
 }
 

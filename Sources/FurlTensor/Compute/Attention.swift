@@ -9,10 +9,13 @@ extension KeyValueCache {
   /// - Parameters:
   ///   - query: [rows][heads * headSize].
   ///   - runs: the rows that were just stored.
+  ///   - stored: keys and values of the runs' rows, if they have not been stored yet. What a thread reads next it best
+  ///     stores itself: its cache then has it.
   ///   - scale: on the scores, before the softmax.
   ///   - output: the same shape as `query`.
   public func attend(
-    block: Int, query: Activations, runs: [Run], scale: Float, into output: Activations, on context: ComputeContext
+    block: Int, query: Activations, runs: [Run], storing stored: Stored? = nil, scale: Float, into output: Activations,
+    on context: ComputeContext
   ) {
     let heads = blocks[block]
     precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
@@ -46,13 +49,22 @@ extension KeyValueCache {
     guard jobs.areUneven(over: context.pool.threads), let parts = scratch.parts,
       let partFloats = scratch.partFloats(jobs, heads)
     else {
+      // A single position of a head is one job. Longer runs have several, maybe of several threads, that read all of it.
+      let long = runs.filter { $0.count > 1 }
+      if let stored {
+        if !long.isEmpty { store(block: block, stored, runs: long, on: context) }
+        if long.count < runs.count { advance(block, stored, runs.filter { $0.count == 1 }) }
+      }
       return context.pool.run { part, parts in
         jobs.forEach(part, parts) { job, next in
+          let run = runs[job.run]
+          if let stored, run.count == 1 { store(block, stored, run, head: job.kvHead, context.kernels) }
           var whole = attention(job, before: next, part)
           kernel(&whole)
         }
       }
     }
+    if let stored { store(block: block, stored, runs: runs, on: context) }
     context.pool.run { part, threads in
       jobs.forEachTile(part, threads) { index, tiles in
         var some = attention(jobs.single(index), part)

@@ -154,41 +154,51 @@ public final class KeyValueCache: @unchecked Sendable {
       capacity: layout.capacity, head_size: blocks[block].headSize)
   }
 
+  /// Keys and values that are to be stored: [rows][kvHeads * headSize] each.
+  public typealias Stored = (keys: Activations, values: Activations)
+
   /// Stores the keys and values of the runs' rows.
   ///
-  /// - Parameters:
-  ///   - keys: [rows][kvHeads * headSize].
-  ///   - values: the same shape.
-  ///   - runs: each continues its slot at 0 or at ``firstResumable(slot:)`` and later.
-  public func store(block: Int, keys: Activations, values: Activations, runs: [Run], on context: ComputeContext) {
-    let heads = blocks[block]
-    precondition(keys.columns == heads.kvHeads * heads.headSize && values.columns == keys.columns)
-    let kernel =
-      switch format {
-      case .float32: context.kernels.table.store_f32
-      case .float16: context.kernels.table.store_f16
-      case .int8: context.kernels.table.store_i8
+  /// - Parameter runs: each continues its slot at 0 or at ``firstResumable(slot:)`` and later.
+  public func store(block: Int, _ stored: Stored, runs: [Run], on context: ComputeContext) {
+    advance(block, stored, runs)
+    let heads = blocks[block].kvHeads
+    if runs.reduce(0, { $0 + $1.count }) <= 4 {
+      for run in runs { for head in 0..<heads { store(block, stored, run, head: head, context.kernels) } }
+    } else {
+      context.pool.forEach(runs.count * heads) {
+        store(block, stored, runs[$0 / heads], head: $0 % heads, context.kernels)
       }
+    }
+  }
+
+  /// Checks rows that are to be stored, and notes how far the slots go with them.
+  func advance(_ block: Int, _ stored: Stored, _ runs: [Run]) {
+    let columns = blocks[block].kvHeads * blocks[block].headSize
+    precondition(stored.keys.columns == columns && stored.values.columns == columns)
     for run in runs {
-      check(run, rows: min(keys.capacity, values.capacity))
+      check(run, rows: min(stored.keys.capacity, stored.values.capacity))
       precondition(run.position == 0 || run.position >= firstResumable(slot: run.slot, block: block))
       let end = run.position + run.count
       ends[run.slot] = run.position == 0 ? end : max(ends[run.slot], end)
     }
-    let rows = runs.reduce(0) { $0 + $1.count }
-    func store(_ run: Run, head: Int) {
-      var cache = self.head(block, slot: run.slot, head)
-      for index in 0..<run.count {
-        let row = run.row + index
-        kernel(
-          &cache, keys.values + row * keys.stride + head * heads.headSize,
-          values.values + row * values.stride + head * heads.headSize, run.position + index)
+  }
+
+  /// Stores one head of a run's rows.
+  func store(_ block: Int, _ stored: Stored, _ run: Run, head: Int, _ kernels: Kernels) {
+    let kernel =
+      switch format {
+      case .float32: kernels.table.store_f32
+      case .float16: kernels.table.store_f16
+      case .int8: kernels.table.store_i8
       }
-    }
-    if rows <= 4 {
-      for run in runs { for head in 0..<heads.kvHeads { store(run, head: head) } }
-    } else {
-      context.pool.forEach(runs.count * heads.kvHeads) { store(runs[$0 / heads.kvHeads], head: $0 % heads.kvHeads) }
+    var cache = self.head(block, slot: run.slot, head)
+    let column = head * blocks[block].headSize
+    for index in 0..<run.count {
+      let row = run.row + index
+      kernel(
+        &cache, stored.keys.values + row * stored.keys.stride + column,
+        stored.values.values + row * stored.values.stride + column, run.position + index)
     }
   }
 
