@@ -43,9 +43,11 @@ import Testing
   }
 
   /// One call with rows of several sequences, each beginning at a position of its own; returns its output rows.
+  ///
+  /// - Parameter storesFirst: in a call of its own, not on the way to attention.
   static func step(
     _ cache: KeyValueCache, _ pieces: [(sequence: Sequence, slot: Int, positions: Range<Int>)], scale: Float,
-    on context: ComputeContext
+    storesFirst: Bool = false, on context: ComputeContext
   ) throws -> [[Float]] {
     var runs: [KeyValueCache.Run] = []
     var row = 0
@@ -59,13 +61,11 @@ import Testing
     let stored = try (keys: rows(\.keys), values: rows(\.values))
     let queries = try rows(\.queries)
     let output = try Activations(columns: queries.columns, capacity: row)
-    cache.attend(block: 1, query: queries, runs: runs, storing: stored, scale: scale, into: output, on: context)
-    let result = (0..<row).map { output[$0] }
-    // What has been stored before is the same.
-    cache.store(block: 1, stored, runs: runs, on: context)
-    cache.attend(block: 1, query: queries, runs: runs, scale: scale, into: output, on: context)
-    #expect((0..<row).map { output[$0] } == result)
-    return result
+    if storesFirst { cache.store(block: 1, stored, runs: runs, on: context) }
+    cache.attend(
+      block: 1, query: queries, runs: runs, storing: storesFirst ? nil : stored, scale: scale, into: output,
+      on: context)
+    return (0..<row).map { output[$0] }
   }
 
   static func cache(
@@ -124,8 +124,32 @@ import Testing
         }
       }
       let single = try whole(1, threads: 1)
-      for (chunk, threads) in [(2, 1), (3, 2), (7, 1), (16, 2), (31, 3), (33, 1), (70, 1), (70, 4)] {
+      for (chunk, threads) in [(1, 3), (2, 1), (3, 2), (7, 1), (16, 2), (31, 3), (33, 1), (70, 1), (70, 4)] {
         #expect(try whole(chunk, threads: threads) == single, "\(heads), chunks of \(chunk), \(threads) threads")
+      }
+    }
+  }
+
+  /// Storing beside attention leaves what storing before it does: rows, and how far rings can be gone back.
+  @Test(arguments: KeyValueCache.Format.allCases)
+  func storingOnTheWayIsStoring(_ format: KeyValueCache.Format) throws {
+    for heads in Self.shapes + [.init(heads: 6, kvHeads: 6, headSize: 8, window: 5)] {
+      let context = try computing("scalar", threads: 2)
+      let caches = try (0..<2).map { _ in try Self.cache(heads, format, length: 400, threads: 2) }
+      let sequences = (0..<3).map { Sequence(heads, length: 200, seed: UInt64($0)) }
+      var lengths = [0, 0, 0]
+      for counts in [[1, 1, 1], [100, 1, 1], [1, 1, 20], [1, 100, 1], [1, 1, 1], [80, 1, 1], [1, 1, 1]] {
+        let pieces = counts.indices.map {
+          (sequence: sequences[$0], slot: $0, positions: lengths[$0]..<lengths[$0] + counts[$0])
+        }
+        let rows = try [true, false].map {
+          try Self.step(caches[$0 ? 0 : 1], pieces, scale: 0.3, storesFirst: $0, on: context)
+        }
+        #expect(rows[0] == rows[1], "\(heads), after \(lengths)")
+        for slot in counts.indices {
+          lengths[slot] += counts[slot]
+          #expect(caches[0].firstResumable(slot: slot) == caches[1].firstResumable(slot: slot))
+        }
       }
     }
   }

@@ -132,6 +132,20 @@ import Testing
     states.gatherRows([0, 1])
     states.gatherRows([])
     #expect(states[0] == sum && states[1] == Array(words[450..<500]))
+
+    let context = try computing("scalar", threads: 3)
+    let (ids, at) = ([3, 9, 0, 3, 1, 7, 9], [5, 0, 1, 1, 4, 2, 3])
+    let (many, single) = try (Activations(columns: 50, capacity: 8), Activations(columns: 50, capacity: 1))
+    many.setRows(to: embedding, ids, plus: (positions, at), on: context)
+    for row in ids.indices {
+      single.setRow(0, to: embedding, ids[row], plus: (positions, at[row]))
+      #expect(many[row] == single[0])
+    }
+    let largest = ids.indices.map { many.argmax(row: $0, context.kernels) }
+    #expect(many.argmax(count: ids.count, on: context) == largest && !largest.contains(nil))
+    many[4] = [.nan] + many[4].dropFirst()
+    #expect(many.argmax(count: ids.count, on: context).enumerated().allSatisfy { $1 == ($0 == 4 ? nil : largest[$0]) })
+    #expect(many.argmax(count: 1, on: context) == [largest[0]] && many.argmax(count: 0, on: context).isEmpty)
   }
 
   @Test func anUnknownTierIsRefused() throws {

@@ -130,7 +130,7 @@ static int64_t argmax(const float *x, size_t n) {
     bad |= magnitude_bits(v) >= splat_int(INFINITY_BITS);
     v16i is_larger = v > largest;
     largest = select16(is_larger, v, largest);
-    places = (v16i)select16(is_larger, (v16)splat_int((int32_t)(i / 16)), (v16)places);
+    places = select16_int(is_larger, splat_int((int32_t)(i / 16)), places);
   }
   float values[16];
   int32_t flags[16], vectors[16], any = 0;

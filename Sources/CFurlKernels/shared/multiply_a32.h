@@ -138,7 +138,8 @@ INLINE void row_tile_a32(
     for (size_t end = block_end(matrix, t); t < end; t++) {
       const float *here = values + t * FURL_TILE_COLUMNS;
       const uint8_t *codes = weights + t * tile_bytes(s);
-      fetch_ahead(n, code_bits(s) < 8, codes, tile_bytes(s));
+      // Unpacking to floats takes longest of all; only bytes are as fast without help.
+      fetch_ahead(n, x->count == 1 && code_bits(s) < 8, codes, tile_bytes(s));
       if (s == INT8) add_tile_int8(n, codes, here, stride, part);
       else if (s == INT4 || s == INT4_MINIMUM) add_tile_int4(s, n, codes, here, stride, part);
       else add_tile_groups(s, n, codes, matrix->values, here, stride, part);

@@ -58,7 +58,7 @@ INLINE void row_tile_a8(
   const int8_t *codes = x->codes + furl_group_codes(tiles, first);
   const float *scales = x->scales + furl_group_scales(tiles, first);
   const int32_t *sums = x->sums + furl_group_scales(tiles, first);
-  const bool helps = is_slow_alone(s, matrix);
+  const bool helps = x->count == 1 && is_slow_alone(s, matrix);
   const int32_t zero = s == INT8 || s == TABLE4 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];

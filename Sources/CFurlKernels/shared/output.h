@@ -68,16 +68,16 @@ INLINE size_t tile_bytes(const scheme s) {
 /// Whether one row of activations needs help to read its weights fast. The CPU follows a single stream by itself as long
 /// as the next lines are among the few hundred instructions that it looks ahead; where a line's weights take many, as
 /// those that are unpacked and scaled often do, it has too few lines in flight: int4 in blocks of 32 reads at 0.86 of
-/// memory's speed without help and at 0.97 with it, with minimums at 0.70 and 0.94. What is fast by itself loses 4 %.
+/// memory's speed without help and at 0.97 with it, with minimums at 0.70 and 0.94. What is fast by itself loses 3 to
+/// 12 %.
 INLINE bool is_slow_alone(const scheme s, const furl_matrix *matrix) {
-  if (code_bits(s) == 4 && s != TABLE4) return matrix->block_tiles <= (has_minimum(s) ? 2 : 1);
-  return s == TABLE4 ? matrix->block_tiles == 1 : code_bits(s) < 4;
+  return code_bits(s) < 4 || (code_bits(s) == 4 && matrix->block_tiles <= (has_minimum(s) ? 2 : 1));
 }
 
 /// Asks for the weights of some tiles later: for one row where that `helps`, and for several rows, which are more streams
 /// than the CPU follows. Reading weights from memory for eight rows takes 1.6 times as long without. For those into the
-/// second-level cache, because the first has too few misses in flight; one row, which waits for nothing else, is
-/// 30 % faster with the first.
+/// second-level cache, because the first has too few misses in flight; one row, which waits for nothing else, is a
+/// fifth to two fifths faster with the first.
 INLINE void fetch_ahead(const int n, const bool helps, const void *weights, size_t bytes) {
   if (n == 1) {
     if (!helps) return;

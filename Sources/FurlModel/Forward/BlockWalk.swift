@@ -99,11 +99,8 @@ public final class BlockWalk {
   ///
   /// - Parameter positions: where they are learned.
   public func embed(_ embedding: PackedMatrix, positions: PackedMatrix?) {
-    for (sequence, range) in zip(ids, sequences) {
-      for (position, id) in sequence.enumerated() {
-        hidden.setRow(range.lowerBound + position, to: embedding, id, plus: positions.map { ($0, position) })
-      }
-    }
+    hidden.setRows(
+      to: embedding, ids.flatMap { $0 }, plus: positions.map { ($0, ids.flatMap { Array($0.indices) }) }, on: context)
   }
 
   /// A copy of the hidden states of all positions: of the blocks that have been walked.

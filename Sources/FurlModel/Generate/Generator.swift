@@ -196,7 +196,7 @@ public final class Generator {
     }
     let rows = try session.forward(segments)
     for segment in segments { held[segment.slot] += segment.ids }
-    let best = session.logits.argmax(count: rows.map(\.upperBound).max() ?? 0, on: session.context)
+    let best = session.logits.argmax(count: rows.last?.upperBound ?? 0, on: session.context)
     var ended: Set<Int> = []
     for ((index, guess), rows) in zip(chosen, rows) where !rows.isEmpty {
       let reason = try choose(&active[index], guess, rows, best)

@@ -198,7 +198,12 @@ public final class Activations: @unchecked Sendable {
     [Int?](unsafeUninitializedCapacity: count) { buffer, size in
       let best = buffer
       best.initialize(repeating: nil)
-      context.forEachRow(count) { best[$0] = argmax(row: $0, context.kernels) }
+      // A vocabulary is wide: two rows are worth two threads.
+      if count == 1 {
+        best[0] = argmax(row: 0, context.kernels)
+      } else {
+        context.pool.forEach(count) { best[$0] = argmax(row: $0, context.kernels) }
+      }
       size = count
     }
   }

@@ -8,9 +8,9 @@ extension KeyValueCache {
   ///
   /// - Parameters:
   ///   - query: [rows][heads * headSize].
-  ///   - runs: the rows that were just stored.
-  ///   - stored: keys and values of the runs' rows, if they have not been stored yet. What a thread reads next it best
-  ///     stores itself: its cache then has it.
+  ///   - runs: rows that have been stored, or are in `stored`.
+  ///   - stored: keys and values of the runs' rows, if they have not been stored yet; each slot at most once then. What a
+  ///     thread reads next it best stores itself: its cache then has it.
   ///   - scale: on the scores, before the softmax.
   ///   - output: the same shape as `query`.
   public func attend(
@@ -20,6 +20,7 @@ extension KeyValueCache {
     let heads = blocks[block]
     precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
     precondition(context.pool.threads <= scratch.work.count)
+    precondition(stored == nil || Set(runs.map(\.slot)).count == runs.count)
     for run in runs { check(run, rows: min(query.capacity, output.capacity)) }
     let kernel =
       switch format {
@@ -49,11 +50,12 @@ extension KeyValueCache {
     guard jobs.areUneven(over: context.pool.threads), let parts = scratch.parts,
       let partFloats = scratch.partFloats(jobs, heads)
     else {
-      // A single position of a head is one job. Longer runs have several, maybe of several threads, that read all of it.
-      let long = runs.filter { $0.count > 1 }
       if let stored {
+        // A single position of a head is one job. Longer runs have several, maybe of several threads, that read all of
+        // it.
+        advance(block, stored, runs)
+        let long = runs.filter { $0.count > 1 }
         if !long.isEmpty { store(block: block, stored, runs: long, on: context) }
-        if long.count < runs.count { advance(block, stored, runs.filter { $0.count == 1 }) }
       }
       return context.pool.run { part, parts in
         jobs.forEach(part, parts) { job, next in
