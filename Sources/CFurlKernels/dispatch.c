@@ -28,6 +28,7 @@ static bool has_dot_product(void) {
 bool furl_isa_supported(furl_isa isa) {
   switch (isa) {
   case FURL_ISA_SCALAR:
+  case FURL_ISA_PORTABLE:
     return true;
 #if defined(__x86_64__)
   case FURL_ISA_AVX2:
@@ -50,6 +51,8 @@ const furl_kernels *furl_kernels_for(furl_isa isa) {
   switch (isa) {
   case FURL_ISA_SCALAR:
     return &furl_kernels_scalar;
+  case FURL_ISA_PORTABLE:
+    return &furl_kernels_portable;
 #if defined(__x86_64__)
   case FURL_ISA_AVX2:
     return &furl_kernels_avx2;

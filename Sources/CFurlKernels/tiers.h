@@ -9,6 +9,7 @@
 #define FURL_KEY_BLOCK 32
 
 extern const furl_kernels furl_kernels_scalar;
+extern const furl_kernels furl_kernels_portable;
 #if defined(__x86_64__)
 extern const furl_kernels furl_kernels_avx2;
 extern const furl_kernels furl_kernels_avx512;

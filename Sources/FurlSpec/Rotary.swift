@@ -28,7 +28,7 @@ extension ModelSpec {
 
     /// Radians per position: [dimensions / 2].
     public var frequencies: [Double] {
-      (0..<dimensions / 2).map { scaled(pow(theta, -2 * Double($0) / Double(dimensions))) }
+      (0..<dimensions / 2).map { scaled(Elementary.pow(theta, -2 * Double($0) / Double(dimensions))) }
     }
 
     private func scaled(_ frequency: Double) -> Double {

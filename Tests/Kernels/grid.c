@@ -210,7 +210,7 @@ static void test_packing(void) {
 
 void test_grid(void) {
   make_tables();
-  const furl_kernels *found[4];
+  const furl_kernels *found[5];
   size_t n = tiers(found);
   test_search(furl_kernels_for(FURL_ISA_SCALAR));
   test_feedback(furl_kernels_for(FURL_ISA_SCALAR));

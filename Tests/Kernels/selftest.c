@@ -67,9 +67,9 @@ double activated(furl_activation activation, double x) {
   return NAN;
 }
 
-size_t tiers(const furl_kernels *found[4]) {
+size_t tiers(const furl_kernels *found[5]) {
   size_t n = 0;
-  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_NEON; isa++) {
+  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_PORTABLE; isa++) {
     if (furl_kernels_for(isa) != NULL) found[n++] = furl_kernels_for(isa);
   }
   return n;
@@ -88,6 +88,9 @@ int main(void) {
   test_hash();
   test_files();
   test_pool();
+  test_product();
+  test_functions();
+  test_same();
   printf(failures == 0 ? "all kernels agree\n" : "%d kernels are wrong\n", failures);
   return failures != 0;
 }

@@ -38,7 +38,7 @@ void report(const outcome *o);
 double activated(furl_activation activation, double x);
 
 /// The tiers above scalar that this CPU has.
-size_t tiers(const furl_kernels *found[4]);
+size_t tiers(const furl_kernels *found[5]);
 
 void test_conversions(void);
 void test_encode(void);
@@ -50,6 +50,9 @@ void test_multiply(void);
 void test_attention(void);
 void test_elementwise(void);
 void test_pool(void);
+void test_product(void);
+void test_functions(void);
+void test_same(void);
 void test_training(void);
 
 #endif

@@ -17,9 +17,10 @@
 #define GROUP_A8 4
 #define GROUP_A32 2
 #define GROUP_QUERIES 2
-#define KEY_SUMS 2
 #define KEY_VECTORS 1
 #define VALUE_VECTORS 2
+#define PRODUCT_ROWS 4
+#define PRODUCT_VECTORS 1
 
 typedef union halves16 {
   v16 floats;

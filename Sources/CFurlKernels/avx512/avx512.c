@@ -18,9 +18,10 @@
 #define GROUP_A8 8
 #define GROUP_A32 4
 #define GROUP_QUERIES 4
-#define KEY_SUMS 4
 #define KEY_VECTORS 1
 #define VALUE_VECTORS 5
+#define PRODUCT_ROWS 8
+#define PRODUCT_VECTORS 2
 #define TIER_POWERS
 
 INLINE v16 floats_from_halves(const uint16_t *halves) {
@@ -41,7 +42,9 @@ INLINE v16 rounded(v16 x) {
 }
 
 INLINE v16 times_power(v16 x, v16 n) {
-  return (v16)_mm512_scalef_ps((__m512)x, (__m512)n);
+  // 0 where the other tiers have it: where the power by itself would be no normal number.
+  __mmask16 kept = _mm512_cmp_ps_mask((__m512)n, _mm512_set1_ps(-126), _CMP_NLT_UQ);
+  return (v16)_mm512_maskz_scalef_ps(kept, (__m512)x, (__m512)n);
 }
 
 INLINE __m512i four_codes(const int8_t *codes) {

@@ -39,6 +39,7 @@ typedef enum furl_isa {
   FURL_ISA_AVX2 = 1,        // AVX2, FMA and F16C
   FURL_ISA_AVX512_VNNI = 2, // AVX-512 F, BW, VL, DQ and VNNI
   FURL_ISA_NEON = 3,        // NEON with the dot product instructions
+  FURL_ISA_PORTABLE = 4,    // the same arithmetic without any of these
 } furl_isa;
 
 /// Whether this CPU (and this build) has the tier.
@@ -46,9 +47,10 @@ bool furl_isa_supported(furl_isa isa);
 
 // MARK: Kernels
 
-/// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes.
+/// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes, and all but
+/// that one, whose sums are in double precision, with each other in every bit.
 typedef struct furl_kernels {
-  const char *name; // "scalar", "avx2", "avx512-vnni", "neon"
+  const char *name; // "scalar", "avx2", "avx512-vnni", "neon", "portable"
 
   /// x[columns] -> codes, scales and sums of column_tiles * 32 columns, as a row of a group of `rows` has them;
   /// scale = absmax / 127, ties to even.
@@ -160,10 +162,25 @@ typedef struct furl_kernels {
     float *weight_gradient, float *_Nullable bias_gradient);
   void (*adam)(
     const furl_adam *step, size_t n, const float *gradient, float *weights, float *first, float *second);
+
+  // Dense FP32 matrices, on the calling thread. All tiers but the scalar one give the same bits.
+
+  void (*multiply_matrices)(const furl_product *product);
+  void (*solve_triangle)(const furl_triangle *triangle);
 } furl_kernels;
 
 /// The table of a tier; NULL where furl_isa_supported says no.
 const furl_kernels *_Nullable furl_kernels_for(furl_isa isa);
+
+// MARK: Elementary functions (the same on every CPU and with every C library)
+
+double furl_exponential(double x);
+float furl_exponential_float(float x); // rounded once, but for one in a thousand
+double furl_power_of_two(double x); // exact for whole numbers
+double furl_logarithm(double x);
+double furl_power(double x, double y); // of x above 0
+/// Within 2e-16 (1 + |x| / 1000) for |x| below 2^50; beyond, not a number.
+double furl_cosine_and_sine(double x, double *sine);
 
 // MARK: Conversions (the same on every CPU)
 

@@ -253,6 +253,43 @@ typedef struct furl_adam {
   float weight_decay; // the share of a weight that goes
 } furl_adam;
 
+/// The depth of a product that is summed up before it is added to what is there.
+#define FURL_PRODUCT_PANEL 256
+/// Floats that a product, and the columns of a triangle, want to work in.
+enum { FURL_PRODUCT_SCRATCH = FURL_PRODUCT_PANEL * (256 + 96) };
+#define FURL_TRIANGLE_COLUMNS 128
+
+typedef enum furl_product_mode {
+  FURL_PRODUCT_SET = 0,      // c = a b
+  FURL_PRODUCT_ADD = 1,      // c = c + a b
+  FURL_PRODUCT_SUBTRACT = 2, // c = c - a b
+} furl_product_mode;
+
+/// A product of FP32 matrices: a [rows][depth], b [depth][columns], c [rows][columns]. Either factor may lie the other
+/// way round: one of its two strides is 1.
+typedef struct furl_product {
+  const float *a;
+  size_t a_row, a_depth; // floats between two rows, and between two places of the depth
+  const float *b;
+  size_t b_depth, b_column;
+  float *c;
+  size_t c_stride;
+  size_t rows, columns, depth;
+  furl_product_mode mode;
+  float *scratch; // [FURL_PRODUCT_SCRATCH]
+} furl_product;
+
+/// a = a l^-T, or a l^-1, of a lower triangle l [columns][columns] without zeros on its diagonal, in place.
+typedef struct furl_triangle {
+  const float *l;
+  size_t l_stride;
+  float *a; // [rows][columns]
+  size_t a_stride;
+  size_t rows, columns; // at most FURL_TRIANGLE_COLUMNS
+  bool is_transposed;   // l^-T
+  float *scratch;       // [FURL_PRODUCT_SCRATCH]
+} furl_triangle;
+
 #pragma clang assume_nonnull end
 
 #endif

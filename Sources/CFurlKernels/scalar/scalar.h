@@ -95,4 +95,7 @@ void furl_scalar_norm_back(
 void furl_scalar_adam(
   const furl_adam *a, size_t n, const float *gradient, float *weights, float *first, float *second);
 
+void furl_scalar_multiply_matrices(const furl_product *product);
+void furl_scalar_solve_triangle(const furl_triangle *triangle);
+
 #endif

@@ -53,4 +53,6 @@ const furl_kernels furl_kernels_scalar = {
   .activate_back = furl_scalar_activate_back,
   .norm_back = furl_scalar_norm_back,
   .adam = furl_scalar_adam,
+  .multiply_matrices = furl_scalar_multiply_matrices,
+  .solve_triangle = furl_scalar_solve_triangle,
 };

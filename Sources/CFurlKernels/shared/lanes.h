@@ -59,9 +59,28 @@ INLINE void store_first(float *p, v16 v, size_t n) {
 }
 
 /// a * b + c, rounded once.
+#if !defined(FMA_FROM_DOUBLES)
 INLINE v16 fma16(v16 a, v16 b, v16 c) {
   return __builtin_elementwise_fma(a, b, c);
 }
+#else
+typedef double v16d __attribute__((vector_size(128)));
+typedef int64_t v16l __attribute__((vector_size(128)));
+
+/// The product is exact in double precision, and so is the error of the sum (Knuth's two-sum). Rounding the sum to odd
+/// before it is rounded to a float makes that the only rounding (Boldo and Melquiond 2008, "Emulation of a FMA and
+/// correctly rounded sums").
+INLINE v16 fma16(v16 a, v16 b, v16 c) {
+  v16d product = __builtin_convertvector(a, v16d) * __builtin_convertvector(b, v16d);
+  v16d added = __builtin_convertvector(c, v16d), sum = product + added;
+  v16d part = sum - product, error = (product - (sum - part)) + (added - part);
+  v16l bits = (v16l)sum, one = bits - bits + 1;
+  // No error where the sum is exact; none to speak of where it is not finite.
+  v16l is_off = (error < 0 | error > 0) & ((bits & one) == 0);
+  v16l grows = ((v16l)error ^ bits) >> 63; // all ones where the signs differ
+  return __builtin_convertvector((v16d)(bits + (is_off & ((grows & -one) | (~grows & one)))), v16);
+}
+#endif
 
 /// Lanes of a where the mask's lane is all ones, of b where it is zero.
 INLINE v16 select16(v16i mask, v16 a, v16 b) {

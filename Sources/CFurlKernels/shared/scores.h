@@ -1,11 +1,14 @@
 // Scores of a few rows of queries, and their softmax. Every score is summed in one order, whatever rows and positions
-// are beside it: KEY_SUMS sums of every so many dimensions, which are then joined. With several of them a single row's
+// are beside it: KEY_SUMS sums of every so many dimensions, which are then joined. With two of them a single row's
 // additions do not wait for each other, and the result is nearer than one long chain would be.
 
 #pragma once
 
 #include "cells.h"
 #include "exponential.h"
+
+/// As many as the tier with the fewest registers has room for, since every tier is to give the same bits.
+#define KEY_SUMS 2
 
 /// One head of one query over one tile.
 typedef struct row {
@@ -89,7 +92,7 @@ INLINE void score_vectors(
       v16 scale = kind == CODES ? floats_from_halves(piece->scales + scale_at) : splat(1);
       UNROLL for (int q = 0; q < n; q++) {
         float *score = rows[q].scores + position + 16 * v;
-        v16 *s = sums[q][v], sum = KEY_SUMS == 4 ? (s[0] + s[1]) + (s[2] + s[3 % KEY_SUMS]) : s[0] + s[1];
+        v16 sum = sums[q][v][0] + sums[q][v][1];
         if (kind == CODES) sum = fma16(sum, scale, d == 0 ? splat(0) : load(score));
         store(score, sum);
       }

@@ -3,9 +3,10 @@
 // registers:
 //   GROUP_A8, GROUP_A32   rows of activations at once: 8, 4, 2 or 1
 //   GROUP_QUERIES         rows of queries at once: 4 or 2
-//   KEY_SUMS              sums of every score: 4 or 2
 //   KEY_VECTORS           vectors of 16 scores at once for so many rows: 2 or 1
 //   VALUE_VECTORS         vectors of 16 values at once for so many rows
+//   PRODUCT_ROWS          rows of a product of FP32 matrices: 8 or 4
+//   PRODUCT_VECTORS       vectors of 16 of its columns: 2 or 1
 // With TIER_POWERS it has rounded and times_power of exponential.h, too.
 
 #include "activate.h"
@@ -15,6 +16,7 @@
 #include "grid.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
+#include "product.h"
 #include "store.h"
 #include "training.h"
 
@@ -70,4 +72,6 @@ const furl_kernels TIER_TABLE = {
   .activate_back = activate_back,
   .norm_back = norm_back,
   .adam = adam,
+  .multiply_matrices = multiply_matrices,
+  .solve_triangle = solve_triangle,
 };

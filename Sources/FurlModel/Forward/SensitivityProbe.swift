@@ -107,7 +107,7 @@ public final class SensitivityProbe {
   /// The sum of p (log p - log q); terms below e^-16 are left out.
   private static func divergence(_ p: UnsafeBufferPointer<Float>, _ q: UnsafeBufferPointer<Float>) -> Double {
     var sum = 0.0
-    for index in p.indices where p[index] > -16 { sum += Double(exp(p[index]) * (p[index] - q[index])) }
+    for index in p.indices where p[index] > -16 { sum += Double(Elementary.exp(p[index]) * (p[index] - q[index])) }
     return sum
   }
 
@@ -190,8 +190,8 @@ public final class SensitivityProbe {
     var largest = -Float.infinity
     for index in logits.indices { largest = max(largest, logits[index]) }
     var sum = 0.0
-    for index in logits.indices { sum += Double(exp(logits[index] - largest)) }
-    let offset = largest + Float(log(sum))
+    for index in logits.indices { sum += Double(Elementary.exp(logits[index] - largest)) }
+    let offset = largest + Float(Elementary.log(sum))
     for index in logits.indices { output[index] = logits[index] - offset }
   }
 }

@@ -33,8 +33,8 @@ public final class Likelihood {
       var largest = -Double.infinity
       for index in row.indices { largest = max(largest, Double(row[index])) }
       var sum = 0.0
-      for index in row.indices { sum += exp(Double(row[index]) - largest) }
-      let offset = largest + log(sum)
+      for index in row.indices { sum += Elementary.exp(Double(row[index]) - largest) }
+      let offset = largest + Elementary.log(sum)
       return row.indices.map { Double(row[$0]) - offset }
     }
   }
@@ -42,7 +42,7 @@ public final class Likelihood {
   /// The KL divergence of a distribution from another one, in nats: the sum of p (log p - log q). Terms below
   /// e^-16 are left out, as llama.cpp does; numbers that are no numbers are not.
   public static func divergence(of p: [Double], from q: [Double]) -> Double {
-    zip(p, q).reduce(0) { $0 + ($1.0 <= -16 ? 0 : exp($1.0) * ($1.0 - $1.1)) }
+    zip(p, q).reduce(0) { $0 + ($1.0 <= -16 ? 0 : Elementary.exp($1.0) * ($1.0 - $1.1)) }
   }
 
   /// The first of the likeliest tokens.

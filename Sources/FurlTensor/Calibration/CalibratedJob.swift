@@ -104,11 +104,11 @@ final class CalibratedJob: @unchecked Sendable {
   private struct Slice {
     let rows: Range<Int>
     /// [columns][64]: the weight in each place, and then its error.
-    let weights: BLAS.Part
+    let weights: MatrixMath.Part
     /// [128][64]: what the errors of other panels ask of the places of this one.
-    let feedback: BLAS.Part
+    let feedback: MatrixMath.Part
     /// [128][64]: weights and feedback together.
-    let wanted: BLAS.Part
+    let wanted: MatrixMath.Part
     /// [128][128], packed: a segment's factor with itself.
     let inner: UnsafeMutablePointer<Float>
     /// [columns][64], in the order of the matrix.
@@ -129,10 +129,12 @@ final class CalibratedJob: @unchecked Sendable {
     if isWhole { try findScales(slice, of: slice.weights, places: 0..<source.columns, block: 0) }
     for panel in panels {
       let places = panel.places
-      if let factor { collect(slice, from: places.upperBound..<source.columns, for: places, factor, beta: 0, panel) }
+      if let factor {
+        collect(slice, from: places.upperBound..<source.columns, for: places, factor, accumulate: false, panel)
+      }
       for (place, segment) in panel.segments {
         if let factor, place.upperBound < places.upperBound {
-          collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, beta: 1, panel)
+          collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
         }
         if !isWhole {
           let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.from(place.lowerBound, 0)
@@ -181,26 +183,26 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Feedback
 
-  /// Adds up what the errors in some places ask of others; `beta` 0 begins, 1 goes on.
+  /// Adds up what the errors in some places ask of others, from nothing or from what is there.
   private func collect(
-    _ slice: Slice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, beta: Float,
+    _ slice: Slice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
     _ panel: Panel
   ) {
     let target = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0)
     guard !sources.isEmpty else {
-      if beta == 0 { target.base.update(repeating: 0, count: places.count * target.stride) }
+      if !accumulate { target.base.update(repeating: 0, count: places.count * target.stride) }
       return
     }
-    BLAS.addTransposed(
+    MatrixMath.addTransposed(
       factor.matrix.part(sources.lowerBound, places.lowerBound), slice.weights.from(sources.lowerBound, 0), to: target,
-      rows: places.count, columns: CalibratedJob.sliceRows, depth: sources.count, beta: beta)
+      rows: places.count, columns: CalibratedJob.sliceRows, depth: sources.count, accumulate: accumulate)
   }
 
   /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
   private func anticipate(
     _ slice: Slice, _ places: Range<Int>, _ panel: Panel, _ factor: FeedbackFactor
-  ) -> BLAS.Part {
+  ) -> MatrixMath.Part {
     let width = CalibratedJob.sliceRows
     let weights = slice.weights.from(places.lowerBound, 0).base
     let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
@@ -248,7 +250,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// - Parameter values: [places][64]
-  private func findScales(_ slice: Slice, of values: BLAS.Part, places: Range<Int>, block: Int) throws {
+  private func findScales(_ slice: Slice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
@@ -276,7 +278,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   private func search(
-    _ values: BLAS.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
+    _ values: MatrixMath.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
     _ minimums: UnsafeMutablePointer<Float>
   ) -> Bool {
     weights.withUnsafeBufferPointer { weights in

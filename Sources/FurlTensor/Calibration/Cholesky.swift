@@ -14,11 +14,11 @@ extension SquareMatrix {
       let below = (size - end + SquareMatrix.tile - 1) / SquareMatrix.tile
       pool.forEachAsTaken(below) { tile in
         let row = end + tile * SquareMatrix.tile
-        BLAS.solve(
+        MatrixMath.solve(
           part(start, start), for: part(row, start), rows: min(SquareMatrix.tile, size - row), columns: end - start)
       }
       forEachLowerTile(from: end, on: pool) { rows, columns in
-        BLAS.subtractOuter(
+        MatrixMath.subtractOuter(
           part(rows.lowerBound, start), part(columns.lowerBound, start),
           from: part(rows.lowerBound, columns.lowerBound),
           rows: rows.count, columns: columns.count, depth: end - start)

@@ -20,13 +20,12 @@ public final class SecondMoments: @unchecked Sendable {
   public private(set) var largest: [Float]?
 
   /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, or no OpenBLAS for full moments.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(columns: Int, extent: Extent, keepsLargest: Bool = false) throws {
     precondition(columns > 0)
     largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
     self.columns = columns
     self.extent = extent
-    if extent == .full { try BLAS.prepare() }
     matrix = extent == .full ? try SquareMatrix(columns) : nil
     squares = extent == .diagonal ? Array(repeating: 0, count: columns) : []
   }
@@ -39,7 +38,7 @@ public final class SecondMoments: @unchecked Sendable {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     self.count += count
-    let rows = BLAS.Part(base: input.values, stride: input.stride)
+    let rows = MatrixMath.Part(base: input.values, stride: input.stride)
     if var largest {
       self.largest = nil
       for row in 0..<count {
@@ -49,10 +48,10 @@ public final class SecondMoments: @unchecked Sendable {
     }
     if let matrix {
       matrix.forEachLowerTile(on: pool) { lower, upper in
-        BLAS.addTransposed(
+        MatrixMath.addTransposed(
           rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
           to: matrix.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
-          beta: 1)
+          accumulate: true)
       }
     } else {
       squares.withUnsafeMutableBufferPointer { squares in
@@ -104,10 +103,10 @@ public final class SecondMoments: @unchecked Sendable {
     pool.forEachAsTaken((columns + tile - 1) / tile) { part in
       let first = part * tile
       // [columns of this part][rows] = (columns of H)ᵀ e
-      BLAS.addTransposed(
+      MatrixMath.addTransposed(
         matrix.part(0, first), .init(base: copied, stride: rows),
         to: .init(base: products + first * rows, stride: rows),
-        rows: min(tile, columns - first), columns: rows, depth: columns, beta: 0)
+        rows: min(tile, columns - first), columns: rows, depth: columns, accumulate: false)
     }
     var sum = 0.0
     for index in 0..<rows * columns { sum += Double(products[index]) * Double(copied[index]) }

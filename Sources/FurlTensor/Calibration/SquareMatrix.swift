@@ -31,7 +31,9 @@ final class SquareMatrix: @unchecked Sendable {
   func row(_ index: Int) -> UnsafeMutablePointer<Float> { numbers + index * size }
 
   /// From a row and a column on.
-  func part(_ row: Int, _ column: Int) -> BLAS.Part { BLAS.Part(base: self.row(row) + column, stride: size) }
+  func part(_ row: Int, _ column: Int) -> MatrixMath.Part {
+    MatrixMath.Part(base: self.row(row) + column, stride: size)
+  }
 
   var diagonal: [Float] { (0..<size).map { row($0)[$0] } }
 

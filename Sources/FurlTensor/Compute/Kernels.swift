@@ -3,13 +3,13 @@ import CFurlKernels
 /// The tier of kernels that this process computes with.
 public struct Kernels: @unchecked Sendable {
   let table: furl_kernels
-  /// `avx512-vnni`, `avx2`, `neon` or `scalar`.
+  /// `avx512-vnni`, `avx2`, `neon`, `portable` or `scalar`.
   public let name: String
 
   /// The tiers, best first.
   private static let tiers: [(name: String, isa: furl_isa)] = [
     ("avx512-vnni", FURL_ISA_AVX512_VNNI), ("avx2", FURL_ISA_AVX2), ("neon", FURL_ISA_NEON),
-    ("scalar", FURL_ISA_SCALAR),
+    ("portable", FURL_ISA_PORTABLE), ("scalar", FURL_ISA_SCALAR),
   ]
 
   private init(_ table: furl_kernels, name: String) {
@@ -25,6 +25,19 @@ public struct Kernels: @unchecked Sendable {
     }
     preconditionFailure("the scalar tier is always there")
   }()
+
+  /// What calibration, pruning and training compute with: the tier that runs a model, save that the scalar one, whose
+  /// sums are in double precision, gives way to the portable one. These tiers give the same bits, so that an artifact does
+  /// not depend on the CPU that it was made on.
+  ///
+  /// - Throws: ``FurlError``, as ``fromEnvironment()``.
+  public static func forTransforms() throws -> Kernels {
+    let chosen = try fromEnvironment()
+    return chosen.name == "scalar" ? try Kernels(named: "portable") : chosen
+  }
+
+  /// The same, for products of matrices.
+  static let forDenseMatrices: Kernels = (try? forTransforms()) ?? forEncoding
 
   /// The tiers that this CPU has.
   public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }

@@ -40,8 +40,9 @@ public final class RotaryTable: @unchecked Sendable {
     for position in computed..<max(computed, count) {
       let cosines = row(position)
       for (index, frequency) in frequencies.enumerated() {
-        cosines[index] = Float(cos(Double(position) * frequency))
-        cosines[frequencies.count + index] = Float(sin(Double(position) * frequency))
+        let (cosine, sine) = Elementary.cosineAndSine(Double(position) * frequency)
+        cosines[index] = Float(cosine)
+        cosines[frequencies.count + index] = Float(sine)
       }
     }
     computed = max(computed, count)

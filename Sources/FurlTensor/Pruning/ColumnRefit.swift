@@ -45,12 +45,12 @@ public enum ColumnRefit {
       let count = min(slice, weight.rows - first)
       let numbers = UnsafeMutablePointer<Float>.allocate(capacity: count * kept.count)
       defer { numbers.deallocate() }
-      let product = BLAS.Part(base: numbers, stride: kept.count)
-      BLAS.addTransposed(
+      let product = MatrixMath.Part(base: numbers, stride: kept.count)
+      MatrixMath.addTransposed(
         rest.part(0, first), cross.part(0, 0), to: product, rows: count, columns: kept.count, depth: removed.count,
-        beta: 0)
-      BLAS.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count)
-      BLAS.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count, transposed: false)
+        accumulate: false)
+      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count)
+      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count, transposed: false)
       for row in 0..<count {
         let target = result.row(first + row)
         for column in 0..<kept.count { target[column] += numbers[row * kept.count + column] }

@@ -27,7 +27,9 @@ public final class FloatMatrix: @unchecked Sendable {
 
   func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * columns }
 
-  func part(_ row: Int, _ column: Int) -> BLAS.Part { BLAS.Part(base: self.row(row) + column, stride: columns) }
+  func part(_ row: Int, _ column: Int) -> MatrixMath.Part {
+    MatrixMath.Part(base: self.row(row) + column, stride: columns)
+  }
 
   /// All numbers: [rows][columns].
   public var values: [Float] { Array(UnsafeBufferPointer(start: base, count: rows * columns)) }
@@ -112,7 +114,6 @@ public final class FloatMatrix: @unchecked Sendable {
     -> FloatMatrix
   {
     precondition(square.rows == columns && square.columns == columns)
-    try BLAS.prepare()
     let result = try FloatMatrix(rows: rows, columns: columns)
     let negative = try FloatMatrix(square.values.map { -$0 }, rows: columns, columns: columns)
     let slice = 256
@@ -122,7 +123,7 @@ public final class FloatMatrix: @unchecked Sendable {
       for row in first..<first + count {
         for column in 0..<columns { result.row(row)[column] = self.row(row)[column] + (bias?[column] ?? 0) }
       }
-      BLAS.subtractOuter(
+      MatrixMath.subtractOuter(
         part(first, 0), negative.part(0, 0), from: result.part(first, 0), rows: count, columns: columns, depth: columns)
     }
     return result

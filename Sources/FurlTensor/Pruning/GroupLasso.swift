@@ -92,7 +92,7 @@ public final class GroupLasso {
       for (group, factor) in zip(groups, factors) where group.count > 1 {
         pool.forEachAsTaken((matrix.size + 255) / 256) { strip in
           let first = strip * 256
-          BLAS.solve(
+          MatrixMath.solve(
             factor.part(0, 0), for: matrix.part(first, group.lowerBound), rows: min(256, matrix.size - first),
             columns: group.count)
         }
@@ -158,9 +158,10 @@ public final class GroupLasso {
         guard square > 0 else { continue }
         hasMoved = true
         moved += square
-        BLAS.addTransposed(
+        MatrixMath.addTransposed(
           correlations.part(group.lowerBound, columns.lowerBound), .init(base: delta, stride: outputs),
-          to: residual.part(columns.lowerBound, 0), rows: columns.count, columns: outputs, depth: group.count, beta: 1)
+          to: residual.part(columns.lowerBound, 0), rows: columns.count, columns: outputs, depth: group.count,
+          accumulate: true)
       }
       if hasMoved { spread(columns) }
     }
@@ -201,10 +202,10 @@ public final class GroupLasso {
     }
     pool.forEachAsTaken(outside.count) { index in
       let rows = outside[index]
-      BLAS.addTransposed(
+      MatrixMath.addTransposed(
         correlations.part(columns.lowerBound, rows.lowerBound), change.part(0, 0),
         to: residual.part(rows.lowerBound, 0), rows: rows.count, columns: original.columns, depth: columns.count,
-        beta: 1)
+        accumulate: true)
     }
   }
 
@@ -236,7 +237,7 @@ public final class GroupLasso {
     var result = [Double](repeating: .infinity, count: groups.count)
     var previous = 0.0
     for step in 0..<steps {
-      let penalty = first * pow(largest / first, Double(step) / Double(max(1, steps - 1)))
+      let penalty = first * Elementary.pow(largest / first, Double(step) / Double(max(1, steps - 1)))
       solve(penalty: penalty, sweeps: 6, tolerance: 1e-3)
       let gone = removed
       for index in groups.indices {

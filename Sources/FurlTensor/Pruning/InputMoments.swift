@@ -11,10 +11,9 @@ public final class InputMoments: @unchecked Sendable {
   private var sums: [Double]
   private var shifted: Activations?
 
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, or no OpenBLAS.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(columns: Int) throws {
     precondition(columns > 0)
-    try BLAS.prepare()
     self.columns = columns
     products = try SquareMatrix(columns)
     sums = Array(repeating: 0, count: columns)
@@ -31,12 +30,12 @@ public final class InputMoments: @unchecked Sendable {
     guard let shifted else { return }
     shift(input, count: count, into: shifted)
     self.count += count
-    let rows = BLAS.Part(base: shifted.values, stride: shifted.stride)
+    let rows = MatrixMath.Part(base: shifted.values, stride: shifted.stride)
     products.forEachLowerTile(on: pool) { lower, upper in
-      BLAS.addTransposed(
+      MatrixMath.addTransposed(
         rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
         to: products.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
-        beta: 1)
+        accumulate: true)
     }
   }
 
@@ -134,7 +133,6 @@ public final class Covariance: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public convenience init(rows: [[Float]]) throws {
-    try BLAS.prepare()
     let matrix = try SquareMatrix(rows.count)
     for (index, row) in rows.enumerated() {
       precondition(row.count == rows.count)

@@ -57,9 +57,9 @@ public final class LinearMap {
     let tile = 128
     pool.forEachAsTaken((columns + tile - 1) / tile) { index in
       let first = index * tile
-      BLAS.addTransposed(
+      MatrixMath.addTransposed(
         change.part(0, first), before.part(0, 0), to: cross.part(first, 0), rows: min(tile, columns - first),
-        columns: columns, depth: rows, beta: 1)
+        columns: columns, depth: rows, accumulate: true)
     }
   }
 
@@ -98,8 +98,8 @@ public final class LinearMap {
     let slice = 64
     pool.forEachAsTaken((columns + slice - 1) / slice) { index in
       let rows = min(slice, columns - index * slice)
-      BLAS.solve(factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns)
-      BLAS.solve(
+      MatrixMath.solve(factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns)
+      MatrixMath.solve(
         factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns, transposed: false)
     }
     var explained = 0.0

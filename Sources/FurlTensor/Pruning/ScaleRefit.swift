@@ -20,7 +20,6 @@ public enum ScaleRefit {
   ) throws -> [Double] {
     let width = rows.size
     precondition(inputs.size == width + kept.count && !kept.isEmpty)
-    try BLAS.prepare()
     let system = try SquareMatrix(kept.count)
     let target = try FloatMatrix(rows: 1, columns: kept.count)
     pool.forEach(kept.count) { row in
@@ -40,7 +39,6 @@ public enum ScaleRefit {
     rows: Covariance, difference: [Double], kept: [Int], on pool: WorkerPool
   ) throws -> [Double] {
     precondition(difference.count == rows.size && !kept.isEmpty)
-    try BLAS.prepare()
     let system = try SquareMatrix(kept.count)
     let target = try FloatMatrix(rows: 1, columns: kept.count)
     pool.forEach(kept.count) { row in
@@ -62,7 +60,7 @@ public enum ScaleRefit {
         nil, "the covariances of the head's inputs are not positive definite", remedy: "give more calibration samples")
     }
     for isTransposed in [true, false] {
-      BLAS.solve(
+      MatrixMath.solve(
         system.part(0, 0), for: target.part(0, 0), rows: 1, columns: system.size, transposed: isTransposed)
     }
     return target.values.map(Double.init)

@@ -34,8 +34,8 @@ public enum SparseWeights {
     let memory = UnsafeMutablePointer<Float>.allocate(capacity: (columns + FeedbackFactor.segmentColumns) * width)
     defer { memory.deallocate() }
     // [columns][rows]: by places, what each weight lost; places are columns in the reverse order of turns.
-    let losses = BLAS.Part(base: memory, stride: width)
-    let feedback = BLAS.Part(base: memory + columns * width, stride: width)
+    let losses = MatrixMath.Part(base: memory, stride: width)
+    let feedback = MatrixMath.Part(base: memory + columns * width, stride: width)
     memory.update(repeating: 0, count: (columns + FeedbackFactor.segmentColumns) * width)
     var end = columns
     for segment in factor.segments {
@@ -43,9 +43,9 @@ public enum SparseWeights {
       let later = end..<columns
       feedback.base.update(repeating: 0, count: places.count * width)
       if !later.isEmpty {
-        BLAS.addTransposed(
+        MatrixMath.addTransposed(
           factor.matrix.part(later.lowerBound, places.lowerBound), losses.from(later.lowerBound, 0), to: feedback,
-          rows: places.count, columns: width, depth: later.count, beta: 0)
+          rows: places.count, columns: width, depth: later.count, accumulate: false)
       }
       let goes = choose(weight, rows, segment.columns, places, feedback, factor, sparsity)
       for (turn, column) in segment.columns.enumerated() {
@@ -70,7 +70,7 @@ public enum SparseWeights {
 
   /// Which of a segment's weights go: [turns][64].
   private static func choose(
-    _ weight: FloatMatrix, _ rows: Range<Int>, _ columns: [Int], _ places: Range<Int>, _ feedback: BLAS.Part,
+    _ weight: FloatMatrix, _ rows: Range<Int>, _ columns: [Int], _ places: Range<Int>, _ feedback: MatrixMath.Part,
     _ factor: FeedbackFactor, _ sparsity: Double
   ) -> [Bool] {
     var scores: [(score: Float, place: Int)] = []

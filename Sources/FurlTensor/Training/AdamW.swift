@@ -49,8 +49,8 @@ public final class AdamW: @unchecked Sendable {
   ) {
     precondition(weights.count == first.count && gradients.count == first.count)
     steps += 1
-    let firstCorrection = 1 - pow(Double(settings.firstDecay), Double(steps))
-    let secondCorrection = 1 - pow(Double(settings.secondDecay), Double(steps))
+    let firstCorrection = 1 - Elementary.pow(Double(settings.firstDecay), Double(steps))
+    let secondCorrection = 1 - Elementary.pow(Double(settings.secondDecay), Double(steps))
     let kernel = math.table.adam
     for part in parts {
       let step = furl_adam(

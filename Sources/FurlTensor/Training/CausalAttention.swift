@@ -58,11 +58,13 @@ public struct CausalAttention: Sendable {
   }
 
   /// Scores of a tile, [queries][keys].
-  private func scores(_ tile: Tile, _ query: BLAS.Part, _ key: BLAS.Part, into scores: UnsafeMutablePointer<Float>) {
-    BLAS.addOuter(
+  private func scores(
+    _ tile: Tile, _ query: MatrixMath.Part, _ key: MatrixMath.Part, into scores: UnsafeMutablePointer<Float>
+  ) {
+    MatrixMath.addOuter(
       query.from(tile.queries.lowerBound, 0), key.from(tile.keys.lowerBound, 0),
-      to: BLAS.Part(base: scores, stride: tile.keys.count), rows: tile.queries.count, columns: tile.keys.count,
-      depth: headSize, beta: 0)
+      to: MatrixMath.Part(base: scores, stride: tile.keys.count), rows: tile.queries.count, columns: tile.keys.count,
+      depth: headSize, accumulate: false)
   }
 
   /// Calls `body` with what a row of a tile sees, and sets the rest of the row to zero.
@@ -103,12 +105,12 @@ public struct CausalAttention: Sendable {
           forEachRow(tile, probabilities) { position, seen, count in
             var largest: Float = 0
             let sum = softmax(seen, count, scale, &largest)
-            statistics.numbers[(first + position) * heads + head] = largest + log(sum)
+            statistics.numbers[(first + position) * heads + head] = largest + Elementary.log(sum)
           }
-          BLAS.add(
-            BLAS.Part(base: probabilities, stride: tile.keys.count), values.from(tile.keys.lowerBound, 0),
+          MatrixMath.add(
+            MatrixMath.Part(base: probabilities, stride: tile.keys.count), values.from(tile.keys.lowerBound, 0),
             to: target.from(tile.queries.lowerBound, 0), rows: tile.queries.count, columns: headSize,
-            depth: tile.keys.count, beta: 0)
+            depth: tile.keys.count, accumulate: false)
         }
       }
     }
@@ -151,28 +153,29 @@ public struct CausalAttention: Sendable {
         let queryGradient = query.part(first, head * headSize)
         forEachTile { tile in
           let (rows, columns) = (tile.queries.count, tile.keys.count)
-          let p = BLAS.Part(base: probabilities, stride: columns)
-          let d = BLAS.Part(base: changes, stride: columns)
+          let p = MatrixMath.Part(base: probabilities, stride: columns)
+          let d = MatrixMath.Part(base: changes, stride: columns)
           let here = above.from(tile.queries.lowerBound, 0)
           scores(tile, queries, keys, into: probabilities)
           forEachRow(tile, probabilities) { position, seen, count in
             table.probabilities(seen, count, scale, saved.statistics.numbers[(first + position) * heads + head])
           }
-          BLAS.addTransposed(
+          MatrixMath.addTransposed(
             p, here, to: valueGradient.from(tile.keys.lowerBound, 0), rows: columns, columns: headSize, depth: rows,
-            beta: 1)
-          BLAS.addOuter(
-            here, values.from(tile.keys.lowerBound, 0), to: d, rows: rows, columns: columns, depth: headSize, beta: 0)
+            accumulate: true)
+          MatrixMath.addOuter(
+            here, values.from(tile.keys.lowerBound, 0), to: d, rows: rows, columns: columns, depth: headSize,
+            accumulate: false)
           forEachRow(tile, changes) { position, seen, count in
             let inner = table.dot(above.from(position, 0).base, outputs.from(position, 0).base, headSize)
             table.softmax_back(probabilities + (seen - changes), count, scale, inner, seen)
           }
-          BLAS.add(
+          MatrixMath.add(
             d, keys.from(tile.keys.lowerBound, 0), to: queryGradient.from(tile.queries.lowerBound, 0), rows: rows,
-            columns: headSize, depth: columns, beta: 0)
-          BLAS.addTransposed(
+            columns: headSize, depth: columns, accumulate: false)
+          MatrixMath.addTransposed(
             d, queries.from(tile.queries.lowerBound, 0), to: keyGradient.from(tile.keys.lowerBound, 0), rows: columns,
-            columns: headSize, depth: rows, beta: 1)
+            columns: headSize, depth: rows, accumulate: true)
         }
       }
     }

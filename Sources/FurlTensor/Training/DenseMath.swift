@@ -1,6 +1,6 @@
 import CFurlKernels
 
-/// What training computes with: products of matrices by OpenBLAS, everything else by Furl's kernels.
+/// What training computes with.
 ///
 /// Work is cut into pieces that depend on shapes alone, and sums are taken in one order, so that results do not depend
 /// on the number of threads.
@@ -12,7 +12,6 @@ public struct DenseMath: Sendable {
 
   /// - Throws: ``FurlError`` of kind `unavailable` when this machine has no OpenBLAS.
   public init(context: ComputeContext) throws {
-    try BLAS.prepare()
     self.context = context
   }
 
@@ -64,10 +63,10 @@ public struct DenseMath: Sendable {
           }
         }
       }
-      BLAS.addOuter(
+      MatrixMath.addOuter(
         x.part(rows.lowerBound, 0), weight.part(columns.lowerBound, 0),
         to: out.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: x.columns, beta: accumulate || bias != nil ? 1 : 0)
+        rows: rows.count, columns: columns.count, depth: x.columns, accumulate: accumulate || bias != nil)
     }
   }
 
@@ -81,10 +80,10 @@ public struct DenseMath: Sendable {
   ) {
     precondition(gradient.columns == weight.rows && out.columns == weight.columns && out.rows == gradient.rows)
     forEachTile(out.rows, out.columns) { rows, columns in
-      BLAS.add(
+      MatrixMath.add(
         gradient.part(rows.lowerBound, 0), weight.part(0, columns.lowerBound),
         to: out.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: gradient.columns, beta: accumulate ? 1 : 0)
+        rows: rows.count, columns: columns.count, depth: gradient.columns, accumulate: accumulate)
     }
   }
 
@@ -94,10 +93,10 @@ public struct DenseMath: Sendable {
   ) {
     precondition(gradient.rows == x.rows && weight.rows == gradient.columns && weight.columns == x.columns)
     forEachTile(weight.rows, weight.columns) { rows, columns in
-      BLAS.addTransposed(
+      MatrixMath.addTransposed(
         gradient.part(0, rows.lowerBound), x.part(0, columns.lowerBound),
         to: weight.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: x.rows, beta: 1)
+        rows: rows.count, columns: columns.count, depth: x.rows, accumulate: true)
     }
     if let bias { addColumnSums(gradient, to: bias) }
   }

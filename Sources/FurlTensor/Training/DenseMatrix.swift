@@ -134,10 +134,10 @@ public final class DenseMatrix: @unchecked Sendable {
     try file.read(offset..<offset + count * 4, into: numbers)
   }
 
-  var part: BLAS.Part { BLAS.Part(base: numbers, stride: columns) }
+  var part: MatrixMath.Part { MatrixMath.Part(base: numbers, stride: columns) }
 
   /// What begins at a row and a column.
-  func part(_ row: Int, _ column: Int) -> BLAS.Part {
-    BLAS.Part(base: numbers + row * columns + column, stride: columns)
+  func part(_ row: Int, _ column: Int) -> MatrixMath.Part {
+    MatrixMath.Part(base: numbers + row * columns + column, stride: columns)
   }
 }

@@ -141,12 +141,12 @@ public struct HeadLoss: Sendable {
             let d = table.distill(
               logits, taught.numbers + row * vocabulary, vocabulary, 1, weights.divergence + entropyWeight,
               weights.divergence)
-            losses[row].divergence = d.difference - log(d.teacher_sum) + log(d.student_sum)
-            total = d.student_largest + log(d.student_sum)
+            losses[row].divergence = d.difference - Elementary.log(d.teacher_sum) + Elementary.log(d.student_sum)
+            total = d.student_largest + Elementary.log(d.student_sum)
           } else {
             var largest: Float = 0
             let sum = table.softmax(logits, vocabulary, 1, &largest)
-            total = largest + log(sum)
+            total = largest + Elementary.log(sum)
             for index in 0..<vocabulary { logits[index] *= entropyWeight }
           }
           guard target >= 0 else { continue }

@@ -16,9 +16,9 @@ public final class RotaryAngles: @unchecked Sendable {
     half = frequencies.count
     numbers = try DenseMatrix(rows: count, columns: 3 * half)
     for position in 0..<count {
-      let angles = frequencies.map { Double(position) * $0 }
+      let angles = frequencies.map { Elementary.cosineAndSine(Double(position) * $0) }
       numbers[position] =
-        angles.map { Float(cos($0)) } + angles.map { Float(sin($0)) } + angles.map { Float(-sin($0)) }
+        angles.map { Float($0.cosine) } + angles.map { Float($0.sine) } + angles.map { Float(-$0.sine) }
     }
   }
 

@@ -55,7 +55,9 @@ struct Sensitivity: Sendable {
       return []
     }
     let floor = 1e-12
-    let (from, to) = (log(max(low.divergence, floor)), log(max(min(high.divergence, low.divergence), floor)))
+    let (from, to) = (
+      Elementary.log(max(low.divergence, floor)), Elementary.log(max(min(high.divergence, low.divergence), floor))
+    )
     let steps = max(1, Int(((last - first) / grain).rounded()))
     return (0..<steps).map { step in
       let share = Double(step) / Double(steps)
@@ -64,7 +66,7 @@ struct Sensitivity: Sendable {
       stored[0] = Int((bits * Double(weights) / 8).rounded())
       return Form(
         choice: .init(scheme: low.choice.scheme, method: low.choice.method.coded(bits)), stored: stored,
-        memory: low.memory, divergence: exp(from + share * (to - from)))
+        memory: low.memory, divergence: Elementary.exp(from + share * (to - from)))
     }
   }
 
@@ -82,7 +84,7 @@ struct Sensitivity: Sendable {
   /// To five significant digits, which say all that was measured.
   static func rounded(_ value: Double) -> Double {
     guard value != 0, value.isFinite else { return value }
-    let unit = pow(10, 4 - floor(log10(abs(value))))
+    let unit = Elementary.pow(10, 4 - (Elementary.log(abs(value)) / Elementary.log(10)).rounded(.down))
     return (value * unit).rounded() / unit
   }
 }

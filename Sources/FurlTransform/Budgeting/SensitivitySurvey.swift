@@ -64,7 +64,7 @@ struct SensitivitySurvey {
         }
       }
       (self.matrices, self.vectors) = (matrices, vectors)
-      let context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
+      let context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
       let measurements = plan.tensors.reduce(0) { $0 + Run.variants(of: $1).count }
       let probes = CalibrationSample.affordable(
         sample.probes, measurements: measurements, of: plan.spec, work: SensitivitySurvey.work,

@@ -92,7 +92,7 @@ final class CalibratedRun {
     guard let embedding = matrix("embedding") else { throw FurlError(.defect, "the embedding is missing") }
     return try BlockWalk(
       plan.spec, embedding: embedding, positions: matrix("positions"), sequences: sample.sequences,
-      context: ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment()))
+      context: ComputeContext(pool: pool, kernels: try Kernels.forTransforms()))
   }
 
   /// Encodes a block's tensors while it is walked.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import FurlTensor
 
 /// What a layer's weights are multiplied with before they get their codes, where the layers around it make up for it.
 ///
@@ -29,7 +25,7 @@ struct ChannelScaling: Sendable {
   /// Root mean squares to a power, with 1 in the middle of the least and the largest.
   static func scales(_ meanSquares: [Float], power: Double) -> [Float] {
     let least = meanSquares.filter { $0 > 0 }.min() ?? 1
-    let roots = meanSquares.map { pow(Double(max($0, least)), power / 2) }
+    let roots = meanSquares.map { Elementary.pow(Double(max($0, least)), power / 2) }
     let middle = ((roots.min() ?? 1) * (roots.max() ?? 1)).squareRoot()
     // Inputs that hardly vary in size, or beyond all measure, are not scaled beyond what FP16 scales can follow.
     return roots.map { Float(min(max($0 / middle, 1e-2), 1e2)) }

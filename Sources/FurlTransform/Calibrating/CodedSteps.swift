@@ -43,7 +43,7 @@ struct CodedSteps {
   /// - Throws: ``FurlError`` of kind `input` for weights that are not finite.
   func encode(bits: Double, tolerance: Double = CodedSteps.tolerance) throws -> PackedMatrix {
     // What it is for normally distributed weights: their differential entropy less the bits.
-    var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * exp2(-bits)
+    var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * Elementary.exp2(-bits)
     // A smaller one is no half.
     guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: pool) }
     if case .outputs = objective {
@@ -51,7 +51,7 @@ struct CodedSteps {
         source, scheme: scheme, objective: .columns(weights: nil), pool: pool, rowFactors: rowFactors)
       for _ in 0..<CodedSteps.quickTries {
         let off = try CodedSteps.codedBits(quick.encode(step: step), pool: pool) - bits
-        step = max(step * exp2(off), 0x1p-24)
+        step = max(step * Elementary.exp2(off), 0x1p-24)
         if abs(off) <= tolerance { break }
       }
     }
@@ -61,7 +61,7 @@ struct CodedSteps {
       let off = try CodedSteps.codedBits(matrix, pool: pool) - bits
       if best.map({ abs(off) < abs($0.off) }) ?? true { best = (matrix, off) }
       if abs(off) <= tolerance { break }
-      step = max(step * exp2(off), 0x1p-24)
+      step = max(step * Elementary.exp2(off), 0x1p-24)
     }
     guard let best else { throw FurlError(.defect, "no step was tried") }
     return best.matrix

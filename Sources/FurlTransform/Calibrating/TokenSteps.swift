@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import FurlTensor
 
 /// Wider steps for the rows of rarer tokens.
 ///
@@ -24,8 +20,8 @@ struct TokenSteps: Sendable {
     var counts = Array(repeating: TokenSteps.unseen, count: vocabulary)
     for sequence in sequences { for id in sequence { counts[id] += 1 } }
     let most = TokenSteps.unseen * TokenSteps.range * TokenSteps.range
-    let logs = counts.map { -0.5 * log(min($0, most)) }
+    let logs = counts.map { -0.5 * Elementary.log(min($0, most)) }
     let mean = logs.reduce(0, +) / Double(max(1, vocabulary))
-    factors = logs.map { Float(exp($0 - mean)) }
+    factors = logs.map { Float(Elementary.exp($0 - mean)) }
   }
 }

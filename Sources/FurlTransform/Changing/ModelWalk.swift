@@ -22,7 +22,7 @@ final class ModelWalk {
     walk = try BlockWalk(
       model.spec, embedding: matrix("embedding"),
       positions: model.spec.positions == .learned ? matrix("positions") : nil, sequences: sequences, format: .float32,
-      context: ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment()))
+      context: ComputeContext(pool: pool, kernels: try Kernels.forTransforms()))
   }
 
   /// From here on norms read some channels of the residual stream only, and the layers behind them have so many columns;

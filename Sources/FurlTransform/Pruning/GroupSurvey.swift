@@ -36,7 +36,7 @@ struct GroupSurvey {
       sequences: CalibrationSample.affordable(
         context.probes, measurements: spec.blocks.count * groups, of: spec, work: GroupSurvey.work,
         positions: GroupSurvey.positions),
-      context: ComputeContext(pool: context.pool, kernels: try Kernels.fromEnvironment()))
+      context: ComputeContext(pool: context.pool, kernels: try Kernels.forTransforms()))
   }
 
   /// What a layer's importances are to be divided by so that they are nats of the KL divergence that their loss costs.

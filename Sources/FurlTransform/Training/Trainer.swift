@@ -55,7 +55,7 @@ final class Trainer {
   /// - Parameters:
   ///   - parameters: what is trained, in place.
   ///   - rank: of the update of linear layers; nil: all weights are trained.
-  /// - Throws: ``FurlError`` of kind `unavailable` without memory or OpenBLAS.
+  /// - Throws: ``FurlError`` of kind `unavailable` without memory.
   init(
     _ settings: TrainSettings, _ objective: Objective, parameters: ModelParameters, teacher: ModelParameters?,
     rank: Int?, text: TrainingText, context: ComputeContext

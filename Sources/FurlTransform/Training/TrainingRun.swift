@@ -34,7 +34,7 @@ struct TrainingRun {
     let tokenizer = try ModelFile.checkpoint(model).tokenizer()
     let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
     let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
-    let context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
+    let context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
     let parameters = try ModelParameters(model)
     let trainer = try Trainer(
       settings, objective, parameters: parameters, teacher: objective.needsTeacher ? ModelParameters(source) : nil,

@@ -21,7 +21,7 @@ struct PredictionChoice {
   init(_ checkpoint: Checkpoint, _ change: ChangeContext) throws {
     let (sequences, pool) = (change.sequences, change.pool)
     model = try LanguageModel(checkpoint, pool: pool)
-    context = ComputeContext(pool: pool, kernels: try Kernels.fromEnvironment())
+    context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
     progress = change.progress
     let limit = min(
       PredictionChoice.positionLimit, max(1, PredictionChoice.memoryLimit / checkpoint.spec.vocabularySize))
