@@ -114,13 +114,13 @@ struct Bench: AsyncParsableCommand {
       "furl": .string(furlVersion), "protocol": measuring, "machine": MachineFacts().json,
       "results": .array(rows.map(\.json)),
     ]
+    try reportFile?.write(document.prettyText + "\n")
     if json {
       Terminal.print(document)
     } else {
       Terminal.print(BenchTable.text(rows))
       for note in BenchTable.notes(rows) { Terminal.print(note) }
     }
-    try reportFile?.write(document.prettyText + "\n")
   }
 
   /// How speed was measured.

@@ -17,6 +17,7 @@ package final class OutputFolder {
     var place = given
     while place.count > 1, place.hasSuffix("/") { place.removeLast() }
     place = try linkTarget(place)
+    while place.count > 1, place.hasSuffix("/") { place.removeLast() }
     let path = place.isEmpty ? given : place
     let slash = place.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(place[place.index(after: $0)...]) } ?? place

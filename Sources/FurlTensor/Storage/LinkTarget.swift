@@ -4,6 +4,9 @@
 /// - Returns: the path itself where it is no link.
 /// - Throws: ``FurlError`` of kind `cannotCreate` for links in a circle.
 package func linkTarget(_ path: String) throws -> String {
+  var status = stat()
+  // Links to what has no name, as /dev/stdout, lead nowhere else.
+  if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) { return path }
   var place = path
   for _ in 0..<40 {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
