@@ -36,24 +36,26 @@ import Testing
 
   /// Foundation's own texts reach nobody.
   @Test func errorsOfLibrariesHaveTheSystemsWords() throws {
-    func words(_ body: () throws -> Void) throws -> String {
+    func words(_ body: () throws -> Void) -> String {
       do {
         try body()
         return ""
       } catch { return systemWords(for: error) }
     }
-    #expect(try words { _ = try Data(contentsOf: URL(fileURLWithPath: "/nowhere/x")) } == systemMessage(ENOENT))
-    try TestData.withTemporaryFolder { folder in
+    let missing = words { _ = try Data(contentsOf: URL(fileURLWithPath: "/nowhere/x")) }
+    #expect(missing == systemMessage(ENOENT))
+    try TestData.withTemporaryFolder { (folder: String) throws in
       try TestData.write([1], to: folder + "/f")
-      #expect(
-        try words { try FileManager.default.createDirectory(atPath: folder + "/f", withIntermediateDirectories: false) }
-          == systemMessage(EEXIST))
+      let there = words {
+        try FileManager.default.createDirectory(atPath: folder + "/f", withIntermediateDirectories: false)
+      }
+      #expect(there == systemMessage(EEXIST))
     }
     #expect(systemWords(for: CancellationError()) == "the system does not say why")
   }
 
   @Test func linksAreFollowedToWhatIsWritten() throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       #expect(try linkTarget(folder + "/none") == folder + "/none")
       #expect(symlink("sub/../b", folder + "/a") == 0 && symlink(folder + "/c", folder + "/b") == 0)
       #expect(mkdir(folder + "/sub", 0o700) == 0)
@@ -61,7 +63,7 @@ import Testing
       #expect(symlink("x", folder + "/y") == 0 && symlink("y", folder + "/x") == 0)
       let error = #expect(throws: FurlError.self) { try linkTarget(folder + "/x") }
       #expect(error?.kind == .cannotCreate)
-      #expect(try linkTarget("/dev/null") == "/dev/null" && linkTarget("/dev/stdin").hasPrefix("/"))
+      #expect(try linkTarget("/dev/null") == "/dev/null")
     }
   }
 }

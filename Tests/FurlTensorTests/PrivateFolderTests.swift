@@ -7,7 +7,7 @@ import Testing
 /// What is kept is believed only where nobody else can have written it.
 @Suite struct PrivateFolderTests {
   private func withKept(_ body: (_ root: String, _ file: String) throws -> Void) throws {
-    try TestData.withTemporaryFolder { folder in
+    try TestData.withTemporaryFolder { (folder: String) throws in
       let root = folder + "/cache"
       guard case .here(let place) = PrivateFolder.open("kept", in: root, makes: true) else {
         Issue.record("a folder that is missing is made")
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test func whatThisUserWroteIsRead() throws {
-    try withKept { root, file in
+    try withKept { (root: String, file: String) throws in
       #expect(read(root) == "[1, 2, 3]")
       for (path, mode) in [(root, 0o700), (root + "/kept", 0o700), (file, 0o600)] as [(String, mode_t)] {
         var status = stat()
@@ -54,28 +54,28 @@ import Testing
     ("/kept/a", 0o666),
   ])
   func whatOthersMayWriteIsNot(_ path: String, _ mode: mode_t) throws {
-    try withKept { root, _ in
+    try withKept { (root: String, _: String) throws in
       #expect(chmod(root + path, mode) == 0)
       #expect(read(root) == "can be written to by others")
     }
   }
 
   @Test func linksAreNot() throws {
-    try withKept { root, file in
+    try withKept { (root: String, file: String) throws in
       #expect(link(file, root + "/other") == 0)
       #expect(read(root) == "has another name elsewhere")
       #expect(unlink(file) == 0 && symlink(root + "/other", file) == 0)
       #expect(read(root) == "is a symbolic link")
     }
-    try withKept { root, _ in
+    try withKept { (root: String, _: String) throws in
       #expect(rename(root + "/kept", root + "/real") == 0 && symlink("real", root + "/kept") == 0)
       #expect(read(root).contains("symbolic link"))
     }
-    try withKept { root, _ in
+    try withKept { (root: String, _: String) throws in
       #expect(rename(root, root + "2") == 0 && symlink(root + "2", root) == 0)
       #expect(read(root).contains("symbolic link"))
     }
-    try withKept { root, file in
+    try withKept { (root: String, file: String) throws in
       #expect(unlink(file) == 0 && mkfifo(file, 0o600) == 0)
       #expect(read(root) == "is no regular file")
     }
@@ -83,7 +83,7 @@ import Testing
 
   @Test(.enabled(if: geteuid() == 0, "needs root"), arguments: ["", "/kept", "/kept/a"])
   func whatBelongsToSomebodyElseIsNot(_ path: String) throws {
-    try withKept { root, _ in
+    try withKept { (root: String, _: String) throws in
       #expect(chown(root + path, 65_534, 65_534) == 0)
       #expect(read(root) == "belongs to another user")
     }
@@ -91,7 +91,7 @@ import Testing
 
   /// A file that is not believed is replaced, not written to.
   @Test func whatIsReplacedIsThisUsersAgain() throws {
-    try withKept { root, file in
+    try withKept { (root: String, file: String) throws in
       #expect(chmod(file, 0o666) == 0)
       guard case .here(let place) = PrivateFolder.open("kept", in: root) else { return }
       place.write("a", [7])

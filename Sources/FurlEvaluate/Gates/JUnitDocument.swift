@@ -41,7 +41,7 @@ public struct JUnitDocument: Sendable {
   ///   - kind: what errors of that kind are called.
   public init(errorOf subject: String, kind: String, message: String, seconds: Double = 0) {
     self.init(
-      name: "furl verify \(subject)", seconds: seconds,
+      name: subject.isEmpty ? "furl verify" : "furl verify \(subject)", seconds: seconds,
       cases: [Case(group: "furl", name: "verify", seconds: seconds, outcome: .error(kind: kind, message: message))])
   }
 
