@@ -15,7 +15,8 @@ import Testing
       try TestData.write(Array((rows.joined(separator: "\n") + "\n").utf8), to: folder + "/l.jsonl")
       let given = (0..<6).map { #"{"id": \#($0), "completion": "\#($0 < 3 ? "x" : "y")"}"# }
       try TestData.write(Array((given.joined(separator: "\n") + "\n").utf8), to: folder + "/c.jsonl")
-      try TestData.write(Array("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8}\n".utf8), to: folder + "/r.yaml")
+      try TestData.write(
+        Array("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8}\n".utf8), to: folder + "/r.yaml")
       try await body(folder)
     }
   }
@@ -37,7 +38,8 @@ import Testing
     process.standardError = FileHandle(forWritingAtPath: errors)
     try process.run()
     process.waitUntilExit()
-    let status = process.terminationReason == .uncaughtSignal ? 1000 + process.terminationStatus : process.terminationStatus
+    let status =
+      process.terminationReason == .uncaughtSignal ? 1000 + process.terminationStatus : process.terminationStatus
     return Tool.Result(
       status: status, output: String(decoding: try TestData.bytes(output), as: UTF8.self),
       errors: String(decoding: try TestData.bytes(errors), as: UTF8.self))
@@ -45,19 +47,20 @@ import Testing
 
   // MARK: Documents
 
-  @Test(arguments: [
-    ("compress m --recipe none.yaml -o a.furl", 65, "input", "none.yaml"),
-    ("compress m --recipe r.yaml -o none/a.furl", 73, "cannot_create", "none/a.furl"),
-    ("compress m --recipe r.yaml", 64, "usage", nil), ("inspect none", 65, "input", "none"),
-    ("inspect r.yaml --tensor", 64, "usage", nil), ("inspect m --check", 64, "usage", "m"),
-    ("eval none --suite l.jsonl", 65, "input", "none"), ("eval m --suite none.yaml", 65, "input", "none.yaml"),
-    ("eval m --suite l.jsonl --samples none/s.jsonl", 73, "cannot_create", "none/s.jsonl"),
-    ("eval m --suite l.jsonl --limit 0", 64, "usage", nil), ("eval m --suite ''", 64, "usage", "--suite"),
-    ("bench none", 65, "input", "none"), ("bench m --suite none.yaml", 65, "input", "none.yaml"),
-    ("bench m --report none/x.json", 73, "cannot_create", "none/x.json"), ("bench m --rounds x", 64, "usage", nil),
-    ("verify none.furl", 65, "input", "none.furl"), ("verify m", 64, "usage", "m"), ("verify", 64, "usage", nil),
-    ("run ''  --prompt x", 64, "usage", "argument 2"), ("export m --format= -o x", 64, "usage", "--format"),
-  ] as [(String, Int32, String, String?)])
+  @Test(
+    arguments: [
+      ("compress m --recipe none.yaml -o a.furl", 65, "input", "none.yaml"),
+      ("compress m --recipe r.yaml -o none/a.furl", 73, "cannot_create", "none/a.furl"),
+      ("compress m --recipe r.yaml", 64, "usage", nil), ("inspect none", 65, "input", "none"),
+      ("inspect r.yaml --tensor", 64, "usage", nil), ("inspect m --check", 64, "usage", "m"),
+      ("eval none --suite l.jsonl", 65, "input", "none"), ("eval m --suite none.yaml", 65, "input", "none.yaml"),
+      ("eval m --suite l.jsonl --samples none/s.jsonl", 73, "cannot_create", "none/s.jsonl"),
+      ("eval m --suite l.jsonl --limit 0", 64, "usage", nil), ("eval m --suite ''", 64, "usage", "--suite"),
+      ("bench none", 65, "input", "none"), ("bench m --suite none.yaml", 65, "input", "none.yaml"),
+      ("bench m --report none/x.json", 73, "cannot_create", "none/x.json"), ("bench m --rounds x", 64, "usage", nil),
+      ("verify none.furl", 65, "input", "none.furl"), ("verify m", 64, "usage", "m"), ("verify", 64, "usage", nil),
+      ("run ''  --prompt x", 64, "usage", "argument 2"), ("export m --format= -o x", 64, "usage", "--format"),
+    ] as [(String, Int32, String, String?)])
   func errorsAreDocuments(_ line: String, _ status: Int32, _ kind: String, _ file: String?) async throws {
     try await withFiles { folder in
       let result = try shell("$furl \(line) --json", in: folder)
@@ -171,7 +174,9 @@ import Testing
   @Test func filesOutliveAReaderWhoGoesAway() async throws {
     try await withFiles { folder in
       let line = "eval --suite l.jsonl --completions c.jsonl --samples s.jsonl"
-      for (end, status) in [(" | true; exit ${PIPESTATUS[0]}", 74), (" >&-", 74), (" >/dev/full", 74), ("", 0)] as [(String, Int32)] {
+      for (end, status) in [(" | true; exit ${PIPESTATUS[0]}", 74), (" >&-", 74), (" >/dev/full", 74), ("", 0)]
+        as [(String, Int32)]
+      {
         unlink(folder + "/s.jsonl")
         // The reader is gone before anything is written.
         let result = try shell("(sleep 0.3; exec $furl \(line))\(end)", in: folder)
@@ -202,16 +207,20 @@ import Testing
 
   // MARK: Shortage
 
-  @Test(arguments: ["ulimit -n 5", "ulimit -n 9", "ulimit -n 14", "ulimit -n 20", "ulimit -v 250000", "ulimit -v 400000"])
+  @Test(arguments: [
+    "ulimit -n 5", "ulimit -n 9", "ulimit -n 14", "ulimit -n 20", "ulimit -v 250000", "ulimit -v 400000",
+  ])
   func shortagesAreSaid(_ limit: String) async throws {
     try await withFiles { folder in
       for line in [
         "inspect m", "run m --prompt x --max-tokens 2", "compress m --recipe r.yaml -o a.furl",
-        "eval --suite l.jsonl --completions c.jsonl", "bench m --rounds 1 --repeats 1 --prompt-tokens 2 --decode-tokens 2",
+        "eval --suite l.jsonl --completions c.jsonl",
+        "bench m --rounds 1 --repeats 1 --prompt-tokens 2 --decode-tokens 2",
         "verify a.furl",
       ] {
         let result = try shell("\(limit); exec $furl \(line)", in: folder)
-        #expect(result.status == 69 && result.errors.count { $0 == "\n" } == 1, "\(line) \(result.status) \(result.errors)")
+        #expect(
+          result.status == 69 && result.errors.count { $0 == "\n" } == 1, "\(line) \(result.status) \(result.errors)")
         #expect(result.errors.contains("ulimit"))
       }
       #expect(!FileManager.default.fileExists(atPath: folder + "/a.furl"))

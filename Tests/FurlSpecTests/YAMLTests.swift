@@ -43,7 +43,7 @@ import Testing
   /// What is 8 to one reader is 10 to another, and a text to a third.
   @Test(arguments: [
     "010", "-010", "+07", "00", "0o10", "0O17", "0x1F", "0b101", "1_000", "0_1", "1_000.5", "08", "09", "00.5", "010.5",
-    "01e3",
+    "01e3", "0xFFFFFFFFFFFFFFFFFF", "0b1111111111111111111111111111111111111111111111111111111111111111111111111111",
   ])
   func numbersThatReadersDisagreeOnAreRefused(_ number: String) throws {
     let error = try #require(throws: FurlError.self) { try Self.read("a: 1\nb:\n  c: \(number)\n") }
@@ -100,15 +100,15 @@ import Testing
   }
 
   @Test func numbersBeyondAnIntegerAreNumbers() throws {
-    let reader = try Self.read("a: 99999999999999999999\nb: 0x1F\nc: 9223372036854775807\nd: -9223372036854775808\n")
-    #expect(reader.optional("a") == 1e20 && reader.optional("b") == 31)
+    let reader = try Self.read("a: 99999999999999999999\nc: 9223372036854775807\nd: -9223372036854775808\n")
+    #expect(reader.optional("a") == 1e20)
     #expect(reader.optional("c") == .integer(.max) && reader.optional("d") == .integer(.min))
   }
 
   /// YAML 1.1 counts in sixties; whatever it makes of these, it must not trap.
   @Test(arguments: [
     "9223372036854775807:59", "-9223372036854775808:00", "99:99:99:99:99:99:99:99:99:99:99:99", "1:60", "0x", "0b",
-    "0o9", "--1", "0xFFFFFFFFFFFFFFFFFF", "1_000", "_", "+",
+    "0o9", "--1", "_", "+",
   ])
   func oddNumbersDoNotCrash(_ text: String) {
     #expect(throws: Never.self) { try Self.read("a: \(text)\n") }

@@ -27,7 +27,8 @@ import Testing
   @Test func whatIsNotThereHasOneWording() throws {
     let error = try #require(throws: FurlError.self) { try MappedFile(path: "/nowhere/x") }
     #expect(error.kind == .input && error.description == "/nowhere/x: does not exist")
-    #expect(FurlError.creating("/a/b", ENOENT).description.hasPrefix("/a/b: cannot be created: its folder does not exist"))
+    #expect(
+      FurlError.creating("/a/b", ENOENT).description.hasPrefix("/a/b: cannot be created: its folder does not exist"))
     #expect(FurlError.writing("/a/b", ENOSPC).kind == .cannotWrite)
     for code in [EMFILE, ENFILE, ENOMEM, EAGAIN] {
       #expect(FurlError.reading("a", code).kind == .unavailable && FurlError.creating("a", code).kind == .unavailable)

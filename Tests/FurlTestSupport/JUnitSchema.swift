@@ -53,6 +53,7 @@ public final class JUnitSchema: NSObject, XMLParserDelegate {
     let parser = XMLParser(data: Data(file.utf8))
     parser.delegate = self
     if !parser.parse() { problems.append("no XML: \(parser.parserError.map { "\($0)" } ?? "")") }
+    if !path.isEmpty { problems.append("\(path) is not closed") }
     for name in ["testsuites", "testsuite"] where count[name] == nil { problems.append("no \(name)") }
   }
 
@@ -71,7 +72,9 @@ public final class JUnitSchema: NSObject, XMLParserDelegate {
     }
     let known = element.required.union(element.optional)
     for attribute in attributes.keys where !known.contains(attribute) { problems.append("\(attribute) of \(name)") }
-    for attribute in element.required where attributes[attribute] == nil { problems.append("\(name) has no \(attribute)") }
+    for attribute in element.required where attributes[attribute] == nil {
+      problems.append("\(name) has no \(attribute)")
+    }
     // SUREFIRE_TIME, which GitLab reads as a number of seconds; a test case's time is held to it, too.
     if ["testsuites", "testsuite", "testcase"].contains(name) {
       let time = attributes["time"] ?? "none"

@@ -26,7 +26,8 @@ extension Gate {
 
   private func weakness(min: Double) -> Weakness? {
     if min <= 0 {
-      return Weakness(key: "min", isVacuous: true, problem: "no \(metric.rawValue) is below 0, so nothing can violate it")
+      return Weakness(
+        key: "min", isVacuous: true, problem: "no \(metric.rawValue) is below 0, so nothing can violate it")
     }
     guard min <= 0.01 else { return nil }
     return Weakness(
@@ -36,7 +37,8 @@ extension Gate {
   private func weakness(maxDrop: Double) -> Weakness? {
     if maxDrop >= 1 {
       return Weakness(
-        key: "max_drop", isVacuous: true, problem: "no \(metric.rawValue) falls by more than 1, so nothing can violate it")
+        key: "max_drop", isVacuous: true,
+        problem: "no \(metric.rawValue) falls by more than 1, so nothing can violate it")
     }
     guard maxDrop >= 0.5 else { return nil }
     return Weakness(
@@ -61,7 +63,8 @@ extension Gate {
       guard max >= loose else { return nil }
       return Weakness(
         key: "max", isVacuous: max >= vacuous,
-        problem: max >= vacuous ? "\(problem), so nothing can violate it" : "is far above what a model that works gives")
+        problem: max >= vacuous ? "\(problem), so nothing can violate it" : "is far above what a model that works gives"
+      )
     }
     switch metric {
     case .perplexity:

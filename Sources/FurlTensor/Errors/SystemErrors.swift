@@ -40,7 +40,8 @@ extension FurlError {
         .unavailable, file: path, "cannot be opened: too many files are open on this machine",
         remedy: "close other programs")
     default:
-      FurlError(.unavailable, file: path, "cannot be opened: \(systemMessage(code))", remedy: "free memory and processes")
+      FurlError(
+        .unavailable, file: path, "cannot be opened: \(systemMessage(code))", remedy: "free memory and processes")
     }
   }
 }

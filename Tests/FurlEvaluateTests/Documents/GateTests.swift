@@ -281,7 +281,9 @@ import Testing
 
   /// What stands for a verification without a verdict, whatever is in its message; and times as the schema has them.
   @Test func junitOfAnErrorIsValid() {
-    for (message, seconds) in [("a <b> & \"c\"\u{0}\u{1B}", 0.0), ("]]>", 1234.5678), ("x", -1), ("", .nan), ("y", 1e300)] {
+    for (message, seconds) in [
+      ("a <b> & \"c\"\u{0}\u{1B}", 0.0), ("]]>", 1234.5678), ("x", -1), ("", .nan), ("y", 1e300),
+    ] {
       let text = JUnitDocument(errorOf: "a&b\u{FFFE}.furl", kind: "input", message: message, seconds: seconds).text
       let document = JUnitSchema(text)
       #expect(document.problems.isEmpty, "\(document.problems) \(text)")
@@ -308,14 +310,17 @@ import Testing
   @Test(arguments: [
     ("suite: a, metric: pass_at_1, min: 0", "min"), ("suite: a, metric: exact_match, min: -0.0", "min"),
     ("suite: a, metric: edit_similarity, min: 0.0", "min"), ("suite: a, metric: same_top, min: 0", "min"),
-    ("suite: a, metric: pass_at_1, max_drop: 1", "max_drop"), ("suite: a, metric: exact_match, max_drop: 1.0", "max_drop"),
+    ("suite: a, metric: pass_at_1, max_drop: 1", "max_drop"),
+    ("suite: a, metric: exact_match, max_drop: 1.0", "max_drop"),
     ("suite: a, metric: edit_similarity, max_drop: 1", "max_drop"),
     ("suite: a, metric: exact_match, min: 0.9, max_drop: 1", "max_drop"),
     ("suite: a, metric: exact_match, min: 0, max_drop: 0.02", "min"),
     ("suite: a, metric: perplexity, max: 1000000000000000000", "max"),
     ("suite: a, metric: perplexity, max: 1.0e+9", "max"), ("suite: a, metric: perplexity, max_rise: 100", "max_rise"),
-    ("suite: a, metric: perplexity, max_rise: 1000", "max_rise"), ("suite: a, metric: perplexity, max: 3, max_rise: 1.0e+5", "max_rise"),
-    ("suite: a, metric: kl_divergence, max: 100", "max"), ("suite: a, metric: kl_divergence, max: 1.0e+18, confidence: 0.9", "max"),
+    ("suite: a, metric: perplexity, max_rise: 1000", "max_rise"),
+    ("suite: a, metric: perplexity, max: 3, max_rise: 1.0e+5", "max_rise"),
+    ("suite: a, metric: kl_divergence, max: 100", "max"),
+    ("suite: a, metric: kl_divergence, max: 1.0e+18, confidence: 0.9", "max"),
     ("metric: disk_bytes, max: 1.0e+18", "max"), ("metric: disk_bytes, max: 2000000000 GB", "max"),
   ])
   func vacuousBoundsAreRefused(_ gate: String, _ key: String) {
@@ -328,9 +333,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("suite: a, metric: pass_at_1, max_drop: 0.5", "max_drop"), ("suite: a, metric: exact_match, max_drop: 0.99", "max_drop"),
+    ("suite: a, metric: pass_at_1, max_drop: 0.5", "max_drop"),
+    ("suite: a, metric: exact_match, max_drop: 0.99", "max_drop"),
     ("suite: a, metric: edit_similarity, min: 0.5, max_drop: 0.75", "max_drop"),
-    ("suite: a, metric: perplexity, max_rise: 2", "max_rise"), ("suite: a, metric: perplexity, max_rise: 0.5", "max_rise"),
+    ("suite: a, metric: perplexity, max_rise: 2", "max_rise"),
+    ("suite: a, metric: perplexity, max_rise: 0.5", "max_rise"),
     ("suite: a, metric: perplexity, max: 5000", "max"), ("suite: a, metric: kl_divergence, max: 2", "max"),
     ("suite: a, metric: pass_at_1, min: 0.01", "min"), ("suite: a, metric: same_top, min: 0.001", "min"),
     ("metric: disk_bytes, max: 1.0e+14", "max"),
