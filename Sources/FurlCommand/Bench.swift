@@ -91,8 +91,9 @@ struct Bench: AsyncParsableCommand {
   func run() async throws {
     let suites = try suite.map { try Suite(path: $0) }
     let reportFile = try report.map { try TextOutput(path: $0) }
-    // Wrong paths are found before anything is measured.
+    // Wrong paths, and that nothing can be executed, are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
+    if suites.contains(where: { $0.kind == .passAt1 }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
     let speeds = try await measureSpeeds()
     let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
     let context = try compute.context()
@@ -114,13 +115,13 @@ struct Bench: AsyncParsableCommand {
       "furl": .string(furlVersion), "protocol": measuring, "machine": MachineFacts().json,
       "results": .array(rows.map(\.json)),
     ]
+    try reportFile?.write(document.prettyText + "\n")
     if json {
       Terminal.print(document)
     } else {
       Terminal.print(BenchTable.text(rows))
       for note in BenchTable.notes(rows) { Terminal.print(note) }
     }
-    try reportFile?.write(document.prettyText + "\n")
   }
 
   /// How speed was measured.

@@ -68,7 +68,7 @@ struct Compress: ParsableCommand {
         : show(compressor.plan, bound: bound, prediction)
     }
     guard let output else { return }
-    compressor.digests = DigestMemory(recalls: !rehash)
+    compressor.digests = DigestMemory(recalls: !rehash) { Terminal.logOnce("furl: \($0)") }
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
     let result = try compressor.write(

@@ -111,12 +111,12 @@ struct Eval: AsyncParsableCommand {
       outcome = try await evaluator.run(suite, on: subject, baseline: other)
     }
     Terminal.clearProgress()
+    try samplesFile?.write(Samples.text(outcome.report.results, outcome.completions))
+    try evalResultsFile?.write(EvalResults.text(outcome, of: suite))
     if json {
       Terminal.print(outcome.report.json)
     } else {
       Terminal.print(QualityText.lines(outcome.report).joined(separator: "\n"))
     }
-    try samplesFile?.write(Samples.text(outcome.report.results, outcome.completions))
-    try evalResultsFile?.write(EvalResults.text(outcome, of: suite))
   }
 }

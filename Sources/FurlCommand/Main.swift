@@ -5,33 +5,46 @@ import Furl
 @main
 enum Main {
   static func main() async {
+    let hasDescriptors = CommandProcess.begin()
     shareHeap()
     // A limit on file sizes is an error of writing, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
     reportLostFiles()
+    let invocation = Invocation()
+    // Arguments can be wrong before they are parsed; who reads the file has to learn of that, too.
     do {
+      guard hasDescriptors else { throw FurlError(.unavailable, "no file can be opened") }
+      try CommandProcess.checkMachine()
+      CommandProcess.onSignal { Ending.interrupt($0) }
+      try invocation.refuseEmptyArguments()
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
-    } catch let error as FurlError {
-      Terminal.clearProgress()
-      Terminal.log("furl: \(error)")
-      Terminal.exit(error.exitStatus)
     } catch {
-      Terminal.clearProgress()
-      if FurlTool.exitCode(for: error) == .validationFailure {
-        let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
-        Terminal.log("furl: \(words) (see --help)".escapingControlCharacters)
-        Terminal.exit(64)
+      let status = FurlTool.exitCode(for: error)
+      // The parser's own texts, as help, have their statuses.
+      guard error is FurlError || status == .validationFailure || status == .failure else {
+        FurlTool.exit(withError: error)
       }
-      // The parser's own errors have their texts and statuses; anything else was not foreseen.
-      guard FurlTool.exitCode(for: error) == .failure else { FurlTool.exit(withError: error) }
-      Terminal.log("furl: \(error)".escapingControlCharacters)
-      Terminal.exit(70)
+      Ending.replaceJUnit(invocation)
+      Ending.fail(failure(error))
     }
+  }
+
+  private static func failure(_ error: any Error) -> FurlError {
+    if let error = error as? FurlError { return error }
+    if FurlTool.exitCode(for: error) == .validationFailure {
+      let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
+      return FurlError(.usage, words, remedy: "see --help")
+    }
+    // Anything else was not foreseen, unless it is the system's.
+    guard let code = systemCode(of: error) else { return FurlError(.defect, "\(error)") }
+    return FurlError.isShortage(code)
+      ? FurlError(.unavailable, systemMessage(code), remedy: "free memory, files and processes")
+      : FurlError(.defect, systemMessage(code))
   }
 }
 

@@ -67,6 +67,8 @@ struct Run: ParsableCommand {
     var result: Generation?
     try generator.run([request], onText: { if !json { Terminal.write($1) } }) { result = $1 }
     guard let result else { return }
+    // What was said so far may not be the model's.
+    try loaded.file.checkUnchanged(pool: loaded.context.pool)
     let seconds = (ContinuousClock.now - start).seconds
     if json {
       return Terminal.print([

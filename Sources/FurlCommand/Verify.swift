@@ -19,6 +19,8 @@ struct Verify: AsyncParsableCommand {
 
       Where GitHub Actions runs it, the job gets a summary and annotations.
 
+      The JUnit file says error from the start until there is a verdict, whatever ends the command.
+
       Exit status: 0 all gates hold, 1 one does not, 2 one is inconclusive.
       """)
 
@@ -69,7 +71,7 @@ struct Verify: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let junitFile = try junit.map { try TextOutput(path: $0) }
+    let junitFile = try junit.map { try JUnitFile(path: $0, subject: artifact) }
     let verification = try Verification(
       artifact: artifact, gates: gates, suites: suite, baseline: baseline, context: compute.context(),
       format: compute.kv?.format)
@@ -79,13 +81,13 @@ struct Verify: AsyncParsableCommand {
       isComplete: complete, cache: noCache ? nil : cache, draftsFromBaseline: !noDrafts)
     let report = try await verification.run(options) { label in settings.evaluator(limit: limit, label: label) }
     Terminal.clearProgress()
+    try junitFile?.write(report)
+    GitHubActions.current?.tell(report)
     if json {
       Terminal.print(report.json)
     } else {
       Terminal.print((explain ? GateExplanation.lines(report) : GateText.lines(report)).joined(separator: "\n"))
     }
-    GitHubActions.current?.tell(report)
-    try junitFile?.write(report.junit)
     let status = report.exitStatus(allowingInconclusive: allowInconclusive)
     if status != 0 { Terminal.exit(status) }
   }
@@ -95,6 +97,8 @@ struct Verify: AsyncParsableCommand {
     guard let folder = BaselineCache.usualFolder(ProcessInfo.processInfo.environment),
       let executable = Bundle.main.executablePath, let file = try? MappedFile(path: executable)
     else { return nil }
-    return BaselineCache(folder: folder, build: "\(furlVersion) \(Digest(of: file).hex)")
+    return BaselineCache(folder: folder, build: "\(furlVersion) \(Digest(of: file).hex)") {
+      Terminal.logOnce("furl: \($0)")
+    }
   }
 }

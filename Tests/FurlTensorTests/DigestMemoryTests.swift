@@ -74,6 +74,30 @@ import Testing
     }
   }
 
+  @Test(arguments: ["", "/digests", "/digests/*"]) func whatOthersCouldHaveWrittenIsNotBelieved(_ place: String) throws
+  {
+    final class Notices: @unchecked Sendable { var found: [String] = [] }
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let (path, root, notices) = (folder + "/weights", folder + "/cache", Notices())
+      try Data("some weights".utf8).write(to: URL(fileURLWithPath: path))
+      settle()
+      let memory = try #require(DigestMemory(root: root, rules: Self.rules) { notices.found.append($0) })
+      let digest = try remember(memory, path)
+      #expect(try recall(memory, path) == digest)
+      let name = try #require(FileManager.default.contentsOfDirectory(atPath: root + "/digests").first)
+      let harmed = root + place.replacing("*", with: name)
+      var status = stat()
+      #expect(stat(harmed, &status) == 0 && chmod(harmed, status.st_mode & 0o777 | 0o022) == 0)
+      #expect(try recall(memory, path) == nil)
+      #expect(notices.found.count == 1 && notices.found[0].hasPrefix(harmed + " can be written to by others"))
+      #expect(chmod(harmed, status.st_mode & 0o777) == 0)
+      #expect(try recall(memory, path) == digest)
+      // Another name elsewhere is a way in, too.
+      #expect(link(root + "/digests/" + name, folder + "/other") == 0)
+      #expect(try recall(memory, path) == nil)
+    }
+  }
+
   @Test func recentFilesAreNotRemembered() throws {
     try withFile(rules: .init(leastBytes: 1)) { memory, path, folder in
       _ = try remember(memory, path)

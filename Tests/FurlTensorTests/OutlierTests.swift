@@ -19,6 +19,34 @@ import Testing
     try #require(Scheme.int8(block).keepingApart(apart.count))
   }
 
+  /// A stream of a mapped artifact can be overwritten after it was checked: columns stay those that were.
+  @Test(arguments: [UInt8(0x7F), 0xFF, 0x80])
+  func columnsStayThoseThatWereChecked(_ byte: UInt8) throws {
+    let (source, _) = try Self.source()
+    let matrix = try PackedMatrix.encode(
+      source.leavingOut(Self.apart), scheme: Self.scheme(.columns(32)), pool: WorkerPool(threads: 1))
+    let place = try #require(matrix.layout.streams.firstIndex { $0.kind == .outlierColumns })
+    let row = matrix.row(5)
+    let input = [Float](repeating: 1, count: Self.columns)
+    func product() throws -> [[Float]] {
+      try Kernels.supported.flatMap { tier -> [[Float]] in
+        let context = try computing(tier)
+        let group = LinearGroup([.init(matrix, bias: nil)])
+        let inputs = try activations([input])
+        let output = try Activations(columns: matrix.rows, capacity: 1)
+        inputs.quantize(count: 1, leavingOut: group.outlierColumns, on: context)
+        group(inputs, count: 1, into: [output], on: context)
+        return [output[0]]
+      }
+    }
+    let before = try product()
+    matrix.streams[place].withMutableBytes(0..<matrix.streams[place].count) { bytes in
+      for index in bytes.indices { bytes[index] = byte }
+    }
+    #expect(matrix.row(5) == row)
+    #expect(try product() == before)
+  }
+
   /// Halves in the columns that are kept apart, and the codes of a matrix that has zeros there.
   @Test(arguments: [Scheme.Block.row, .columns(32)])
   func weightsAreKeptApart(_ block: Scheme.Block) throws {

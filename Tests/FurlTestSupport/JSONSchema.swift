@@ -9,7 +9,7 @@ public struct JSONSchema {
   /// Reads all schemas, to hold documents to one of them: `eval`, `verify`, ...
   public init(_ name: String) throws {
     var documents: [String: JSON] = [:]
-    for name in ["eval", "bench", "inspect", "verify", "report"] {
+    for name in ["eval", "bench", "inspect", "verify", "report", "error"] {
       let path = TestData.root + "/schemas/\(name).schema.json"
       documents["\(name).schema.json"] = try JSON.parse(TestData.bytes(path), file: path)
     }

@@ -101,9 +101,9 @@ import Testing
   @Test func gatesAreRead() throws {
     let recipe = try Fixtures.recipe(
       "  - quantize: {weights: int8}",
-      more: "gates: [{suite: a, metric: pass_at_1, min: 0.25}, {suite: b, metric: exact_match, max_drop: 0.5}]")
+      more: "gates: [{suite: a, metric: pass_at_1, min: 0.25}, {suite: b, metric: exact_match, max_drop: 0.4}]")
     #expect(recipe.gates.map(\.suite) == ["a", "b"] && recipe.gates.map(\.min) == [0.25, nil])
-    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.5] && recipe.gates.map(\.confidence) == [nil, 0.95])
+    #expect(recipe.gates.map(\.maxDrop) == [nil, 0.4] && recipe.gates.map(\.confidence) == [nil, 0.95])
   }
 
   @Test func publishedRecipesAreNamedAsTheirFiles() throws {

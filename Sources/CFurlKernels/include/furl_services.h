@@ -93,6 +93,24 @@ void furl_forget_mapping(const void *base);
 /// From now on a lost mapping is reported on stderr in one line, and ends the process with this status.
 void furl_report_lost_mappings(int exit_status);
 
+// MARK: Processes
+
+/// Opens what is closed of the descriptors 0 to 2, so that no file gets their numbers and what was meant for a person; used,
+/// they give an error as before. Returns false when that cannot be had.
+bool furl_open_standard_descriptors(void);
+
+/// Writing to a pipe whose reader has gone is an error from now on (EPIPE), not the end of the process.
+void furl_survive_closed_pipes(void);
+
+/// From now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGXCPU, where they would end the process, call `tell` on a thread of
+/// its own first, once. Returns false, and changes nothing, when there is no thread or descriptor for that.
+bool furl_watch_signals(void (*tell)(int32_t number));
+
+/// Whether so many more files can be open, so many more threads run, and so many more bytes be mapped, at once and now.
+bool furl_can_open(size_t count);
+bool furl_can_start_threads(size_t count);
+bool furl_can_map(size_t bytes);
+
 // MARK: Counters
 
 /// Opens a counter of the kernel (perf_event_open(2)) of a process (0: this one) or, where that is -1, of a whole CPU.

@@ -1,6 +1,11 @@
 import FurlTensor
 
 extension Artifact {
+  /// Whether the file's record has changed since it was opened, though its size and its bytes' time have not.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when the file has changed, was replaced or is gone.
+  public func hasNewRecord() throws -> Bool { try file.checkUnchangedAndInPlace() }
+
   /// Re-reads the whole file: every padding byte and every digest, as stored and as decoded. With what opening
   /// has checked (header, footer, index, and the id over the digests), no byte of the file is left out.
   ///

@@ -8,6 +8,7 @@ import FurlTensor
 /// a file. Where the system has no such files it has the temporary name from the start. It is locked while its
 /// writer lives, so that the next writer of the same name can tell what a killed one has left behind.
 package final class OutputFile {
+  /// Where the file goes: what `path` was, or what it points to if that is a symbolic link.
   package let path: String
   /// Bytes written so far.
   package private(set) var count = 0
@@ -24,12 +25,13 @@ package final class OutputFile {
   ///   - unnamed: gives the file no name while it is written, where the system can.
   ///   - shownAs: what errors call the file, where that is not its path.
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  package init(path: String, unnamed: Bool = true, shownAs: String? = nil) throws {
+  package init(path given: String, unnamed: Bool = true, shownAs: String? = nil) throws {
+    let path = try linkTarget(given)
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     self.path = path
-    self.shownAs = shownAs ?? path
+    self.shownAs = shownAs ?? given
     guard !name.isEmpty, name != ".", name != ".." else {
       throw FurlError(.cannotCreate, file: path, "is a folder", remedy: "give the name of a file")
     }
@@ -41,6 +43,7 @@ package final class OutputFile {
       temporary = ""
     } else {
       (descriptor, temporary) = try OutputFile.create(prefix: prefix, in: folder, for: self.shownAs)
+      Unfinished.add(temporary)
     }
     staged = StagedFile(descriptor: descriptor)
   }
@@ -123,6 +126,7 @@ package final class OutputFile {
     guard !waiting || fsync(descriptor) == 0 else { throw failure() }
     if temporary.isEmpty { try giveName() }
     guard rename(temporary, path) == 0 else { throw failure() }
+    Unfinished.forget(temporary)
     close(descriptor)
     descriptor = -1
     // The file is whole and in its place; a file system that cannot sync a folder is no reason to fail.
@@ -137,7 +141,10 @@ package final class OutputFile {
   package func abandon() {
     guard descriptor >= 0 else { return }
     staged.stop()
-    if !temporary.isEmpty { unlink(temporary) }
+    if !temporary.isEmpty {
+      unlink(temporary)
+      Unfinished.forget(temporary)
+    }
     close(descriptor)
     descriptor = -1
   }
@@ -149,6 +156,7 @@ package final class OutputFile {
       let name = "\(folder)/\(prefix)\(OutputFile.suffix())"
       if linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, Int32(AT_SYMLINK_FOLLOW)) == 0 {
         temporary = name
+        Unfinished.add(temporary)
         return
       }
       guard errno == EEXIST || errno == EINTR else { break }
@@ -157,11 +165,7 @@ package final class OutputFile {
     throw failure()
   }
 
-  private func failure(_ error: Int32 = errno) -> FurlError {
-    FurlError(
-      .cannotWrite, file: shownAs, "cannot be written: \(systemMessage(error))",
-      remedy: "free space or choose another place")
-  }
+  private func failure(_ error: Int32 = errno) -> FurlError { .writing(shownAs, error) }
 
   // MARK: Temporary files
 
@@ -205,11 +209,7 @@ package final class OutputFile {
   }
 
   private static func create(prefix: String, in folder: String, for path: String) throws -> (Int32, String) {
-    func failure() -> FurlError {
-      FurlError(
-        .cannotCreate, file: path, "cannot be created: \(systemMessage())",
-        remedy: "choose a folder that exists and can be written to")
-    }
+    func failure() -> FurlError { .creating(path) }
     for _ in 0..<100 {
       let temporary = "\(folder)/\(prefix)\(suffix())"
       let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)

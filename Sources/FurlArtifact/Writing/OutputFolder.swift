@@ -13,9 +13,12 @@ package final class OutputFolder {
   private var descriptor: Int32
 
   /// - Throws: ``FurlError`` of kind `cannotCreate`, also for a folder that has something in it.
-  package init(path: String) throws {
-    var place = path
+  package init(path given: String) throws {
+    var place = given
     while place.count > 1, place.hasSuffix("/") { place.removeLast() }
+    place = try linkTarget(place)
+    while place.count > 1, place.hasSuffix("/") { place.removeLast() }
+    let path = place.isEmpty ? given : place
     let slash = place.utf8.lastIndex(of: UInt8(ascii: "/"))
     let name = slash.map { String(place[place.index(after: $0)...]) } ?? place
     parent = slash.map { $0 == place.startIndex ? "/" : String(place[..<$0]) } ?? "."
@@ -27,6 +30,7 @@ package final class OutputFolder {
     let prefix = ".\(name).furl-"
     OutputFolder.removeStale(prefix: prefix, in: parent)
     (temporary, descriptor) = try OutputFolder.create(prefix: prefix, in: parent, for: path)
+    Unfinished.add(temporary)
   }
 
   deinit { abandon() }
@@ -65,9 +69,9 @@ package final class OutputFolder {
     fsync(descriptor)
     // An empty folder is replaced; one that has got something in it meanwhile is not.
     guard rename(temporary, path) == 0 else {
-      throw FurlError(
-        .cannotWrite, file: path, "cannot be written: \(systemMessage())", remedy: "choose another place")
+      throw FurlError.writing(path, remedy: "choose another place")
     }
+    Unfinished.forget(temporary)
     temporary = ""
     close(descriptor)
     descriptor = -1
@@ -80,7 +84,10 @@ package final class OutputFolder {
 
   /// Removes what was written.
   package func abandon() {
-    if !temporary.isEmpty { try? FileManager.default.removeItem(atPath: temporary) }
+    if !temporary.isEmpty {
+      try? FileManager.default.removeItem(atPath: temporary)
+      Unfinished.forget(temporary)
+    }
     temporary = ""
     if descriptor >= 0 { close(descriptor) }
     descriptor = -1
@@ -115,9 +122,7 @@ package final class OutputFolder {
         close(descriptor)
       }
     }
-    throw FurlError(
-      .cannotCreate, file: path, "cannot be created: \(systemMessage())",
-      remedy: "choose a place that exists and can be written to")
+    throw FurlError.creating(path, remedy: "choose a place that exists and can be written to")
   }
 
   /// Removes the temporary folders that writers of the same output have left behind; one that is locked has a writer.

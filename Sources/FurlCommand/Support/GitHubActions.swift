@@ -16,24 +16,32 @@ struct GitHubActions {
   /// standard error as well. What cannot be told changes no verdict.
   func tell(_ report: GateReport) {
     for line in GitHubText.annotations(report) { Terminal.log(line) }
+    summarize(GitHubText.summary(report))
+  }
+
+  /// The same for a command that could not do its work.
+  func tell(_ error: FurlError, command: String) {
+    Terminal.log(GitHubText.annotation(error, command: command))
+    summarize(GitHubText.summary(error, command: command))
+  }
+
+  private func summarize(_ text: String) {
     guard let summary else { return }
     do {
-      try append(GitHubText.summary(report), to: summary)
+      try append(text, to: summary)
     } catch {
       Terminal.log("furl: the job's summary cannot be written: \(error)".escapingControlCharacters)
     }
   }
 
-  private func append(_ text: String, to path: String) throws {
-    if !FileManager.default.fileExists(atPath: path) {
-      try Data().write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
-    }
-    let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
-    defer { try? handle.close() }
-    let size = try handle.seekToEnd()
-    guard size + UInt64(text.utf8.count) <= UInt64(GitHubText.summaryLimit) else {
+  private func append(_ text: String, to path: String) throws(FurlError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .writing(path) }
+    defer { close(descriptor) }
+    let size = lseek(descriptor, 0, SEEK_END)
+    guard Int(size) + text.utf8.count <= GitHubText.summaryLimit else {
       throw FurlError(.cannotWrite, file: path, "has no room left")
     }
-    try handle.write(contentsOf: Data(text.utf8))
+    if let code = Terminal.write(text, to: descriptor) { throw .writing(path, code) }
   }
 }

@@ -143,13 +143,16 @@ extension LineScore.Method: ExpressibleByArgument {}
 ///
 /// - Throws: ``FurlError`` of kind `input` when it cannot be read.
 func readStandardInput() throws -> String {
-  let data: Data
-  do {
-    data = try FileHandle.standardInput.readToEnd() ?? Data()
-  } catch {
-    throw FurlError.input("standard input", "cannot be read: \(error.localizedDescription)")
+  var bytes: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 1 << 16)
+  while true {
+    let count = read(0, &buffer, buffer.count)
+    if count < 0, errno == EINTR { continue }
+    guard count >= 0 else { throw FurlError.reading("standard input") }
+    if count == 0 { break }
+    bytes += buffer[..<count]
   }
-  guard let text = String(validating: data, as: UTF8.self) else {
+  guard let text = String(validating: bytes, as: UTF8.self) else {
     throw FurlError.input("standard input", "is not UTF-8")
   }
   return text

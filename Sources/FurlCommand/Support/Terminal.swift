@@ -1,16 +1,26 @@
 import Foundation
 import Furl
+import Synchronization
 
 /// Where words go: results to stdout, progress and messages to stderr.
 enum Terminal {
   static let errorsAreShown = isatty(2) == 1
 
-  /// Writes to stdout as it is.
+  private static let printed = Mutex(false)
+
+  /// Whether something was written to stdout.
+  static var hasPrinted: Bool { printed.withLock { $0 } }
+
+  /// Writes to stdout as it is. Files that were asked for have to be written before: its reader may have gone.
   static func write(_ text: String) {
+    printed.withLock { $0 = true }
     guard let code = write(text, to: 1) else { return }
-    log("furl: standard output cannot be written: \(String(cString: strerror(code)))")
-    exit(74)
+    log("furl: standard output: cannot be written: \(systemMessage(code))")
+    exit(FurlError(.cannotWrite, "").exitStatus)
   }
+
+  /// The same where nothing can be done about a reader who has gone.
+  static func tryToPrint(_ json: JSON) { _ = write(json.prettyText + "\n", to: 1) }
 
   /// Writes a line to stdout.
   static func print(_ text: String) { write(text + "\n") }
@@ -20,6 +30,13 @@ enum Terminal {
 
   /// Writes a line to stderr. Where there is no stderr the exit status has to do.
   static func log(_ text: String) { _ = write(text + "\n", to: 2) }
+
+  private static let said = Mutex<Set<String>>([])
+
+  /// Writes a line to stderr, however often it is asked to, once.
+  static func logOnce(_ text: String) {
+    if said.withLock({ $0.insert(text).inserted }) { log(text.escapingControlCharacters) }
+  }
 
   /// Draws a progress bar on a terminal, and nothing elsewhere.
   static func progress(_ label: String, done: Int, total: Int, since start: ContinuousClock.Instant) {
@@ -49,7 +66,7 @@ enum Terminal {
   static func exit(_ status: Int32) -> Never { Foundation.exit(status) }
 
   /// Writes all bytes to a descriptor; returns the system's error, if any.
-  private static func write(_ text: String, to descriptor: Int32) -> Int32? {
+  static func write(_ text: String, to descriptor: Int32) -> Int32? {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }

@@ -1,43 +1,46 @@
 import Foundation
 import Furl
 
-/// A text file beside the main output. That it can be written is found out before anything is measured.
-struct TextOutput {
+/// A text file beside the main output. That it can be written is found out before anything is measured: it is begun then,
+/// and appears under its name when it is complete.
+final class TextOutput: Sendable {
   private let path: String
   /// A device or a pipe is written to; only a regular file is replaced.
-  private let isReplaced: Bool
+  let isReplaced: Bool
+  /// A text is written by one thread at a time.
+  private let staged: Staged
+
+  private final class Staged: @unchecked Sendable { var file: OutputFile? }
 
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
   init(path: String) throws {
-    let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     var status = stat()
-    let exists = stat(resolved, &status) == 0
-    guard !exists || status.st_mode & S_IFMT != S_IFDIR else {
-      throw FurlError(.cannotCreate, file: path, "is a folder")
+    let exists = stat(path, &status) == 0
+    self.path = path
+    isReplaced = !exists || [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+    staged = Staged()
+    guard isReplaced else {
+      guard access(path, W_OK) == 0 else { throw FurlError.creating(path) }
+      return
     }
-    isReplaced = !exists || status.st_mode & S_IFMT == S_IFREG
-    self.path = resolved
-    let folder = URL(fileURLWithPath: resolved).deletingLastPathComponent().path
-    guard access(isReplaced ? folder : resolved, W_OK) == 0 else {
-      throw FurlError(.cannotCreate, file: path, "cannot be written: \(String(cString: strerror(errno)))")
-    }
+    staged.file = try OutputFile(path: path)
   }
 
-  /// Writes the text; a regular file appears under its name when it is complete.
+  /// Writes the text, in the place of what is there.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
   func write(_ text: String) throws {
-    do {
-      let data = Data(text.utf8)
-      if isReplaced {
-        try data.write(to: URL(fileURLWithPath: path), options: .atomic)
-      } else {
-        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        try handle.write(contentsOf: data)
-        try handle.close()
-      }
-    } catch {
-      throw FurlError(.cannotWrite, file: path, "cannot be written: \(error.localizedDescription)")
-    }
+    guard isReplaced else { return try writeThrough(text) }
+    let file = try staged.file ?? OutputFile(path: path)
+    staged.file = nil
+    try file.write(Array(text.utf8))
+    try file.commit()
+  }
+
+  private func writeThrough(_ text: String) throws {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FurlError.writing(path) }
+    let code = Terminal.write(text, to: descriptor)
+    guard close(descriptor) == 0, code == nil else { throw FurlError.writing(path, code ?? errno) }
   }
 }

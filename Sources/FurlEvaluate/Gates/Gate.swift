@@ -53,10 +53,12 @@ public struct Gate: Sendable, Hashable {
   /// Of the one-sided limit by which a fall or a rise is judged, from 0.5 to below 1. With `max`, nil means that the bound
   /// is exact on this fixed text.
   public var confidence: Double?
+  /// Whether a bound that lets nearly everything through is meant.
+  public var isLoose: Bool
 
   public init(
     suite: String, metric: Metric, min: Double? = nil, maxDrop: Double? = nil, max: Double? = nil,
-    maxRise: Double? = nil, confidence: Double? = nil
+    maxRise: Double? = nil, confidence: Double? = nil, isLoose: Bool = false
   ) {
     self.suite = suite
     self.metric = metric
@@ -64,6 +66,7 @@ public struct Gate: Sendable, Hashable {
     self.maxDrop = maxDrop
     self.max = max
     self.maxRise = maxRise
+    self.isLoose = isLoose
     self.confidence = confidence ?? (maxDrop == nil && maxRise == nil ? nil : Gate.usualConfidence)
   }
 
@@ -96,7 +99,7 @@ public struct Gate: Sendable, Hashable {
     self.init(
       suite: suite, metric: metric, min: try reader.number("min", in: 0...1),
       maxDrop: try reader.number("max_drop", in: 0...1), max: try Gate.largest(reader, metric),
-      maxRise: try reader.number("max_rise", in: 0...1000))
+      maxRise: try reader.number("max_rise", in: 0...1e18))
     guard min != nil || maxDrop != nil || max != nil || maxRise != nil else {
       let words = metric.bounds.count == 1 ? metric.bounds[0] : "\(metric.bounds.joined(separator: ", ")) or both"
       throw reader.error(metric.bounds[0], "is missing", remedy: "a gate on \(metric.rawValue) needs \(words)")
@@ -110,7 +113,9 @@ public struct Gate: Sendable, Hashable {
       }
       confidence = level
     }
+    isLoose = try reader.bool("loose") ?? false
     try reader.finish()
+    try refuseWeakness { reader.error($0, $1, remedy: $2) }
   }
 
   /// `max`: a number, or for a file also a size with its unit.
@@ -123,7 +128,7 @@ public struct Gate: Sendable, Hashable {
       }
       throw reader.error("max", "\"\(text)\" is no size", remedy: "write bytes, or a number with kB, MB or GB")
     }
-    return try reader.number("max", in: metric == .perplexity ? 1...1e12 : 0...1e18)
+    return try reader.number("max", in: metric == .perplexity ? 1...1e18 : 0...1e18)
   }
 
   /// Reads the list under the key `gates` of a recipe or a gate file; a document without the key has none.
@@ -178,6 +183,7 @@ public struct Gate: Sendable, Hashable {
       if let value { members.append(.init(key, .number(value))) }
     }
     if let confidence { members.append(.init("confidence", .number(confidence))) }
+    if isLoose { members.append(.init("loose", true)) }
     return .object(members)
   }
 }
@@ -185,6 +191,8 @@ public struct Gate: Sendable, Hashable {
 /// What a gate, or a list of them, came to.
 public enum Verdict: String, Sendable, Hashable, CaseIterable {
   case pass
+  /// Nothing was measured for it, because another gate had failed.
+  case notPut = "not put"
   /// The data allow neither answer.
   case inconclusive
   case fail
@@ -192,8 +200,9 @@ public enum Verdict: String, Sendable, Hashable, CaseIterable {
   private var severity: Int {
     switch self {
     case .pass: 0
-    case .inconclusive: 1
-    case .fail: 2
+    case .notPut: 1
+    case .inconclusive: 2
+    case .fail: 3
     }
   }
 

@@ -20,8 +20,8 @@ public struct GateCheck: Sendable, Hashable {
     public var baseline: Double
     /// The candidate's value less the baseline's; of a perplexity, the part that it lies above.
     public var difference: Double
-    /// The two-sided 95 % interval of the difference.
-    public var interval95: ClosedRange<Double>
+    /// The two-sided 95 % interval of the difference; nil where not every problem was put.
+    public var interval95: ClosedRange<Double>?
     /// Newcombe's, for shares.
     public var newcombe95: ClosedRange<Double>?
     /// The one-sided limits at the gate's confidence.
@@ -64,7 +64,8 @@ public struct GateCheck: Sendable, Hashable {
   /// The candidate's value. Where the verdict was settled early it is the end of ``Partial/range`` that the verdict
   /// rests on: at most this much when it fails, at least this much when it passes. Not a number where nothing was put.
   public var value: Double
-  /// The 95 % interval of the value for problems like these; nil for a figure that has none.
+  /// The 95 % interval of the value for problems like these; nil for a figure that has none, and where the verdict was
+  /// settled before every problem was put.
   public var interval95: ClosedRange<Double>?
   public var comparison: Comparison?
   /// Nil when every problem was put.
@@ -72,6 +73,8 @@ public struct GateCheck: Sendable, Hashable {
   public var verdict: Verdict
   /// Why, as a sentence.
   public var reason: String
+  /// Whether the gate says that a bound which lets nearly everything through is meant.
+  public var isLoose = false
 }
 
 extension GateCheck {

@@ -68,7 +68,7 @@ public struct GateReport: Sendable, Hashable {
     self.savings = savings
   }
 
-  /// The gravest verdict: fail, then inconclusive, then pass.
+  /// The gravest verdict: fail, then inconclusive, then not put, then pass.
   public var verdict: Verdict { checks.reduce(.pass) { $0.and($1.verdict) } }
 
   /// 0 when every gate holds, 1 when one does not, 2 when the data do not tell.
@@ -77,6 +77,8 @@ public struct GateReport: Sendable, Hashable {
     case .pass: 0
     case .fail: 1
     case .inconclusive: allowed ? 0 : 2
+    // What was not measured is no reason to let anything through.
+    case .notPut: 2
     }
   }
 
@@ -148,7 +150,7 @@ extension GateCheck {
       "partial": partial.map {
         ["put": .integer($0.put), "of": .integer($0.count), "value_range": .interval($0.range)]
       } ?? .null,
-      "verdict": .string(verdict.rawValue), "reason": .string(reason),
+      "verdict": .string(verdict.rawValue), "reason": .string(reason), "loose": .bool(isLoose),
     ]
   }
 }

@@ -2,53 +2,49 @@ import FurlTensor
 
 /// The form in which build servers read test results.
 extension GateReport {
-  /// One test suite with a test case for each bound: one that does not hold carries `failure`, an inconclusive
-  /// one `skipped`.
+  /// One test suite with a test case for each bound: one that does not hold carries `failure`, one that is inconclusive or
+  /// was not put `skipped`. What is known of a bound stands among the suite's properties, under the name of its case.
   public var junit: String {
-    let failures = checks.count { $0.verdict == .fail }
-    let skipped = checks.count { $0.verdict == .inconclusive }
-    var lines = ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "<testsuites>"]
-    lines.append(
-      "  <testsuite \(attribute("name", "furl verify \(artifact)")) tests=\"\(checks.count)\" "
-        + "failures=\"\(failures)\" errors=\"0\" skipped=\"\(skipped)\">")
-    lines.append("    <properties>")
-    lines.append("      <property name=\"gates_from\" \(attribute("value", gatesFrom))/>")
-    lines.append("      <property name=\"verdict\" \(attribute("value", verdict.rawValue))/>")
-    if let id = evidence.artifactID {
-      lines.append("      <property name=\"artifact_id\" value=\"\(id.hex)\"/>")
-    }
+    var properties = [
+      ("gates_from", gatesFrom), ("verdict", verdict.rawValue),
+    ]
+    if let id = evidence.artifactID { properties.append(("artifact_id", id.hex)) }
     for report in evidence.reports {
       let words = [
         "sha256 \(report.suite.sha256.hex)", report.limit.map { "limit \($0)" }, report.sandbox.map { "sandbox \($0)" },
       ]
       let value = (words.compactMap { $0 } + report.overrides.map { "override \($0)" }).joined(separator: ", ")
-      lines.append("      <property \(attribute("name", "suite \(report.suite.name)")) \(attribute("value", value))/>")
+      properties.append(("suite \(report.suite.name)", value))
     }
-    lines.append("    </properties>")
     for check in checks {
-      let name = "\(check.metric.rawValue) \(check.bound)"
-      lines.append(
-        "    <testcase \(attribute("classname", check.suite.isEmpty ? "furl" : "furl.\(check.suite)")) \(attribute("name", name))>"
-      )
-      lines.append("      <properties>")
-      for (key, value) in properties(of: check) {
-        lines.append("        <property name=\"\(key)\" \(attribute("value", value))/>")
-      }
-      lines.append("      </properties>")
-      if check.verdict == .fail {
-        lines.append("      <failure \(attribute("message", check.reason)) type=\"fail\"/>")
-      } else if check.verdict == .inconclusive {
-        lines.append("      <skipped \(attribute("message", "inconclusive: \(check.reason)"))/>")
-      }
-      lines.append("    </testcase>")
+      properties += self.properties(of: check).map { ("\(check.title): \($0.0)", $0.1) }
     }
-    lines += ["  </testsuite>", "</testsuites>", ""]
-    return lines.joined(separator: "\n")
+    return JUnitDocument(
+      name: "furl verify \(artifact)", seconds: evidence.reports.reduce(0) { $0 + $1.seconds },
+      properties: properties.map { (name: $0.0, value: $0.1) }, cases: cases
+    ).text
+  }
+
+  /// A suite's time is that of the first case that it gave the figures for.
+  private var cases: [JUnitDocument.Case] {
+    var left = Dictionary(evidence.reports.map { ($0.suite.name, $0.seconds) }) { first, _ in first }
+    return checks.map { check in
+      let outcome: JUnitDocument.Outcome =
+        switch check.verdict {
+        case .pass: .passed
+        case .fail: .failed(message: check.reason)
+        case .inconclusive, .notPut: .skipped(message: "\(check.verdict.rawValue): \(check.reason)")
+        }
+      return JUnitDocument.Case(
+        group: check.suite.isEmpty ? "furl" : "furl.\(check.suite)", name: "\(check.metric.rawValue) \(check.bound)",
+        seconds: left.removeValue(forKey: check.suite) ?? 0, outcome: outcome)
+    }
   }
 
   private func properties(of check: GateCheck) -> [(String, String)] {
     var result = check.value.isFinite ? [("value", "\(check.value)")] : []
     result.append(("verdict", check.verdict.rawValue))
+    if check.isLoose { result.append(("loose", "true")) }
     if let interval = check.interval95 {
       result.append(("interval_95", "\(interval.lowerBound) \(interval.upperBound)"))
     }
@@ -66,23 +62,9 @@ extension GateReport {
     }
     return result
   }
+}
 
-  private func attribute(_ name: String, _ value: String) -> String { "\(name)=\"\(escaped(value))\"" }
-
-  /// XML 1.0 has no way at all to write most control characters, so they become the replacement character.
-  private func escaped(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": result += "&amp;"
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "\"": result += "&quot;"
-      case "\t", "\n", "\r": result += "&#\(scalar.value);"
-      case _ where scalar.value < 0x20 || scalar.value == 0xFFFE || scalar.value == 0xFFFF: result += "\u{FFFD}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
-  }
+extension GateCheck {
+  /// What tells it from the other bounds.
+  fileprivate var title: String { "\(suite.isEmpty ? "" : "\(suite) ")\(metric.rawValue) \(bound)" }
 }

@@ -90,7 +90,7 @@ extension Gate {
     switch verdict {
     case .pass: return "the lower limit of the difference, \(lower), is above -\(maxDrop)"
     case .fail: return "the upper limit of the difference, \(upper), is below -\(maxDrop)"
-    case .inconclusive: break
+    case .inconclusive, .notPut: break
     }
     let limits = "the limits of the difference, \(lower) and \(upper), lie on both sides of -\(maxDrop)"
     guard metric != .editSimilarity, maxDrop > 0 else { return limits }

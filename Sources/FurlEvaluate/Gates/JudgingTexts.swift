@@ -112,7 +112,7 @@ extension Gate {
     switch verdict {
     case .pass: return "the upper limit of the \(what), \(short(upper)), is below \(bound)"
     case .fail: return "the lower limit of the \(what), \(short(lower)), is above \(bound)"
-    case .inconclusive:
+    case .inconclusive, .notPut:
       return "the limits of the \(what), \(short(lower)) and \(short(upper)), lie on both sides of \(bound): this text "
         + "shows no less than \(short(upper))"
     }

@@ -46,18 +46,16 @@ struct Settlement {
     _ worst: GateCheck, _ best: GateCheck, put: Int, known: [Double?], ids: [ProblemID], isSettled: Bool
   ) -> GateCheck {
     var check = isSettled && worst.verdict == .pass ? worst : best
-    check.verdict = isSettled ? worst.verdict : .inconclusive
+    check.verdict = isSettled ? worst.verdict : put == 0 ? .notPut : .inconclusive
     check.partial = .init(put: put, count: known.count, range: worst.value...best.value)
-    if let low = worst.interval95?.lowerBound, let high = best.interval95?.upperBound { check.interval95 = low...high }
+    // Of what one end of a range gives there is no interval.
+    check.interval95 = nil
     if var comparison = check.comparison, let low = worst.comparison, let high = best.comparison {
       var isKnown: Set<ProblemID> = []
       for (id, score) in zip(ids, known) where score != nil { isKnown.insert(id) }
       comparison.regressed = low.regressed.filter { isKnown.contains($0) }
       comparison.fixed = high.fixed.filter { isKnown.contains($0) }
-      comparison.interval95 = low.interval95.lowerBound...high.interval95.upperBound
-      if let under = low.newcombe95?.lowerBound, let over = high.newcombe95?.upperBound {
-        comparison.newcombe95 = under...over
-      }
+      (comparison.interval95, comparison.newcombe95) = (nil, nil)
       (comparison.lowerLimit, comparison.upperLimit) = (low.lowerLimit, high.upperLimit)
       (comparison.pBroken, comparison.pHolds) = (low.pBroken, high.pHolds)
       comparison.pHoldsCorrected = high.pHolds
@@ -85,7 +83,7 @@ extension Gate {
     return bounds.compactMap { $0 }.map { bound in
       GateCheck(
         suite: self.suite, metric: metric, bound: bound, value: .nan, interval95: nil,
-        partial: .init(put: 0, count: suite?.count ?? 1, range: nil), verdict: .inconclusive, reason: reason)
+        partial: .init(put: 0, count: suite?.count ?? 1, range: nil), verdict: .notPut, reason: reason)
     }
   }
 

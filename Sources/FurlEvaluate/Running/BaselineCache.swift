@@ -1,4 +1,3 @@
-import Foundation
 import FurlModel
 import FurlSpec
 import FurlTensor
@@ -6,10 +5,15 @@ import FurlTensor
 /// Results of baselines, kept from one verification to the next: a baseline is measured once for each suite.
 ///
 /// A folder of JSON files, each with its key, its report, its completions and the digest of both, named by the key's
-/// digest. A file that is not what it should be counts as missing. The key holds everything that a result could depend
-/// on, so a result that was kept is what would be measured.
+/// digest. A file that is not what it should be counts as missing, and so does one that somebody else has written or
+/// could have (``PrivateFolder``). The key holds everything that a result could depend on, so a result that was kept is
+/// what would be measured.
 public struct BaselineCache: Sendable {
   public let folder: String
+  private let root: String
+  private let name: String
+  /// Told why something that is there is not believed.
+  private let notice: @Sendable (String) -> Void
   /// What tells one build of Furl from another.
   private let build: String
   /// The most bytes of all files together; what was not used for longest goes first.
@@ -19,8 +23,18 @@ public struct BaselineCache: Sendable {
   /// The most bytes of one file.
   static let fileLimit = 16 << 20
 
-  public init(folder: String, build: String, limit: Int = BaselineCache.usualLimit) {
+  /// - Parameters:
+  ///   - folder: inside of the cache's root.
+  ///   - notice: told why something that is there is not believed.
+  public init(
+    folder: String, build: String, limit: Int = BaselineCache.usualLimit,
+    notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
     self.folder = folder
+    let parts = folder.split(separator: "/").map(String.init)
+    name = parts.last ?? "."
+    root = (folder.hasPrefix("/") ? "/" : "./") + parts.dropLast().joined(separator: "/")
+    self.notice = notice
     self.build = build
     self.limit = limit
   }
@@ -84,8 +98,9 @@ public struct BaselineCache: Sendable {
   /// What was kept; nil when there is nothing that can be trusted.
   func entry(for key: Key, suite: Suite, model: String) -> Entry? {
     let path = folder + "/" + key.name
-    guard let file = try? MappedFile(path: path), file.count <= Self.fileLimit,
-      let bytes = try? file.readAll(limit: Self.fileLimit), let json = try? JSON.parse(bytes, file: path),
+    guard let place = believed(PrivateFolder.open(name, in: root)),
+      let bytes = believed(place.read(key.name, limit: Self.fileLimit)),
+      let json = try? JSON.parse(bytes, file: path),
       json["key"]?.canonicalText == key.json.canonicalText, let content = json["kept"],
       json["sha256"]?.string == Digest(of: content.canonicalText.utf8).hex,
       var entry = Entry(content, file: path), entry.report.limit == nil,
@@ -94,8 +109,18 @@ public struct BaselineCache: Sendable {
     // Names are not part of the key.
     entry.report.suite.name = suite.name
     entry.report.model.path = model
-    try? FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: path)
+    place.touch(key.name)
     return entry
+  }
+
+  private func believed<Value>(_ found: PrivateFolder.Found<Value>) -> Value? {
+    switch found {
+    case .here(let value): return value
+    case .missing: return nil
+    case .foreign(let path, let reason):
+      notice("\(path) \(reason), so no result that is kept there is believed: baselines are measured again")
+      return nil
+    }
   }
 
   /// Keeps a result. A cache that cannot be written is none; nothing depends on it.
@@ -108,30 +133,21 @@ public struct BaselineCache: Sendable {
       "furl_cache": 2, "key": key.json, "sha256": .string(Digest(of: content.canonicalText.utf8).hex),
       "kept": content,
     ]
-    let data = Data(json.compactText.utf8)
-    guard data.count <= min(limit, Self.fileLimit) else { return }
-    let files = FileManager.default
-    try? files.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    try? data.write(to: URL(fileURLWithPath: folder + "/" + key.name), options: .atomic)
-    prune()
+    let bytes = Array(json.compactText.utf8)
+    guard bytes.count <= min(limit, Self.fileLimit),
+      let place = believed(PrivateFolder.open(name, in: root, makes: true))
+    else { return }
+    place.write(key.name, bytes)
+    prune(place)
   }
 
   /// Removes what was not used for longest until the rest is within the limit.
-  private func prune() {
-    let keys: Set<URLResourceKey> = [.fileSizeKey, .contentModificationDateKey]
-    let found =
-      (try? FileManager.default.contentsOfDirectory(
-        at: URL(fileURLWithPath: folder), includingPropertiesForKeys: Array(keys))) ?? []
-    let entries = found.filter { $0.pathExtension == "json" }.compactMap { url -> (url: URL, size: Int, date: Date)? in
-      guard let values = try? url.resourceValues(forKeys: keys), let size = values.fileSize,
-        let date = values.contentModificationDate
-      else { return nil }
-      return (url, size, date)
-    }
-    var total = entries.reduce(0) { $0 + $1.size }
-    for entry in entries.sorted(by: { $0.date < $1.date }) where total > limit {
-      if (try? FileManager.default.removeItem(at: entry.url)) != nil { total -= entry.size }
+  private func prune(_ place: PrivateFolder) {
+    let entries = place.files.filter { $0.name.hasSuffix(".json") }
+    var total = entries.reduce(0) { $0 + $1.status.bytes }
+    for entry in entries.sorted(by: { $0.status.modified < $1.status.modified }) where total > limit {
+      place.remove(entry.name)
+      total -= entry.status.bytes
     }
   }
 }

@@ -116,6 +116,8 @@ public struct Evaluator {
       completions = []
       results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
     }
+    try subject.file.checkUnchanged(pool: subject.context.pool)
+    try baseline?.file.checkUnchanged(pool: subject.context.pool)
     return Outcome(
       report: try EvaluationReport(
         suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,

@@ -49,6 +49,10 @@ public struct Verification {
     }
     let opened = try baseline.map { [file] in try Baseline(path: $0, source: file) }
     if let gate = found.first(where: \.needsBaselineModel), opened?.isModel == false { throw gate.lockstepError }
+    for gate in found {
+      try gate.refuseWeakness(
+        baseline: nil, vocabularySize: weights.spec.vocabularySize, file: gates ?? artifact)
+    }
     self.suites = try Verification.find(found, given: suites, folder: opened?.folder)
     self.gates = found
     self.baseline = opened
@@ -67,6 +71,9 @@ public struct Verification {
         throw FurlError(.usage, file: "--suite", "\"\(text)\" is not NAME=CARD")
       }
       let name = String(text[..<cut])
+      guard text.index(after: cut) != text.endIndex else {
+        throw FurlError(.usage, file: "--suite", "\"\(text)\" names no card")
+      }
       guard cards.updateValue(String(text[text.index(after: cut)...]), forKey: name) == nil else {
         throw FurlError(.usage, file: "--suite", "\"\(name)\" is given twice")
       }
@@ -157,6 +164,11 @@ public struct Verification {
         progress.savings.add(found, suite)
         other = found.report
         evidence.baseline = other?.model
+        for gate in own {
+          try gate.refuseWeakness(
+            baseline: other, vocabularySize: weights.spec.vocabularySize,
+            file: gatesFrom == "recipe" ? file.path : gatesFrom)
+        }
         if options.draftsFromBaseline { run = run.drafting(found.completions) }
       }
       let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
@@ -171,6 +183,9 @@ public struct Verification {
       }
       progress.savings.add(outcome, begun: curtailment?.begun)
     }
+    // No suite may have looked at it, and the last look of one that did was at another time.
+    try file.checkUnchanged(pool: context.pool)
+    try baseline?.checkUnchanged(pool: context.pool)
     return try GateReport(
       artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(), evidence: evidence,
       savings: progress.savings)
@@ -218,6 +233,10 @@ struct Baseline {
       return [try EvaluationReport(json, file: path)]
     }
     return try rows.flatMap { $0["quality"]?.array ?? [] }.map { try EvaluationReport($0, file: path) }
+  }
+
+  func checkUnchanged(pool: WorkerPool) throws {
+    if case .model(let file) = source { try file.checkUnchanged(pool: pool) }
   }
 
   /// Whether it is the checkpoint itself.

@@ -65,7 +65,13 @@ struct VerificationProgress {
 
   /// The checks in the order in which the gates are written.
   func inOrder(of gates: [Gate]) -> [GateCheck] {
-    gates.flatMap { gate in checks.filter { $0.suite == gate.suite && $0.metric == gate.metric } }
+    gates.flatMap { gate in
+      checks.filter { $0.suite == gate.suite && $0.metric == gate.metric }.map { check in
+        var check = check
+        check.isLoose = gate.isLoose
+        return check
+      }
+    }
   }
 }
 

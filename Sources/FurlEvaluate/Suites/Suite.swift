@@ -138,7 +138,7 @@ public struct Suite: Sendable, Hashable {
     path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
   }
 
-  static func baseName(_ path: String) -> String {
+  public static func baseName(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
   }
 

@@ -139,6 +139,21 @@ public enum ModelFile: Sendable {
     return 8 * Double(bytes) / Double(max(1, spec.parameterCount))
   }
 
+  /// Checks that what was opened still is what the path leads to: figures of a file that somebody changes while it is used
+  /// are those of no file.
+  ///
+  /// - Throws: ``FurlError`` of kind `input`.
+  public func checkUnchanged(pool: WorkerPool) throws {
+    switch self {
+    case .checkpoint(let checkpoint):
+      for file in checkpoint.weightFiles { _ = try file.checkUnchangedAndInPlace() }
+    case .artifact(let weights):
+      // Times can be set back, but not without a trace; then the digests decide.
+      guard try weights.artifact.hasNewRecord() else { return }
+      try weights.artifact.check(parallelFor: pool.forEach)
+    }
+  }
+
   // MARK: Identity
 
   /// What identifies the model: an artifact's id, or a digest over a checkpoint's files.

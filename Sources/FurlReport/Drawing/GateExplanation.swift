@@ -16,7 +16,7 @@ public enum GateExplanation {
         "\(comparisons) gates compare with the baseline: all of them have to be shown for a pass, so none is corrected; "
           + "a failure is corrected for their number (Holm).")
     }
-    let rule = "The gravest verdict counts: fail, then inconclusive, then pass."
+    let rule = "The gravest verdict counts: fail, then inconclusive, then not put, then pass."
     return lines + GateText.saved(report) + [rule, GateText.verdict(report)]
   }
 
@@ -40,6 +40,7 @@ public enum GateExplanation {
     case .min, .max(_, nil): steps.append("the bound is exact on this fixed set, so no statistics enter")
     case .max(_, _?), .maxDrop, .maxRise: break
     }
+    if check.isLoose { steps.append("the gate says loose: a bound that lets nearly everything through is meant") }
     return steps + [check.reason]
   }
 
@@ -56,13 +57,16 @@ public enum GateExplanation {
     } else {
       steps.append("over \(comparison.count) windows that both models read in lockstep")
     }
-    let interval = "\(signed(comparison.interval95.lowerBound)) to \(signed(comparison.interval95.upperBound))"
-    var difference = "difference \(signed(comparison.difference)), 95 % interval \(interval)"
-    difference += comparison.newcombe95 == nil ? " (bootstrap)" : " (Tango)"
-    if let newcombe = comparison.newcombe95 {
-      difference += ", \(signed(newcombe.lowerBound)) to \(signed(newcombe.upperBound)) (Newcombe)"
+    if let interval = comparison.interval95 {
+      var difference =
+        "difference \(signed(comparison.difference)), 95 % interval \(signed(interval.lowerBound)) to "
+        + signed(interval.upperBound)
+      difference += comparison.newcombe95 == nil ? " (bootstrap)" : " (Tango)"
+      if let newcombe = comparison.newcombe95 {
+        difference += ", \(signed(newcombe.lowerBound)) to \(signed(newcombe.upperBound)) (Newcombe)"
+      }
+      steps.append(difference)
     }
-    if check.partial == nil || comparison.newcombe95 == nil { steps.append(difference) }
     steps.append(
       "one-sided limits \(signed(comparison.lowerLimit)) and \(signed(comparison.upperLimit)); p-value of a broken "
         + "bound \(short(comparison.pBroken)), of one that holds \(short(comparison.pHolds)) "

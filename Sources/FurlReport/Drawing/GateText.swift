@@ -38,9 +38,7 @@ public enum GateText {
     for check in report.checks {
       let paired = check.metric.isOfProblems ? check.comparison : nil
       table.add([
-        title(check), "\(check.bound)", value(check),
-        check.interval95.map { "\(figure($0.lowerBound, check.metric)) to \(figure($0.upperBound, check.metric))" }
-          ?? "",
+        title(check), "\(check.bound)\(check.isLoose ? ", loose" : "")", value(check), interval(check),
         paired.map { "\($0.regressed.count)" } ?? "", paired.map { "\($0.fixed.count)" } ?? "",
         check.verdict.rawValue,
       ])
@@ -60,6 +58,13 @@ public enum GateText {
 
   static func title(_ check: GateCheck) -> String {
     check.suite.isEmpty ? check.metric.rawValue : "\(check.suite) \(check.metric.rawValue)"
+  }
+
+  private static func interval(_ check: GateCheck) -> String {
+    guard let interval = check.interval95 else {
+      return check.partial != nil && check.value.isFinite ? "settled early" : ""
+    }
+    return "\(figure(interval.lowerBound, check.metric)) to \(figure(interval.upperBound, check.metric))"
   }
 
   /// The value, or what is known of it.

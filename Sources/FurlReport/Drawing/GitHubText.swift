@@ -23,7 +23,7 @@ public enum GitHubText {
     let mark =
       switch report.verdict {
       case .pass: "\u{2705}"
-      case .inconclusive: "\u{26A0}\u{FE0F}"
+      case .inconclusive, .notPut: "\u{26A0}\u{FE0F}"
       case .fail: "\u{274C}"
       }
     var lines = ["### \(mark) furl verify \(plain(report.artifact)): \(report.verdict.rawValue)", ""]
@@ -32,6 +32,16 @@ public enum GitHubText {
     let baseline = report.evidence.baseline.map { ", compared with \(plain($0.path))" } ?? ""
     lines += ["", "Gates of \(plain(report.gatesFrom))\(baseline).", ""] + GateText.saved(report)
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// One error, for a command that could not do its work.
+  public static func annotation(_ error: FurlError, command: String) -> String {
+    self.command("error", "furl \(command)", "\(error)")
+  }
+
+  /// The same in the job's summary.
+  public static func summary(_ error: FurlError, command: String) -> String {
+    "### \u{274C} furl \(plain(command)): error\n\n\(plain("\(error)"))\n\n"
   }
 
   /// How many bytes a step's summary may have; GitHub shows nothing at all of a longer one.

@@ -1,4 +1,5 @@
 import Foundation
+import FurlArtifact
 import FurlCheckpoint
 import FurlEvaluate
 import FurlModel
@@ -21,12 +22,14 @@ struct CellRunner {
     var path = checkpoint
     if let recipe = cell.step.recipe {
       path = folder.artifact(cell)
-      if !FileManager.default.fileExists(atPath: path) {
+      // One that an earlier run left may be damaged.
+      let isWhole = (try? Artifact(path: path).check(parallelFor: context.pool.forEach)) != nil
+      if !isWhole {
         let place = URL(fileURLWithPath: path).deletingLastPathComponent()
         do {
           try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
         } catch {
-          throw FurlError(.cannotCreate, file: place.path, "cannot be created: \(error.localizedDescription)")
+          throw FurlError.creating(place.path, systemCode(of: error) ?? EIO)
         }
         let compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe.recipe(seed: cell.seed))
         _ = try compressor.write(to: path, pool: context.pool)
@@ -41,6 +44,7 @@ struct CellRunner {
     }
     var row = try BenchRow(path: path, speed: measurement, quality: [], threads: threads, pool: context.pool)
     let suites = try plan.suites(of: checkpoint)
+    var samples: [JSON.Member] = []
     if !suites.isEmpty {
       let subject = try LoadedModel(path: path, context: context)
       let needsBaseline = cell.step.recipe != nil && suites.contains { $0.kind == .text }
@@ -51,13 +55,16 @@ struct CellRunner {
         let outcome = try await row.measure(
           suite, on: subject, by: Evaluator(.init(limit: plan.limit)), baseline: suite.kind == .text ? baseline : nil)
         if !outcome.completions.isEmpty {
-          try folder.write(
-            Samples.text(outcome.report.results, outcome.completions), to: folder.samples(cell, suite: suite.name))
+          let text = try Samples.text(outcome.report.results, outcome.completions)
+          try folder.write(text, to: folder.samples(cell, suite: suite.name))
+          samples.append(.init(suite.name, .string(Digest(of: text.utf8).hex)))
         }
       }
     }
     let json = plan.speed == nil ? CellRunner.withoutMeasurements(row.json) : row.json
-    var members: [JSON.Member] = [.init("state", "done"), .init("result", json)]
+    var members: [JSON.Member] = [
+      .init("state", "done"), .init("samples", .object(samples)), .init("result", json),
+    ]
     if plan.speed != nil { members.append(.init("machine", MachineFacts().json)) }
     return members
   }

@@ -44,7 +44,7 @@ public struct SlurmExecutor: Sendable {
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
-      throw FurlError(.cannotCreate, file: folder, "cannot be created: \(error.localizedDescription)")
+      throw FurlError.creating(folder, systemCode(of: error) ?? EIO)
     }
     let arrayScript = folder + "/array.sh"
     let gatherScript = folder + "/gather.sh"

@@ -99,7 +99,8 @@ extension SweepPlan {
       guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
         throw FurlError.input(path, "does not exist")
       }
-      let names = isFolder.boolValue ? try FileManager.default.contentsOfDirectory(atPath: path).sorted() : [""]
+      guard let names = isFolder.boolValue ? try? FileManager.default.contentsOfDirectory(atPath: path).sorted() : [""]
+      else { throw FurlError.reading(path, EACCES) }
       return .array(
         names.map { name in
           var status = stat()

@@ -16,7 +16,7 @@ public struct SweepFolder: Sendable {
         try FileManager.default.createDirectory(
           atPath: self.path + "/" + part, withIntermediateDirectories: true)
       } catch {
-        throw FurlError(.cannotCreate, file: path, "cannot be created: \(error.localizedDescription)")
+        throw FurlError.creating(path, systemCode(of: error) ?? EIO)
       }
     }
   }
@@ -43,19 +43,32 @@ public struct SweepFolder: Sendable {
 
   private func file(_ cell: SweepCell) -> String { path + "/cells/\(cell.id).json" }
 
-  /// What a cell gave: nil when it has not ended, or its file is damaged or another cell's.
+  /// What a cell gave: nil when it has not ended, its file is damaged or another cell's, or the samples that it kept are
+  /// no longer what they were: it is then run again.
   func result(_ cell: SweepCell) -> JSON? {
     guard let bytes = try? MappedFile(path: file(cell)).readAll(limit: 256 << 20),
       let json = try? JSON.parse(bytes, file: file(cell)), json["key"]?.string == cell.key.hex,
-      ["done", "failed"].contains(json["state"]?.string)
+      ["done", "failed"].contains(json["state"]?.string), let members = json.members,
+      json["sha256"]?.string == SweepFolder.digest(members.filter { $0.key != "sha256" })
     else { return nil }
+    guard json["state"]?.string == "done" else { return json }
+    guard let samples = json["samples"]?.members else { return nil }
+    for member in samples {
+      guard let file = try? MappedFile(path: self.samples(cell, suite: member.key)),
+        member.value.string == Digest(of: file).hex
+      else { return nil }
+    }
     return json
   }
 
   func save(_ cell: SweepCell, _ members: [JSON.Member]) throws {
-    try write(
-      JSON.object([.init("furl", 1), .init("key", .string(cell.key.hex)), .init("name", .string(cell.name))] + members)
-        .compactText + "\n", to: file(cell))
+    let all = [.init("furl", 1), .init("key", .string(cell.key.hex)), .init("name", .string(cell.name))] + members
+    let json = JSON.object(all + [.init("sha256", .string(SweepFolder.digest(all)))])
+    try write(json.compactText + "\n", to: file(cell))
+  }
+
+  private static func digest(_ members: [JSON.Member]) -> String {
+    Digest(of: JSON.object(members).canonicalText.utf8).hex
   }
 
   /// Lets a failed cell be tried again.
@@ -66,13 +79,15 @@ public struct SweepFolder: Sendable {
     let temporary = "\(path).tmp\(getpid())"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw FurlError(.cannotWrite, file: path, "cannot be written: \(String(cString: strerror(errno)))")
+      throw FurlError.writing(path)
     }
+    Unfinished.add(temporary)
+    defer { Unfinished.forget(temporary) }
     let isWritten = FileHandle(fileDescriptor: descriptor).writeAll(text) && fsync(descriptor) == 0
     guard close(descriptor) == 0, isWritten, rename(temporary, path) == 0 else {
-      let words = String(cString: strerror(errno))
+      let code = errno
       unlink(temporary)
-      throw FurlError(.cannotWrite, file: path, "cannot be written: \(words)")
+      throw FurlError.writing(path, code)
     }
   }
 
@@ -103,7 +118,7 @@ public struct SweepFolder: Sendable {
   func lock() throws {
     let descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw FurlError(.cannotCreate, file: path, "cannot be locked: \(String(cString: strerror(errno)))")
+      throw FurlError.creating(path + "/lock")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)

@@ -105,6 +105,11 @@ public enum YAML {
       if let value = node.bool { return .bool(value) }
       // YAML 1.1 counts in sixties (1:30 is 90), which nobody means and which overflows.
       if scalar.string.contains(":") { return .string(scalar.string) }
+      if isAmbiguous(scalar.string, node) {
+        throw FurlError.input(
+          file, lines.place(path), "\(scalar.string.readable) is another number, or none, to other readers",
+          remedy: "write a decimal number without leading zeros and underscores, or quotes around a text")
+      }
       if let value = node.int { return .integer(value) }
       if let value = node.float {
         guard value.isFinite else {
@@ -113,6 +118,15 @@ public enum YAML {
         return .number(value)
       }
       return .string(scalar.string)
+    }
+
+    /// Whether YAML's versions, or its readers, differ in what number it is: `010` is 8 or 10, `0o10` 8 or a text, `1_000`
+    /// a number or a text.
+    private func isAmbiguous(_ text: String, _ node: Node) -> Bool {
+      if text.wholeMatch(of: /[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]+)?/) != nil { return false }
+      if text.wholeMatch(of: /[-+]?(0[0-9_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+)/) != nil { return true }
+      guard text.contains(where: \.isNumber) else { return false }
+      return node.int != nil || node.float != nil
     }
   }
 }

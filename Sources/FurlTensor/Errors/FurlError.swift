@@ -65,11 +65,47 @@ public struct FurlError: Error, Sendable, Hashable {
 }
 
 extension FurlError: CustomStringConvertible {
-  /// One line: file, place, problem, remedy. Control characters of hostile input are escaped.
+  /// One line: file, place, problem, remedy. Control characters of hostile input are escaped, and what is longer than
+  /// anybody reads is cut.
   public var description: String {
-    var line = [file, place, problem].compactMap { $0 }.joined(separator: ": ")
-    if let remedy { line += " (\(remedy))" }
+    var line = [file?.cut(to: 4096), place?.readable, problem.readable].compactMap { $0 }.joined(separator: ": ")
+    if let remedy { line += " (\(remedy.readable))" }
     return line.escapingControlCharacters
+  }
+}
+
+extension String {
+  /// The text with long numbers cut, and cut itself where it is too long to be read.
+  public var readable: String { cuttingNumbers.cut(to: 600) }
+
+  /// Numbers of more digits than any that is meant appear as their beginning, and how many digits they have.
+  private var cuttingNumbers: String {
+    let (most, shown) = (40, 20)
+    guard utf8.count > most else { return self }
+    var result: [UInt8] = []
+    var digits: [UInt8] = []
+    func end() {
+      guard digits.count > most else { return result += digits }
+      result += digits.prefix(shown)
+      result += Array("... (\(digits.count) digits)".utf8)
+    }
+    for byte in utf8 {
+      if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+        digits.append(byte)
+        continue
+      }
+      end()
+      digits = []
+      result.append(byte)
+    }
+    end()
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  /// The beginning and the end of a text of more characters than that.
+  fileprivate func cut(to count: Int) -> String {
+    guard utf8.count > count, self.count > count else { return self }
+    return "\(prefix(count * 2 / 3)) ... \(suffix(count / 4))"
   }
 }
 

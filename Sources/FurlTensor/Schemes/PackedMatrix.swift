@@ -10,6 +10,9 @@ public final class PackedMatrix: @unchecked Sendable {
   let table: CodeTable?
   /// The columns that are kept apart, ascending.
   public let outlierColumns: [Int]
+  /// The same as the kernels read them; a copy, because a stream may be a part of a file that somebody overwrites after it
+  /// was checked.
+  private let columnNumbers: UnsafeMutablePointer<Int32>?
 
   public var scheme: Scheme { layout.scheme }
   public var rows: Int { layout.shape[0] }
@@ -51,22 +54,28 @@ public final class PackedMatrix: @unchecked Sendable {
       values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
       unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0)
     if let columns = stream(.outlierColumns, of: Int32.self) {
-      let numbers = UnsafeBufferPointer(start: columns, count: layout.scheme.outliers)
+      let numbers = Array(UnsafeBufferPointer(start: columns, count: layout.scheme.outliers))
       guard numbers[0] >= 0, zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }),
         Int(numbers[numbers.count - 1]) < layout.shape[1]
       else {
         throw FurlError.input(
           nil, "columns that are kept apart are not in order, or none of the matrix", remedy: "the file is damaged")
       }
-      matrix.outlier_columns = columns
+      let copy = UnsafeMutablePointer<Int32>.allocate(capacity: numbers.count)
+      copy.initialize(from: numbers, count: numbers.count)
+      columnNumbers = copy
+      matrix.outlier_columns = UnsafePointer(copy)
       matrix.outliers = stream(.outliers, of: UInt16.self)
       matrix.outlier_count = numbers.count
       outlierColumns = numbers.map { Int($0) }
     } else {
       outlierColumns = []
+      columnNumbers = nil
     }
     self.matrix = matrix
   }
+
+  deinit { columnNumbers?.deallocate() }
 
   /// Where a stream begins that is being written; nil where there is none.
   func target(_ kind: PackedLayout.StreamKind) -> UnsafeMutableRawPointer? {

@@ -23,32 +23,4 @@ public enum CacheFolder {
 
   /// The folder of this process.
   public static var path: String? { path { name in getenv(name).map { String(cString: $0) } } }
-
-  /// Makes a folder inside of the cache, for this user alone.
-  ///
-  /// - Returns: its path; nil where it cannot be, or is somebody else's.
-  static func make(_ name: String, in root: String) -> String? {
-    var made = ""
-    for part in root.split(separator: "/", omittingEmptySubsequences: true) {
-      made += (made.isEmpty && !root.hasPrefix("/") ? "" : "/") + part
-      _ = mkdir(made, 0o700)
-    }
-    let path = root + "/" + name
-    _ = mkdir(path, 0o700)
-    return isOwn(path, kind: S_IFDIR) ? path : nil
-  }
-
-  /// Whether a folder inside of the cache is this user's, or can still become it: nothing is made.
-  static func mayHave(_ name: String, in root: String) -> Bool {
-    var status = stat()
-    if lstat(root + "/" + name, &status) != 0 { return errno == ENOENT }
-    return isOwn(root + "/" + name, kind: S_IFDIR)
-  }
-
-  /// Whether this user alone may write something.
-  static func isOwn(_ path: String, kind: mode_t) -> Bool {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == kind else { return false }
-    return status.st_uid == geteuid() && status.st_mode & 0o022 == 0
-  }
 }

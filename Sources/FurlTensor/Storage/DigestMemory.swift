@@ -1,5 +1,3 @@
-import Foundation
-
 /// Digests of large files that were hashed earlier and have not changed since.
 ///
 /// SHA-256 of a file is a chain that no second thread shortens, and the longest work of a compression from one large
@@ -24,32 +22,40 @@ public struct DigestMemory: Sendable {
   private let root: String
   private let recalls: Bool
   private let rules: Rules
+  private let notice: @Sendable (String) -> Void
 
   /// - Parameters:
   ///   - root: the cache's folder.
   ///   - recalls: whether what was remembered earlier counts.
-  /// - Returns: nil where there is no cache (``CacheFolder``).
-  public init?(root: String? = CacheFolder.path, recalls: Bool = true) {
-    self.init(root: root, recalls: recalls, rules: Rules())
+  ///   - notice: told why something that is there is not believed.
+  /// - Returns: nil where there is no cache (``CacheFolder``), or it could be somebody else's.
+  public init?(
+    root: String? = CacheFolder.path, recalls: Bool = true, notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.init(root: root, recalls: recalls, rules: Rules(), notice: notice)
   }
 
-  init?(root: String?, recalls: Bool = true, rules: Rules) {
-    guard let root, CacheFolder.mayHave("digests", in: root) else { return nil }
+  init?(
+    root: String?, recalls: Bool = true, rules: Rules, notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    guard let root else { return nil }
     self.root = root
     self.recalls = recalls
     self.rules = rules
+    self.notice = notice
+    if case .foreign(let path, let reason) = PrivateFolder.open("digests", in: root) {
+      distrust(path, reason)
+      return nil
+    }
   }
 
   /// The digest of a file that has not changed since it was remembered.
   public func recall(_ file: MappedFile) -> Digest? {
     guard recalls, file.count >= rules.leastBytes, let identity = file.identity, file.isLocal else { return nil }
-    let path = path(identity)
-    guard CacheFolder.isOwn(folder, kind: S_IFDIR), CacheFolder.isOwn(path, kind: S_IFREG),
-      let handle = FileHandle(forReadingAtPath: path)
+    guard let folder = believed(PrivateFolder.open("digests", in: root)),
+      let bytes = believed(folder.read(name(identity), limit: 1_024))
     else { return nil }
-    defer { try? handle.close() }
-    guard let data = try? handle.read(upToCount: 1_024) else { return nil }
-    let words = String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    let words = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     guard words.count == 3, words[0] == line(identity), words[2].isEmpty else { return nil }
     return Digest(hex: String(words[1]))
   }
@@ -59,34 +65,35 @@ public struct DigestMemory: Sendable {
     guard file.count >= rules.leastBytes, let identity = file.identity, identity == file.identityWhenOpened,
       file.isLocal, max(identity.modified, identity.changed) + rules.settleTime < file.timeWhenOpened
     else { return }
-    guard let folder = CacheFolder.make("digests", in: root) else { return }
-    forgetOldest()
-    let staged = "\(folder)/.\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    let text = Data("\(line(identity))\n\(digest.hex)\n".utf8)
-    guard
-      FileManager.default.createFile(atPath: staged, contents: text, attributes: [.posixPermissions: 0o600])
-    else { return }
-    if rename(staged, path(identity)) != 0 { unlink(staged) }
+    guard let folder = believed(PrivateFolder.open("digests", in: root, makes: true)) else { return }
+    forgetOldest(folder)
+    folder.write(name(identity), Array("\(line(identity))\n\(digest.hex)\n".utf8))
   }
 
-  private var folder: String { root + "/digests" }
+  private func believed<Value>(_ found: PrivateFolder.Found<Value>) -> Value? {
+    switch found {
+    case .here(let value): return value
+    case .missing: return nil
+    case .foreign(let path, let reason):
+      distrust(path, reason)
+      return nil
+    }
+  }
 
-  private func path(_ identity: FileIdentity) -> String { "\(folder)/\(identity.device)-\(identity.number)" }
+  private func distrust(_ path: String, _ reason: String) {
+    notice("\(path) \(reason), so no digest that is remembered there is believed")
+  }
+
+  private func name(_ identity: FileIdentity) -> String { "\(identity.device)-\(identity.number)" }
 
   private func line(_ identity: FileIdentity) -> String {
     "furl 1 sha256 \(identity.bytes) \(identity.modified) \(identity.changed)"
   }
 
-  private func forgetOldest() {
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder),
-      names.count >= rules.mostRecords
-    else { return }
-    let dated = names.map { name in
-      var status = stat()
-      return (stat("\(folder)/\(name)", &status) == 0 ? FileIdentity(status).changed : 0, name)
-    }
-    for (_, name) in dated.sorted(by: <).prefix(names.count - rules.mostRecords / 2) {
-      unlink("\(folder)/\(name)")
-    }
+  private func forgetOldest(_ folder: PrivateFolder) {
+    let files = folder.files
+    guard files.count >= rules.mostRecords else { return }
+    let dated = files.map { ($0.status.changed, $0.name) }
+    for (_, name) in dated.sorted(by: <).prefix(files.count - rules.mostRecords / 2) { folder.remove(name) }
   }
 }

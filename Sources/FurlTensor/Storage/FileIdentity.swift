@@ -9,7 +9,7 @@ public struct FileIdentity: Equatable, Sendable {
   public let modified: Int64
   public let changed: Int64
 
-  init(_ status: stat) {
+  package init(_ status: stat) {
     device = UInt64(truncatingIfNeeded: status.st_dev)
     number = UInt64(truncatingIfNeeded: status.st_ino)
     bytes = Int(status.st_size)

@@ -24,7 +24,7 @@ public final class MappedFile: @unchecked Sendable {
     // The system would read a path up to its first zero, and open another file.
     guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FurlError.input(path, systemMessage()) }
+    guard descriptor >= 0 else { throw FurlError.reading(path) }
     try self.init(taking: descriptor, path: path)
   }
 
@@ -44,6 +44,11 @@ public final class MappedFile: @unchecked Sendable {
         base = nil
       } else {
         guard let mapping = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapping != MAP_FAILED else {
+          guard errno != ENOMEM else {
+            throw FurlError(
+              .unavailable, file: path, "cannot be mapped: there is no address space for its \(count) bytes",
+              remedy: "raise the limit (ulimit -v)")
+          }
           throw FurlError.input(path, "cannot be mapped: \(systemMessage())")
         }
         base = UnsafeRawPointer(mapping)
@@ -176,6 +181,23 @@ public final class MappedFile: @unchecked Sendable {
     guard identity.bytes == count, identity.modified == identityWhenOpened.modified else {
       throw changed("has changed while it was read")
     }
+  }
+
+  /// The same, and that the path still leads to it: a verdict on a file that was replaced meanwhile would be taken for one
+  /// on the other.
+  ///
+  /// - Returns: whether something of the file's record has changed that the bytes may not have to do with (a new name, other
+  ///   rights, times that were set), so that only its digest says whether they are the same.
+  /// - Throws: ``FurlError`` of kind `input`.
+  public func checkUnchangedAndInPlace() throws -> Bool {
+    try checkUnchanged()
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw changed("has been removed while it was used") }
+    let there = FileIdentity(status)
+    guard there.device == identityWhenOpened.device, there.number == identityWhenOpened.number else {
+      throw changed("has been replaced while it was used")
+    }
+    return there.changed != identityWhenOpened.changed
   }
 
   /// Checks that a range can be read through the mapping: a look at what has been cut off would end the process.

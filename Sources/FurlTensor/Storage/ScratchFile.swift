@@ -20,9 +20,7 @@ public final class ScratchFile {
     var template = Array((folder + "/.furl-scratch-XXXXXX").utf8CString)
     descriptor = template.withUnsafeMutableBufferPointer { mkstemp($0.baseAddress!) }
     guard descriptor >= 0 else {
-      throw FurlError(
-        .cannotCreate, file: folder, "a file for changed weights cannot be created in it: \(systemMessage())",
-        remedy: "choose a folder that exists and can be written to")
+      throw FurlError.creating(folder + "/changed weights")
     }
     template.withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
@@ -62,8 +60,6 @@ public final class ScratchFile {
 
   private func check(_ number: Int32) throws {
     guard number != 0 else { return }
-    throw FurlError(
-      .cannotWrite, file: path, "cannot be written: \(String(cString: strerror(number)))",
-      remedy: "make room in the folder of the output")
+    throw FurlError.writing(path, number, remedy: "make room in the folder of the output")
   }
 }

@@ -1,7 +1,4 @@
 import Foundation
-#if canImport(FoundationXML)
-import FoundationXML
-#endif
 @testable import FurlEvaluate
 import FurlSpec
 import FurlTensor
@@ -28,13 +25,13 @@ import Testing
       description: What we ship.
       gates:
         - {suite: minieval, metric: pass_at_1, min: 0.60}
-        - {suite: lines, metric: exact_match, min: 0, max_drop: 0.02, confidence: 0.9}
+        - {suite: lines, metric: exact_match, min: 0.1, max_drop: 0.02, confidence: 0.9}
         - {suite: lines, metric: edit_similarity, max_drop: 0.02}
       """)
     #expect(
       found == [
         Gate(suite: "minieval", metric: .passAt1, min: 0.6),
-        Gate(suite: "lines", metric: .exactMatch, min: 0, maxDrop: 0.02, confidence: 0.9),
+        Gate(suite: "lines", metric: .exactMatch, min: 0.1, maxDrop: 0.02, confidence: 0.9),
         Gate(suite: "lines", metric: .editSimilarity, maxDrop: 0.02, confidence: 0.95),
       ])
     #expect(found.map(\.needsBaseline) == [false, true, true])
@@ -275,23 +272,108 @@ import Testing
     checks[0].reason = "<&\"'>\u{1}\n"
     checks[0].suite = "a<b"
     let text = try GateReport(artifact: "a&\"b\u{FFFF}.furl", gatesFrom: "recipe", checks: checks).junit
-    final class Counter: NSObject, XMLParserDelegate {
-      var found: [String: Int] = [:]
-      var message: String?
-      func parser(
-        _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
-        attributes: [String: String]
-      ) {
-        found[name, default: 0] += 1
-        if name == "failure" { message = attributes["message"] }
-      }
-    }
-    let counter = Counter()
-    let parser = XMLParser(data: Data(text.utf8))
-    parser.delegate = counter
-    #expect(parser.parse(), "\(parser.parserError.map { "\($0)" } ?? "") \(text)")
-    #expect(counter.found["testcase"] == 3 && counter.found["failure"] == 1 && counter.found["skipped"] == 1)
-    #expect(counter.message == "<&\"'>\u{FFFD}\n")
+    let document = JUnitSchema(text)
+    #expect(document.problems.isEmpty, "\(document.problems) \(text)")
+    #expect(document.count["testcase"] == 3 && document.count["failure"] == 1 && document.count["skipped"] == 1)
+    #expect(document.messages["failure"] == "<&\"'>\u{FFFD}\n")
     #expect(text.contains("tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""))
+  }
+
+  /// What stands for a verification without a verdict, whatever is in its message; and times as the schema has them.
+  @Test func junitOfAnErrorIsValid() {
+    for (message, seconds) in [
+      ("a <b> & \"c\"\u{0}\u{1B}", 0.0), ("]]>", 1234.5678), ("x", -1), ("", .nan), ("y", 1e300),
+    ] {
+      let text = JUnitDocument(errorOf: "a&b\u{FFFE}.furl", kind: "input", message: message, seconds: seconds).text
+      let document = JUnitSchema(text)
+      #expect(document.problems.isEmpty, "\(document.problems) \(text)")
+      #expect(document.count["error"] == 1 && document.count["failure"] == nil)
+      #expect(text.contains("tests=\"1\" failures=\"0\" errors=\"1\""))
+    }
+    #expect(JUnitDocument(errorOf: "a", kind: "k", message: "m", seconds: 1234.5678).text.contains("time=\"1234.567\""))
+  }
+
+  /// A check that lets everything through would be no check.
+  @Test func theSchemaRefusesWhatJenkinsRefuses() {
+    let text = JUnitDocument(errorOf: "a", kind: "k", message: "m").text
+    for (from, to) in [
+      ("<error", "<properties/><error"), (" errors=\"1\"", ""), ("time=\"0.000\"", "time=\"1e-3\""),
+      ("<testcase", "<testcase file=\"x\""), ("name=\"verify\"", ""), ("<testsuite ", "<testsuite assertions=\"1\" "),
+      ("</testsuites>", ""),
+    ] {
+      let wrong = text.replacing(from, with: to)
+      #expect(wrong != text && !JUnitSchema(wrong).problems.isEmpty, "\(to)")
+    }
+  }
+
+  /// What nothing can violate is no gate, alone or beside a bound that is one; what looks like a slip has to be meant.
+  @Test(arguments: [
+    ("suite: a, metric: pass_at_1, min: 0", "min"), ("suite: a, metric: exact_match, min: -0.0", "min"),
+    ("suite: a, metric: edit_similarity, min: 0.0", "min"), ("suite: a, metric: same_top, min: 0", "min"),
+    ("suite: a, metric: pass_at_1, max_drop: 1", "max_drop"),
+    ("suite: a, metric: exact_match, max_drop: 1.0", "max_drop"),
+    ("suite: a, metric: edit_similarity, max_drop: 1", "max_drop"),
+    ("suite: a, metric: exact_match, min: 0.9, max_drop: 1", "max_drop"),
+    ("suite: a, metric: exact_match, min: 0, max_drop: 0.02", "min"),
+    ("suite: a, metric: perplexity, max: 1000000000000000000", "max"),
+    ("suite: a, metric: perplexity, max: 1.0e+9", "max"), ("suite: a, metric: perplexity, max_rise: 100", "max_rise"),
+    ("suite: a, metric: perplexity, max_rise: 1000", "max_rise"),
+    ("suite: a, metric: perplexity, max: 3, max_rise: 1.0e+5", "max_rise"),
+    ("suite: a, metric: kl_divergence, max: 100", "max"),
+    ("suite: a, metric: kl_divergence, max: 1.0e+18, confidence: 0.9", "max"),
+    ("metric: disk_bytes, max: 1.0e+18", "max"), ("metric: disk_bytes, max: 2000000000 GB", "max"),
+  ])
+  func vacuousBoundsAreRefused(_ gate: String, _ key: String) {
+    // Saying that it is meant does not make it a gate.
+    for more in ["", ", loose: false", ", loose: true"] {
+      let error = #expect(throws: FurlError.self) { try gates("furl: 1\ngates:\n  - {\(gate)\(more)}\n") }
+      #expect(error?.kind == .input && error?.place == "line 3: gates[0].\(key)", "\(error?.description ?? "")")
+      #expect(error?.problem.contains("nothing can violate it") == true, "\(error?.description ?? "")")
+    }
+  }
+
+  @Test(arguments: [
+    ("suite: a, metric: pass_at_1, max_drop: 0.5", "max_drop"),
+    ("suite: a, metric: exact_match, max_drop: 0.99", "max_drop"),
+    ("suite: a, metric: edit_similarity, min: 0.5, max_drop: 0.75", "max_drop"),
+    ("suite: a, metric: perplexity, max_rise: 2", "max_rise"),
+    ("suite: a, metric: perplexity, max_rise: 0.5", "max_rise"),
+    ("suite: a, metric: perplexity, max: 5000", "max"), ("suite: a, metric: kl_divergence, max: 2", "max"),
+    ("suite: a, metric: pass_at_1, min: 0.01", "min"), ("suite: a, metric: same_top, min: 0.001", "min"),
+    ("metric: disk_bytes, max: 1.0e+14", "max"),
+  ])
+  func looseBoundsHaveToBeMeant(_ gate: String, _ key: String) throws {
+    let error = #expect(throws: FurlError.self) { try gates("furl: 1\ngates:\n  - {\(gate)}\n") }
+    #expect(error?.kind == .input && error?.place == "line 3: gates[0].\(key)", "\(error?.description ?? "")")
+    #expect(error?.remedy?.contains("loose: true") == true)
+    let meant = try gates("furl: 1\ngates:\n  - {\(gate), loose: true}\n")
+    #expect(meant.count == 1 && meant[0].isLoose && meant[0].json["loose"] == true)
+  }
+
+  @Test func boundsThatAreGatesAreTaken() throws {
+    let found = try gates(
+      """
+      furl: 1
+      gates:
+        - {suite: a, metric: pass_at_1, min: 0.05, max_drop: 0.49}
+        - {suite: a, metric: exact_match, min: 1, max_drop: 0}
+        - {suite: b, metric: perplexity, max: 999, max_rise: 0.49}
+        - {suite: b, metric: kl_divergence, max: 0.99}
+        - {metric: disk_bytes, max: 900 GB}
+      """)
+    #expect(found.count == 5 && found.allSatisfy { !$0.isLoose && $0.json["loose"] == nil })
+  }
+
+  /// What only the baseline or the model shows.
+  @Test func whatTheBaselineShowsToBeVacuous() throws {
+    func refused(_ gate: Gate, _ baseline: EvaluationReport?, vocabulary: Int = 8192) -> Bool {
+      (try? gate.refuseWeakness(baseline: baseline, vocabularySize: vocabulary, file: "g.yaml")) == nil
+    }
+    let weak = try report(16, of: 160)
+    #expect(refused(Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.1), weak))
+    #expect(!refused(Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.09), weak))
+    #expect(!refused(Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.1, isLoose: true), weak))
+    #expect(refused(Gate(suite: "t", metric: .perplexity, max: 900), nil, vocabulary: 900))
+    #expect(!refused(Gate(suite: "t", metric: .perplexity, max: 900), nil, vocabulary: 901))
   }
 }

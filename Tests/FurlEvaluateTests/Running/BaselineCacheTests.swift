@@ -75,6 +75,33 @@ import Testing
     }
   }
 
+  /// What somebody else could have written is measured again, and that is said.
+  @Test func whatOthersCouldHaveWrittenIsNotBelieved() async throws {
+    final class Notices: @unchecked Sendable { var found: [String] = [] }
+    try await Running.withCheckpoint(blocks: 5, lines: 8) { folder, checkpoint in
+      let artifact = folder + "/a.furl"
+      try Running.writeArtifact(of: checkpoint, to: artifact, gates: Self.gates)
+      let (root, place, notices) = (folder + "/cache", folder + "/cache/kept", Notices())
+      let cache = BaselineCache(folder: place, build: "1") { notices.found.append($0) }
+      let honest = try await run(artifact, checkpoint, cache)
+      let file = place + "/" + (try #require(FileManager.default.contentsOfDirectory(atPath: place).first))
+      #expect(try await run(artifact, checkpoint, cache).savings.cachedBaselines == ["tiny"] && notices.found.isEmpty)
+      for (path, wrong, right) in [
+        (file, mode_t(0o666), mode_t(0o600)), (place, 0o770, 0o700), (root, 0o777, 0o700),
+      ] {
+        notices.found = []
+        #expect(chmod(path, wrong) == 0)
+        let again = try await run(artifact, checkpoint, cache)
+        #expect(again.savings.cachedBaselines.isEmpty && again.checks == honest.checks)
+        let name = "/" + (path.split(separator: "/").last ?? "")
+        #expect(notices.found.first?.contains(name + " can be written to by others") == true, "\(notices.found)")
+        // A file is written anew; a folder is left as it is.
+        if path != file { #expect(chmod(path, right) == 0) }
+        #expect(try await run(artifact, checkpoint, cache).savings.cachedBaselines == ["tiny"])
+      }
+    }
+  }
+
   /// A report whose limit, outcomes or size forbid it is not kept; the oldest go when there are too many.
   @Test func whatIsKept() throws {
     try TestData.withTemporaryFolder { folder in

@@ -54,6 +54,42 @@ import Testing
     }
   }
 
+  /// A cell whose samples, or whose own figures, are not what they were has not ended.
+  @Test(arguments: ["cut", "empty", "junk", "missing", "other", "figure", "unlisted"])
+  func aCellWithDamagedSamplesIsNotDone(_ harm: String) throws {
+    try TestData.withTemporaryFolder { (folder: String) throws in
+      let plan = try plan(Self.head + "recipes: [{recipe: original}]\n", in: folder)
+      let place = try SweepFolder(path: folder + "/out")
+      let cell = try plan.chains(in: place)[0].cells[0]
+      let (text, path) = ("{\"id\": 1}\n{\"id\": 2}\n", place.samples(cell, suite: "lines"))
+      func save(_ samples: [JSON.Member]) throws {
+        try place.write(text, to: path)
+        try place.save(
+          cell, [.init("state", "done"), .init("samples", .object(samples)), .init("result", ["exact_match": 0.5])])
+      }
+      try save([.init("lines", .string(Digest(of: text.utf8).hex))])
+      #expect(place.result(cell)?["result"]?["exact_match"] == 0.5)
+      let file = folder + "/out/cells/\(cell.id).json"
+      switch harm {
+      case "cut": try TestData.write(Array(text.utf8.dropLast(7)), to: path)
+      case "empty": try TestData.write([], to: path)
+      case "junk": try TestData.write([0xFF, 0x7B, 0x5D], to: path)
+      case "missing": unlink(path)
+      case "other": try TestData.write(Array(text.replacing("2", with: "3").utf8), to: path)
+      case "figure":
+        let whole = String(decoding: try TestData.bytes(file), as: UTF8.self)
+        try TestData.write(Array(whole.replacing("0.5", with: "0.6").utf8), to: file)
+      default:
+        // As an earlier version kept it.
+        try place.save(cell, [.init("state", "done"), .init("result", ["exact_match": 0.5])])
+      }
+      #expect(place.result(cell) == nil)
+      // A failure has no samples.
+      try place.save(cell, [.init("state", "failed"), .init("reason", "x"), .init("status", 65)])
+      #expect(place.result(cell)?["reason"] == "x")
+    }
+  }
+
   @Test func aCutRecipeIsTheRecipeBehindATruncation() throws {
     let base = try SweepRecipe(path: TestData.root + "/recipes/minipy-int8.yaml")
     let cut = try SweepRecipe(base, removing: 2).recipe(seed: 0)

@@ -1,0 +1,51 @@
+import Furl
+
+/// What can be told of a command line before it is parsed, and where it is wrong.
+struct Invocation {
+  let arguments: [String]
+
+  init(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) { self.arguments = arguments }
+
+  /// The first word that is no option.
+  var command: String { arguments.first { !$0.hasPrefix("-") && !$0.isEmpty } ?? "" }
+
+  /// Whether one JSON document is to stand on standard output, whatever happens.
+  var wantsJSON: Bool { options.contains("--json") }
+
+  /// The value of an option; nil where it is not given, or has none.
+  func value(of option: String) -> String? {
+    let options = options
+    for (index, word) in options.enumerated() {
+      if word.hasPrefix(option + "=") { return String(word.dropFirst(option.count + 1)) }
+      guard word == option, index + 1 < options.count else { continue }
+      let value = options[index + 1]
+      return value.hasPrefix("--") ? nil : value
+    }
+    return nil
+  }
+
+  private var options: ArraySlice<String> { arguments.prefix { $0 != "--" } }
+
+  /// Options whose value may be nothing at all.
+  private static let texts = ["--prompt", "--text", "--title", "--stop"]
+
+  /// An empty argument comes of a variable that is not set, and is wrong wherever a name, a path or a number is meant. It is
+  /// named here, because nobody sees it in a message.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage`.
+  func refuseEmptyArguments() throws {
+    func error(_ name: String) -> FurlError {
+      FurlError(.usage, file: name, "is empty", remedy: "is a variable not set?")
+    }
+    for (index, word) in arguments.enumerated() {
+      if word.isEmpty {
+        let before = index > 0 ? arguments[index - 1] : ""
+        if Invocation.texts.contains(before) { continue }
+        throw error(before.hasPrefix("-") && before != "--" ? before : "argument \(index + 1)")
+      }
+      guard word.hasPrefix("--"), word.hasSuffix("="), word != "--" else { continue }
+      let name = String(word.dropLast())
+      if !name.contains("="), !Invocation.texts.contains(name) { throw error(name) }
+    }
+  }
+}

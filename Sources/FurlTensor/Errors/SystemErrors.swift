@@ -1,0 +1,73 @@
+import Foundation
+
+/// What the system says, in one wording for the whole of Furl.
+extension FurlError {
+  /// A file that cannot be opened or read.
+  package static func reading(_ path: String, _ code: Int32 = errno) -> FurlError {
+    if isShortage(code) { return shortage(path, code) }
+    guard code != ENOENT else { return .input(path, "does not exist") }
+    return .input(path, "cannot be read: \(systemMessage(code))")
+  }
+
+  /// An output that cannot be created.
+  package static func creating(
+    _ path: String, _ code: Int32 = errno, remedy: String = "choose a folder that exists and can be written to"
+  ) -> FurlError {
+    if isShortage(code) { return shortage(path, code) }
+    let words = code == ENOENT ? "its folder does not exist" : systemMessage(code)
+    return FurlError(.cannotCreate, file: path, "cannot be created: \(words)", remedy: remedy)
+  }
+
+  /// An output that cannot be written to the end.
+  package static func writing(
+    _ path: String, _ code: Int32 = errno, remedy: String = "free space or choose another place"
+  ) -> FurlError {
+    if isShortage(code) { return shortage(path, code) }
+    let words = code == ENOENT ? "its folder does not exist" : systemMessage(code)
+    return FurlError(.cannotWrite, file: path, "cannot be written: \(words)", remedy: remedy)
+  }
+
+  /// Whether the machine, and not what was asked for, is the reason.
+  package static func isShortage(_ code: Int32) -> Bool { [EMFILE, ENFILE, ENOMEM, EAGAIN].contains(code) }
+
+  private static func shortage(_ path: String, _ code: Int32) -> FurlError {
+    switch code {
+    case EMFILE:
+      FurlError(
+        .unavailable, file: path, "cannot be opened: too many files are open", remedy: "raise the limit (ulimit -n)")
+    case ENFILE:
+      FurlError(
+        .unavailable, file: path, "cannot be opened: too many files are open on this machine",
+        remedy: "close other programs")
+    default:
+      FurlError(
+        .unavailable, file: path, "cannot be opened: \(systemMessage(code))", remedy: "free memory and processes")
+    }
+  }
+}
+
+/// The system's error number behind an error of a library; nil where there is none. Libraries' own texts differ between
+/// systems and versions, name no remedy and are never shown.
+package func systemCode(of error: any Error) -> Int32? {
+  if let error = error as? POSIXError { return error.code.rawValue }
+  let error = error as NSError
+  if error.domain == NSPOSIXErrorDomain { return Int32(exactly: error.code) }
+  if let inner = error.userInfo[NSUnderlyingErrorKey] as? any Error, let code = systemCode(of: inner) { return code }
+  guard error.domain == NSCocoaErrorDomain else { return nil }
+  return switch CocoaError.Code(rawValue: error.code) {
+  case .fileNoSuchFile, .fileReadNoSuchFile: ENOENT
+  case .fileReadNoPermission, .fileWriteNoPermission: EACCES
+  case .fileWriteOutOfSpace: ENOSPC
+  case .fileWriteFileExists: EEXIST
+  case .fileWriteVolumeReadOnly: EROFS
+  case .fileReadInvalidFileName, .fileWriteInvalidFileName: EINVAL
+  case .fileReadTooLarge: EFBIG
+  default: nil
+  }
+}
+
+/// The system's words for what went wrong in a library.
+package func systemWords(for error: any Error) -> String {
+  if let error = error as? FurlError { return error.problem }
+  return systemCode(of: error).map { systemMessage($0) } ?? "the system does not say why"
+}
