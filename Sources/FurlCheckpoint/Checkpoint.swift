@@ -25,22 +25,33 @@ public struct Checkpoint: Sendable {
   public let gguf: GGUFFile?
   /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
   public let tokenizerBytes: [UInt8]?
+  /// What a person should know of how the files were read: what was taken off names, which head counts.
+  public let notes: [String]
+  /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
+  public let leftOut: [String]
 
-  /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read.
+  /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read, unless the head is stored
+  /// beside an embedding that it should be.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
-  public init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
+  ///
+  /// - Parameter weights: the file or index of the folder that holds the weights, where it is not the only one.
+  public init(path: String, weights: String? = nil) throws {
+    try self.init(OpenedCheckpoint.open(path: path, weights: weights))
+  }
 
-  /// Opens a folder, as ``init(path:)`` does.
+  /// Opens a folder, as ``init(path:weights:)`` does.
   public init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
 
   private init(_ opened: OpenedCheckpoint) throws {
     let (sources, names) = try Checkpoint.locate(opened)
     self.sources = sources
     let prefix = opened.names.prefix
-    for name in opened.stored.tensors.keys.sorted() where !names.contains(name) {
+    var leftOut: [String] = []
+    for (name, tensor) in opened.stored.tensors.sorted(by: { $0.key < $1.key }) where !names.contains(name) {
       let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
-      guard opened.names.isSuperfluous(bare) else {
+      leftOut.append(name)
+      guard opened.names.isSuperfluous(bare, tensor) else {
         throw FurlError.input(
           opened.path, name, "is not part of a \(opened.spec.architecture) model of this configuration",
           remedy: "\(opened.names.sizesFrom) and weights do not match")
@@ -53,6 +64,8 @@ public struct Checkpoint: Sendable {
     weightFiles = opened.stored.files
     gguf = opened.gguf
     tokenizerBytes = nil
+    notes = opened.notes
+    self.leftOut = leftOut
   }
 
   /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
@@ -82,6 +95,8 @@ public struct Checkpoint: Sendable {
     weightFiles = source.weightFiles
     gguf = source.gguf
     tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
+    notes = source.notes
+    leftOut = source.leftOut
   }
 
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {
@@ -94,6 +109,11 @@ public struct Checkpoint: Sendable {
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
       else {
+        if tensor.role == .head, opened.gguf == nil {
+          throw FurlError.input(
+            opened.path, location.name, "is missing, and tie_word_embeddings does not say that it is the embedding",
+            remedy: "if the two are one matrix, set tie_word_embeddings to true in config.json")
+        }
         let both = prefix.isEmpty ? "" : ", with and without \"\(prefix)\" before its name"
         throw FurlError.input(opened.path, location.name, "is missing\(both)")
       }

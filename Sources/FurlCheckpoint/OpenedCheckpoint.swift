@@ -10,7 +10,7 @@ struct OpenedCheckpoint {
     let prefix: String
     let location: (TensorSpec) -> TensorLocation
     /// By the name without the prefix.
-    let isSuperfluous: (String) -> Bool
+    let isSuperfluous: (String, StoredTensors.Tensor) -> Bool
     /// What says how large tensors are, for errors.
     let sizesFrom: String
     /// The types that weights are read from.
@@ -25,45 +25,71 @@ struct OpenedCheckpoint {
   let stored: StoredTensors
   let names: Names
   let gguf: GGUFFile?
+  /// What a person should know of how the files were read.
+  let notes: [String]
 
   /// Opens a folder or a GGUF file.
-  static func open(path: String) throws -> OpenedCheckpoint {
+  ///
+  /// - Parameter weights: the file of a folder that holds the weights, where it is not the only one.
+  static func open(path: String, weights: String? = nil) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     if exists, !isFolder.boolValue, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
+      guard weights == nil else {
+        throw FurlError(
+          .usage, file: path, "is a GGUF file, which holds its weights itself", remedy: "leave --weights out")
+      }
       return try OpenedCheckpoint(gguf: path)
     }
-    return try open(folder: path)
+    return try open(folder: path, weights: weights)
   }
 
   /// Opens a folder with `config.json`, or with one GGUF model and nothing else.
-  static func open(folder: String) throws -> OpenedCheckpoint {
+  static func open(folder: String, weights: String? = nil) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-      throw FurlError.input(folder, "does not exist")
+      throw HubFolder.missing(folder)
     }
     guard isFolder.boolValue else {
+      // What cannot be opened at all says why itself.
+      _ = try MappedFile(path: folder)
       throw FurlError.input(
         folder, "is neither a checkpoint's folder nor a .furl artifact nor a GGUF file",
         remedy: "name the folder that holds config.json")
     }
     let path = folder + "/config.json"
-    if FileManager.default.fileExists(atPath: path) { return try OpenedCheckpoint(config: path, folder: folder) }
+    if FileManager.default.fileExists(atPath: path) {
+      return try OpenedCheckpoint(config: path, folder: folder, weights: weights)
+    }
+    try HubFolder.refuseCache(folder)
+    try Adapter.refuse(folder, FolderListing.names(of: folder))
     if let file = try onlyGGUF(in: folder) { return try OpenedCheckpoint(gguf: file) }
     throw FurlError.input(
       folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
   }
 
-  private init(config path: String, folder: String) throws {
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100)
-    let (family, spec) = try OpenedCheckpoint.read(config, file: path)
+  private init(config path: String, folder: String, weights: String?) throws {
+    var configuration = try StoredConfiguration(path: path)
+    var (family, spec) = try OpenedCheckpoint.read(configuration.json, file: path)
+    let raw = try StoredTensors(folder: folder, weights: weights)
+    try ForeignWeights.refuse(raw, path: folder)
+    try configuration.dropQuantization()
+    let naming = try StoredNames(raw, family: family, spec: spec)
+    let head = try HeadTie(naming.stored, family: family, spec: spec)
+    if head.isStoredApart {
+      spec.tiedEmbeddings = false
+      configuration.set("tie_word_embeddings", false)
+    }
     self.path = folder
     self.folder = folder
     self.spec = spec
-    stored = try StoredTensors(folder: folder)
+    stored = naming.stored
+    config = configuration.json
+    notes = configuration.notes + naming.notes + head.notes
     names = Names(
-      prefix: family.prefix, location: { family.location(of: $0, in: spec) },
-      isSuperfluous: { family.isSuperfluous($0, in: spec) }, sizesFrom: "config.json",
+      prefix: family.prefix,
+      location: { [spec] in head.location(of: $0) ?? family.location(of: $0, in: spec) },
+      isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) }, sizesFrom: "config.json",
       types: SourceType.allCases.filter { $0.blockSize == 1 })
     gguf = nil
   }
@@ -80,9 +106,10 @@ struct OpenedCheckpoint {
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(
-      prefix: "", location: naming.location, isSuperfluous: naming.isSuperfluous, sizesFrom: "its metadata",
-      types: SourceType.allCases)
+      prefix: "", location: naming.location, isSuperfluous: { name, _ in naming.isSuperfluous(name) },
+      sizesFrom: "its metadata", types: SourceType.allCases)
     gguf = file
+    notes = []
   }
 
   private static func read(_ config: JSON, file: String) throws -> (any Architecture.Type, ModelSpec) {
@@ -93,11 +120,6 @@ struct OpenedCheckpoint {
         "model_type", "\"\(modelType)\" is not supported yet",
         remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
     }
-    guard reader.optional("quantization_config") == nil else {
-      throw reader.error(
-        "quantization_config", "the weights are quantized already", remedy: "name the checkpoint that they were made of"
-      )
-    }
     let spec = try family.spec(reader)
     try spec.validate(file: file)
     return (family, spec)
@@ -105,7 +127,7 @@ struct OpenedCheckpoint {
 
   /// The one GGUF model of a folder without `config.json`; of a model in parts, the first.
   private static func onlyGGUF(in folder: String) throws -> String? {
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+    let names = FolderListing.names(of: folder)
     let models = names.filter { name in
       guard name.hasSuffix(".gguf") else { return false }
       let parts = name.dropLast(".gguf".count).components(separatedBy: "-of-")

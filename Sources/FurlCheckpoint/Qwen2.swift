@@ -7,7 +7,7 @@ enum Qwen2: Architecture {
   static let prefix = "model."
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
-    let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32)
+    let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32, keepsWindows: true)
     // The window is there whether it is used or not.
     let stated = try decoder.slidingWindow(assumed: 4096)
     let window = try decoder.flag("use_sliding_window", assumed: false) ? stated : nil
@@ -38,9 +38,5 @@ enum Qwen2: Architecture {
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     Llama.location(of: tensor, in: spec)
-  }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
   }
 }
