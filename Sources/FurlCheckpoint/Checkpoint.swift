@@ -11,7 +11,7 @@ public struct Checkpoint: Sendable {
     public let digest: Digest
   }
 
-  /// The folder, or the GGUF file.
+  /// What the checkpoint was opened by: a folder, a file of weights in it, or a GGUF file.
   public let path: String
   /// The folder that the model lies in.
   public let folder: String
@@ -30,17 +30,19 @@ public struct Checkpoint: Sendable {
   /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
   public let leftOut: [String]
 
-  /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read, unless the head is stored
-  /// beside an embedding that it should be.
+  /// Opens a checkpoint and checks every header; no weight is read, unless the head is stored beside an embedding that
+  /// it should be.
   ///
+  /// - Parameter path: a folder; a file or index of weights in it, where several could be meant; or a GGUF file.
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
-  ///
-  /// - Parameter weights: the file or index of the folder that holds the weights, where it is not the only one.
-  public init(path: String, weights: String? = nil) throws {
-    try self.init(OpenedCheckpoint.open(path: path, weights: weights))
+  public init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
+
+  /// Whether a path may be named in the place of a folder, by its ending: weights or their index.
+  public static func isWeightFile(_ path: String) -> Bool {
+    WeightFiles.endings.contains { path.hasSuffix($0) } && (!path.hasSuffix(".json") || path.contains(".index."))
   }
 
-  /// Opens a folder, as ``init(path:weights:)`` does.
+  /// Opens a folder, as ``init(path:)`` does.
   public init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
 
   private init(_ opened: OpenedCheckpoint) throws {

@@ -49,10 +49,13 @@ struct ConfigurationRules {
     let key = "layer_types"
     guard let words = try reader.strings(key) else { return }
     guard words.count == layers else { throw reader.error(key, "has \(words.count) entries for \(layers) layers") }
-    if let index = words.firstIndex(where: { !fits($0) }) {
+    if let index = words.firstIndex(where: { !fits(ConfigurationRules.kind($0)) }) {
       throw reader.error("\(key)[\(index)]", "\"\(words[index])\" is not what this model computes in Furl")
     }
   }
+
+  /// The kind of a layer by its present name.
+  static func kind(_ word: String) -> String { word == "attention" ? "full_attention" : word }
 
   /// A family with one window for all layers, or none: `layer_types` may only say so.
   func layerTypes(_ layers: Int, window: Int?) throws {

@@ -17,7 +17,7 @@ struct OpenedCheckpoint {
     let types: [SourceType]
   }
 
-  /// The folder, or the GGUF file.
+  /// What was opened: the folder, a file of weights in it, or the GGUF file.
   let path: String
   let folder: String
   let config: JSON
@@ -28,24 +28,25 @@ struct OpenedCheckpoint {
   /// What a person should know of how the files were read.
   let notes: [String]
 
-  /// Opens a folder or a GGUF file.
-  ///
-  /// - Parameter weights: the file of a folder that holds the weights, where it is not the only one.
-  static func open(path: String, weights: String? = nil) throws -> OpenedCheckpoint {
+  /// Opens a folder, the file of weights in it that is meant, or a GGUF file.
+  static func open(path: String) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     if exists, !isFolder.boolValue, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
-      guard weights == nil else {
-        throw FurlError(
-          .usage, file: path, "is a GGUF file, which holds its weights itself", remedy: "leave --weights out")
-      }
       return try OpenedCheckpoint(gguf: path)
     }
-    return try open(folder: path, weights: weights)
+    if exists, !isFolder.boolValue, Checkpoint.isWeightFile(path) {
+      let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+      let config = folder + "/config.json"
+      if FileManager.default.fileExists(atPath: config) {
+        return try OpenedCheckpoint(config: config, folder: folder, weights: (path as NSString).lastPathComponent)
+      }
+    }
+    return try open(folder: path)
   }
 
   /// Opens a folder with `config.json`, or with one GGUF model and nothing else.
-  static func open(folder: String, weights: String? = nil) throws -> OpenedCheckpoint {
+  static func open(folder: String) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
       throw HubFolder.missing(folder)
@@ -59,7 +60,7 @@ struct OpenedCheckpoint {
     }
     let path = folder + "/config.json"
     if FileManager.default.fileExists(atPath: path) {
-      return try OpenedCheckpoint(config: path, folder: folder, weights: weights)
+      return try OpenedCheckpoint(config: path, folder: folder, weights: nil)
     }
     try HubFolder.refuseCache(folder)
     try Adapter.refuse(folder, FolderListing.names(of: folder))
@@ -80,7 +81,7 @@ struct OpenedCheckpoint {
       spec.tiedEmbeddings = false
       configuration.set("tie_word_embeddings", false)
     }
-    self.path = folder
+    self.path = weights.map { folder + "/" + $0 } ?? folder
     self.folder = folder
     self.spec = spec
     stored = naming.stored

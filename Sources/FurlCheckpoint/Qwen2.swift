@@ -28,7 +28,7 @@ enum Qwen2: Architecture {
     guard words.count == decoder.layers else {
       throw decoder.reader.error(key, "has \(words.count) entries for \(decoder.layers) layers")
     }
-    return try words.enumerated().map { index, word in
+    return try words.map(ConfigurationRules.kind).enumerated().map { index, word in
       guard ["full_attention", "sliding_attention"].contains(word) else {
         throw decoder.reader.error("\(key)[\(index)]", "\"\(word)\" is not supported yet")
       }

@@ -12,8 +12,10 @@ enum WeightFiles {
   /// One file, or shards whose names say that they belong together; in their order.
   case files([String], WeightFormat)
 
-  /// - Parameter chosen: the file or index that is meant (`--weights`), as a name in the folder or a path; any of several
-  ///   shards stands for all.
+  /// What files and indices of weights end with.
+  static let endings = [".safetensors", ".bin", ".pt", ".pth", ".json"]
+
+  /// - Parameter chosen: the name of the file or index that is meant; any of several shards stands for all.
   /// - Throws: ``FurlError`` of kind `input` when it is not clear which files are meant.
   static func choose(in folder: String, chosen: String?) throws -> WeightFiles {
     let names = FolderListing.names(of: folder)
@@ -82,18 +84,12 @@ enum WeightFiles {
   }
 
   private static func named(_ chosen: String, _ folder: String, _ names: [String]) throws -> WeightFiles {
-    let path = chosen.contains("/") ? chosen : folder + "/" + chosen
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw FurlError.input(path, "No such file", remedy: "--weights names a file in the checkpoint's folder")
-    }
+    let path = folder + "/" + chosen
     if chosen.hasSuffix(".json") {
       return .index(path, chosen.contains(".bin.") ? .pytorch : .safetensors)
     }
-    guard !chosen.hasSuffix(".gguf") else {
-      throw FurlError.input(path, "is a model of its own", remedy: "name it in the place of the folder")
-    }
     let format: WeightFormat = chosen.hasSuffix(WeightFormat.safetensors.ending) ? .safetensors : .pytorch
-    if !chosen.contains("/"), let shard = Shard(chosen), shard.total > 1 {
+    if let shard = Shard(chosen), shard.total > 1 {
       let others = names.compactMap(Shard.init).filter { $0.family == shard.family }
       return .files(try whole(others, folder).map { folder + "/" + $0 }, format)
     }
