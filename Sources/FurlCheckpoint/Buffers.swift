@@ -19,7 +19,7 @@ enum Buffers {
     guard let last = parts.last else { return false }
     if counters.contains(last) { return true }
     if rotary.contains(last) {
-      return parts.count == 1 || ["inv_freq", "freqs_cis"].contains(last)
+      return ["inv_freq", "freqs_cis"].contains(last)
         || parts.dropLast().contains { $0.contains("rotary") || $0.contains("rope") }
         || last.hasSuffix("_cached")
     }

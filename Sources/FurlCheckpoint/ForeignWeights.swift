@@ -59,6 +59,8 @@ enum ForeignWeights {
     if type.hasPrefix("F4") || type.hasPrefix("F6_") { return "\(type) codes" }
     guard last == "weight", tensor.shape.count == 2, tensor.isWholeNumbers, !tensor.shape.contains(0) else { return nil }
     if has("scales") { return "MLX" }
+    if has("weight_scale") { return "INT8 with scales" }
+    if has("SCB") { return "bitsandbytes" }
     if type == "U8" || type == "UINT8", tensor.shape.last == 1 { return "bitsandbytes" }
     return "whole numbers (\(tensor.typeName))"
   }

@@ -36,10 +36,12 @@ struct OpenedCheckpoint {
       return try OpenedCheckpoint(gguf: path)
     }
     if exists, !isFolder.boolValue, Checkpoint.isWeightFile(path) {
-      let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+      let slash = path.lastIndex(of: "/")
+      let folder = slash.map { String(path[..<$0]) } ?? "."
       let config = folder + "/config.json"
       if FileManager.default.fileExists(atPath: config) {
-        return try OpenedCheckpoint(config: config, folder: folder, weights: (path as NSString).lastPathComponent)
+        return try OpenedCheckpoint(
+          config: config, folder: folder, weights: slash.map { String(path[path.index(after: $0)...]) } ?? path)
       }
     }
     return try open(folder: path)

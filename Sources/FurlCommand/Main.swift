@@ -10,6 +10,7 @@ enum Main {
     signal(SIGXFSZ, SIG_IGN)
     reportLostFiles()
     do {
+      try RawArguments.refuseOtherBytes()
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()

@@ -38,7 +38,7 @@ extension JSON {
   public static func parseLines(_ bytes: [UInt8], file: String?) throws -> [JSON] {
     var values: [JSON] = []
     for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-      // Lines that are empty but for a mark at the beginning of the file say nothing either.
+      // What is empty but for a mark at the beginning of the file says nothing either.
       let content = index == 0 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? line.dropFirst(3) : line
       if content.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
       var parser = JSONParser(bytes: Array(content), file: file, line: index + 1)
@@ -97,7 +97,7 @@ private struct JSONParser {
   var limit: (end: Int, bytes: Int)?
 
   private mutating func skipMark() {
-    if position == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
+    if line == 1, position == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
   }
 
   mutating func document() throws -> JSON {
