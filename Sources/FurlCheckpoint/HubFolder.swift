@@ -23,10 +23,10 @@ enum HubFolder {
 
   /// - Throws: ``FurlError`` of kind `input` if a folder is one of the hub's cache, naming the snapshot in it.
   static func refuseCache(_ folder: String) throws {
-    let names = FolderListing.names(of: folder)
+    let names = FolderListing(folder).names
     let name = URL(fileURLWithPath: folder).standardizedFileURL.lastPathComponent
     if names.contains("snapshots") {
-      let snapshots = FolderListing.names(of: folder + "/snapshots").filter { !$0.hasPrefix(".") }
+      let snapshots = FolderListing(folder + "/snapshots").names.filter { !$0.hasPrefix(".") }
       let main = try? MappedFile(path: folder + "/refs/main").readAll(limit: 1024)
       let current = main.map { String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
       guard let snapshot = current.flatMap({ snapshots.contains($0) ? $0 : nil }) ?? snapshots.first else {

@@ -65,7 +65,7 @@ struct OpenedCheckpoint {
       return try OpenedCheckpoint(config: path, folder: folder, weights: nil)
     }
     try HubFolder.refuseCache(folder)
-    try Adapter.refuse(folder, FolderListing.names(of: folder))
+    try Adapter.refuse(folder, FolderListing(folder).names)
     if let file = try onlyGGUF(in: folder) { return try OpenedCheckpoint(gguf: file) }
     throw FurlError.input(
       folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
@@ -130,7 +130,7 @@ struct OpenedCheckpoint {
 
   /// The one GGUF model of a folder without `config.json`; of a model in parts, the first.
   private static func onlyGGUF(in folder: String) throws -> String? {
-    let names = FolderListing.names(of: folder)
+    let names = FolderListing(folder).names
     let models = names.filter { name in
       guard name.hasSuffix(".gguf") else { return false }
       let parts = name.dropLast(".gguf".count).components(separatedBy: "-of-")

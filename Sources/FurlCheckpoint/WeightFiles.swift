@@ -18,7 +18,8 @@ enum WeightFiles {
   /// - Parameter chosen: the name of the file or index that is meant; any of several shards stands for all.
   /// - Throws: ``FurlError`` of kind `input` when it is not clear which files are meant.
   static func choose(in folder: String, chosen: String?) throws -> WeightFiles {
-    let names = FolderListing.names(of: folder)
+    let listing = FolderListing(folder)
+    let names = listing.names
     if let chosen { return try named(chosen, folder, names) }
     try Adapter.refuse(folder, names)
     let present = Set(names)
@@ -33,6 +34,9 @@ enum WeightFiles {
       }
       if present.contains(index) { return .index(folder + "/" + index, format) }
       if present.contains(whole) { return .files([folder + "/" + whole], format) }
+    }
+    if let name = listing.unreadable.first(where: { name in WeightFormat.allCases.contains { $0.mayHold(name) } }) {
+      throw FurlError.input(folder, name, "has a name that is not UTF-8", remedy: "give the file another name")
     }
     for format in WeightFormat.allCases {
       if let found = try other(names.filter(format.mayHold), of: names, folder, format) { return found }
@@ -179,11 +183,3 @@ enum WeightFormat: CaseIterable {
 
 /// A weight file, whatever its format.
 typealias WeightFile = (file: MappedFile, tensors: [(name: String, tensor: StoredTensors.Tensor)])
-
-/// The names in a folder.
-enum FolderListing {
-  /// In the order of their letters; those that are no UTF-8 are left out, as no text can name them.
-  static func names(of folder: String) -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter { !$0.contains("\u{FFFD}") }.sorted()
-  }
-}

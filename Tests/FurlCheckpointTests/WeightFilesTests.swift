@@ -94,6 +94,24 @@ import Testing
     #expect(try Self.open([files[0], (whole + ".index.json", PreferenceTests.index("whole", whole))]) == ["whole"])
   }
 
+  /// No text can say which file that is.
+  @Test func filesWhoseNamesAreNotUTF8AreRefused() throws {
+    try TestData.withTemporaryFolder { folder in
+      try TestData.write(Self.safetensors("a"), to: folder + "/x.safetensors")
+      let bytes = Array((folder + "/caf").utf8) + [0xE9] + Array(".safetensors".utf8)
+      #expect(bytes.withUnsafeBufferPointer { name in
+        (name + [0]).withUnsafeBytes { link(folder + "/x.safetensors", $0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+      } == 0)
+      let error = try #require(throws: FurlError.self) { try StoredTensors(folder: folder) }
+      #expect(error.problem.contains("not UTF-8") && error.place == "caf\u{FFFD}.safetensors")
+      #expect(FolderListing(folder).names == ["x.safetensors"] && FolderListing(folder).unreadable.count == 1)
+      // What is named is taken.
+      try TestData.write(Self.safetensors("b"), to: folder + "/model.safetensors")
+      #expect(try Set(StoredTensors(folder: folder).tensors.keys) == ["b"])
+    }
+    #expect(FolderListing("/no/such/folder").names.isEmpty)
+  }
+
   @Test func aFileOfWeightsIsNamedInThePlaceOfItsFolder() throws {
     let small = SmallDecoder("llama")
     try TestData.withTemporaryFolder { folder in

@@ -134,7 +134,7 @@ private struct GGUFParts {
     let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
     let total = try? first.metadata.integer("split.tensors.count")
     var found: [Int: [String]] = [:]
-    for name in FolderListing.names(of: folder).filter({ $0.hasSuffix(".gguf") }).prefix(GGUFParts.mostFiles) {
+    for name in FolderListing(folder).names.filter({ $0.hasSuffix(".gguf") }).prefix(GGUFParts.mostFiles) {
       let other = path.contains("/") ? folder + "/" + name : name
       guard other != path, let part = try? GGUFPart(path: other), part.metadata.isPart(of: count, total),
         let number = try? part.metadata.integer("split.no"), (0..<count).contains(number)
