@@ -57,7 +57,9 @@ enum ForeignWeights {
     let type = tensor.typeName.uppercased()
     if type.hasPrefix("F8_") || type.hasPrefix("FLOAT8") { return "FP8" }
     if type.hasPrefix("F4") || type.hasPrefix("F6_") { return "\(type) codes" }
-    guard last == "weight", tensor.shape.count == 2, tensor.isWholeNumbers, !tensor.shape.contains(0) else { return nil }
+    guard last == "weight", tensor.shape.count == 2, tensor.isWholeNumbers, !tensor.shape.contains(0) else {
+      return nil
+    }
     if has("scales") { return "MLX" }
     if has("weight_scale") { return "INT8 with scales" }
     if has("SCB") { return "bitsandbytes" }

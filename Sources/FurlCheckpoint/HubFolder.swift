@@ -9,7 +9,8 @@ enum HubFolder {
   static func missing(_ path: String) -> FurlError {
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     let isID =
-      parts.count == 2 && parts.allSatisfy { part in
+      parts.count == 2
+      && parts.allSatisfy { part in
         !part.isEmpty && part != "." && part != ".." && part != "~"
           && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
       } && ![".furl", ".gguf", ".json", ".safetensors", ".bin"].contains { path.hasSuffix($0) }

@@ -90,7 +90,8 @@ struct Compress: ParsableCommand {
         "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
         "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
         "source_disk_bytes": .integer(source), "seconds": .number(seconds),
-        "changes": .array(result.changes), "notes": .array((compressor.checkpoint.notes + result.notes).map(JSON.string)),
+        "changes": .array(result.changes),
+        "notes": .array((compressor.checkpoint.notes + result.notes).map(JSON.string)),
       ])
     }
     Terminal.print(

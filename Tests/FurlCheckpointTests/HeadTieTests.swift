@@ -35,7 +35,8 @@ import Testing
     small.weights.tensors.removeAll { ["lm_head.weight", "model.embed_tokens.weight"].contains($0.name) }
     small.weights.tensors += [
       .init("lm_head.weight", [10, 16], halves),
-      .init("model.embed_tokens.weight", "F16", [10, 16], TestData.littleEndian(halves.map { Float16($0).bitPattern })),
+      .init(
+        "model.embed_tokens.weight", "F16", [10, 16], TestData.littleEndian(halves.map { Float16($0).bitPattern })),
     ]
     #expect(try small.open().spec.tiedEmbeddings)
   }
@@ -83,7 +84,9 @@ import Testing
   @Test func aModelWithoutItsHeadNamesTheKey() throws {
     let error = try Self.small(2, head: nil).error(["tie_word_embeddings": "false"])
     #expect(error.place == "lm_head.weight" && error.description.contains("tie_word_embeddings"))
-    #expect(try Self.small(2, head: nil).error(["tie_word_embeddings": nil]).description.contains("tie_word_embeddings"))
-    #expect(try Self.small(1, head: nil).error(["tie_word_embeddings": nil]).description.contains("tie_word_embeddings"))
+    #expect(
+      try Self.small(2, head: nil).error(["tie_word_embeddings": nil]).description.contains("tie_word_embeddings"))
+    #expect(
+      try Self.small(1, head: nil).error(["tie_word_embeddings": nil]).description.contains("tie_word_embeddings"))
   }
 }

@@ -67,7 +67,9 @@ import Testing
   }
 
   @Test func severalFilesAreAChoiceForTheUser() throws {
-    let files: Files = [("model.fp16.safetensors", Self.safetensors("a")), ("other.safetensors", Self.safetensors("b"))]
+    let files: Files = [
+      ("model.fp16.safetensors", Self.safetensors("a")), ("other.safetensors", Self.safetensors("b")),
+    ]
     let error = try Self.error(files)
     #expect(error.problem.contains("model.fp16.safetensors, other.safetensors"))
     #expect(error.remedy?.contains("--weights") == true)
@@ -81,7 +83,8 @@ import Testing
       whole.hasSuffix(".bin") ? PreferenceTests.torch(name) : Self.safetensors(name)
     }
     let files: Files = [
-      (whole, bytes("whole")), (whole + ".index.json", PreferenceTests.index("part", "shard")), ("shard", bytes("part")),
+      (whole, bytes("whole")), (whole + ".index.json", PreferenceTests.index("part", "shard")),
+      ("shard", bytes("part")),
     ]
     for given in [files, Array(files.prefix(2))] {
       let error = try Self.error(given)
@@ -99,9 +102,12 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       try TestData.write(Self.safetensors("a"), to: folder + "/x.safetensors")
       let bytes = Array((folder + "/caf").utf8) + [0xE9] + Array(".safetensors".utf8)
-      #expect(bytes.withUnsafeBufferPointer { name in
-        (name + [0]).withUnsafeBytes { link(folder + "/x.safetensors", $0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
-      } == 0)
+      #expect(
+        bytes.withUnsafeBufferPointer { name in
+          (name + [0]).withUnsafeBytes {
+            link(folder + "/x.safetensors", $0.baseAddress!.assumingMemoryBound(to: CChar.self))
+          }
+        } == 0)
       let error = try #require(throws: FurlError.self) { try StoredTensors(folder: folder) }
       #expect(error.problem.contains("not UTF-8") && error.place == "caf\u{FFFD}.safetensors")
       #expect(FolderListing(folder).names == ["x.safetensors"] && FolderListing(folder).unreadable.count == 1)
@@ -116,7 +122,9 @@ import Testing
     let small = SmallDecoder("llama")
     try TestData.withTemporaryFolder { folder in
       try TestData.write(Array(small.configText.utf8), to: folder + "/config.json")
-      for name in ["a.safetensors", "b.safetensors"] { try TestData.write(small.weights.bytes, to: folder + "/" + name) }
+      for name in ["a.safetensors", "b.safetensors"] {
+        try TestData.write(small.weights.bytes, to: folder + "/" + name)
+      }
       #expect(throws: FurlError.self) { try Checkpoint(path: folder) }
       let checkpoint = try Checkpoint(path: folder + "/b.safetensors")
       #expect(checkpoint.path == folder + "/b.safetensors" && checkpoint.folder == folder)
@@ -161,20 +169,27 @@ import Testing
 
   // MARK: Weights that are quantized
 
-  @Test(arguments: [
-    ("GPTQ", ["qweight": ("I32", [2, 16]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16]), "g_idx": ("I32", [16])]),
-    ("GPTQ", ["qweight": ("I32", [2, 16]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16])]),
-    ("AWQ", ["qweight": ("I32", [16, 2]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16])]),
-    ("bitsandbytes", ["weight": ("U8", [128, 1]), "weight.absmax": ("F32", [4]), "weight.quant_map": ("F32", [16])]),
-    ("bitsandbytes", ["weight": ("I8", [16, 16]), "SCB": ("F32", [16])]), ("bitsandbytes", ["weight": ("U8", [128, 1])]),
-    ("MLX", ["weight": ("U32", [16, 2]), "scales": ("F16", [16, 1]), "biases": ("F16", [16, 1])]),
-    ("FP8", ["weight": ("F8_E4M3", [16, 16])]),
-    ("FP8", ["weight": ("F8_E4M3", [16, 16]), "weight_scale_inv": ("F32", [1, 1])]),
-    ("FP8", ["weight": ("BF16", [16, 16]), "weight_scale": ("F32", [])]),
-    ("INT8", ["weight": ("I8", [16, 16]), "weight_scale": ("F32", [16, 1])]),
-    ("compressed-tensors", ["weight_packed": ("I32", [16, 2]), "weight_shape": ("I64", [2])]),
-    ("whole numbers", ["weight": ("I8", [16, 16])]),
-  ] as [(String, [String: (String, [Int])])])
+  @Test(
+    arguments: [
+      (
+        "GPTQ",
+        ["qweight": ("I32", [2, 16]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16]), "g_idx": ("I32", [16])]
+      ),
+      ("GPTQ", ["qweight": ("I32", [2, 16]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16])]),
+      ("AWQ", ["qweight": ("I32", [16, 2]), "qzeros": ("I32", [1, 2]), "scales": ("F16", [1, 16])]),
+      (
+        "bitsandbytes", ["weight": ("U8", [128, 1]), "weight.absmax": ("F32", [4]), "weight.quant_map": ("F32", [16])]
+      ),
+      ("bitsandbytes", ["weight": ("I8", [16, 16]), "SCB": ("F32", [16])]),
+      ("bitsandbytes", ["weight": ("U8", [128, 1])]),
+      ("MLX", ["weight": ("U32", [16, 2]), "scales": ("F16", [16, 1]), "biases": ("F16", [16, 1])]),
+      ("FP8", ["weight": ("F8_E4M3", [16, 16])]),
+      ("FP8", ["weight": ("F8_E4M3", [16, 16]), "weight_scale_inv": ("F32", [1, 1])]),
+      ("FP8", ["weight": ("BF16", [16, 16]), "weight_scale": ("F32", [])]),
+      ("INT8", ["weight": ("I8", [16, 16]), "weight_scale": ("F32", [16, 1])]),
+      ("compressed-tensors", ["weight_packed": ("I32", [16, 2]), "weight_shape": ("I64", [2])]),
+      ("whole numbers", ["weight": ("I8", [16, 16])]),
+    ] as [(String, [String: (String, [Int])])])
   func quantizedWeightsAreToldByTheirTensors(_ form: String, _ stored: [String: (String, [Int])]) throws {
     let sizes = ["I32": 4, "U32": 4, "F16": 2, "BF16": 2, "F32": 4, "I64": 8]
     for config in [nil, "null", "{}", #"{"quant_method":"other"}"#] {
@@ -191,7 +206,9 @@ import Testing
     }
   }
 
-  @Test(arguments: ["{}", #"{"quant_method":"bitsandbytes","load_in_4bit":true}"#, #"{"quant_method":"gptq","bits":4}"#])
+  @Test(arguments: [
+    "{}", #"{"quant_method":"bitsandbytes","load_in_4bit":true}"#, #"{"quant_method":"gptq","bits":4}"#,
+  ])
   func aQuantizationThatIsLeftOverIsSaid(_ config: String) throws {
     var small = SmallDecoder("mistral")
     small.config["quantization_config"] = config

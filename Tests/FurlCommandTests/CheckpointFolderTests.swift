@@ -23,13 +23,16 @@ import Testing
         try await Tool.run("logits", path, "--ids", "1"), status: 65, containing: "a.safetensors", "b.safetensors",
         "--weights")
       let expected = try await Tool.run("logits", "Tests/Fixtures/families/llama-linear", "--ids", "1,2", "--json")
-      for arguments in [[path, "--weights", "b.safetensors"], [path + "/", "--weights", "a.safetensors"], [path + "/b.safetensors"]] {
+      for arguments in [
+        [path, "--weights", "b.safetensors"], [path + "/", "--weights", "a.safetensors"], [path + "/b.safetensors"],
+      ] {
         let result = try await Tool.run(["logits"] + arguments + ["--ids", "1,2", "--json"])
         #expect(result.status == 0 && result.output == expected.output, "\(result.errors)")
       }
       for (name, status) in [("c.safetensors", Int32(65)), ("config.json", 65), ("", 64), ("../m/a.safetensors", 64)] {
         expectOneLine(
-          try await Tool.run("inspect", path, "--weights", name), status: status, containing: name.isEmpty ? "--weights" : name)
+          try await Tool.run("inspect", path, "--weights", name), status: status,
+          containing: name.isEmpty ? "--weights" : name)
       }
       expectOneLine(
         try await Tool.run("inspect", "Tests/Fixtures/gguf/llama.gguf", "--weights", "a.safetensors"), status: 64,
@@ -49,7 +52,8 @@ import Testing
       let text = try await Tool.run("inspect", path, "--weights", "a.safetensors").output
       #expect(text.contains("note         \"module.\"") && text.contains("left out     "))
       let recipe = folder + "/r.yaml"
-      try TestData.write(Array("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8, block: 32}\n".utf8), to: recipe)
+      try TestData.write(
+        Array("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8, block: 32}\n".utf8), to: recipe)
       let plan = try await Tool.run("compress", path, "--weights", "a.safetensors", "--recipe", recipe, "--plan")
       #expect(plan.errors.contains("\"module.\""), "\(plan.errors)")
     }
@@ -68,12 +72,14 @@ import Testing
       try process.run()
       let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
       process.waitUntilExit()
-      #expect(process.terminationStatus == 64 && text.contains("is not UTF-8") && text.count { $0 == "\n" } == 1, "\(text)")
+      #expect(
+        process.terminationStatus == 64 && text.contains("is not UTF-8") && text.count { $0 == "\n" } == 1, "\(text)")
     }
   }
 
   @Test func pointersOfGitLFSAreNamedByEveryCommand() async throws {
-    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "0", count: 64))\nsize 98\n"
+    let pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "0", count: 64))\nsize 98\n"
     try await TestData.withTemporaryFolder { folder in
       var sample = try SampleCheckpoint(folder: TestData.minipy)
       sample.configure("n_layer", .integer(0))

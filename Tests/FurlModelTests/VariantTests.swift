@@ -19,7 +19,8 @@ import Testing
   }
 
   static let ids = document["ids"]?.array?.compactMap(\.integer) ?? []
-  static let document = try! JSON.parse(TestData.bytes(TestData.root + "/Tests/Fixtures/variants/variants.json"), file: nil)
+  static let document = try! JSON.parse(
+    TestData.bytes(TestData.root + "/Tests/Fixtures/variants/variants.json"), file: nil)
 
   static func variants() throws -> [Variant] {
     let layouts = document["layouts"]?.array ?? []

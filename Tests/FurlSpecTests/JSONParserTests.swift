@@ -46,7 +46,9 @@ import Testing
     let value = try parse("{\"a\": [NaN, Infinity, -Infinity, -1, 2.5], \"b\": Infinity}")
     let list = value["a"]?.array?.compactMap(\.number) ?? []
     #expect(list.count == 5 && list[0].isNaN && list[1] == .infinity && list[2] == -.infinity && list[3] == -1)
-    for text in ["nan", "NAN", "Nan", "infinity", "+Infinity", "-NaN", "Inf", "--Infinity", "-I", "N", "NaNN", "[NaN NaN]"] {
+    for text in [
+      "nan", "NAN", "Nan", "infinity", "+Infinity", "-NaN", "Inf", "--Infinity", "-I", "N", "NaNN", "[NaN NaN]",
+    ] {
       #expect(throws: FurlError.self, "\(text)") { try parse(text) }
     }
     let reader = try DocumentReader(value, file: "a.json")
@@ -61,7 +63,8 @@ import Testing
     "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\ud800\\n\"", "\"\\udc00\"", "\"\\ud800\\ud800\"", "\"a\nb\"", "\"\t\"",
     "\"\u{0}\"", "'a'", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1;2]", "{", "}", "{\"a\"", "{\"a\":",
     "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{1:2}", "{null:1}",
-    "{\"a\":1}}", "[1]]", "[1] x", "// c\n1", "1 /* c */", "1\u{FEFF}", "\u{FEFF}\u{FEFF}1", "[\u{FEFF}1]", "\u{A0}1", "1e400", "-1e400", "\u{B}1",
+    "{\"a\":1}}", "[1]]", "[1] x", "// c\n1", "1 /* c */", "1\u{FEFF}", "\u{FEFF}\u{FEFF}1", "[\u{FEFF}1]", "\u{A0}1",
+    "1e400", "-1e400", "\u{B}1",
     "{\"a\":1,\"a\":1}", "{\"a\":1,\"\\u0061\":2}", "[}", "{]",
   ])
   func refusesWhatIsNot(_ text: String) throws {

@@ -4,7 +4,8 @@ import Testing
 
 /// What git leaves where git lfs did not run, in the place of any file.
 @Suite struct FilePointerTests {
-  static let text = "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "0f", count: 32))\nsize 98400000\n"
+  static let text =
+    "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "0f", count: 32))\nsize 98400000\n"
 
   @Test(arguments: [
     text, text.replacing("\n", with: "\r\n"), "\u{FEFF}" + text, "version https://hawser.github.com/spec/v1\noid x\n",

@@ -65,7 +65,8 @@ public struct GGUFFile: Sendable {
     let kind = try metadata.string("general.type")
     guard kind != "adapter", !metadata.has("adapter.type") else {
       throw metadata.error(
-        metadata.has("general.type") ? "general.type" : "adapter.type", "says that the file is a LoRA adapter, not a model",
+        metadata.has("general.type") ? "general.type" : "adapter.type",
+        "says that the file is a LoRA adapter, not a model",
         remedy: "merge it into its base model first (llama-export-lora), and name the result")
     }
     guard kind == nil || kind == "model" || kind == "" else {

@@ -3,7 +3,9 @@
 /// Format: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 enum FilePointer {
   /// The first line of a pointer; the second was its name before 2015.
-  private static let beginnings = ["version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/"]
+  private static let beginnings = [
+    "version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/",
+  ]
   /// A pointer is shorter than this by its specification.
   private static let limit = 1024
 

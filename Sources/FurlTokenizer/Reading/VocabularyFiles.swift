@@ -49,7 +49,8 @@ struct VocabularyFiles {
 
   private func parts() throws -> TokenizerParts {
     let path = folder + "/vocab.json"
-    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: TokenizerFile.largest), file: path, python: true)
+    let json = try JSON.parse(
+      try MappedFile(path: path).readAll(limit: TokenizerFile.largest), file: path, python: true)
     func error(_ place: String?, _ problem: String) -> FurlError { .input(path, place, problem) }
     guard let members = json.members else { throw error(nil, "a mapping is expected, not \(json.kindName)") }
     try ModelReader.checkSize(members) { error(nil, $0) }

@@ -112,7 +112,8 @@ struct GGUFPatch {
     case 2, 3: return start + 2
     case 4, 5, 6: return start + 4
     case 8: return start + 8 + integer(start, 8)
-    case 9: return (0..<integer(start + 4, 8)).reduce(start + 12) { end, _ in self.end(of: end, type: integer(start, 4)) }
+    case 9:
+      return (0..<integer(start + 4, 8)).reduce(start + 12) { end, _ in self.end(of: end, type: integer(start, 4)) }
     default: return start + 8
     }
   }
