@@ -12,14 +12,18 @@ protocol Architecture: Sendable {
   /// Where a tensor of the spec is found.
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation
 
-  /// Whether a stored tensor carries nothing that a model needs (masks, a copy of tied weights).
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool
-
   /// What stands before names in some checkpoints and is missing in others.
   static var prefix: String { get }
 
   /// What `config.json` calls the sizes that transforms change.
   static var configurationKeys: ConfigurationKeys { get }
+
+  /// Other names of keys, and which keys they stand for.
+  static var aliases: KeyValuePairs<String, String> { get }
+}
+
+extension Architecture {
+  static var aliases: KeyValuePairs<String, String> { [:] }
 }
 
 /// Where a tensor lies in its source.

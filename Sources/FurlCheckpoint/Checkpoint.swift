@@ -11,7 +11,7 @@ public struct Checkpoint: Sendable {
     public let digest: Digest
   }
 
-  /// The folder, or the GGUF file.
+  /// What the checkpoint was opened by: a folder, a file of weights in it, or a GGUF file.
   public let path: String
   /// The folder that the model lies in.
   public let folder: String
@@ -25,11 +25,22 @@ public struct Checkpoint: Sendable {
   public let gguf: GGUFFile?
   /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
   public let tokenizerBytes: [UInt8]?
+  /// What a person should know of how the files were read: what was taken off names, which head counts.
+  public let notes: [String]
+  /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
+  public let leftOut: [String]
 
-  /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read.
+  /// Opens a checkpoint and checks every header; no weight is read, unless the head is stored beside an embedding that
+  /// it should be.
   ///
+  /// - Parameter path: a folder; a file or index of weights in it, where several could be meant; or a GGUF file.
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
   public init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
+
+  /// Whether a path may be named in the place of a folder, by its ending: weights or their index.
+  public static func isWeightFile(_ path: String) -> Bool {
+    WeightFiles.endings.contains { path.hasSuffix($0) } && (!path.hasSuffix(".json") || path.contains(".index."))
+  }
 
   /// Opens a folder, as ``init(path:)`` does.
   public init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
@@ -38,9 +49,11 @@ public struct Checkpoint: Sendable {
     let (sources, names) = try Checkpoint.locate(opened)
     self.sources = sources
     let prefix = opened.names.prefix
-    for name in opened.stored.tensors.keys.sorted() where !names.contains(name) {
+    var leftOut: [String] = []
+    for (name, tensor) in opened.stored.tensors.sorted(by: { $0.key < $1.key }) where !names.contains(name) {
       let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
-      guard opened.names.isSuperfluous(bare) else {
+      leftOut.append(name)
+      guard opened.names.isSuperfluous(bare, tensor) else {
         throw FurlError.input(
           opened.path, name, "is not part of a \(opened.spec.architecture) model of this configuration",
           remedy: "\(opened.names.sizesFrom) and weights do not match")
@@ -53,6 +66,8 @@ public struct Checkpoint: Sendable {
     weightFiles = opened.stored.files
     gguf = opened.gguf
     tokenizerBytes = nil
+    notes = opened.notes
+    self.leftOut = leftOut
   }
 
   /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
@@ -82,6 +97,8 @@ public struct Checkpoint: Sendable {
     weightFiles = source.weightFiles
     gguf = source.gguf
     tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
+    notes = source.notes
+    leftOut = source.leftOut
   }
 
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {
@@ -94,6 +111,11 @@ public struct Checkpoint: Sendable {
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
       else {
+        if tensor.role == .head, opened.gguf == nil {
+          throw FurlError.input(
+            opened.path, location.name, "is missing, and tie_word_embeddings does not say that it is the embedding",
+            remedy: "if the two are one matrix, set tie_word_embeddings to true in config.json")
+        }
         let both = prefix.isEmpty ? "" : ", with and without \"\(prefix)\" before its name"
         throw FurlError.input(opened.path, location.name, "is missing\(both)")
       }

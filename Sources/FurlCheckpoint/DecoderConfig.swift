@@ -17,7 +17,8 @@ struct DecoderConfig {
   /// - Parameters:
   ///   - context: the context length where `max_position_embeddings` is missing.
   ///   - kvHeads: the key/value heads where their key is missing; nil, as a null in the file: one for each head.
-  init(_ reader: DocumentReader, context: Int, kvHeads assumed: Int? = nil) throws {
+  ///   - keepsWindows: whether the family asks for `sliding_window` and `layer_types` itself.
+  init(_ reader: DocumentReader, context: Int, kvHeads assumed: Int? = nil, keepsWindows: Bool = false) throws {
     self.reader = reader
     vocabularySize = try DecoderConfig.size("vocab_size", reader)
     hiddenSize = try DecoderConfig.size("hidden_size", reader)
@@ -38,6 +39,8 @@ struct DecoderConfig {
     headSize = stated ?? hiddenSize / heads
     mlpSize = try DecoderConfig.size("intermediate_size", reader)
     contextLength = try reader.integer("max_position_embeddings", in: 1...Int.max) ?? context
+    try ConfigurationRules(reader: reader).check(
+      layers: layers, contextLength: contextLength, keepsWindows: keepsWindows)
   }
 
   private static func size(_ key: String, _ reader: DocumentReader) throws -> Int {

@@ -9,6 +9,12 @@ enum GPT2: Architecture {
   static let configurationKeys = ConfigurationKeys(
     layers: "n_layer", hidden: "n_embd", heads: "n_head", kvHeads: nil, headSize: nil, mlp: "n_inner")
 
+  /// What transformers calls sizes in every family; here they stand for the older names, and go first.
+  static let aliases: KeyValuePairs = [
+    "hidden_size": "n_embd", "max_position_embeddings": "n_positions", "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+  ]
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     func size(_ key: String) throws -> Int {
       guard let value = try config.integer(key, in: 0...Int.max) else { throw config.error(key, "is missing") }
@@ -27,9 +33,11 @@ enum GPT2: Architecture {
     guard layers <= 4096 else {
       throw config.error("n_layer", "\(layers) is out of range", remedy: "allowed: 0 to 4096")
     }
+    let contextLength = try size("n_positions")
+    try ConfigurationRules(reader: config).check(layers: layers, contextLength: contextLength, keepsWindows: false)
     return ModelSpec(
       architecture: modelType, vocabularySize: try size("vocab_size"), hiddenSize: hiddenSize,
-      contextLength: try size("n_positions"), norm: .layerNorm,
+      contextLength: contextLength, norm: .layerNorm,
       normEpsilon: try config.number("layer_norm_epsilon", in: 0...1) ?? 1e-5, residual: .sequential,
       positions: .learned, mlp: .plain, activation: try config.activation("activation_function", assumed: .geluTanh),
       biases: [.norm, .query, .key, .value, .attentionOutput, .up, .down],
@@ -67,11 +75,5 @@ enum GPT2: Architecture {
     case "mlp.up": return linear("mlp.c_fc")
     default: return linear("mlp.c_proj")
     }
-  }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    // The causal mask that early versions of transformers saved, and the tied head.
-    name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias")
-      || (name == "lm_head.weight" && spec.tiedEmbeddings)
   }
 }

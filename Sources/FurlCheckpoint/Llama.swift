@@ -32,8 +32,4 @@ enum Llama: Architecture {
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
-  }
 }

@@ -6,16 +6,14 @@ enum Mistral: Architecture {
   static let prefix = "model."
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
-    let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8)
+    let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: 4096)
+    // transformers masks all layers alike here, and keeps those that it calls full otherwise.
+    try ConfigurationRules(reader: config).layerTypes(decoder.layers, window: window)
     return try Llama.spec(decoder, modelType, biases: []) { _ in window }
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     Llama.location(of: tensor, in: spec)
-  }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
   }
 }

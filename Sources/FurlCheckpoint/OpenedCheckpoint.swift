@@ -10,14 +10,14 @@ struct OpenedCheckpoint {
     let prefix: String
     let location: (TensorSpec) -> TensorLocation
     /// By the name without the prefix.
-    let isSuperfluous: (String) -> Bool
+    let isSuperfluous: (String, StoredTensors.Tensor) -> Bool
     /// What says how large tensors are, for errors.
     let sizesFrom: String
     /// The types that weights are read from.
     let types: [SourceType]
   }
 
-  /// The folder, or the GGUF file.
+  /// What was opened: the folder, a file of weights in it, or the GGUF file.
   let path: String
   let folder: String
   let config: JSON
@@ -25,13 +25,24 @@ struct OpenedCheckpoint {
   let stored: StoredTensors
   let names: Names
   let gguf: GGUFFile?
+  /// What a person should know of how the files were read.
+  let notes: [String]
 
-  /// Opens a folder or a GGUF file.
+  /// Opens a folder, the file of weights in it that is meant, or a GGUF file.
   static func open(path: String) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     if exists, !isFolder.boolValue, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
       return try OpenedCheckpoint(gguf: path)
+    }
+    if exists, !isFolder.boolValue, Checkpoint.isWeightFile(path) {
+      let slash = path.lastIndex(of: "/")
+      let folder = slash.map { String(path[..<$0]) } ?? "."
+      let config = folder + "/config.json"
+      if FileManager.default.fileExists(atPath: config) {
+        return try OpenedCheckpoint(
+          config: config, folder: folder, weights: slash.map { String(path[path.index(after: $0)...]) } ?? path)
+      }
     }
     return try open(folder: path)
   }
@@ -40,30 +51,48 @@ struct OpenedCheckpoint {
   static func open(folder: String) throws -> OpenedCheckpoint {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-      throw FurlError.input(folder, "does not exist")
+      throw HubFolder.missing(folder)
     }
     guard isFolder.boolValue else {
+      // What cannot be opened at all says why itself.
+      _ = try MappedFile(path: folder)
       throw FurlError.input(
         folder, "is neither a checkpoint's folder nor a .furl artifact nor a GGUF file",
         remedy: "name the folder that holds config.json")
     }
     let path = folder + "/config.json"
-    if FileManager.default.fileExists(atPath: path) { return try OpenedCheckpoint(config: path, folder: folder) }
+    if FileManager.default.fileExists(atPath: path) {
+      return try OpenedCheckpoint(config: path, folder: folder, weights: nil)
+    }
+    try HubFolder.refuseCache(folder)
+    try Adapter.refuse(folder, FolderListing(folder).names)
     if let file = try onlyGGUF(in: folder) { return try OpenedCheckpoint(gguf: file) }
     throw FurlError.input(
       folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
   }
 
-  private init(config path: String, folder: String) throws {
-    config = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100)
-    let (family, spec) = try OpenedCheckpoint.read(config, file: path)
-    self.path = folder
+  private init(config path: String, folder: String, weights: String?) throws {
+    var configuration = try StoredConfiguration(path: path)
+    var (family, spec) = try OpenedCheckpoint.read(configuration.json, file: path)
+    let raw = try StoredTensors(folder: folder, weights: weights)
+    try ForeignWeights.refuse(raw, path: folder)
+    try configuration.dropQuantization()
+    let naming = try StoredNames(raw, family: family, spec: spec)
+    let head = try HeadTie(naming.stored, family: family, spec: spec)
+    if head.isStoredApart {
+      spec.tiedEmbeddings = false
+      configuration.set("tie_word_embeddings", false)
+    }
+    self.path = weights.map { folder + "/" + $0 } ?? folder
     self.folder = folder
     self.spec = spec
-    stored = try StoredTensors(folder: folder)
+    stored = naming.stored
+    config = configuration.json
+    notes = configuration.notes + naming.notes + head.notes
     names = Names(
-      prefix: family.prefix, location: { family.location(of: $0, in: spec) },
-      isSuperfluous: { family.isSuperfluous($0, in: spec) }, sizesFrom: "config.json",
+      prefix: family.prefix,
+      location: { [spec] in head.location(of: $0) ?? family.location(of: $0, in: spec) },
+      isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) }, sizesFrom: "config.json",
       types: SourceType.allCases.filter { $0.blockSize == 1 })
     gguf = nil
   }
@@ -80,9 +109,10 @@ struct OpenedCheckpoint {
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(
-      prefix: "", location: naming.location, isSuperfluous: naming.isSuperfluous, sizesFrom: "its metadata",
-      types: SourceType.allCases)
+      prefix: "", location: naming.location, isSuperfluous: { name, _ in naming.isSuperfluous(name) },
+      sizesFrom: "its metadata", types: SourceType.allCases)
     gguf = file
+    notes = []
   }
 
   private static func read(_ config: JSON, file: String) throws -> (any Architecture.Type, ModelSpec) {
@@ -93,11 +123,6 @@ struct OpenedCheckpoint {
         "model_type", "\"\(modelType)\" is not supported yet",
         remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
     }
-    guard reader.optional("quantization_config") == nil else {
-      throw reader.error(
-        "quantization_config", "the weights are quantized already", remedy: "name the checkpoint that they were made of"
-      )
-    }
     let spec = try family.spec(reader)
     try spec.validate(file: file)
     return (family, spec)
@@ -105,7 +130,7 @@ struct OpenedCheckpoint {
 
   /// The one GGUF model of a folder without `config.json`; of a model in parts, the first.
   private static func onlyGGUF(in folder: String) throws -> String? {
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+    let names = FolderListing(folder).names
     let models = names.filter { name in
       guard name.hasSuffix(".gguf") else { return false }
       let parts = name.dropLast(".gguf".count).components(separatedBy: "-of-")

@@ -25,8 +25,4 @@ enum Phi: Architecture {
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
-  }
 }

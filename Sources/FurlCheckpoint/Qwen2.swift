@@ -7,7 +7,7 @@ enum Qwen2: Architecture {
   static let prefix = "model."
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
-    let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32)
+    let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32, keepsWindows: true)
     // The window is there whether it is used or not.
     let stated = try decoder.slidingWindow(assumed: 4096)
     let window = try decoder.flag("use_sliding_window", assumed: false) ? stated : nil
@@ -28,7 +28,7 @@ enum Qwen2: Architecture {
     guard words.count == decoder.layers else {
       throw decoder.reader.error(key, "has \(words.count) entries for \(decoder.layers) layers")
     }
-    return try words.enumerated().map { index, word in
+    return try words.map(ConfigurationRules.kind).enumerated().map { index, word in
       guard ["full_attention", "sliding_attention"].contains(word) else {
         throw decoder.reader.error("\(key)[\(index)]", "\"\(word)\" is not supported yet")
       }
@@ -38,9 +38,5 @@ enum Qwen2: Architecture {
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     Llama.location(of: tensor, in: spec)
-  }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
   }
 }

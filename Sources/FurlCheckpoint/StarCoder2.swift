@@ -8,8 +8,9 @@ enum StarCoder2: Architecture {
   private static let names = TensorNames(block: ["mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"])
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
-    let decoder = try DecoderConfig(config, context: 4096, kvHeads: 2)
+    let decoder = try DecoderConfig(config, context: 4096, kvHeads: 2, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: nil)
+    try ConfigurationRules(reader: config).layerTypes(decoder.layers, window: window)
     let linear: Set<TensorRole> = [.query, .key, .value, .attentionOutput, .up, .down]
     return ModelSpec(
       architecture: modelType, vocabularySize: decoder.vocabularySize, hiddenSize: decoder.hiddenSize,
@@ -23,8 +24,4 @@ enum StarCoder2: Architecture {
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
-
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    TensorNames.isSuperfluous(name, in: spec)
-  }
 }

@@ -38,41 +38,34 @@ public struct StoredTensors: Sendable {
   /// The weight files, in the order of their names.
   public let files: [MappedFile]
 
-  /// Opens the weights of a folder: what is there first of `model.safetensors.index.json`, `model.safetensors`,
-  /// `pytorch_model.bin.index.json`, `pytorch_model.bin` and the only file whose name ends in `.pt` or `.pth`.
+  /// Opens the weights of a folder (``WeightFiles``).
   ///
+  /// - Parameter weights: the file or index that is meant, where it is not the only one.
   /// - Throws: ``FurlError`` of kind `input`.
-  public init(folder: String) throws {
-    for format in WeightFormat.allCases {
-      let path = folder + "/" + format.fileName
-      if FileManager.default.fileExists(atPath: path + ".index.json") {
-        try self.init(index: path + ".index.json", folder: folder, format: format)
-        return
-      }
-      if FileManager.default.fileExists(atPath: path) {
-        try self.init(format.open(path))
-        return
-      }
+  public init(folder: String, weights: String? = nil) throws {
+    switch try WeightFiles.choose(in: folder, chosen: weights) {
+    case .index(let path, let format): try self.init(index: path, folder: folder, format: format)
+    case .files(let paths, let format): try self.init(paths.map(format.open))
     }
-    let others = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
-      .filter { $0.hasSuffix(".pt") || $0.hasSuffix(".pth") }.sorted()
-    guard let only = others.first else {
-      throw FurlError.input(
-        folder, "has no weights",
-        remedy: "expected: model.safetensors or pytorch_model.bin, whole or with an index, or one .pt or .pth file")
-    }
-    guard others.count == 1 else {
-      throw FurlError.input(
-        folder, "has several weight files, \(others.prefix(4).joined(separator: ", "))",
-        remedy: "leave one, or name the one that is meant pytorch_model.bin")
-    }
-    try self.init(WeightFormat.pytorch.open(folder + "/" + only))
   }
 
-  private init(_ single: WeightFile) throws {
+  private init(_ parts: [WeightFile]) throws {
     var tensors: [String: Tensor] = [:]
-    for (name, tensor) in single.tensors { try StoredTensors.add(tensor, name, to: &tensors) }
-    self.init(tensors: tensors, files: [single.file])
+    for part in parts {
+      for (name, tensor) in part.tensors { try StoredTensors.add(tensor, name, to: &tensors) }
+    }
+    self.init(tensors: tensors, files: parts.map(\.file))
+  }
+
+  /// The same under other names.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when two tensors get one name.
+  func renamed(_ name: (String) -> String) throws -> StoredTensors {
+    var renamed: [String: Tensor] = [:]
+    for (old, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      try StoredTensors.add(tensor, name(old), to: &renamed)
+    }
+    return StoredTensors(tensors: renamed, files: files)
   }
 
   private init(tensors: [String: Tensor], files: [MappedFile]) {
@@ -98,7 +91,7 @@ public struct StoredTensors: Sendable {
   }
 
   /// An index of 10,000 tensors takes 1 MB.
-  private static let indexLimit = 3 << 20
+  static let indexLimit = 3 << 20
 
   private init(index path: String, folder: String, format: WeightFormat) throws {
     let index = try JSON.parse(MappedFile(path: path).readAll(limit: StoredTensors.indexLimit), file: path)
@@ -112,7 +105,14 @@ public struct StoredTensors: Sendable {
       guard let name = member.value.string, !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
         throw FurlError.input(path, "weight_map.\(member.key)", "must be the name of a file in the same folder")
       }
-      if shards[name] == nil { shards[name] = try format.open(folder + "/" + name) }
+      if shards[name] == nil {
+        guard FileManager.default.fileExists(atPath: folder + "/" + name) else {
+          throw FurlError.input(
+            folder + "/" + name, "is missing, and \((path as NSString).lastPathComponent) names it",
+            remedy: "fetch it, or say which weights are meant with --weights")
+        }
+        shards[name] = try format.open(folder + "/" + name)
+      }
       shardNames[member.key] = name
     }
     for (name, shard) in shards.sorted(by: { $0.key < $1.key }) {
@@ -127,39 +127,5 @@ public struct StoredTensors: Sendable {
       throw FurlError.input(path, "weight_map.\(missing.key)", "is not in \(missing.value.string ?? "")")
     }
     self.init(tensors: tensors, files: shards.sorted { $0.key < $1.key }.map(\.value.file))
-  }
-}
-
-/// A weight file, whatever its format.
-private typealias WeightFile = (file: MappedFile, tensors: [(name: String, tensor: StoredTensors.Tensor)])
-
-/// The formats that a folder's weights come in; earlier ones are preferred.
-private enum WeightFormat: CaseIterable {
-  case safetensors
-  case pytorch
-
-  /// What Hugging Face calls the file, and with `.index.json` behind it the index of shards.
-  var fileName: String {
-    switch self {
-    case .safetensors: "model.safetensors"
-    case .pytorch: "pytorch_model.bin"
-    }
-  }
-
-  func open(_ path: String) throws -> WeightFile {
-    switch self {
-    case .safetensors:
-      let file = try SafetensorsFile(path: path)
-      let tensors = file.entries.map { entry in
-        let tensor = StoredTensors.Tensor(
-          file: file.file, offset: entry.range.lowerBound, typeName: entry.typeName, type: entry.type,
-          shape: entry.shape)
-        return (name: entry.name, tensor: tensor)
-      }
-      return (file.file, tensors)
-    case .pytorch:
-      let file = try TorchFile(path: path)
-      return (file.file, file.tensors)
-    }
   }
 }

@@ -26,10 +26,4 @@ struct TensorNames {
     let name = String(base.dropFirst("blocks.\(index).".count))
     return TensorLocation(name: "layers.\(index)." + (block[name] ?? name) + suffix)
   }
-
-  /// Whether a stored tensor is a table of rotary frequencies, which old versions of transformers saved, or the copy
-  /// of a tied head.
-  static func isSuperfluous(_ name: String, in spec: ModelSpec) -> Bool {
-    name.hasSuffix("rotary_emb.inv_freq") || (name == "lm_head.weight" && spec.tiedEmbeddings)
-  }
 }

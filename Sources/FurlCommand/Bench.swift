@@ -72,6 +72,7 @@ struct Bench: AsyncParsableCommand {
   var json = false
 
   @OptionGroup var settings: ProtocolOptions
+  @OptionGroup var weights: WeightsOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
@@ -88,7 +89,8 @@ struct Bench: AsyncParsableCommand {
     }
   }
 
-  func run() async throws {
+  mutating func run() async throws {
+    paths = try weights.paths(paths)
     let suites = try suite.map { try Suite(path: $0) }
     let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths, and that nothing can be executed, are found before anything is measured.

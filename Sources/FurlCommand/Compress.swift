@@ -39,6 +39,8 @@ struct Compress: ParsableCommand {
   @Flag(help: "Hash the checkpoint's files even if they have not changed since they were hashed last.")
   var rehash = false
 
+  @OptionGroup var weights: WeightsOptions
+
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
 
@@ -58,7 +60,8 @@ struct Compress: ParsableCommand {
 
   func run() throws {
     let recipe = try Recipe(path: recipe)
-    var compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: weights.path(checkpoint)), recipe: recipe)
+    for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }
     if plan {
       let bound = try compressor.fileUpperBound()
       let pool = WorkerPool(threads: try ThreadCount(threads).count)
@@ -87,7 +90,8 @@ struct Compress: ParsableCommand {
         "output": .string(output), "artifact_id": .string(result.artifactID.hex), "recipe": .string(recipe.name),
         "disk_bytes": .integer(result.diskBytes), "weight_bytes": .integer(result.weightBytes),
         "source_disk_bytes": .integer(source), "seconds": .number(seconds),
-        "changes": .array(result.changes), "notes": .array(result.notes.map(JSON.string)),
+        "changes": .array(result.changes),
+        "notes": .array((compressor.checkpoint.notes + result.notes).map(JSON.string)),
       ])
     }
     Terminal.print(

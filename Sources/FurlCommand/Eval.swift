@@ -65,6 +65,7 @@ struct Eval: AsyncParsableCommand {
 
   @OptionGroup var suiteSettings: SuiteOptions
   @OptionGroup var settings: ProtocolOptions
+  @OptionGroup var weights: WeightsOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
@@ -106,7 +107,7 @@ struct Eval: AsyncParsableCommand {
       outcome = try await evaluator.score(
         given, of: suite, origin: URL(fileURLWithPath: completions).lastPathComponent)
     } else {
-      let subject = try compute.load(path ?? "")
+      let subject = try compute.load(weights.path(path ?? ""))
       let other = try baseline.map { try LoadedModel(path: $0, context: subject.context) }
       outcome = try await evaluator.run(suite, on: subject, baseline: other)
     }

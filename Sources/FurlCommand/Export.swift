@@ -31,6 +31,8 @@ struct Export: ParsableCommand {
     help: ArgumentHelp("Begin another weight file before one has more bytes, as 500MB or 5GB.", valueName: "size"))
   var shardSize: String = "5GB"
 
+  @OptionGroup var weights: WeightsOptions
+
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
 
@@ -47,7 +49,7 @@ struct Export: ParsableCommand {
     func draw(_ progress: ExportProgress) {
       Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)
     }
-    let model = ExportedModel(try ModelFile(path: path))
+    let model = ExportedModel(try ModelFile(path: weights.path(path)))
     let pool = WorkerPool(threads: try ThreadCount(threads).count)
     let result: ExportResult
     switch format {

@@ -20,6 +20,8 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Re-read the whole artifact and hold every byte against its digests.")
   var check = false
 
+  @OptionGroup var weights: WeightsOptions
+
   @Option(help: ArgumentHelp("Compare the weights, tensor by tensor, with another model's.", valueName: "path"))
   var diff: String?
 
@@ -28,7 +30,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     let pool = WorkerPool(threads: WorkerPool.availableCores)
-    let file = try ModelFile(path: path)
+    let file = try ModelFile(path: weights.path(path))
     if check { try verifyBytes(file, pool: pool) }
     let inspection = try Inspection(file, listingTensors: tensors || json, pool: pool)
     let difference = try diff.map { try ModelDifference(file, ModelFile(path: $0), pool: pool) }
@@ -82,6 +84,12 @@ struct Inspect: ParsableCommand {
         "\($0.weights) \($0.type.rawValue) (\(Figures.significant($0.bitsPerWeight)) bits)"
       }
       line("weights", types.joined(separator: ", "))
+      for note in checkpoint.notes { line("note", note) }
+      if !checkpoint.leftOut.isEmpty {
+        let names = checkpoint.leftOut
+        let rest = names.count > 4 ? " and \(names.count - 4) more" : ""
+        line("left out", "no weights: \(names.prefix(4).joined(separator: ", "))\(rest)")
+      }
       for source in try checkpoint.sourceFiles() {
         line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
       }

@@ -18,6 +18,7 @@ struct Logits: ParsableCommand {
   @Flag(help: "Print one JSON document.")
   var json = false
 
+  @OptionGroup var weights: WeightsOptions
   @OptionGroup var compute: ComputeOptions
 
   func run() throws {
@@ -30,7 +31,7 @@ struct Logits: ParsableCommand {
     }
     // Ids need no tokenizer, and a checkpoint that is only to be compared may have none.
     let context = try compute.context()
-    let model = try ModelFile(path: path).load(pool: context.pool)
+    let model = try ModelFile(path: weights.path(path)).load(pool: context.pool)
     let session = try Session(model, context: context, format: compute.kv?.format)
     var rows: [[Float]] = []
     try Likelihood(session).forEachPosition(tokens) { position, logits, row in

@@ -17,6 +17,7 @@ enum Main {
       try CommandProcess.checkMachine()
       CommandProcess.onSignal { Ending.interrupt($0) }
       try invocation.refuseEmptyArguments()
+      try RawArguments.refuseOtherBytes()
       var command = try FurlTool.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()

@@ -44,6 +44,7 @@ struct Run: ParsableCommand {
   @Flag(help: "Print one JSON document at the end instead of streaming.")
   var json = false
 
+  @OptionGroup var weights: WeightsOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
@@ -58,7 +59,7 @@ struct Run: ParsableCommand {
 
   func run() throws {
     let text = prompt == "-" ? try readStandardInput() : prompt
-    let loaded = try compute.load(path)
+    let loaded = try compute.load(weights.path(path))
     let request = GenerationRequest(
       ids: loaded.tokenizer.encode(text, bos: .auto), maxTokens: maxTokens, stops: stop,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed))

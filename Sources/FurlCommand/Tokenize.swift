@@ -15,11 +15,13 @@ struct Tokenize: ParsableCommand {
   @Flag(help: "Begin with the tokenizer's begin-of-text token.")
   var bos = false
 
+  @OptionGroup var weights: WeightsOptions
+
   @Flag(help: "Print one JSON document: ids and pieces.")
   var json = false
 
   func run() throws {
-    let tokenizer = try ModelFile(path: path).tokenizer()
+    let tokenizer = try ModelFile(path: weights.path(path)).tokenizer()
     if bos, tokenizer.bosID == nil {
       throw FurlError.input(path, "its tokenizer has no begin-of-text token", remedy: "leave --bos out")
     }

@@ -63,6 +63,7 @@ struct Verify: AsyncParsableCommand {
   var json = false
 
   @OptionGroup var settings: ProtocolOptions
+  @OptionGroup var weights: WeightsOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
@@ -73,7 +74,7 @@ struct Verify: AsyncParsableCommand {
   func run() async throws {
     let junitFile = try junit.map { try JUnitFile(path: $0, subject: artifact) }
     let verification = try Verification(
-      artifact: artifact, gates: gates, suites: suite, baseline: baseline, context: compute.context(),
+      artifact: artifact, gates: gates, suites: suite, baseline: baseline.map(weights.path), context: compute.context(),
       format: compute.kv?.format)
     let start = ContinuousClock.now
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }

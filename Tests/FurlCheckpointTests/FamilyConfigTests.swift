@@ -51,7 +51,6 @@ import Testing
     var untied = starcoder2
     untied.weights.tensors.append(.init("lm_head.weight", [10, 16], [Float](repeating: 1, count: 160)))
     #expect(try untied.spec(["tie_word_embeddings": "false"]).tensors.last?.name == "head")
-    #expect(try untied.spec([:]).tiedEmbeddings, "a copy of a tied head is of no interest")
 
     var biased = SmallDecoder("llama")
     for tensor in biased.weights.tensors where tensor.name.contains("_proj") {

@@ -58,7 +58,16 @@ import Testing
     }
     for value in ["\"relu6\"", "\"magic\"", "7", "[]"] { try check("hidden_act", value) }
     try check("tie_word_embeddings", "\"true\"")
-    try check("quantization_config", "{\"bits\": 4}")
+    for value in ["false", "null", "0", "\"true\""] { try check("is_causal", value) }
+    for (key, value) in [
+      ("per_layer_config", "{\"1\": {\"sliding_window\": 3}}"), ("kv_sharing_modes", "[\"store\", \"reuse\"]"),
+      ("pruned_heads", "{\"0\": [1]}"), ("is_encoder_decoder", "true"), ("text_config", "{}"),
+      ("decoder", "{\"model_type\": \"llama\"}"), ("attention_chunk_size", "4"),
+      ("attribute_map", "{\"hidden_act\": \"other\"}"),
+    ] { try check(key, value) }
+    let kind = family == "mistral" ? "sliding_attention" : "full_attention"
+    try check("layer_types", "[\"\(kind)\", \"chunked_attention\"]", at: "layer_types[1]")
+    try check("layer_types", "[\"full_attention\"]")
     try check("rope_theta", "\"10000\"")
     for value in ["0", "-1", "0.5", "1e13", "1e400"] { #expect(try small.error(["rope_theta": value]).kind == .input) }
     let epsilon = ["starcoder2": "norm_epsilon", "phi": "layer_norm_eps"][family] ?? "rms_norm_eps"

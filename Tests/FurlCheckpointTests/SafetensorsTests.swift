@@ -48,10 +48,37 @@ import Testing
     #expect(try Self.problem("{}", data: 0, length: length).contains("a header of \(length) bytes"))
   }
 
-  /// A header that is longer than any real one is refused before it is parsed.
+  /// A header that is longer than the format allows is refused before it is parsed.
   @Test func aHeaderThatIsTooLong() throws {
-    let header = "{" + String(repeating: " ", count: 5 << 20) + "}"
-    #expect(try Self.problem(header, data: 0) == "has a header of \(2 + (5 << 20)) bytes; at most 3145728 are read")
+    let length = 100_000_001
+    let problem = try Self.problem("{", data: length, length: UInt64(length))
+    #expect(problem == "has a header of \(length) bytes; at most 100000000 are read")
+  }
+
+  /// Metadata may be long; it is checked and passed over.
+  @Test func longMetadataIsPassedOver() throws {
+    let tensor = "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}"
+    let text = String(repeating: "log ", count: 3 << 20)
+    for metadata in ["\"\(text)\"", "\"\(text)\",\"y\":\"\\u00e9\""] {
+      let header = "{\(tensor),\"__metadata__\":{\"x\":\(metadata)}}"
+      let file = try Self.open(SafetensorsText.file(header: header, data: [UInt8](repeating: 0, count: 8)))
+      #expect(file.entries.map(\.name) == ["a"])
+    }
+    #expect(try Self.problem("{\(tensor),\"__metadata__\":{\"x\":\"\(text)}}").contains("not valid JSON"))
+    #expect(try Self.problem("{\"__metadata__\":{\"x\":\"\",\"x\":\"\"}}", data: 0).contains("appears twice"))
+  }
+
+  /// What would take memory far beyond its bytes ends soon: values nested or long, and more tensors than any model has.
+  @Test func hostileHeadersEndSoon() throws {
+    let start = ContinuousClock.now
+    let list = "[" + String(repeating: "1,", count: 1 << 20) + "1]"
+    let (nested, long) = (String(repeating: "[", count: 1 << 20), String(repeating: "x", count: 1 << 20))
+    #expect(try Self.problem("{\"a\":{\"shape\":\(list)}}").contains("a value of more than 4096 bytes"))
+    #expect(try Self.problem("{\"a\":\(nested)}").contains("levels"))
+    #expect(try Self.problem("{\"a\":{\"dtype\":\"\(long)\"}}").contains("a value of more than 4096 bytes"))
+    #expect(try Self.problem("{\"\(long)\":1}").contains("a key of 1048576 bytes"))
+    let time = ContinuousClock.now - start
+    #expect(time < .seconds(30))
   }
 
   @Test func aLengthThatCutsTheHeader() throws {

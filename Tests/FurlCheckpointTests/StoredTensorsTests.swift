@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test func noWeightsIsAnErrorThatSaysSo() throws {
-    let error = try #require(throws: FurlError.self) { try Self.open([("model.bin", [1])]) }
+    let error = try #require(throws: FurlError.self) { try Self.open([("training_args.bin", [1])]) }
     #expect(error.problem == "has no weights" && error.remedy?.contains("pytorch_model.bin") == true)
   }
 

@@ -32,6 +32,30 @@ import Testing
     #expect(try Self.parse(valid.text) == valid.value)
   }
 
+  /// A mark that some editors put before a text is none of it; lines may have it before the first.
+  @Test func aByteOrderMarkIsPassedOver() throws {
+    #expect(try Self.parse("\u{FEFF}{\"a\": 1}") == ["a": 1])
+    #expect(try JSON.parseLines(Array("\u{FEFF}1\n2\n".utf8), file: nil) == [1, 2])
+    #expect(try JSON.parseLines(Array("\u{FEFF}\n2\n".utf8), file: nil) == [2])
+    #expect(throws: FurlError.self) { try JSON.parseLines(Array("1\n\u{FEFF}2\n".utf8), file: nil) }
+  }
+
+  /// Python writes numbers that JSON does not have (json.dumps of nan and inf in CPython 3.13).
+  @Test func whatPythonWritesForOtherNumbersIsRead() throws {
+    func parse(_ text: String) throws -> JSON { try JSON.parse(Array(text.utf8), file: "a.json", python: true) }
+    let value = try parse("{\"a\": [NaN, Infinity, -Infinity, -1, 2.5], \"b\": Infinity}")
+    let list = value["a"]?.array?.compactMap(\.number) ?? []
+    #expect(list.count == 5 && list[0].isNaN && list[1] == .infinity && list[2] == -.infinity && list[3] == -1)
+    for text in [
+      "nan", "NAN", "Nan", "infinity", "+Infinity", "-NaN", "Inf", "--Infinity", "-I", "N", "NaNN", "[NaN NaN]",
+    ] {
+      #expect(throws: FurlError.self, "\(text)") { try parse(text) }
+    }
+    let reader = try DocumentReader(value, file: "a.json")
+    let error = try #require(throws: FurlError.self) { try reader.number("b", in: 0...1) }
+    #expect(error.place == "b")
+  }
+
   @Test(arguments: [
     "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-Infinity", "+1", "-", "01", "-01", "00", "1.", ".5", "1.e1",
     "1e", "1e+", "0x10", "1_000", "1 2", "1,", "١", "\"", "\"a", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12G4\"",
@@ -39,7 +63,8 @@ import Testing
     "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\ud800\\n\"", "\"\\udc00\"", "\"\\ud800\\ud800\"", "\"a\nb\"", "\"\t\"",
     "\"\u{0}\"", "'a'", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1;2]", "{", "}", "{\"a\"", "{\"a\":",
     "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{1:2}", "{null:1}",
-    "{\"a\":1}}", "[1]]", "[1] x", "// c\n1", "1 /* c */", "\u{FEFF}1", "\u{A0}1", "1e400", "-1e400", "\u{B}1",
+    "{\"a\":1}}", "[1]]", "[1] x", "// c\n1", "1 /* c */", "1\u{FEFF}", "\u{FEFF}\u{FEFF}1", "[\u{FEFF}1]", "\u{A0}1",
+    "1e400", "-1e400", "\u{B}1",
     "{\"a\":1,\"a\":1}", "{\"a\":1,\"\\u0061\":2}", "[}", "{]",
   ])
   func refusesWhatIsNot(_ text: String) throws {

@@ -21,6 +21,10 @@ import Testing
         try TestData.mapped(padding + TestData.littleEndian(patterns)),
         patterns.map { Float(bitPattern: UInt32($0) << 16) }
       )
+    case .float64:
+      let doubles = floats.map { Double($0) * 1.000_000_01 }
+      let bytes = doubles.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
+      return (try TestData.mapped(padding + bytes), doubles.map { Float($0) })
     default: throw FurlError(.defect, "types with blocks have tests of their own")
     }
   }

@@ -75,11 +75,14 @@ public struct GGUFText: Sendable {
 
   public static func text(_ bytes: [UInt8]) -> [UInt8] { GGUFText.bytes(UInt64(bytes.count)) + bytes }
 
+  /// The keys with their values.
+  public var keyBytes: [UInt8] { metadata.flatMap { GGUFText.text(Array($0.key.utf8)) + $0.value.bytes } }
+
   /// The whole file.
   public var bytes: [UInt8] {
     var head = Array("GGUF".utf8) + GGUFText.bytes(version)
     head += GGUFText.bytes(tensorCount ?? UInt64(tensors.count)) + GGUFText.bytes(keyCount ?? UInt64(metadata.count))
-    for (key, value) in metadata { head += GGUFText.text(Array(key.utf8)) + value.bytes }
+    head += keyBytes
     var data: [UInt8] = []
     for tensor in tensors {
       head += GGUFText.text(tensor.name) + GGUFText.bytes(UInt32(tensor.dimensions.count))

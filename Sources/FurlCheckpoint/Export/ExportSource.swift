@@ -134,6 +134,8 @@ public enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
 
   /// The form of a type; nil where there is none.
   init?(_ type: SourceType) {
+    // What is read from it are FP32 numbers.
+    let type = type == .float64 ? .float32 : type
     guard let found = ExportNumbers.allCases.first(where: { $0.type == type }) else { return nil }
     self = found
   }

@@ -19,6 +19,7 @@ struct GGUFConfiguration {
 
   /// - Throws: ``FurlError`` of kind `input` when the architecture is not among them.
   init(_ file: GGUFFile) throws {
+    try file.refuseOtherKinds()
     let key = "general.architecture"
     guard let architecture = try file.metadata.string(key) else { throw file.metadata.error(key, "is missing") }
     guard GGUFConfiguration.modelTypes.contains(where: { $0.key == architecture }) else {
@@ -38,7 +39,10 @@ struct GGUFConfiguration {
     var members = architecture == "gpt2" ? try gpt2() : try decoder()
     members.append(.init("tie_word_embeddings", .bool(shapes["output.weight"] == nil)))
     for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
-      if let id = try metadata.integer("tokenizer.ggml.\(name)_token_id") { members.append(.init(key, .integer(id))) }
+      // An id that no row has stands for none, as in llama.cpp.
+      if let id = try metadata.integer("tokenizer.ggml.\(name)_token_id"), try (0..<vocabularySize()).contains(id) {
+        members.append(.init(key, .integer(id)))
+      }
     }
     return .object(members)
   }

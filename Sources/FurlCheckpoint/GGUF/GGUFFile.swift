@@ -25,9 +25,11 @@ public struct GGUFFile: Sendable {
   public init(path: String) throws {
     let first = try GGUFPart(path: path)
     var parts = [first]
-    let count = try first.metadata.integer("split.count") ?? 1
+    var count = try first.metadata.integer("split.count") ?? 1
+    // Parts that were joined may still say that they are some.
+    if try first.metadata.integer("split.tensors.count") == first.tensors.count { count = 1 }
     if count > 1 {
-      for name in try GGUFFile.otherParts(of: path, first.metadata, count: count) {
+      for name in try GGUFParts(first, count: count).others() {
         let part = try GGUFPart(path: name)
         let number = try part.metadata.integer("split.no")
         guard try part.metadata.integer("split.count") == count, number == parts.count else {
@@ -53,29 +55,100 @@ public struct GGUFFile: Sendable {
     }
   }
 
-  /// What the model is called in its file.
-  public var name: String? { get throws { try metadata.string("general.name") } }
+  /// What the model is called in its file. It is only shown, so what is no UTF-8 in it does not matter.
+  public var name: String? { get throws { try metadata.text("general.name") } }
+
+  /// Files that are no models: adapters, and what other programs keep in this format.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` naming the key.
+  func refuseOtherKinds() throws {
+    let kind = try metadata.string("general.type")
+    guard kind != "adapter", !metadata.has("adapter.type") else {
+      throw metadata.error(
+        metadata.has("general.type") ? "general.type" : "adapter.type",
+        "says that the file is a LoRA adapter, not a model",
+        remedy: "merge it into its base model first (llama-export-lora), and name the result")
+    }
+    guard kind == nil || kind == "model" || kind == "" else {
+      throw metadata.error("general.type", "\"\(kind ?? "")\" is not a language model")
+    }
+  }
+}
+
+/// The parts of a model beside the one that was named: by the naming of llama.cpp's `gguf-split`, else by what the
+/// files in the folder say about themselves.
+private struct GGUFParts {
+  private let first: GGUFPart
+  private let count: Int
+  private var path: String { first.file.path }
+
+  init(_ first: GGUFPart, count: Int) throws {
+    self.first = first
+    self.count = count
+    guard count <= GGUFParts.mostParts else {
+      throw first.metadata.error("split.count", "\(count) is out of range")
+    }
+  }
 
   private static let mostParts = 99_999
+  private static let mostFiles = 1_000
 
-  /// The paths of parts 2, 3, ... by the naming that llama.cpp's `gguf-split` uses.
-  private static func otherParts(of path: String, _ metadata: GGUFMetadata, count: Int) throws -> [String] {
+  /// The paths of parts 2, 3, ...
+  func others() throws -> [String] {
     func digits(_ number: Int) -> String {
       let text = String(number)
       return String(repeating: "0", count: max(0, 5 - text.count)) + text
     }
-    guard count <= mostParts else { throw metadata.error("split.count", "\(count) is out of range") }
     let ending = "-of-\(digits(count)).gguf"
-    guard try metadata.integer("split.no") == 0, path.hasSuffix("-00001" + ending) else {
-      throw FurlError.input(
-        path, "is one of \(count) parts of a model, and not the first by its name",
-        remedy: "name the part whose name ends in -00001\(ending), with the other parts beside it")
-    }
-    let stem = path.dropLast("00001".count + ending.count)
-    let names = (2...count).map { String(stem) + digits($0) + ending }
-    if let missing = names.first(where: { !FileManager.default.fileExists(atPath: $0) }) {
+    let isFirst = try first.metadata.integer("split.no") == 0
+    if isFirst, path.hasSuffix("-00001" + ending) {
+      let stem = path.dropLast("00001".count + ending.count)
+      let names = (2...count).map { String(stem) + digits($0) + ending }
+      guard let missing = names.first(where: { !FileManager.default.fileExists(atPath: $0) }) else { return names }
       throw FurlError.input(missing, "does not exist", remedy: "the model has \(count) parts; put them side by side")
     }
-    return names
+    let found = renamed()
+    guard isFirst else {
+      let name = found[0].flatMap { $0.count == 1 ? $0[0] : nil }
+      throw FurlError.input(
+        path, "is one of \(count) parts of a model, and not the first by its name",
+        remedy: name.map { "name the first one: \($0)" }
+          ?? "name the part whose name ends in -00001\(ending), with the other parts beside it")
+    }
+    return try (1..<count).map { number in
+      guard let paths = found[number], let only = paths.first else {
+        throw FurlError.input(
+          path, "is one of \(count) parts of a model; part \(number + 1) is not beside it",
+          remedy: "put all parts side by side")
+      }
+      guard paths.count == 1 else {
+        throw FurlError.input(
+          path, "has two files beside it that may be part \(number + 1) of \(count): \(paths[0]) and \(paths[1])",
+          remedy: "give the parts the names that gguf-split gives, NAME-00001\(ending) and so on")
+      }
+      return only
+    }
+  }
+
+  /// The files of the folder that say that they are parts of a model like this one, by their number.
+  private func renamed() -> [Int: [String]] {
+    let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+    let total = try? first.metadata.integer("split.tensors.count")
+    var found: [Int: [String]] = [:]
+    for name in FolderListing(folder).names.filter({ $0.hasSuffix(".gguf") }).prefix(GGUFParts.mostFiles) {
+      let other = path.contains("/") ? folder + "/" + name : name
+      guard other != path, let part = try? GGUFPart(path: other), part.metadata.isPart(of: count, total),
+        let number = try? part.metadata.integer("split.no"), (0..<count).contains(number)
+      else { continue }
+      found[number, default: []].append(other)
+    }
+    return found
+  }
+}
+
+extension GGUFMetadata {
+  /// Whether a file says that it is one of so many parts with so many tensors together.
+  fileprivate func isPart(of count: Int, _ tensors: Int?) -> Bool {
+    (try? integer("split.count")) == count && (try? integer("split.tensors.count")) == tensors
   }
 }

@@ -136,6 +136,12 @@ public struct GGUFMetadata: Sendable {
     return text
   }
 
+  /// A text that is only shown: what is malformed in it is replaced.
+  public func text(_ key: String) throws -> String? {
+    guard let value = try value(key, isList: false, "a text", { $0 == .text }) else { return nil }
+    return String(decoding: file.read(value.range.dropFirst(8).prefix(1 << 16)), as: UTF8.self)
+  }
+
   /// An integer of any width.
   public func integer(_ key: String) throws -> Int? {
     guard let value = try value(key, isList: false, "an integer", { $0.isInteger }) else { return nil }

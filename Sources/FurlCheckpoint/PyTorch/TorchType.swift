@@ -21,6 +21,7 @@ enum TorchType: String, Sendable, CaseIterable {
     case .float32: .float32
     case .float16: .float16
     case .bfloat16: .bfloat16
+    case .float64: .float64
     default: nil
     }
   }

@@ -42,6 +42,52 @@ struct ComputeOptions: ParsableArguments {
   }
 }
 
+/// Which of several weight files of a checkpoint's folder is meant; shared by all commands that open one.
+struct WeightsOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The file or index in the checkpoint's folder that holds the weights, where several could.", valueName: "file"))
+  var weights: String?
+
+  /// What to open in the place of a path: the file, where the path is a folder.
+  func path(_ path: String) throws -> String {
+    guard weights != nil else { return path }
+    let chosen = try paths([path])
+    return chosen[0]
+  }
+
+  /// The same for several, of which only folders are checkpoints that have a choice.
+  func paths(_ paths: [String]) throws -> [String] {
+    guard let weights else { return paths }
+    guard !weights.isEmpty, !weights.contains("/") else {
+      throw FurlError(
+        .usage, file: "--weights", "\"\(weights)\" is not the name of a file in the checkpoint's folder",
+        remedy: "give the name without its folder")
+    }
+    let folders = paths.filter { isFolder($0) }
+    guard !folders.isEmpty else {
+      throw FurlError(.usage, file: "--weights", "no checkpoint's folder is named", remedy: "leave --weights out")
+    }
+    return try paths.map { path in
+      guard isFolder(path) else { return path }
+      let file = (path.hasSuffix("/") ? String(path.dropLast()) : path) + "/" + weights
+      guard FileManager.default.fileExists(atPath: file) else {
+        throw FurlError.input(file, "does not exist", remedy: "--weights names a file in the checkpoint's folder")
+      }
+      guard Checkpoint.isWeightFile(file) else {
+        throw FurlError.input(
+          file, "is not a file of weights by its name", remedy: "known: safetensors, bin, pt, pth and index.json")
+      }
+      return file
+    }
+  }
+
+  private func isFolder(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+  }
+}
+
 /// A number of threads that makes sense.
 struct ThreadCount {
   let count: Int

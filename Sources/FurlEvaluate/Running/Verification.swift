@@ -206,7 +206,7 @@ struct Baseline {
   init(path: String, source artifact: ModelFile) throws {
     self.path = path
     let wanted = try artifact.sourceDigest()
-    if path.hasSuffix(".json") {
+    if path.hasSuffix(".json"), !path.contains(".index.") {
       let reports = try Baseline.reports(path: path)
       let own = reports.filter { $0.model.digest == wanted }
       guard !own.isEmpty else {

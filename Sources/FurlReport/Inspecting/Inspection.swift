@@ -124,7 +124,11 @@ public struct Inspection: Sendable {
           members.append(
             .init("gguf", ["version": .integer(gguf.version), "name": .optional(try gguf.name)]))
         }
-        members.append(.init("stored_types", .array(storedTypes.map(\.json))))
+        members += [
+          .init("stored_types", .array(storedTypes.map(\.json))),
+          .init("notes", .array(checkpoint.notes.map(JSON.string))),
+          .init("left_out", .array(checkpoint.leftOut.map(JSON.string))),
+        ]
       case .artifact(let weights):
         members += [
           .init("format_version", .integer(weights.artifact.formatVersion)),

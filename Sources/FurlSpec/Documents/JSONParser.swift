@@ -1,25 +1,47 @@
 import FurlTensor
 
 extension JSON {
-  /// Parses a JSON text (RFC 8259).
+  /// Parses a JSON text (RFC 8259). A byte-order mark before it is passed over.
   ///
   /// Refused: duplicate keys, too many levels, malformed UTF-8, anything after the value.
   ///
   /// - Parameters:
   ///   - file: the name that errors carry.
   ///   - depthLimit: levels of nesting. What is to be put inside another document needs some to spare.
+  ///   - python: whether `NaN`, `Infinity` and `-Infinity` are numbers, as Python writes them. Whoever asks for a number
+  ///     within bounds refuses them by their key (``DocumentReader``).
   /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
-  public static func parse(_ bytes: [UInt8], file: String?, depthLimit: Int = 128) throws -> JSON {
-    var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit)
+  public static func parse(
+    _ bytes: [UInt8], file: String?, depthLimit: Int = 128, python: Bool = false
+  ) throws -> JSON {
+    var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit, takesNonFinite: python)
     return try parser.document()
+  }
+
+  /// Parses a mapping member by member, for texts that are too long to be held as a value.
+  ///
+  /// - Parameters:
+  ///   - texts: a key whose value is a mapping of texts, which are checked and thrown away.
+  ///   - valueLimit: bytes of a value.
+  ///   - memberLimit: members, those of `texts` apart.
+  ///   - body: is given each key, with its value.
+  /// - Throws: ``FurlError`` of kind `input`, and what `body` throws.
+  public static func forEachMember(
+    _ bytes: [UInt8], file: String?, passing texts: String, valueLimit: Int, memberLimit: Int,
+    _ body: (Member) throws -> Void
+  ) throws {
+    var parser = JSONParser(bytes: bytes, file: file, depthLimit: 16)
+    try parser.forEachMember(passing: texts, valueLimit: valueLimit, memberLimit: memberLimit, body)
   }
 
   /// Parses one JSON text per line, skipping empty lines.
   public static func parseLines(_ bytes: [UInt8], file: String?) throws -> [JSON] {
     var values: [JSON] = []
     for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-      if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
-      var parser = JSONParser(bytes: Array(line), file: file, line: index + 1)
+      // What is empty but for a mark at the beginning of the file says nothing either.
+      let content = index == 0 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? line.dropFirst(3) : line
+      if content.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
+      var parser = JSONParser(bytes: Array(content), file: file, line: index + 1)
       values.append(try parser.document())
     }
     return values
@@ -68,10 +90,18 @@ private struct JSONParser {
   let file: String?
   var depthLimit = 128
   var line = 1
+  var takesNonFinite = false
   var position = 0
   var depth = 0
+  /// Where the value that is being parsed has to be over; nil: at the end of the text.
+  var limit: (end: Int, bytes: Int)?
+
+  private mutating func skipMark() {
+    if line == 1, position == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
+  }
 
   mutating func document() throws -> JSON {
+    skipMark()
     let value = try value()
     skipSpace()
     guard position == bytes.count else { throw error("text after the end of the JSON value") }
@@ -85,11 +115,70 @@ private struct JSONParser {
 
   private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
+  // MARK: Member by member
+
+  mutating func forEachMember(
+    passing texts: String, valueLimit: Int, memberLimit: Int, _ body: (JSON.Member) throws -> Void
+  ) throws {
+    skipMark()
+    skipSpace()
+    guard current == UInt8(ascii: "{") else { throw FurlError.input(file, "the header is not a mapping") }
+    position += 1
+    try eachMember(atMost: memberLimit) { parser, key in
+      guard key != texts else { return try parser.passTexts(key, atMost: memberLimit) }
+      parser.limit = (parser.position + valueLimit, valueLimit)
+      let value = try parser.value()
+      try parser.checkLimit()
+      parser.limit = nil
+      try body(JSON.Member(key, value))
+    }
+    skipSpace()
+    guard position == bytes.count else { throw error("text after the end of the JSON value") }
+  }
+
+  /// Checks a mapping of texts.
+  private mutating func passTexts(_ key: String, atMost count: Int) throws {
+    let wrong = FurlError.input(file, key, "must be a mapping of texts")
+    skipSpace()
+    guard current == UInt8(ascii: "{") else { throw wrong }
+    position += 1
+    try eachMember(atMost: count) { parser, _ in
+      parser.skipSpace()
+      guard parser.current == UInt8(ascii: "\"") else { throw wrong }
+      _ = try parser.string()
+    }
+  }
+
+  /// Calls `body` where the value of each member begins, the opening brace being behind.
+  private mutating func eachMember(atMost count: Int, _ body: (inout JSONParser, String) throws -> Void) throws {
+    var keys = SeenKeys()
+    if take("}") { return }
+    var left = count
+    repeat {
+      skipSpace()
+      guard current == UInt8(ascii: "\"") else { throw error("a key is expected") }
+      let name = try stringBytes()
+      guard name.count <= 1 << 16 else { throw error("a key of \(name.count) bytes") }
+      let key = try text(name)
+      guard keys.insert(name) else { throw error("the key \"\(key)\" appears twice") }
+      guard take(":") else { throw error("a colon is expected after \"\(key)\"") }
+      guard left > 0 else { throw error("more than \(count) keys in a mapping") }
+      left -= 1
+      try body(&self, key)
+    } while take(",")
+    guard take("}") else { throw error("a mapping without its end") }
+  }
+
+  private func checkLimit() throws {
+    if let limit, position > limit.end { throw error("a value of more than \(limit.bytes) bytes") }
+  }
+
   private mutating func skipSpace() {
     while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
   private mutating func value() throws -> JSON {
+    try checkLimit()
     skipSpace()
     guard let byte = current else { throw error("the text ends too early") }
     switch byte {
@@ -99,7 +188,19 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try literal("true", .bool(true))
     case UInt8(ascii: "f"): return try literal("false", .bool(false))
     case UInt8(ascii: "n"): return try literal("null", .null)
-    default: return try number()
+    default: return try nonFinite() ?? number()
+    }
+  }
+
+  /// What Python writes for floating-point numbers that JSON cannot say.
+  private mutating func nonFinite() throws -> JSON? {
+    guard takesNonFinite, let byte = current, byte != UInt8(ascii: "-") || bytes.dropFirst(position + 1).first == 0x49
+    else { return nil }
+    switch byte {
+    case UInt8(ascii: "N"): return try literal("NaN", .number(.nan))
+    case UInt8(ascii: "I"): return try literal("Infinity", .number(.infinity))
+    case UInt8(ascii: "-"): return try literal("-Infinity", .number(-.infinity))
+    default: return nil
     }
   }
 

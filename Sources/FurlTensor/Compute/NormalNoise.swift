@@ -71,6 +71,10 @@ public struct NormalNoise: Sendable {
         fill(range, mean, deviation) {
           output.storeBytes(of: furl_half_from_float($1).littleEndian, toByteOffset: 2 * $0, as: UInt16.self)
         }
+      case .float64:
+        fill(range, mean, deviation) {
+          output.storeBytes(of: Double($1).bitPattern.littleEndian, toByteOffset: 8 * $0, as: UInt64.self)
+        }
       default:
         fill(range, mean, deviation) {
           // To the nearest, ties to even; no number here is near infinity.

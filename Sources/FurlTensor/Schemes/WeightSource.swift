@@ -142,6 +142,44 @@ public struct WeightSource: Sendable {
     type.convert(file.bytes(start..<start + type.byteCount(count)), to: output, count: count)
   }
 
+  /// Whether all numbers are those of another matrix, bit by bit as FP32; ends with the first that differs.
+  public func isEqual(to other: WeightSource) -> Bool {
+    guard rows == other.rows, columns == other.columns else { return false }
+    let isAlike =
+      type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
+      && rowOrder == other.rowOrder && leftOut == other.leftOut
+    // One storage under two names, as PyTorch saves a tied head.
+    if isAlike, file === other.file, offset == other.offset { return true }
+    let isPlain = isAlike && columnStride == 1 && rowStride == columns && leftOut.isEmpty
+    let step = max(1, (1 << 20) / columns)
+    for start in stride(from: 0, to: rows, by: step) {
+      let range = start..<min(start + step, rows)
+      guard isPlain ? hasSameBytes(as: other, rows: range) : hasSameValues(as: other, rows: range) else { return false }
+      drop(rows: range)
+      other.drop(rows: range)
+    }
+    return true
+  }
+
+  private func bytes(rows range: Range<Int>) -> Range<Int> {
+    offset + type.byteCount(range.lowerBound * rowStride)..<offset + type.byteCount(range.upperBound * rowStride)
+  }
+
+  private func hasSameBytes(as other: WeightSource, rows range: Range<Int>) -> Bool {
+    let (own, others) = (file.bytes(bytes(rows: range)), other.file.bytes(other.bytes(rows: range)))
+    guard let one = own.baseAddress, let two = others.baseAddress else { return own.count == others.count }
+    return memcmp(one, two, own.count) == 0
+  }
+
+  private func hasSameValues(as other: WeightSource, rows range: Range<Int>) -> Bool {
+    zip(read(rows: range), other.read(rows: range)).allSatisfy { $0.bitPattern == $1.bitPattern }
+  }
+
+  /// Gives the pages of some rows back, where rows lie together.
+  private func drop(rows range: Range<Int>) {
+    if columnStride == 1, rowStride == columns { file.drop(bytes(rows: range)) }
+  }
+
   /// The bytes of the file that the matrix lies in.
   public var range: Range<Int> {
     let numbers = (rows - 1) * rowStride + (columns - 1) * columnStride + 1

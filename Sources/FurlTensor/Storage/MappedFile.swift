@@ -19,13 +19,15 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Opens and maps a regular file.
   ///
-  /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file.
+  /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file, or what git lfs left in the
+  ///   place of one.
   public convenience init(path: String) throws {
     // The system would read a path up to its first zero, and open another file.
     guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FurlError.reading(path) }
     try self.init(taking: descriptor, path: path)
+    try FilePointer.refuse(self)
   }
 
   /// Maps a file that is open, and closes it in the end.

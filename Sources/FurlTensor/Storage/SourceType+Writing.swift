@@ -36,6 +36,10 @@ extension SourceType {
           output.storeBytes(
             of: UInt16(truncatingIfNeeded: rounded).littleEndian, toByteOffset: index * 2, as: UInt16.self)
         }
+      case .float64:
+        for (index, value) in values.enumerated() {
+          output.storeBytes(of: Double(value).bitPattern.littleEndian, toByteOffset: index * 8, as: UInt64.self)
+        }
       default: values.withUnsafeBytes { output.copyMemory(from: $0) }
       }
       count = values.count * blockBytes

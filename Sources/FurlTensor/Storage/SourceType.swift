@@ -5,6 +5,8 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   case float32 = "F32"
   case float16 = "F16"
   case bfloat16 = "BF16"
+  /// Read as FP32: the nearest, ties to even.
+  case float64 = "F64"
   // Blocks of GGUF files.
   case q80 = "Q8_0"
   case q40 = "Q4_0"
@@ -22,7 +24,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   /// Numbers that are stored together: 1 unless the type has blocks.
   public var blockSize: Int {
     switch self {
-    case .float32, .float16, .bfloat16: 1
+    case .float32, .float16, .bfloat16, .float64: 1
     case .q80, .q40, .q41, .q50, .q51, .iq4nl: 32
     case .q2k, .q3k, .q4k, .q5k, .q6k, .iq4xs: 256
     }
@@ -33,6 +35,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .float32: 4
     case .float16, .bfloat16: 2
+    case .float64: 8
     case .q80: 2 + 32
     case .q40, .iq4nl: 2 + 16
     case .q41: 4 + 16
@@ -60,6 +63,8 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .float32: memcpy(output, base, count * 4)
     case .float16, .bfloat16: convertHalves(source, to: output, count: count)
+    case .float64:
+      for index in 0..<count { output[index] = Float(source.loadUnaligned(fromByteOffset: 8 * index, as: Double.self)) }
     default: convertBlocks(base.assumingMemoryBound(to: UInt8.self), to: output, count: count)
     }
   }
@@ -81,7 +86,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
 
   private func convertBlocks(_ source: UnsafePointer<UInt8>, to output: UnsafeMutablePointer<Float>, count: Int) {
     switch self {
-    case .float32, .float16, .bfloat16: return
+    case .float32, .float16, .bfloat16, .float64: return
     case .q80: forEachBlock(source, output, count, SmallBlocks.q80)
     case .q40: forEachBlock(source, output, count, SmallBlocks.q40)
     case .q41: forEachBlock(source, output, count, SmallBlocks.q41)

@@ -11,7 +11,7 @@ struct TokenizerConfig {
   init() {}
 
   init(path: String) throws {
-    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path)
+    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path, python: true)
     let reader = try DocumentReader(json, file: path)
     file = path
     addsBOS = try reader.bool("add_bos_token")

@@ -9,7 +9,7 @@ enum TokenizerFile {
 
   static func read(folder: String) throws -> TokenizerParts {
     let path = folder + "/tokenizer.json"
-    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path)
+    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path, python: true)
     let file = try DocumentReader(json, file: path)
     var config = TokenizerConfig()
     let configPath = folder + "/tokenizer_config.json"

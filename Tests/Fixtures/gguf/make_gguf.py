@@ -57,6 +57,12 @@ def write_blocks():
         with numpy.errstate(all="ignore"):
             values = gguf.quants.dequantize(data, kind).astype(numpy.float32)
         types.append({"type": name, "blocks": data.tobytes().hex(), "values": values.tobytes().hex()})
+    # Doubles by themselves: most draws of bytes are too large or too small for FP32. Halfway cases go to even.
+    doubles = draws.standard_normal(24) * 10.0 ** draws.integers(-40, 38, 24)
+    doubles[:6] = [1 + 2.0**-24, 1 + 3 * 2.0**-24, -1e-46, 3.5e38, -numpy.inf, numpy.nan]
+    with numpy.errstate(all="ignore"):
+        values = doubles.astype(numpy.float32)
+    types.append({"type": "F64", "blocks": doubles.astype("<f8").tobytes().hex(), "values": values.tobytes().hex()})
     with open(os.path.join(HERE, "blocks.json"), "w") as file:
         json.dump({"types": types}, file, separators=(",", ":"))
         file.write("\n")

@@ -1,0 +1,41 @@
+import FurlSpec
+import FurlTensor
+
+/// PEFT's adapters: differences to the weights of a base model, which are not there or not merged yet.
+enum Adapter {
+  private static let files = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+
+  /// - Throws: ``FurlError`` of kind `input` if a folder holds an adapter, alone or beside weights that it may or may not
+  ///   be merged into.
+  static func refuse(_ folder: String, _ names: [String]) throws {
+    guard let found = files.first(where: names.contains) else { return }
+    let base = baseName(folder).map { ", \($0)," } ?? ""
+    let weights = WeightFormat.allCases.flatMap { format in names.filter(format.mayHold) }
+    guard let whole = weights.first else {
+      throw FurlError.input(
+        folder, "is a PEFT adapter and not a whole model: it has \(found)",
+        remedy: "merge it into its base model\(base) first (merge_and_unload), and name the merged folder")
+    }
+    throw FurlError.input(
+      folder, "has a PEFT adapter (\(found)) beside \(whole), and nothing says whether they are merged",
+      remedy: "merge the adapter first, or take the weights without it: --weights \(whole)")
+  }
+
+  private static func baseName(_ folder: String) -> String? {
+    let path = folder + "/adapter_config.json"
+    guard let bytes = try? MappedFile(path: path).readAll(limit: 1 << 20),
+      let json = try? JSON.parse(bytes, file: path, python: true)
+    else { return nil }
+    return json["base_model_name_or_path"]?.string.flatMap { $0.isEmpty ? nil : String($0.prefix(100)) }
+  }
+
+  private static let parts: Set<Substring> = ["base_layer", "modules_to_save", "original_module", "prompt_embeddings"]
+  private static let beginnings = ["lora_", "hada_", "ia3_", "lokr_", "oft_", "boft_", "vera_", "loha_"]
+
+  /// Whether a tensor's name is one that PEFT gives.
+  static func names(_ tensor: String) -> Bool {
+    tensor.split(separator: ".").contains { part in
+      parts.contains(part) || beginnings.contains { part.hasPrefix($0) }
+    }
+  }
+}
