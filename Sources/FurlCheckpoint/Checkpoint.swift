@@ -25,6 +25,8 @@ public struct Checkpoint: Sendable {
   public let gguf: GGUFFile?
   /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
   public let tokenizerBytes: [UInt8]?
+  /// The ends of texts, where steps have given tokens other ids than the files have.
+  let ends: EndTokens?
 
   /// Opens a checkpoint, a folder or a GGUF file, and checks every header; no weight is read.
   ///
@@ -53,6 +55,7 @@ public struct Checkpoint: Sendable {
     weightFiles = opened.stored.files
     gguf = opened.gguf
     tokenizerBytes = nil
+    ends = nil
   }
 
   /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
@@ -60,11 +63,12 @@ public struct Checkpoint: Sendable {
   ///
   /// - Parameters:
   ///   - sources: where the tensors of `spec` lie now.
-  ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, and `config.json` with its ids.
+  ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, `config.json` with its ids, and the
+  ///     tokens that end a text.
   /// - Throws: ``FurlError`` of kind `defect` when a tensor is missing or has another shape.
   public init(
     _ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource],
-    vocabulary: (tokenizer: [UInt8], config: JSON)? = nil
+    vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil
   ) throws {
     try spec.validate(file: source.path)
     for tensor in spec.tensors {
@@ -82,6 +86,7 @@ public struct Checkpoint: Sendable {
     weightFiles = source.weightFiles
     gguf = source.gguf
     tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
+    ends = vocabulary?.ends ?? source.ends
   }
 
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {

@@ -4,9 +4,13 @@ import Furl
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows the tokens of a text.",
-    discussion: "furl tokenize checkpoints/minipy --text 'def add(a, b):'")
+    discussion: """
+      furl tokenize checkpoints/minipy --text 'def add(a, b):'
+      furl tokenize tokenizer.json --text 'def add(a, b):' --json
+      """)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(
+    help: "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file.")
   var path: String
 
   @Option(help: "The text (default: standard input).")
@@ -19,7 +23,7 @@ struct Tokenize: ParsableCommand {
   var json = false
 
   func run() throws {
-    let tokenizer = try ModelFile(path: path).tokenizer()
+    let tokenizer = try Tokenizer.open(path: path)
     if bos, tokenizer.bosID == nil {
       throw FurlError.input(path, "its tokenizer has no begin-of-text token", remedy: "leave --bos out")
     }

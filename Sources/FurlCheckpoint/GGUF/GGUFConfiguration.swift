@@ -38,7 +38,10 @@ struct GGUFConfiguration {
     var members = architecture == "gpt2" ? try gpt2() : try decoder()
     members.append(.init("tie_word_embeddings", .bool(shapes["output.weight"] == nil)))
     for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
-      if let id = try metadata.integer("tokenizer.ggml.\(name)_token_id") { members.append(.init(key, .integer(id))) }
+      guard let id = try metadata.integer("tokenizer.ggml.\(name)_token_id"), id >= 0 else { continue }
+      // One that is out of range names no token, as in llama.cpp.
+      if let count = metadata.count("tokenizer.ggml.tokens"), id >= count { continue }
+      members.append(.init(key, .integer(id)))
     }
     return .object(members)
   }

@@ -85,16 +85,43 @@ struct PieceTable {
     return added
   }
 
-  /// The id of a token that the configuration names; it becomes an added token.
-  mutating func special(
-    _ token: (key: String, text: String), _ added: inout [AddedToken], _ config: TokenizerConfig
-  ) throws -> Int {
-    guard let id = id(of: token.text) else {
-      throw FurlError.input(config.file, token.key, "\"\(token.text)\" is not in the vocabulary")
+  /// Takes in the tokens that files beside the tokenizer's own one name: one that is a piece becomes an added token, one
+  /// that is added already changes its flags, and a new one gets the next id, as in the reference.
+  ///
+  /// - Parameters:
+  ///   - modelCount: pieces of the model.
+  ///   - error: makes an error of a token's text and a problem.
+  mutating func add(
+    beside tokens: [AddedTokenReader.Token], to added: inout [AddedToken], modelCount: Int,
+    _ error: (String, String) -> FurlError
+  ) throws {
+    guard !tokens.isEmpty else { return }
+    var places: [[UInt8]: Int] = [:]
+    for (place, token) in added.enumerated() {
+      if let entry = entries[token.id] { places[Array(entry.text.utf8)] = place }
     }
-    if !added.contains(where: { $0.id == id }) { added.append(AddedToken(id: id, flags: [])) }
-    entries[id]?.kind.insert(.special)
-    return id
+    var next = max(modelCount, (added.map(\.id).max() ?? -1) + 1)
+    var pieces: [[UInt8]: Int]?
+    for token in tokens where !token.text.isEmpty {
+      let text = Array(token.text.utf8)
+      let id: Int
+      if let place = places[text] {
+        id = added[place].id
+        added[place].flags = token.flags
+      } else {
+        if pieces == nil { pieces = ids() }
+        if let known = pieces?[text] {
+          id = known
+        } else {
+          id = next
+          try put(id, token.text, [], limit: entries.count + Self.mostGaps) { error(token.text, $0) }
+        }
+        places[text] = added.count
+        added.append(AddedToken(id: id, flags: token.flags))
+        next = max(next, id + 1)
+      }
+      if token.isSpecial { entries[id]?.kind.insert(.special) }
+    }
   }
 
   func vocabulary(_ alphabet: Alphabet) -> Vocabulary {

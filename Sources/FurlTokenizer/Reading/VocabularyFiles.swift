@@ -82,7 +82,7 @@ struct VocabularyFiles {
       vocabulary: vocabulary, merges: try MergeTable(try merges(vocabulary, index), file: folder + "/merges.txt"),
       added: added, normalization: Normalization(composes: form == .qwen2), stages: stages,
       bosID: ids.bos, eosID: ids.eos,
-      addsBOS: try config?.bool("add_bos_token") ?? false)
+      addsBOS: try config?.bool("add_bos_token") ?? false, beginsBy: "tokenizer_config.json: add_bos_token")
   }
 
   /// The lines of `merges.txt`: two pieces with a space between them.
