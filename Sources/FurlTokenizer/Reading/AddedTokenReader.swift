@@ -37,18 +37,17 @@ enum AddedTokenReader {
     return tokens.sorted { $0.id < $1.id }
   }
 
-  /// The mapping to ids of `added_tokens.json`, in the order of the ids.
+  /// The mapping to ids of `added_tokens.json`, in its order.
   static func read(byText list: JSON, file: String?) throws -> [Token] {
     guard let members = list.members else {
       throw FurlError.input(file, "a mapping is expected, not \(list.kindName)")
     }
-    let tokens = try members.map { member in
+    return try members.map { member in
       guard let id = member.value.integer, (0...Vocabulary.maximumCount).contains(id) else {
         throw FurlError.input(file, member.key, "an id is expected, not \(member.value.kindName)")
       }
       return Token(id: id, text: member.key, flags: .normalized, isSpecial: false)
     }
-    return tokens.sorted { $0.id < $1.id }
   }
 
   /// A special token whose id is not known yet.

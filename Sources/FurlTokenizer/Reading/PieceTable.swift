@@ -60,17 +60,25 @@ struct PieceTable {
 
   /// Takes in the added tokens and gives those that are to be found in a text.
   ///
-  /// - Parameter error: makes an error of a place in the list (`[3]`) and a problem.
+  /// - Parameters:
+  ///   - modelCount: pieces of the model, where a new token gets the next id, whichever its own is, as in `tokenizers`; nil
+  ///     where it keeps its own.
+  ///   - error: makes an error of a place in the list (`[3]`) and a problem.
   mutating func add(
-    _ tokens: [AddedTokenReader.Token], _ error: (String, String) -> FurlError
+    _ tokens: [AddedTokenReader.Token], modelCount: Int? = nil, _ error: (String, String) -> FurlError
   ) throws -> [AddedToken] {
     var added: [AddedToken] = []
     var seen: Set<Int> = []
     let limit = entries.count + tokens.count + Self.mostGaps
+    var next = modelCount
     for (index, token) in tokens.enumerated() {
       let key = "[\(index)]"
       // As in the reference, an empty token is none.
       if token.text.isEmpty { continue }
+      var token = token
+      let isPiece = token.id < entries.count && entries[token.id]?.text.utf8.elementsEqual(token.text.utf8) ?? false
+      if let id = next, !isPiece { token.id = id }
+      next = next.map { max($0, token.id + 1) }
       guard seen.insert(token.id).inserted else { throw error(key, "the id \(token.id) is there twice") }
       if token.id >= 0, token.id < entries.count, let entry = entries[token.id] {
         guard entry.text.utf8.elementsEqual(token.text.utf8) else {

@@ -30,12 +30,12 @@ enum TokenizerFile {
     let members = try ModelReader.vocabulary(model)
     var pieces = try PieceTable(members) { model.error($0, $1) }
     let own = try AddedTokenReader.read(file)
-    var added = try pieces.add(own) { file.error("added_tokens\($0)", $1) }
+    let modelCount = members.count
+    var added = try pieces.add(own, modelCount: modelCount) { file.error("added_tokens\($0)", $1) }
     let beside = try TokensBeside(folder: folder, own: own)
     if try beside.config?.bool("split_special_tokens") == true {
       throw FurlError.input(beside.config?.file, "split_special_tokens", "true is not supported yet")
     }
-    let modelCount = members.count
     try pieces.add(beside: beside.tokens(beside: own), to: &added, modelCount: modelCount) {
       .input(beside.file, "\"\($0)\"", $1)
     }

@@ -20,7 +20,8 @@ struct TokensBeside {
   /// The file that the lists of tokens come from, for errors.
   private(set) var file: String?
   /// Tokens that have a role, in the order in which new ones are added.
-  private var named: [(key: String, token: Token)] = []
+  private var named: [(key: String, token: Token?)] = []
+  private var places: [String: Int] = [:]
   private var others: [Token] = []
   /// By the ids that files give them.
   private var listed: [Token] = []
@@ -43,7 +44,8 @@ struct TokensBeside {
       try readAdded(folder, own, special, &known)
     }
     for index in named.indices {
-      if let token = known[Array(named[index].token.text.utf8)] { named[index].token = token }
+      guard let token = named[index].token else { continue }
+      named[index].token = known[Array(token.text.utf8)] ?? token
     }
   }
 
@@ -77,30 +79,21 @@ struct TokensBeside {
       if let members = value.members {
         for member in members { name(member.key, try token(member.value, "\(current).\(member.key)")) }
       } else {
-        addOthers(try list(value, current))
+        others += try list(value, current)
         has = true
       }
     }
     if let value = reader.optional(former), isMap ? !hasOthers && !has : others.isEmpty {
-      addOthers(try list(value, former))
+      others += try list(value, former)
       has = true
     }
     return has
   }
 
   private mutating func name(_ key: String, _ token: Token?) {
-    if let place = named.firstIndex(where: { $0.key == key }) {
-      guard let token else { return _ = named.remove(at: place) }
-      named[place].token = token
-    } else if let token {
-      named.append((key, token))
-    }
-  }
-
-  private mutating func addOthers(_ tokens: [Token]) {
-    for token in tokens where !others.contains(where: { $0.text.utf8.elementsEqual(token.text.utf8) }) {
-      others.append(token)
-    }
+    if let place = places[key] { return named[place].token = token }
+    places[key] = named.count
+    named.append((key, token))
   }
 
   /// Reads `added_tokens.json`, whose tokens are special where `special` or a role names them.
@@ -108,39 +101,45 @@ struct TokensBeside {
     _ folder: String, _ own: [Token], _ special: [Token], _ known: inout [[UInt8]: Token]
   ) throws {
     let name = "added_tokens.json"
+    var byID: [Int: Token] = [:]
     if let list = try VocabularyFiles.json(name, folder) {
       file = folder + "/" + name
-      let names = Set((named.filter { Self.keys.contains($0.key) }.map(\.token) + special).map { Array($0.text.utf8) })
+      let names = Set((named.filter { Self.keys.contains($0.key) }.compactMap(\.token) + special).map { Array($0.text.utf8) })
       for var token in try AddedTokenReader.read(byText: list, file: file) {
         if names.contains(Array(token.text.utf8)) {
           token.isSpecial = true
           token.flags.remove(.normalized)
         }
         known[Array(token.text.utf8)] = token
-        // Of two with one id the one of the tokenizer's own file counts.
-        if !own.contains(where: { $0.id == token.id }) { listed.append(token) }
+        byID[token.id] = token
       }
     }
-    guard !listed.isEmpty || !own.isEmpty else { return }
-    for token in own { known[Array(token.text.utf8)] = token }
-    if !listed.isEmpty { listed = (listed + own).sorted { $0.id < $1.id } }
+    let hasMore = !byID.isEmpty
+    // Of several with one id the last counts, and the one of the tokenizer's own file before all.
+    for token in own {
+      known[Array(token.text.utf8)] = token
+      byID[token.id] = token
+    }
+    if hasMore { listed = byID.values.sorted { $0.id < $1.id } }
   }
 
   // MARK: What comes of it
 
   /// The text of a role's token.
-  func text(_ key: String) -> String? { named.first { $0.key == key }?.token.text }
+  func text(_ key: String) -> String? { places[key].flatMap { named[$0].token?.text } }
 
   /// The tokens to add, in their order; one that is added already changes its flags.
   ///
   /// - Parameter own: the texts that are added already.
   func tokens(beside own: [Token]) -> [Token] {
     var tokens = listed
-    var texts = Set((own + listed).map { Array($0.text.utf8) })
+    let texts = Set((own + listed).map { Array($0.text.utf8) })
     let roles =
-      Self.keys.compactMap { key in named.first { $0.key == key } } + named.filter { !Self.keys.contains($0.key) }
-    for token in roles.map(\.token) + others where texts.insert(Array(token.text.utf8)).inserted { tokens.append(token) }
-    let special = Set(roles.map { Array($0.token.text.utf8) })
+      Self.keys.compactMap { places[$0].flatMap { named[$0].token } }
+      + named.filter { !Self.keys.contains($0.key) }.compactMap(\.token)
+    // Of several with one text the last decides.
+    tokens += (roles + others).filter { !texts.contains(Array($0.text.utf8)) }
+    let special = Set(roles.map { Array($0.text.utf8) })
     for index in tokens.indices where special.contains(Array(tokens[index].text.utf8)) { tokens[index].isSpecial = true }
     return tokens
   }

@@ -67,7 +67,7 @@ struct VocabularyFiles {
       hasFlags = false
       if let list = try Self.json("added_tokens.json", folder) {
         file = folder + "/added_tokens.json"
-        tokens = try AddedTokenReader.read(byText: list, file: file)
+        tokens = try AddedTokenReader.read(byText: list, file: file).sorted { $0.id < $1.id }
       }
     }
     let ids = special.join(&tokens, pieces, keepsFlags: hasFlags)

@@ -99,6 +99,7 @@ def listed():
         yield "added_tokens.json, named by the map", base, own(base), {**M(additional_special_tokens=["zz"], pad_token="yy"), "added_tokens.json": {"zz": n + 1, "yy": n}}
         yield "added_tokens.json, again", base, own(base, *chat), {**C(), "added_tokens.json": {chat[1]: n + 1, chat[0]: n}}
         yield "added_tokens.json, other ids", base, own(base, *chat), {**C(), "added_tokens.json": {chat[1]: n + 5, chat[0]: n + 4}}
+        yield "gaps and another order in tokenizer.json", base, own(base) + [added(n + 7, "<a>"), added(n + 9, "<c>"), added(n + 3, "<b>", lstrip=True)], C(pad_token="<p>")
         yield "a token within another", base, own(base, "<|im"), C(additional_special_tokens=["<|im_end|>", "<|im_end|>x"])
         yield "single words", base, own(base), C(added_tokens_decoder={str(n): entry("in", special=False, single_word=True), str(n + 1): entry("q", single_word=True)})
         yield "no configuration", base, own(base), {"special_tokens_map.json": {"pad_token": "<p>"}, "added_tokens.json": {"zz": n}}
