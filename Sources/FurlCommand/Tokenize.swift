@@ -10,7 +10,8 @@ struct Tokenize: ParsableCommand {
       """)
 
   @Argument(
-    help: "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file.")
+    help: "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file."
+  )
   var path: String
 
   @Option(help: "The text (default: standard input).")

@@ -62,7 +62,9 @@ import Testing
   @Test(arguments: named) func allSourcesCount(_ sources: Sources) throws {
     var chain = ChainCheckpoint()
     if let config = sources.config { chain.config = [.init("eos_token_id", config)] }
-    if let value = sources.generation { chain.files["generation_config.json"] = .object([.init("eos_token_id", value)]) }
+    if let value = sources.generation {
+      chain.files["generation_config.json"] = .object([.init("eos_token_id", value)])
+    }
     chain.files["tokenizer_config.json"] = .object([.init("eos_token", .optional(sources.tokenizer))])
     try TestData.withTemporaryFolder { folder in
       let loaded = try Self.loaded(chain, in: folder)

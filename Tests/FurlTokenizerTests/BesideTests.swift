@@ -35,7 +35,7 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       try Self.write(item, to: folder)
       let tokenizer = try Tokenizer(checkpoint: folder)
-      let texts = try #require(Self.fixture?["texts"]?.array?.compactMap(\.string))
+      let texts = try #require(Self.fixture?["texts"]?.array).compactMap(\.string)
       let expected = try #require(item.value["ids"]?.array)
       for (text, ids) in zip(texts, expected) {
         #expect(tokenizer.encode(text) == ids.array?.compactMap(\.integer), "\(text)")
@@ -43,7 +43,7 @@ import Testing
       #expect(tokenizer.vocabularySize == item.value["count"]?.integer)
       #expect(tokenizer.bosID == item.value["bos"]?.integer && tokenizer.eosID == item.value["eos"]?.integer)
       let special = (0..<tokenizer.vocabularySize).filter(tokenizer.isSpecial)
-      let wanted = try #require(item.value["special"]?.array?.compactMap(\.integer))
+      let wanted = try #require(item.value["special"]?.array).compactMap(\.integer)
       // One that was special and is listed again as none is still left out of texts, as in the reference.
       #expect(Set(special).isSuperset(of: wanted))
       // What is beside counts, too, where the file itself is named, and in Furl's own form.
@@ -89,7 +89,9 @@ import Testing
     ("<x>", nil, 7, "post_processor"), ("<x>", true, 7, "add_bos_token"), ("<x>", false, nil, "add_bos_token"),
   ]
 
-  @Test(arguments: beginnings) func oneRuleSaysWhatBegins(_ template: String?, _ says: Bool?, _ begin: Int?, _ by: String) throws {
+  @Test(arguments: beginnings) func oneRuleSaysWhatBegins(
+    _ template: String?, _ says: Bool?, _ begin: Int?, _ by: String
+  ) throws {
     var config: [JSON.Member] = [JSON.Member("bos_token", "<s>")]
     if let says { config.append(JSON.Member("add_bos_token", .bool(says))) }
     let tokenizer = try Sample.tokenizer(

@@ -48,7 +48,8 @@ import Testing
 
   /// llama.cpp passes over an id that is out of range.
   @Test func anIDOutOfRangeIsNone() throws {
-    let tokenizer = try Self.tokenizer(["<e>", "<t>"], eos: 4_294_967_295, ends: ["eot_token_id": 4, "eom_token_id": -1])
+    let tokenizer = try Self.tokenizer(
+      ["<e>", "<t>"], eos: 4_294_967_295, ends: ["eot_token_id": 4, "eom_token_id": -1])
     #expect(tokenizer.eosID == nil && tokenizer.endIDs == [4])
   }
 

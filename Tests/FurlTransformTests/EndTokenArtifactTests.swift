@@ -45,7 +45,9 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let artifact = try Self.compress(Self.chain(generation, config: config), in: folder)
       #expect(artifact.description.endTokens == said)
-      let (own, kept) = (try ModelFile(path: folder + "/m").tokenizer(), try ModelFile(path: folder + "/a.furl").tokenizer())
+      let (own, kept) = (
+        try ModelFile(path: folder + "/m").tokenizer(), try ModelFile(path: folder + "/a.furl").tokenizer()
+      )
       #expect(kept.endIDs == own.endIDs)
       #expect(try Self.text(folder + "/a.furl").text == Self.text(folder + "/m").text)
     }

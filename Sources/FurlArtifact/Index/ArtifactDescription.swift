@@ -100,7 +100,8 @@ extension ArtifactDescription {
 
     if let value = reader.optional("end_tokens") {
       let ids = (value.array ?? []).compactMap(\.integer)
-      guard ids.count == value.array?.count, ids.allSatisfy({ $0 >= 0 }), zip(ids, ids.dropFirst()).allSatisfy({ $0 < $1 })
+      guard ids.count == value.array?.count, ids.allSatisfy({ $0 >= 0 }),
+        zip(ids, ids.dropFirst()).allSatisfy({ $0 < $1 })
       else { throw reader.error("end_tokens", "a list of ascending ids is expected") }
       endTokens = ids
     }

@@ -168,7 +168,9 @@ extension EvaluationReport.Model {
     var texts: Texts?
     if let value = reader.optional("end_tokens") {
       let ends = value.array?.compactMap(\.integer)
-      guard let ends, ends.count == value.array?.count else { throw reader.error("end_tokens", "a list of ids is expected") }
+      guard let ends, ends.count == value.array?.count else {
+        throw reader.error("end_tokens", "a list of ids is expected")
+      }
       texts = Texts(begin: try reader.integer("begin_token", in: 0...(.max)), ends: ends)
     } else {
       _ = reader.optional("begin_token")

@@ -213,7 +213,9 @@ public final class Generator {
       guard let reason else { continue }
       ended.insert(index)
       let text = String(decoding: active[index].scanner.text, as: UTF8.self)
-      let completion = Generation(text: text, tokenCount: active[index].tokenCount, stopReason: reason, endID: reason == .endOfText ? active[index].endID : nil)
+      let completion = Generation(
+        text: text, tokenCount: active[index].tokenCount, stopReason: reason,
+        endID: reason == .endOfText ? active[index].endID : nil)
       try onEnd(Ended(slot: active[index].slot, index: active[index].index, completion: completion))
     }
     active = active.indices.filter { !ended.contains($0) }.map { active[$0] }

@@ -12,9 +12,10 @@ struct ExportedEnds {
     self.ids = ids
     self.parts = parts
     let vocabulary = parts.vocabulary
-    found = GGUFEnds.ends(count: vocabulary.count, given: [:]) { id in
-      vocabulary.kinds[id].contains(.present) ? vocabulary.spelling(id) : nil
-    }.ids
+    found =
+      GGUFEnds.ends(count: vocabulary.count, given: [:]) { id in
+        vocabulary.kinds[id].contains(.present) ? vocabulary.spelling(id) : nil
+      }.ids
   }
 
   func write(to vocabulary: inout ExportedVocabulary) {

@@ -99,7 +99,7 @@ struct GGUFTokenizerReader {
     guard let id else { return nil }
     guard id >= 0, id < source.tokens.count, !source.tokens[id].isEmpty else {
       // llama.cpp passes over one that is out of range; the file has no such token.
-      if ["bos_token_id", "eos_token_id"].contains(key), id < 0 || id >= source.tokens.count { return nil }
+      if key == "eos_token_id", id < 0 || id >= source.tokens.count { return nil }
       throw error(key, "\(id) is not the id of a token")
     }
     return id

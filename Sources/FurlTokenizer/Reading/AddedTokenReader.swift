@@ -8,6 +8,8 @@ enum AddedTokenReader {
     var text: String
     var flags: AddedToken.Flags
     var isSpecial: Bool
+    /// Whether the configuration names it by a mapping, which `added_tokens.json` is not held against, as in the reference.
+    var isMapping = false
   }
 
   /// The list of `tokenizer.json`.

@@ -139,7 +139,8 @@ struct SentencePieceFile {
     var parts = try GGUFTokenizerReader(source, file: path).parts()
     // Names make no ends here, as they do in GGUF files.
     parts.ends = EndTokens()
-    parts.beginsBy = try config?.bool("add_bos_token") == nil ? "tokenizer.model" : "tokenizer_config.json: add_bos_token"
+    parts.beginsBy =
+      try config?.bool("add_bos_token") == nil ? "tokenizer.model" : "tokenizer_config.json: add_bos_token"
     for index in parts.added.indices { parts.added[index].flags = flags[parts.added[index].id] ?? [] }
     if try config?.bool("legacy") == false {
       // Only the first part of a text gets a space, not each that comes after a special token.

@@ -37,11 +37,11 @@ struct TokensBeside {
       listed = try AddedTokenReader.read(byID: list, file: file)
       for token in listed { known[Array(token.text.utf8)] = token }
     } else {
-      let special = others
       if let map = try VocabularyFiles.document("special_tokens_map.json", folder) {
         _ = try read(map, hasOthers: hasOthers, isMap: true)
+        hasOthers = hasOthers || map.optional("extra_special_tokens")?.array != nil
       }
-      try readAdded(folder, own, special, &known)
+      try readAdded(folder, own, hasOthers ? others : [], &known)
     }
     for index in named.indices {
       guard let token = named[index].token else { continue }
@@ -59,7 +59,10 @@ struct TokensBeside {
   /// - Returns: whether this one has that list.
   private mutating func read(_ reader: DocumentReader, hasOthers: Bool = false, isMap: Bool = false) throws -> Bool {
     func token(_ value: JSON, _ key: String) throws -> Token {
-      try AddedTokenReader.special(value, key, reader, isSpecial: isMap ? true : value["special"]?.bool ?? false)
+      let isSpecial = isMap || value["special"]?.bool ?? false
+      var token = try AddedTokenReader.special(value, key, reader, isSpecial: isSpecial)
+      token.isMapping = !isMap && value.members != nil
+      return token
     }
     for key in Self.keys where reader.keys.contains(key) {
       name(key, try reader.optional(key).map { try token($0, key) })
@@ -74,9 +77,10 @@ struct TokensBeside {
       return try list.enumerated().map { try token($1, "\(key)[\($0)]") }
     }
     let (current, former) = ("extra_special_tokens", "additional_special_tokens")
-    var has = false
+    var (has, isNamed) = (false, false)
     if let value = reader.optional(current) {
       if let members = value.members {
+        isNamed = !members.isEmpty
         for member in members { name(member.key, try token(member.value, "\(current).\(member.key)")) }
       } else {
         others += try list(value, current)
@@ -84,8 +88,8 @@ struct TokensBeside {
       }
     }
     if let value = reader.optional(former), isMap ? !hasOthers && !has : others.isEmpty {
-      others += try list(value, former)
-      has = true
+      others = try list(value, former)
+      has = !isNamed
     }
     return has
   }
@@ -104,7 +108,8 @@ struct TokensBeside {
     var byID: [Int: Token] = [:]
     if let list = try VocabularyFiles.json(name, folder) {
       file = folder + "/" + name
-      let names = Set((named.filter { Self.keys.contains($0.key) }.compactMap(\.token) + special).map { Array($0.text.utf8) })
+      let roles = named.filter { Self.keys.contains($0.key) }.compactMap(\.token)
+      let names = Set((roles + special).filter { !$0.isMapping }.map { Array($0.text.utf8) })
       for var token in try AddedTokenReader.read(byText: list, file: file) {
         if names.contains(Array(token.text.utf8)) {
           token.isSpecial = true
@@ -140,7 +145,9 @@ struct TokensBeside {
     // Of several with one text the last decides.
     tokens += (roles + others).filter { !texts.contains(Array($0.text.utf8)) }
     let special = Set(roles.map { Array($0.text.utf8) })
-    for index in tokens.indices where special.contains(Array(tokens[index].text.utf8)) { tokens[index].isSpecial = true }
+    for index in tokens.indices where special.contains(Array(tokens[index].text.utf8)) {
+      tokens[index].isSpecial = true
+    }
     return tokens
   }
 }

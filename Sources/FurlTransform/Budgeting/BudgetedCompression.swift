@@ -73,7 +73,8 @@ struct BudgetedCompression {
       }
       let details = details(survey, mix, predicted: allocation.harm)
       let id = try writer.finish(
-        chosen.description(files, ends: tokenizer.ends, sample: sample, budget: details), tokenizer: writer.packer.tokenizer(packed)
+        chosen.description(files, ends: tokenizer.ends, sample: sample, budget: details),
+        tokenizer: writer.packer.tokenizer(packed)
       ) { bytes in
         if !isDivergence && !isMemory { actual = Double(bytes) }
         return isMet(actual)
@@ -154,7 +155,8 @@ struct BudgetedCompression {
         storedBytes: zip(form.stored, try tensor.choosing(form.choice).layout.streams).map { min($0, $1.byteCount) })
     }
     let description = compressor.description(
-      files, ends: tokenizer.ends, sample: sample, budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
+      files, ends: tokenizer.ends, sample: sample,
+      budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
     let bytes = try ArtifactSize.bytes(
       of: tensors, storage: plan.recipe.storage == .mapped ? .mapped : .compact, description: description,
       tokenizer: tokenizer.serialized())

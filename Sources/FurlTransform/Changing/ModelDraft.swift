@@ -60,7 +60,9 @@ final class ModelDraft {
   ///
   /// - Parameter vocabulary: where the tokens are others: the tokenizer in the form of artifacts, `config.json` and the
   ///   tokens that end a text.
-  func finish(_ spec: ModelSpec, vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil) throws -> Checkpoint {
+  func finish(_ spec: ModelSpec, vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil) throws
+    -> Checkpoint
+  {
     let file = try scratch.finish()
     var sources: [String: WeightSource] = [:]
     for tensor in spec.tensors {

@@ -172,7 +172,8 @@ public struct Compressor: Sendable {
       return (run.notes, run.weightBytes)
     }
     let sources = try sourceFiles(pool: pool)
-    let id = try writer.finish(description(sources, ends: tokenizer.ends, sample: sample), tokenizer: tokenizer.serialized())
+    let id = try writer.finish(
+      description(sources, ends: tokenizer.ends, sample: sample), tokenizer: tokenizer.serialized())
     return Result(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }

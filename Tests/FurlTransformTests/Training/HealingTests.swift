@@ -131,7 +131,8 @@ import Testing
       let source = try Checkpoint(folder: folder + "/model")
       let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels())
       let tokenizer = try ModelFile.checkpoint(source).tokenizer()
-      let text = try TrainingText(step.train, checkpointFolder: source.folder, tokenizer: tokenizer,
+      let text = try TrainingText(
+        step.train, checkpointFolder: source.folder, tokenizer: tokenizer,
         rows: source.spec.vocabularySize)
       func trainer() throws -> Trainer {
         try Trainer(
