@@ -22,18 +22,31 @@ public struct EndTokens: Sendable, Hashable {
   public init() {}
 
   /// - Parameter source: what names all of them.
-  public init(_ ids: [Int], from source: String) { for id in ids { add(id, from: source) } }
+  public init(_ ids: [Int], from source: String) { for id in ids.sorted() { add(id, from: source) } }
 
   public var ids: [Int] { tokens.map(\.id) }
 
-  public func contains(_ id: Int) -> Bool { tokens.contains { $0.id == id } }
+  public func contains(_ id: Int) -> Bool {
+    let place = place(of: id)
+    return place < tokens.count && tokens[place].id == id
+  }
+
+  /// Where a token is, or would be: a file may list as many as there are.
+  private func place(of id: Int) -> Int {
+    var (low, high) = (0, tokens.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if tokens[middle].id < id { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 
   /// Names a token, which may have been named before.
   public mutating func add(_ id: Int, from source: String) {
-    guard let place = tokens.firstIndex(where: { $0.id >= id }) else {
-      return tokens.append(Token(id: id, sources: [source]))
+    let place = self.place(of: id)
+    guard place < tokens.count, tokens[place].id == id else {
+      return tokens.insert(Token(id: id, sources: [source]), at: place)
     }
-    guard tokens[place].id == id else { return tokens.insert(Token(id: id, sources: [source]), at: place) }
     if !tokens[place].sources.contains(source) { tokens[place].sources.append(source) }
   }
 
