@@ -29,6 +29,8 @@ public struct Checkpoint: Sendable {
   public let notes: [String]
   /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
   public let leftOut: [String]
+  /// The ends of texts, where steps have given tokens other ids than the files have.
+  let ends: EndTokens?
 
   /// Opens a checkpoint and checks every header; no weight is read, unless the head is stored beside an embedding that
   /// it should be.
@@ -68,6 +70,7 @@ public struct Checkpoint: Sendable {
     tokenizerBytes = nil
     notes = opened.notes
     self.leftOut = leftOut
+    ends = nil
   }
 
   /// A checkpoint whose weights are others than those of its files: what steps that change a model's shape have made of
@@ -75,11 +78,12 @@ public struct Checkpoint: Sendable {
   ///
   /// - Parameters:
   ///   - sources: where the tensors of `spec` lie now.
-  ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, and `config.json` with its ids.
+  ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, `config.json` with its ids, and the
+  ///     tokens that end a text.
   /// - Throws: ``FurlError`` of kind `defect` when a tensor is missing or has another shape.
   public init(
     _ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource],
-    vocabulary: (tokenizer: [UInt8], config: JSON)? = nil
+    vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil
   ) throws {
     try spec.validate(file: source.path)
     for tensor in spec.tensors {
@@ -99,6 +103,7 @@ public struct Checkpoint: Sendable {
     tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
     notes = source.notes
     leftOut = source.leftOut
+    ends = vocabulary?.ends ?? source.ends
   }
 
   private static func locate(_ opened: OpenedCheckpoint) throws -> ([String: WeightSource], Set<String>) {

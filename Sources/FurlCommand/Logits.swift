@@ -31,7 +31,11 @@ struct Logits: ParsableCommand {
     }
     // Ids need no tokenizer, and a checkpoint that is only to be compared may have none.
     let context = try compute.context()
-    let model = try ModelFile(path: weights.path(path)).load(pool: context.pool)
+    let file = try ModelFile(path: weights.path(path))
+    if tokens.contains(where: { $0 >= file.spec.vocabularySize }), let tokenizer = try? file.tokenizer() {
+      try tokenizer.check(tokens.filter { $0 < tokenizer.vocabularySize }, rows: file.spec.vocabularySize, file: path)
+    }
+    let model = try file.load(pool: context.pool)
     let session = try Session(model, context: context, format: compute.kv?.format)
     var rows: [[Float]] = []
     try Likelihood(session).forEachPosition(tokens) { position, logits, row in

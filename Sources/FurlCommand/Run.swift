@@ -61,7 +61,7 @@ struct Run: ParsableCommand {
     let text = prompt == "-" ? try readStandardInput() : prompt
     let loaded = try compute.load(weights.path(path))
     let request = GenerationRequest(
-      ids: loaded.tokenizer.encode(text, bos: .auto), maxTokens: maxTokens, stops: stop,
+      ids: try loaded.encode(text, bos: .auto), maxTokens: maxTokens, stops: stop,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed))
     let generator = Generator(session: try loaded.session(), tokenizer: loaded.tokenizer, guesses: speculate)
     let start = ContinuousClock.now

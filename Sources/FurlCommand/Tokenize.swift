@@ -4,9 +4,14 @@ import Furl
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows the tokens of a text.",
-    discussion: "furl tokenize checkpoints/minipy --text 'def add(a, b):'")
+    discussion: """
+      furl tokenize checkpoints/minipy --text 'def add(a, b):'
+      furl tokenize tokenizer.json --text 'def add(a, b):' --json
+      """)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(
+    help: "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file."
+  )
   var path: String
 
   @Option(help: "The text (default: standard input).")
@@ -15,13 +20,11 @@ struct Tokenize: ParsableCommand {
   @Flag(help: "Begin with the tokenizer's begin-of-text token.")
   var bos = false
 
-  @OptionGroup var weights: WeightsOptions
-
   @Flag(help: "Print one JSON document: ids and pieces.")
   var json = false
 
   func run() throws {
-    let tokenizer = try ModelFile(path: weights.path(path)).tokenizer()
+    let tokenizer = try Tokenizer.open(path: path)
     if bos, tokenizer.bosID == nil {
       throw FurlError.input(path, "its tokenizer has no begin-of-text token", remedy: "leave --bos out")
     }

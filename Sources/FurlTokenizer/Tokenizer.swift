@@ -1,4 +1,5 @@
 import Foundation
+import FurlCheckpoint
 import FurlTensor
 
 /// A BPE tokenizer: over bytes, as GPT-2's and its successors', or over whole texts, as SentencePiece's.
@@ -27,8 +28,12 @@ public final class Tokenizer: Sendable {
   public let bosID: Int?
   /// The token that ends a text, if the tokenizer names one.
   public let eosID: Int?
+  /// The tokens at which generation ends: ``eosID``, and those that a model's files name beside it.
+  public let ends: EndTokens
   /// Whether the tokenizer's configuration puts ``bosID`` before a text.
   public let addsBOS: Bool
+  /// What says so: a file and its key; nil for a tokenizer in Furl's own form.
+  public let beginsBy: String?
 
   /// Whether the token that begins a text is put before it.
   public enum BOS: String, Sendable, CaseIterable {
@@ -46,6 +51,8 @@ public final class Tokenizer: Sendable {
     bosID = parts.bosID
     eosID = parts.eosID
     addsBOS = parts.addsBOS
+    beginsBy = parts.beginsBy
+    ends = parts.eosID.map { EndTokens([$0], from: "tokenizer").union(parts.ends) } ?? parts.ends
     byteIDs = parts.vocabulary.byteIDs()
     let added = parts.added.map { (token: $0, text: parts.text(of: $0)) }
     plainTokens = AddedTokenMatcher(added.filter { !$0.token.flags.contains(.normalized) })
@@ -60,23 +67,54 @@ public final class Tokenizer: Sendable {
     longestPiece = parts.vocabulary.longestPiece
   }
 
-  /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json`; without the former, `vocab.json` with
-  /// `merges.txt`, or `tokenizer.model`, and the files beside them.
+  private init(_ other: Tokenizer, ends: EndTokens) {
+    parts = other.parts
+    byteIDs = other.byteIDs
+    plainTokens = other.plainTokens
+    normalizedTokens = other.normalizedTokens
+    wholeWords = other.wholeWords
+    characters = other.characters
+    longestPiece = other.longestPiece
+    vocabularySize = other.vocabularySize
+    bosID = other.bosID
+    eosID = other.eosID
+    self.ends = ends
+    addsBOS = other.addsBOS
+    beginsBy = other.beginsBy
+  }
+
+  /// The same tokenizer for a model that ends its texts at other tokens.
+  public func ending(at ends: EndTokens) -> Tokenizer { ends == self.ends ? self : Tokenizer(self, ends: ends) }
+
+  /// Reads `tokenizer.json` and what the files beside it add (`tokenizer_config.json`, `special_tokens_map.json`,
+  /// `added_tokens.json`); without it, `vocab.json` with `merges.txt`, or `tokenizer.model`, and the files beside them.
   ///
   /// - Throws: ``FurlError`` that names the file and the key, for damaged files and for every component that
   ///   cannot be run exactly.
   public convenience init(checkpoint folder: String) throws {
     let path = folder + "/tokenizer.json"
     if FileManager.default.fileExists(atPath: path) {
-      try self.init(try TokenizerFile.read(folder: folder), file: path)
+      try self.init(try TokenizerFile.read(path: path), file: path)
     } else if VocabularyFiles.exist(in: folder) {
       try self.init(try VocabularyFiles.read(folder: folder), file: folder + "/vocab.json")
     } else if FileManager.default.fileExists(atPath: folder + "/tokenizer.model") {
-      try self.init(try SentencePieceFile.read(folder: folder), file: folder + "/tokenizer.model")
+      let path = folder + "/tokenizer.model"
+      try self.init(try SentencePieceFile.read(path: path), file: path)
     } else {
       throw FurlError.input(
         folder, "has no tokenizer",
         remedy: "put tokenizer.json there, or vocab.json with merges.txt, or tokenizer.model")
+    }
+  }
+
+  /// Reads one file, `tokenizer.json` or `tokenizer.model`, and what lies beside it.
+  ///
+  /// - Throws: ``FurlError`` that names the file and the key.
+  public convenience init(file path: String) throws {
+    if path.hasSuffix(".model") {
+      try self.init(try SentencePieceFile.read(path: path), file: path)
+    } else {
+      try self.init(try TokenizerFile.read(path: path), file: path)
     }
   }
 
@@ -116,6 +154,21 @@ public final class Tokenizer: Sendable {
     decoder.finish(to: &bytes)
     return String(decoding: bytes, as: UTF8.self)
   }
+
+  /// Says which token has no row in a model's embedding. A vocabulary may have more tokens than a model has rows: those
+  /// without one are refused where a text needs them.
+  ///
+  /// - Parameter rows: of the model.
+  /// - Throws: ``FurlError`` of kind `input` that names the first such token and its text.
+  public func check(_ ids: [Int], rows: Int, file: String?) throws {
+    guard vocabularySize > rows, let id = ids.first(where: { $0 >= rows }) else { return }
+    throw FurlError.input(
+      file, "the text needs the token \(id), \"\(piece(id))\", and the model has rows for tokens below \(rows) only",
+      remedy: "leave it out of the text, or use a model that was trained with it")
+  }
+
+  /// The ids of ``ends``, ascending.
+  public var endIDs: [Int] { ends.ids }
 
   private func has(_ id: Int) -> Bool { id >= 0 && id < vocabularySize }
 

@@ -1,3 +1,5 @@
+import FurlCheckpoint
+
 /// What a tokenizer is made of, whichever form it was read from.
 struct TokenizerParts: Sendable {
   var vocabulary: Vocabulary
@@ -14,6 +16,10 @@ struct TokenizerParts: Sendable {
   var bosID: Int?
   var eosID: Int?
   var addsBOS = false
+  /// What says whether a token begins a text: a file and its key.
+  var beginsBy: String?
+  /// The tokens at which generation ends, as far as the tokenizer's own files name them.
+  var ends = EndTokens()
 
   /// The text of an added token.
   func text(of token: AddedToken) -> [UInt8] { Array(vocabulary.spelling(token.id).utf8) }

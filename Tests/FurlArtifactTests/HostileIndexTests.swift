@@ -115,6 +115,12 @@ import Testing
     Lie("config that is none", "a mapping is expected", at: ["config"], set(4)),
     Lie("recipe with another digest", "is not the digest of the recipe's text", at: ["recipe", "text"], set("x")),
     Lie("lineage with a folder", "is not the name of a file", at: ["lineage", 0, "name"], set("../x")),
+    Lie("ends out of order", "a list of ascending ids", at: ["end_tokens"], set([5, 3])),
+    Lie("ends twice", "a list of ascending ids", at: ["end_tokens"], set([3, 3])),
+    Lie("ends below zero", "a list of ascending ids", at: ["end_tokens"], set([-1, 3])),
+    Lie("ends that are none", "a list of ascending ids", at: ["end_tokens"], set(["</s>"])),
+    Lie("one end without a list", "a list of ascending ids", at: ["end_tokens"], set(3)),
+    Lie("ends behind the id's back", "is not the id", at: ["end_tokens"], set([3, 5])),
     Lie("tensors missing", "tensors: is missing", at: ["tensors"], set(nil)),
     Lie("no mapping at all", "a mapping is expected") { _ in [1, 2] },
   ]

@@ -183,6 +183,8 @@ def read(path):
     check(len(data) - 128 == -(-(offset + length) // 64) * 64 and not any(data[offset + length : -128]), "padding")
 
     manifest = {key: index[key] for key in ("architecture", "config", "recipe", "spec")}
+    if "end_tokens" in index:
+        manifest["end_tokens"] = index["end_tokens"]
     manifest["manifest"] = Number(1)
     manifest["tensors"] = [
         {

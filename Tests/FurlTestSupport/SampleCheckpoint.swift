@@ -94,6 +94,11 @@ public struct SampleCheckpoint {
         withDestinationPath: URL(fileURLWithPath: source).standardizedFileURL.path + "/" + name)
     }
     for (name, text) in files { try TestData.write(Array(text.utf8), to: folder + "/" + name) }
+    try TestData.write(SampleCheckpoint.bytes(of: tensors), to: folder + "/model.safetensors")
+  }
+
+  /// A safetensors file.
+  public static func bytes(of tensors: [String: Tensor]) -> [UInt8] {
     var data: [UInt8] = []
     var header: [JSON.Member] = []
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
@@ -109,6 +114,6 @@ public struct SampleCheckpoint {
     }
     let text = Array(JSON.object(header).compactText.utf8)
     let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
-    try TestData.write(length + text + data, to: folder + "/model.safetensors")
+    return length + text + data
   }
 }

@@ -34,8 +34,9 @@ import Testing
     let piece = try Sample.tokenizer(document, config: ["eos_token": "abc", "bos_token": nil, "add_bos_token": true])
     #expect(piece.eosID == 5 && piece.isSpecial(5) && piece.addsBOS)
     #expect(piece.encode("aabcb") == [0, 5, 1])
-    #expect(
-      Sample.refusal(document, config: ["bos_token": "<t>"])?.contains("bos_token: \"<t>\" is not in the") == true)
+    // One that is nowhere is added behind all others, as in transformers.
+    let new = try Sample.tokenizer(document, config: ["bos_token": "<t>"])
+    #expect(new.bosID == 9 && new.vocabularySize == 10 && new.encode("a<t>b") == [0, 9, 1])
     #expect(Sample.refusal(document, config: ["bos_token": 5])?.contains("tokenizer_config.json: bos_token") == true)
   }
 

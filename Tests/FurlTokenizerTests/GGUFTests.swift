@@ -54,7 +54,6 @@ import Testing
     ({ $0.merges = [Array("a z".utf8)] }, "tokenizer.ggml.merges[0]: the piece \"z\" is not in the vocabulary"),
     ({ $0.merges = [Array("b a".utf8)] }, "tokenizer.ggml.merges[0]: the piece \"ba\" is not in the vocabulary"),
     ({ $0.bosID = 7 }, "tokenizer.ggml.bos_token_id: 7 is not the id of a token"),
-    ({ $0.eosID = 6 }, "tokenizer.ggml.eos_token_id: 6 is not the id of a token"),
     ({ $0.bosID = -1 }, "tokenizer.ggml.bos_token_id: -1 is not the id of a token"),
     ({ $0.scores = [1] }, "tokenizer.ggml.scores: has 1 scores for 7 tokens"),
     ({ $0.model = "llama" }, "tokenizer.ggml.scores: is missing"),

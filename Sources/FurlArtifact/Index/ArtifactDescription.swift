@@ -21,9 +21,12 @@ public struct ArtifactDescription: Sendable, Hashable {
   public var config: JSON
   public var recipe: Recipe
   public var lineage: [Source]
+  /// The ids of the tokens at which generation ends, ascending; nil: those that `config` and the tokenizer name.
+  public var endTokens: [Int]?
 
   public init(
-    furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source]
+    furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source],
+    endTokens: [Int]? = nil
   ) {
     self.furl = furl
     self.architecture = architecture
@@ -31,6 +34,7 @@ public struct ArtifactDescription: Sendable, Hashable {
     self.config = config
     self.recipe = recipe
     self.lineage = lineage
+    self.endTokens = endTokens
   }
 
   /// The recipe that the artifact was made by.
@@ -74,7 +78,12 @@ extension ArtifactDescription {
       .init("lineage", .array(lineage.map(\.json))),
       .init("recipe", recipe.json),
       .init("spec", spec),
-    ]
+    ] + endMembers
+  }
+
+  /// Nothing where there are none of their own, so that such a file is as it was before there was this key.
+  var endMembers: [JSON.Member] {
+    endTokens.map { [.init("end_tokens", .array($0.map(JSON.integer)))] } ?? []
   }
 
   /// Reads the members that are not about tensors.
@@ -88,6 +97,14 @@ extension ArtifactDescription {
     architecture = try reader.needed("architecture", reader.string)
     spec = try object(reader, "spec")
     config = try object(reader, "config")
+
+    if let value = reader.optional("end_tokens") {
+      let ids = (value.array ?? []).compactMap(\.integer)
+      guard ids.count == value.array?.count, ids.allSatisfy({ $0 >= 0 }),
+        zip(ids, ids.dropFirst()).allSatisfy({ $0 < $1 })
+      else { throw reader.error("end_tokens", "a list of ascending ids is expected") }
+      endTokens = ids
+    }
 
     let inner = try reader.needed("recipe", reader.reader)
     recipe = Recipe(

@@ -14,17 +14,18 @@ struct ArtifactIndex: Sendable, Hashable {
   var id: Digest { Digest(of: manifest.canonicalBytes) }
 
   private var manifest: JSON {
-    [
-      "architecture": .string(description.architecture),
-      "config": description.config,
-      "manifest": 1,
-      "recipe": description.recipe.json,
-      "spec": description.spec,
-      "tensors": .array(tensors.map(\.manifest)),
-      "tokenizer": [
-        "length": .integer(tokenizer.decodedLength), "sha256": .string(tokenizer.decodedDigest.hex),
-      ],
+    let members: [JSON.Member] = [
+      .init("architecture", .string(description.architecture)),
+      .init("config", description.config),
+      .init("manifest", 1),
+      .init("recipe", description.recipe.json),
+      .init("spec", description.spec),
+      .init("tensors", .array(tensors.map(\.manifest))),
+      .init(
+        "tokenizer",
+        ["length": .integer(tokenizer.decodedLength), "sha256": .string(tokenizer.decodedDigest.hex)]),
     ]
+    return .object(members + description.endMembers)
   }
 
   /// The text that the file holds.

@@ -12,7 +12,7 @@ extension EvaluationReport {
           "name": .string(suite.name), "sha256": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue),
           "count": .integer(suite.count),
         ]),
-      .init("model", ["path": .string(model.path), "digest": .optional(model.digest?.hex)]),
+      .init("model", model.json),
       .init("protocol", `protocol`.json),
     ]
     if !overrides.isEmpty { members.append(.init("overrides", .array(overrides.map(JSON.string)))) }
@@ -148,6 +148,15 @@ extension EvaluationReport.SuiteSummary {
 }
 
 extension EvaluationReport.Model {
+  fileprivate var json: JSON {
+    var members: [JSON.Member] = [.init("path", .string(path)), .init("digest", .optional(digest?.hex))]
+    if let texts {
+      members.append(.init("begin_token", .optional(texts.begin)))
+      members.append(.init("end_tokens", .array(texts.ends.map(JSON.integer))))
+    }
+    return .object(members)
+  }
+
   fileprivate init(_ reader: DocumentReader) throws {
     let path = try reader.text("path")
     let digest = try reader.string("digest").map { hex in
@@ -156,7 +165,17 @@ extension EvaluationReport.Model {
       }
       return digest
     }
-    self.init(path: path, digest: digest)
+    var texts: Texts?
+    if let value = reader.optional("end_tokens") {
+      let ends = value.array?.compactMap(\.integer)
+      guard let ends, ends.count == value.array?.count else {
+        throw reader.error("end_tokens", "a list of ids is expected")
+      }
+      texts = Texts(begin: try reader.integer("begin_token", in: 0...(.max)), ends: ends)
+    } else {
+      _ = reader.optional("begin_token")
+    }
+    self.init(path: path, digest: digest, texts: texts)
     try reader.finish()
   }
 }

@@ -28,10 +28,21 @@ public struct EvaluationReport: Sendable, Hashable {
     public var path: String
     /// The artifact's id, or the digest of a checkpoint's weights; nil when completions came from elsewhere.
     public var digest: Digest?
+    /// What was put before texts and at which tokens they ended; nil when completions came from elsewhere.
+    public var texts: Texts?
 
-    public init(path: String, digest: Digest?) {
+    /// How a model's texts begin and end.
+    public struct Texts: Sendable, Hashable {
+      /// The id of the token that its configuration puts before a text; nil for none.
+      public var begin: Int?
+      /// Ids of the tokens at which generation ends, ascending.
+      public var ends: [Int]
+    }
+
+    public init(path: String, digest: Digest?, texts: Texts? = nil) {
       self.path = Suite.baseName(path)
       self.digest = digest
+      self.texts = texts
     }
   }
 

@@ -84,7 +84,10 @@ public struct Evaluator {
     try settings.check(suite.problems)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     try settings.check(subject)
-    let model = EvaluationReport.Model(path: subject.file.name, digest: try subject.file.digest())
+    let model = EvaluationReport.Model(
+      path: subject.file.name, digest: try subject.file.digest(),
+      texts: .init(
+        begin: subject.tokenizer.addsBOS ? subject.tokenizer.bosID : nil, ends: subject.tokenizer.endIDs))
     let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: options.isUnsandboxed) : nil
     // Hashing a checkpoint and finding a sandbox are no part of a model's speed.
     let clock = ContinuousClock()
@@ -239,9 +242,9 @@ public struct Evaluator {
         .usage, "max_tokens \(settings.maxTokens) leaves no room for a prompt in a context of \(contextLength)",
         remedy: "lower max_tokens")
     }
-    let requests = prompts.enumerated().map { index, prompt in
+    let requests = try prompts.enumerated().map { index, prompt in
       let text = settings.prompt(prompt.text)
-      let ids = subject.tokenizer.encode(text, bos: settings.bos.policy)
+      let ids = try subject.encode(text, bos: settings.bos.policy)
       var request = GenerationRequest(
         ids: ids, maxTokens: settings.maxTokens, stops: settings.stop, sampling: settings.sampling(index)
       ).cut(toContext: contextLength)
@@ -249,12 +252,17 @@ public struct Evaluator {
       if let draft = prompt.draft, settings.temperature == 0 {
         // Tokens of a text that goes on may be others than those of its parts.
         let whole = subject.tokenizer.encode(text + draft, bos: settings.bos.policy)
-        request.draft =
+        let rest =
           whole.starts(with: ids) ? Array(whole.dropFirst(ids.count)) : subject.tokenizer.encode(draft, bos: .never)
+        // What has no row cannot come.
+        request.draft = Array(rest.prefix { $0 < subject.model.spec.vocabularySize })
       }
       return request
     }
-    let endText = settings.eos == .keep ? subject.tokenizer.endOfText : ""
+    func endText(_ generation: Generation) -> String {
+      guard settings.eos == .keep, let id = generation.endID else { return "" }
+      return subject.tokenizer.decode([id], skippingSpecial: false)
+    }
     if let empty = requests.firstIndex(where: { $0.ids.isEmpty }) {
       throw FurlError.input(nil, prompts[empty].id.description, "the prompt is empty", remedy: "set bos: always")
     }
@@ -273,7 +281,7 @@ public struct Evaluator {
     func end(_ place: Int, _ generation: Generation) throws {
       let index = order[place]
       let completion = Completion(
-        id: prompts[index].id, text: generation.text + (generation.stopReason == .endOfText ? endText : ""),
+        id: prompts[index].id, text: generation.text + endText(generation),
         tokens: generation.tokenCount, stopReason: generation.stopReason.rawValue)
       completions[index] = completion
       try Task.checkCancellation()
@@ -317,11 +325,6 @@ extension SuiteProtocol {
     var seeds = SplitMix64(seed: UInt64(seed), skipping: UInt64(index))
     return Sampling(temperature: temperature, topP: topP, seed: seeds.next())
   }
-}
-
-extension Tokenizer {
-  /// The text of the end-of-text token.
-  fileprivate var endOfText: String { eosID.map { decode([$0], skippingSpecial: false) } ?? "" }
 }
 
 extension [Completion] {

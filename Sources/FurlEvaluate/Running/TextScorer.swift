@@ -22,7 +22,7 @@ struct TextScorer {
     let spec = subject.model.spec
     let length = settings.context ?? spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
-    let ids = subject.tokenizer.encode(text, bos: .never)
+    let ids = try subject.encode(text, bos: .never)
     if let baseline, !baseline.hasTokens(of: subject) || baseline.tokenizer.encode(text, bos: .never) != ids {
       throw FurlError(
         .usage, file: baseline.file.path,
@@ -30,15 +30,19 @@ struct TextScorer {
           + "for each token, do not compare",
         remedy: "measure each without a baseline and compare the bits per byte")
     }
-    let begin =
-      settings.bos == .never || (settings.bos == .auto && !subject.tokenizer.addsBOS) ? nil : subject.tokenizer.bosID
+    let tokenizer = subject.tokenizer
+    let begin: Int? =
+      switch (settings.chunking, settings.bos) {
+      case (_, .never): nil
+      case (.llamaCpp, .auto): tokenizer.addsBOS ? tokenizer.bosID : nil
+      case (.llamaCpp, .always): tokenizer.bosID
+      case (.rolling, _): tokenizer.bosID ?? tokenizer.eosID
+      }
+    try tokenizer.check(begin.map { [$0] } ?? [], rows: spec.vocabularySize, file: subject.file.path)
     let windows =
       switch settings.chunking {
       case .llamaCpp: try TextWindow.halves(ids, length: length, begin: begin)
-      case .rolling:
-        try TextWindow.rolling(
-          ids, length: length,
-          begin: settings.bos == .never ? nil : subject.tokenizer.bosID ?? subject.tokenizer.eosID)
+      case .rolling: try TextWindow.rolling(ids, length: length, begin: begin)
       }
     let candidate = try subject.session(contextLength: length)
     let likelihood =

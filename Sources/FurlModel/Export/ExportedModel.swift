@@ -61,19 +61,40 @@ public struct ExportedModel: ExportSource {
 
   public func sideFiles() throws -> [SideFile] {
     if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil, checkpoint.tokenizerBytes == nil {
+      // A folder whose tokenizer is missing or damaged is copied as it is.
+      let ends = try (try? file.tokenizer())?.ends ?? checkpoint.endTokens(below: .max)
+      let generation = try checkpoint.generationConfiguration()
+      let isSaid = try checkpoint.endTokens(below: .max).ids == ends.ids
       return try ExportedModel.copiedFiles.compactMap { name in
         let path = checkpoint.folder + "/" + name
+        if name == "generation_config.json", !isSaid {
+          return generationConfiguration(ends, bosID: nil, over: generation)
+        }
         guard access(path, F_OK) == 0 else { return nil }
         return SideFile(name: name, content: .file(try MappedFile(path: path)))
       }
     }
     let tokenizer = try file.tokenizer()
     func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
-    return [
+    let ids = tokenizer.ends.ids
+    let isSaid = ids.isEmpty || (ids.count == 1 && EndTokens.plainIDs(in: config) == ids)
+    return (isSaid ? [] : [generationConfiguration(tokenizer.ends, bosID: tokenizer.bosID, over: nil)]) + [
       SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
       SideFile(
         name: "tokenizer_config.json", content: text(tokenizer.configurationJSON(contextLength: spec.contextLength))),
     ]
+  }
+
+  /// A `generation_config.json` with all ends of texts.
+  ///
+  /// - Parameter generation: what the file has said so far.
+  private func generationConfiguration(_ ends: EndTokens, bosID: Int?, over generation: JSON?) -> SideFile {
+    var members = generation?.members ?? bosID.map { [JSON.Member("bos_token_id", .integer($0))] } ?? []
+    members.removeAll { $0.key == "eos_token_id" }
+    let ids = ends.ids
+    members.append(JSON.Member("eos_token_id", ids.count == 1 ? .integer(ids[0]) : .array(ids.map(JSON.integer))))
+    return SideFile(
+      name: "generation_config.json", content: .bytes(Array((JSON.object(members).prettyText + "\n").utf8)))
   }
 
   /// What a checkpoint has beside its weights and `config.json`.

@@ -10,7 +10,7 @@ public struct GenerationRequest: Sendable {
   /// Texts at which the completion ends; they are not part of it.
   public var stops: [String]
   public var sampling: Sampling
-  /// False: goes on after the end-of-text token, to measure with as many tokens as were asked for.
+  /// False: goes on after a token that ends a text, to measure with as many tokens as were asked for.
   public var endsAtEndOfText = true
   /// What may follow the prompt. As much of it as the model would choose by itself, token by token, is found out in one
   /// pass; the text does not change. For greedy requests only.
@@ -35,7 +35,7 @@ public struct GenerationRequest: Sendable {
 public struct Generation: Sendable, Hashable {
   /// Why a completion ended.
   public enum StopReason: String, Sendable {
-    /// The tokenizer's end-of-text token.
+    /// One of the tokens that end a text (``Tokenizer/ends``).
     case endOfText = "eos"
     /// One of the request's stop strings.
     case stopString = "stop_string"
@@ -47,6 +47,8 @@ public struct Generation: Sendable, Hashable {
   /// Tokens that were generated, the one that ended the text included.
   public var tokenCount: Int
   public var stopReason: StopReason
+  /// The token that ended the text, where one did.
+  public var endID: Int?
 }
 
 /// Generates many completions at once: a slot is filled again as soon as its completion ends, prompts are read beside
@@ -57,6 +59,7 @@ public struct Generation: Sendable, Hashable {
 public final class Generator {
   private let session: Session
   private let tokenizer: Tokenizer
+  private let ends: Set<Int>
   private let guesses: Int
   /// How guesses went in all runs so far.
   public private(set) var speculation = SpeculationCount()
@@ -78,6 +81,7 @@ public final class Generator {
   public init(session: Session, tokenizer: Tokenizer, guesses: Int = 0) {
     self.session = session
     self.tokenizer = tokenizer
+    ends = Set(tokenizer.endIDs)
     self.guesses = min(max(0, guesses), Generator.maximumGuesses)
     // What the slots hold already is not known.
     held = Array(repeating: [], count: session.slots)
@@ -100,6 +104,8 @@ public final class Generator {
     var decoder: Tokenizer.StreamDecoder
     var scanner: StopScanner
     var sampler: Sampler
+    /// The token that has ended the text.
+    var endID: Int?
   }
 
   /// Generates a completion for every request.
@@ -207,7 +213,9 @@ public final class Generator {
       guard let reason else { continue }
       ended.insert(index)
       let text = String(decoding: active[index].scanner.text, as: UTF8.self)
-      let completion = Generation(text: text, tokenCount: active[index].tokenCount, stopReason: reason)
+      let completion = Generation(
+        text: text, tokenCount: active[index].tokenCount, stopReason: reason,
+        endID: reason == .endOfText ? active[index].endID : nil)
       try onEnd(Ended(slot: active[index].slot, index: active[index].index, completion: completion))
     }
     active = active.indices.filter { !ended.contains($0) }.map { active[$0] }
@@ -296,7 +304,8 @@ public final class Generator {
   /// Takes a token in after so many positions; returns why the completion ended, if it did.
   private func advance(_ active: inout Active, _ id: Int, positions: Int) -> Generation.StopReason? {
     active.tokenCount += 1
-    if id == tokenizer.eosID, active.request.endsAtEndOfText {
+    if ends.contains(id), active.request.endsAtEndOfText {
+      active.endID = id
       // A stop string may complete in what the decoder still holds back.
       return active.scanner.append(active.decoder.finish()) ? .stopString : .endOfText
     }

@@ -1,3 +1,4 @@
+import FurlSpec
 import FurlTensor
 import FurlTokenizer
 
@@ -35,6 +36,15 @@ public struct LoadedModel: Sendable {
     self.tokenizer = tokenizer
     self.context = context
     self.format = format
+  }
+
+  /// The ids of a text that the model is to read.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` that names a token without a row in the model's embedding.
+  public func encode(_ text: String, bos: Tokenizer.BOS) throws -> [Int] {
+    let ids = tokenizer.encode(text, bos: bos)
+    try tokenizer.check(ids, rows: model.spec.vocabularySize, file: file.path)
+    return ids
   }
 
   /// A session of its own on the shared weights.

@@ -86,7 +86,8 @@ public enum ModelFile: Sendable {
     return (model, result)
   }
 
-  /// Loads the tokenizer, which must fit the model.
+  /// Loads the tokenizer, with all tokens at which the model ends its texts (``EndTokens``). It may have more tokens than
+  /// the model has rows: those are refused where a text needs them.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
   public func tokenizer() throws -> Tokenizer {
@@ -103,11 +104,26 @@ public enum ModelFile: Sendable {
     case .artifact(let weights):
       tokenizer = try Tokenizer(serialized: weights.artifact.tokenizerBytes(), file: weights.artifact.path)
     }
-    guard tokenizer.vocabularySize <= spec.vocabularySize else {
-      throw FurlError.input(
-        path, "tokenizer", "has \(tokenizer.vocabularySize) tokens; the model knows \(spec.vocabularySize)")
+    return tokenizer.ending(at: try ends(with: tokenizer))
+  }
+
+  private func ends(with tokenizer: Tokenizer) throws -> EndTokens {
+    let limit = max(spec.vocabularySize, tokenizer.vocabularySize)
+    switch self {
+    case .checkpoint(let checkpoint):
+      return try checkpoint.endTokens(below: limit).union(tokenizer.ends)
+    case .artifact(let weights):
+      let description = weights.artifact.description
+      guard let ids = description.endTokens else {
+        // What an artifact says that does not carry them.
+        let named = EndTokens.plainIDs(in: description.config).filter { $0 < limit }
+        return EndTokens(named, from: "config.json").union(tokenizer.ends)
+      }
+      if let id = ids.first(where: { $0 >= limit }) {
+        throw FurlError.input(path, "end_tokens", "\(id) is not the id of a token", remedy: "compress again")
+      }
+      return EndTokens(ids, from: "end_tokens").union(tokenizer.ends)
     }
-    return tokenizer
   }
 
   /// Bytes of everything that belongs to the model on disk.

@@ -43,6 +43,7 @@ public struct Inspection: Sendable {
   }
 
   public let file: ModelFile
+  public let texts: TextEnds
   public let parameters: ParameterCount
   public let tensors: [Tensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
@@ -53,6 +54,7 @@ public struct Inspection: Sendable {
   /// - Parameter listingTensors: reads and hashes every tensor of a checkpoint.
   public init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
+    texts = TextEnds(file)
     parameters = try ParameterCount(file, pool: pool)
     tensors = listingTensors ? try Inspection.list(file, pool: pool) : nil
     schemes = if case .artifact(let weights) = file { Inspection.schemes(of: weights.artifact) } else { [] }
@@ -149,6 +151,7 @@ public struct Inspection: Sendable {
         .init("changes", .array(changes)),
         .init("source", try source),
       ]
+      members += texts.members
       if let budget {
         members.append(
           .init("budget", ["goal": budget.goal, "kl_divergence_predicted": .number(budget.divergence)]))

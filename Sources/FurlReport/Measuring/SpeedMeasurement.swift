@@ -90,7 +90,7 @@ public struct SpeedMeasurement: Sendable {
         .usage, file: path, "\(longest) tokens do not fit in a context of \(room)",
         remedy: "lower --prompt-tokens, --decode-tokens or --decode-context")
     }
-    let vocabulary = UInt64(tokenizer.vocabularySize)
+    let vocabulary = UInt64(min(tokenizer.vocabularySize, model.spec.vocabularySize))
     func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int(generator.next() % max(1, vocabulary)) } }
     let ids = draw(max(settings.promptTokens, settings.decodeTokens, settings.decodeContext))
     let prompt = Array(ids.prefix(settings.promptTokens))

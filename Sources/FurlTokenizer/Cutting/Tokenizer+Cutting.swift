@@ -1,3 +1,4 @@
+import FurlCheckpoint
 import FurlTensor
 
 extension Tokenizer {
@@ -15,7 +16,7 @@ extension Tokenizer {
     return try RemovalOrder(parts).ids(uses: uses, keeping: kept)
   }
 
-  /// The tokenizer with some of its ids and without the merges of the others; ids are numbered anew, in their order.
+  /// The tokenizer with some of its ids and without the merges of the others; ids are numbered anew, in their order. Of ``ends`` those stay that do.
   ///
   /// - Parameter kept: ascending.
   /// - Throws: ``FurlError`` of kind `defect` when a merge or a setting needs a token that is not kept.
@@ -50,6 +51,7 @@ extension Tokenizer {
     result.fallback.unknownID = try parts.fallback.unknownID.map(number)
     result.bosID = try parts.bosID.map(number)
     result.eosID = try parts.eosID.map(number)
-    return try Tokenizer(result, file: nil)
+    let ends = ends.renumbered { id in id < numbers.count ? numbers[id].map { Int($0) } : nil }
+    return try Tokenizer(result, file: nil).ending(at: ends)
   }
 }

@@ -8,7 +8,9 @@ extension Tokenizer {
   /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
   public func ggufVocabulary(architecture: String) throws -> ExportedVocabulary {
     let writer = GGUFVocabularyWriter(parts: parts)
-    return try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
+    var result = try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
+    ExportedEnds(ends.ids, of: parts).write(to: &result)
+    return result
   }
 }
 

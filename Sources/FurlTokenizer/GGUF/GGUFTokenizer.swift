@@ -27,6 +27,8 @@ public struct GGUFTokenizer: Sendable {
   public var merges: [[UInt8]]
   public var bosID: Int?
   public var eosID: Int?
+  /// Ids under other keys at which llama.cpp ends a text, by their keys: `eot_token_id`.
+  public var endIDs: [String: Int]
   public var unknownID: Int?
   public var addsBOS: Bool?
   public var addsSpacePrefix: Bool?
@@ -36,8 +38,8 @@ public struct GGUFTokenizer: Sendable {
 
   public init(
     model: String, pre: String? = nil, tokens: [[UInt8]], types: [Int] = [], scores: [Float] = [],
-    merges: [[UInt8]] = [], bosID: Int? = nil, eosID: Int? = nil, unknownID: Int? = nil, addsBOS: Bool? = nil,
-    addsSpacePrefix: Bool? = nil, name: String? = nil
+    merges: [[UInt8]] = [], bosID: Int? = nil, eosID: Int? = nil, endIDs: [String: Int] = [:], unknownID: Int? = nil,
+    addsBOS: Bool? = nil, addsSpacePrefix: Bool? = nil, name: String? = nil
   ) {
     self.model = model
     self.pre = pre
@@ -47,6 +49,7 @@ public struct GGUFTokenizer: Sendable {
     self.merges = merges
     self.bosID = bosID
     self.eosID = eosID
+    self.endIDs = endIDs
     self.unknownID = unknownID
     self.addsBOS = addsBOS
     self.addsSpacePrefix = addsSpacePrefix

@@ -1,3 +1,4 @@
+import FurlCheckpoint
 import FurlTensor
 
 /// Turns ``GGUFTokenizer`` into a tokenizer's parts.
@@ -42,7 +43,8 @@ struct GGUFTokenizerReader {
       vocabulary: vocabulary, merges: try MergeTable(try merges(vocabulary, index), file: file), added: added,
       stages: try cutting.stages(), fallback: Fallback(separates: vocabulary.byteIDs().contains(MergeTable.none)),
       ignoresMerges: cutting.ignoresMerges, bosID: try id(source.bosID, "bos_token_id"),
-      eosID: try id(source.eosID, "eos_token_id"), addsBOS: source.addsBOS ?? cutting.addsBOS)
+      eosID: try id(source.eosID, "eos_token_id"), addsBOS: source.addsBOS ?? cutting.addsBOS,
+      beginsBy: "tokenizer.ggml." + (source.addsBOS == nil ? "pre" : "add_bos_token"), ends: ends(vocabulary))
   }
 
   private func textParts(_ vocabulary: Vocabulary, _ added: [AddedToken]) throws -> TokenizerParts {
@@ -61,7 +63,14 @@ struct GGUFTokenizerReader {
       fallback: Fallback(usesBytes: true, unknownID: try id(source.unknownID, "unknown_token_id", 0)),
       decoding: Decoding(joinsBytes: true, stripsSpace: prefixes),
       bosID: try id(source.bosID, "bos_token_id", 1), eosID: try id(source.eosID, "eos_token_id", 2),
-      addsBOS: source.addsBOS ?? true)
+      addsBOS: source.addsBOS ?? true,
+      beginsBy: "tokenizer.ggml." + (source.addsBOS == nil ? "model" : "add_bos_token"), ends: ends(vocabulary))
+  }
+
+  private func ends(_ vocabulary: Vocabulary) -> EndTokens {
+    GGUFEnds.ends(count: source.tokens.count, given: source.endIDs) { id in
+      vocabulary.kinds[id].contains(.present) ? vocabulary.spelling(id) : nil
+    }
   }
 
   // MARK: Checks
@@ -89,6 +98,8 @@ struct GGUFTokenizerReader {
   private func id(_ id: Int?, _ key: String) throws -> Int? {
     guard let id else { return nil }
     guard id >= 0, id < source.tokens.count, !source.tokens[id].isEmpty else {
+      // llama.cpp passes over one that is out of range; the file has no such token.
+      if key == "eos_token_id", id < 0 || id >= source.tokens.count { return nil }
       throw error(key, "\(id) is not the id of a token")
     }
     return id
@@ -106,13 +117,12 @@ struct GGUFTokenizerReader {
 
   private static let controlNames: Set<[UInt8]> = Set(
     """
-    <|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|end_of_text|> <EOT> _<EOT> [EOT] [EOS] </s> <|eom_id|>
-    <|return|> <|call|> <end_of_utterance> <eos> <\u{FF5C}end\u{2581}of\u{2581}sentence\u{FF5C}>
     <|fim_prefix|> <fim-prefix> <fim_prefix> <\u{FF5C}fim\u{2581}begin\u{FF5C}> <PRE> \u{2581}<PRE> <|code_prefix|>
     <|fim_suffix|> <fim-suffix> <fim_suffix> <\u{FF5C}fim\u{2581}hole\u{FF5C}> <SUF> \u{2581}<SUF> <|code_suffix|>
     <|fim_middle|> <fim-middle> <fim_middle> <\u{FF5C}fim\u{2581}end\u{FF5C}> <MID> \u{2581}<MID> <|code_middle|>
     <|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD] <|fim_repo|> <|repo_name|> <fim-repo> <REPO> <reponame> <|file_sep|>
-    """.split(whereSeparator: { $0 == " " || $0 == "\n" }).map { Array($0.utf8) })
+    """.split(whereSeparator: { $0 == " " || $0 == "\n" }).map { Array($0.utf8) }
+      + GGUFEnds.names.map { Array($0.utf8) })
 
   // MARK: Pieces
 

@@ -8,6 +8,8 @@ enum AddedTokenReader {
     var text: String
     var flags: AddedToken.Flags
     var isSpecial: Bool
+    /// Whether the configuration names it by a mapping, which `added_tokens.json` is not held against, as in the reference.
+    var isMapping = false
   }
 
   /// The list of `tokenizer.json`.
@@ -37,30 +39,33 @@ enum AddedTokenReader {
     return tokens.sorted { $0.id < $1.id }
   }
 
-  /// The mapping to ids of `added_tokens.json`, in the order of the ids.
+  /// The mapping to ids of `added_tokens.json`, in its order.
   static func read(byText list: JSON, file: String?) throws -> [Token] {
     guard let members = list.members else {
       throw FurlError.input(file, "a mapping is expected, not \(list.kindName)")
     }
-    let tokens = try members.map { member in
+    return try members.map { member in
       guard let id = member.value.integer, (0...Vocabulary.maximumCount).contains(id) else {
         throw FurlError.input(file, member.key, "an id is expected, not \(member.value.kindName)")
       }
       return Token(id: id, text: member.key, flags: .normalized, isSpecial: false)
     }
-    return tokens.sorted { $0.id < $1.id }
   }
 
   /// A special token whose id is not known yet.
   static func special(_ text: String) -> Token { Token(id: -1, text: text, flags: [], isSpecial: true) }
 
   /// The same, as a text or as a mapping.
-  static func special(_ value: JSON, _ key: String, _ reader: DocumentReader) throws -> Token {
+  ///
+  /// - Parameter isSpecial: whether a mapping is that of a special token.
+  static func special(
+    _ value: JSON, _ key: String, _ reader: DocumentReader, isSpecial: Bool = true
+  ) throws -> Token {
     if let text = value.string { return special(text) }
     guard value.members != nil, let text = value["content"]?.string else {
       throw reader.error(key, "a text or a mapping with a text \"content\" is expected, not \(value.kindName)")
     }
-    return try read(DocumentReader(value, file: reader.file, path: key), -1, text, isSpecial: true)
+    return try read(DocumentReader(value, file: reader.file, path: key), -1, text, isSpecial: isSpecial)
   }
 
   private static func read(_ reader: DocumentReader, _ id: Int, _ text: String, isSpecial: Bool) throws -> Token {
@@ -68,7 +73,7 @@ enum AddedTokenReader {
     if try reader.bool("single_word") == true { flags.insert(.singleWord) }
     if try reader.bool("lstrip") == true { flags.insert(.stripsLeft) }
     if try reader.bool("rstrip") == true { flags.insert(.stripsRight) }
-    if try reader.bool("normalized") == true { flags.insert(.normalized) }
+    if try reader.bool("normalized") ?? !isSpecial { flags.insert(.normalized) }
     _ = try (reader.string("content"), reader.bool("special"), reader.optional("id"), reader.string("__type"))
     try reader.finish()
     return Token(id: id, text: text, flags: flags, isSpecial: isSpecial)

@@ -60,17 +60,25 @@ struct PieceTable {
 
   /// Takes in the added tokens and gives those that are to be found in a text.
   ///
-  /// - Parameter error: makes an error of a place in the list (`[3]`) and a problem.
+  /// - Parameters:
+  ///   - modelCount: pieces of the model, where a new token gets the next id, whichever its own is, as in `tokenizers`; nil
+  ///     where it keeps its own.
+  ///   - error: makes an error of a place in the list (`[3]`) and a problem.
   mutating func add(
-    _ tokens: [AddedTokenReader.Token], _ error: (String, String) -> FurlError
+    _ tokens: [AddedTokenReader.Token], modelCount: Int? = nil, _ error: (String, String) -> FurlError
   ) throws -> [AddedToken] {
     var added: [AddedToken] = []
     var seen: Set<Int> = []
     let limit = entries.count + tokens.count + Self.mostGaps
+    var next = modelCount
     for (index, token) in tokens.enumerated() {
       let key = "[\(index)]"
       // As in the reference, an empty token is none.
       if token.text.isEmpty { continue }
+      var token = token
+      let isPiece = token.id < entries.count && entries[token.id]?.text.utf8.elementsEqual(token.text.utf8) ?? false
+      if let id = next, !isPiece { token.id = id }
+      next = next.map { max($0, token.id + 1) }
       guard seen.insert(token.id).inserted else { throw error(key, "the id \(token.id) is there twice") }
       if token.id >= 0, token.id < entries.count, let entry = entries[token.id] {
         guard entry.text.utf8.elementsEqual(token.text.utf8) else {
@@ -85,16 +93,43 @@ struct PieceTable {
     return added
   }
 
-  /// The id of a token that the configuration names; it becomes an added token.
-  mutating func special(
-    _ token: (key: String, text: String), _ added: inout [AddedToken], _ config: TokenizerConfig
-  ) throws -> Int {
-    guard let id = id(of: token.text) else {
-      throw FurlError.input(config.file, token.key, "\"\(token.text)\" is not in the vocabulary")
+  /// Takes in the tokens that files beside the tokenizer's own one name: one that is a piece becomes an added token, one
+  /// that is added already changes its flags, and a new one gets the next id, as in the reference.
+  ///
+  /// - Parameters:
+  ///   - modelCount: pieces of the model.
+  ///   - error: makes an error of a token's text and a problem.
+  mutating func add(
+    beside tokens: [AddedTokenReader.Token], to added: inout [AddedToken], modelCount: Int,
+    _ error: (String, String) -> FurlError
+  ) throws {
+    guard !tokens.isEmpty else { return }
+    var places: [[UInt8]: Int] = [:]
+    for (place, token) in added.enumerated() {
+      if let entry = entries[token.id] { places[Array(entry.text.utf8)] = place }
     }
-    if !added.contains(where: { $0.id == id }) { added.append(AddedToken(id: id, flags: [])) }
-    entries[id]?.kind.insert(.special)
-    return id
+    var next = max(modelCount, (added.map(\.id).max() ?? -1) + 1)
+    var pieces: [[UInt8]: Int]?
+    for token in tokens where !token.text.isEmpty {
+      let text = Array(token.text.utf8)
+      let id: Int
+      if let place = places[text] {
+        id = added[place].id
+        added[place].flags = token.flags
+      } else {
+        if pieces == nil { pieces = ids() }
+        if let known = pieces?[text] {
+          id = known
+        } else {
+          id = next
+          try put(id, token.text, [], limit: entries.count + Self.mostGaps) { error(token.text, $0) }
+        }
+        places[text] = added.count
+        added.append(AddedToken(id: id, flags: token.flags))
+        next = max(next, id + 1)
+      }
+      if token.isSpecial { entries[id]?.kind.insert(.special) }
+    }
   }
 
   func vocabulary(_ alphabet: Alphabet) -> Vocabulary {

@@ -1,8 +1,9 @@
+import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 
-/// Reads `tokenizer.model`, a SentencePiece model by BPE, as Llama 2, CodeLlama and Mistral have it, with what
-/// `tokenizer_config.json` or `added_tokens.json` add to it.
+/// Reads `tokenizer.model`, a SentencePiece model by BPE, as Llama 2, CodeLlama and Mistral have it, with what the
+/// files beside it add to it.
 ///
 /// The fields: `sentencepiece_model.proto` of https://github.com/google/sentencepiece. Pieces have the types that
 /// GGUF files took over from it.
@@ -16,13 +17,12 @@ struct SentencePieceFile {
   private var trimsSpaces = true
   private var marksSpaces = true
 
-  static func read(folder: String) throws -> TokenizerParts {
-    let path = folder + "/tokenizer.model"
+  static func read(path: String) throws -> TokenizerParts {
     let bytes = try MappedFile(path: path).readAll(limit: TokenizerFile.largest)
     var model = SentencePieceFile(path: path)
     try model.read(ProtobufReader(bytes, 0..<bytes.count, file: path))
     try model.check()
-    return try model.parts(folder)
+    return try model.parts(TokenizerFile.folder(of: path))
   }
 
   private init(path: String) { self.path = path }
@@ -111,7 +111,8 @@ struct SentencePieceFile {
   // MARK: What is beside it
 
   private func parts(_ folder: String) throws -> TokenizerParts {
-    let config = try VocabularyFiles.document("tokenizer_config.json", folder)
+    let beside = try TokensBeside(folder: folder)
+    let config = beside.config
     if let name = try config?.string("tokenizer_class"), let config {
       let known = ["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast"]
       guard known.contains(name) else {
@@ -124,11 +125,22 @@ struct SentencePieceFile {
     source.addsBOS = try config?.bool("add_bos_token") ?? true
     if let adds = try config?.bool("add_prefix_space") { source.addsSpacePrefix = adds }
     var flags: [Int: AddedToken.Flags] = [:]
-    for token in try added(config, folder) {
+    for var token in beside.tokens(beside: []) where !token.text.isEmpty {
+      if token.id < 0 {
+        let text = Array(token.text.utf8)
+        token.id = source.tokens.firstIndex(of: text) ?? source.tokens.count
+      }
       try add(token, to: &source)
       flags[token.id] = token.flags
     }
+    func id(_ key: String) -> Int? { beside.text(key).flatMap { source.tokens.firstIndex(of: Array($0.utf8)) } }
+    source.bosID = id("bos_token") ?? source.bosID
+    source.eosID = id("eos_token") ?? source.eosID
     var parts = try GGUFTokenizerReader(source, file: path).parts()
+    // Names make no ends here, as they do in GGUF files.
+    parts.ends = EndTokens()
+    parts.beginsBy =
+      try config?.bool("add_bos_token") == nil ? "tokenizer.model" : "tokenizer_config.json: add_bos_token"
     for index in parts.added.indices { parts.added[index].flags = flags[parts.added[index].id] ?? [] }
     if try config?.bool("legacy") == false {
       // Only the first part of a text gets a space, not each that comes after a special token.
@@ -137,14 +149,6 @@ struct SentencePieceFile {
       parts.stages = [try Stage(.marks(prefixes ? .first : .never))]
     }
     return parts
-  }
-
-  private func added(_ config: DocumentReader?, _ folder: String) throws -> [AddedTokenReader.Token] {
-    if let config, let list = config.optional("added_tokens_decoder") {
-      return try AddedTokenReader.read(byID: list, file: folder + "/tokenizer_config.json")
-    }
-    guard let list = try VocabularyFiles.json("added_tokens.json", folder) else { return [] }
-    return try AddedTokenReader.read(byText: list, file: folder + "/added_tokens.json")
   }
 
   /// Makes a piece an added token, or adds it behind all others.

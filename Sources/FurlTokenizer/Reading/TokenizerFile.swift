@@ -7,17 +7,19 @@ import FurlTensor
 enum TokenizerFile {
   static let largest = 256 << 20
 
-  static func read(folder: String) throws -> TokenizerParts {
-    let path = folder + "/tokenizer.json"
+  /// - Parameter path: of a `tokenizer.json`; what lies beside it adds to it.
+  static func read(path: String) throws -> TokenizerParts {
     let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path, python: true)
-    let file = try DocumentReader(json, file: path)
-    var config = TokenizerConfig()
-    let configPath = folder + "/tokenizer_config.json"
-    if access(configPath, F_OK) == 0 { config = try TokenizerConfig(path: configPath) }
-    return try read(file, config)
+    return try read(DocumentReader(json, file: path), folder: folder(of: path))
   }
 
-  private static func read(_ file: DocumentReader, _ config: TokenizerConfig) throws -> TokenizerParts {
+  /// The folder that a file lies in.
+  static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func read(_ file: DocumentReader, folder: String) throws -> TokenizerParts {
     let normalization = try NormalizerReader.read(file)
     let cutting = try PreTokenizerReader.read(file, normalization)
     let decoding = try DecoderReader.read(file, cutting.alphabet)
@@ -25,20 +27,52 @@ enum TokenizerFile {
 
     guard let model = try file.reader("model") else { throw file.error("model", "is missing") }
     try ModelReader.checkOptions(model, cutting.alphabet)
-    var pieces = try PieceTable(ModelReader.vocabulary(model)) { model.error($0, $1) }
-    var added = try pieces.add(AddedTokenReader.read(file)) { file.error("added_tokens\($0)", $1) }
-    // transformers makes the configuration's tokens special ones, found in the text, if they are not yet.
-    let named = try [config.bos, config.eos].map { try $0.map { try pieces.special($0, &added, config) } }
+    let members = try ModelReader.vocabulary(model)
+    var pieces = try PieceTable(members) { model.error($0, $1) }
+    let own = try AddedTokenReader.read(file)
+    let modelCount = members.count
+    var added = try pieces.add(own, modelCount: modelCount) { file.error("added_tokens\($0)", $1) }
+    let beside = try TokensBeside(folder: folder, own: own)
+    if try beside.config?.bool("split_special_tokens") == true {
+      throw FurlError.input(beside.config?.file, "split_special_tokens", "true is not supported yet")
+    }
+    try pieces.add(beside: beside.tokens(beside: own), to: &added, modelCount: modelCount) {
+      .input(beside.file, "\"\($0)\"", $1)
+    }
     let vocabulary = pieces.vocabulary(cutting.alphabet)
     let index = try PieceIndex(vocabulary, file: file.file)
     try pieces.checkAdded(index, vocabulary) { file.error("added_tokens", $0) }
     let merges = try ModelReader.merges(model, vocabulary, index)
     let fallback = try ModelReader.fallback(model, vocabulary, index)
     try template.check(vocabulary, file)
+    func id(_ key: String) -> Int? {
+      beside.text(key).flatMap { text in
+        added.first { vocabulary.spelling($0.id).utf8.elementsEqual(text.utf8) }?.id
+      }
+    }
+    let begin = BeginRule(
+      says: try beside.config?.bool("add_bos_token"), template: template.before, named: id("bos_token"))
     return TokenizerParts(
       vocabulary: vocabulary, merges: try MergeTable(merges, file: file.file), added: added,
       normalization: normalization, stages: cutting.stages, fallback: fallback, decoding: decoding,
       ignoresMerges: try model.bool("ignore_merges") ?? false,
-      bosID: named[0] ?? template.before, eosID: named[1], addsBOS: config.addsBOS ?? (template.before != nil))
+      bosID: begin.id, eosID: id("eos_token"), addsBOS: begin.adds, beginsBy: begin.source)
+  }
+}
+
+/// Whether a token begins a text, and which: `add_bos_token` of `tokenizer_config.json` decides where it is there, else
+/// the template of `post_processor` in `tokenizer.json`. The token is the template's where that puts one, else `bos_token`.
+///
+/// transformers 5 follows the template alone and transformers 4 and llama.cpp's converter follow the key, so the key is
+/// what the model's makers have said last.
+private struct BeginRule {
+  let id: Int?
+  let adds: Bool
+  let source: String
+
+  init(says: Bool?, template: Int?, named: Int?) {
+    adds = says ?? (template != nil)
+    id = adds ? template ?? named : named ?? template
+    source = says != nil ? "tokenizer_config.json: add_bos_token" : "tokenizer.json: post_processor"
   }
 }

@@ -68,7 +68,7 @@ struct VocabularyFiles {
       hasFlags = false
       if let list = try Self.json("added_tokens.json", folder) {
         file = folder + "/added_tokens.json"
-        tokens = try AddedTokenReader.read(byText: list, file: file)
+        tokens = try AddedTokenReader.read(byText: list, file: file).sorted { $0.id < $1.id }
       }
     }
     let ids = special.join(&tokens, pieces, keepsFlags: hasFlags)
@@ -83,7 +83,7 @@ struct VocabularyFiles {
       vocabulary: vocabulary, merges: try MergeTable(try merges(vocabulary, index), file: folder + "/merges.txt"),
       added: added, normalization: Normalization(composes: form == .qwen2), stages: stages,
       bosID: ids.bos, eosID: ids.eos,
-      addsBOS: try config?.bool("add_bos_token") ?? false)
+      addsBOS: try config?.bool("add_bos_token") ?? false, beginsBy: "tokenizer_config.json: add_bos_token")
   }
 
   /// The lines of `merges.txt`: two pieces with a space between them.

@@ -48,7 +48,7 @@ struct BudgetedCompression {
       case .bitsPerWeight(let bits): bits * Double(plan.spec.parameterCount) / 8
       case .divergence(let nats): nats
       }
-    let overhead = try overhead(survey, forms, files, packed)
+    let overhead = try overhead(survey, forms, files, tokenizer)
     // Steps meet their bits a little above or below; predictions add up roughly.
     var aim = isMemory ? limit : limit * 0.997
     var (below, above): (Outcome?, Outcome?) = (nil, nil)
@@ -73,7 +73,8 @@ struct BudgetedCompression {
       }
       let details = details(survey, mix, predicted: allocation.harm)
       let id = try writer.finish(
-        chosen.description(files, sample: sample, budget: details), tokenizer: writer.packer.tokenizer(packed)
+        chosen.description(files, ends: tokenizer.ends, sample: sample, budget: details),
+        tokenizer: writer.packer.tokenizer(packed)
       ) { bytes in
         if !isDivergence && !isMemory { actual = Double(bytes) }
         return isMet(actual)
@@ -145,7 +146,7 @@ struct BudgetedCompression {
 
   /// Bytes of the file that are no streams.
   private func overhead(
-    _ survey: SensitivitySurvey, _ forms: [[Sensitivity.Form]], _ files: [Checkpoint.SourceFile], _ tokenizer: [UInt8]
+    _ survey: SensitivitySurvey, _ forms: [[Sensitivity.Form]], _ files: [Checkpoint.SourceFile], _ tokenizer: Tokenizer
   ) throws -> Int {
     let mix = forms.map { $0[$0.count / 2] }
     let tensors = try zip(plan.tensors, mix).map { tensor, form in
@@ -154,10 +155,11 @@ struct BudgetedCompression {
         storedBytes: zip(form.stored, try tensor.choosing(form.choice).layout.streams).map { min($0, $1.byteCount) })
     }
     let description = compressor.description(
-      files, sample: sample, budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
+      files, ends: tokenizer.ends, sample: sample,
+      budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
     let bytes = try ArtifactSize.bytes(
       of: tensors, storage: plan.recipe.storage == .mapped ? .mapped : .compact, description: description,
-      tokenizer: tokenizer)
+      tokenizer: tokenizer.serialized())
     return bytes - tensors.reduce(0) { $0 + $1.storedBytes.reduce(0, +) }
   }
 

@@ -32,6 +32,7 @@ struct CalibrationSample: Sendable {
       settings.text, folder: settings.folder, checkpointFolder: checkpoint.folder, location: settings.location)
     let ids = tokenizer.encode(text.text, bos: .never)
     let begin = tokenizer.addsBOS ? tokenizer.bosID.map { [$0] } ?? [] : []
+    try tokenizer.check(begin + ids, rows: checkpoint.spec.vocabularySize, file: text.name)
     let step = settings.length - begin.count
     let count = ids.count / step
     guard count >= settings.samples else {

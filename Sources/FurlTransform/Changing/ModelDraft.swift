@@ -58,8 +58,11 @@ final class ModelDraft {
 
   /// The model with what has been written; tensors of which nothing was said are those of the base.
   ///
-  /// - Parameter vocabulary: where the tokens are others: the tokenizer in the form of artifacts, and `config.json`.
-  func finish(_ spec: ModelSpec, vocabulary: (tokenizer: [UInt8], config: JSON)? = nil) throws -> Checkpoint {
+  /// - Parameter vocabulary: where the tokens are others: the tokenizer in the form of artifacts, `config.json` and the
+  ///   tokens that end a text.
+  func finish(_ spec: ModelSpec, vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil) throws
+    -> Checkpoint
+  {
     let file = try scratch.finish()
     var sources: [String: WeightSource] = [:]
     for tensor in spec.tensors {

@@ -117,8 +117,14 @@ public struct Compressor: Sendable {
     let writer = try writer(to: path)
     if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
+    let ends = Mutex<EndTokens?>(nil)
     let (id, bytes) = try run.run(
-      on: pool, tokenizer: { try tokenizer().serialized() }, description: { description($0) }, progress: progress)
+      on: pool,
+      tokenizer: {
+        let tokenizer = try tokenizer()
+        ends.withLock { $0 = tokenizer.ends }
+        return tokenizer.serialized()
+      }, description: { description($0, ends: ends.withLock { $0 }) }, progress: progress)
     return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
   }
 
@@ -166,7 +172,8 @@ public struct Compressor: Sendable {
       return (run.notes, run.weightBytes)
     }
     let sources = try sourceFiles(pool: pool)
-    let id = try writer.finish(description(sources, sample: sample), tokenizer: tokenizer.serialized())
+    let id = try writer.finish(
+      description(sources, ends: tokenizer.ends, sample: sample), tokenizer: tokenizer.serialized())
     return Result(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }
@@ -203,9 +210,11 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  /// - Parameter budget: what the artifact says of the mix that a budget has chosen.
+  /// - Parameters:
+  ///   - ends: the tokens that end a text, which the artifact says where they are others than it says without.
+  ///   - budget: what the artifact says of the mix that a budget has chosen.
   func description(
-    _ files: [Checkpoint.SourceFile], sample: CalibrationSample? = nil, budget: JSON? = nil
+    _ files: [Checkpoint.SourceFile], ends: EndTokens?, sample: CalibrationSample? = nil, budget: JSON? = nil
   ) -> ArtifactDescription {
     let recipe = plan.recipe
     var details: [JSON.Member] = []
@@ -215,6 +224,7 @@ public struct Compressor: Sendable {
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
       recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
-      lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) })
+      lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) },
+      endTokens: ends?.ids(beyond: checkpoint.config))
   }
 }

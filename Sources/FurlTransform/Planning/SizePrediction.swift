@@ -48,9 +48,10 @@ extension Compressor {
     }
     // The files' digests are not known without reading them; any others take as much room.
     let files = try checkpoint.files().map { Checkpoint.SourceFile($0, digest: Digest(of: Array($0.path.utf8))) }
+    let tokenizer = try tokenizer()
     let bytes = try ArtifactSize.bytes(
-      of: tensors, storage: isMapped ? .mapped : .compact, description: description(files),
-      tokenizer: tokenizer().serialized())
+      of: tensors, storage: isMapped ? .mapped : .compact, description: description(files, ends: tokenizer.ends),
+      tokenizer: tokenizer.serialized())
     return SizePrediction(
       tensorBytes: tensors.map { $0.storedBytes.reduce(0, +) }, fileBytes: bytes,
       sampledWeights: parts.reduce(0) { $0 + $1.weights })

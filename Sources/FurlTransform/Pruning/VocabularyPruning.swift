@@ -39,7 +39,9 @@ struct VocabularyPruning {
     let extent = VocabularyExtent(step, of: model.spec)
     let rows = extent.rows
     let kept = try keep(extent, order)
-    let cut = try tokenizer.keeping(kept.filter { $0 < tokenizer.vocabularySize })
+    // Tokens without a row stay behind all others.
+    let rowless = Array(rows.count..<max(rows.count, tokenizer.vocabularySize))
+    let cut = try tokenizer.keeping(kept.filter { $0 < tokenizer.vocabularySize } + rowless)
 
     var spec = model.spec
     spec.vocabularySize = kept.count
@@ -47,11 +49,12 @@ struct VocabularyPruning {
     for tensor in model.spec.tensors where ["embedding", "head", "head.bias"].contains(tensor.name) {
       try draft.gather(tensor.name, rows: kept)
     }
-    let numbers = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
+    let numbers = Dictionary(uniqueKeysWithValues: (kept + rowless).enumerated().map { ($1, $0) })
+    let ends = tokenizer.ends.renumbered { numbers[$0] }
     let config = TokenReferences(model.config).renumbered(numbers, for: spec)
     let removed = (rows.count - kept.count) * rows.weights
     return Result(
-      model: try draft.finish(spec, vocabulary: (cut.serialized(), config)), removed: removed,
+      model: try draft.finish(spec, vocabulary: (cut.serialized(), config, ends)), removed: removed,
       rest: extent.rest(removed: removed),
       report: [
         "rows_before": .integer(rows.count), "rows": .integer(kept.count), "text": .string(text.name),
@@ -62,9 +65,10 @@ struct VocabularyPruning {
 
   /// Rows in the order in which they can go.
   private func order(_ tokenizer: Tokenizer, _ ids: [Int]) throws -> [Int] {
-    let named = TokenReferences(model.config).ids
     let count = tokenizer.vocabularySize
-    let padding = (count..<max(count, model.spec.vocabularySize)).reversed().filter { !named.contains($0) }
+    let rows = model.spec.vocabularySize
+    let named = TokenReferences(model.config).ids.union(tokenizer.ends.ids).union(rows..<max(rows, count))
+    let padding = (count..<max(count, rows)).reversed().filter { !named.contains($0) }
     var uses = [Int](repeating: 0, count: count)
     for id in ids { uses[id] += 1 }
     return padding + (try tokenizer.removalOrder(uses: uses, keeping: named))

@@ -32,8 +32,9 @@ struct TrainingRun {
         "length", "\(settings.length) tokens are more than the model's context of \(model.spec.contextLength)")
     }
     let tokenizer = try ModelFile.checkpoint(model).tokenizer()
-    let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
-    let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer)
+    let rows = model.spec.vocabularySize
+    let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
+    let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
     let context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
     let parameters = try ModelParameters(model)
     let trainer = try Trainer(

@@ -17,8 +17,9 @@ struct TrainingText: Sendable {
 
   /// Reads and encodes the texts. Special tokens in them (`<s>`) are taken as such, and none is added.
   ///
+  /// - Parameter rows: of the model: tokens without one are refused.
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line for a text that is missing or shorter than a sequence.
-  init(_ settings: TrainSettings, checkpointFolder: String, tokenizer: Tokenizer) throws {
+  init(_ settings: TrainSettings, checkpointFolder: String, tokenizer: Tokenizer, rows: Int) throws {
     self.settings = settings
     let total = settings.sources.reduce(0) { $0 + $1.share }
     var end = 0.0
@@ -26,7 +27,9 @@ struct TrainingText: Sendable {
       end += source.share / total
       let text = try SourceText(
         source.text, folder: settings.folder, checkpointFolder: checkpointFolder, location: settings.location)
-      let ids = tokenizer.encode(text.text, bos: .never).map { Int32($0) }
+      let all = tokenizer.encode(text.text, bos: .never)
+      try tokenizer.check(all, rows: rows, file: text.name)
+      let ids = all.map { Int32($0) }
       guard ids.count > settings.length else {
         throw settings.location.error(
           "text",
@@ -73,12 +76,13 @@ struct HeldOutText: Sendable {
   private static let limit = 64
 
   /// Cuts a text into sequences without overlap, which are spread over it where there are too many.
-  init?(_ settings: TrainSettings, checkpointFolder: String, tokenizer: Tokenizer) throws {
+  init?(_ settings: TrainSettings, checkpointFolder: String, tokenizer: Tokenizer, rows: Int) throws {
     guard let heldOut = settings.heldOut else { return nil }
     text = try SourceText(
       heldOut, folder: settings.folder, checkpointFolder: checkpointFolder, location: settings.location,
       key: "held_out")
     let ids = tokenizer.encode(text.text, bos: .never)
+    try tokenizer.check(ids, rows: rows, file: text.name)
     let count = (ids.count - 1) / settings.length
     guard count > 0 else {
       throw settings.location.error(

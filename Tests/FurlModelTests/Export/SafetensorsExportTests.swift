@@ -75,7 +75,9 @@ import Testing
           == ModelFile(path: TestData.minipy).tokenizer().serialized())
       #expect(
         try ExportFixtures.content(folder + "/x")
-          == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+          == [
+            "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+          ])
     }
   }
 

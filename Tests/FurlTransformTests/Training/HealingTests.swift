@@ -131,7 +131,9 @@ import Testing
       let source = try Checkpoint(folder: folder + "/model")
       let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels())
       let tokenizer = try ModelFile.checkpoint(source).tokenizer()
-      let text = try TrainingText(step.train, checkpointFolder: source.folder, tokenizer: tokenizer)
+      let text = try TrainingText(
+        step.train, checkpointFolder: source.folder, tokenizer: tokenizer,
+        rows: source.spec.vocabularySize)
       func trainer() throws -> Trainer {
         try Trainer(
           step.train, .init(labels: 0.5), parameters: ModelParameters(source), teacher: ModelParameters(source),
@@ -193,7 +195,8 @@ import Testing
       let settings = try #require(TrainingFixtures.healStep(recipe)).train
       let source = try Checkpoint(folder: folder + "/model")
       let text = try TrainingText(
-        settings, checkpointFolder: source.folder, tokenizer: ModelFile.checkpoint(source).tokenizer())
+        settings, checkpointFolder: source.folder, tokenizer: ModelFile.checkpoint(source).tokenizer(),
+        rows: source.spec.vocabularySize)
       let second = text.streams[1].ids.map(Int.init)
       let starts = Set((0...second.count - 17).map { Array(second[$0..<$0 + 17]) })
       let batches = (0..<100).map { text.batch(step: $0) }

@@ -29,6 +29,9 @@ public struct ExportedVocabulary: Sendable {
   public var merges: [String]
   public var bosID: Int?
   public var eosID: Int?
+  /// Further ends of texts.
+  public var eotID: Int?
+  public var eomID: Int?
   public var unknownID: Int?
   public var addsBOS: Bool
   /// Whether a space goes before a text; for `llama` only.
@@ -60,15 +63,13 @@ public struct ExportedVocabulary: Sendable {
   func completed(for source: any ExportSource) throws -> ExportedVocabulary {
     var result = self
     let count = source.spec.vocabularySize
-    guard tokens.count <= count else {
-      throw FurlError.input(source.path, "tokenizer", "has \(tokens.count) tokens; the model knows \(count)")
-    }
+    result.leaveOut(from: count)
     var known: Set<[UInt8]> = []
     known.reserveCapacity(count)
-    for (id, token) in tokens.enumerated() where !known.insert(Array(token.utf8)).inserted {
+    for (id, token) in result.tokens.enumerated() where !known.insert(Array(token.utf8)).inserted {
       throw FurlError.input(source.path, "tokenizer", "the tokens \(id) and another are both \"\(token)\"")
     }
-    for id in tokens.count..<count {
+    for id in result.tokens.count..<count {
       result.tokens.append("[PAD\(id)]")
       result.kinds.append(.unused)
       guard known.insert(Array("[PAD\(id)]".utf8)).inserted else {
@@ -79,9 +80,28 @@ public struct ExportedVocabulary: Sendable {
       let value = source.config[key]
       return (value?.integer ?? value?[0]?.integer).flatMap { (0..<count).contains($0) ? $0 : nil }
     }
-    result.bosID = bosID ?? configured("bos_token_id")
-    result.eosID = eosID ?? configured("eos_token_id")
+    result.bosID = result.bosID ?? configured("bos_token_id")
+    result.eosID = result.eosID ?? configured("eos_token_id")
     return result
+  }
+
+  /// Takes out the tokens that have no row in the model, and their merges: llama.cpp wants as many tokens as rows.
+  private mutating func leaveOut(from count: Int) {
+    guard tokens.count > count else { return }
+    let gone = Set(tokens[count...])
+    notes.append(
+      "\(tokens.count - count) tokens without a row in the model are left out, the first of them \"\(tokens[count])\": "
+        + "llama.cpp takes their text for any other")
+    tokens.removeSubrange(count...)
+    kinds.removeSubrange(count...)
+    scores?.removeSubrange(count...)
+    merges.removeAll { merge in
+      let ends = merge.split(separator: " ").map(String.init)
+      return gone.contains(ends.joined()) || ends.contains(where: gone.contains)
+    }
+    func kept(_ id: Int?) -> Int? { id.flatMap { $0 < count ? $0 : nil } }
+    (bosID, eosID, eotID, eomID, unknownID) = (kept(bosID), kept(eosID), kept(eotID), kept(eomID), kept(unknownID))
+    addsBOS = addsBOS && bosID != nil
   }
 
   var metadata: [GGUFEntry] {
@@ -92,7 +112,7 @@ public struct ExportedVocabulary: Sendable {
     if let scores { entries.append(.init("tokenizer.ggml.scores", .floats(scores))) }
     entries.append(.init("tokenizer.ggml.token_type", .int32s(kinds.map(\.rawValue))))
     if !merges.isEmpty { entries.append(.init("tokenizer.ggml.merges", .texts(merges))) }
-    let ids = [("bos", bosID), ("eos", eosID), ("unknown", unknownID)]
+    let ids = [("bos", bosID), ("eos", eosID), ("eot", eotID), ("eom", eomID), ("unknown", unknownID)]
     for (name, id) in ids {
       if let id { entries.append(.init("tokenizer.ggml.\(name)_token_id", .uint32(UInt32(id)))) }
     }
