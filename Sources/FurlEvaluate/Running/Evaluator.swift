@@ -118,7 +118,7 @@ public struct Evaluator {
     }
     return Outcome(
       report: try EvaluationReport(
-        suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,
+        suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.name,
         python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
         isCurtailed: options.curtailment?.kept != nil),
       completions: completions, programs: executed, speculation: speculation)
@@ -163,7 +163,7 @@ public struct Evaluator {
     return Outcome(
       report: try EvaluationReport(
         suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
-        sandbox: sandbox?.protection.rawValue, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
+        sandbox: sandbox?.name, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
         results: results),
       completions: completions, programs: executed)
   }

@@ -14,7 +14,8 @@ public struct Program: Sendable, Hashable {
   public var sanitizes: Bool
   /// Whether the test may fail by a name that only the program could have defined.
   public var namesProgram: Bool
-  /// Seconds that it may take; with inputs, for the base ones and the further ones each.
+  /// Seconds of processor time that it may take, its test included; with inputs, seconds for the base ones and the further
+  /// ones each.
   public var timeout: Double
   public var limits: InputLimits
   /// MiB of address space for each of its processes.
@@ -124,4 +125,8 @@ public struct ProgramResult: Sendable, Hashable {
   public var detail: String?
   /// From the start of its processes to the verdict.
   public var seconds: Double
+  /// Whether its time was up while it waited for processors that others had.
+  public var wasHeldUp = false
+  /// Whether this is what came of a second try, alone, after such a first one.
+  public var isRetried = false
 }

@@ -68,7 +68,8 @@ public struct SuiteProtocol: Sendable, Hashable {
   public var stop: [String]
   /// Tokens of context, cut from the left; nil means as many as the model has.
   public var context: Int?
-  /// Seconds that one program may take, from the moment its processes run.
+  /// Seconds of processor time that one program may take with its test, and ten times as much of time that passes. Where inputs
+  /// decide: seconds that pass for each list of inputs, as EvalPlus counts them.
   public var timeout: Double
   /// MiB of address space that each process of one program may take.
   public var memory: Int
