@@ -90,6 +90,7 @@ struct Bench: AsyncParsableCommand {
 
   func run() async throws {
     let suites = try suite.map { try Suite(path: $0) }
+    try Overwriting.check([("--report", report)], over: paths + suite)
     let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }

@@ -57,6 +57,7 @@ struct Compress: ParsableCommand {
   }
 
   func run() throws {
+    try Overwriting.check([("--output", plan ? nil : output)], over: [checkpoint, self.recipe])
     let recipe = try Recipe(path: recipe)
     var compressor = try Compressor(Checkpoint(path: checkpoint), recipe: recipe)
     if plan {

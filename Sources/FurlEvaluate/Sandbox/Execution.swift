@@ -167,7 +167,7 @@ struct Execution {
     let nowhere = try Descriptor.nowhere()
     let given = problemBytes
     let problem = try Descriptor.file(given)
-    let source = try Descriptor.file(Array(program.source.utf8))
+    let source = try Descriptor.file(program.sourceBytes)
     var code = sandbox.inputsTesterCode
     if case .check = purpose { code = sandbox.testerCode }
     let tester = try start(
@@ -200,18 +200,22 @@ struct Execution {
   private func start(
     _ code: String, _ descriptors: [Int32], isTrusted: Bool = false
   ) throws -> ChildProcess {
-    let boot = "import marshal;exec(marshal.loads(bytes.fromhex('\(code)')))"
+    // The system takes no argument of more than 128 KiB.
+    let boot = "import sys,marshal\na=''.join(sys.argv[1:])\ndel sys.argv[1:]\nexec(marshal.loads(bytes.fromhex(a)))"
+    let parts = stride(from: 0, to: code.utf8.count, by: 100_000).map { start in
+      String(decoding: code.utf8.dropFirst(start).prefix(100_000), as: UTF8.self)
+    }
     let processor = Int(program.deadline.rounded(.up)) + 1
     guard sandbox.protection == .bubblewrapAndFilter, let bytes = SystemCallFilter.bytes else {
       let command = sandbox.tools.command(
         boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit,
-        isTrusted: isTrusted)
+        isTrusted: isTrusted, arguments: parts)
       return try ChildProcess(command, environment: SandboxTools.environment, descriptors: descriptors)
     }
     let filter = try Descriptor.file(bytes)
     let command = sandbox.tools.command(
       boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit,
-      isTrusted: isTrusted)
+      isTrusted: isTrusted, arguments: parts)
     return try ChildProcess(
       command, environment: SandboxTools.environment, descriptors: descriptors + [filter.raw])
   }

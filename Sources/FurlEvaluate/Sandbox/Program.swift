@@ -1,3 +1,5 @@
+import FurlSpec
+
 /// A program to execute, and what decides on it.
 public struct Program: Sendable, Hashable {
   public var id: ProblemID
@@ -74,6 +76,17 @@ public struct Program: Sendable, Hashable {
   /// A text whose tabs are four spaces each.
   private static func untabbed(_ text: String) -> String {
     text.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: "    ")
+  }
+
+  /// The source as the program's process reads it. Half of a surrogate pair stands there as itself, and Python refuses it.
+  var sourceBytes: [UInt8] {
+    let bytes = Array(source.utf8)
+    guard source.unicodeScalars.contains(JSON.loneSurrogate) else { return bytes }
+    return Array(bytes.split(separator: 0xEF, omittingEmptySubsequences: false).enumerated().map { place, part in
+      guard place > 0 else { return Array(part) }
+      // U+FFFF is EF BF BF; U+D800 is ED A0 80.
+      return part.starts(with: [0xBF, 0xBF]) ? [0xED, 0xA0, 0x80] + part.dropFirst(2) : [0xEF] + part
+    }.joined())
   }
 
   /// The problem's own solution, to learn the answers from.

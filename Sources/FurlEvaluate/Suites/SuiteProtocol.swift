@@ -217,11 +217,11 @@ extension SuiteProtocol {
     }
     if known.contains("timeout") { timeout = try reader.number("timeout", in: SuiteProtocol.seconds) ?? timeout }
     if known.contains("memory") { memory = try reader.integer("memory", in: SuiteProtocol.mebibytes) ?? memory }
-    try readLater(reader, known)
+    try readLater(reader, known, isReport: complete)
     try reader.finish()
   }
 
-  private mutating func readLater(_ reader: DocumentReader, _ known: [String]) throws {
+  private mutating func readLater(_ reader: DocumentReader, _ known: [String], isReport: Bool) throws {
     if known.contains("eos") { eos = try reader.word("eos", ["end": .end, "keep": .keep, "pass": .pass]) ?? eos }
     if known.contains("score") {
       score =
@@ -239,7 +239,8 @@ extension SuiteProtocol {
     temperature = try reader.number("temperature", in: SuiteProtocol.temperatures) ?? temperature
     topP = try reader.number("top_p", in: SuiteProtocol.shares) ?? topP
     seed = try reader.integer("seed", in: 0...(.max)) ?? seed
-    if draws > 1, temperature == 0 {
+    // Samples from elsewhere were drawn at a temperature that nobody told.
+    if draws > 1, temperature == 0, !isReport {
       throw reader.error("draws", "\(draws) completions are all the same at temperature 0", remedy: "set temperature")
     }
   }

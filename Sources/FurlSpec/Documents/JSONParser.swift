@@ -8,9 +8,14 @@ extension JSON {
   /// - Parameters:
   ///   - file: the name that errors carry.
   ///   - depthLimit: levels of nesting. What is to be put inside another document needs some to spare.
+  ///   - isPythons: also takes what Python's json module writes and reads beyond the standard: `NaN`, `Infinity`, integers of
+  ///     any size (as the nearest number, infinite ones included), and halves of surrogate pairs (as ``loneSurrogate``).
   /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
-  public static func parse(_ bytes: [UInt8], file: String?, depthLimit: Int = 128) throws -> JSON {
+  public static func parse(
+    _ bytes: [UInt8], file: String?, depthLimit: Int = 128, isPythons: Bool = false
+  ) throws -> JSON {
     var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit)
+    parser.isPythons = isPythons
     return try parser.document()
   }
 
@@ -24,6 +29,11 @@ extension JSON {
     }
     return values
   }
+}
+
+extension JSON {
+  /// Stands for half of a surrogate pair, which Unicode's own encodings cannot hold: a code point that is no character.
+  public static let loneSurrogate: Unicode.Scalar = "\u{FFFF}"
 }
 
 /// A key as its bytes: Swift's texts are equal when they look alike, names of RFC 8259 are not.
@@ -67,6 +77,7 @@ private struct JSONParser {
   let bytes: [UInt8]
   let file: String?
   var depthLimit = 128
+  var isPythons = false
   var line = 1
   var position = 0
   var depth = 0
@@ -99,6 +110,10 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try literal("true", .bool(true))
     case UInt8(ascii: "f"): return try literal("false", .bool(false))
     case UInt8(ascii: "n"): return try literal("null", .null)
+    case UInt8(ascii: "N") where isPythons: return try literal("NaN", .number(.nan))
+    case UInt8(ascii: "I") where isPythons: return try literal("Infinity", .number(.infinity))
+    case UInt8(ascii: "-") where isPythons && bytes[position...].dropFirst().first == UInt8(ascii: "I"):
+      return try literal("-Infinity", .number(-.infinity))
     default: return try number()
     }
   }
@@ -185,7 +200,7 @@ private struct JSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let value = Int(text) { return .integer(value) }
-    guard let value = Double(text), value.isFinite else { throw error("the number \(text) is out of range") }
+    guard let value = Double(text), value.isFinite || isPythons else { throw error("the number \(text) is out of range") }
     return .number(value)
   }
 
@@ -233,15 +248,19 @@ private struct JSONParser {
     case UInt8(ascii: "t"): content.append(9)
     case UInt8(ascii: "u"):
       var code = try hexadecimal()
-      if (0xD800..<0xDC00).contains(code), current == 0x5C {
-        position += 1
-        guard current == UInt8(ascii: "u") else { throw error("half of a surrogate pair") }
-        position += 1
+      if (0xD800..<0xDC00).contains(code), bytes[position...].starts(with: [0x5C, UInt8(ascii: "u")]) {
+        let afterHigh = position
+        position += 2
         let low = try hexadecimal()
-        guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
-        code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        if (0xDC00..<0xE000).contains(low) {
+          code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        } else {
+          position = afterHigh
+        }
       }
-      guard let scalar = Unicode.Scalar(code) else { throw error("half of a surrogate pair") }
+      guard let scalar = Unicode.Scalar(code) ?? (isPythons ? JSON.loneSurrogate : nil) else {
+        throw error("half of a surrogate pair")
+      }
       content.append(contentsOf: String(Character(scalar)).utf8)
     default: throw error("an unknown escape")
     }

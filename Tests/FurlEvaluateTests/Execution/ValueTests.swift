@@ -70,7 +70,8 @@ extension ExecutionTests {
         for (index, expected) in answer.expected.enumerated() {
           let isEqual = answer.equal.map { Array($0)[index] == "1" } ?? false
           // Of unequal ones two are enough: each needs a program of its own.
-          if isEqual || index < 2 { pairs.append((answer, expected, isEqual)) }
+          // What is no number is not even equal to the right answer.
+          if isEqual || index < 2 && !expected.contains("nan") { pairs.append((answer, expected, isEqual)) }
         }
       }
       let imports = "import collections, math"
