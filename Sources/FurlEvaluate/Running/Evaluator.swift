@@ -137,10 +137,8 @@ public struct Evaluator {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
     let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
-    if suite.protocol.draws == 1, case .programs = problems, completions.count > suite.count,
-      completions.count.isMultiple(of: problems.count)
-    {
-      suite.protocol.draws = completions.count / problems.count
+    if suite.protocol.draws == 1, case .programs = problems {
+      suite.protocol.draws = max(1, completions.prefix { $0.id == completions[0].id }.count)
     }
     let settings = suite.protocol
     try settings.check(suite.problems)
