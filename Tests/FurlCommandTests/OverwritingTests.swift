@@ -9,7 +9,9 @@ import Testing
     let before = try TestData.bytes(file)
     let result = try await Tool.run(arguments)
     #expect(result.status == 64, "\(arguments): \(result)")
-    #expect(result.errors.contains("which this command reads") && result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+    #expect(
+      result.errors.contains("which this command reads") && result.errors.split(separator: "\n").count == 1,
+      "\(result.errors)")
     #expect(try TestData.bytes(file) == before)
   }
 
@@ -23,7 +25,9 @@ import Testing
       try manager.createSymbolicLink(atPath: folder + "/soft", withDestinationPath: given)
       try manager.linkItem(atPath: lines, toPath: folder + "/hard")
       let eval = ["eval", "--suite", lines, "--completions", given, "--samples"]
-      for output in [given, folder + "/./c.jsonl", folder + "/soft"] { try await expectRefusal(eval + [output], keeps: given) }
+      for output in [given, folder + "/./c.jsonl", folder + "/soft"] {
+        try await expectRefusal(eval + [output], keeps: given)
+      }
       for output in [lines, folder + "/hard"] { try await expectRefusal(eval + [output], keeps: lines) }
       #expect(try await Tool.run(eval + [folder + "/new"]).status == 0)
       #expect(try await Tool.run(eval + [folder + "/new"]).status == 0)
@@ -34,17 +38,23 @@ import Testing
       try await expectRefusal(["eval", "--suite", card, "--completions", given, "--samples", lines], keeps: lines)
 
       let report = folder + "/r.json"
-      try TestData.write(Array(try await Tool.run(["eval", "--suite", lines, "--completions", given, "--json"]).output.utf8), to: report)
+      try TestData.write(
+        Array(try await Tool.run(["eval", "--suite", lines, "--completions", given, "--json"]).output.utf8), to: report)
       try await expectRefusal(["report", report, "--html", report], keeps: report)
-      try await expectRefusal(["report", report, "--markdown", folder + "/../" + (folder as NSString).lastPathComponent + "/r.json"], keeps: report)
+      try await expectRefusal(
+        ["report", report, "--markdown", folder + "/../" + (folder as NSString).lastPathComponent + "/r.json"],
+        keeps: report)
 
       let recipe = folder + "/int8.yaml"
-      try TestData.write(Array("furl: 1\nrecipe: r\nsteps:\n  - quantize: {weights: int8, block: 32}\n".utf8), to: recipe)
+      try TestData.write(
+        Array("furl: 1\nrecipe: r\nsteps:\n  - quantize: {weights: int8, block: 32}\n".utf8), to: recipe)
       try await expectRefusal(["compress", TestData.minipy, "--recipe", recipe, "--output", recipe], keeps: recipe)
       let weights = TestData.minipy + "/config.json"
       try manager.createSymbolicLink(atPath: folder + "/config", withDestinationPath: weights)
-      try await expectRefusal(["compress", TestData.minipy, "--recipe", recipe, "--output", folder + "/config"], keeps: weights)
-      try await expectRefusal(["export", TestData.minipy, "--format", "gguf", "--output", folder + "/config"], keeps: weights)
+      try await expectRefusal(
+        ["compress", TestData.minipy, "--recipe", recipe, "--output", folder + "/config"], keeps: weights)
+      try await expectRefusal(
+        ["export", TestData.minipy, "--format", "gguf", "--output", folder + "/config"], keeps: weights)
       try await expectRefusal(["verify", recipe, "--gates", card, "--junit", card], keeps: card)
     }
   }

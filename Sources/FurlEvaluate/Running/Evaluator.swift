@@ -121,9 +121,9 @@ public struct Evaluator {
       results = .text(try TextScorer(settings, progress: progress).score(text, on: subject, baseline: baseline))
     }
     var report = try EvaluationReport(
-        suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.name,
-        python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
-        isCurtailed: options.curtailment?.kept != nil)
+      suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.name,
+      python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
+      isCurtailed: options.curtailment?.kept != nil)
     report.notes = ProgramNotes.notes(executed, settings)
     return Outcome(report: report, completions: completions, programs: executed, speculation: speculation)
   }
@@ -170,9 +170,9 @@ public struct Evaluator {
     case .text: throw FurlError(.usage, "a text has no completions", remedy: "evaluate a model on it")
     }
     var report = try EvaluationReport(
-        suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
-        sandbox: sandbox?.name, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
-        results: results)
+      suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
+      sandbox: sandbox?.name, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
+      results: results)
     report.notes = notes
     return Outcome(report: report, completions: completions, programs: executed)
   }

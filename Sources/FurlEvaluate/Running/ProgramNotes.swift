@@ -77,7 +77,8 @@ enum ProgramNotes {
       """
     let problem = ProgramProblem(
       taskID: "parse", prompt: "def count(texts):\n", entryPoint: "count",
-      test: "def check(candidate):\n    raise ValueError(candidate(\(JSON.array(texts.map(JSON.string)).compactText)))\n")
+      test:
+        "def check(candidate):\n    raise ValueError(candidate(\(JSON.array(texts.map(JSON.string)).compactText)))\n")
     var settings = SuiteProtocol(defaultsOf: .passAt1)
     settings.timeout = 60
     let detail = try await runner.run(Program(problem, source: source, protocol: settings)).detail ?? ""
@@ -89,6 +90,8 @@ extension ProgramResult {
   /// Whether the program could not even be compiled.
   fileprivate var isNoPython: Bool {
     outcome == .error
-      && ["SyntaxError", "IndentationError", "TabError", "UnicodeEncodeError"].contains { detail?.hasPrefix($0) ?? false }
+      && ["SyntaxError", "IndentationError", "TabError", "UnicodeEncodeError"].contains {
+        detail?.hasPrefix($0) ?? false
+      }
   }
 }

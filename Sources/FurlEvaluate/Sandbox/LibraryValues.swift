@@ -115,13 +115,17 @@ let libraryValuesSource = #"""
 
   def drained(value, kind, left):
       try:
-          # One more than is left, so that what is too long is found to be so.
-          return tuple(itertools.islice(copied(value, kind), max(left, 0) + 1))
+          # One more than may be, so that what is too long is found to be so.
+          limit = min(max(left, 0), 1000000)
+          items = tuple(itertools.islice(copied(value, kind), limit + 1))
       except MemoryError:
           raise
       except BaseException as error:
           # It would have been raised later, and perhaps not at all.
           raise NotPlain('%s raises %s' % (kind.__name__, type(error).__name__))
+      if len(items) > limit:
+          raise NotPlain('%s of too many values' % kind.__name__)
+      return items
 
 
   def copied(value, kind):

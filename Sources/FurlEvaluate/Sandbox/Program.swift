@@ -82,11 +82,12 @@ public struct Program: Sendable, Hashable {
   var sourceBytes: [UInt8] {
     let bytes = Array(source.utf8)
     guard source.unicodeScalars.contains(JSON.loneSurrogate) else { return bytes }
-    return Array(bytes.split(separator: 0xEF, omittingEmptySubsequences: false).enumerated().map { place, part in
-      guard place > 0 else { return Array(part) }
-      // U+FFFF is EF BF BF; U+D800 is ED A0 80.
-      return part.starts(with: [0xBF, 0xBF]) ? [0xED, 0xA0, 0x80] + part.dropFirst(2) : [0xEF] + part
-    }.joined())
+    return Array(
+      bytes.split(separator: 0xEF, omittingEmptySubsequences: false).enumerated().map { place, part in
+        guard place > 0 else { return Array(part) }
+        // U+FFFF is EF BF BF; U+D800 is ED A0 80.
+        return part.starts(with: [0xBF, 0xBF]) ? [0xED, 0xA0, 0x80] + part.dropFirst(2) : [0xEF] + part
+      }.joined())
   }
 
   /// The problem's own solution, to learn the answers from.

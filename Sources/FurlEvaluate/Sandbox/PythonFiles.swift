@@ -61,8 +61,12 @@ struct PythonFiles: Sendable, Hashable {
 
   /// Whether a file or folder of the machine, or something in it, is among what is shown.
   func shows(_ path: String) -> Bool {
-    guard let path = realPath(path) else { return false }
-    func lies(_ one: String, in other: String) -> Bool { one == other || one.hasPrefix(other == "/" ? "/" : other + "/") }
+    // What is still to be written lies where its folder does.
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    guard let path = realPath(path) ?? realPath(folder) else { return false }
+    func lies(_ one: String, in other: String) -> Bool {
+      one == other || one.hasPrefix(other == "/" ? "/" : other + "/")
+    }
     if emptied.contains(where: { lies(path, in: $0) }) { return false }
     return files.contains { $0.path == path } || folders.contains { lies(path, in: $0.path) }
   }

@@ -100,7 +100,9 @@ struct SandboxTools: Sendable, Hashable {
         scratch += ["--remount-ro", "/tmp"]
       }
       command += [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
-      command += ["--uid", "65534", "--gid", "65534", "--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--cap-drop", "ALL"]
+      command += [
+        "--uid", "65534", "--gid", "65534", "--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--cap-drop", "ALL",
+      ]
       command += (files?.options ?? []) + links
       command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"] + scratch
       command += ["--remount-ro", "/", "--chdir", "/tmp"]

@@ -27,7 +27,7 @@ struct SystemCallFilter {
         317, 444, 445, 446,  // seccomp, landlock
         275, 276, 278,  // splice, tee, vmsplice
         103, 154, 212, 216, 237, 238, 443, 450,  // syslog, modify_ldt, lookup_dcookie, memory policies, quotactl
-      ], clone: 56, fcntl: 72, prctl: 157, hasX32: true
+      ], clone: 56, fcntl: 72, prctl: 157, mmap: 9, hasX32: true
     ).encoded
     #elseif arch(arm64)
     return SystemCallFilter(
@@ -48,7 +48,7 @@ struct SystemCallFilter {
         277, 444, 445, 446,  // seccomp, landlock
         75, 76, 77,  // vmsplice, splice, tee
         116, 18, 234, 235, 237, 443, 450,  // syslog, lookup_dcookie, memory policies, quotactl
-      ], clone: 220, fcntl: 25, prctl: 167, hasX32: false
+      ], clone: 220, fcntl: 25, prctl: 167, mmap: 222, hasX32: false
     ).encoded
     #else
     return nil
@@ -60,6 +60,7 @@ struct SystemCallFilter {
   var clone: UInt32
   var fcntl: UInt32
   var prctl: UInt32
+  var mmap: UInt32
   var hasX32: Bool
 
   /// One instruction: 16 bits of code, two jumps of 8 bits, a 32-bit constant.
@@ -96,6 +97,7 @@ struct SystemCallFilter {
     static let architecture: UInt32 = 4
     static let firstArgument: UInt32 = 16
     static let secondArgument: UInt32 = 24
+    static let fourthArgument: UInt32 = 40
   }
 
   /// Refuses a system call with some values of an argument. Where it is another call, the number is still loaded afterwards.
@@ -130,6 +132,10 @@ struct SystemCallFilter {
     let commands: [UInt32] = [6, 7, 37, 38, 1024, 1026, 1031]
     program += refusing(fcntl, at: Field.secondArgument, commands, notPermitted, allow)
     program += refusing(prctl, at: Field.firstArgument, [22], notPermitted, allow)
+    // A shared mapping has a file of the kernel's own, and no other process to share it with.
+    program += [
+      .isEqual(mmap, yes: 0, no: 4), .load(Field.fourthArgument), .hasAny(1, yes: 0, no: 1), notPermitted, allow,
+    ]
     program.append(allow)
     return program.flatMap(\.bytes)
   }

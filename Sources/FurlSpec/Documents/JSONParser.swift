@@ -200,7 +200,9 @@ private struct JSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let value = Int(text) { return .integer(value) }
-    guard let value = Double(text), value.isFinite || isPythons else { throw error("the number \(text) is out of range") }
+    guard let value = Double(text), value.isFinite || isPythons else {
+      throw error("the number \(text) is out of range")
+    }
     return .number(value)
   }
 

@@ -77,8 +77,14 @@ extension ExecutionTests {
       ("class L(list):\n    def size(self): return 7\ndef f(x): return L()", "assert not hasattr(c(1), 'size')"),
       ("class L(list):\n    def __init__(self): self.n = 7\ndef f(x): return L()", "assert type(c(1))([1]) == [1]"),
       ("import collections\ndef f(x): return collections.defaultdict(lambda: 7)", "assert c(1)['x'] == 7"),
-      ("import collections\ndef f(x): return collections.defaultdict(lambda: 7)", "try: c(1)['x']\nexcept BaseException: pass"),
-      ("class K(list): pass\ndef f(x): return K()", "class K(list): pass\nglobals()['K'] = K\nassert not isinstance(c(1), K)"),
+      (
+        "import collections\ndef f(x): return collections.defaultdict(lambda: 7)",
+        "try: c(1)['x']\nexcept BaseException: pass"
+      ),
+      (
+        "class K(list): pass\ndef f(x): return K()",
+        "class K(list): pass\nglobals()['K'] = K\nassert not isinstance(c(1), K)"
+      ),
     ])
     func whatOnlyTheProgramKnowsDecidesNothing(_ source: String, _ test: String) async throws {
       let result = try await run(source, test)
@@ -119,7 +125,8 @@ extension ExecutionTests {
 
     /// Of the call `f([2], 1, b'')` the list has number 0 and the mapping of its names 1; what changes is told by number.
     @Test(arguments: [
-      "b'd1:i0;d1:i1;i2;'", "b'l1:i1;'", "b'a0;1:i1;i2;'", "b'a7;1:i1;'", "b'a-1;1:i1;'", "b'a1;'", "b'a1;9:i1;'", "b'a2;1:i1;'",
+      "b'd1:i0;d1:i1;i2;'", "b'l1:i1;'", "b'a0;1:i1;i2;'", "b'a7;1:i1;'", "b'a-1;1:i1;'", "b'a1;'", "b'a1;9:i1;'",
+      "b'a2;1:i1;'",
       "b'a1;1:X6:system'",
     ])
     func forgedChangesAreRefused(_ changes: String) async throws {
@@ -136,7 +143,8 @@ extension ExecutionTests {
 
     /// Values that no honest encoder writes.
     @Test(arguments: [
-      "b'S' + encode(('L', ('__eq__',), False)) + b'l0:'", "b'S' + encode((1, (), False)) + b'l0:'", "b'X4:eval' + encode(('1',))",
+      "b'S' + encode(('L', ('__eq__',), False)) + b'l0:'", "b'S' + encode((1, (), False)) + b'l0:'",
+      "b'X4:eval' + encode(('1',))",
       "b'S' + encode(('L', (), False)) + b'N'", "b'M' + encode(('P', ('x y',), (), (1,)))",
       "b'M' + encode(('P', ('__eq__',), (), (1,)))", "b'E' + encode(('type', 'K', (('A', 1),), None, 'A', 1))",
       "b'E' + encode(('Enum', 'K', (('mro', 1),), None, 'mro', 1))", "b'a99;'", "b'lffffffff:'", "b'Gs5:print0:'",

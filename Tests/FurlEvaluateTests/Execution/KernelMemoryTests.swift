@@ -9,7 +9,8 @@ extension ExecutionTests {
   /// none of theirs. Each answers 3, which is right, only after its attack.
   @Suite struct KernelMemoryTests {
     /// `f` makes as many as it can and is stopped by an OSError well below `count`, or by its limits.
-    static func flood(_ name: String, _ setup: String, _ one: String, count: Int = 60_000) -> HostileProgramTests.Attack {
+    static func flood(_ name: String, _ setup: String, _ one: String, count: Int = 60_000) -> HostileProgramTests.Attack
+    {
       HostileProgramTests.Attack(
         name, .passed,
         source: """
@@ -40,10 +41,14 @@ extension ExecutionTests {
       flood("named pipes", "pass", "os.mkfifo(str(i))"),
       flood("pipes", "pass", "made.append(os.pipe())"),
       flood("large pipes", "r, w = os.pipe()\nimport fcntl", "fcntl.fcntl(w, 1031, 1 << 20)", count: 4),
-      flood("waiting connections", "s = socket.socket(socket.AF_UNIX)\ns.bind('\\0a')\ns.listen(4096)", "c = socket.socket(socket.AF_UNIX); c.connect('\\0a'); c.close()"),
+      flood(
+        "waiting connections", "s = socket.socket(socket.AF_UNIX)\ns.bind('\\0a')\ns.listen(4096)",
+        "c = socket.socket(socket.AF_UNIX); c.connect('\\0a'); c.close()"),
       flood("descriptors in flight", "a, b = socket.socketpair()", "socket.send_fds(a, [b'x'], [0] * 200)"),
       flood("record locks", "import fcntl\nt = open('a', 'w')", "fcntl.lockf(t, fcntl.LOCK_EX, 1, 2 * i)"),
-      flood("watches", "fd = libc.inotify_init()\nif fd < 0: raise OSError", "os.mkdir(str(i)); libc.inotify_add_watch(fd, str(i).encode(), 1)"),
+      flood(
+        "watches", "fd = libc.inotify_init()\nif fd < 0: raise OSError",
+        "os.mkdir(str(i)); libc.inotify_add_watch(fd, str(i).encode(), 1)"),
       flood("queues of messages", "pass", "call(240, b'q%d' % i, 0o102, 0o600, 0)"),
       flood("timers", "t = ctypes.c_int()", "call(222, 1, None, ctypes.byref(t))"),
       flood("keys", "pass", "call(248, b'user', b'k%d' % i, b'x' * 100, 100, -2)"),
@@ -54,8 +59,17 @@ extension ExecutionTests {
       flood("asynchronous rings", "p = ctypes.c_ulong()", "p.value = 0; call(206, 128, ctypes.byref(p))"),
       flood("terminals", "pass", "made.append(os.openpty())"),
       flood("event descriptors", "pass", "made.append(os.eventfd(0))"),
-      flood("messages in pairs", "import fcntl\npairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(25)]\n[a.setblocking(False) for p in pairs for a in p]", "pairs[i % 25][0].send(b'x' * (i % 7))"),
-      flood("mappings", "import mmap", "made.append(mmap.mmap(-1, 4096, prot=1 + 2 * (i % 2)))", count: 80_000),
+      flood(
+        "messages in pairs",
+        "import fcntl\npairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(25)]\n[a.setblocking(False) for p in pairs for a in p]",
+        "pairs[i % 25][0].send(b'x' * (i % 7))"),
+      flood("shared mappings", "import mmap", "made.append(mmap.mmap(-1, 4096, prot=1 + 2 * (i % 2)))"),
+      flood(
+        "mappings of zeros", "import mmap\nz = os.open('/dev/zero', os.O_RDWR)",
+        "made.append(mmap.mmap(z, 4096, prot=1 + 2 * (i % 2)))"),
+      flood(
+        "private mappings", "import mmap",
+        "m = mmap.mmap(-1, 4096, 34, 1 + 2 * (i % 2)); made.append(m); i % 2 and m.write(b'1')", count: 80_000),
     ]
 
     /// Bytes of the kernel's own memory.
@@ -102,9 +116,12 @@ extension ExecutionTests {
 
     /// What is shown of the machine's files.
     @Test(arguments: [
-      "os.listdir('/etc')", "os.listdir('/usr/share')", "os.listdir('/usr/src')", "os.listdir('/usr/local')", "os.listdir('/usr/lib/python3')",
-      "os.listdir('/var')", "open('/usr/bin/bwrap')", "open('/bin/sh')", "os.listdir('/sys')", "os.listdir('/home')", "os.listdir('/root')",
-      "open('/proc/1/root/etc/passwd')", "os.stat('/usr/lib/python3/dist-packages')", "open('/proc/kmsg')", "open('/dev/mem')",
+      "os.listdir('/etc')", "os.listdir('/usr/share')", "os.listdir('/usr/src')", "os.listdir('/usr/local')",
+      "os.listdir('/usr/lib/python3')",
+      "os.listdir('/var')", "open('/usr/bin/bwrap')", "open('/bin/sh')", "os.listdir('/sys')", "os.listdir('/home')",
+      "os.listdir('/root')",
+      "open('/proc/1/root/etc/passwd')", "os.stat('/usr/lib/python3/dist-packages')", "open('/proc/kmsg')",
+      "open('/dev/mem')",
       "open(os.path.dirname(os.__file__) + '/x', 'w')", "os.mkdir(os.path.dirname(os.__file__) + '/dist-packages/x')",
       "os.listdir('/usr/include')",
     ])
@@ -115,7 +132,8 @@ extension ExecutionTests {
     }
 
     @Test func theStandardLibraryIsThere() async throws {
-      let modules = "asyncio bz2 ctypes csv curses dataclasses dbm decimal hashlib html http.client json lzma math multiprocessing numbers random re sqlite3 ssl statistics subprocess tempfile threading typing unittest uuid xml.etree.ElementTree zipfile zlib zoneinfo"
+      let modules =
+        "asyncio bz2 ctypes csv curses dataclasses dbm decimal hashlib html http.client json lzma math multiprocessing numbers random re sqlite3 ssl statistics subprocess tempfile threading typing unittest uuid xml.etree.ElementTree zipfile zlib zoneinfo"
       let result = try await Fixtures.run(
         Fixtures.program(
           """
@@ -137,8 +155,12 @@ extension ExecutionTests {
 
     @Test func filesThatWouldBeSeenAreRefused() throws {
       let sandbox = try Sandbox.detect()
-      let library = try #require(sandbox.tools.files?.folders.last?.path)
-      for path in [library + "/os.py", library, library + "/../" + (library as NSString).lastPathComponent + "/json"] {
+      let folders = try #require(sandbox.tools.files?.folders.map(\.path))
+      let library = try #require(folders.first { FileManager.default.fileExists(atPath: $0 + "/os.py") })
+      for path in [
+        library + "/os.py", library, library + "/new.jsonl",
+        library + "/../" + (library as NSString).lastPathComponent + "/json",
+      ] {
         let error = #expect(throws: FurlError.self) { try sandbox.check(areHidden: ["/tmp", path]) }
         #expect(error?.kind == .input && error?.description.contains(path) == true, "\(path)")
       }

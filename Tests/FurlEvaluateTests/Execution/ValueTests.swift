@@ -74,6 +74,9 @@ extension ExecutionTests {
           if isEqual || index < 2 && !expected.contains("nan") { pairs.append((answer, expected, isEqual)) }
         }
       }
+      // EvalPlus's tolerance begins with the first float that is expected, and stays: these come last.
+      func isFloat(_ text: String) -> Bool { text.contains(".") || text.contains("inf") || text.contains("nan") }
+      pairs = pairs.filter { !isFloat($0.expected) } + pairs.filter { isFloat($0.expected) }
       let imports = "import collections, math"
       let reference =
         "\(imports)\nMAKE = [\(pairs.map { "lambda: \($0.expected), " }.joined())]\ndef f(i): return MAKE[i]()\n"

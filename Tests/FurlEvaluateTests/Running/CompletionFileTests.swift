@@ -52,7 +52,9 @@ extension ExecutionTests {
 
     @Test func severalSamplesOfATask() async throws {
       let wrong = "    return x\n"
-      let lines = (0..<4).flatMap { id in [completion(id), completion(id, id == 0 ? wrong : "    return 3\n"), completion(id, wrong)] }
+      let lines = (0..<4).flatMap { id in
+        [completion(id), completion(id, id == 0 ? wrong : "    return 3\n"), completion(id, wrong)]
+      }
       let report = try await score(lines)
       // 1 of 3, and 2 of 3 for the other three.
       #expect(abs((report.passAt(1) ?? 0) - 7.0 / 12) < 1e-12 && report.protocol.draws == 3)
@@ -65,7 +67,9 @@ extension ExecutionTests {
     }
 
     @Test func byteOrderMarks() async throws {
-      #expect(try await outcomes(score((0..<4).map { completion($0) }, prefix: Self.mark)) == Array(repeating: .passed, count: 4))
+      #expect(
+        try await outcomes(score((0..<4).map { completion($0) }, prefix: Self.mark))
+          == Array(repeating: .passed, count: 4))
     }
 
     @Test(arguments: [#"\ud835"#, #"\udc00"#, #"\ud835\ud835"#, #"\udc00\ud835"#, #"\ud835x"#, #"\ud835\n"#])
@@ -73,14 +77,17 @@ extension ExecutionTests {
       let bad = #"{"task_id": "T/0", "completion": "    s = '\#(escape)'\n    return x + 1\n"}"#
       let whole = #"{"task_id": "T/1", "completion": "    s = '\ud835\udd52'\n    return x + 1\n"}"#
       // CPython cannot execute such a text: UnicodeEncodeError.
-      #expect(try await outcomes(score([bad, whole, completion(2), completion(3)])) == [.error, .passed, .passed, .passed])
+      #expect(
+        try await outcomes(score([bad, whole, completion(2), completion(3)])) == [.error, .passed, .passed, .passed])
     }
 
     @Test func halfASurrogatePairInAProblemIsRefused() async throws {
       try await TestData.withTemporaryFolder { folder in
         let line = problem(0).compactText.replacing("candidate(2)", with: #"candidate('\udc00')"#)
         try TestData.write(Array(line.utf8), to: folder + "/s.jsonl")
-        await Running.expectError(.input, "line 1: test", "half of a surrogate pair") { _ = try Suite(path: folder + "/s.jsonl") }
+        await Running.expectError(.input, "line 1: test", "half of a surrogate pair") {
+          _ = try Suite(path: folder + "/s.jsonl")
+        }
       }
     }
 
@@ -93,8 +100,10 @@ extension ExecutionTests {
       #expect(report.notes.count == 1 && report.notes[0].hasPrefix("4 of 4 programs are no Python"), "\(report.notes)")
       #expect(report.notes[0].contains("--prompt evalplus 4 are") || report.notes[0].contains("--prompt raw 4 are"))
       #expect(try await score(lines, problems: problems, prompt: .raw).notes.isEmpty)
-      let prose = try await score((0..<4).map { completion($0, "Sure! Here it is: (") }, problems: problems, prompt: .raw)
-      #expect(prose.notes.count == 1 && prose.notes[0].contains("whole programs belong under solution"), "\(prose.notes)")
+      let prose = try await score(
+        (0..<4).map { completion($0, "Sure! Here it is: (") }, problems: problems, prompt: .raw)
+      #expect(
+        prose.notes.count == 1 && prose.notes[0].contains("whole programs belong under solution"), "\(prose.notes)")
       let half = (0..<2).map { completion($0) } + (2..<4).map { completion($0, "    return (") }
       #expect(try await score(half, problems: problems, prompt: .raw).notes.isEmpty)
     }
@@ -125,7 +134,8 @@ extension ExecutionTests {
       let result = try await Fixtures.run(program)
       #expect(result.outcome == .timeout && result.detail?.contains("processor time") == true, "\(result)")
       let start = ContinuousClock.now
-      let sleeper = try await Fixtures.run(Fixtures.program("import time\ndef f(x):\n    time.sleep(1)\n    return 3", timeout: 0.3))
+      let sleeper = try await Fixtures.run(
+        Fixtures.program("import time\ndef f(x):\n    time.sleep(1)\n    return 3", timeout: 0.3))
       #expect(sleeper.outcome == .passed, "\(sleeper)")
       let sleeping = try await Fixtures.run(Fixtures.program("import time\ndef f(x): time.sleep(60)", timeout: 0.3))
       #expect(sleeping.outcome == .timeout && start.duration(to: .now) < .seconds(20), "\(sleeping)")
