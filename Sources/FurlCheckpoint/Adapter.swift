@@ -24,7 +24,7 @@ enum Adapter {
   private static func baseName(_ folder: String) -> String? {
     let path = folder + "/adapter_config.json"
     guard let bytes = try? MappedFile(path: path).readAll(limit: 1 << 20),
-      let json = try? JSON.parse(bytes, file: path, python: true)
+      let json = try? JSON.parse(bytes, file: path, dialect: .nonFinite)
     else { return nil }
     return json["base_model_name_or_path"]?.string.flatMap { $0.isEmpty ? nil : String($0.prefix(100)) }
   }

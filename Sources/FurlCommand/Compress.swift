@@ -59,6 +59,7 @@ struct Compress: ParsableCommand {
   }
 
   func run() throws {
+    try Overwriting.check([("--output", plan ? nil : output)], over: [checkpoint, self.recipe])
     let recipe = try Recipe(path: recipe)
     var compressor = try Compressor(Checkpoint(path: weights.path(checkpoint)), recipe: recipe)
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }

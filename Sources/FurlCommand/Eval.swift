@@ -80,7 +80,11 @@ struct Eval: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try Overwriting.check(
+      [("--samples", samples), ("--eval-results", evalResults)],
+      over: [path, self.suite, protocolCard, completions, baseline, drafts])
     let suite = try protocolCard.map { try Suite(problems: self.suite, protocolOf: $0) } ?? Suite(path: self.suite)
+    try Overwriting.check([("--samples", samples), ("--eval-results", evalResults)], over: [suite.file])
     let samplesFile = try samples.map { try TextOutput(path: $0) }
     if evalResults != nil { try EvalResults.check(suite) }
     let evalResultsFile = try evalResults.map { try TextOutput(path: $0) }
@@ -94,16 +98,18 @@ struct Eval: AsyncParsableCommand {
       limit: limit, overrides: overrides, isUnsandboxed: settings.unsandboxed, slots: slots)
     options.verifiesLines = verifyLines
     options.judgesApart = evalResults != nil
+    options.hidden = [self.suite, protocolCard, completions, samples, evalResults, baseline, drafts].compactMap { $0 }
     let problems = limit.map { suite.problems.prefix($0) } ?? suite.problems
     if let drafts {
-      let given = try Samples.completions(path: drafts, of: problems)
+      let given = try Samples.completions(path: drafts, of: problems, in: suite.problems)
       options.drafts = Dictionary(given.map { ($0.id, $0.text) }) { first, _ in first }
     }
     let evaluator = settings.evaluator(options, label: suite.name)
     let outcome: Evaluator.Outcome
     if let completions {
       let draws = try suite.protocol.applying(overrides).draws
-      let given = try Samples.completions(path: completions, of: problems, draws: draws)
+      let given = try Samples.completions(
+        path: completions, of: problems, in: suite.problems, draws: draws > 1 ? draws : nil)
       outcome = try await evaluator.score(
         given, of: suite, origin: URL(fileURLWithPath: completions).lastPathComponent)
     } else {
@@ -114,6 +120,7 @@ struct Eval: AsyncParsableCommand {
     Terminal.clearProgress()
     try samplesFile?.write(Samples.text(outcome.report.results, outcome.completions))
     try evalResultsFile?.write(EvalResults.text(outcome, of: suite))
+    for note in outcome.report.notes { Terminal.log("furl: \(note)") }
     if json {
       Terminal.print(outcome.report.json)
     } else {

@@ -45,6 +45,8 @@ struct Export: ParsableCommand {
   }
 
   func run() throws {
+    // A folder of its own is checked by the export.
+    if format == .gguf { try Overwriting.check([("--output", output)], over: [path]) }
     let start = ContinuousClock.now
     func draw(_ progress: ExportProgress) {
       Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)

@@ -42,7 +42,7 @@ import Testing
 
   /// Python writes numbers that JSON does not have (json.dumps of nan and inf in CPython 3.13).
   @Test func whatPythonWritesForOtherNumbersIsRead() throws {
-    func parse(_ text: String) throws -> JSON { try JSON.parse(Array(text.utf8), file: "a.json", python: true) }
+    func parse(_ text: String) throws -> JSON { try JSON.parse(Array(text.utf8), file: "a.json", dialect: .nonFinite) }
     let value = try parse("{\"a\": [NaN, Infinity, -Infinity, -1, 2.5], \"b\": Infinity}")
     let list = value["a"]?.array?.compactMap(\.number) ?? []
     #expect(list.count == 5 && list[0].isNaN && list[1] == .infinity && list[2] == -.infinity && list[3] == -1)

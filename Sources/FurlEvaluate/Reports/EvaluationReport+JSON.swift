@@ -20,6 +20,7 @@ extension EvaluationReport {
     if isCurtailed { members.append(.init("curtailed_after", .integer(results.ids.count))) }
     if let sandbox { members.append(.init("sandbox", .string(sandbox))) }
     if let python { members.append(.init("python", .string(python))) }
+    if !notes.isEmpty { members.append(.init("notes", .array(notes.map(JSON.string)))) }
     members += figures
     members.append(.init("interval_95", .interval(interval95)))
     members.append(.init("seconds", .number(seconds)))
@@ -91,7 +92,7 @@ extension EvaluationReport {
       suite: suite, model: model, protocol: settings, overrides: try reader.strings("overrides") ?? [],
       limit: try reader.integer("limit", in: 1...(.max)), sandbox: try reader.string("sandbox"),
       python: try reader.string("python"), seconds: try reader.figure("seconds", in: 0...(.greatestFiniteMagnitude)),
-      results: results)
+      results: results, notes: try reader.strings("notes") ?? [])
     try check(reader)
     try reader.finish()
   }

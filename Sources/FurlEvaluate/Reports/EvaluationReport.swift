@@ -124,6 +124,8 @@ public struct EvaluationReport: Sendable, Hashable {
   public var python: String?
   public var seconds: Double
   public var results: Results
+  /// What a reader should know of how the figures came about, a sentence each.
+  public var notes: [String] = []
   /// Whether the run was stopped as soon as its gates were settled. The results are then a part of the suite that is
   /// no random draw from it.
   public private(set) var isCurtailed = false
@@ -154,8 +156,9 @@ public struct EvaluationReport: Sendable, Hashable {
 
   init(
     suite: SuiteSummary, model: Model, protocol: SuiteProtocol, overrides: [String], limit: Int?, sandbox: String?,
-    python: String?, seconds: Double, results: Results
+    python: String?, seconds: Double, results: Results, notes: [String] = []
   ) {
+    self.notes = notes
     self.suite = suite
     self.model = model
     self.protocol = `protocol`

@@ -45,8 +45,8 @@ public enum Samples {
     }
   }
 
-  /// Reads what was generated elsewhere: lines of `task_id` (or `id`) and `completion`, `draws` for each problem. A program
-  /// may be given whole, as `solution` (EvalPlus's form); it is then executed as it stands.
+  /// Reads what was generated elsewhere: lines of `task_id` (or `id`) and `completion`, as many for each problem as for the
+  /// others. A program may be given whole, as `solution` (EvalPlus's form); it is then executed as it stands.
   ///
   /// Completions are scored as they stand; they must already end where the protocol ends them. `tokens` and
   /// `stop_reason` are taken over; other keys, such as the results that `--samples` writes, are ignored.
@@ -54,13 +54,18 @@ public enum Samples {
   /// - Parameters:
   ///   - path: the file.
   ///   - problems: those that are to be scored; the completions come back in their order.
-  /// - Throws: ``FurlError`` of kind `input`: an unknown, doubled or missing problem, a completion that is too
-  ///   long, each with its line.
-  public static func completions(path: String, of problems: Problems, draws: Int = 1) throws -> [Completion] {
+  ///   - suite: all problems that the file may speak of; what is not to be scored is passed over.
+  ///   - draws: how many each problem must have; nil for as many as there are.
+  /// - Throws: ``FurlError`` of kind `input`: an unknown or missing problem, one with more or fewer completions than
+  ///   others, a completion that is too long, each with its line.
+  public static func completions(
+    path: String, of problems: Problems, in suite: Problems? = nil, draws: Int? = 1
+  ) throws -> [Completion] {
     if case .text = problems { throw FurlError(.usage, "a suite of kind text has no completions to score") }
     let bytes = try ProblemFile.content(path: path)
     let ids = problems.ids
-    let known = Set(ids)
+    let wanted = Set(ids)
+    let known = suite.map { Set($0.ids) } ?? wanted
     let isProgram = if case .programs = problems { true } else { false }
     var found: [ProblemID: [Completion]] = [:]
     var names = UniqueNames()
@@ -70,7 +75,8 @@ public enum Samples {
         throw reader.error("task_id", "is missing", remedy: "each line needs task_id and completion")
       }
       guard known.contains(id) else { throw reader.error(key, "\"\(id)\" is no problem of this suite") }
-      if draws == 1 { try names.insert(id, line: line, key: key, reader) }
+      guard wanted.contains(id) else { return true }
+      if draws == 1 || !isProgram { try names.insert(id, line: line, key: key, reader) }
       func text(_ key: String) throws -> String {
         let text = try reader.text(key)
         guard text.utf8.count <= longestCompletion else {
@@ -87,15 +93,17 @@ public enum Samples {
           stopReason: try reader.string("stop_reason")))
       return true
     }
+    let count = draws ?? ids.first.flatMap { found[$0]?.count } ?? 1
     return try ids.flatMap { id in
       guard let completions = found[id] else {
         throw FurlError.input(
           path, "problem \(id) has no completion", remedy: "give every problem one, an empty one if need be")
       }
-      guard completions.count == draws else {
+      guard completions.count == count else {
         throw FurlError.input(
-          path, "problem \(id) has \(completions.count) completions, not \(draws)",
-          remedy: "give every problem as many as the protocol's draws")
+          path, "problem \(id) has \(completions.count) completions, not \(count)",
+          remedy: draws == nil
+            ? "give every problem as many as the others" : "give every problem as many as the protocol's draws")
       }
       return completions
     }

@@ -91,7 +91,7 @@ public struct BaselineCache: Sendable {
         "form": 2, "build": .string(build), "model": .string(try model.digest().hex),
         "suite": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue), "protocol": settings.json,
         "kernels": .string(context.kernels.name), "quantizes_activations": .bool(context.quantizesActivations),
-        "sandbox": .optional(sandbox?.protection.rawValue), "python": .optional(sandbox?.python),
+        "sandbox": .optional(sandbox?.name), "python": .optional(sandbox?.python),
       ])
   }
 

@@ -23,6 +23,8 @@ public struct Evaluator {
     public var verifiesLines = true
     /// Puts a program's further inputs though the base ones were not answered well, so that both have verdicts.
     public var judgesApart = false
+    /// Files beside the suite that a program must not see: completions, samples, a baseline.
+    public var hidden: [String] = []
 
     public static let defaultSlots = 32
 
@@ -88,7 +90,9 @@ public struct Evaluator {
       path: subject.file.name, digest: try subject.file.digest(),
       texts: .init(
         begin: subject.tokenizer.addsBOS ? subject.tokenizer.bosID : nil, ends: subject.tokenizer.endIDs))
-    let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: options.isUnsandboxed) : nil
+    let sandbox =
+      suite.kind == .passAt1
+      ? try self.sandbox(hiding: [suite.file, subject.file.path] + (baseline.map { [$0.file.path] } ?? [])) : nil
     // Hashing a checkpoint and finding a sandbox are no part of a model's speed.
     let clock = ContinuousClock()
     let start = clock.now
@@ -98,7 +102,7 @@ public struct Evaluator {
     var speculation = SpeculationCount()
     switch problems {
     case .programs(let programs):
-      let found = try sandbox ?? Sandbox.detect(unsandboxed: options.isUnsandboxed)
+      let found = try sandbox ?? self.sandbox(hiding: [suite.file])
       (completions, executed, speculation) = try await generateAndExecute(programs, settings, subject, found)
       results = try .executed(executed, completions, draws: settings.draws)
     case .lines(let lines):
@@ -121,12 +125,12 @@ public struct Evaluator {
     }
     try subject.file.checkUnchanged(pool: subject.context.pool)
     try baseline?.file.checkUnchanged(pool: subject.context.pool)
-    return Outcome(
-      report: try EvaluationReport(
-        suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.protection.rawValue,
-        python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
-        isCurtailed: options.curtailment?.kept != nil),
-      completions: completions, programs: executed, speculation: speculation)
+    var report = try EvaluationReport(
+      suite: suite, model: model, overrides: options.overrides.names, sandbox: sandbox?.name,
+      python: sandbox?.python, seconds: (clock.now - start).inSeconds, results: results,
+      isCurtailed: options.curtailment?.kept != nil)
+    report.notes = ProgramNotes.notes(executed, settings)
+    return Outcome(report: report, completions: completions, programs: executed, speculation: speculation)
   }
 
   /// Scores completions that were generated elsewhere.
@@ -137,18 +141,22 @@ public struct Evaluator {
   public func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
     var suite = suite
     suite.protocol = try suite.protocol.applying(options.overrides)
+    let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
+    if suite.protocol.draws == 1, case .programs = problems {
+      suite.protocol.draws = max(1, completions.prefix { $0.id == completions[0].id }.count)
+    }
     let settings = suite.protocol
     try settings.check(suite.problems)
-    let problems = options.limit.map { suite.problems.prefix($0) } ?? suite.problems
     let clock = ContinuousClock()
     let start = clock.now
+    var notes: [String] = []
     var completions = options.limit.map { Array(completions.prefix($0 * settings.draws)) } ?? completions
     var sandbox: Sandbox?
     var executed: [ProgramResult] = []
     let results: EvaluationReport.Results
     switch problems {
     case .programs(let programs):
-      let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
+      let found = try self.sandbox(hiding: [suite.file])
       sandbox = found
       let runner = ProgramRunner(sandbox: found, workers: WorkerPool.availableCores)
       let repeated = programs.flatMap { Array(repeating: $0, count: settings.draws) }
@@ -160,17 +168,25 @@ public struct Evaluator {
       let progress = progress
       executed = try await runner.run(jobs, progress: { progress($0, jobs.count) })
       results = try .executed(executed, completions, draws: settings.draws)
+      notes = try await ProgramNotes.notes(executed, settings, repeated, completions, by: runner)
       completions = completions.adding(executed)
     case .lines(let lines):
       results = try .scoring(completions, of: lines, method: settings.score)
     case .text: throw FurlError(.usage, "a text has no completions", remedy: "evaluate a model on it")
     }
-    return Outcome(
-      report: try EvaluationReport(
-        suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
-        sandbox: sandbox?.protection.rawValue, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
-        results: results),
-      completions: completions, programs: executed)
+    var report = try EvaluationReport(
+      suite: suite, model: .init(path: origin, digest: nil), overrides: options.overrides.names,
+      sandbox: sandbox?.name, python: sandbox?.python, seconds: (clock.now - start).inSeconds,
+      results: results)
+    report.notes = notes
+    return Outcome(report: report, completions: completions, programs: executed)
+  }
+
+  /// What programs are executed in, once it is certain that they cannot see what they are judged by.
+  private func sandbox(hiding paths: [String]) throws -> Sandbox {
+    let found = try Sandbox.detect(unsandboxed: options.isUnsandboxed)
+    try found.check(areHidden: paths + options.hidden)
+    return found
   }
 
   private func judgesApart(_ settings: SuiteProtocol) -> Bool { options.judgesApart && settings.tests == .plus }

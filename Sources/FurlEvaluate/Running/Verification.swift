@@ -98,6 +98,9 @@ public struct Verification {
     return suites
   }
 
+  /// The problem files of all suites.
+  public var suiteFiles: [String] { suites.values.map(\.file).sorted() }
+
   /// Re-reads the whole artifact and holds every byte against its digests.
   public func checkDigests(progress: (Int, Int) -> Void) throws {
     try weights.artifact.check(parallelFor: context.pool.forEach, progress: progress)

@@ -9,8 +9,8 @@ let candidateSource = #"""
   import marshal
 
 
-  def describe(error):
-      kind = type(error)
+  def describe(error, heap):
+      kind, count = type(error), len(heap.objects)
       try:
           text = str(error)
           text = str.__getitem__(text, slice(0, 400))
@@ -21,9 +21,10 @@ let candidateSource = #"""
       try:
           # What rebuilds it: a file's name is not among an OSError's arguments.
           arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
-          return encode((kind.__name__, names, text, tuple(arguments)))
+          return encode((kind.__name__, names, text, tuple(arguments)), heap=heap)
       except BaseException:
-          return encode((kind.__name__, names, text, (text,)))
+          heap.forget(count)
+          return encode((kind.__name__, names, text, (text,)), heap=heap)
 
 
   def answer(program, arguments):
@@ -61,10 +62,11 @@ let candidateSource = #"""
           return attempt(value.pop)
 
 
-  def attempt(action, *given):
+  def attempt(action, heap=None):
       """The letter and the data that answer a call."""
+      heap = Heap() if heap is None else heap
       try:
-          value = action(*given)
+          value = action()
       except MemoryError:
           letter = b'm'
       except SystemExit as error:
@@ -72,7 +74,7 @@ let candidateSource = #"""
           detail = 'SystemExit: %.100s' % (error.code,)
       except BaseException as error:
           letter = b'x'
-          detail = describe(error)
+          detail = describe(error, heap)
       else:
           letter = b'v'
       # Outside of the handlers the frames of the exception, and the memory they hold, are gone.
@@ -83,31 +85,14 @@ let candidateSource = #"""
       if letter == b'x':
           return letter, detail
       try:
-          return letter, encode(value)
+          return letter, encode(value, heap=heap)
       except NotPlain as error:
           return b'p', encode(str(error))
       except MemoryError:
           letter = b'm'
       except BaseException as error:
-          # An iterator may raise on the way to its end.
-          return b'x', describe(error)
+          return b'p', encode('a value that cannot be read: ' + type(error).__name__)
       return letter, b''
-
-
-  def changeable(arguments, named):
-      """The bytes of each argument that a call may change in place."""
-      pairs = list(enumerate(arguments)) + list(named.items())
-      return {key: encode(value, SLACK) for key, value in pairs if type(value) in (list, dict, set)}
-
-
-  def changes(before, arguments, named):
-      """What the tester is to change in its own arguments: positions and names, and their values now."""
-      changed = {}
-      for key, old in before.items():
-          value = named[key] if type(key) is str else arguments[key]
-          if encode(value, SLACK) != old:
-              changed[key] = value
-      return encode(changed) if changed else b''
 
 
   def load(source, name, space):
@@ -145,14 +130,14 @@ let candidateSource = #"""
               module = type(sys)('candidate')
               sys.modules['candidate'] = module
               space = module.__dict__
+              set_space(space)
               letter, data = attempt(lambda: load(source, name, space))
               program = space.get(name)
               send(answers, letter, token, data)
               continue
           if letter in (b'e', b'n'):
               # Arguments by position; only the answer counts. What is sent comes from the tester and is trusted.
-              if not STRICT[0]:
-                  widen()
+              widen()
               letter, data = reply(answer if letter == b'e' else is_something, program, marshal.loads(data))
               send(answers, letter, token, data)
               continue
@@ -160,12 +145,17 @@ let candidateSource = #"""
               letter, data = attempt(LAST.pop)
               send(answers, letter, token, data)
               continue
-          arguments, named = decode(data, SLACK)
-          before = changeable(arguments, named)
-          letter, data = attempt(lambda: space[name](*arguments, **named))
+          heap = Heap()
+          try:
+              arguments, named = decode(data, SLACK, heap)
+          except Exception as error:
+              send(answers, b'p', token, encode('an argument cannot be rebuilt: %s' % error))
+              continue
+          before = snapshot(heap, len(heap.objects))
+          letter, data = attempt(lambda: space[name](*arguments, **named), heap)
           if letter in b'vx':
               try:
-                  data += changes(before, arguments, named)
+                  data += changes(heap, before)
               except NotPlain as error:
                   letter, data = b'p', encode('an argument becomes %s' % error)
               except Exception as error:

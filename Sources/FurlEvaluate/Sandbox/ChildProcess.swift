@@ -12,7 +12,7 @@ import SystemPackage
 
 /// A started process. It is killed with its group, and reaped, when its owner goes.
 struct ChildProcess: ~Copyable {
-  private let id: pid_t
+  let id: pid_t
   private var status: Int32?
 
   /// Starts a program in a process group of its own.

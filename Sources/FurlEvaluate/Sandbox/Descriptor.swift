@@ -100,6 +100,13 @@ struct Pipe: ~Copyable {
   }
 }
 
+/// A path without symbolic links, or nil where there is nothing.
+func realPath(_ path: String) -> String? {
+  guard let resolved = realpath(path, nil) else { return nil }
+  defer { free(resolved) }
+  return String(cString: resolved)
+}
+
 func systemFailure(_ what: String, _ code: Errno) -> FurlError {
   FurlError(.unavailable, "\(what): \(code)", remedy: "close other programs and try again")
 }

@@ -56,6 +56,8 @@ struct Execution {
 
     var text: [UInt8] = []
     var deadline = start + .seconds(Execution.startLimit)
+    // Where the time that counts begins.
+    var begin = start
     var isReady = false
     var hasSanitized = false
     while true {
@@ -65,8 +67,13 @@ struct Execution {
       let isLate = left <= .zero
       let milliseconds = isLate ? 0 : min(50, Int(left / .milliseconds(1)) + 1)
       guard pair.verdict.isReadable(within: milliseconds) else {
-        if isLate { return isReady ? Ended(result: timeout(Execution.verdict(text).hasBase, start)) : nil }
-        continue
+        guard isLate else { continue }
+        guard isReady else { return nil }
+        if let more = moreTime(pair.times, since: begin) {
+          deadline = clock.now + .seconds(more)
+          continue
+        }
+        return Ended(result: timeout(Execution.verdict(text).hasBase, pair.times, start))
       }
       let some = try pair.verdict.readSome()
       if some.isEmpty { break }
@@ -78,14 +85,15 @@ struct Execution {
         isReady = true
         break
       }
-      if isReady, isLate { return Ended(result: timeout(Execution.verdict(text).hasBase, start)) }
       if !isReady {
         isReady = true
+        begin = clock.now
         deadline =
           clock.now + .seconds(program.sanitizes && program.inputs == nil ? Program.sanitizing : program.deadline)
       }
       if program.inputs == nil, !hasSanitized, text.dropFirst().first == UInt8(ascii: "S") {
         hasSanitized = true
+        begin = clock.now
         deadline = clock.now + .seconds(program.timeout)
       }
       if text.count > 65_536 { break }
@@ -127,9 +135,30 @@ struct Execution {
     var candidate: ChildProcess
     let verdict: Descriptor
     let problem: Descriptor
+
+    /// Of both, since they were started.
+    var times: ProcessTimes? {
+      guard let one = ProcessTimes(of: tester.id), let other = ProcessTimes(of: candidate.id) else { return nil }
+      return one + other
+    }
     /// What the problem's file held first.
     let given: [UInt8]
   }
+
+  /// Seconds that a program which is still at work has left, or nil when its time is up.
+  ///
+  /// Against a test of its own a program has so much processor time, its test's included, however busy the machine is; of
+  /// time that passes it has ten times as much. Inputs have the limits of EvalPlus, which are of time that passes.
+  private func moreTime(_ times: ProcessTimes?, since begin: ContinuousClock.Instant) -> Double? {
+    guard program.inputs == nil, let times else { return nil }
+    let left = program.timeout - times.computing
+    let wall = max(Execution.leastWall, Execution.wallFactor * program.timeout) - begin.duration(to: .now).inSeconds
+    return left > 0.005 && wall > 0 ? min(wall, max(left, 0.02)) : nil
+  }
+
+  /// How many times its limit of processor time a program may take of time that passes, and seconds that it may take at least.
+  private static let wallFactor = 10.0
+  private static let leastWall = 5.0
 
   private func launch() throws -> Pair {
     let calls = try Pipe()
@@ -138,10 +167,11 @@ struct Execution {
     let nowhere = try Descriptor.nowhere()
     let given = problemBytes
     let problem = try Descriptor.file(given)
-    let source = try Descriptor.file(Array(program.source.utf8))
+    let source = try Descriptor.file(program.sourceBytes)
     var code = sandbox.inputsTesterCode
     if case .check = purpose { code = sandbox.testerCode }
-    let tester = try start(code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw])
+    let tester = try start(
+      code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw], isTrusted: true)
     let candidate = try start(sandbox.candidateCode, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
     return Pair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
   }
@@ -167,17 +197,25 @@ struct Execution {
     }
   }
 
-  private func start(_ code: String, _ descriptors: [Int32]) throws -> ChildProcess {
-    let boot = "import marshal;exec(marshal.loads(bytes.fromhex('\(code)')))"
+  private func start(
+    _ code: String, _ descriptors: [Int32], isTrusted: Bool = false
+  ) throws -> ChildProcess {
+    // The system takes no argument of more than 128 KiB.
+    let boot = "import sys,marshal\na=''.join(sys.argv[1:])\ndel sys.argv[1:]\nexec(marshal.loads(bytes.fromhex(a)))"
+    let parts = stride(from: 0, to: code.utf8.count, by: 100_000).map { start in
+      String(decoding: code.utf8.dropFirst(start).prefix(100_000), as: UTF8.self)
+    }
     let processor = Int(program.deadline.rounded(.up)) + 1
     guard sandbox.protection == .bubblewrapAndFilter, let bytes = SystemCallFilter.bytes else {
       let command = sandbox.tools.command(
-        boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit)
+        boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit,
+        isTrusted: isTrusted, arguments: parts)
       return try ChildProcess(command, environment: SandboxTools.environment, descriptors: descriptors)
     }
     let filter = try Descriptor.file(bytes)
     let command = sandbox.tools.command(
-      boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit)
+      boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit,
+      isTrusted: isTrusted, arguments: parts)
     return try ChildProcess(
       command, environment: SandboxTools.environment, descriptors: descriptors + [filter.raw])
   }
@@ -194,7 +232,9 @@ struct Execution {
       let verdict = InputsVerdict(
         outcome: outcome, input: outcome == .passed ? nil : place.flatMap { $0 < 0 ? nil : $0 },
         isUnfinished: words.count < 3 ? outcome == .timeout : words[2] == "1")
-      return self.result(verdict, detail, hasBase, start)
+      var ended = self.result(verdict, detail, hasBase, start)
+      ended.wasHeldUp = outcome == .timeout && Execution.isHeldUp(ProcessTimes(of: pair.candidate.id), since: start)
+      return ended
     }
     let detail = parts.count > 1 ? String(parts[1]) : ""
     if word == "suite" {
@@ -227,10 +267,24 @@ struct Execution {
     }
   }
 
-  private func timeout(_ hasBase: Bool, _ start: ContinuousClock.Instant) -> ProgramResult {
-    result(
-      InputsVerdict(outcome: .timeout, isUnfinished: true),
-      "not done after \(program.inputs == nil ? program.timeout : program.deadline) s", hasBase, start)
+  private func timeout(_ hasBase: Bool, _ times: ProcessTimes?, _ start: ContinuousClock.Instant) -> ProgramResult {
+    let isSleeping = program.inputs == nil && (times?.computing ?? .infinity) < program.timeout - 0.005
+    let limit =
+      program.inputs != nil
+      ? "\(program.deadline) s"
+      : isSleeping
+        ? "\(max(Execution.leastWall, Execution.wallFactor * program.timeout)) s"
+        : "\(program.timeout) s of processor time"
+    var ended = result(
+      InputsVerdict(outcome: .timeout, isUnfinished: true), "not done after \(limit)", hasBase, start)
+    ended.wasHeldUp = Execution.isHeldUp(times, since: start)
+    return ended
+  }
+
+  /// Whether a program waited for processors that others had, for a fifth of its time or more.
+  private static func isHeldUp(_ times: ProcessTimes?, since start: ContinuousClock.Instant) -> Bool {
+    guard let waiting = times?.waiting else { return false }
+    return waiting > max(0.1, 0.2 * start.duration(to: .now).inSeconds)
   }
 
   private func result(

@@ -1,3 +1,5 @@
+import FurlSpec
+
 /// A program to execute, and what decides on it.
 public struct Program: Sendable, Hashable {
   public var id: ProblemID
@@ -14,7 +16,8 @@ public struct Program: Sendable, Hashable {
   public var sanitizes: Bool
   /// Whether the test may fail by a name that only the program could have defined.
   public var namesProgram: Bool
-  /// Seconds that it may take; with inputs, for the base ones and the further ones each.
+  /// Seconds of processor time that it may take, its test included; with inputs, seconds for the base ones and the further
+  /// ones each.
   public var timeout: Double
   public var limits: InputLimits
   /// MiB of address space for each of its processes.
@@ -75,6 +78,18 @@ public struct Program: Sendable, Hashable {
     text.split(separator: "\t", omittingEmptySubsequences: false).joined(separator: "    ")
   }
 
+  /// The source as the program's process reads it. Half of a surrogate pair stands there as itself, and Python refuses it.
+  var sourceBytes: [UInt8] {
+    let bytes = Array(source.utf8)
+    guard source.unicodeScalars.contains(JSON.loneSurrogate) else { return bytes }
+    return Array(
+      bytes.split(separator: 0xEF, omittingEmptySubsequences: false).enumerated().map { place, part in
+        guard place > 0 else { return Array(part) }
+        // U+FFFF is EF BF BF; U+D800 is ED A0 80.
+        return part.starts(with: [0xBF, 0xBF]) ? [0xED, 0xA0, 0x80] + part.dropFirst(2) : [0xEF] + part
+      }.joined())
+  }
+
   /// The problem's own solution, to learn the answers from.
   func reference(_ inputs: InputTests) -> Program {
     var program = self
@@ -124,4 +139,8 @@ public struct ProgramResult: Sendable, Hashable {
   public var detail: String?
   /// From the start of its processes to the verdict.
   public var seconds: Double
+  /// Whether its time was up while it waited for processors that others had.
+  public var wasHeldUp = false
+  /// Whether this is what came of a second try, alone, after such a first one.
+  public var isRetried = false
 }

@@ -20,6 +20,7 @@ public final class ProgramRunner: Sendable {
   private let state = Mutex(State())
   /// The answers of problems' own solutions, by the digest of the problem's line.
   private let references = Mutex<[Digest: [UInt8]]>([:])
+  private let seats = Seats()
   private let queue = DispatchQueue(label: "furl.programs", attributes: .concurrent)
 
   public init(sandbox: Sandbox, workers: Int) {
@@ -53,8 +54,17 @@ public final class ProgramRunner: Sendable {
   }
 
   #if os(Linux)
-  /// Executes a program on this thread, and the problem's own solution before it where nobody has yet.
+  /// Executes a program on this thread; once more, with no other beside it, when it was too late because the machine was busy.
   private func execute(_ program: Program, _ flag: StopFlag) throws -> ProgramResult {
+    let result = try seats.beside { try self.attempt(program, flag) }
+    guard result.wasHeldUp else { return result }
+    var second = try seats.alone { try self.attempt(program, flag) }
+    second.isRetried = true
+    return second
+  }
+
+  /// Executes a program, and the problem's own solution before it where nobody has yet.
+  private func attempt(_ program: Program, _ flag: StopFlag) throws -> ProgramResult {
     guard let inputs = program.inputs else { return try Execution(sandbox: sandbox, program: program).run(flag).result }
     let answers = try answers(to: inputs, of: program, flag)
     func judged(_ program: Program) throws -> ProgramResult {
@@ -70,7 +80,9 @@ public final class ProgramRunner: Sendable {
       rest.source = result.solution ?? program.source
       rest.sanitizes = program.sanitizes && result.solution == nil
       rest.limits.isPlusAlone = true
-      result.plusVerdict = try judged(rest).plusVerdict
+      let further = try judged(rest)
+      result.plusVerdict = further.plusVerdict
+      result.wasHeldUp = result.wasHeldUp || further.wasHeldUp
     }
     return result
   }

@@ -20,13 +20,14 @@ enum SandboxProbe {
     let errors = try Descriptor.file()
     let input = try Descriptor.nowhere()
     let filter = try Descriptor.file(SystemCallFilter.bytes ?? [])
+    let common = valueCodecSource + libraryValuesSource + messagesSource
     var child = try ChildProcess(
       tools.command(
         script, filter: filtered ? 3 : nil, memory: 1024, processor: 20,
         arguments: [
-          valueCodecSource + sanitizerSource + candidateSource,
-          valueCodecSource + testerSource + "\n\nTester().run()\n",
-          valueCodecSource + testerSource + inputsTesterSource + "\n\nInputsTester().run()\n",
+          common + sanitizerSource + candidateSource,
+          common + testerSource + "\n\nTester().run()\n",
+          common + testerSource + inputsTesterSource + "\n\nInputsTester().run()\n",
         ]),
       environment: SandboxTools.environment,
       descriptors: [input.raw, output.raw, errors.raw] + (filtered ? [filter.raw] : []))
@@ -78,7 +79,7 @@ enum SandboxProbe {
         state = 'open'
     print('%d.%d.%d' % sys.version_info[:3], state, sep='\\n')
     for source in sys.argv[1:]:
-        print(marshal.dumps(compile(source, '<furl>', 'exec')).hex())
+        print(marshal.dumps(compile(source, '<furl>', 'exec', 0, True, 2)).hex())
     """
 }
 #endif

@@ -1,7 +1,8 @@
 /// A seccomp filter in classic BPF: what a program that only computes has no use for fails with EPERM.
 ///
-/// The namespaces already keep the program in. The filter shrinks the part of the kernel that it can reach,
-/// and makes new processes and memory outside of the limits (System V segments, memory files) impossible.
+/// The namespaces already keep the program in. The filter shrinks the part of the kernel that it can reach, and makes new
+/// processes and memory outside of the limits impossible: segments, memory files, queues, watches, locks, attributes.
+/// Pairs of sockets stay, which `asyncio` needs.
 struct SystemCallFilter {
   /// The filter as the bytes that bubblewrap reads, or nil on a processor that it is not written for.
   static let bytes: [UInt8]? = {
@@ -18,7 +19,15 @@ struct SystemCallFilter {
         29, 64, 68, 319, 447,  // shmget, semget, msgget, memfd_create, memfd_secret
         135, 163, 167, 168, 169, 172, 173, 179,  // personality, acct, swap, reboot, iopl, ioperm, quotactl
         175, 176, 246, 313, 320, 303, 304,  // kernel modules, kexec, file handles
-      ], clone: 56, socket: 41, hasX32: true
+        // What would hold memory of the kernel's that no limit counts.
+        41, 42, 46, 49, 50, 307,  // socket, connect, sendmsg, bind, listen, sendmmsg: queues, and descriptors in flight
+        253, 254, 294, 300, 301,  // inotify, fanotify
+        206, 222, 240, 73,  // io_setup, timer_create, mq_open, flock
+        188, 189, 190, 463,  // setxattr
+        317, 444, 445, 446,  // seccomp, landlock
+        275, 276, 278,  // splice, tee, vmsplice
+        103, 154, 212, 216, 237, 238, 443, 450,  // syslog, modify_ldt, lookup_dcookie, memory policies, quotactl
+      ], clone: 56, fcntl: 72, prctl: 157, mmap: 9, hasX32: true
     ).encoded
     #elseif arch(arm64)
     return SystemCallFilter(
@@ -32,7 +41,14 @@ struct SystemCallFilter {
         194, 190, 186, 279, 447,  // shmget, semget, msgget, memfd_create, memfd_secret
         92, 89, 224, 225, 142, 60,  // personality, acct, swap, reboot, quotactl
         105, 106, 104, 273, 294, 264, 265,  // kernel modules, kexec, file handles
-      ], clone: 220, socket: 198, hasX32: false
+        198, 203, 211, 200, 201, 269,  // socket, connect, sendmsg, bind, listen, sendmmsg
+        26, 27, 262, 263,  // inotify, fanotify
+        0, 107, 180, 32,  // io_setup, timer_create, mq_open, flock
+        5, 6, 7, 463,  // setxattr
+        277, 444, 445, 446,  // seccomp, landlock
+        75, 76, 77,  // vmsplice, splice, tee
+        116, 18, 234, 235, 237, 443, 450,  // syslog, lookup_dcookie, memory policies, quotactl
+      ], clone: 220, fcntl: 25, prctl: 167, mmap: 222, hasX32: false
     ).encoded
     #else
     return nil
@@ -42,7 +58,9 @@ struct SystemCallFilter {
   var architecture: UInt32
   var denied: [UInt32]
   var clone: UInt32
-  var socket: UInt32
+  var fcntl: UInt32
+  var prctl: UInt32
+  var mmap: UInt32
   var hasX32: Bool
 
   /// One instruction: 16 bits of code, two jumps of 8 bits, a 32-bit constant.
@@ -78,6 +96,16 @@ struct SystemCallFilter {
     static let number: UInt32 = 0
     static let architecture: UInt32 = 4
     static let firstArgument: UInt32 = 16
+    static let secondArgument: UInt32 = 24
+    static let fourthArgument: UInt32 = 40
+  }
+
+  /// Refuses a system call with some values of an argument. Where it is another call, the number is still loaded afterwards.
+  private func refusing(
+    _ call: UInt32, at field: UInt32, _ values: [UInt32], _ refusal: Instruction, _ allow: Instruction
+  ) -> [Instruction] {
+    let checks = values.flatMap { [Instruction.isEqual($0, yes: 0, no: 1), refusal] }
+    return [.isEqual(call, yes: 0, no: UInt8(checks.count + 2)), .load(field)] + checks + [allow]
   }
 
   private var encoded: [UInt8] {
@@ -100,10 +128,15 @@ struct SystemCallFilter {
       .isEqual(clone, yes: 0, no: 5), .load(Field.firstArgument), .hasAny(namespaceFlags, yes: 1, no: 0),
       .hasAny(threadFlag, yes: 1, no: 0), notPermitted, allow,
     ]
-    // Sockets of the family AF_UNIX only.
+    // Record locks, leases, notices and larger pipes; filters of a program's own.
+    let commands: [UInt32] = [6, 7, 37, 38, 1024, 1026, 1031]
+    program += refusing(fcntl, at: Field.secondArgument, commands, notPermitted, allow)
+    program += refusing(prctl, at: Field.firstArgument, [22], notPermitted, allow)
+    // A shared mapping has a file of the kernel's own, and no other process to share it with.
     program += [
-      .isEqual(socket, yes: 0, no: 3), .load(Field.firstArgument), .isEqual(1, yes: 1, no: 0), notPermitted, allow,
+      .isEqual(mmap, yes: 0, no: 4), .load(Field.fourthArgument), .hasAny(1, yes: 0, no: 1), notPermitted, allow,
     ]
+    program.append(allow)
     return program.flatMap(\.bytes)
   }
 }

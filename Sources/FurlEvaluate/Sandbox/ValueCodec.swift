@@ -1,10 +1,12 @@
-/// Python that both sides of the pipe run: messages, and plain values as bytes.
+/// Python that both sides of the pipe run: plain values as bytes.
 ///
-/// A message is eight hexadecimal digits (the length of the rest), a letter, and sixteen hexadecimal digits that
-/// name the call it belongs to. A value is a tag and what the tag asks for; nothing in it is ever evaluated, so
-/// whatever arrives is rebuilt as None, bool, int, float, complex, str, bytes, range, Fraction, Decimal, list, tuple,
-/// dict, (frozen) set or an iterator over a list, and nothing else. An iterator is run to its end before it is sent.
-/// Subclasses are sent as their base: the base's own methods read them, not what they override.
+/// A value is a tag and what the tag asks for; nothing in it is ever evaluated. Whatever arrives is rebuilt as a value of
+/// Python's own types or its library's (``libraryValuesSource``), or as one of an empty subclass of these, and nothing else:
+/// what a program's own class does never reaches a test. What would not behave as it does in the program's process is
+/// refused.
+///
+/// Containers are numbered as they are met, in a call and then in its answer. One that is met again is sent as its number,
+/// so that an answer can be an argument itself, and what a call changes in place is told by number.
 let valueCodecSource = #"""
   import itertools, posix, sys
 
@@ -13,18 +15,13 @@ let valueCodecSource = #"""
   MAX_VALUES = 1000000
   # A call may hold what earlier answers gave, and then it is a little larger than any of them.
   SLACK = 2
-  BASES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
-
-
-  VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
-  # Where values are compared for equality and nothing else, what equals no plain value is refused at once.
-  STRICT = [False]
 
 
   def widen():
       """Where values are compared as bytes first, and seldom sent like this, they may be larger."""
       global MAX_VALUES, MAX_BYTES
-      STRICT[0] = True
+      if MAX_VALUES > 1000000:
+          return
       MAX_VALUES, MAX_BYTES = MAX_VALUES * 8, MAX_BYTES * 8
 
 
@@ -36,255 +33,402 @@ let valueCodecSource = #"""
       pass
 
 
-  def encode(value, slack=1):
-      parts = []
-      budget = [MAX_VALUES * slack]
-      put(value, parts, MAX_DEPTH * slack, budget)
-      data = b''.join(parts)
-      if len(data) > MAX_BYTES * slack:
-          raise NotPlain('a value of %d bytes is too large' % len(data))
-      return data
+  class Heap:
+      """Containers and what else has an identity, numbered as they are met."""
+
+      def __init__(self):
+          self.objects, self.places = [], {}
+
+      def add(self, value):
+          self.places[id(value)] = len(self.objects)
+          self.objects.append(value)
+
+      def forget(self, count):
+          """Goes back to the first so many."""
+          for value in self.objects[count:]:
+              self.places.pop(id(value), None)
+          del self.objects[count:]
 
 
-  def put(value, parts, depth, budget):
-      budget[0] -= 1
-      if budget[0] < 0:
-          raise NotPlain('a value of too many parts')
-      kind = type(value)
-      if value is None:
-          parts.append(b'N')
-      elif kind is bool:
-          parts.append(b'T' if value else b'F')
-      elif kind is int:
-          parts.append(b'i%x;' % value)
-      elif kind is float:
-          parts.append(b'f%s;' % float.hex(value).encode())
-      elif kind is str:
-          data = str.encode(value, 'utf-8', 'surrogatepass')
-          parts.append(b's%x:' % len(data))
-          parts.append(data)
-      elif kind is bytes:
-          parts.append(b'b%x:' % len(value))
-          parts.append(value)
-      elif kind is complex:
-          parts.append(b'c%s,%s;' % (float.hex(value.real).encode(), float.hex(value.imag).encode()))
-      elif kind is range:
-          parts.append(b'r%x,%x,%x;' % (value.start, value.stop, value.step))
-      elif kind is list or kind is tuple or kind is set or kind is frozenset or kind is dict:
-          if depth == 0:
+  # Of containers that can be changed, the tag of each type; those of the library are added as they are met.
+  TAGS = {list: b'l', set: b'e', dict: b'd', bytearray: b'Y'}
+  LIBRARY_TAGS = {('collections', 'deque'): b'Q', ('collections', 'OrderedDict'): b'O',
+                  ('collections', 'Counter'): b'C', ('collections', 'defaultdict'): b'G', ('array', 'array'): b'A'}
+  KINDS = {tag: kind for kind, tag in TAGS.items()}
+  MAPPINGS, RAW = b'dOCG', b'YA'
+  # What cannot be changed and may be subclassed.
+  FIXED = (int, float, complex, str, bytes, tuple, frozenset)
+  # What makes an empty entry of a defaultdict; any other factory ends the test when it is called.
+  FACTORIES = {kind.__name__: kind for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)}
+
+
+  def library(name):
+      module = sys.modules.get(name)
+      if module is None:
+          module = __import__(name)
+      return module
+
+
+  def origin(kind):
+      """Where a class of the library comes from: module and name; nil for others."""
+      name = type.__getattribute__(kind, '__name__')
+      module = type.__getattribute__(kind, '__module__')
+      if type(module) is str and getattr(sys.modules.get(module), name, None) is kind:
+          return module, name
+
+
+  def container_tag(kind):
+      """The tag of the exact type of a container, or nil."""
+      tag = TAGS.get(kind)
+      if tag is None:
+          tag = LIBRARY_TAGS.get(origin(kind))
+          if tag:
+              TAGS[kind], KINDS[tag] = tag, kind
+      return tag
+
+
+  def base_tag(kind):
+      """The tag of the container that a type is or derives from, or nil."""
+      for base in kind.__mro__:
+          tag = container_tag(base)
+          if tag:
+              return tag
+
+
+  def container_kind(tag):
+      if tag not in KINDS:
+          for (module, name), known in LIBRARY_TAGS.items():
+              if known == tag:
+                  KINDS[tag] = getattr(library(module), name)
+                  TAGS[KINDS[tag]] = tag
+      return KINDS[tag]
+
+
+  def encode(value, slack=1, heap=None, is_answer=True):
+      writer = Writer(heap, slack, is_answer)
+      deeply(writer.put, value)
+      return writer.data()
+
+
+  def deeply(action, *given):
+      """A level of a value takes a few calls."""
+      limit = sys.getrecursionlimit()
+      sys.setrecursionlimit(limit + 8 * SLACK * MAX_DEPTH)
+      try:
+          return action(*given)
+      finally:
+          sys.setrecursionlimit(limit)
+
+
+  class Writer:
+      # Only looks whether something has changed: uses up no iterator and numbers nothing.
+      looks = False
+
+      def __init__(self, heap=None, slack=1, is_answer=True):
+          self.parts, self.slack = [], slack
+          self.heap = Heap() if heap is None else heap
+          self.left, self.depth = MAX_VALUES * slack, MAX_DEPTH * slack
+          # An answer may be of a class of the program's own, whose methods a test must not miss.
+          self.is_answer = is_answer
+
+      def data(self):
+          data = b''.join(self.parts)
+          if len(data) > MAX_BYTES * self.slack:
+              raise NotPlain('a value of %d bytes is too large' % len(data))
+          return data
+
+      def put(self, value):
+          self.left -= 1
+          if self.left < 0:
+              raise NotPlain('a value of too many parts')
+          kind = type(value)
+          parts = self.parts
+          if value is None:
+              parts.append(b'N')
+          elif kind is bool:
+              parts.append(b'T' if value else b'F')
+          elif kind is int:
+              parts.append(b'i%x;' % value)
+          elif kind is str:
+              data = str.encode(value, 'utf-8', 'surrogatepass')
+              parts.append(b's%x:' % len(data))
+              parts.append(data)
+          elif kind is float:
+              self.put_float(value)
+          elif kind in TAGS:
+              self.put_container(value, TAGS[kind])
+          elif kind is tuple or kind is frozenset:
+              self.enter()
+              parts.append(b'%s%x:' % (b't' if kind is tuple else b'z', len(value)))
+              for item in value:
+                  self.put(item)
+              self.depth += 1
+          elif kind is bytes:
+              parts.append(b'b%x:' % len(value))
+              parts.append(value)
+          elif kind is complex:
+              parts.append(b'c%s,%s;' % (float.hex(value.real).encode(), float.hex(value.imag).encode()))
+          elif kind is range:
+              parts.append(b'r%x,%x,%x;' % (value.start, value.stop, value.step))
+          elif container_tag(kind):
+              self.put_container(value, TAGS[kind])
+          else:
+              self.enter()
+              put_other(self, value, kind)
+              self.depth += 1
+
+      def enter(self):
+          self.depth -= 1
+          if self.depth < 0:
               raise NotPlain('a value of too many levels')
-          tag = {list: b'l', tuple: b't', set: b'e', frozenset: b'z', dict: b'd'}[kind]
-          parts.append(b'%s%x:' % (tag, kind.__len__(value)))
-          if kind is dict:
-              for key, item in dict.items(value):
-                  put(key, parts, depth - 1, budget)
-                  put(item, parts, depth - 1, budget)
+
+      def put_float(self, value):
+          # One that is not a number equals nothing, but a list that holds it equals another that holds the very same.
+          if value != value:
+              if value is getattr(sys.modules.get('math'), 'nan', None):
+                  self.parts.append(b'n')
+                  return
+              if self.is_known(value):
+                  return
+              if not self.looks:
+                  self.heap.add(value)
+          self.parts.append(b'f%s;' % float.hex(value).encode())
+
+      def is_known(self, value):
+          place = self.heap.places.get(id(value))
+          if place is not None:
+              self.parts.append(b'a%x;' % place)
+          return place is not None
+
+      def put_container(self, value, tag):
+          if self.is_known(value):
+              return
+          if self.looks:
+              self.parts.append(b'?')
+              return
+          self.heap.add(value)
+          self.enter()
+          self.parts.append(tag)
+          if tag == b'Q':
+              self.put(value.maxlen)
+          elif tag == b'G':
+              factory = value.default_factory
+              name = getattr(factory, '__name__', None)
+              name = None if factory is None else name if FACTORIES.get(name) is factory else ''
+              if name == '' and not self.is_answer:
+                  raise NotPlain('a default factory of its own is not a plain value')
+              self.put(name)
+          elif tag == b'A':
+              self.put(value.typecode)
+          self.put_content(value, tag)
+          self.depth += 1
+
+      def put_content(self, value, tag):
+          kind = KINDS[tag]
+          if tag in RAW:
+              data = bytes(value)
+              self.parts.append(b'%x:' % len(data))
+              self.parts.append(data)
+              return
+          self.parts.append(b'%x:' % kind.__len__(value))
+          if tag in MAPPINGS:
+              for key, item in kind.items(value):
+                  self.put(key)
+                  self.put(item)
           else:
               for item in kind.__iter__(value):
-                  put(item, parts, depth - 1, budget)
-      elif kind in VIEWS:
-          if STRICT[0]:
-              if kind is VIEWS[1]:
-                  raise NotPlain('dict_values is not a plain value')
-              put(frozenset(value), parts, depth, budget)
-          else:
-              put(list(value), parts, depth, budget)
-      else:
-          for base in BASES:
-              if issubclass(kind, base):
-                  put(plain(value, base), parts, depth, budget)
-                  return
-          if is_number(kind, 'fractions', 'Fraction'):
-              parts.append(b'q%x,%x;' % (int(value.numerator), int(value.denominator)))
-              return
-          if is_number(kind, 'decimal', 'Decimal'):
-              data = kind.__mro__[-2].__str__(value).encode()
-              parts.append(b'D%x:' % len(data))
-              parts.append(data)
-              return
-          if is_iterator(value) and not STRICT[0]:
-              if depth == 0:
-                  raise NotPlain('a value of too many levels')
-              # One more than is left, so that what is too long is found to be so.
-              items = list(itertools.islice(copied(value, kind), budget[0] + 1))
-              parts.append(b'o%x:' % len(items))
-              for item in items:
-                  put(item, parts, depth - 1, budget)
-              return
-          raise NotPlain('%s is not a plain value' % type.__getattribute__(kind, '__name__'))
+                  self.put(item)
 
 
-  def is_number(kind, module, name):
-      """Whether a class is one of the library's numbers, or derived from it."""
-      module = sys.modules.get(module)
-      return module is not None and issubclass(kind, getattr(module, name))
-
-
-  def is_iterator(value):
-      try:
-          return iter(value) is value
-      except TypeError:
-          return False
-
-
-  def copied(value, kind):
-      """Looking at an iterator that was sent does not use it up."""
-      if kind is not type(iter([])):
-          return value
-      _, source, *at = value.__reduce__()
-      return itertools.islice(source[0], at[0] if at else 0, None)
-
-
-  def plain(value, base):
-      if base is int:
-          return int.__pos__(value)
-      if base is complex:
-          return complex.__pos__(value)
-      if base is bytes:
-          return bytes.__getitem__(value, slice(None))
-      if base is float:
-          return float.__pos__(value)
-      if base is str:
-          return str.__str__(value)
-      if base is dict:
-          return dict(dict.items(value))
-      return base(base.__iter__(value))
-
-
-  def decode(data, slack=1):
-      value, end = decode_first(data, 0, slack)
-      if end != len(data):
+  def decode(data, slack=1, heap=None):
+      reader = Reader(data, heap, slack)
+      value = deeply(reader.take)
+      if reader.at != len(data):
           raise Malformed('bytes after the value')
       return value
 
 
-  def decode_first(data, at, slack=1):
-      return take(data, at, MAX_DEPTH * slack, [MAX_VALUES * slack])
+  class Reader:
+      def __init__(self, data, heap=None, slack=1):
+          self.bytes, self.at = data, 0
+          self.heap = Heap() if heap is None else heap
+          self.left, self.depth = MAX_VALUES * slack, MAX_DEPTH * slack
+
+      def until(self, end):
+          start = self.at
+          stop = self.bytes.index(end, start)
+          self.at = stop + 1
+          return self.bytes[start:stop]
+
+      def count(self):
+          count = int(self.until(b':'), 16)
+          if count < 0 or count > len(self.bytes) - self.at:
+              raise Malformed('a count past the end')
+          return count
+
+      def raw(self):
+          count = self.count()
+          self.at += count
+          return self.bytes[self.at - count:self.at]
+
+      def take(self):
+          self.left -= 1
+          if self.left < 0:
+              raise Malformed('too many values')
+          tag = self.bytes[self.at:self.at + 1]
+          self.at += 1
+          if tag == b'N':
+              return None
+          if tag == b'T':
+              return True
+          if tag == b'F':
+              return False
+          if tag == b'i':
+              return int(self.until(b';'), 16)
+          if tag == b's':
+              return self.raw().decode('utf-8', 'surrogatepass')
+          if tag == b'f':
+              value = float.fromhex(self.until(b';').decode())
+              if value != value:
+                  self.heap.add(value)
+              return value
+          if tag == b'n':
+              return library('math').nan
+          if tag == b'b':
+              return self.raw()
+          if tag == b'c':
+              real, imaginary = self.until(b';').decode().split(',')
+              return complex(float.fromhex(real), float.fromhex(imaginary))
+          if tag == b'r':
+              return range(*[int(part, 16) for part in self.until(b';').split(b',')])
+          if tag == b'a':
+              return self.heap.objects[self.place()]
+          self.depth -= 1
+          if self.depth < 0:
+              raise Malformed('too many levels')
+          if tag == b't':
+              value = tuple(self.items(self.count()))
+          elif tag == b'z':
+              value = frozenset(self.items(self.count()))
+          elif tag in b'ledYQOCGA':
+              value = self.container(tag)
+          else:
+              value = take_other(self, tag)
+          self.depth += 1
+          return value
+
+      def place(self):
+          place = int(self.until(b';'), 16)
+          if not 0 <= place < len(self.heap.objects):
+              raise Malformed('an unknown number')
+          return place
+
+      def items(self, count):
+          return [self.take() for _ in range(count)]
+
+      def container(self, tag, kind=None):
+          """A container, of a subclass if need be. It is numbered before what is in it."""
+          base = container_kind(tag)
+          kind = kind or base
+          number = len(self.heap.objects)
+          self.heap.objects.append(None)
+          if tag == b'Q':
+              value = base.__new__(kind)
+              base.__init__(value, (), self.take())
+          elif tag == b'G':
+              value = base.__new__(kind)
+              base.__init__(value, factory(self.take()))
+          elif tag == b'A':
+              value = base.__new__(kind, self.take())
+          else:
+              value = base.__new__(kind)
+              base.__init__(value)
+          self.heap.objects[number] = value
+          self.heap.places[id(value)] = number
+          self.fill(value, tag)
+          return value
+
+      def fill(self, value, tag):
+          """Gives a container its content, in place of what it has."""
+          kind = container_kind(tag)
+          if tag in RAW:
+              data = self.raw()
+              if tag == b'A':
+                  del value[:]
+                  kind.frombytes(value, data)
+              else:
+                  kind.__setitem__(value, slice(None), data)
+          elif tag in MAPPINGS:
+              pairs = [(self.take(), self.take()) for _ in range(self.count())]
+              kind.clear(value)
+              for key, item in pairs:
+                  kind.__setitem__(value, key, item)
+          else:
+              items = self.items(self.count())
+              kind.clear(value)
+              if tag == b'e':
+                  kind.update(value, items)
+              else:
+                  kind.extend(value, items)
 
 
-  def take(data, at, depth, budget):
-      budget[0] -= 1
-      if budget[0] < 0:
-          raise Malformed('too many values')
-      tag = data[at:at + 1]
-      at += 1
-      if tag == b'N':
-          return None, at
-      if tag == b'T':
-          return True, at
-      if tag == b'F':
-          return False, at
-      if tag == b'i':
-          end = data.index(b';', at)
-          return int(data[at:end], 16), end + 1
-      if tag == b'f':
-          end = data.index(b';', at)
-          return float.fromhex(data[at:end].decode()), end + 1
-      if tag == b'c':
-          end = data.index(b';', at)
-          real, imaginary = data[at:end].decode().split(',')
-          return complex(float.fromhex(real), float.fromhex(imaginary)), end + 1
-      if tag == b'q':
-          end = data.index(b';', at)
-          over, under = data[at:end].split(b',')
-          from fractions import Fraction
-          return Fraction(int(over, 16), int(under, 16)), end + 1
-      if tag == b'r':
-          end = data.index(b';', at)
-          start, stop, step = data[at:end].split(b',')
-          return range(int(start, 16), int(stop, 16), int(step, 16)), end + 1
-      colon = data.index(b':', at)
-      count = int(data[at:colon], 16)
-      at = colon + 1
-      if count < 0 or count > len(data) - at:
-          raise Malformed('a count past the end')
-      if tag == b's':
-          return data[at:at + count].decode('utf-8', 'surrogatepass'), at + count
-      if tag == b'b':
-          return data[at:at + count], at + count
-      if tag == b'D':
-          from decimal import Decimal
-          return Decimal(data[at:at + count].decode()), at + count
-      if depth == 0:
-          raise Malformed('too many levels')
-      items = []
-      for _ in range(2 * count if tag == b'd' else count):
-          item, at = take(data, at, depth - 1, budget)
-          items.append(item)
-      if tag == b'l':
-          return items, at
-      if tag == b't':
-          return tuple(items), at
-      if tag == b'o':
-          return iter(items), at
-      if tag == b'e':
-          return set(items), at
-      if tag == b'z':
-          return frozenset(items), at
-      if tag == b'd':
-          return dict(zip(items[::2], items[1::2])), at
-      raise Malformed('an unknown tag')
+  def factory(name):
+      if name is None:
+          return None
+      return FACTORIES[name] if name else refusing('a default factory')
 
 
-  def send(to, letter, token, data):
-      message = memoryview(b'%08x%s%s%s' % (17 + len(data), letter, token, data))
-      while message:
-          message = message[posix.write(to, message):]
+  def refusing(what):
+      def refuse(*_, **__):
+          REFUSE[0]('the test asks for what only the program can do: %s' % what)
+      return refuse
 
 
-  def receive(source):
-      header = read(source, 8)
-      try:
-          count = int(header, 16)
-      except ValueError:
-          raise Malformed('no message')
-      if count < 17 or count > SLACK * MAX_BYTES + 4096:
-          raise Malformed('a message of %d bytes' % count)
-      body = read(source, count)
-      return body[:1], body[1:17], body[17:]
+  # What happens where a test needs what did not cross.
+  def not_here(what):
+      raise NotPlain(what)
 
 
-  def read(source, count):
-      data = posix.read(source, count)
-      if len(data) < count:
-          parts = [data]
-          count -= len(data)
-          while count:
-              if not data:
-                  raise EOFError
-              data = posix.read(source, min(count, 1 << 20))
-              parts.append(data)
-              count -= len(data)
-          data = b''.join(parts)
-      return data
+  REFUSE = [not_here]
 
 
-  def whole(source):
-      parts = []
-      while True:
-          data = posix.read(source, 1 << 20)
-          if not data:
-              return b''.join(parts)
-          parts.append(data)
+  def snapshot(heap, count):
+      """The content of the first containers, by number."""
+      contents = []
+      for value in heap.objects[:count]:
+          tag = base_tag(type(value))
+          if tag:
+              writer = Writer(heap, SLACK)
+              writer.looks = True
+              writer.put_content(value, tag)
+              contents.append(b''.join(writer.parts))
+          else:
+              contents.append(b'')
+      return contents
 
 
-  def silence():
-      """Moves the pipes away from the standard descriptors, which then lead nowhere."""
-      # 0 to 3 are what this process was given; whatever else is open came here by accident.
-      for number in map(int, posix.listdir('/proc/self/fd')):
-          if number > 3:
-              try:
-                  posix.close(number)
-              except OSError:
-                  pass
-      pipes = [posix.dup(number) for number in (0, 1, 2)]
-      nowhere = posix.open('/dev/null', posix.O_RDWR)
-      for number in (0, 1, 2):
-          posix.dup2(nowhere, number)
-      posix.close(nowhere)
-      posix.chdir('/tmp')
-      sys.path[:] = [folder for folder in sys.path if folder]
-      return pipes
+  def changes(heap, before):
+      """What became of the containers of a call, to be done to the caller's own."""
+      writer = Writer(heap, SLACK)
+      for place, (old, new) in enumerate(zip(before, snapshot(heap, len(before)))):
+          if old != new:
+              value = heap.objects[place]
+              writer.parts.append(b'a%x;' % place)
+              writer.put_content(value, base_tag(type(value)))
+      return writer.data()
+
+
+  def apply(reader, count):
+      """Does to one's own containers what `changes` tells; `count` of them may be changed."""
+      while reader.at < len(reader.bytes):
+          if reader.bytes[reader.at:reader.at + 1] != b'a':
+              raise Malformed('no change')
+          reader.at += 1
+          place = reader.place()
+          tag = base_tag(type(reader.heap.objects[place]))
+          if place >= count or not tag:
+              raise Malformed('a change of what cannot change')
+          deeply(reader.fill, reader.heap.objects[place], tag)
 
 
   """#

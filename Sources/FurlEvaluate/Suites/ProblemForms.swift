@@ -164,6 +164,10 @@ extension DocumentReader {
     guard let text = try string(key) else { throw error(key, "is missing") }
     guard !text.isEmpty else { throw error(key, "is empty") }
     guard text.utf8.count <= limit else { throw error(key, "is longer than \(limit) bytes") }
+    guard !text.unicodeScalars.contains(JSON.loneSurrogate) else {
+      throw error(
+        key, "holds half of a surrogate pair, which no program can be made of", remedy: "write U+FFFD instead")
+    }
     return text
   }
 }

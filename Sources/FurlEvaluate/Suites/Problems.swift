@@ -93,7 +93,7 @@ enum ProblemFile {
     case .passAt1: .programs(try programs(bytes, file: file))
     case .lines: .lines(try lines(bytes, file: file))
     case .text:
-      if let text = String(validating: bytes, as: UTF8.self), !text.isEmpty {
+      if let text = String(validating: bytes[mark(bytes)...], as: UTF8.self), !text.isEmpty {
         .text(text)
       } else {
         throw FurlError.input(file, bytes.isEmpty ? "is empty" : "is not UTF-8")
@@ -154,11 +154,14 @@ enum ProblemFile {
     try forEachLine(bytes, file: file) { reader, number, _ in try body(reader, number) }
   }
 
+  /// Bytes of a byte-order mark that a file begins with.
+  private static func mark(_ bytes: [UInt8]) -> Int { bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0 }
+
   /// The same with the place of the line's bytes.
   private static func forEachLine(
     _ bytes: [UInt8], file: String, _ body: (DocumentReader, Int, Range<Int>) throws -> Bool
   ) throws {
-    var start = 0
+    var start = mark(bytes)
     var number = 0
     var found = 0
     while start < bytes.count {
@@ -173,7 +176,7 @@ enum ProblemFile {
       }
       guard found <= problemLimit else { throw FurlError.input(file, "has more than \(problemLimit) lines") }
       do {
-        let reader = try DocumentReader(JSON.parse(Array(line), file: file), file: file)
+        let reader = try DocumentReader(JSON.parse(Array(line), file: file, dialect: .python), file: file)
         if try !body(reader, number, line.startIndex..<line.endIndex) { return }
       } catch var error as FurlError {
         // A line is parsed by itself, so the parser knows it as line 1.

@@ -68,7 +68,8 @@ public struct SuiteProtocol: Sendable, Hashable {
   public var stop: [String]
   /// Tokens of context, cut from the left; nil means as many as the model has.
   public var context: Int?
-  /// Seconds that one program may take, from the moment its processes run.
+  /// Seconds of processor time that one program may take with its test, and ten times as much of time that passes. Where inputs
+  /// decide: seconds that pass for each list of inputs, as EvalPlus counts them.
   public var timeout: Double
   /// MiB of address space that each process of one program may take.
   public var memory: Int
@@ -216,11 +217,11 @@ extension SuiteProtocol {
     }
     if known.contains("timeout") { timeout = try reader.number("timeout", in: SuiteProtocol.seconds) ?? timeout }
     if known.contains("memory") { memory = try reader.integer("memory", in: SuiteProtocol.mebibytes) ?? memory }
-    try readLater(reader, known)
+    try readLater(reader, known, isReport: complete)
     try reader.finish()
   }
 
-  private mutating func readLater(_ reader: DocumentReader, _ known: [String]) throws {
+  private mutating func readLater(_ reader: DocumentReader, _ known: [String], isReport: Bool) throws {
     if known.contains("eos") { eos = try reader.word("eos", ["end": .end, "keep": .keep, "pass": .pass]) ?? eos }
     if known.contains("score") {
       score =
@@ -238,7 +239,8 @@ extension SuiteProtocol {
     temperature = try reader.number("temperature", in: SuiteProtocol.temperatures) ?? temperature
     topP = try reader.number("top_p", in: SuiteProtocol.shares) ?? topP
     seed = try reader.integer("seed", in: 0...(.max)) ?? seed
-    if draws > 1, temperature == 0 {
+    // Samples from elsewhere were drawn at a temperature that nobody told.
+    if draws > 1, temperature == 0, !isReport {
       throw reader.error("draws", "\(draws) completions are all the same at temperature 0", remedy: "set temperature")
     }
   }

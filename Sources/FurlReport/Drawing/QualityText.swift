@@ -40,6 +40,7 @@ public enum QualityText {
       lines.append(text + ", \(figures.tokens) tokens scored")
       if let comparison = figures.comparison { lines += self.lines(comparison) }
     }
+    lines += report.notes.map { "  note: \($0)" }
     if let limit = report.limit { lines.append("  only the first \(limit) problems were put") }
     lines.append("  in \(Figures.significant(report.seconds)) s" + (report.sandbox.map { ", sandbox: \($0)" } ?? ""))
     return lines

@@ -23,6 +23,8 @@ public enum Gzip {
       guard sum == CRC32.of(content[start...]), length == UInt32(truncatingIfNeeded: content.count - start) else {
         throw reader.error("its check sum does not hold")
       }
+      // Files from tapes and some servers are filled up with zeros.
+      try reader.skipZeros()
     } while !reader.isAtEnd
     return content
   }
@@ -74,6 +76,9 @@ private struct BitReader {
     held >>= UInt64(count % 8)
     count -= count % 8
   }
+
+  /// Passes over zero bytes, from a whole byte on.
+  mutating func skipZeros() throws { while !isAtEnd, peek(8) == 0 { try drop(8) } }
 
   mutating func word() throws -> UInt32 { UInt32(try take(16)) | UInt32(try take(16)) << 16 }
 

@@ -1,6 +1,17 @@
 import FurlTensor
 
 extension JSON {
+  /// What is taken beyond the standard.
+  public enum Dialect: Sendable, Hashable {
+    case standard
+    /// `NaN`, `Infinity` and `-Infinity`, as Python writes them. Whoever asks for a number within bounds refuses them by
+    /// their key (``DocumentReader``).
+    case nonFinite
+    /// All that Python's json module reads: those, integers of any size (as the nearest number, infinite ones included),
+    /// and halves of surrogate pairs (as ``loneSurrogate``).
+    case python
+  }
+
   /// Parses a JSON text (RFC 8259). A byte-order mark before it is passed over.
   ///
   /// Refused: duplicate keys, too many levels, malformed UTF-8, anything after the value.
@@ -8,13 +19,12 @@ extension JSON {
   /// - Parameters:
   ///   - file: the name that errors carry.
   ///   - depthLimit: levels of nesting. What is to be put inside another document needs some to spare.
-  ///   - python: whether `NaN`, `Infinity` and `-Infinity` are numbers, as Python writes them. Whoever asks for a number
-  ///     within bounds refuses them by their key (``DocumentReader``).
+  ///   - dialect: what is taken beyond the standard.
   /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
   public static func parse(
-    _ bytes: [UInt8], file: String?, depthLimit: Int = 128, python: Bool = false
+    _ bytes: [UInt8], file: String?, depthLimit: Int = 128, dialect: Dialect = .standard
   ) throws -> JSON {
-    var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit, takesNonFinite: python)
+    var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit, dialect: dialect)
     return try parser.document()
   }
 
@@ -46,6 +56,11 @@ extension JSON {
     }
     return values
   }
+}
+
+extension JSON {
+  /// Stands for half of a surrogate pair, which Unicode's own encodings cannot hold: a code point that is no character.
+  public static let loneSurrogate: Unicode.Scalar = "\u{FFFF}"
 }
 
 /// A key as its bytes: Swift's texts are equal when they look alike, names of RFC 8259 are not.
@@ -89,8 +104,8 @@ private struct JSONParser {
   let bytes: [UInt8]
   let file: String?
   var depthLimit = 128
+  var dialect = JSON.Dialect.standard
   var line = 1
-  var takesNonFinite = false
   var position = 0
   var depth = 0
   /// Where the value that is being parsed has to be over; nil: at the end of the text.
@@ -194,7 +209,8 @@ private struct JSONParser {
 
   /// What Python writes for floating-point numbers that JSON cannot say.
   private mutating func nonFinite() throws -> JSON? {
-    guard takesNonFinite, let byte = current, byte != UInt8(ascii: "-") || bytes.dropFirst(position + 1).first == 0x49
+    guard dialect != .standard, let byte = current,
+      byte != UInt8(ascii: "-") || bytes.dropFirst(position + 1).first == UInt8(ascii: "I")
     else { return nil }
     switch byte {
     case UInt8(ascii: "N"): return try literal("NaN", .number(.nan))
@@ -286,7 +302,9 @@ private struct JSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let value = Int(text) { return .integer(value) }
-    guard let value = Double(text), value.isFinite else { throw error("the number \(text) is out of range") }
+    guard let value = Double(text), value.isFinite || dialect == .python else {
+      throw error("the number \(text) is out of range")
+    }
     return .number(value)
   }
 
@@ -334,15 +352,19 @@ private struct JSONParser {
     case UInt8(ascii: "t"): content.append(9)
     case UInt8(ascii: "u"):
       var code = try hexadecimal()
-      if (0xD800..<0xDC00).contains(code), current == 0x5C {
-        position += 1
-        guard current == UInt8(ascii: "u") else { throw error("half of a surrogate pair") }
-        position += 1
+      if (0xD800..<0xDC00).contains(code), bytes[position...].starts(with: [0x5C, UInt8(ascii: "u")]) {
+        let afterHigh = position
+        position += 2
         let low = try hexadecimal()
-        guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
-        code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        if (0xDC00..<0xE000).contains(low) {
+          code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        } else {
+          position = afterHigh
+        }
       }
-      guard let scalar = Unicode.Scalar(code) else { throw error("half of a surrogate pair") }
+      guard let scalar = Unicode.Scalar(code) ?? (dialect == .python ? JSON.loneSurrogate : nil) else {
+        throw error("half of a surrogate pair")
+      }
       content.append(contentsOf: String(Character(scalar)).utf8)
     default: throw error("an unknown escape")
     }

@@ -9,7 +9,7 @@ enum TokenizerFile {
 
   /// - Parameter path: of a `tokenizer.json`; what lies beside it adds to it.
   static func read(path: String) throws -> TokenizerParts {
-    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path, python: true)
+    let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path, dialect: .nonFinite)
     return try read(DocumentReader(json, file: path), folder: folder(of: path))
   }
 

@@ -44,13 +44,13 @@ struct VocabularyFiles {
   static func json(_ name: String, _ folder: String) throws -> JSON? {
     let path = folder + "/" + name
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    return try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path, python: true)
+    return try JSON.parse(try MappedFile(path: path).readAll(limit: 64 << 20), file: path, dialect: .nonFinite)
   }
 
   private func parts() throws -> TokenizerParts {
     let path = folder + "/vocab.json"
     let json = try JSON.parse(
-      try MappedFile(path: path).readAll(limit: TokenizerFile.largest), file: path, python: true)
+      try MappedFile(path: path).readAll(limit: TokenizerFile.largest), file: path, dialect: .nonFinite)
     func error(_ place: String?, _ problem: String) -> FurlError { .input(path, place, problem) }
     guard let members = json.members else { throw error(nil, "a mapping is expected, not \(json.kindName)") }
     try ModelReader.checkSize(members) { error(nil, $0) }
