@@ -9,7 +9,7 @@ TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 reproduce datasets test test-kernels figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 reproduce datasets test test-kernels sanitize figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ test: setup ## Runs all tests (optimized: unoptimized kernels are 18 to 42 times
 
 test-kernels: setup ## Tests the C kernels of every tier, lower ones and NEON under qemu where it is installed.
 	Tests/Kernels/run.sh
+
+sanitize: setup ## Tests the C kernels under sanitizers and fuzzes every reader (FUZZ_SECONDS each, 60 if not given).
+	CFLAGS="-g -O0 -fsanitize=address,undefined -fno-sanitize-recover=all" BUILD=$(CURDIR)/.build-fuzz/kernel-tests \
+	  Tests/Kernels/run.sh native
+	Tests/Fuzz/run.sh
 
 figures: build ## Measures the bundled model whole: speed, quality, memory, and the kernels.
 	@scripts/figures $(FURL) $(DEMO)
@@ -61,4 +66,4 @@ format: ## Puts all Swift files in the project's format.
 	$(SWIFT) format --recursive --in-place --parallel Package.swift Sources Tests
 
 clean: ## Removes everything that was built and every artifact.
-	rm -rf .build .build-tests $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml
+	rm -rf .build .build-tests .build-fuzz $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml

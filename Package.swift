@@ -49,6 +49,19 @@ let libraries: [Target] =
       "FurlTensor", subprocess, system,
     ])
 
+/// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
+let fuzzing: [Target] =
+  Context.environment["FURL_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "FurlFuzz",
+      dependencies: [
+        "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
+        "FurlSpec", "FurlTensor", "FurlTestSupport", "CZstd",
+      ], path: "Tests/Fuzz", exclude: ["binary.dict", "run.sh"], swiftSettings: settings)
+  ]
+
 let package = Package(
   name: "furl",
   platforms: [.macOS(.v15)],
@@ -63,7 +76,7 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
-  targets: libraries + [
+  targets: libraries + fuzzing + [
     .target(
       name: "Furl",
       dependencies: [

@@ -1,0 +1,196 @@
+import CZstd
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTokenizer
+import FurlTransform
+
+@testable import FurlArtifact
+@testable import FurlCheckpoint
+
+/// `.furl` files. Nobody guesses a digest, so that all of them are made right for what the input says.
+let artifactTargets = [
+  // Furl's own frames: form, whether zeros are apart, how many bytes they become, and frames (as the input has them, or made
+  // of what they should decode to), each with its length before it.
+  FuzzTarget(name: "streams") {
+    try SymbolForm.allCases.indices.flatMap { form -> [[UInt8]] in
+      let content = [UInt8](repeating: 0, count: 8) + [1, 2, 3, 4, 5, 6, 7, 8]
+      let planes = SymbolForm.allCases[form].planes
+      let frames = (0..<planes).map { _ in [UInt8](content.prefix(16 / planes * SymbolForm.allCases[form].symbolsPerByte)) }
+      let made = frames.flatMap { [UInt8($0.count), 1] + $0 }
+      let stored = try frames.map(ZstdFrames.make).flatMap { [UInt8($0.count), 0] + $0 }
+      return [[UInt8(form), 0, 16, 0] + made, [UInt8(form), 0, 16, 0] + stored, [UInt8(form), 1, 16, 0, 2, 1, 0xF0, 0] + made]
+    }
+  } run: { input, workspace in
+    guard input.count > 4 else { return }
+    let form = SymbolForm.allCases[Int(input[0]) % SymbolForm.allCases.count]
+    let count = Int(input[2]) | Int(input[3]) << 8
+    var (frames, position): ([[UInt8]], Int) = ([], 4)
+    while position + 1 < input.count {
+      let end = min(input.count, position + 2 + Int(input[position]))
+      let bytes = Array(input[position + 2..<end])
+      frames.append(input[position + 1] & 1 == 0 ? bytes : try ZstdFrames.make(bytes))
+      position = end
+    }
+    let digest = Digest(of: [])
+    let stream = ArtifactStream(
+      kind: .codes, codec: input[1] & 1 == 0 ? .zstdHuffman : .zstdBitmap, symbols: form, offset: 0,
+      length: frames.reduce(0) { $0 + $1.count }, decodedLength: count, zero: input[1] >> 1, digest: digest,
+      decodedDigest: digest, frames: frames.map(\.count))
+    // What the index is held to before a stream is read.
+    guard stream.chunks.isWhole, stream.chunks.frameCount == frames.count, !frames.contains(where: \.isEmpty),
+      input[1] & 1 == 0 || form != .nibbles
+    else { return }
+    let file = try MappedFile(path: workspace.write(frames.joined(), to: "stream"))
+    let compressed = try CompressedStream(stream, of: file, place: "stream", into: nil)
+    try CompactCoding.decode([compressed], parallelFor: serialFor)
+    _ = Digest(of: compressed.decoded)
+  },
+  // A whole file, or behind a first byte of "i" an index and sections that a file is made of.
+  FuzzTarget(name: "artifact") {
+    let whole = try artifacts()
+    let parts = try whole.map { bytes in
+      try TestData.withTemporaryFile(bytes, "a.furl") { path in
+        let file = try MappedFile(path: path)
+        let footer = try Footer(of: file)
+        let index = try Zstd.decompress(
+          file.read(footer.indexOffset..<footer.indexOffset + footer.indexLength), count: footer.indexDecodedLength)
+        return Workspace.join([
+          [UInt8(ascii: "i")] + index, Array(bytes[Container.headerBytes..<footer.indexOffset]),
+        ])
+      }
+    }
+    return whole + parts
+  } run: { input, workspace in
+    var bytes = input
+    if input.first == UInt8(ascii: "i") {
+      let parts = input.dropFirst().split(separator: Workspace.separator, maxSplits: 1, omittingEmptySubsequences: false)
+      bytes = try forge(index: Array(parts[0]), sections: parts.count > 1 ? Array(parts[1]) : [])
+    }
+    let path = try workspace.write(bytes, to: "input.furl")
+    let artifact = try Artifact(path: path)
+    FuzzRun.accept { try artifact.check() }
+    FuzzRun.accept { try use(Tokenizer(serialized: artifact.tokenizerBytes(), file: path), []) }
+    FuzzRun.accept {
+      for tensor in artifact.tensors { FuzzRun.accept { _ = try artifact.load(tensor) } }
+      let weights = try ArtifactWeights(artifact)
+      for tensor in weights.spec.tensors {
+        FuzzRun.accept {
+          if tensor.shape.count == 1 {
+            _ = try weights.vector(tensor)
+          } else {
+            _ = try weights.matrix(tensor, pool: pool)
+          }
+        }
+      }
+    }
+  },
+]
+
+private let pool = WorkerPool(threads: 1)
+
+/// A small Llama in artifacts of both kinds.
+private func artifacts() throws -> [[UInt8]] {
+  try TestData.withTemporaryFolder { folder in
+    let workspace = Workspace(folder: folder)
+    let checkpoint = try Checkpoint(path: workspace.write(SmallLlama.gguf(type: 0), to: "small.gguf"))
+    return try [
+      "storage: mapped\nsteps: [{quantize: {weights: int8}}]", "steps: [{quantize: {weights: int4, block: 32}}]",
+      "steps: [{quantize: {weights: nf4, outliers: {share: 0.2}}}]",
+    ].map { steps in
+      let recipe = try Recipe(YAML.read(Array("furl: 1\nrecipe: r\n\(steps)\n".utf8), file: nil))
+      let path = workspace.path("small.furl")
+      unlink(path)
+      _ = try Compressor(checkpoint, recipe: recipe).write(to: path, pool: pool)
+      return try TestData.bytes(path)
+    }
+  }
+}
+
+/// An artifact of an index and what lies before it, with digests that are right wherever they can be told.
+private func forge(index text: [UInt8], sections: [UInt8]) throws -> [UInt8] {
+  var bytes = Container.header + sections
+  bytes = Container.padded(bytes, to: Container.aligned(bytes.count))
+  var index = try JSON.parse(text, file: "index")
+  func digest(_ member: JSON) -> JSON? {
+    guard let offset = member["offset"]?.integer, let length = member["length"]?.integer, offset >= 0, length >= 0,
+      offset <= bytes.count, length <= bytes.count - offset
+    else { return nil }
+    return .string(Digest(of: bytes[offset..<offset + length]).hex)
+  }
+  index.change("tensors") { tensors in
+    tensors.changeAll { tensor in
+      tensor.change("streams") { streams in
+        streams.changeAll { stream in
+          guard let digest = digest(stream) else { return }
+          stream.change("sha256") { $0 = digest }
+          if stream["codec"]?.string == "raw" { stream.change("decoded_sha256") { $0 = digest } }
+        }
+      }
+    }
+  }
+  let section = index["tokenizer"].flatMap(digest)
+  index.change("tokenizer") { tokenizer in tokenizer.change("sha256") { $0 = section ?? $0 } }
+  index.change("recipe") { recipe in
+    let text = recipe["text"]?.string
+    recipe.change("sha256") { $0 = text.map { .string(Digest(of: $0.utf8).hex) } ?? $0 }
+  }
+  let id = JSON.string(Digest(of: manifest(of: index).canonicalBytes).hex)
+  index.change("artifact_id") { $0 = id }
+  let canonical = index.canonicalBytes
+  let stored = try ZstdFrames.make(canonical)
+  let footer = Footer(
+    indexOffset: bytes.count, indexLength: stored.count, indexDecodedLength: canonical.count,
+    indexDigest: Digest(of: stored))
+  bytes += stored
+  return Container.padded(bytes, to: Container.aligned(bytes.count)) + footer.bytes
+}
+
+/// What an artifact's id is the digest of: FORMAT.md, "Identity".
+private func manifest(of index: JSON) -> JSON {
+  func pick(_ value: JSON?, _ keys: KeyValuePairs<String, String>) -> JSON {
+    .object(keys.map { .init($0, value?[$1] ?? .null) })
+  }
+  var members = ["architecture", "config", "recipe", "spec"].map { JSON.Member($0, index[$0] ?? .null) }
+  members.append(.init("manifest", 1))
+  let tensors = (index["tensors"]?.array ?? []).map { tensor -> JSON in
+    let streams = (tensor["streams"]?.array ?? []).map {
+      pick($0, ["kind": "kind", "length": "decoded_length", "sha256": "decoded_sha256"])
+    }
+    let head = pick(tensor, ["name": "name", "role": "role", "scheme": "scheme", "shape": "shape"]).members ?? []
+    return .object(head + [.init("streams", .array(streams))])
+  }
+  members.append(.init("tensors", .array(tensors)))
+  members.append(.init("tokenizer", pick(index["tokenizer"], ["length": "decoded_length", "sha256": "decoded_sha256"])))
+  return .object(members)
+}
+
+extension JSON {
+  /// Changes the value of a key of a mapping that has it.
+  fileprivate mutating func change(_ key: String, _ body: (inout JSON) -> Void) {
+    guard case .object(var members) = self, let index = members.firstIndex(where: { $0.key == key }) else { return }
+    body(&members[index].value)
+    self = .object(members)
+  }
+
+  /// Changes every element of a list.
+  fileprivate mutating func changeAll(_ body: (inout JSON) -> Void) {
+    guard case .array(var elements) = self else { return }
+    for index in elements.indices { body(&elements[index]) }
+    self = .array(elements)
+  }
+}
+
+/// Makes frames with a checksum, quickly.
+private enum ZstdFrames {
+  private nonisolated(unsafe) static let context = ZSTD_createCCtx()
+
+  static func make(_ bytes: [UInt8]) throws -> [UInt8] {
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    var frame = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
+    let count = ZSTD_compress2(context, &frame, frame.count, bytes, bytes.count)
+    precondition(ZSTD_isError(count) == 0)
+    return Array(frame[..<count])
+  }
+}
