@@ -93,7 +93,7 @@ import Testing
         #expect(chmod(path, wrong) == 0)
         let again = try await run(artifact, checkpoint, cache)
         #expect(again.savings.cachedBaselines.isEmpty && again.checks == honest.checks)
-        let name = "/" + (path.split(separator: "/").last ?? "")
+        let name = "/\(path.split(separator: "/").last ?? "")"
         #expect(notices.found.first?.contains(name + " can be written to by others") == true, "\(notices.found)")
         // A file is written anew; a folder is left as it is.
         if path != file { #expect(chmod(path, right) == 0) }
