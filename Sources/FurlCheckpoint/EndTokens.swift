@@ -97,9 +97,11 @@ extension EndTokens {
 
 extension EndTokens {
   /// What an artifact has to say of them: nil where they are those that it says with its tokenizer and this configuration.
-  public func ids(beyond configuration: JSON) -> [Int]? {
+  ///
+  /// - Parameter limit: what is not below it names no token.
+  public func ids(beyond configuration: JSON, below limit: Int) -> [Int]? {
     let own = tokens.filter { $0.sources.contains("tokenizer") }.map(\.id)
-    return Set(own + EndTokens.plainIDs(in: configuration)) == Set(ids) ? nil : ids
+    return Set(own + EndTokens.plainIDs(in: configuration).filter { $0 < limit }) == Set(ids) ? nil : ids
   }
 }
 
