@@ -97,34 +97,29 @@ extension EndTokens {
 
 extension EndTokens {
   /// What an artifact has to say of them: nil where they are those that it says with its tokenizer and this configuration.
-  public func ids(beyond configuration: JSON) -> [Int]? {
+  ///
+  /// - Parameter limit: what is not below it names no token.
+  public func ids(beyond configuration: JSON, below limit: Int) -> [Int]? {
     let own = tokens.filter { $0.sources.contains("tokenizer") }.map(\.id)
-    return Set(own + EndTokens.plainIDs(in: configuration)) == Set(ids) ? nil : ids
+    return Set(own + EndTokens.plainIDs(in: configuration).filter { $0 < limit }) == Set(ids) ? nil : ids
   }
 }
 
 extension Checkpoint {
   /// What the checkpoint's configuration says about the ends of its texts; a GGUF file says it with its tokenizer.
   ///
-  /// - Parameter limit: ids have to be below it: those of rows and of tokens are.
+  /// - Parameter limit: what is not below it names no token and is passed over, as it can never come up: transformers writes
+  ///   the usual ids of a family into the files of its smallest models, too. Ids of rows and of tokens are below it.
   /// - Throws: ``FurlError`` of kind `input` that names file and key, for what is no id.
   public func endTokens(below limit: Int) throws -> EndTokens {
     if let ends { return ends }
     if gguf != nil { return EndTokens() }
-    let name = "generation_config.json"
-    var path = folder + "/" + name
-    var ids = try EndTokens.ids(in: generationConfiguration(), file: path)
-    var source = name
-    if ids.isEmpty {
-      (path, source) = (folder + "/config.json", "config.json")
-      ids = try EndTokens.ids(in: config, file: path)
+    let files = [("generation_config.json", try generationConfiguration()), ("config.json", config)]
+    for (name, configuration) in files {
+      let ids = try EndTokens.ids(in: configuration, file: folder + "/" + name).filter { $0 < limit }
+      if !ids.isEmpty { return EndTokens(ids, from: name) }
     }
-    if let id = ids.first(where: { $0 >= limit }) {
-      throw FurlError.input(
-        path, EndTokens.key, "\(id) is not the id of a token: the model knows \(limit)",
-        remedy: "give the id of a token there, or null for none")
-    }
-    return EndTokens(ids, from: source)
+    return EndTokens()
   }
 
   /// `generation_config.json`, if there is one.

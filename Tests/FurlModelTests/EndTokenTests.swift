@@ -51,6 +51,10 @@ import Testing
     Sources(generation: 7, config: 13, tokenizer: "</s>", ends: [7, 11], text: "bc<|im_end|>de"),
     Sources(generation: nil, config: 13, tokenizer: nil, ends: [13], text: "bc"),
     Sources(generation: nil, config: nil, tokenizer: "<|im_end|>", ends: [13], text: "bc"),
+    // What is no token's id, as transformers writes the usual ones of a family into small models, names none.
+    Sources(generation: 50256, config: 13, tokenizer: "</s>", ends: [11, 13], text: "bc"),
+    Sources(generation: [16, 13], config: nil, tokenizer: nil, ends: [13], text: "bc"),
+    Sources(generation: nil, config: 50256, tokenizer: "</s>", ends: [11], text: "bc<|im_end|>de"),
     // None is said in several ways.
     Sources(generation: .null, config: 13, tokenizer: "</s>", ends: [11, 13], text: "bc"),
     Sources(generation: -1, config: 13, tokenizer: "</s>", ends: [11, 13], text: "bc"),
@@ -97,8 +101,7 @@ import Testing
   static let wrong: [(String, JSON, String)] = [
     ("generation_config.json", "</s>", "an id of a token"), ("generation_config.json", [11, "</s>"], "a text"),
     ("generation_config.json", 11.5, "a number"), ("generation_config.json", true, "a boolean"),
-    ("generation_config.json", 16, "16 is not the id of a token"), ("config.json", ["a": 1], "an id of a token"),
-    ("config.json", [11, 4_294_967_295], "4294967295 is not the id"),
+    ("config.json", ["a": 1], "an id of a token"),
   ]
 
   @Test(arguments: wrong) func whatIsNoIDIsRefusedByName(_ file: String, _ value: JSON, _ problem: String) throws {

@@ -11,7 +11,8 @@ import Testing
 
 /// The tokens that end a text, on their way through artifacts and exports.
 @Suite struct EndTokenArtifactTests {
-  private static let pool = WorkerPool(threads: 2)
+  /// One for each use: tests run beside each other.
+  private static var pool: WorkerPool { WorkerPool(threads: 2) }
 
   private static func compress(_ chain: ChainCheckpoint, _ steps: String? = nil, in folder: String) throws -> Artifact {
     try chain.write(to: folder + "/m")

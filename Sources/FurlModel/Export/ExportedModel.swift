@@ -62,9 +62,12 @@ public struct ExportedModel: ExportSource {
   public func sideFiles() throws -> [SideFile] {
     if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil, checkpoint.tokenizerBytes == nil {
       // A folder whose tokenizer is missing or damaged is copied as it is.
-      let ends = try (try? file.tokenizer())?.ends ?? checkpoint.endTokens(below: .max)
+      let tokenizer = try? file.tokenizer()
+      let limit = max(spec.vocabularySize, tokenizer?.vocabularySize ?? 0)
+      let declared = try checkpoint.endTokens(below: limit)
+      let ends = tokenizer?.ends ?? declared
       let generation = try checkpoint.generationConfiguration()
-      let isSaid = try checkpoint.endTokens(below: .max).ids == ends.ids
+      let isSaid = declared.ids == ends.ids
       return try ExportedModel.copiedFiles.compactMap { name in
         let path = checkpoint.folder + "/" + name
         if name == "generation_config.json", !isSaid {

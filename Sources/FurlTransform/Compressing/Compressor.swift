@@ -225,6 +225,6 @@ public struct Compressor: Sendable {
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
       recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) },
-      endTokens: ends?.ids(beyond: checkpoint.config))
+      endTokens: ends?.ids(beyond: checkpoint.config, below: plan.spec.vocabularySize))
   }
 }
