@@ -93,8 +93,6 @@ import Testing
     try refused(source, nil, "tokenizer", "\"a\"")
     source.tokens = ["a", "[PAD9]"]
     try refused(source, nil, "tokenizer", "9")
-    source.tokens = (0..<513).map { "t\($0)" }
-    try refused(source, nil, "tokenizer", "513 tokens", "512")
   }
 
   @Test func filesOfTheModelItself() throws {
