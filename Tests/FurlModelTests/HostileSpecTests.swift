@@ -201,14 +201,16 @@ import Testing
     }
   }
 
-  @Test func aTokenizerThatIsTooLargeIsRefused() throws {
+  /// A tokenizer may have more tokens than the model has rows: only a text that needs one is refused.
+  @Test func tokensWithoutARowAreRefusedWhereTheyAreNeeded() throws {
     try TestData.withTemporaryFolder { folder in
       let path = folder + "/a.furl"
       let tokenizer = try Tokenizer(checkpoint: TestData.minipy).serialized()
       try NaiveModel(Self.unusual[0].spec, seed: 1).write(to: path, tokenizer: tokenizer)
-      expectError(.input, path, "8192 tokens; the model knows 19") {
-        _ = try LoadedModel(path: path, context: Fixtures.context())
-      }
+      let model = try LoadedModel(path: path, context: Fixtures.context())
+      #expect(model.tokenizer.vocabularySize == 8192)
+      let ids = model.tokenizer.encode("def")
+      expectError(.input, path, "\(ids[0])") { try model.tokenizer.check(ids, rows: 19, file: path) }
     }
   }
 }

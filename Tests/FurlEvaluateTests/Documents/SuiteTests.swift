@@ -100,7 +100,7 @@ import Testing
       (good.replacing("furl: 1", with: "furl: 2"), "line 1: furl: version 2"),
       (good.replacing("furl: 1\n", with: ""), "furl: is missing"),
       (good.replacing("suite: mine", with: "suite: ../mine"), "line 2: suite: \"../mine\" is no name"),
-      (good.replacing("file: p.jsonl", with: "file: q.jsonl"), "q.jsonl: No such file"),
+      (good.replacing("file: p.jsonl", with: "file: q.jsonl"), "q.jsonl: does not exist"),
       (good.replacing("sha256: ", with: "sha256: x"), "line 4: sha256: 64 lower-case"),
       (card(text + " "), "line 4: sha256: p.jsonl has the sha256"),
       (good.replacing("pass_at_1", with: "pass"), "line 5: kind: \"pass\" is not a known value"),
@@ -126,7 +126,7 @@ import Testing
     #expect(try message(["p.jsonl.gz": "x"], open: "p.jsonl.gz").contains("not valid JSON"))
     #expect(
       try message(["p.jsonl.gz": "\u{1F}\u{8B}x"], open: "p.jsonl.gz").contains("neither prompt, entry_point") == false)
-    #expect(try message([:], open: "absent.jsonl").contains("No such file"))
+    #expect(try message([:], open: "absent.jsonl").contains("does not exist"))
     #expect(try message(["t.txt": ""], open: "t.txt").contains("is empty"))
   }
 
