@@ -7,7 +7,7 @@ import Testing
   /// Calibration, training, pruning and choices by measurement, each on little text.
   private static let recipes: KeyValuePairs = [
     "feedback": "  - quantize: {weights: int4, block: 32, method: gptq, search: true, embeddings: int8}",
-    "outliers": "  - quantize: {weights: int8, block: 32, embeddings: int8, outliers: {share: 0.02}}",
+    "outliers": "  - quantize: {weights: int8, block: 32, embeddings: int8, outliers: {threshold: 3, share: 0.05}}",
     "scaled": "  - quantize: {weights: int3, block: 64, method: awq, embeddings: int8}",
     "coded": "  - quantize: {goal: disk, bits: 4, embedding_bits: 4, method: gptq}",
     "pruned": """
@@ -34,7 +34,7 @@ import Testing
         recipe: \(name)
         steps:
         \(steps)
-        calibration: {text: "checkpoint:calibration.txt", samples: 3, length: 48}
+        \(name == "healed" ? "" : "calibration: {text: \"checkpoint:calibration.txt\", samples: 3, length: 48}")
 
         """
       try TestData.write(Array(text.utf8), to: recipe)
