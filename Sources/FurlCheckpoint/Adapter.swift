@@ -30,7 +30,11 @@ enum Adapter {
   }
 
   private static let parts: Set<Substring> = ["base_layer", "modules_to_save", "original_module", "prompt_embeddings"]
-  private static let beginnings = ["lora_", "hada_", "ia3_", "lokr_", "oft_", "boft_", "vera_", "loha_"]
+  private static let beginnings = [
+    "lora_", "hada_", "ia3_", "lokr_", "oft_", "boft_", "vera_", "loha_",
+    "vblora_", "fourierft_", "randlora_", "trainable_tokens_", "ln_tuning_", "bone_", "miss_", "hra_", "c3a_", "shira_",
+    "road_", "waveft_", "xlora_", "internal_xlora_", "delora_", "gralora_", "poly_lora_", "adaption_", "cpt_", "osf_",
+  ]
 
   /// Whether a tensor's name is one that PEFT gives.
   static func names(_ tensor: String) -> Bool {

@@ -18,6 +18,7 @@ enum Buffers {
     let parts = name.split(separator: ".")
     guard let last = parts.last else { return false }
     if counters.contains(last) { return true }
+    if isCacheScale(parts) { return true }
     if rotary.contains(last) {
       return ["inv_freq", "freqs_cis"].contains(last)
         || parts.dropLast().contains { $0.contains("rotary") || $0.contains("rope") }
@@ -26,6 +27,13 @@ enum Buffers {
     if masks.contains(last) { return isMask(tensor, last) }
     // A whole number alone counts something.
     return tensor.isWholeNumbers && tensor.shape.allSatisfy { $0 == 1 }
+  }
+
+  /// Scales of a cache for keys and values in FP8, which models with plain weights may have, too.
+  static func isCacheScale(_ parts: [Substring]) -> Bool {
+    guard let last = parts.last else { return false }
+    if ["k_scale", "v_scale", "q_scale", "prob_scale"].contains(last) { return true }
+    return last == "output_scale" && ["k_proj", "v_proj"].contains(parts.dropLast().last)
   }
 
   /// A causal mask is square with nothing but ones before; what stands in its place is one number. A bias is neither.

@@ -38,6 +38,7 @@ enum ForeignWeights {
     guard let last = parts.last else { return nil }
     let base = String(name.dropLast(last.count))
     func has(_ other: String) -> Bool { stored.tensors[base + other] != nil }
+    if Buffers.isCacheScale(parts), !stored.tensors.values.contains(where: \.isFP8) { return nil }
     switch last {
     case "absmax", "quant_map", "nested_absmax", "nested_quant_map", "SCB", "weight_format": return "bitsandbytes"
     case "qweight", "qzeros": return packed(base, stored)
@@ -55,7 +56,7 @@ enum ForeignWeights {
     if parts.contains(where: { $0 == "quant_state" }) || last.hasPrefix("bitsandbytes__") { return "bitsandbytes" }
     if last.hasSuffix("_blocks"), has(last.dropLast("_blocks".count) + "_scales") { return "MXFP4" }
     let type = tensor.typeName.uppercased()
-    if type.hasPrefix("F8_") || type.hasPrefix("FLOAT8") { return "FP8" }
+    if tensor.isFP8 { return "FP8" }
     if type.hasPrefix("F4") || type.hasPrefix("F6_") { return "\(type) codes" }
     guard last == "weight", tensor.shape.count == 2, tensor.isWholeNumbers, !tensor.shape.contains(0) else {
       return nil
@@ -74,5 +75,13 @@ enum ForeignWeights {
       let scales = stored.tensors[base + "scales"]?.shape.last
     else { return "GPTQ or AWQ" }
     return codes == scales ? "GPTQ" : "AWQ"
+  }
+}
+
+extension StoredTensors.Tensor {
+  /// Whether the numbers are of an 8-bit floating-point type, by the name of either format.
+  fileprivate var isFP8: Bool {
+    let name = typeName.uppercased()
+    return name.hasPrefix("F8_") || name.hasPrefix("FLOAT8")
   }
 }

@@ -74,7 +74,12 @@ struct OpenedCheckpoint {
   private init(config path: String, folder: String, weights: String?) throws {
     var configuration = try StoredConfiguration(path: path)
     var (family, spec) = try OpenedCheckpoint.read(configuration.json, file: path)
-    let raw = try StoredTensors(folder: folder, weights: weights)
+    var chosen = weights
+    if weights == nil, let name = try WeightFiles.configured(configuration.json, folder: folder) {
+      chosen = name
+      configuration.note("the weights are those of \(name), as transformers_weights of config.json says")
+    }
+    let raw = try StoredTensors(folder: folder, weights: chosen)
     try ForeignWeights.refuse(raw, path: folder)
     try configuration.dropQuantization()
     let naming = try StoredNames(raw, family: family, spec: spec)
@@ -87,7 +92,7 @@ struct OpenedCheckpoint {
     self.folder = folder
     self.spec = spec
     stored = naming.stored
-    config = configuration.json
+    config = configuration.kept
     notes = configuration.notes + naming.notes + head.notes
     names = Names(
       prefix: family.prefix,

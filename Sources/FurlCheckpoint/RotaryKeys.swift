@@ -24,7 +24,7 @@ extension DecoderConfig {
   /// The mapping under a key; one without keys says nothing.
   private func mapping(_ key: String) throws -> DocumentReader? {
     guard let mapping = try reader.reader(key), !mapping.keys.isEmpty else { return nil }
-    for kind in ["full_attention", "sliding_attention"] where mapping.keys.contains(kind) {
+    for kind in mapping.keys where mapping.optional(kind)?.members != nil {
       throw mapping.error(kind, "rotary positions of its own for a kind of layer are not supported yet")
     }
     return mapping

@@ -1,9 +1,12 @@
 import FurlSpec
 import FurlTensor
 
-/// A `config.json` as the families read it: keys under the names that they ask for.
+/// A `config.json`: as it stands, and as the families read it, with keys under the names that they ask for.
 struct StoredConfiguration {
+  /// What the family reads.
   private(set) var json: JSON
+  /// What artifacts and exports carry: the file's own words, as far as they say what the model is.
+  private(set) var kept: JSON
   /// What a person should know of how it was read.
   private(set) var notes: [String] = []
   private let path: String
@@ -11,6 +14,7 @@ struct StoredConfiguration {
   /// - Throws: ``FurlError`` of kind `input`.
   init(path: String) throws {
     json = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
+    kept = json
     self.path = path
     let family = Architectures.all.first { $0.modelType == json["model_type"]?.string }
     try refuseOtherAliases(family?.aliases ?? [:])
@@ -30,6 +34,7 @@ struct StoredConfiguration {
   private mutating func rename(_ alias: String, _ key: String) throws {
     guard var members = json.members, let index = members.firstIndex(where: { $0.key == alias }) else { return }
     let value = members.remove(at: index).value
+    let isAlone = (json[key] ?? .null) == .null
     if value != .null {
       if let other = members.first(where: { $0.key == key })?.value, other != value {
         throw FurlError.input(
@@ -40,19 +45,42 @@ struct StoredConfiguration {
       members.append(.init(key, value))
     }
     json = .object(members)
+    // Where both are there they say the same, and the file stays as it is.
+    if isAlone, value != .null {
+      kept = .object((kept.members ?? []).filter { ![alias, key].contains($0.key) } + [.init(key, value)])
+    }
   }
 
   mutating func set(_ key: String, _ value: JSON) {
     json = .object((json.members ?? []).filter { $0.key != key } + [.init(key, value)])
+    kept = .object((kept.members ?? []).filter { $0.key != key } + [.init(key, value)])
   }
 
+  mutating func note(_ text: String) { notes.append(text) }
+
   /// Leaves out what a merge of an adapter into the weights has left: the tensors say that they are plain.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for a method that makes other weights of plain ones when they are loaded.
   mutating func dropQuantization() throws {
     let key = "quantization_config"
-    guard let members = json.members, let value = json[key] else { return }
-    json = .object(members.filter { $0.key != key })
-    guard value != .null else { return }
+    guard let value = json[key], value != .null else { return }
+    if let name = value["quant_method"]?.string, StoredConfiguration.roundsPlainWeights(name, value) {
+      throw FurlError.input(
+        path, "\(key).quant_method", "\"\(name)\" rounds plain weights when they are loaded, which is not supported",
+        remedy: "if they are to be taken as they stand, remove \(key)")
+    }
+    json = .object((json.members ?? []).filter { $0.key != key })
+    kept = .object((kept.members ?? []).filter { $0.key != key })
     let method = value["quant_method"]?.string.map { " (\($0.prefix(40)))" } ?? ""
     notes.append("\(key)\(method) of config.json is left over: the weights are plain numbers")
+  }
+
+  /// BitNet's linear layers round their weights in every call; FP-Quant keeps master weights, and rounds those.
+  private static func roundsPlainWeights(_ method: String, _ value: JSON) -> Bool {
+    switch method {
+    case "bitnet": true
+    case "fp_quant": value["store_master_weights"] == .bool(true)
+    default: false
+    }
   }
 }

@@ -33,7 +33,14 @@ enum WeightFiles {
         }
       }
       if present.contains(index) { return .index(folder + "/" + index, format) }
-      if present.contains(whole) { return .files([folder + "/" + whole], format) }
+      if present.contains(whole) {
+        if let shard = fullSet(names.filter(format.mayHold)) {
+          throw FurlError.input(
+            folder, "has both \(whole) and \(shard.name) with all other parts of a model",
+            remedy: "remove what is out of date, or say --weights \(whole) or --weights \(shard.name)")
+        }
+        return .files([folder + "/" + whole], format)
+      }
     }
     if let name = listing.unreadable.first(where: { name in WeightFormat.allCases.contains { $0.mayHold(name) } }) {
       throw FurlError.input(folder, name, "has a name that is not UTF-8", remedy: "give the file another name")
@@ -69,6 +76,40 @@ enum WeightFiles {
     return .files([folder + "/" + files[0]], format)
   }
 
+  /// The first of shards that are all there, if there are such.
+  private static func fullSet(_ names: [String]) -> Shard? {
+    let families = Dictionary(grouping: names.compactMap(Shard.init), by: \.family)
+    return families.values.compactMap { shards in
+      let numbers = Set(shards.map(\.number))
+      let total = shards[0].total
+      guard total > 1, total <= numbers.count, (1...total).allSatisfy(numbers.contains) else { return nil }
+      return shards.first { $0.number == 1 }
+    }.min { $0.name < $1.name }
+  }
+
+  /// The file that `transformers_weights` of `config.json` names, as transformers follows it.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for what is not the name of a safetensors file or index in the folder.
+  static func configured(_ config: JSON, folder: String) throws -> String? {
+    let key = "transformers_weights"
+    guard let value = config[key], value != .null else { return nil }
+    let path = folder + "/config.json"
+    guard let name = value.string, !name.contains("/"), !name.utf8.contains(0),
+      [".safetensors", ".safetensors.index.json"].contains(where: { name.hasSuffix($0) && name.count > $0.count })
+    else {
+      throw FurlError.input(
+        path, key, "must be the name of a .safetensors or .safetensors.index.json file in the same folder",
+        remedy: "correct it, or say which weights are meant with --weights")
+    }
+    guard FileManager.default.fileExists(atPath: folder + "/" + name) else {
+      throw FurlError.input(
+        path, key, "names \(name.prefix(100)), which does not exist",
+        remedy: "fetch it, or say which weights are meant with --weights")
+    }
+    try Adapter.refuse(folder, FolderListing(folder).names)
+    return name
+  }
+
   /// Names of all shards in their order.
   private static func whole(_ shards: [Shard], _ folder: String) throws -> [String] {
     let total = shards[0].total
@@ -102,7 +143,7 @@ enum WeightFiles {
 
   /// Whether an index says that a file holds something.
   private static func isNamed(_ name: String, by index: String) throws -> Bool {
-    let json = try JSON.parse(MappedFile(path: index).readAll(limit: StoredTensors.indexLimit), file: index)
+    let json = try JSON.parse(MappedFile(path: index).readAll(limit: StoredTensors.indexLimit), file: index, dialect: .nonFinite)
     return json["weight_map"]?.members?.contains { $0.value.string == name } ?? false
   }
 }
@@ -116,7 +157,7 @@ private struct Shard {
   let family: String
 
   init?(_ name: String) {
-    guard let middle = name.range(of: "-of-") else { return nil }
+    guard let middle = name.range(of: "-of-", options: .backwards) else { return nil }
     let before = name[..<middle.lowerBound]
     let digits = before.reversed().prefix { $0.isASCII && $0.isNumber }
     let total = name[middle.upperBound...].prefix { $0.isASCII && $0.isNumber }

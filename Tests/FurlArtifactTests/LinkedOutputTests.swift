@@ -52,4 +52,19 @@ import Testing
       output.abandon()
     }
   }
+
+  /// A file in the place of what a shell has open would be lost to it.
+  @Test func whatAProcessHasOpenIsNotReplaced() throws {
+    try TestData.withTemporaryFile([1, 2], "open") { (path: String) throws in
+      let descriptor = open(path, O_RDWR)
+      defer { close(descriptor) }
+      let link = path + ".link"
+      #expect(symlink("/proc/self/fd/\(descriptor)", link) == 0)
+      for name in ["/proc/self/fd/\(descriptor)", "/dev/fd/\(descriptor)", link] {
+        let error = #expect(throws: FurlError.self) { try OutputFile(path: name) }
+        #expect(error?.kind == .cannotCreate && error?.remedy?.contains("name of a file") == true)
+      }
+      #expect(try TestData.bytes(path) == [1, 2])
+    }
+  }
 }

@@ -35,6 +35,14 @@ import Testing
         #expect(result.status == 0 && result.errors.isEmpty)
         #expect(try result.json["ids"] == [9, 2, 13, 0])
       }
+      // An index of weights is no tokenizer, though both end in .json.
+      let map = try StoredTensors(folder: model).tensors.keys.map { JSON.Member($0, "model.safetensors") }
+      let index: JSON = ["weight_map": .object(map)]
+      try TestData.write(Array(index.compactText.utf8), to: model + "/model.safetensors.index.json")
+      for name in ["model.safetensors", "model.safetensors.index.json"] {
+        let result = try await Tool.run("tokenize", model + "/" + name, "--text", "abc", "--json")
+        #expect(try result.status == 0 && result.json["ids"] == [9, 2])
+      }
       expectOneLine(try await Tool.run("tokenize", folder, "--text", "a"), status: 65, containing: folder)
       expectOneLine(
         try await Tool.run("tokenize", folder + "/no.json", "--text", "a"), status: 65, containing: "no.json")

@@ -88,5 +88,11 @@ import Testing
     #expect(many.notes.contains { $0.contains("6 (<n>)") })
     let more = try ending([3], ["<e>", "<|im_end|>"]).ggufVocabulary(architecture: "llama")
     #expect(more.notes.contains { $0.contains("4 (<|im_end|>)") })
+    // One without a row takes no key from another.
+    let rowless = try ending([3, 4, 5, 6], ["<e>", "<t>", "<m>", "<n>"]).ggufVocabulary(architecture: "llama", rows: 5)
+    #expect([rowless.eosID, rowless.eotID, rowless.eomID] == [3, 4, nil])
+    #expect(!rowless.notes.contains { $0.contains("ends") || $0.contains("<n>") })
+    let late = try ending([3, 4, 5], ["<|eom_id|>", "<t>", "<|eom_id|>x"]).ggufVocabulary(architecture: "llama", rows: 3)
+    #expect(late.eosID == nil && late.eotID == nil && late.eomID == nil)
   }
 }

@@ -92,6 +92,8 @@ private struct GGUFParts {
 
   private static let mostParts = 99_999
   private static let mostFiles = 1_000
+  /// Bytes of heads that are read to find renamed parts. Those of parts are short: only the first has a vocabulary.
+  private static let mostHeadBytes = 256 << 20
 
   /// The paths of parts 2, 3, ...
   func others() throws -> [String] {
@@ -135,10 +137,13 @@ private struct GGUFParts {
     let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
     let total = try? first.metadata.integer("split.tensors.count")
     var found: [Int: [String]] = [:]
+    var room = GGUFParts.mostHeadBytes
     for name in FolderListing(folder).names.filter({ $0.hasSuffix(".gguf") }).prefix(GGUFParts.mostFiles) {
       let other = path.contains("/") ? folder + "/" + name : name
-      guard other != path, let part = try? GGUFPart(path: other), part.metadata.isPart(of: count, total),
-        let number = try? part.metadata.integer("split.no"), (0..<count).contains(number)
+      guard other != path, room > 0, let (metadata, bytes) = try? GGUFPart.metadata(path: other) else { continue }
+      room -= bytes
+      guard metadata.isPart(of: count, total), let number = try? metadata.integer("split.no"),
+        (0..<count).contains(number)
       else { continue }
       found[number, default: []].append(other)
     }

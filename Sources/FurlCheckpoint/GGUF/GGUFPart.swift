@@ -38,10 +38,16 @@ struct GGUFPart: Sendable {
   static let magic: UInt32 = 0x4655_4747
   private static let mostAlignment = 1 << 20
 
-  /// - Throws: ``FurlError`` of kind `input` that names the key or tensor and what is wrong.
-  init(path: String) throws {
-    file = try MappedFile(path: path)
-    var cursor = GGUFCursor(file)
+  /// The keys and values of a file, and how many bytes they take.
+  static func metadata(path: String) throws -> (metadata: GGUFMetadata, bytes: Int) {
+    var cursor = GGUFCursor(try MappedFile(path: path))
+    let head = try readHead(&cursor)
+    return (try GGUFMetadata(&cursor, count: head.keys), cursor.offset)
+  }
+
+  /// What comes before the keys.
+  private static func readHead(_ cursor: inout GGUFCursor) throws -> (version: Int, tensors: UInt64, keys: Int) {
+    let path = cursor.file.path
     guard try cursor.integer("its magic number", as: UInt32.self) == GGUFPart.magic else {
       throw FurlError.input(path, "is not a GGUF file")
     }
@@ -55,13 +61,22 @@ struct GGUFPart: Sendable {
       throw FurlError.input(
         path, "has GGUF version \(version); versions 2 and 3 are read", remedy: "convert the model anew")
     }
-    self.version = Int(version)
     let tensorCount: UInt64 = try cursor.integer("its number of tensors")
     let keyCount: UInt64 = try cursor.integer("its number of keys")
     // A key has a length, a type and a value; a tensor a length, dimensions, a type and an offset.
     let keys = try cursor.count(of: "keys", atLeast: 8 + 4 + 1, as: keyCount)
     _ = try cursor.count(of: "tensors", atLeast: 8 + 4 + 8 + 4 + 8, as: tensorCount)
-    metadata = try GGUFMetadata(&cursor, count: keys)
+    return (Int(version), tensorCount, keys)
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` that names the key or tensor and what is wrong.
+  init(path: String) throws {
+    file = try MappedFile(path: path)
+    var cursor = GGUFCursor(file)
+    let head = try GGUFPart.readHead(&cursor)
+    version = head.version
+    let tensorCount = head.tensors
+    metadata = try GGUFMetadata(&cursor, count: head.keys)
     let count = try cursor.count(of: "tensors", atLeast: 8 + 4 + 8 + 4 + 8, as: tensorCount)
     let alignment = try metadata.integer("general.alignment") ?? 32
     guard (1...GGUFPart.mostAlignment).contains(alignment), alignment & (alignment - 1) == 0 else {

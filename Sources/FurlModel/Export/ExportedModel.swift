@@ -107,7 +107,7 @@ public struct ExportedModel: ExportSource {
   ]
 
   public func vocabulary() throws -> ExportedVocabulary {
-    try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture) }
+    try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture, rows: spec.vocabularySize) }
   }
 
   private func naming<Value>(_ body: () throws -> Value) throws -> Value {

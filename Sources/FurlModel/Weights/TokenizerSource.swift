@@ -25,6 +25,7 @@ extension Tokenizer {
     if GGUFFile.isGGUF(path: path) || path.hasSuffix(".gguf") {
       return try Tokenizer(GGUFTokenizer(GGUFFile(path: path).metadata), file: path)
     }
+    if Checkpoint.isWeightFile(path) { return try ModelFile(path: path).tokenizer() }
     if path.hasSuffix(".json") || path.hasSuffix(".model") { return try Tokenizer(file: path) }
     return try ModelFile(path: path).tokenizer()
   }

@@ -2,7 +2,7 @@
 /// redirection does, and the link stays.
 ///
 /// - Returns: the path itself where it is no link.
-/// - Throws: ``FurlError`` of kind `cannotCreate` for links in a circle.
+/// - Throws: ``FurlError`` of kind `cannotCreate` for links in a circle, and for those to what a process has open.
 package func linkTarget(_ path: String) throws -> String {
   var status = stat()
   // Links to what has no name, as /dev/stdout, lead nowhere else.
@@ -15,6 +15,12 @@ package func linkTarget(_ path: String) throws -> String {
     }
     guard count > 0 else { return place }
     let target = String(decoding: buffer[..<count], as: UTF8.self)
+    // What a process has open: the file there may be a shell's, which goes on in it behind this one.
+    if place.hasPrefix("/proc/") || place.hasPrefix("/dev/fd/") || target.hasPrefix("/proc/") {
+      throw FurlError(
+        .cannotCreate, file: path, "stands for what this program has open, and a file cannot be put in its place",
+        remedy: "give the name of a file")
+    }
     guard Array(target.utf8) == Array(buffer[..<count]) else {
       throw FurlError(.cannotCreate, file: path, "is a link to a name that is not UTF-8", remedy: "give another name")
     }

@@ -8,18 +8,19 @@ struct ExportedEnds {
   /// Those that llama.cpp finds by itself.
   private let found: [Int]
 
-  init(_ ids: [Int], of parts: TokenizerParts) {
+  /// - Parameter rows: tokens from this id on are not written.
+  init(_ ids: [Int], of parts: TokenizerParts, rows: Int) {
     self.ids = ids
     self.parts = parts
     let vocabulary = parts.vocabulary
     found =
-      GGUFEnds.ends(count: vocabulary.count, given: [:]) { id in
+      GGUFEnds.ends(count: min(vocabulary.count, rows), given: [:]) { id in
         vocabulary.kinds[id].contains(.present) ? vocabulary.spelling(id) : nil
       }.ids
   }
 
   func write(to vocabulary: inout ExportedVocabulary) {
-    let eos = parts.eosID ?? ids.first
+    let eos = parts.eosID.flatMap { ids.contains($0) ? $0 : nil } ?? ids.first
     vocabulary.eosID = eos
     var rest = ids.filter { $0 != eos }
     if let id = rest.first(where: { text($0) == "<|eom_id|>" }) {

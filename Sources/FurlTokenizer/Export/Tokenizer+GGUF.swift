@@ -4,12 +4,14 @@ import FurlTensor
 extension Tokenizer {
   /// The tokenizer as llama.cpp runs it.
   ///
-  /// - Parameter architecture: the model's family, which decides between two names of one way of cutting.
+  /// - Parameters:
+  ///   - architecture: the model's family, which decides between two names of one way of cutting.
+  ///   - rows: of the model, if there is one: a token without a row ends no text.
   /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
-  public func ggufVocabulary(architecture: String) throws -> ExportedVocabulary {
+  public func ggufVocabulary(architecture: String, rows: Int = .max) throws -> ExportedVocabulary {
     let writer = GGUFVocabularyWriter(parts: parts)
     var result = try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
-    ExportedEnds(ends.ids, of: parts).write(to: &result)
+    ExportedEnds(ends.ids.filter { $0 < rows }, of: parts, rows: rows).write(to: &result)
     return result
   }
 }

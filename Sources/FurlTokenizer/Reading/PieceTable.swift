@@ -36,6 +36,19 @@ struct PieceTable {
     text.isEmpty ? nil : entries.firstIndex { $0?.text.utf8.elementsEqual(text.utf8) ?? false }
   }
 
+  /// The ids of those of some texts that are pieces.
+  private func ids(of texts: [String]) -> [[UInt8]: Int] {
+    let lengths = Set(texts.map(\.utf8.count))
+    let wanted = Set(texts.map { Array($0.utf8) })
+    var ids: [[UInt8]: Int] = [:]
+    for (id, entry) in entries.enumerated() {
+      guard let entry, lengths.contains(entry.text.utf8.count) else { continue }
+      let text = Array(entry.text.utf8)
+      if wanted.contains(text) { ids[text] = id }
+    }
+    return ids
+  }
+
   /// The id of every piece, by its bytes.
   func ids() -> [[UInt8]: Int] {
     var ids: [[UInt8]: Int] = [:]
@@ -58,37 +71,35 @@ struct PieceTable {
     entries[id] = Entry(text: text, kind: kind.union(.present))
   }
 
-  /// Takes in the added tokens and gives those that are to be found in a text.
+  /// Takes in the added tokens and gives those that are to be found in a text. As in `tokenizers`, one that is a piece
+  /// has the piece's id and a new one gets the next, whichever its own is; of one that comes twice the later flags count.
   ///
   /// - Parameters:
-  ///   - modelCount: pieces of the model, where a new token gets the next id, whichever its own is, as in `tokenizers`; nil
-  ///     where it keeps its own.
+  ///   - modelCount: pieces of the model.
   ///   - error: makes an error of a place in the list (`[3]`) and a problem.
   mutating func add(
-    _ tokens: [AddedTokenReader.Token], modelCount: Int? = nil, _ error: (String, String) -> FurlError
+    _ tokens: [AddedTokenReader.Token], modelCount: Int, _ error: (String, String) -> FurlError
   ) throws -> [AddedToken] {
     var added: [AddedToken] = []
-    var seen: Set<Int> = []
+    var places: [[UInt8]: Int] = [:]
+    let pieces = ids(of: tokens.map(\.text))
     let limit = entries.count + tokens.count + Self.mostGaps
     var next = modelCount
-    for (index, token) in tokens.enumerated() {
-      let key = "[\(index)]"
-      // As in the reference, an empty token is none.
-      if token.text.isEmpty { continue }
-      var token = token
-      let isPiece = token.id < entries.count && entries[token.id]?.text.utf8.elementsEqual(token.text.utf8) ?? false
-      if let id = next, !isPiece { token.id = id }
-      next = next.map { max($0, token.id + 1) }
-      guard seen.insert(token.id).inserted else { throw error(key, "the id \(token.id) is there twice") }
-      if token.id >= 0, token.id < entries.count, let entry = entries[token.id] {
-        guard entry.text.utf8.elementsEqual(token.text.utf8) else {
-          throw error(key, "the id \(token.id) is also that of \"\(entry.text)\"")
-        }
+    // As in the reference, an empty token is none.
+    for (index, token) in tokens.enumerated() where !token.text.isEmpty {
+      let text = Array(token.text.utf8)
+      let id: Int
+      if let place = places[text] {
+        id = added[place].id
+        added[place].flags = token.flags
       } else {
-        try put(token.id, token.text, [], limit: limit) { error(key, $0) }
+        id = pieces[text] ?? next
+        if pieces[text] == nil { try put(id, token.text, [], limit: limit) { error("[\(index)]", $0) } }
+        places[text] = added.count
+        added.append(AddedToken(id: id, flags: token.flags))
+        next = max(next, id + 1)
       }
-      if token.isSpecial { entries[token.id]?.kind.insert(.special) }
-      added.append(AddedToken(id: token.id, flags: token.flags))
+      if token.isSpecial { entries[id]?.kind.insert(.special) }
     }
     return added
   }

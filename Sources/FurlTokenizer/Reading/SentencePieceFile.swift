@@ -125,15 +125,17 @@ struct SentencePieceFile {
     source.addsBOS = try config?.bool("add_bos_token") ?? true
     if let adds = try config?.bool("add_prefix_space") { source.addsSpacePrefix = adds }
     var flags: [Int: AddedToken.Flags] = [:]
+    var ids: [[UInt8]: Int] = [:]
+    ids.reserveCapacity(source.tokens.count)
+    for (id, text) in source.tokens.enumerated() where ids[text] == nil { ids[text] = id }
     for var token in beside.tokens(beside: []) where !token.text.isEmpty {
-      if token.id < 0 {
-        let text = Array(token.text.utf8)
-        token.id = source.tokens.firstIndex(of: text) ?? source.tokens.count
-      }
+      let text = Array(token.text.utf8)
+      if token.id < 0 { token.id = ids[text] ?? source.tokens.count }
       try add(token, to: &source)
       flags[token.id] = token.flags
+      if ids[text] == nil { ids[text] = token.id }
     }
-    func id(_ key: String) -> Int? { beside.text(key).flatMap { source.tokens.firstIndex(of: Array($0.utf8)) } }
+    func id(_ key: String) -> Int? { beside.text(key).flatMap { ids[Array($0.utf8)] } }
     source.bosID = id("bos_token") ?? source.bosID
     source.eosID = id("eos_token") ?? source.eosID
     var parts = try GGUFTokenizerReader(source, file: path).parts()
@@ -159,6 +161,9 @@ struct SentencePieceFile {
       throw FurlError.input(path, token.text, "has the id \(token.id), and there are \(source.tokens.count) before it")
     }
     if token.id == source.tokens.count {
+      guard token.id < Vocabulary.maximumCount else {
+        throw FurlError.input(path, token.text, "is one token more than the \(Vocabulary.maximumCount) that there may be")
+      }
       source.tokens.append(text)
       source.scores.append(-.infinity)
       source.types.append(type.userDefined.rawValue)

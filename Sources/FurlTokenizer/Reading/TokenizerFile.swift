@@ -19,6 +19,13 @@ enum TokenizerFile {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
+  /// The class that builds the tokenizer anew. Llama's does not where the vocabulary is one of bytes, as Llama 3's.
+  private static func builder(_ folder: String, _ alphabet: Alphabet) throws -> NamedTokenizerClass? {
+    let config = try VocabularyFiles.document("tokenizer_config.json", folder)
+    guard let named = try NamedTokenizerClass(folder: folder, config: config) else { return nil }
+    return (named.form == .llama && alphabet == .bytes) || named.model == "mistral" ? nil : named
+  }
+
   private static func read(_ file: DocumentReader, folder: String) throws -> TokenizerParts {
     let normalization = try NormalizerReader.read(file)
     let cutting = try PreTokenizerReader.read(file, normalization)
@@ -32,10 +39,9 @@ enum TokenizerFile {
     let own = try AddedTokenReader.read(file)
     let modelCount = members.count
     var added = try pieces.add(own, modelCount: modelCount) { file.error("added_tokens\($0)", $1) }
-    let beside = try TokensBeside(folder: folder, own: own)
-    if try beside.config?.bool("split_special_tokens") == true {
-      throw FurlError.input(beside.config?.file, "split_special_tokens", "true is not supported yet")
-    }
+    let named = try builder(folder, cutting.alphabet)
+    let beside = try TokensBeside(folder: folder, own: own, form: named?.form)
+    try named?.check(file, model, beside.config, normalization, cutting.stages, cutting.alphabet)
     try pieces.add(beside: beside.tokens(beside: own), to: &added, modelCount: modelCount) {
       .input(beside.file, "\"\($0)\"", $1)
     }
@@ -45,11 +51,7 @@ enum TokenizerFile {
     let merges = try ModelReader.merges(model, vocabulary, index)
     let fallback = try ModelReader.fallback(model, vocabulary, index)
     try template.check(vocabulary, file)
-    func id(_ key: String) -> Int? {
-      beside.text(key).flatMap { text in
-        added.first { vocabulary.spelling($0.id).utf8.elementsEqual(text.utf8) }?.id
-      }
-    }
+    func id(_ key: String) -> Int? { beside.id(key, among: added, vocabulary) }
     let begin = BeginRule(
       says: try beside.config?.bool("add_bos_token"), template: template.before, named: id("bos_token"))
     return TokenizerParts(

@@ -25,13 +25,21 @@ struct TokensBeside {
   private var others: [Token] = []
   /// By the ids that files give them.
   private var listed: [Token] = []
+  private let dropsFlags: Bool
 
-  /// - Parameter own: the added tokens of the tokenizer's own file.
-  init(folder: String, own: [Token] = []) throws {
+  /// - Parameters:
+  ///   - own: the added tokens of the tokenizer's own file.
+  ///   - form: the class that builds the tokenizer, which has tokens for roles that no file gives any.
+  /// - Throws: ``FurlError`` of kind `input` that names file and key.
+  init(folder: String, own: [Token] = [], form: TokenizerClass? = nil) throws {
+    dropsFlags = form?.dropsFlags ?? false
     config = try VocabularyFiles.document("tokenizer_config.json", folder)
     file = config?.file
     var hasOthers = false
     if let config { hasOthers = try read(config) }
+    if try config?.bool("split_special_tokens") == true {
+      throw FurlError.input(file, "split_special_tokens", "true is not supported yet")
+    }
     var known: [[UInt8]: Token] = [:]
     if let list = config?.optional("added_tokens_decoder") {
       listed = try AddedTokenReader.read(byID: list, file: file)
@@ -43,6 +51,7 @@ struct TokensBeside {
       }
       try readAdded(folder, own, hasOthers ? others : [], &known)
     }
+    for (key, text) in form?.defaults ?? [] where places[key] == nil { name(key, AddedTokenReader.special(text)) }
     for index in named.indices {
       guard let token = named[index].token else { continue }
       named[index].token = known[Array(token.text.utf8)] ?? token
@@ -133,6 +142,13 @@ struct TokensBeside {
   /// The text of a role's token.
   func text(_ key: String) -> String? { places[key].flatMap { named[$0].token?.text } }
 
+  /// The id of a role's token.
+  func id(_ key: String, among added: [AddedToken], _ vocabulary: Vocabulary) -> Int? {
+    text(key).flatMap { text in
+      added.first { vocabulary.spelling($0.id).utf8.elementsEqual(text.utf8) }?.id
+    }
+  }
+
   /// The tokens to add, in their order; one that is added already changes its flags.
   ///
   /// - Parameter own: the texts that are added already.
@@ -147,6 +163,9 @@ struct TokensBeside {
     let special = Set(roles.map { Array($0.text.utf8) })
     for index in tokens.indices where special.contains(Array(tokens[index].text.utf8)) {
       tokens[index].isSpecial = true
+    }
+    if dropsFlags {
+      tokens += (roles + others).map { AddedTokenReader.special($0.text) }
     }
     return tokens
   }

@@ -2,8 +2,8 @@ import Foundation
 import FurlSpec
 import FurlTensor
 
-/// Reads the older form of a byte-level tokenizer: `vocab.json` and `merges.txt`, with what `tokenizer_config.json`,
-/// or else `special_tokens_map.json` and `added_tokens.json`, say about the tokens beside them.
+/// Reads the older form of a byte-level tokenizer: `vocab.json` and `merges.txt`, with what the files beside them say
+/// about further tokens (``TokensBeside``).
 ///
 /// How a text is cut into words is in none of these files: it follows from the class that
 /// `tokenizer_config.json` names, or from `config.json`'s `model_type`, as in `transformers`.
@@ -11,6 +11,8 @@ struct VocabularyFiles {
   private let folder: String
   private let config: DocumentReader?
   private let form: TokenizerClass
+  /// What names the class; nil where nothing does.
+  private let source: String?
 
   /// Whether a folder has a tokenizer in this form.
   static func exist(in folder: String) -> Bool {
@@ -22,17 +24,15 @@ struct VocabularyFiles {
   private init(_ folder: String) throws {
     self.folder = folder
     config = try Self.document("tokenizer_config.json", folder)
-    if let name = try config?.string("tokenizer_class"), let config {
-      guard let form = TokenizerClass(name: name) else {
-        throw config.error(
-          "tokenizer_class", "\"\(name)\" is not supported without a tokenizer.json",
-          remedy: "save the tokenizer with transformers, which writes one")
-      }
-      self.form = form
-    } else {
-      let model = try Self.document("config.json", folder)
-      form = try model?.string("model_type") == "qwen2" ? .qwen2 : .gpt2
+    let named = try NamedTokenizerClass(folder: folder, config: config)
+    if let name = try config?.string("tokenizer_class"), let config, named?.form.hasVocabularyFiles != true {
+      throw config.error(
+        "tokenizer_class", "\"\(name)\" is not supported without a tokenizer.json",
+        remedy: "save the tokenizer with transformers, which writes one")
     }
+    let form = named.flatMap { $0.form.hasVocabularyFiles ? $0 : nil }
+    self.form = form?.form ?? .gpt2
+    source = form?.source
   }
 
   /// A JSON file of a folder that is a mapping, if there is one.
@@ -56,34 +56,24 @@ struct VocabularyFiles {
     try ModelReader.checkSize(members) { error(nil, $0) }
     var pieces = try PieceTable(members, error)
 
-    var special = try SpecialTokens(form.defaults, config)
-    var tokens: [AddedTokenReader.Token] = []
-    var file = path
-    var hasFlags = true
-    if let config, let list = config.optional("added_tokens_decoder") {
-      file = folder + "/tokenizer_config.json"
-      tokens = try AddedTokenReader.read(byID: list, file: file)
-    } else {
-      if let map = try Self.document("special_tokens_map.json", folder) { try special.read(map) }
-      hasFlags = false
-      if let list = try Self.json("added_tokens.json", folder) {
-        file = folder + "/added_tokens.json"
-        tokens = try AddedTokenReader.read(byText: list, file: file).sorted { $0.id < $1.id }
-      }
+    let beside = try TokensBeside(folder: folder, form: form)
+    let file = beside.file ?? path
+    var added: [AddedToken] = []
+    try pieces.add(beside: beside.tokens(beside: []), to: &added, modelCount: members.count) {
+      .input(file, "\"\($0)\"", $1)
     }
-    let ids = special.join(&tokens, pieces, keepsFlags: hasFlags)
-    let added = try pieces.add(tokens) { .input(file, $0, $1) }
 
     let vocabulary = pieces.vocabulary(.bytes)
     let index = try PieceIndex(vocabulary, file: path)
     try pieces.checkAdded(index, vocabulary) { .input(file, $0) }
-    var stages = try form.stages()
-    if try config?.bool("add_prefix_space") == true { stages.insert(try Stage(.prefixSpace), at: form.prefixPlace) }
+    func id(_ key: String) -> Int? { beside.id(key, among: added, vocabulary) }
+    let addsBOS = try config?.bool("add_bos_token")
     return TokenizerParts(
       vocabulary: vocabulary, merges: try MergeTable(try merges(vocabulary, index), file: folder + "/merges.txt"),
-      added: added, normalization: Normalization(composes: form == .qwen2), stages: stages,
-      bosID: ids.bos, eosID: ids.eos,
-      addsBOS: try config?.bool("add_bos_token") ?? false, beginsBy: "tokenizer_config.json: add_bos_token")
+      added: added, normalization: form.normalization,
+      stages: try form.stages(addsSpace: try config?.bool("add_prefix_space") ?? form.addsSpace),
+      bosID: id("bos_token"), eosID: id("eos_token"), addsBOS: addsBOS ?? false,
+      beginsBy: addsBOS == nil ? source : "tokenizer_config.json: add_bos_token")
   }
 
   /// The lines of `merges.txt`: two pieces with a space between them.
@@ -105,93 +95,5 @@ struct VocabularyFiles {
       try list.add(String(parts[0]), String(parts[1]), error)
     }
     return list.merges
-  }
-}
-
-/// The classes of `transformers` whose vocabularies come in the older form.
-private enum TokenizerClass {
-  case gpt2, codegen, qwen2
-
-  init?(name: String) {
-    switch name.hasSuffix("Fast") ? String(name.dropLast(4)) : name {
-    case "GPT2Tokenizer": self = .gpt2
-    case "CodeGenTokenizer": self = .codegen
-    case "Qwen2Tokenizer": self = .qwen2
-    default: return nil
-    }
-  }
-
-  /// The special tokens that a class has when no file says otherwise.
-  var defaults: [(key: String, text: String)] {
-    let end = "<|endoftext|>"
-    let first = self == .qwen2 ? "pad_token" : "bos_token"
-    return [(first, end), ("eos_token", end), ("unk_token", end)]
-  }
-
-  func stages() throws -> [Stage] {
-    switch self {
-    case .gpt2, .codegen: [try Stage(.pattern(Pattern.gpt2))]
-    case .qwen2: [try Stage(.pattern(Pattern.qwen2))]
-    }
-  }
-
-  /// Where among the stages a space goes before the parts.
-  var prefixPlace: Int { self == .qwen2 ? 1 : 0 }
-}
-
-/// The special tokens that configuration files name.
-private struct SpecialTokens {
-  private static let keys = [
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-  ]
-  private static let lists = ["additional_special_tokens", "extra_special_tokens"]
-
-  private var named: [String: AddedTokenReader.Token] = [:]
-  private var others: [AddedTokenReader.Token] = []
-
-  init(_ defaults: [(key: String, text: String)], _ config: DocumentReader?) throws {
-    for (key, text) in defaults { named[key] = AddedTokenReader.special(text) }
-    if let config { try read(config) }
-  }
-
-  /// What a later file says replaces what an earlier one said.
-  mutating func read(_ reader: DocumentReader) throws {
-    for key in Self.keys where reader.keys.contains(key) {
-      named[key] = try reader.optional(key).map { try AddedTokenReader.special($0, key, reader) }
-    }
-    for key in Self.lists {
-      guard let list = reader.optional(key)?.array else { continue }
-      for (index, value) in list.enumerated() {
-        others.append(try AddedTokenReader.special(value, "\(key)[\(index)]", reader))
-      }
-    }
-  }
-
-  /// Makes the tokens among the added ones special, and adds those that are missing: with the id of the piece,
-  /// or else the next one.
-  ///
-  /// - Parameter keepsFlags: without it, those that become special are looked for in the text as it stands.
-  func join(
-    _ tokens: inout [AddedTokenReader.Token], _ pieces: PieceTable, keepsFlags: Bool
-  ) -> (bos: Int?, eos: Int?) {
-    var places: [[UInt8]: Int] = [:]
-    for (place, token) in tokens.enumerated() { places[Array(token.text.utf8)] = place }
-    let known = pieces.ids()
-    var next = max(pieces.count, (tokens.map(\.id).max() ?? -1) + 1)
-    for token in Self.keys.compactMap({ named[$0] }) + others where !token.text.isEmpty {
-      let text = Array(token.text.utf8)
-      if let place = places[text] {
-        if !keepsFlags { tokens[place].flags.remove(.normalized) }
-        tokens[place].isSpecial = true
-        continue
-      }
-      var token = token
-      token.id = known[text] ?? next
-      if token.id == next { next += 1 }
-      places[text] = tokens.count
-      tokens.append(token)
-    }
-    func id(_ key: String) -> Int? { named[key].flatMap { places[Array($0.text.utf8)] }.map { tokens[$0].id } }
-    return (id("bos_token"), id("eos_token"))
   }
 }

@@ -73,7 +73,7 @@ struct BudgetedCompression {
       }
       let details = details(survey, mix, predicted: allocation.harm)
       let id = try writer.finish(
-        chosen.description(files, ends: tokenizer.ends, sample: sample, budget: details),
+        chosen.description(files, tokenizer: tokenizer, sample: sample, budget: details),
         tokenizer: writer.packer.tokenizer(packed)
       ) { bytes in
         if !isDivergence && !isMemory { actual = Double(bytes) }
@@ -155,7 +155,7 @@ struct BudgetedCompression {
         storedBytes: zip(form.stored, try tensor.choosing(form.choice).layout.streams).map { min($0, $1.byteCount) })
     }
     let description = compressor.description(
-      files, ends: tokenizer.ends, sample: sample,
+      files, tokenizer: tokenizer, sample: sample,
       budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
     let bytes = try ArtifactSize.bytes(
       of: tensors, storage: plan.recipe.storage == .mapped ? .mapped : .compact, description: description,

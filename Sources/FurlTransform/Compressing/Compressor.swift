@@ -117,14 +117,14 @@ public struct Compressor: Sendable {
     let writer = try writer(to: path)
     if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
-    let ends = Mutex<EndTokens?>(nil)
+    let read = Mutex<Tokenizer?>(nil)
     let (id, bytes) = try run.run(
       on: pool,
       tokenizer: {
         let tokenizer = try tokenizer()
-        ends.withLock { $0 = tokenizer.ends }
+        read.withLock { $0 = tokenizer }
         return tokenizer.serialized()
-      }, description: { description($0, ends: ends.withLock { $0 }) }, progress: progress)
+      }, description: { description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
     return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
   }
 
@@ -173,7 +173,7 @@ public struct Compressor: Sendable {
     }
     let sources = try sourceFiles(pool: pool)
     let id = try writer.finish(
-      description(sources, ends: tokenizer.ends, sample: sample), tokenizer: tokenizer.serialized())
+      description(sources, tokenizer: tokenizer, sample: sample), tokenizer: tokenizer.serialized())
     return Result(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }
@@ -211,20 +211,24 @@ public struct Compressor: Sendable {
   }
 
   /// - Parameters:
-  ///   - ends: the tokens that end a text, which the artifact says where they are others than it says without.
+  ///   - tokenizer: its tokens that end a text are said by the artifact where they are others than it says without.
   ///   - budget: what the artifact says of the mix that a budget has chosen.
   func description(
-    _ files: [Checkpoint.SourceFile], ends: EndTokens?, sample: CalibrationSample? = nil, budget: JSON? = nil
+    _ files: [Checkpoint.SourceFile], tokenizer: Tokenizer?, sample: CalibrationSample? = nil, budget: JSON? = nil
   ) -> ArtifactDescription {
     let recipe = plan.recipe
     var details: [JSON.Member] = []
     if let budget { details.append(.init("budget", budget)) }
     if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }
+    let ends = tokenizer.flatMap { tokenizer in
+      // What opens the artifact asks the same.
+      tokenizer.ends.ids(beyond: checkpoint.config, below: max(plan.spec.vocabularySize, tokenizer.vocabularySize))
+    }
     return ArtifactDescription(
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
       recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) },
-      endTokens: ends?.ids(beyond: checkpoint.config, below: plan.spec.vocabularySize))
+      endTokens: ends)
   }
 }

@@ -11,11 +11,16 @@ enum ExportedConfiguration {
     let before = try spec(members, family, source)
     let after = source.spec
     let keys = family.configurationKeys
+    // The export's files have names of their own.
+    members.removeAll { $0.key == "transformers_weights" }
     func set(_ key: String, _ value: JSON) {
       if let index = members.firstIndex(where: { $0.key == key }) {
         members[index].value = value
       } else {
         members.append(JSON.Member(key, value))
+      }
+      for (alias, _) in family.aliases.filter({ $0.value == key }) {
+        if let index = members.firstIndex(where: { $0.key == alias }) { members[index].value = value }
       }
     }
     // Some sizes follow from the hidden size unless they are said.
