@@ -24,8 +24,14 @@ enum ProgramNotes {
     let unparsed = results.count(where: \.isNoPython)
     guard isMost(unparsed, of: results.count) else { return busy(results) }
     let head = "\(unparsed) of \(results.count) programs are no Python"
-    let pairs = zip(problems, completions).prefix(sampleLimit).filter { $0.1.solution == nil }
+    var left = sampleBytes
+    let pairs = zip(problems, completions).prefix(sampleLimit).filter { problem, completion in
+      guard completion.solution == nil else { return false }
+      left -= problem.prompt.utf8.count + completion.text.utf8.count
+      return left >= 0
+    }
     guard !pairs.isEmpty else {
+      guard completions.contains(where: { $0.solution != nil }) else { return busy(results) + [head] }
       return busy(results) + ["\(head); they were given whole, as solution, and no prompt is put before them"]
     }
     var best: (prompt: SuiteProtocol.Prompt, count: Int)?
@@ -33,7 +39,8 @@ enum ProgramNotes {
       var other = settings
       other.prompt = prompt
       let texts = pairs.map { Program($0.0, completion: $0.1.text, protocol: other).source }
-      let count = try await parsable(texts, by: runner)
+      // What has been judged is worth more than a hint of what to try.
+      guard let count = try await parsable(texts, by: runner) else { return busy(results) + [head] }
       if count > best?.count ?? 0 { best = (prompt, count) }
     }
     guard let best, best.prompt != settings.prompt, isMost(best.count, of: pairs.count) else {
@@ -61,9 +68,11 @@ enum ProgramNotes {
   private static func isMost(_ part: Int, of count: Int) -> Bool { count > 1 && 2 * part > count }
 
   private static let sampleLimit = 400
+  /// Well below what fits in a call.
+  private static let sampleBytes = 4 << 20
 
-  /// How many texts are Python, by the Python that executes programs.
-  private static func parsable(_ texts: [String], by runner: ProgramRunner) async throws -> Int {
+  /// How many texts are Python, by the Python that executes programs; nil where it does not tell.
+  private static func parsable(_ texts: [String], by runner: ProgramRunner) async throws -> Int? {
     let source = """
       def count(texts):
           found = 0
@@ -81,8 +90,12 @@ enum ProgramNotes {
         "def check(candidate):\n    raise ValueError(candidate(\(JSON.array(texts.map(JSON.string)).compactText)))\n")
     var settings = SuiteProtocol(defaultsOf: .passAt1)
     settings.timeout = 60
-    let detail = try await runner.run(Program(problem, source: source, protocol: settings)).detail ?? ""
-    return detail.hasPrefix("ValueError: ") ? Int(detail.dropFirst(12)) ?? 0 : 0
+    do {
+      let detail = try await runner.run(Program(problem, source: source, protocol: settings)).detail ?? ""
+      return detail.hasPrefix("ValueError: ") ? Int(detail.dropFirst(12)) : nil
+    } catch is FurlError {
+      return nil
+    }
   }
 }
 

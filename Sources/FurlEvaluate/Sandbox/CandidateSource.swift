@@ -1,30 +1,13 @@
 /// Python of the process that runs the program under test. It never sees the test or an expected value.
 ///
-/// Letters of calls: s sanitizes the program, l loads it, c calls it and tells how its arguments changed, e and n call it
-/// and tell the answer alone, t tells the last answer as a value.
+/// Letters of calls: s sanitizes the program, l loads it, c calls it and tells how what both sides have changed, y asks an
+/// iterator of it for a value, k calls it like c with nothing kept of earlier calls, e and n call it and tell the answer alone,
+/// t tells the last answer as a value.
 ///
 /// Descriptors: 0 calls, 1 answers, 2 nowhere, 3 the program. Everything in this process may be tampered with
 /// by the program; what it can reach that way is its own answers only.
 let candidateSource = #"""
   import marshal
-
-
-  def describe(error, heap):
-      kind, count = type(error), len(heap.objects)
-      try:
-          text = str(error)
-          text = str.__getitem__(text, slice(0, 400))
-      except BaseException:
-          text = ''
-      # The tester has the builtin classes only; the nearest one of them stands for the program's own.
-      names = [base.__name__ for base in type.mro(kind) if base.__module__ == 'builtins']
-      try:
-          # What rebuilds it: a file's name is not among an OSError's arguments.
-          arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
-          return encode((kind.__name__, names, text, tuple(arguments)), heap=heap)
-      except BaseException:
-          heap.forget(count)
-          return encode((kind.__name__, names, text, (text,)), heap=heap)
 
 
   def answer(program, arguments):
@@ -99,6 +82,40 @@ let candidateSource = #"""
       exec(compile(source, '<program>', 'exec'), space)
       if name not in space:
           raise NameError("the program does not define '%s'" % name)
+      # What a test can see of it besides calling it.
+      program = space[name]
+      is_function = type(program) is FUNCTION
+      doc = program.__doc__ if is_function else None
+      return is_function, program.__name__ if is_function else name, doc if type(doc) is str else None
+
+
+  def shared(data, heap, action):
+      """The letter and data that answer a call whose containers both sides have."""
+      reader = Reader(data, heap, SLACK)
+      try:
+          given = [deeply(reader.take)]
+          apply(reader)
+          note(heap)
+      except Exception as error:
+          return b'p', encode('an argument cannot be rebuilt: %s' % error)
+      del reader
+      letter, data = attempt(lambda: action(given.pop()), heap)
+      if letter not in b'vx':
+          return letter, data
+      try:
+          data += changes(heap)
+          if heap.lasts:
+              data += released(heap)
+              note(heap)
+              if is_lent():
+                  raise NotPlain('an iterator that the program has not used up')
+      except NotPlain as error:
+          return b'p', encode('%s' % error)
+      except MemoryError:
+          return b'm', b''
+      except Exception as error:
+          return b'p', encode('an argument cannot be read: ' + type(error).__name__)
+      return letter, data
 
 
   def main():
@@ -131,6 +148,7 @@ let candidateSource = #"""
               sys.modules['candidate'] = module
               space = module.__dict__
               set_space(space)
+              heap = Heap(True)
               letter, data = attempt(lambda: load(source, name, space))
               program = space.get(name)
               send(answers, letter, token, data)
@@ -145,21 +163,11 @@ let candidateSource = #"""
               letter, data = attempt(LAST.pop)
               send(answers, letter, token, data)
               continue
-          heap = Heap()
-          try:
-              arguments, named = decode(data, SLACK, heap)
-          except Exception as error:
-              send(answers, b'p', token, encode('an argument cannot be rebuilt: %s' % error))
-              continue
-          before = snapshot(heap, len(heap.objects))
-          letter, data = attempt(lambda: space[name](*arguments, **named), heap)
-          if letter in b'vx':
-              try:
-                  data += changes(heap, before)
-              except NotPlain as error:
-                  letter, data = b'p', encode('an argument becomes %s' % error)
-              except Exception as error:
-                  letter, data = b'p', encode('an argument cannot be read: ' + type(error).__name__)
+          if letter == b'y':
+              letter, data = shared(data, heap, lambda given: advance(heap.objects[given[0]], *given[1:]))
+          else:
+              # With a heap of its own where calls have nothing in common.
+              letter, data = shared(data, heap if letter == b'c' else Heap(), lambda given: space[name](*given[0], **given[1]))
           send(answers, letter, token, data)
 
 

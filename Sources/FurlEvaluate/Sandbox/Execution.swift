@@ -60,6 +60,8 @@ struct Execution {
     var begin = start
     var isReady = false
     var hasSanitized = false
+    // What was computed before the time that counts.
+    var before = 0.0
     while true {
       if flag.isStopped { throw CancellationError() }
       let left = clock.now.duration(to: deadline)
@@ -69,11 +71,12 @@ struct Execution {
       guard pair.verdict.isReadable(within: milliseconds) else {
         guard isLate else { continue }
         guard isReady else { return nil }
-        if let more = moreTime(pair.times, since: begin) {
+        if let more = moreTime(pair.times, before: before, since: begin) {
           deadline = clock.now + .seconds(more)
           continue
         }
-        return Ended(result: timeout(Execution.verdict(text).hasBase, pair.times, start))
+        return Ended(
+          result: timeout(Execution.verdict(text).hasBase, pair.times, before: before, since: begin, start))
       }
       let some = try pair.verdict.readSome()
       if some.isEmpty { break }
@@ -93,6 +96,7 @@ struct Execution {
       }
       if program.inputs == nil, !hasSanitized, text.dropFirst().first == UInt8(ascii: "S") {
         hasSanitized = true
+        before = pair.times?.computing ?? 0
         begin = clock.now
         deadline = clock.now + .seconds(program.timeout)
       }
@@ -149,9 +153,11 @@ struct Execution {
   ///
   /// Against a test of its own a program has so much processor time, its test's included, however busy the machine is; of
   /// time that passes it has ten times as much. Inputs have the limits of EvalPlus, which are of time that passes.
-  private func moreTime(_ times: ProcessTimes?, since begin: ContinuousClock.Instant) -> Double? {
+  private func moreTime(
+    _ times: ProcessTimes?, before: Double, since begin: ContinuousClock.Instant
+  ) -> Double? {
     guard program.inputs == nil, let times else { return nil }
-    let left = program.timeout - times.computing
+    let left = program.timeout - (times.computing - before)
     let wall = max(Execution.leastWall, Execution.wallFactor * program.timeout) - begin.duration(to: .now).inSeconds
     return left > 0.005 && wall > 0 ? min(wall, max(left, 0.02)) : nil
   }
@@ -267,8 +273,11 @@ struct Execution {
     }
   }
 
-  private func timeout(_ hasBase: Bool, _ times: ProcessTimes?, _ start: ContinuousClock.Instant) -> ProgramResult {
-    let isSleeping = program.inputs == nil && (times?.computing ?? .infinity) < program.timeout - 0.005
+  private func timeout(
+    _ hasBase: Bool, _ times: ProcessTimes?, before: Double, since begin: ContinuousClock.Instant,
+    _ start: ContinuousClock.Instant
+  ) -> ProgramResult {
+    let isSleeping = program.inputs == nil && (times?.computing ?? .infinity) - before < program.timeout - 0.005
     let limit =
       program.inputs != nil
       ? "\(program.deadline) s"
@@ -282,9 +291,12 @@ struct Execution {
   }
 
   /// Whether a program waited for processors that others had, for a fifth of its time or more.
+  ///
+  /// One that has more threads than there are processors waits for itself: it held some processor all the time.
   private static func isHeldUp(_ times: ProcessTimes?, since start: ContinuousClock.Instant) -> Bool {
-    guard let waiting = times?.waiting else { return false }
-    return waiting > max(0.1, 0.2 * start.duration(to: .now).inSeconds)
+    guard let times else { return false }
+    let elapsed = start.duration(to: .now).inSeconds
+    return times.waiting > max(0.1, 0.2 * elapsed) && times.computing < 0.8 * elapsed
   }
 
   private func result(

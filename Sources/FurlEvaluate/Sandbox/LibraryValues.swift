@@ -1,39 +1,40 @@
-/// Python that both sides of the pipe run: values of the library's types and of subclasses, over ``valueCodecSource``.
+/// Python that both sides of the pipe run: values of the library's types, over ``valueCodecSource``.
 ///
-/// A subclass that adds no behaviour of its own crosses as an empty one with its name; names it adds are guarded, so that a
-/// test which uses them ends as `protocol`. One that overrides how a value compares, counts, hashes or prints is refused.
+/// A class that is written in Python is one of the library's only as long as nothing in it was changed.
 let libraryValuesSource = #"""
-  # What every class or every subclass has in its namespace.
-  QUIET = frozenset(
-      '__module__ __doc__ __dict__ __weakref__ __qualname__ __slots__ __firstlineno__ __static_attributes__ '
-      '__annotations__ __annotate__ __annotate_func__ __annotations_cache__ __orig_bases__ __parameters__ '
-      '__class_getitem__ __init_subclass__ __type_params__ __match_args__ __abstractmethods__ _abc_impl'.split())
-  NAMED = QUIET | frozenset(
-      '_fields _field_defaults __new__ _make __replace__ _replace __repr__ _asdict __getnewargs__ _fields_defaults '
-      '_field_types'.split())
-  DYNAMIC = 1 << 9
+  DYNAMIC, IMMUTABLE = 1 << 9, 1 << 8
   VIEWS = 'keys', 'values', 'items'
-  ITERATORS = {type(x for x in ()): 'generator', map: 'map', filter: 'filter', zip: 'zip', enumerate: 'enumerate',
-               reversed: 'reversed', type(reversed([])): 'list_reverseiterator'}
-  ENUMS = 'Enum', 'IntEnum', 'StrEnum', 'Flag', 'IntFlag'
   # The namespace of the program, or of the test: a class that both define is one.
   SPACE = {}
 
 
   def put_other(writer, value, kind):
       """Sends what is neither one of Python's own plain values nor a container, or raises NotPlain."""
+      if is_iterator(value, kind):
+          put_iterator(writer, value, kind)
+          return
       given = library_value(writer, value, kind)
       if given:
-          name, *arguments = given
-          writer.parts.append(b'X%x:%s' % (len(name), name.encode()))
-          writer.put(tuple(arguments))
+          put_made(writer, b'X', *given)
           return
-      if 'enum' in sys.modules and isinstance(kind, sys.modules['enum'].EnumMeta):
+      parts = box_parts(value)
+      if parts:
+          if not writer.is_known(value):
+              if not is_sound(kind) or not writer.is_answer and parts[0] == 'SimpleNamespace':
+                  raise not_plain(kind)
+              writer.heap.add(value)
+              put_made(writer, b'B', *parts)
+      elif 'enum' in sys.modules and isinstance(kind, sys.modules['enum'].EnumMeta):
           put_enum(writer, value, kind)
       elif is_named(kind):
           put_named(writer, value, kind)
       else:
           put_subclass(writer, value, kind)
+
+
+  def put_made(writer, tag, name, *arguments):
+      writer.parts.append(b'%s%x:%s' % (tag, len(name), name.encode()))
+      writer.put(arguments)
 
 
   def not_plain(kind):
@@ -55,18 +56,19 @@ let libraryValuesSource = #"""
           if name == 'mappingproxy':
               return name, library('gc').get_referents(value)[0]
           if kind is memoryview:
-              # Writing through one is seen by whoever has the memory.
-              if value.ndim != 1 or not writer.is_answer:
+              # What is written through one is seen by whoever has the memory.
+              whole = value.obj
+              if (not writer.is_answer or type(whole) not in (bytes, bytearray) or value.nbytes != len(whole)
+                      or value.ndim != 1 or value.strides != (value.itemsize,)):
                   raise not_plain(kind)
-              return name, value.tobytes(), value.format, value.readonly
-      if kind in ITERATORS or is_iterator(value, kind, is_dynamic):
-          if writer.looks:
-              return 'iterator',
-          return ITERATORS.get(kind, 'iterator'), drained(value, kind, writer.left)
+              return name, whole, value.format, value.readonly
       source = origin(kind)
       if source is None:
           return None
-      return library_number(value, source) or library_box(writer, value, source)
+      given = library_number(value, source)
+      if given and not is_sound(kind):
+          raise not_plain(kind)
+      return given
 
 
   def library_number(value, source):
@@ -92,138 +94,89 @@ let libraryValuesSource = #"""
           return (name, value.year, value.month, value.day) + clock + (value.fold,)
 
 
-  def library_box(writer, value, source):
-      if source in (('collections', 'UserDict'), ('collections', 'UserList'), ('collections', 'UserString')):
-          if set(value.__dict__) == {'data'}:
-              return source[1], value.data
+  BOXES = ('collections', 'UserDict'), ('collections', 'UserList'), ('collections', 'UserString')
+
+
+  def box_parts(value):
+      """The name and the parts of a value that others can change, or nothing."""
+      source = origin(type(value))
+      if source in BOXES:
+          return (source[1], value.data) if set(value.__dict__) == {'data'} else ()
       if source == ('collections', 'ChainMap'):
-          return (source[1],) + tuple(value.maps)
-      if source == ('types', 'SimpleNamespace') and writer.is_answer:
+          return (source[1],) + tuple(value.maps) if set(value.__dict__) == {'maps'} else ()
+      if source == ('types', 'SimpleNamespace'):
           return source[1], dict(value.__dict__)
+      return ()
 
 
-  def is_iterator(value, kind, is_dynamic):
-      """Whether it is one of Python's own: those of a program's classes may do more than iterate."""
-      module = kind.__module__
-      if not (module == 'itertools' and origin(kind) or module == 'builtins' and not is_dynamic):
+  # Modules of the library as their sources make them.
+  FRESH = {}
+  # Classes that were just found to be what they are in the library.
+  SOUND = set()
+
+
+  def is_sound(kind):
+      """Whether a class of the library is as the library makes it: a program can change one that is written in Python."""
+      if kind in SOUND:
+          return True
+      for base in kind.__mro__:
+          if base.__flags__ & DYNAMIC and not base.__flags__ & IMMUTABLE:
+              name, module = base.__name__, base.__module__.replace('collections.abc', '_collections_abc')
+              if module == 'candidate' or module not in sys.modules or not is_same_class(base, fresh(module).get(name)):
+                  return False
+      SOUND.add(kind)
+      return True
+
+
+  def fresh(name):
+      if name not in FRESH:
+          module = sys.modules[name]
+          space = {key: getattr(module, key, None) for key in ('__name__', '__package__', '__spec__', '__path__', '__file__')}
+          FRESH[name] = space
+          try:
+              exec(module.__spec__.loader.get_code(module.__spec__.name), space)
+          except Exception:
+              pass
+      return FRESH[name]
+
+
+  def is_same_class(kind, other):
+      if other is None:
           return False
-      try:
-          return iter(value) is value
-      except TypeError:
+      own, plain = dict(kind.__dict__), dict(other.__dict__)
+      return all(key in QUIET or key in own and key in plain and is_same(own[key], plain[key]) for key in set(own) | set(plain))
+
+
+  def is_same(one, other):
+      """Whether two members of classes are written alike."""
+      kind = type(one)
+      if one is other:
+          return True
+      if (kind.__module__, kind.__name__) != (type(other).__module__, type(other).__name__):
           return False
+      if kind is FUNCTION:
+          return (one.__code__ == other.__code__ and one.__name__ == other.__name__
+                  and shape(one.__defaults__) == shape(other.__defaults__)
+                  and shape(one.__kwdefaults__) == shape(other.__kwdefaults__))
+      if kind in (classmethod, staticmethod):
+          return is_same(one.__func__, other.__func__)
+      if hasattr(kind, 'fget') or hasattr(one, 'fget'):
+          return is_same(one.fget, other.fget) and is_same(one.fset, other.fset) and is_same(one.fdel, other.fdel)
+      if kind.__name__ == '_tuplegetter':
+          return one.__reduce__()[1][0] == other.__reduce__()[1][0]
+      if kind in (int, str, tuple, bool):
+          return one == other
+      # Descriptors of the interpreter are told by their names.
+      return getattr(one, '__name__', None) == getattr(other, '__name__', None)
 
 
-  def drained(value, kind, left):
-      try:
-          # One more than may be, so that what is too long is found to be so.
-          limit = min(max(left, 0), 1000000)
-          items = tuple(itertools.islice(copied(value, kind), limit + 1))
-      except MemoryError:
-          raise
-      except BaseException as error:
-          # It would have been raised later, and perhaps not at all.
-          raise NotPlain('%s raises %s' % (kind.__name__, type(error).__name__))
-      if len(items) > limit:
-          raise NotPlain('%s of too many values' % kind.__name__)
-      return items
+  FUNCTION = type(fresh)
 
 
-  def copied(value, kind):
-      """Looking at an iterator that was sent does not use it up."""
-      if kind is not type(iter([])):
-          return value
-      _, source, *at = value.__reduce__()
-      return itertools.islice(source[0], at[0] if at else 0, None)
-
-
-  def is_named(kind):
-      """Whether a class is what namedtuple makes."""
-      space = kind.__dict__
-      fields = space.get('_fields')
-      if kind.__bases__ != (tuple,) or type(kind) is not type or type(fields) is not tuple:
-          return False
-      code = getattr(space.get('__repr__'), '__code__', None)
-      return (set(space) <= NAMED | set(fields)
-              and code is not None and code.co_filename == library('collections').namedtuple.__code__.co_filename)
-
-
-  def put_named(writer, value, kind):
-      writer.parts.append(b'M')
-      writer.put((kind.__name__, kind._fields, tuple(kind._field_defaults.items()), tuple(tuple.__iter__(value))))
-
-
-  def put_subclass(writer, value, kind):
-      guarded, has_init = set(), False
-      for at, base in enumerate(kind.__mro__):
-          if base in FIXED or container_tag(base) or at and is_named(base):
-              break
-          if base is object or type(base) is not type or not base.__flags__ & DYNAMIC:
-              raise not_plain(kind)
-          for name in base.__dict__:
-              if name in ('__init__', '__new__'):
-                  has_init = True
-              elif name not in QUIET:
-                  if name.startswith('__'):
-                      raise not_plain(kind)
-                  guarded.add(name)
-      # A mix-in behind the base counts as well.
-      for other in kind.__mro__[at + 1:]:
-          if other.__flags__ & DYNAMIC and not is_named(other) and not set(other.__dict__) <= QUIET | {'_is_protocol'}:
-              raise not_plain(kind)
-      guarded.update(getattr(value, '__dict__', ()))
-      if not writer.is_answer and (guarded or has_init):
-          raise not_plain(kind)
-      tag = container_tag(base)
-      if tag and writer.is_known(value):
-          return
-      if tag and writer.looks:
-          writer.parts.append(b'?')
-          return
-      writer.parts.append(b'S')
-      writer.put((kind.__name__, tuple(sorted(guarded)), has_init))
-      if tag:
-          writer.put_container(value, tag)
-      elif is_named(base):
-          put_named(writer, value, base)
-      else:
-          writer.put(plain(value, base))
-
-
-  def plain(value, base):
-      """A value as one of its base, whatever its class overrides."""
-      if base is int or base is float or base is complex:
-          return base.__pos__(value)
-      if base is str:
-          return str.__str__(value)
-      return base(base.__iter__(value))
-
-
-  def put_enum(writer, value, kind):
-      """Of an enumeration that adds nothing to its members."""
-      enum = sys.modules['enum']
-      *mixed, base = kind.__bases__
-      name = base.__name__
-      members = tuple((key, member.value) for key, member in kind.__members__.items())
-      if name not in ENUMS or getattr(enum, name, None) is not base or len(mixed) > 1 or any(
-              mixin not in FIXED for mixin in mixed):
-          raise not_plain(kind)
-      fresh = new_enum(name, kind.__name__, members, mixed[0].__name__ if mixed else None)
-      own, plain = dict(kind.__dict__), dict(fresh.__dict__)
-      for key in set(own) | set(plain):
-          if key not in QUIET and key not in kind.__members__ and (
-                  (key in own) != (key in plain) or callable(own[key]) and own[key] != plain[key]):
-              raise not_plain(kind)
-      writer.parts.append(b'E')
-      # A combination of flags has no name.
-      writer.put((name, kind.__name__, members, mixed[0].__name__ if mixed else None, value._name_, value._value_))
-
-
-  def new_enum(base, name, members, mixed):
-      kind = getattr(library('enum'), base)
-      if base not in ENUMS or mixed not in (None,) + tuple(map(lambda fixed: fixed.__name__, FIXED)):
-          raise Malformed('an unknown enumeration')
-      more = {} if mixed is None else {'type': getattr(library('builtins'), mixed)}
-      return kind(name, [(key, value) for key, value in members], **more)
+  def shape(defaults):
+      # An object that marks what is not given is another in each module.
+      return [value if type(value) in (int, float, str, bool, type(None)) else type(value).__name__
+              for value in (defaults.values() if type(defaults) is dict else defaults or ())]
 
 
   # The classes that were made, by what they were made of.
@@ -251,80 +204,37 @@ let libraryValuesSource = #"""
           if maker is None:
               raise Malformed('an unknown name')
           return maker(*reader.take())
+      if tag == b'B':
+          place = reader.heap.number()
+          value = MAKERS[reader.raw().decode()](*reader.take())
+          reader.heap.put(place, value)
+          return value
+      if tag == b'I':
+          return take_iterator(reader)
       if tag == b'S':
-          name, guarded, has_init = reader.take()
+          form = reader.take()
           tag = reader.bytes[reader.at:reader.at + 1]
           if tag in b'ledYQOCGA':
               reader.at += 1
-              return reader.container(tag, subclass(container_kind(tag), name, guarded, has_init))
+              return reader.container(tag, subclass(container_kind(tag), *form))
           value = reader.take()
           for base in FIXED:
               if isinstance(value, base):
-                  return base.__new__(subclass(type(value), name, guarded, has_init), value)
+                  return base.__new__(subclass(type(value), *form), value)
       if tag == b'M':
           name, fields, defaults, values = reader.take()
           kind = remembered((name, fields, str(defaults)), lambda: named(name, fields, defaults))
           return tuple.__new__(kind, values)
       if tag == b'E':
-          base, name, members, mixed, member, value = reader.take()
-          kind = remembered((base, name, str(members), mixed), lambda: enumeration(base, name, members, mixed))
+          *form, member, value = reader.take()
+          kind = remembered(str(form), lambda: enumeration(*form))
           return kind[member] if member in kind.__members__ else kind(value)
       raise Malformed('an unknown tag')
 
 
-  def remembered(key, make):
-      if key not in CLASSES:
-          CLASSES[key] = make()
-      return CLASSES[key]
-
-
-  def own_class(name):
-      """A class of that name that this side knows."""
-      known = SPACE.get(name)
-      return known if isinstance(known, type) else None
-
-
-  def clash(name):
-      # The test's class and the program's would be one in one process.
-      REFUSE[0]('a class %s of the program and of the test' % name)
-
-
-  def subclass(base, name, guarded, has_init):
-      """An empty subclass, whose guarded names end the test."""
-      if type(name) is not str or any(type(key) is not str or key.startswith('__') for key in guarded):
-          raise Malformed('a wrong name')
-
-      def make():
-          if own_class(name):
-              clash(name)
-          space = {key: property(refusing('%s.%s' % (name, key))) for key in guarded}
-          if has_init:
-              space['__init__'] = refusing(name)
-          return type(name, (base,), space)
-      return remembered((base, name, guarded, has_init), make)
-
-
-  def named(name, fields, defaults):
-      known = own_class(name)
-      if known and is_named(known) and known._fields == fields:
-          return known
-      if known:
-          clash(name)
-      return library('collections').namedtuple(name, fields, defaults=[value for _, value in defaults])
-
-
-  def enumeration(base, name, members, mixed):
-      known = own_class(name)
-      if known and isinstance(known, library('enum').EnumMeta) and tuple(
-              (key, member.value) for key, member in known.__members__.items()) == members:
-          return known
-      if known:
-          clash(name)
-      return new_enum(base, name, members, mixed)
-
-
-  def whole_view(data, form, is_readonly):
-      return memoryview(data if is_readonly else bytearray(data)).cast('B').cast(form)
+  def whole_view(memory, form, is_readonly):
+      value = memoryview(memory).cast('B').cast(form)
+      return value.toreadonly() if is_readonly else value
 
 
   def boxed(name):
@@ -346,12 +256,6 @@ let libraryValuesSource = #"""
       'keys': lambda mapping: mapping.keys(), 'values': lambda mapping: mapping.values(),
       'items': lambda mapping: mapping.items(), 'mappingproxy': lambda mapping: type(type.__dict__)(mapping),
       'memoryview': whole_view,
-      'iterator': lambda items: iter(list(items)), 'generator': lambda items: (item for item in items),
-      'map': lambda items: map(lambda item: item, items), 'filter': lambda items: filter(lambda _: True, items),
-      'zip': lambda items: zip(*zip(*items)),
-      'enumerate': lambda items: enumerate([item for _, item in items], items[0][0] if items else 0),
-      'reversed': lambda items: reversed(items[::-1]),
-      'list_reverseiterator': lambda items: reversed(list(items[::-1])),
       'Fraction': lambda over, under: library('fractions').Fraction(over, under),
       'Decimal': lambda text: library('decimal').Decimal(text),
       'UUID': lambda number: library('uuid').UUID(int=number),

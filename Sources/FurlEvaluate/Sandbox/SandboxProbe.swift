@@ -20,14 +20,16 @@ enum SandboxProbe {
     let errors = try Descriptor.file()
     let input = try Descriptor.nowhere()
     let filter = try Descriptor.file(SystemCallFilter.bytes ?? [])
-    let common = valueCodecSource + libraryValuesSource + messagesSource
+    let common =
+      valueCodecSource + sharedHeapSource + iteratorSource + libraryValuesSource + classValuesSource + exceptionSource
+      + messagesSource
     var child = try ChildProcess(
       tools.command(
         script, filter: filtered ? 3 : nil, memory: 1024, processor: 20,
         arguments: [
           common + sanitizerSource + candidateSource,
           common + testerSource + "\n\nTester().run()\n",
-          common + testerSource + inputsTesterSource + "\n\nInputsTester().run()\n",
+          common + testerSource + comparisonSource + inputsTesterSource + "\n\nInputsTester().run()\n",
         ]),
       environment: SandboxTools.environment,
       descriptors: [input.raw, output.raw, errors.raw] + (filtered ? [filter.raw] : []))

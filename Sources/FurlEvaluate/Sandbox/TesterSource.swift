@@ -5,15 +5,13 @@
 /// once, so that a test that catches every exception cannot turn it into a pass. What it has to say at length it leaves in
 /// the problem's file.
 let testerSource = #"""
-  class Failure(Exception):
-      """An exception of the program whose class is not known here."""
-
-
   class Tester:
       def __init__(self):
           self.answers, self.calls, self.verdict = silence()
           self.count = 0
           self.raised = None
+          self.heap = Heap(True)
+          PULL[0] = self.pull
           # What a test asks of a value that did not cross, no exception handler of the test's can hide.
           REFUSE[0] = lambda what: self.finish('protocol', what)
 
@@ -61,13 +59,20 @@ let testerSource = #"""
           while data:
               data = data[posix.write(3, data):]
 
-      def ask(self, data, heap=None, letter=b'c'):
+      def ask(self, letter, value):
+          """What the program answers, or raises its exception. Afterwards both sides have the same."""
+          heap = self.heap
+          try:
+              data = self.encoded(value) + changes(heap, False) + released(heap)
+          except NotPlain as error:
+              # Later calls may hold what the program has answered.
+              self.finish('suite' if self.count == 1 else 'protocol', 'the test passes what cannot be sent: %s' % error)
           letter, data = self.put(letter, data)
-          count = len(heap.objects) if heap else 0
           try:
               reader = Reader(data, heap)
               value = deeply(reader.take) if data else None
-              apply(reader, count)
+              apply(reader)
+              note(heap)
           except MemoryError:
               self.finish('memory', 'the answer is too large')
           except Exception as error:
@@ -84,42 +89,52 @@ let testerSource = #"""
               self.throw(value)
           self.finish('protocol', 'an unknown answer')
 
+      def encoded(self, value):
+          heap, count = self.heap, self.heap.count
+          heap.spent = {}
+          data = encode(value, SLACK, heap, is_answer=False)
+          if heap.spent:
+              # What is used up to be sent may change what was sent before it.
+              heap.forget(count)
+              if encode(value, SLACK, heap, is_answer=False) != data:
+                  raise NotPlain('an iterator that changes what is passed')
+          return data
+
+      def pull(self, heap, place, how, given):
+          """Whether an iterator of the program's has a value, and the value."""
+          if place not in heap.objects:
+              # It is gone on both sides, or about to be.
+              return False, None
+          answer = self.ask(b'y', (place, how, given))
+          if type(answer) is not tuple or len(answer) != 2:
+              self.finish('protocol', 'a malformed answer')
+          return answer
+
       def throw(self, value):
           try:
-              name, names, text, arguments = value
+              name, names, text, details = value
               line = '%s: %s' % (name, text) if text else '%s' % name
-              error = self.exception(name, names, text, arguments)
-          except Exception:
-              self.finish('protocol', 'a malformed exception')
-          if error is None:
               # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
               # one of the test's own.
+              if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
+                  error = None
+              else:
+                  error = rebuilt(details)
+                  is_lost = error is None
+          except Exception:
+              error, is_lost = None, True
+          if error is None:
+              if is_lost and self.handles_exceptions():
+                  self.finish('protocol', 'an exception that cannot be sent: ' + line)
               self.finish('error', line)
           self.raised = (error, line)
           raise error
 
-      def exception(self, name, names, text, arguments):
-          import builtins
-          if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
-              return None
-          # A class of the program's own may have a text that its arguments do not give.
-          own = name != names[0] and len(text) < 400
-          for name in names:
-              kind = getattr(builtins, name, None)
-              if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception:
-                  try:
-                      error = kind(*arguments)
-                      return kind(text) if own and str(error) != text else error
-                  except Exception:
-                      continue
-          error = Failure(*arguments)
-          return Failure(text) if own and str(error) != text else error
-
-      def handles_exceptions(self, *sources):
+      def handles_exceptions(self):
           """Whether anything in the problem can catch an exception."""
           import ast
           kinds = (ast.With, ast.AsyncWith, ast.Try, getattr(ast, 'TryStar', ast.Try))
-          for source in sources:
+          for source in self.sources:
               try:
                   tree = ast.parse(source)
               except (SyntaxError, ValueError):
@@ -134,19 +149,28 @@ let testerSource = #"""
                       return True
           return False
 
-      def stand_in(self, name):
+      def stand_in(self, name, seen):
+          """What a test calls: it has what every function has, and what only the program can tell ends the test."""
+          try:
+              is_function, own_name, doc = seen
+          except (TypeError, ValueError):
+              self.finish('protocol', 'a malformed answer')
+
           def program(*arguments, **named):
               self.count += 1
-              heap = Heap()
-              try:
-                  data = encode((arguments, named), SLACK, heap, is_answer=False)
-              except NotPlain as error:
-                  # Later calls may hold what the program has answered.
-                  self.finish('suite' if self.count == 1 else 'protocol',
-                              'the test passes what cannot be sent: %s' % error)
-              return self.ask(data, heap)
-          program.__name__ = program.__qualname__ = name
-          return program
+              return self.ask(b'c', (arguments, named))
+
+          def refuse(_, key, *__):
+              self.finish('protocol', 'the test asks for an attribute of the program: %s' % key)
+
+          shown = {'__name__': own_name, '__qualname__': own_name, '__doc__': doc, '__call__': program}
+          if is_function:
+              shown['__class__'] = type(program)
+          return type('function', (), {
+              '__call__': lambda _, /, *arguments, **named: program(*arguments, **named),
+              '__getattribute__': lambda _, key: shown[key] if key in shown else refuse(_, key),
+              '__setattr__': refuse, '__delattr__': refuse, '__repr__': lambda _: '<function %s>' % own_name,
+          })()
 
       def compile_prompt(self, prompt):
           text = prompt.rstrip()
@@ -165,7 +189,7 @@ let testerSource = #"""
           self.names_program = 'n' in flags
           self.read_hello()
           posix.write(self.verdict, b'R')
-          sources = (prompt, test)
+          self.sources = (prompt, test)
           prompt = self.compile_prompt(prompt)
           space = {'__name__': 'problem'}
           try:
@@ -181,10 +205,10 @@ let testerSource = #"""
               # From here on the program's own time counts.
               posix.write(self.verdict, b'S')
           try:
-              self.ask(encode(name), letter=b'l')
+              seen = self.ask(b'l', name)
           except Exception:
               self.finish('error', self.raised[1])
-          program = self.stand_in(name)
+          program = self.stand_in(name, seen)
           space['candidate'] = space[name] = program
           set_space(space)
           try:
@@ -194,7 +218,7 @@ let testerSource = #"""
               space['check'](program)
           except BaseException as error:
               self.judge(error)
-          if self.raised and not self.handles_exceptions(*sources):
+          if self.raised and not self.handles_exceptions():
               # An exception that nobody caught ended an iteration, as an IndexError does.
               self.finish('error', self.raised[1])
           posix.set_blocking(self.answers, False)

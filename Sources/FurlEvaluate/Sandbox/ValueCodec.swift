@@ -5,8 +5,8 @@
 /// what a program's own class does never reaches a test. What would not behave as it does in the program's process is
 /// refused.
 ///
-/// Containers are numbered as they are met, in a call and then in its answer. One that is met again is sent as its number,
-/// so that an answer can be an argument itself, and what a call changes in place is told by number.
+/// Containers are numbered as they are met (``sharedHeapSource``). One that is met again is sent as its number, so that an
+/// answer can be an argument itself, and what a call changes in place is told by number.
 let valueCodecSource = #"""
   import itertools, posix, sys
 
@@ -31,23 +31,6 @@ let valueCodecSource = #"""
 
   class Malformed(Exception):
       pass
-
-
-  class Heap:
-      """Containers and what else has an identity, numbered as they are met."""
-
-      def __init__(self):
-          self.objects, self.places = [], {}
-
-      def add(self, value):
-          self.places[id(value)] = len(self.objects)
-          self.objects.append(value)
-
-      def forget(self, count):
-          """Goes back to the first so many."""
-          for value in self.objects[count:]:
-              self.places.pop(id(value), None)
-          del self.objects[count:]
 
 
   # Of containers that can be changed, the tag of each type; those of the library are added as they are met.
@@ -105,6 +88,7 @@ let valueCodecSource = #"""
 
 
   def encode(value, slack=1, heap=None, is_answer=True):
+      SOUND.clear()
       writer = Writer(heap, slack, is_answer)
       deeply(writer.put, value)
       return writer.data()
@@ -211,6 +195,8 @@ let valueCodecSource = #"""
           self.parts.append(tag)
           if tag == b'Q':
               self.put(value.maxlen)
+          elif tag == b'C' and not is_sound(KINDS[tag]):
+              raise not_plain(KINDS[tag])
           elif tag == b'G':
               factory = value.default_factory
               name = getattr(factory, '__name__', None)
@@ -319,7 +305,7 @@ let valueCodecSource = #"""
 
       def place(self):
           place = int(self.until(b';'), 16)
-          if not 0 <= place < len(self.heap.objects):
+          if place not in self.heap.objects:
               raise Malformed('an unknown number')
           return place
 
@@ -330,8 +316,7 @@ let valueCodecSource = #"""
           """A container, of a subclass if need be. It is numbered before what is in it."""
           base = container_kind(tag)
           kind = kind or base
-          number = len(self.heap.objects)
-          self.heap.objects.append(None)
+          number = self.heap.number()
           if tag == b'Q':
               value = base.__new__(kind)
               base.__init__(value, (), self.take())
@@ -343,8 +328,7 @@ let valueCodecSource = #"""
           else:
               value = base.__new__(kind)
               base.__init__(value)
-          self.heap.objects[number] = value
-          self.heap.places[id(value)] = number
+          self.heap.put(number, value)
           self.fill(value, tag)
           return value
 
@@ -390,45 +374,6 @@ let valueCodecSource = #"""
 
 
   REFUSE = [not_here]
-
-
-  def snapshot(heap, count):
-      """The content of the first containers, by number."""
-      contents = []
-      for value in heap.objects[:count]:
-          tag = base_tag(type(value))
-          if tag:
-              writer = Writer(heap, SLACK)
-              writer.looks = True
-              writer.put_content(value, tag)
-              contents.append(b''.join(writer.parts))
-          else:
-              contents.append(b'')
-      return contents
-
-
-  def changes(heap, before):
-      """What became of the containers of a call, to be done to the caller's own."""
-      writer = Writer(heap, SLACK)
-      for place, (old, new) in enumerate(zip(before, snapshot(heap, len(before)))):
-          if old != new:
-              value = heap.objects[place]
-              writer.parts.append(b'a%x;' % place)
-              writer.put_content(value, base_tag(type(value)))
-      return writer.data()
-
-
-  def apply(reader, count):
-      """Does to one's own containers what `changes` tells; `count` of them may be changed."""
-      while reader.at < len(reader.bytes):
-          if reader.bytes[reader.at:reader.at + 1] != b'a':
-              raise Malformed('no change')
-          reader.at += 1
-          place = reader.place()
-          tag = base_tag(type(reader.heap.objects[place]))
-          if place >= count or not tag:
-              raise Malformed('a change of what cannot change')
-          deeply(reader.fill, reader.heap.objects[place], tag)
 
 
   """#

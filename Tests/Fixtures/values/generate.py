@@ -3,7 +3,7 @@
     python3 generate.py
 
 `answers`: [imports, value, tests, their truth as digits or "p", expected values, whether each equals the answer or "p"]. "p" marks
-what may not be decided in two processes and has to end as `protocol`. `calls`: [program, test, whether it passes].
+what may not be decided in two processes and has to end as `protocol`. `calls`: [program, test, whether it passes, or null where it has to end as `protocol`].
 """
 import json
 import pathlib
@@ -85,6 +85,11 @@ add(E + "\nclass K(str, enum.Enum):\n    A = 'a'", ["K.A", "[K.A]"], ["r == 'a'"
     ["'a'", "['a']"])
 add(E + "\nclass K(enum.IntFlag):\n    A = 1\n    B = 2", ["K.A", "K.A | K.B", "[K.B]"], ["r == 1", "r == 3", "r & 1", "isinstance(r, int)", "r == [2]"],
     ["1", "3", "[2]"])
+add(E + "\nclass K(enum.IntFlag, boundary=enum.EJECT):\n    A = 1\n    B = 2", ["K.A", "K.A | K.B"], ["r == 1", "type(r | 8) is int", "type(r | 8).__name__ == 'K'"], ["1", "3"])
+add(E + "\nclass K(enum.Flag, boundary=enum.KEEP):\n    A = 1\n    B = 2", ["K.A", "K(9)"], ["r.value == 9", "r.value == 1", "(r | type(r)(8)).value == 9"], ["9", "1"])
+add("class S(list):\n    'text'\n    __slots__ = ()", ["S([1, 2])"], ["r == [1, 2]", "hasattr(r, '__dict__')", "r.__doc__ == 'text'", "setattr(r, 'x', 1)", "type(r).__bases__ == (list,)"], LISTS)
+add("class S(list): pass", ["S([1, 2])"], ["setattr(r, 'x', 1) is None and r.x == 1", "vars(r) == {}", "r.__doc__ is None", "type(r).__mro__[1:] == (list, object)"], LISTS)
+add("b = bytearray(b'ab')", ["(memoryview(b), b)", "[b, memoryview(b), memoryview(b).toreadonly()]"], ["r[0] == r[1]", "len(r)", "r[1].__setitem__(0, 65) is None and r[0] == b'Ab'"], ["[1]"])
 add(E + "\nclass K(enum.Flag):\n    A = 1\n    B = 2", ["K.A", "K.A | K.B"], ["r == 1", "r.value == 3", "bool(r)"], ["1", "3"])
 add("from fractions import Fraction as F\nfrom decimal import Decimal as M", ["F(4, 2)", "F(1, 3)", "M(2)", "M('0.1')", "M('nan')", "M('-0')", "[F(1, 2), M(1)]",
     "{F(2): M(2)}", "F(1, 10 ** 50)", "M('1E+5')"],
@@ -127,11 +132,21 @@ UNDECIDED = [  # what only the program's own process can answer for
     ("class O(str):\n    def __repr__(self): return 'x'", "O()"), ("class O(dict):\n    def __missing__(self, key): return 1", "O()"), ("class O(tuple):\n    def __lt__(self, o): return True", "O()"),
     ("class O(float):\n    def __add__(self, o): return 5", "O(1)"), ("class M(type):\n    def __eq__(self, o): return True\n    __hash__ = type.__hash__\nclass O(list, metaclass=M): pass", "O()"),
     ("class X:\n    def __eq__(self, o): return True\nclass O(list, X): pass", "O()"), ("import dataclasses\n@dataclasses.dataclass\nclass O:\n    x: int = 1", "O()"), ("", "[object()]"), ("", "{1: lambda: 1}.keys()"),
-    ("def g():\n    yield 1\n    raise ValueError", "g()"), ("class I:\n    def __iter__(self): return self\n    def __next__(self): raise StopIteration\n    def __len__(self): return 5", "I()"),
+    ("class I:\n    def __iter__(self): return self\n    def __next__(self): raise StopIteration\n    def __len__(self): return 5", "I()"),
     (E + "\nclass O(enum.IntEnum):\n    A = 1\n    def __eq__(self, o): return True\n    __hash__ = int.__hash__", "O.A"), (E + "\nclass O(enum.Enum):\n    A = 1\n    def __str__(self): return 'a'", "O.A"),
     (C + "\nclass O(collections.namedtuple('O', 'x')):\n    def __eq__(self, o): return True", "O(1)"), ("import typing\nclass O(typing.NamedTuple):\n    x: int\n    def __str__(self): return 'x'", "O(1)"),
     ("", "ValueError('x')"), ("", "type"), ("import sys", "sys"), ("async def g(): return 1", "g()"), ("", "open('/dev/null')"), ("import weakref\nclass O: pass\nk = O()", "weakref.ref(k)"),
     ("import functools", "functools.partial(int)"), ("", "[1].append"), ("import operator", "operator.itemgetter(1)"), ("import io", "io.StringIO('a')"), ("import random", "random.Random(1)"),
+    ("import itertools", "itertools.groupby('aab')"), ("import itertools", "itertools.tee([1])"),
+    ("class A(list): pass\nclass B(A): pass", "B([1])"), ("class A(dict): pass\nclass B(A): pass", "B()"), ("class M: pass\nclass B(list, M): pass", "B([1])"),
+    (C + "\nP = collections.namedtuple('P', 'x')\nP.x = property(lambda s: 99)", "P(1)"), (C + "\nP = collections.namedtuple('P', 'x')\nP._asdict = lambda s: {}", "P(1)"),
+    (C + "\nP = collections.namedtuple('P', 'x y')\nP.x, P.y = P.y, P.x", "P(1, 2)"), (C + "\nP = collections.namedtuple('P', 'x')\nP.__new__ = lambda c, *a: tuple.__new__(c, (5,))", "P(1)"),
+    ("from fractions import Fraction as F\nF.__eq__ = lambda a, b: False", "F(1, 2)"), ("from fractions import Fraction as F\nF.limit_denominator = lambda s, n=0: s", "F(1, 2)"),
+    (C + "\ncollections.Counter.most_common = lambda s, n=None: []", "collections.Counter('a')"), (C + "\ncollections.Counter.elements = collections.Counter.total = None", "collections.Counter('a')"),
+    (C + "\ncollections.UserList.count = lambda s, v: 9", "collections.UserList([1])"), (C + "\nimport collections.abc\ncollections.abc.MutableSequence.extra = 1", "collections.UserList([1])"),
+    ("import uuid\nuuid.UUID.__str__ = lambda s: 'x'", "uuid.UUID(int=1)"), (E + "\nenum.Enum.__str__ = lambda s: 'x'\nclass K(enum.Enum):\n    A = 1", "K.A"),
+    (E + "\nclass K(enum.Enum):\n    A = 1\nK.A.z = 3", "K.A"), (E + "\nclass K(enum.Enum):\n    A = 1\n    B = 2\nK.A._sort_order_ = 9", "K.A"),
+    (E + "\nclass K(enum.Enum):\n    A = 1\n    B = 2\nK._member_names_.reverse()", "K.A"), (E + "\nclass K(enum.IntFlag):\n    A = 1\nK._flag_mask_ = 7", "K.A"),
     ("import itertools", "itertools.count()"), ("import itertools", "itertools.cycle([1])"), ("", "memoryview(b'abcd').cast('B', (2, 2))"),
 ]
 
@@ -155,7 +170,65 @@ CALLS = [(program, test) for program, tests in (
     ("import collections\ndef f(x): return type(x).__name__", ["import collections; assert c(collections.Counter()) == 'Counter'", "import collections; assert c(collections.namedtuple('P', 'x')(1)) == 'P'", "assert c(bytearray()) == 'bytearray'",
                                                               "assert c({}.keys()) == 'dict_keys'", "assert c(range(3)) == 'range'", "assert c(True) == 'int'"]),
     ("def f(x): return {x: 1}", ["assert c((1, 2)) == {(1, 2): 1}", "assert c(frozenset([1])) == {frozenset([1]): 1}", "try: c([1])\nexcept TypeError: pass\nelse: assert False", "assert c(1.0) == {1: 1}"]),
+    # What lives across calls.
+    ("def f(x, acc=[]):\n    acc.append(x)\n    return acc", ["a = c(1); b = c(2); assert a == [1]", "a = c(1); b = c(2); assert a == [1, 2] and a is b", "a = c(1); a.clear(); assert c(2) == [2]", "a = c([1]); a[0].append(5); assert c(2) == [[1, 5], 2]"]),
+    ("b = []\ndef f(x):\n    b[:] = x\n    return b", ["r = c([1]); s = c([2]); assert r == [1] and s == [2]", "assert c([1]) == [1] and c([2]) == [2]", "assert c([1]) is c([2])"]),
+    ("M = {}\ndef f(n):\n    if n not in M: M[n] = [n]\n    return M[n]", ["r = c(1); r.append(9); assert c(1) == [1]", "r = c(1); r.append(9); assert c(1) == [1, 9]", "assert all(c(i) == [i] for i in range(9) for _ in 'ab')", "r = [c(i) for i in range(40)]; assert all(c(i) is r[i] for i in range(40))"]),
+    ("S = []\ndef f(x):\n    S.append(x)\n    return [list(s) for s in S]", ["a = [1]; c(a); a.append(2); assert c([3]) == [[1], [3]]", "a = [1]; c(a); a.append(2); assert c([3]) == [[1, 2], [3]]"]),
+    ("def f(k, d={}):\n    d[k] = 1\n    return d", ["a = c('x'); b = c('y'); assert a == {'x': 1}", "a = c('x'); b = c('y'); assert a == b == {'x': 1, 'y': 1}"]),
+    ("T = ([],)\ndef f():\n    T[0].append(1)\n    return T", ["a = c(); b = c(); assert a == ([1],)", "a = c(); c(); assert a == ([1, 1],)"]),
+    ("n = float('nan')\ndef f(): return [n]", ["assert c() != c()", "assert c() == c()"]),
+    ("B = bytearray(b'ab')\ndef f(): return B", ["b = c(); b[0] = 65; assert c() == b'Ab'", "b = c(); b += b'c'; assert c() == b'ab'"]),
+    ("import collections\nQ = collections.deque([1])\ndef f(): return Q", ["q = c(); q.append(2); assert len(c()) == 2", "q = c(); c().clear(); assert q"]),
+    ("import collections\nU = collections.UserList([1])\ndef f(): return U", ["u = c(); u.append(2); assert c() is u and c() == [1, 2]", "u = c(); u.append(2); assert c() == [1]"]),
+    ("def f(d):\n    d.setdefault('x', []).append(1)\n    return d['x']", ["d = {}; r = c(d); r.append(2); c(d); assert d == {'x': [1, 2, 1]} and r is d['x']", "d = {}; r = c(d); c(d); assert r == [1]"]),
+    ("def f(xs):\n    def go(i): return [] if i == len(xs) else [xs[i]] + go(i + 1)\n    return go(0)", ["v = [list(range(i)) for i in range(50)]\nfor x in v: assert c(x) == x and c(x) is not x"]),
+    # Iterators stay where they are.
+    ("def f(a):\n    a.sort()\n    yield a", ["a = [2, 1]; c(a); assert a == [1, 2]", "a = [2, 1]; next(c(a)); assert a == [1, 2]"]),
+    ("def f(a, o): return map(o.append, a)", ["o = []; c([1, 2], o); assert o == [1, 2]", "o = []; list(c([1, 2], o)); assert o == [1, 2]"]),
+    ("def f(a): return (x for x in a)", ["a = [1]; g = c(a); a.append(2); assert list(g) == [1]", "a = [1]; g = c(a); a.append(2); assert list(g) == [1, 2]", "assert sum(c(range(200))) == 19900"]),
+    ("def f(a): return map(str, a)", ["a = [1]; g = c(a); a.append(2); assert list(g) == ['1']", "assert list(c([1, 2])) == ['1', '2']", "m = c([1]); assert list(m) == ['1'] and list(m) == []"]),
+    ("def f(a): return iter(a)", ["a = [1]; g = c(a); a.append(2); assert list(g) == [1]", "a = [1]; g = c(a); a.append(2); assert list(g) == [1, 2]", "assert list(c({1: 2})) == [1]", "assert list(c(range(3))) == [0, 1, 2]"]),
+    ("def f():\n    i = iter([1, 2])\n    return [i, i]", ["r = c(); assert next(r[0]) == 1 and next(r[1]) == 1", "r = c(); assert next(r[0]) == 1 and next(r[1]) == 2"]),
+    ("def f():\n    yield 1\n    return 5", ["g = c(); next(g)\ntry: next(g)\nexcept StopIteration as e: assert e.value is None", "g = c(); next(g)\ntry: next(g)\nexcept StopIteration as e: assert e.value == 5", "assert list(c()) == [1]"]),
+    ("def f():\n    yield 1\n    raise ValueError('x')", ["assert next(c()) == 1", "assert list(c()) == [1]", "g = c(); next(g)\ntry: next(g)\nexcept ValueError as e: assert e.args == ('x',)\nelse: assert False"]),
+    ("N = 0\ndef f():\n    global N\n    while N < 3:\n        N += 1\n        yield N", ["assert next(c()) == 1 and next(c()) == 2", "assert next(c()) == 1 and next(c(), None) is None"]),
+    ("def f(a):\n    try: yield 1\n    finally: a.append(3)", ["a = []; g = c(a); next(g); g.close(); assert a == [3]", "a = []; g = c(a); g.close(); assert a == [3]", "a = []; g = c(a); next(g); assert a == [3]"]),
+    ("def f():\n    x = 0\n    while True: x = ((yield x) or x) + 1", ["g = c(); next(g); assert g.send(5) == 6 and next(g) == 7", "g = c(); assert next(g) == 0 and next(g) == 0"]),
+    ("def f(a): return map(lambda x: 10 // x, a)", ["m = c([1, 0, 2]); next(m)\ntry: next(m)\nexcept ZeroDivisionError: pass\nassert next(m) == 5", "assert list(c([1, 0]))"]),
+    ("import itertools\ndef f(a): return itertools.chain(a, zip(a, a), enumerate(a), reversed(a))", ["assert list(c('a')) == ['a', ('a', 'a'), (0, 'a'), 'a']", "import itertools; assert isinstance(c('a'), itertools.chain)"]),
+    ("def f(xs): return sum(xs)", ["g = (x for x in [1, 2]); assert c(g) == 3 and list(g) == []", "g = iter([1, 2]); assert c(g) == 3 and list(g) == [1, 2]"]),
+    # Exceptions.
+    ("class E(ValueError): pass\ndef f(): raise E('x', 3)", ["try: c()\nexcept ValueError as e: assert type(e) is ValueError", "try: c()\nexcept ValueError as e: assert type(e).__name__ == 'E' and e.args == ('x', 3)", "try: c()\nexcept TypeError: pass"]),
+    ("def f(): raise ValueError('x') from KeyError('k')", ["try: c()\nexcept ValueError as e: assert e.__cause__ is None", "try: c()\nexcept ValueError as e: assert type(e.__cause__) is KeyError and e.__cause__.args == ('k',)"]),
+    ("def f():\n    try: {}['k']\n    except KeyError: raise ValueError('x') from None", ["try: c()\nexcept ValueError as e: assert e.__suppress_context__ and e.__cause__ is None and type(e.__context__) is KeyError", "try: c()\nexcept ValueError as e: assert e.__context__ is None"]),
+    ("def f():\n    e = ValueError('x')\n    e.code = 3\n    raise e", ["try: c()\nexcept ValueError as e: assert not hasattr(e, 'code')", "try: c()\nexcept ValueError as e: assert e.code == 3"]),
+    ("class A(Exception): pass\nclass B(A):\n    def __init__(self, n):\n        super().__init__('m')\n        self.n = n\n    def __str__(self): return 'B%d' % self.n\ndef f(): raise B(4)", ["try: c()\nexcept Exception as e: assert str(e) == 'B4' and e.n == 4 and e.args == ('m',)", "try: c()\nexcept Exception as e: assert [k.__name__ for k in type(e).__mro__[:3]] == ['B', 'A', 'Exception']", "try: c()\nexcept Exception as e: assert str(e) == 'm'"]),
+    ("import json\ndef f(): json.loads('{')", ["try: c()\nexcept ValueError as e: assert e.pos == 1 and type(e).__name__ == 'JSONDecodeError'", "import json\ntry: c()\nexcept json.JSONDecodeError as e: assert e.lineno == 1", "try: c()\nexcept ValueError as e: assert type(e) is ValueError"]),
+    ("def f(x):\n    'text'\n    return x", ["assert c.__doc__ == 'text' and c.__name__ == 'f' and callable(c)", "assert c.__doc__ is None", "import types; assert isinstance(c, types.FunctionType) and not isinstance(c, type)", "assert list(map(c, [1, 2])) == [1, 2]"]),
 ) for test in tests]
+
+
+UNDECIDED_CALLS = (  # what a program's own process alone can tell
+    ("it = iter([1, 2, 3])\ndef f(): return it", "assert list(c()) == [1, 2, 3] and list(c()) == [1, 2, 3]"),
+    ("def f(x=iter([1, 2])): return x", "assert list(c()) == [1, 2] and list(c()) == [1, 2]"),
+    ("def f(x): return next(x)", "i = iter([1, 2]); assert c(i) == 1 and next(i) == 1"),
+    ("def f(x): return 0", "g = (x for x in [1, 2]); c(g); assert list(g) == []"),
+    ("def f(x): return next(x)", "g = (x for x in [1, 2]); c(g); assert list(g) == []"),
+    ("K = []\ndef f(x):\n    K.append(x)\n    return 0", "m = map(int, '12'); c(m); assert list(m) == []"),
+    ("def f(): yield 1", "g = c(); next(g); g.throw(ValueError)"),
+    ("import collections\nU = collections.UserList([1])\ndef f(): return U", "u = c(); u.data = [5]; assert c() == [1]"),
+    ("import collections\nD = collections.defaultdict(int)\ndef f(): return D", "d = c(); d.default_factory = list; assert c()['x'] == 0"),
+    ("class S(list):\n    def __init__(self): self.note = 1\ndef f(): return S()", "assert c().__dict__ == {}"),
+    ("class S(list):\n    def __init__(self): self.note = 1\ndef f(): return S()", "assert not hasattr(c(), 'note')"),
+    ("def f(x, y=2): return 1", "assert c(1) == 1 and c.__defaults__ is None"),
+    ("def f(x): return 1\nf.memo = {}", "assert c(1) == 1 and not hasattr(c, 'memo')"),
+    ("class f(list): pass", "assert c([1]) == [1] and not isinstance(c, type)"),
+    ("def f(x): return f.n", "c.n = 1; assert c(1) == 1"),
+    ("def f(): raise ValueError(object())", "try: c()\nexcept ValueError as e: assert isinstance(e.args[0], str)"),
+    ("class E(ValueError):\n    def __eq__(self, other): return True\ndef f(): raise E", "try: c()\nexcept ValueError as e: assert e != 1"),
+    ("class E(ValueError):\n    def more(self): return 1\ndef f(): raise E", "try: c()\nexcept ValueError as e: assert not hasattr(e, 'more')"),
+)
 
 
 def value_of(imports, value):
@@ -205,6 +278,7 @@ def main():
     for row in answers:
         row[2] = [tests.index(test) for test in row[2]]
     calls = [[program, test, passes(program, test)] for program, test in CALLS]
+    calls += [[program, test, None] for program, test in UNDECIDED_CALLS]
     path = pathlib.Path(__file__).with_name("values.json")
     rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in answers)
     path.write_text('{"tests":%s,\n"answers":[\n%s],\n"calls":%s}\n' % (json.dumps(tests), rows, json.dumps(calls, separators=(",", ":"))))
