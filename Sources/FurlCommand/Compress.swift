@@ -59,9 +59,13 @@ struct Compress: ParsableCommand {
   }
 
   func run() throws {
-    try Overwriting.check([("--output", plan ? nil : output)], over: [checkpoint, self.recipe])
+    let path = try weights.path(checkpoint)
+    let output = plan ? nil : self.output
+    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path))
     let recipe = try Recipe(path: recipe)
-    var compressor = try Compressor(Checkpoint(path: weights.path(checkpoint)), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: path), recipe: recipe)
+    try Overwriting.check(
+      [("--output", output)], over: recipe.textFiles(checkpointFolder: compressor.checkpoint.folder))
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }
     if plan {
       let bound = try compressor.fileUpperBound()

@@ -98,8 +98,22 @@ public struct Verification {
     return suites
   }
 
-  /// The problem files of all suites.
-  public var suiteFiles: [String] { suites.values.map(\.file).sorted() }
+  /// The files that a verification reads, as far as can be told without opening more than gates and cards: the artifact,
+  /// gates, the baseline's, and those of every suite that is given or lies beside the baseline.
+  ///
+  /// - Parameters: those of ``init(artifact:gates:suites:baseline:context:format:)``.
+  public static func filesRead(artifact: String, gates: String?, suites: [String], baseline: String?) -> [String] {
+    var files = [artifact, gates].compactMap { $0 }
+    var cards = suites.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
+    if let baseline {
+      files += ModelFile.filesRead(at: baseline)
+      let read = try? gates.map { try Gate.read(path: $0) } ?? recipeGates(Artifact(path: artifact))
+      if let folder = Baseline.folder(of: baseline) {
+        cards += Set((read ?? []).map(\.suite)).compactMap { Suite.card(named: $0, in: folder) }
+      }
+    }
+    return files + cards.flatMap { Suite.filesRead(at: $0) }
+  }
 
   /// Re-reads the whole artifact and holds every byte against its digests.
   public func checkDigests(progress: (Int, Int) -> Void) throws {
@@ -209,7 +223,7 @@ struct Baseline {
   init(path: String, source artifact: ModelFile) throws {
     self.path = path
     let wanted = try artifact.sourceDigest()
-    if path.hasSuffix(".json"), !path.contains(".index.") {
+    if Baseline.isReport(path) {
       let reports = try Baseline.reports(path: path)
       let own = reports.filter { $0.model.digest == wanted }
       guard !own.isEmpty else {
@@ -227,6 +241,16 @@ struct Baseline {
         remedy: "inspect both and compare their files' sha256")
     }
     source = .model(model)
+  }
+
+  private static func isReport(_ path: String) -> Bool { path.hasSuffix(".json") && !path.contains(".index.") }
+
+  /// The folder that suite cards may lie in, of a path that is not opened; nil for a report.
+  static func folder(of path: String) -> String? {
+    if isReport(path) { return nil }
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return path }
+    return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   /// A report of `eval`, or all those in a report of `bench`.
