@@ -99,6 +99,7 @@ struct Bench: AsyncParsableCommand {
     // Wrong paths, and that nothing can be executed, are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
     if suites.contains(where: { $0.kind == .passAt1 }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
+    try CommandProcess.checkThreads(compute.threadCount)
     let speeds = try await measureSpeeds()
     let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
     let context = try compute.context()

@@ -69,7 +69,7 @@ struct Compress: ParsableCommand {
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }
     if plan {
       let bound = try compressor.fileUpperBound()
-      let pool = WorkerPool(threads: try ThreadCount(threads).count)
+      let pool = try CommandProcess.pool(threads: ThreadCount(threads).count)
       let prediction = sample ? try compressor.predictSize(pool: pool) : nil
       return json
         ? Terminal.print(compressor.plan.json(fileUpperBound: bound, prediction: prediction))
@@ -80,7 +80,7 @@ struct Compress: ParsableCommand {
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
     let result = try compressor.write(
-      to: output, pool: WorkerPool(threads: ThreadCount(threads).count), stateFolder: state
+      to: output, pool: CommandProcess.pool(threads: ThreadCount(threads).count), stateFolder: state
     ) {
       $0.countsBlocks
         ? Terminal.progress($0.tensor, done: $0.bytesDone, total: $0.bytes, since: start)

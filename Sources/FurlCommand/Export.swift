@@ -53,7 +53,7 @@ struct Export: ParsableCommand {
       Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)
     }
     let model = ExportedModel(try ModelFile(path: path))
-    let pool = WorkerPool(threads: try ThreadCount(threads).count)
+    let pool = try CommandProcess.pool(threads: ThreadCount(threads).count)
     let result: ExportResult
     switch format {
     case .safetensors:

@@ -89,6 +89,7 @@ struct Verify: AsyncParsableCommand {
     Terminal.clearProgress()
     try junitFile?.write(report)
     GitHubActions.current?.tell(report)
+    for note in report.evidence.notes { Terminal.log("furl: \(note)".escapingControlCharacters) }
     if json {
       Terminal.print(report.json)
     } else {

@@ -52,12 +52,26 @@ enum Ending {
       return state.hasBegun ? nil : state.leavesFiles ? [] : state.tells
     }
     guard let tells else { while true { sleep(1_000) } }
-    for tell in tells { tell(kind, "\(error)") }
     let invocation = Invocation()
+    // Who looks at the terminal first: whatever else is written to may not take it.
     Terminal.clearProgress()
-    GitHubActions.current?.tell(error, command: invocation.command)
+    GitHubActions.current?.annotate(error, command: invocation.command)
     Terminal.log("furl: \(error)")
+    for tell in tells { tell(kind, "\(error)") }
+    GitHubActions.current?.summarize(error, command: invocation.command)
     if invocation.wantsJSON, !Terminal.hasPrinted { Terminal.tryToPrint(document(error, kind: kind)) }
+  }
+
+  /// What is said of a mapped file that becomes shorter is said by a signal's handler, which cannot make any words.
+  static func prepareForLostFiles(_ invocation: Invocation) {
+    let name = "the lost file"
+    let error = lostFile(name)
+    func marked(_ text: String) -> String { text.replacing(name, with: CommandProcess.pathMark) + "\n" }
+    CommandProcess.alsoReportLostFiles(
+      json: invocation.wantsJSON ? marked(document(error, kind: error.kind.word).prettyText) : nil,
+      annotation: GitHubActions.current.map { _ in
+        marked(GitHubText.annotation(error, command: invocation.command))
+      })
   }
 
   /// The document that takes the place of the one that was asked for.

@@ -49,9 +49,13 @@ public struct Verification {
     }
     let opened = try baseline.map { [file] in try Baseline(path: $0, source: file) }
     if let gate = found.first(where: \.needsBaselineModel), opened?.isModel == false { throw gate.lockstepError }
+    let bytes = (
+      artifact: file.diskBytes,
+      source: weights.artifact.description.lineage.reduce(0) { $0.addingReportingOverflow($1.bytes).partialValue }
+    )
     for gate in found {
       try gate.refuseWeakness(
-        baseline: nil, vocabularySize: weights.spec.vocabularySize, file: gates ?? artifact)
+        baseline: nil, vocabularySize: weights.spec.vocabularySize, bytes: bytes, file: gates ?? artifact)
     }
     self.suites = try Verification.find(found, given: suites, folder: opened?.folder)
     self.gates = found
@@ -168,7 +172,8 @@ public struct Verification {
         var other = try partner.flatMap { try report.ofBaseline(.init(path: $0.file.name, digest: $0.file.digest())) }
         if partner == nil, own.contains(where: \.needsBaseline) { other = try baseline?.stored(suite, like: report) }
         evidence.baseline = other?.model ?? evidence.baseline
-        evidence.reports.append(report)
+        try refuseWeakness(own, baseline: other)
+        evidence.add(report, baseline: other)
         progress.add(try own.flatMap { try $0.check(report, baseline: other) })
         continue
       }
@@ -181,17 +186,13 @@ public struct Verification {
         progress.savings.add(found, suite)
         other = found.report
         evidence.baseline = other?.model
-        for gate in own {
-          try gate.refuseWeakness(
-            baseline: other, vocabularySize: weights.spec.vocabularySize,
-            file: gatesFrom == "recipe" ? file.path : gatesFrom)
-        }
+        try refuseWeakness(own, baseline: other)
         if options.draftsFromBaseline { run = run.drafting(found.completions) }
       }
       let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
       let outcome = try await run.curtailed(by: curtailment).run(suite, on: subject)
       let report = outcome.report
-      evidence.reports.append(report)
+      evidence.add(report, baseline: other)
       if let curtailment {
         let (checks, hasFailed) = try curtailment.verdicts()
         progress.add(checks, hasFailed: hasFailed)
@@ -206,6 +207,17 @@ public struct Verification {
     return try GateReport(
       artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(), evidence: evidence,
       savings: progress.savings)
+  }
+}
+
+extension Verification {
+  /// Refuses gates that the baseline's report shows to be weak.
+  private func refuseWeakness(_ gates: [Gate], baseline: EvaluationReport?) throws {
+    for gate in gates {
+      try gate.refuseWeakness(
+        baseline: baseline, vocabularySize: weights.spec.vocabularySize,
+        file: gatesFrom == "recipe" ? file.path : gatesFrom)
+    }
   }
 }
 
