@@ -45,7 +45,7 @@ public struct GateReport: Sendable, Hashable {
     public var notes: [String]
 
     /// Takes in a suite's report, and what is to be known of it and of the baseline's.
-    mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
+    public mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
       reports.append(report)
       notes += report.notes.map { "\(report.suite.name): \($0)" }
       notes += (baseline?.notes ?? []).map { "\(report.suite.name) of the baseline: \($0)" }
