@@ -82,6 +82,7 @@ typedef struct mapping {
 
 static mapping mappings[MAPPINGS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_flag reporting = ATOMIC_FLAG_INIT;
 static int status_of_loss; // 0: losses are not reported
 
 /// Where a thread goes on that lost what it was hashing.
@@ -120,6 +121,57 @@ static void say(const char *text) {
   if (write(STDERR_FILENO, text, strlen(text)) < 0) return; // There is nobody to tell.
 }
 
+/// What is written beside the line on stderr, complete once its length is set.
+typedef struct template {
+  atomic_size_t length;
+  furl_escaping escaping;
+  char text[2048];
+} template;
+
+static template templates[2];
+
+bool furl_also_report_lost_mappings(int descriptor, const char *text, furl_escaping escaping) {
+  template *t = &templates[descriptor == STDOUT_FILENO ? 0 : 1];
+  atomic_store(&t->length, 0);
+  size_t length = text == NULL ? 0 : strlen(text);
+  if (length > sizeof t->text) return false;
+  if (length > 0) memcpy(t->text, text, length);
+  t->escaping = escaping;
+  atomic_store(&t->length, length);
+  return true;
+}
+
+/// Puts a path into a text; returns the bytes. Of a path that is cut off inside of a character the rest of that goes, too.
+static size_t put_path(char *to, size_t room, const char *path, furl_escaping escaping) {
+  size_t n = strlen(path), done = 0;
+  if (n == sizeof((mapping *)0)->path - 1) {
+    while (n > 0 && ((unsigned char)path[n - 1] & 0xc0) == 0x80) n--;
+    if (n > 0 && (unsigned char)path[n - 1] >= 0xc0) n--;
+  }
+  for (size_t i = 0; i < n && done + 3 <= room; i++) {
+    char c = path[i];
+    if (escaping == FURL_ESCAPE_JSON && (c == '"' || c == '\\')) to[done++] = '\\';
+    to[done++] = c;
+    if (escaping == FURL_ESCAPE_PERCENT && c == '%') {
+      to[done++] = '2';
+      to[done++] = '5';
+    }
+  }
+  return done;
+}
+
+/// Only what a signal handler may call.
+static void say_template(int descriptor, const char *path) {
+  const template *t = &templates[descriptor == STDOUT_FILENO ? 0 : 1];
+  size_t length = atomic_load(&t->length), done = 0;
+  static char whole[4096];
+  for (size_t i = 0; i < length && done < sizeof whole; i++) {
+    if (t->text[i] == 1) done += put_path(whole + done, sizeof whole - done, path, t->escaping);
+    else whole[done++] = t->text[i];
+  }
+  if (done > 0 && write(descriptor, whole, done) < 0) return; // There is nobody to tell.
+}
+
 static void report_loss(int number, siginfo_t *info, void *context) {
   (void)context;
   if (guard != NULL) siglongjmp(*guard, 1);
@@ -127,11 +179,15 @@ static void report_loss(int number, siginfo_t *info, void *context) {
   for (size_t i = 0; status_of_loss != 0 && i < MAPPINGS; i++) {
     const char *base = atomic_load(&mappings[i].base);
     if (base == NULL || address < base || address >= base + mappings[i].bytes) continue;
+    // Others that lose the same file meanwhile wait for this end.
+    if (atomic_flag_test_and_set(&reporting)) for (;;) pause();
     if (isatty(STDERR_FILENO)) say("\r\033[K");
+    say_template(STDERR_FILENO, mappings[i].path);
     say("furl: ");
     say(mappings[i].path);
     say(": has become shorter while it was in use, or its disk cannot be read (leave the file alone while Furl "
         "uses it, and start again)\n");
+    say_template(STDOUT_FILENO, mappings[i].path);
     _exit(status_of_loss);
   }
   // Something else: it happens again when this returns, and then goes as it would have without this.

@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 bool furl_open_standard_descriptors(void) {
@@ -37,12 +39,49 @@ void furl_survive_closed_pipes(void) {
 
 static int ends[2] = {-1, -1};
 static void (*told)(int32_t);
+static atomic_int noted;        // The first signal, 0: none yet.
+static struct timespec noted_at; // Written before noted is.
+
+/// Seconds that telling of a signal may take, whoever does not read what is written.
+enum { TELLING_SECONDS = 3 };
+
+/// Whether a second signal is another one, and not the same wish twice: a terminal and a shell both send it.
+static bool is_insisted_on(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  int64_t since = (int64_t)(now.tv_sec - noted_at.tv_sec) * 1000000000 + (now.tv_nsec - noted_at.tv_nsec);
+  return since > 300000000;
+}
 
 static void note(int number) {
   int before = errno;
-  unsigned char byte = (unsigned char)number;
-  if (write(ends[1], &byte, 1) < 0) _exit(128 + number); // Nobody reads: as without this.
+  static atomic_flag taken = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&taken)) {
+    clock_gettime(CLOCK_MONOTONIC, &noted_at);
+    atomic_store(&noted, number);
+    unsigned char byte = (unsigned char)number;
+    if (write(ends[1], &byte, 1) < 0) _exit(128 + number); // Nobody reads: as without this.
+  } else if (atomic_load(&noted) != 0 && is_insisted_on()) {
+    _exit(128 + number);
+  }
   errno = before;
+}
+
+static void give_up(int number) {
+  (void)number;
+  _exit(128 + atomic_load(&noted));
+}
+
+/// Ends the process if telling does not end.
+static void limit_telling(void) {
+  struct sigaction action = {.sa_handler = give_up};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGALRM, &action, NULL);
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+  alarm(TELLING_SECONDS);
 }
 
 static void *watch(void *unused) {
@@ -51,6 +90,7 @@ static void *watch(void *unused) {
   ssize_t count;
   while ((count = read(ends[0], &number, 1)) < 0 && errno == EINTR) continue;
   if (count != 1) return NULL;
+  limit_telling();
   told(number);
   // Whoever waits for this process learns what has ended it.
   signal(number, SIG_DFL);

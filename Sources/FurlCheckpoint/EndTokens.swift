@@ -128,7 +128,8 @@ extension Checkpoint {
   public func generationConfiguration() throws -> JSON? {
     let path = folder + "/generation_config.json"
     guard gguf == nil, FileManager.default.fileExists(atPath: path) else { return nil }
-    let json = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
+    let json = try JSON.parse(
+      MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
     guard json.members != nil else { throw FurlError.input(path, "a mapping is expected, not \(json.kindName)") }
     return json
   }

@@ -134,7 +134,7 @@ struct OpenedCheckpoint {
   }
 
   /// The one GGUF model of a folder without `config.json`; of a model in parts, the first.
-  private static func onlyGGUF(in folder: String) throws -> String? {
+  static func onlyGGUF(in folder: String) throws -> String? {
     let names = FolderListing(folder).names
     let models = names.filter { name in
       guard name.hasSuffix(".gguf") else { return false }

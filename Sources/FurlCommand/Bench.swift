@@ -91,12 +91,15 @@ struct Bench: AsyncParsableCommand {
 
   mutating func run() async throws {
     paths = try weights.paths(paths)
+    try Overwriting.check(
+      [("--report", report)],
+      over: paths.flatMap { ModelFile.filesRead(at: $0) } + suite.flatMap { Suite.filesRead(at: $0) })
     let suites = try suite.map { try Suite(path: $0) }
-    try Overwriting.check([("--report", report)], over: paths + suite)
     let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths, and that nothing can be executed, are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
     if suites.contains(where: { $0.kind == .passAt1 }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
+    try CommandProcess.checkThreads(compute.threadCount)
     let speeds = try await measureSpeeds()
     let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
     let context = try compute.context()

@@ -59,13 +59,17 @@ struct Compress: ParsableCommand {
   }
 
   func run() throws {
-    try Overwriting.check([("--output", plan ? nil : output)], over: [checkpoint, self.recipe])
+    let path = try weights.path(checkpoint)
+    let output = plan ? nil : self.output
+    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path))
     let recipe = try Recipe(path: recipe)
-    var compressor = try Compressor(Checkpoint(path: weights.path(checkpoint)), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: path), recipe: recipe)
+    try Overwriting.check(
+      [("--output", output)], over: recipe.textFiles(checkpointFolder: compressor.checkpoint.folder))
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }
     if plan {
       let bound = try compressor.fileUpperBound()
-      let pool = WorkerPool(threads: try ThreadCount(threads).count)
+      let pool = try CommandProcess.pool(threads: ThreadCount(threads).count)
       let prediction = sample ? try compressor.predictSize(pool: pool) : nil
       return json
         ? Terminal.print(compressor.plan.json(fileUpperBound: bound, prediction: prediction))
@@ -76,7 +80,7 @@ struct Compress: ParsableCommand {
     let start = ContinuousClock.now
     var bar = ByteProgress(since: start)
     let result = try compressor.write(
-      to: output, pool: WorkerPool(threads: ThreadCount(threads).count), stateFolder: state
+      to: output, pool: CommandProcess.pool(threads: ThreadCount(threads).count), stateFolder: state
     ) {
       $0.countsBlocks
         ? Terminal.progress($0.tensor, done: $0.bytesDone, total: $0.bytes, since: start)

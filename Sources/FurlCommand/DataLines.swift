@@ -45,6 +45,9 @@ struct DataLines: AsyncParsableCommand {
     let base = String(output.dropLast(".jsonl".count))
     let name = URL(fileURLWithPath: base).lastPathComponent
     let card = try LineSuiteCard(name: name)
+    try Overwriting.check(
+      [("--output", output), ("the card of --output", base + ".yaml")],
+      over: [literals].compactMap { $0 } + LineSuiteBuilder.filesRead(in: source))
     let problemFile = try TextOutput(path: output)
     let cardFile = try TextOutput(path: base + ".yaml")
     let kept = try literals.map { try PY150.Literals(path: $0) } ?? PY150.Literals()

@@ -80,11 +80,12 @@ struct Eval: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let models = [try path.map(weights.path), baseline].compactMap { $0 }
     try Overwriting.check(
       [("--samples", samples), ("--eval-results", evalResults)],
-      over: [path, self.suite, protocolCard, completions, baseline, drafts])
+      over: [protocolCard, completions, drafts].compactMap { $0 } + Suite.filesRead(at: self.suite)
+        + models.flatMap { ModelFile.filesRead(at: $0) })
     let suite = try protocolCard.map { try Suite(problems: self.suite, protocolOf: $0) } ?? Suite(path: self.suite)
-    try Overwriting.check([("--samples", samples), ("--eval-results", evalResults)], over: [suite.file])
     let samplesFile = try samples.map { try TextOutput(path: $0) }
     if evalResults != nil { try EvalResults.check(suite) }
     let evalResultsFile = try evalResults.map { try TextOutput(path: $0) }

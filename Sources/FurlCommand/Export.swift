@@ -46,13 +46,14 @@ struct Export: ParsableCommand {
 
   func run() throws {
     // A folder of its own is checked by the export.
-    if format == .gguf { try Overwriting.check([("--output", output)], over: [path]) }
+    let path = try weights.path(path)
+    if format == .gguf { try Overwriting.check([("--output", output)], over: ModelFile.filesRead(at: path)) }
     let start = ContinuousClock.now
     func draw(_ progress: ExportProgress) {
       Terminal.progress(progress.tensor, done: progress.done, total: progress.total, since: start)
     }
-    let model = ExportedModel(try ModelFile(path: weights.path(path)))
-    let pool = WorkerPool(threads: try ThreadCount(threads).count)
+    let model = ExportedModel(try ModelFile(path: path))
+    let pool = try CommandProcess.pool(threads: ThreadCount(threads).count)
     let result: ExportResult
     switch format {
     case .safetensors:

@@ -14,12 +14,14 @@ enum Main {
     // Arguments can be wrong before they are parsed; who reads the file has to learn of that, too.
     do {
       guard hasDescriptors else { throw FurlError(.unavailable, "no file can be opened") }
-      try CommandProcess.checkMachine()
       CommandProcess.onSignal { Ending.interrupt($0) }
       try invocation.refuseEmptyArguments()
       try RawArguments.refuseOtherBytes()
       var command = try FurlTool.parseAsRoot()
+      Ending.prepareForLostFiles(invocation)
+      try CommandProcess.checkMachine()
       if var asynchronous = command as? any AsyncParsableCommand {
+        try CommandProcess.checkThreads(0)
         try await asynchronous.run()
       } else {
         try command.run()

@@ -20,6 +20,7 @@ struct Measure: ParsableCommand {
   @OptionGroup var compute: ComputeOptions
 
   func run() throws {
+    try CommandProcess.checkThreads(compute.threadCount)
     let settings = SpeedMeasurement.Settings(
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences > 0 ? .init(sequences: sequences, slots: slots) : nil,

@@ -16,8 +16,10 @@ struct MeasureTraining: ParsableCommand {
   @Option var threads: Int?
 
   func run() throws {
+    let threads = try ThreadCount(threads).count
+    try CommandProcess.checkThreads(threads)
     let settings = TrainingMeasurement.Settings(
-      threads: try ThreadCount(threads).count, sequences: sequences, length: length, steps: steps)
+      threads: threads, sequences: sequences, length: length, steps: steps)
     Terminal.print(try TrainingMeasurement(checkpoint: path, settings: settings).json)
   }
 }

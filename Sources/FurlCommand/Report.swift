@@ -34,7 +34,7 @@ struct Report: ParsableCommand {
   var title: String?
 
   func run() throws {
-    let completions = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
+    let completions: [String] = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
     try Overwriting.check([("--html", html), ("--markdown", markdown)], over: reports + completions)
     let page = try html.map { try TextOutput(path: $0) }
     let file = try markdown.map { try TextOutput(path: $0) }

@@ -58,7 +58,11 @@ struct SweepCommand: AsyncParsableCommand {
     var plan = try SweepPlan(path: sweep)
     if !checkpoint.isEmpty { plan.subjects = try checkpoint.map { try SweepPlan.subject(argument: $0) } }
     if !suite.isEmpty { plan.cards = suite }
-    let folder = try SweepFolder(path: output ?? plan.name)
+    let path = output ?? plan.name
+    let inputs = [sweep] + plan.filesRead
+    try Overwriting.check(SweepFolder.reports(in: path).map { ("--output", $0) }, over: inputs)
+    try Overwriting.check(clearing: SweepFolder.cleared(in: path), of: inputs)
+    let folder = try SweepFolder(path: path)
     let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
     let sweep = try Sweep(plan, in: folder, executable: executable, arguments: ownArguments(folder)) {
       Terminal.log("furl: \($0)")

@@ -55,7 +55,7 @@ struct Synth: ParsableCommand {
     guard let model = PublishedModel(name: model) else { return }
     let checkpoint = try SyntheticCheckpoint(model, seed: seed, blocks: blocks, type: dtype.type)
     let start = ContinuousClock.now
-    try checkpoint.write(to: output, pool: WorkerPool(threads: ThreadCount(threads).count)) { done, total in
+    try checkpoint.write(to: output, pool: CommandProcess.pool(threads: ThreadCount(threads).count)) { done, total in
       Terminal.progress(model.name, done: done >> 20, total: total >> 20, since: start)
     }
     Terminal.clearProgress()

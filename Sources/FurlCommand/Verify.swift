@@ -72,13 +72,15 @@ struct Verify: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let suites = suite.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
-    try Overwriting.check([("--junit", junit)], over: [artifact, gates, baseline] + suites)
+    let baseline = try baseline.map(weights.path)
+    // All of it before the file is touched, which is long before suites are read.
+    try Overwriting.check(
+      [("--junit", junit)],
+      over: Verification.filesRead(artifact: artifact, gates: gates, suites: suite, baseline: baseline))
     let junitFile = try junit.map { try JUnitFile(path: $0, subject: artifact) }
     let verification = try Verification(
-      artifact: artifact, gates: gates, suites: suite, baseline: baseline.map(weights.path), context: compute.context(),
+      artifact: artifact, gates: gates, suites: suite, baseline: baseline, context: compute.context(),
       format: compute.kv?.format)
-    try Overwriting.check([("--junit", junit)], over: verification.suiteFiles)
     let start = ContinuousClock.now
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }
     let options = Verification.Options(
@@ -87,6 +89,7 @@ struct Verify: AsyncParsableCommand {
     Terminal.clearProgress()
     try junitFile?.write(report)
     GitHubActions.current?.tell(report)
+    for note in report.evidence.notes { Terminal.log("furl: \(note)".escapingControlCharacters) }
     if json {
       Terminal.print(report.json)
     } else {

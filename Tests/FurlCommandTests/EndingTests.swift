@@ -169,6 +169,80 @@ import Testing
     }
   }
 
+  /// A file of an earlier run is replaced in every form that it may have; what is none is left alone, and said at once.
+  @Test func reportsOfEarlierRunsAreKnown() async throws {
+    try await withFiles { folder in
+      let path = folder + "/j.xml"
+      let declared = "<?xml version=\"1.0\"?><testsuites/>"
+      for text in [
+        "\u{FEFF}" + declared, "\n\t " + declared, "<testsuite name=\"x\"/>", "\u{FEFF}\r\n<testsuites/>", "", " \n",
+      ] {
+        try TestData.write(Array(text.utf8), to: path)
+        #expect(try shell("$furl verify none.furl --junit j.xml", in: folder).status == 65)
+        let document = JUnitSchema(String(decoding: try TestData.bytes(path), as: UTF8.self))
+        #expect(document.problems.isEmpty && document.count["error"] == 1, "\(text)")
+      }
+      for text in ["furl: 1\n", "{}", "test", "<html>", " x<?xml?>"] {
+        try TestData.write(Array(text.utf8), to: path)
+        let result = try shell("$furl verify none.furl --junit j.xml", in: folder)
+        #expect(result.status == 73 && result.errors.contains("is no JUnit file"), "\(result.errors)")
+        #expect(try TestData.bytes(path) == Array(text.utf8))
+      }
+    }
+  }
+
+  /// A pipe that nobody reads holds up no end: not by a signal, not by an error.
+  @Test func nothingHoldsUpAnEnd() async throws {
+    try await withFiles { folder in
+      #expect(try shell("$furl compress m --recipe r.yaml -o a.furl", in: folder).status == 0)
+      try TestData.write(
+        Array("furl: 1\ngates:\n  - {suite: l, metric: exact_match, min: 0.9}\n".utf8), to: folder + "/g.yaml")
+      let start = ContinuousClock.now
+      let failed = try shell("mkfifo j; $furl verify none.furl --junit j", in: folder)
+      #expect(failed.status == 65 && failed.errors == "furl: none.furl: does not exist\n", "\(failed.errors)")
+      // Writing the verdict waits for a reader, which a person may not want to.
+      let line = """
+        set -m
+        $furl verify a.furl --gates g.yaml --suite l=l.jsonl --junit j & p=$!
+        sleep 8; kill -TERM $p; wait $p; exit $?
+        """
+      let ended = try shell(line, in: folder)
+      #expect(ended.status == 128 + 15 && ended.errors.contains("was ended by SIGTERM"), "\(ended.errors)")
+      // Neither does standard output that is full, once somebody insists.
+      let full = """
+        set -m
+        mkfifo o; sleep 60 < o & r=$!
+        $furl inspect m --json > /dev/null
+        (while :; do echo; done) > o & w=$!
+        sleep 1
+        $furl inspect m --json > o & p=$!
+        sleep 4; kill -TERM $p; sleep 1; kill -TERM $p; wait $p; status=$?
+        kill $w $r; exit $status
+        """
+      #expect(try shell(full, in: folder).status == 128 + 15)
+      #expect(ContinuousClock.now - start < .seconds(60))
+    }
+  }
+
+  @Test func aFullOutputIsAnnotated() async throws {
+    try await withFiles { folder in
+      let line = "$furl eval --suite l.jsonl --completions c.jsonl --json >/dev/full"
+      let result = try shell(line, in: folder, environment: ["GITHUB_ACTIONS": "true"])
+      let lines = result.errors.split(separator: "\n")
+      #expect(result.status == 74 && lines.count == 2, "\(result.errors)")
+      #expect(lines[0].hasPrefix("::error title=furl eval::standard output: cannot be written"))
+      // A verdict that is written is a verdict, whoever does not read the words.
+      #expect(try shell("$furl compress m --recipe r.yaml -o a.furl", in: folder).status == 0)
+      try TestData.write(
+        Array("furl: 1\ngates:\n  - {suite: l, metric: exact_match, min: 0.9}\n".utf8), to: folder + "/g.yaml")
+      let verified = try shell(
+        "$furl verify a.furl --gates g.yaml --suite l=l.jsonl --junit j.xml >/dev/full", in: folder)
+      #expect(verified.status == 74)
+      let document = JUnitSchema(String(decoding: try TestData.bytes(folder + "/j.xml"), as: UTF8.self))
+      #expect(document.count["failure"] == 1 && document.count["error"] == nil, "\(document.count)")
+    }
+  }
+
   // MARK: Standard output
 
   @Test func filesOutliveAReaderWhoGoesAway() async throws {
@@ -227,7 +301,50 @@ import Testing
     }
   }
 
+  /// Threads are looked for where there are some that compute, and only as many as are wanted.
+  @Test func threadsAreThoseOfTheCommand() async throws {
+    try await withFiles { folder in
+      let limit = "ulimit -v 1200000; exec $furl"
+      let many = try shell("\(limit) run m --prompt x --max-tokens 1 --threads 200", in: folder)
+      #expect(many.status == 69 && many.errors.contains("give fewer --threads"), "\(many.errors)")
+      let one = try shell("\(limit) run m --prompt x --max-tokens 1 --threads 1", in: folder)
+      #expect(one.status == 0, "\(one.errors)")
+      for line in ["--version", "--help", "inspect --help"] {
+        #expect(try shell("ulimit -v 400000; exec $furl \(line)", in: folder).status == 0)
+      }
+      #expect(try shell("\(limit) inspect m", in: folder).status == 0)
+    }
+  }
+
   // MARK: Files that change
+
+  /// A file that is cut off while it is used ends the command by a signal, and is told of all the same.
+  @Test func aFileThatIsCutOffIsADocument() async throws {
+    try await withFiles { folder in
+      let name = #"a "b" % \c.furl"#
+      #expect(try shell("$furl compress m --recipe r.yaml -o a.furl", in: folder).status == 0)
+      try FileManager.default.moveItem(atPath: folder + "/a.furl", toPath: folder + "/" + name)
+      let rows = (0..<3_000).map { #"{"id": \#($0), "input": "def f\#($0)(a", "gt": "x"}"# }
+      try TestData.write(Array((rows.joined(separator: "\n") + "\n").utf8), to: folder + "/many.jsonl")
+      try TestData.write(
+        Array("furl: 1\nrecipe: x\nstorage: mapped\nsteps:\n  - quantize: {weights: int8}\n".utf8),
+        to: folder + "/mapped.yaml")
+      #expect(try shell("$furl compress m --recipe mapped.yaml -o b.furl", in: folder).status == 0)
+      try FileManager.default.removeItem(atPath: folder + "/" + name)
+      try FileManager.default.moveItem(atPath: folder + "/b.furl", toPath: folder + "/" + name)
+      let line = #"""
+        f='a "b" % \c.furl'
+        $furl eval "$f" --suite many.jsonl --json & p=$!
+        sleep 4; : > "$f"; wait $p
+        """#
+      let result = try shell(line, in: folder, environment: ["GITHUB_ACTIONS": "true"])
+      #expect(result.status == 65, "\(result.status) \(result.errors)")
+      #expect(result.errors.contains("furl: \(name): has become shorter"), "\(result.errors)")
+      #expect(result.errors.hasPrefix(#"::error title=furl eval::a "b" %25 \c.furl: has become"#), "\(result.errors)")
+      let json = try result.json
+      #expect(try JSONSchema("error").problems(json).isEmpty && json["error"]?["file"]?.string == name)
+    }
+  }
 
   @Test func aFileThatChangesHasNoVerdict() async throws {
     try await withFiles { folder in

@@ -47,7 +47,7 @@ import Testing
   @Test func gitHubIsTold() async throws {
     let gates = """
         - {suite: lines, metric: exact_match, min: 0.99}
-        - {metric: disk_bytes, max: 100 MB}
+        - {metric: disk_bytes, max: 20 MB}
       """
     try await withGates(gates) { arguments, environment, folder in
       let summary = folder + "/summary.md"

@@ -7,23 +7,24 @@ import Testing
 
 /// Verdicts as people and build servers read them.
 @Suite struct GateDrawingTests {
-  private func report(_ passed: [Bool], baseline: [Bool], name: String = "a.furl") throws -> GateReport {
-    func evaluation(_ passed: [Bool]) throws -> EvaluationReport {
-      let problems = passed.indices.map {
-        ProgramProblem(taskID: "p/\($0)", prompt: "p", entryPoint: "f", test: "t")
-      }
-      let suite = Suite(
-        name: "minieval", file: "p.jsonl", sha256: Digest(of: [0]), protocol: SuiteProtocol(defaultsOf: .passAt1),
-        problems: .programs(problems))
-      return try EvaluationReport(
-        suite: suite, model: .init(path: "a.furl", digest: Digest(of: [1])), seconds: 1,
-        results: .programs(
-          passed.enumerated().map { index, passed in
-            .init(
-              id: .text("p/\(index)"), outcome: passed ? .passed : .wrongAnswer, detail: nil, tokens: 1,
-              stopReason: "eos")
-          }))
+  private func evaluation(_ passed: [Bool]) throws -> EvaluationReport {
+    let problems = passed.indices.map {
+      ProgramProblem(taskID: "p/\($0)", prompt: "p", entryPoint: "f", test: "t")
     }
+    let suite = Suite(
+      name: "minieval", file: "p.jsonl", sha256: Digest(of: [0]), protocol: SuiteProtocol(defaultsOf: .passAt1),
+      problems: .programs(problems))
+    return try EvaluationReport(
+      suite: suite, model: .init(path: "a.furl", digest: Digest(of: [1])), seconds: 1,
+      results: .programs(
+        passed.enumerated().map { index, passed in
+          .init(
+            id: .text("p/\(index)"), outcome: passed ? .passed : .wrongAnswer, detail: nil, tokens: 1,
+            stopReason: "eos")
+        }))
+  }
+
+  private func report(_ passed: [Bool], baseline: [Bool], name: String = "a.furl") throws -> GateReport {
     let gates = [
       Gate(suite: "minieval", metric: .passAt1, min: 0.5, maxDrop: 0.05),
       Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.001),
@@ -44,6 +45,28 @@ import Testing
     #expect(lines.last?.hasPrefix("::notice title=furl verify::") == true)
     let unsure = try report(solved, baseline: solved)
     #expect(GitHubText.annotations(unsure).map { String($0.prefix(9)) } == ["::warning", "::notice "])
+  }
+
+  /// That a machine was busy changes what a verdict is worth, wherever it is read.
+  @Test func notesAreShown() throws {
+    func noted(_ notes: [String]) throws -> EvaluationReport {
+      var report = try evaluation(solved)
+      report.notes = notes
+      return report
+    }
+    var evidence = GateReport.Evidence()
+    evidence.add(try noted(["the machine was busy"]), baseline: try noted(["2 < 3 programs are no Python"]))
+    let check = try Gate(suite: "minieval", metric: .passAt1, min: 0.5).check(evaluation(solved))
+    let report = try GateReport(artifact: "a.furl", gatesFrom: "g.yaml", checks: check, evidence: evidence)
+    let notes = ["minieval: the machine was busy", "minieval of the baseline: 2 < 3 programs are no Python"]
+    #expect(report.json["notes"]?.array?.map(\.string) == notes)
+    for note in notes {
+      #expect(GateText.lines(report).contains("note: " + note))
+      #expect(GateExplanation.lines(report).contains("note: " + note))
+    }
+    #expect(GitHubText.summary(report).contains("- note: minieval of the baseline: 2 \\< 3 programs"))
+    #expect(report.junit.contains("<property name=\"note 1\" value=\"minieval: the machine was busy\"/>"))
+    #expect(report.junit.contains("value=\"minieval of the baseline: 2 &lt; 3 programs are no Python\"/>"))
   }
 
   @Test func onlySoManyAnnotations() throws {

@@ -185,6 +185,9 @@ import Testing
   @Test func whereTheCacheIs() {
     func path(_ environment: [String: String]) -> String? { CacheFolder.path { environment[$0] } }
     #expect(path(["FURL_CACHE": "/c", "XDG_CACHE_HOME": "/x", "HOME": "/h"]) == "/c")
+    // What opens a folder and follows no link would follow one with a slash behind it.
+    for end in ["/", "//", "/.", "/./", "/.//."] { #expect(path(["FURL_CACHE": "/x/link" + end]) == "/x/link") }
+    #expect(path(["FURL_CACHE": "/"]) == "/" && path(["FURL_CACHE": "./"]) == "." && path(["FURL_CACHE": "a."]) == "a.")
     #expect(path(["FURL_CACHE": "off", "XDG_CACHE_HOME": "/x", "HOME": "/h"]) == nil)
     #expect(path(["FURL_CACHE": "", "XDG_CACHE_HOME": "/x", "HOME": "/h"]) == "/x/furl")
     #expect(path(["XDG_CACHE_HOME": "x", "HOME": "/h"])?.hasPrefix("/h/") == true)

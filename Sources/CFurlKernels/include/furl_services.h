@@ -93,6 +93,16 @@ void furl_forget_mapping(const void *base);
 /// From now on a lost mapping is reported on stderr in one line, and ends the process with this status.
 void furl_report_lost_mappings(int exit_status);
 
+/// How a path is written into a text.
+typedef enum furl_escaping {
+  FURL_ESCAPE_JSON,   ///< Inside of a string.
+  FURL_ESCAPE_PERCENT ///< Behind a workflow command of GitHub Actions.
+} furl_escaping;
+
+/// Has a lost mapping reported in a second form, too: this text with the path in the place of each byte 1. For descriptors
+/// 1 and 2, one text each; NULL for none any more. The text is copied; false if it is too long.
+bool furl_also_report_lost_mappings(int descriptor, const char *_Nullable text, furl_escaping escaping);
+
 // MARK: Processes
 
 /// Opens what is closed of the descriptors 0 to 2, so that no file gets their numbers and what was meant for a person; used,
@@ -103,7 +113,8 @@ bool furl_open_standard_descriptors(void);
 void furl_survive_closed_pipes(void);
 
 /// From now on SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGXCPU, where they would end the process, call `tell` on a thread of
-/// its own first, once. Returns false, and changes nothing, when there is no thread or descriptor for that.
+/// its own first, once. What that takes longer than a few seconds, or a second signal, ends the process at once. Returns
+/// false, and changes nothing, when there is no thread or descriptor for that.
 bool furl_watch_signals(void (*tell)(int32_t number));
 
 /// Whether so many more files can be open, so many more threads run, and so many more bytes be mapped, at once and now.

@@ -8,6 +8,8 @@ import Synchronization
 enum Ending {
   private struct State {
     var hasBegun = false
+    /// Whether an output may be an input, so that none is written to.
+    var leavesFiles = false
     /// What else has to be told of an error, before anything is printed.
     var tells: [@Sendable (_ kind: String, _ message: String) -> Void] = []
   }
@@ -19,9 +21,12 @@ enum Ending {
     state.withLock { $0.tells.append(body) }
   }
 
+  /// Has nobody told of an error by a file: it may be one that was not to be written over.
+  static func leaveFiles() { state.withLock { $0.leavesFiles = true } }
+
   /// Has a file that `verify` was to write say what is wrong, where arguments are so wrong that it was not begun.
   static func replaceJUnit(_ invocation: Invocation) {
-    guard state.withLock({ $0.tells.isEmpty }), invocation.command == "verify",
+    guard state.withLock({ $0.tells.isEmpty && !$0.leavesFiles }), invocation.command == "verify",
       let path = invocation.value(of: "--junit"), !path.isEmpty
     else { return }
     _ = try? JUnitFile(path: path, subject: "")
@@ -44,15 +49,29 @@ enum Ending {
   private static func end(_ error: FurlError, kind: String) {
     let tells = state.withLock { state -> [@Sendable (String, String) -> Void]? in
       defer { state.hasBegun = true }
-      return state.hasBegun ? nil : state.tells
+      return state.hasBegun ? nil : state.leavesFiles ? [] : state.tells
     }
     guard let tells else { while true { sleep(1_000) } }
-    for tell in tells { tell(kind, "\(error)") }
     let invocation = Invocation()
+    // Who looks at the terminal first: whatever else is written to may not take it.
     Terminal.clearProgress()
-    GitHubActions.current?.tell(error, command: invocation.command)
+    GitHubActions.current?.annotate(error, command: invocation.command)
     Terminal.log("furl: \(error)")
+    for tell in tells { tell(kind, "\(error)") }
+    GitHubActions.current?.summarize(error, command: invocation.command)
     if invocation.wantsJSON, !Terminal.hasPrinted { Terminal.tryToPrint(document(error, kind: kind)) }
+  }
+
+  /// What is said of a mapped file that becomes shorter is said by a signal's handler, which cannot make any words.
+  static func prepareForLostFiles(_ invocation: Invocation) {
+    let name = "the lost file"
+    let error = lostFile(name)
+    func marked(_ text: String) -> String { text.replacing(name, with: CommandProcess.pathMark) + "\n" }
+    CommandProcess.alsoReportLostFiles(
+      json: invocation.wantsJSON ? marked(document(error, kind: error.kind.word).prettyText) : nil,
+      annotation: GitHubActions.current.map { _ in
+        marked(GitHubText.annotation(error, command: invocation.command))
+      })
   }
 
   /// The document that takes the place of the one that was asked for.

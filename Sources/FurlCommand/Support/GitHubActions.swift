@@ -19,11 +19,11 @@ struct GitHubActions {
     summarize(GitHubText.summary(report))
   }
 
-  /// The same for a command that could not do its work.
-  func tell(_ error: FurlError, command: String) {
-    Terminal.log(GitHubText.annotation(error, command: command))
-    summarize(GitHubText.summary(error, command: command))
-  }
+  /// Annotates the job with what a command could not do.
+  func annotate(_ error: FurlError, command: String) { Terminal.log(GitHubText.annotation(error, command: command)) }
+
+  /// Adds it to the job's summary.
+  func summarize(_ error: FurlError, command: String) { summarize(GitHubText.summary(error, command: command)) }
 
   private func summarize(_ text: String) {
     guard let summary else { return }
@@ -35,7 +35,7 @@ struct GitHubActions {
   }
 
   private func append(_ text: String, to path: String) throws(FurlError) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else { throw .writing(path) }
     defer { close(descriptor) }
     let size = lseek(descriptor, 0, SEEK_END)

@@ -1,34 +1,58 @@
 import Furl
+import Synchronization
 
 /// The JUnit file of a verification. From the start on it says that the verification has no verdict, so that a file of an
 /// earlier run is never taken for this one's, whatever ends it.
 struct JUnitFile {
   private let file: TextOutput
   private let subject: String
+  /// What it says once there is a verdict stays, whatever goes wrong with the words for people.
+  private let verdict = Once()
 
-  /// - Throws: ``FurlError`` of kind `cannotCreate`, `cannotWrite`.
+  private final class Once: Sendable {
+    private let done = Mutex(false)
+    var isDone: Bool { done.withLock { $0 } }
+    func finish() { done.withLock { $0 = true } }
+  }
+
+  /// - Throws: ``FurlError`` of kind `cannotCreate`, `cannotWrite`; the former, too, for a file that cannot be one of an
+  ///   earlier run: it stays as it is.
   init(path: String, subject: String) throws {
+    try JUnitFile.refuseOthers(path)
     file = try TextOutput(path: path)
     self.subject = Suite.baseName(subject)
     let document = JUnitDocument(
       errorOf: self.subject, kind: "interrupted", message: "furl verify has not ended: there is no verdict")
-    // What is no such file may be an input that was named by mistake: it stays until there is a verdict.
-    guard JUnitFile.mayReplace(path) else { return }
     // A pipe takes one document.
     if file.isReplaced { try file.write(document.text) }
-    let (file, subject) = (file, self.subject)
+    let (file, subject, verdict) = (file, self.subject, verdict)
     let start = ContinuousClock.now
     Ending.tell { kind, message in
+      guard !verdict.isDone else { return }
       let seconds = (ContinuousClock.now - start).seconds
-      try? file.write(JUnitDocument(errorOf: subject, kind: kind, message: message, seconds: seconds).text)
+      try? file.writeAtOnce(JUnitDocument(errorOf: subject, kind: kind, message: message, seconds: seconds).text)
     }
   }
 
-  /// Whether nothing is lost when a file becomes one that says `error`: it is none, empty, or XML already.
-  private static func mayReplace(_ path: String) -> Bool {
-    guard let file = try? MappedFile(path: path), file.count > 0 else { return true }
-    return file.read(0..<min(file.count, 5)).elementsEqual("<?xml".utf8)
+  /// Refuses what is no JUnit file: its name may be a slip, and where it stayed until the end nobody who waits for this
+  /// file would learn of an error.
+  private static func refuseOthers(_ path: String) throws {
+    guard let file = try? MappedFile(path: path), file.count > 0 else { return }
+    var start = file.read(0..<min(file.count, 4096))[...]
+    if start.starts(with: [0xEF, 0xBB, 0xBF]) { start = start.dropFirst(3) }
+    start = start.drop { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    // Nothing but white space is nothing.
+    if start.isEmpty, file.count <= 4096 { return }
+    let isXML = ["<?xml", "<testsuite"].contains { start.starts(with: $0.utf8) }
+    guard isXML else {
+      throw FurlError(
+        .cannotCreate, file: path, "is there and is no JUnit file, so it is not written over",
+        remedy: "give --junit another name, or remove the file")
+    }
   }
 
-  func write(_ report: GateReport) throws { try file.write(report.junit) }
+  func write(_ report: GateReport) throws {
+    try file.write(report.junit)
+    verdict.finish()
+  }
 }

@@ -33,7 +33,7 @@ struct ComputeOptions: ParsableArguments {
 
   func context() throws -> ComputeContext {
     ComputeContext(
-      pool: WorkerPool(threads: threadCount), kernels: try Kernels.fromEnvironment(),
+      pool: try CommandProcess.pool(threads: threadCount), kernels: try Kernels.fromEnvironment(),
       quantizesActivations: activations == .int8)
   }
 

@@ -11,12 +11,14 @@ enum Terminal {
   /// Whether something was written to stdout.
   static var hasPrinted: Bool { printed.withLock { $0 } }
 
-  /// Writes to stdout as it is. Files that were asked for have to be written before: its reader may have gone.
+  /// Writes to stdout as it is. Files that were asked for have to be written before: its reader may have gone, which ends
+  /// the command as any other error does.
   static func write(_ text: String) {
     printed.withLock { $0 = true }
+    CommandProcess.sayNothingOfLostFilesInJSON()
     guard let code = write(text, to: 1) else { return }
-    log("furl: standard output: cannot be written: \(systemMessage(code))")
-    exit(FurlError(.cannotWrite, "").exitStatus)
+    Ending.fail(
+      FurlError(.cannotWrite, file: "standard output", "cannot be written: \(systemMessage(code))"))
   }
 
   /// The same where nothing can be done about a reader who has gone.
@@ -66,13 +68,18 @@ enum Terminal {
   static func exit(_ status: Int32) -> Never { Foundation.exit(status) }
 
   /// Writes all bytes to a descriptor; returns the system's error, if any.
-  static func write(_ text: String, to descriptor: Int32) -> Int32? {
+  ///
+  /// - Parameter waits: for room, where somebody else has set the descriptor so that it would not.
+  static func write(_ text: String, to descriptor: Int32, waits: Bool = true) -> Int32? {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        return errno
+        guard errno == EAGAIN, waits else { return errno }
+        var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&room, 1, -1)
+        continue
       }
       bytes = bytes.dropFirst(count)
     }

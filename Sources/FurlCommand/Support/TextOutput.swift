@@ -37,10 +37,19 @@ final class TextOutput: Sendable {
     try file.commit()
   }
 
-  private func writeThrough(_ text: String) throws {
-    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+  /// The same without waiting for anybody: for a command that ends. A pipe that nobody reads gets nothing.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  func writeAtOnce(_ text: String) throws {
+    guard isReplaced else { return try writeThrough(text, waits: false) }
+    try write(text)
+  }
+
+  private func writeThrough(_ text: String, waits: Bool = true) throws {
+    // A pipe without a reader, or one that is full.
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK))
     guard descriptor >= 0 else { throw FurlError.writing(path) }
-    let code = Terminal.write(text, to: descriptor)
+    let code = Terminal.write(text, to: descriptor, waits: waits)
     guard close(descriptor) == 0, code == nil else { throw FurlError.writing(path, code ?? errno) }
   }
 }

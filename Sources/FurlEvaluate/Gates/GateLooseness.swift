@@ -19,7 +19,7 @@ extension Gate {
   var weaknesses: [Weakness] {
     let found = [
       min.flatMap { weakness(min: $0) }, maxDrop.flatMap { weakness(maxDrop: $0) }, max.flatMap { weakness(max: $0) },
-      maxRise.flatMap { weakness(maxRise: $0) },
+      maxRise.flatMap { weakness(maxRise: $0) }, confidence.flatMap { weakness(confidence: $0) },
     ].compactMap { $0 }
     return found.filter(\.isVacuous) + found.filter { !$0.isVacuous }
   }
@@ -56,6 +56,17 @@ extension Gate {
     return Weakness(key: "max_rise", isVacuous: false, problem: "\(maxRise) allows \(Gate.percent(maxRise)) more")
   }
 
+  /// With 0.5 the figure itself is held to the bound, and every second draw of problems would let through what breaks it.
+  private func weakness(confidence: Double) -> Weakness? {
+    guard confidence < Gate.leastConfidence else { return nil }
+    return Weakness(
+      key: "confidence", isVacuous: false,
+      problem: "\(confidence) lets through \(Gate.percent(1 - confidence)) of what just breaks the bound")
+  }
+
+  /// What a comparison has to be sure of to show anything.
+  private static let leastConfidence = 0.8
+
   /// Who guesses among the tokens of a vocabulary has its size for a perplexity, and at most its logarithm for a
   /// divergence. The largest vocabularies have some 260,000 tokens.
   private func weakness(max: Double) -> Weakness? {
@@ -90,7 +101,8 @@ extension Gate {
       guard !isLoose else { continue }
       throw error(
         weakness.key, weakness.problem,
-        "bounds are shares, so 0.02 is 2 %; if this is what you mean, add loose: true to the gate")
+        (weakness.key == "confidence" ? "0.95 is usual" : "bounds are shares, so 0.02 is 2 %")
+          + "; if this is what you mean, add loose: true to the gate")
     }
   }
 
@@ -99,8 +111,11 @@ extension Gate {
   /// - Parameters:
   ///   - baseline: the baseline's report on the gate's suite.
   ///   - vocabularySize: of the artifact.
+  ///   - bytes: of the artifact's file, and of those that it was made from.
   /// - Throws: ``FurlError`` of kind `input`.
-  func refuseWeakness(baseline: EvaluationReport?, vocabularySize: Int, file: String) throws {
+  func refuseWeakness(
+    baseline: EvaluationReport?, vocabularySize: Int, bytes: (artifact: Int, source: Int)? = nil, file: String
+  ) throws {
     guard !isLoose else { return }
     func error(_ problem: String) -> FurlError {
       .input(
@@ -109,6 +124,19 @@ extension Gate {
     }
     if metric == .perplexity, let max, max >= Double(vocabularySize) {
       throw error("max \(max) holds for a model that guesses among its \(vocabularySize) tokens")
+    }
+    // What the artifact breaks is no bound that nothing can break.
+    if metric == .diskBytes, let max, let bytes, bytes.source > 0, max >= Double(bytes.source),
+      Double(bytes.artifact) <= max
+    {
+      throw error("max \(Int(max)) bytes holds for the checkpoint itself, whose files have \(bytes.source)")
+    }
+    if let maxRise, metric == .perplexity, case .text(let before)? = baseline?.results,
+      before.perplexity * (1 + maxRise) >= Double(vocabularySize)
+    {
+      throw error(
+        "max_rise \(maxRise) holds for a model that guesses among its \(vocabularySize) tokens: the baseline's "
+          + "perplexity is \(GateCheck.short(before.perplexity))")
     }
     if let maxDrop, metric.isOfProblems, let baseline {
       let mean = try ProblemScores(self, baseline).mean

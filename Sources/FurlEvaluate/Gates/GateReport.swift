@@ -41,11 +41,21 @@ public struct GateReport: Sendable, Hashable {
     public var baseline: EvaluationReport.Model?
     /// The artifact's report on every suite.
     public var reports: [EvaluationReport]
+    /// What a person should know of the measurements: that the machine was busy, that most programs are no Python.
+    public var notes: [String]
+
+    /// Takes in a suite's report, and what is to be known of it and of the baseline's.
+    public mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
+      reports.append(report)
+      notes += report.notes.map { "\(report.suite.name): \($0)" }
+      notes += (baseline?.notes ?? []).map { "\(report.suite.name) of the baseline: \($0)" }
+    }
 
     public init(
       artifactID: Digest? = nil, gatesDigest: Digest? = nil, baseline: EvaluationReport.Model? = nil,
-      reports: [EvaluationReport] = []
+      reports: [EvaluationReport] = [], notes: [String] = []
     ) {
+      self.notes = notes
       self.artifactID = artifactID
       self.gatesDigest = gatesDigest
       self.baseline = baseline
@@ -91,7 +101,7 @@ public struct GateReport: Sendable, Hashable {
       "baseline": evidence.baseline.map {
         ["path": .string($0.path), "digest": .optional($0.digest?.hex)]
       } ?? .null,
-      "suites": .array(evidence.reports.map(\.summary)),
+      "suites": .array(evidence.reports.map(\.summary)), "notes": .array(evidence.notes.map(JSON.string)),
       "saved": [
         "problems_put": .integer(savings.put), "problems_begun": .integer(savings.begun),
         "problems": .integer(savings.total), "share": .number(savings.share),

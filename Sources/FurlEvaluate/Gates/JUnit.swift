@@ -16,6 +16,7 @@ extension GateReport {
       let value = (words.compactMap { $0 } + report.overrides.map { "override \($0)" }).joined(separator: ", ")
       properties.append(("suite \(report.suite.name)", value))
     }
+    for (index, note) in evidence.notes.enumerated() { properties.append(("note \(index + 1)", note)) }
     for check in checks {
       properties += self.properties(of: check).map { ("\(check.title): \($0.0)", $0.1) }
     }

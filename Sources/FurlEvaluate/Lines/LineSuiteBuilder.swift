@@ -106,6 +106,11 @@ public struct LineSuiteBuilder {
   }
 
   /// The paths below a folder of its regular files whose names end in `.py`.
+  /// The files that ``build(folder:progress:)`` may read; none of a folder that it refuses.
+  public static func filesRead(in folder: String) -> [String] {
+    ((try? pythonFiles(in: folder)) ?? []).map { folder + "/" + $0 }
+  }
+
   private static func pythonFiles(in folder: String) throws -> [String] {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {

@@ -49,9 +49,13 @@ public struct Verification {
     }
     let opened = try baseline.map { [file] in try Baseline(path: $0, source: file) }
     if let gate = found.first(where: \.needsBaselineModel), opened?.isModel == false { throw gate.lockstepError }
+    let bytes = (
+      artifact: file.diskBytes,
+      source: weights.artifact.description.lineage.reduce(0) { $0.addingReportingOverflow($1.bytes).partialValue }
+    )
     for gate in found {
       try gate.refuseWeakness(
-        baseline: nil, vocabularySize: weights.spec.vocabularySize, file: gates ?? artifact)
+        baseline: nil, vocabularySize: weights.spec.vocabularySize, bytes: bytes, file: gates ?? artifact)
     }
     self.suites = try Verification.find(found, given: suites, folder: opened?.folder)
     self.gates = found
@@ -98,8 +102,22 @@ public struct Verification {
     return suites
   }
 
-  /// The problem files of all suites.
-  public var suiteFiles: [String] { suites.values.map(\.file).sorted() }
+  /// The files that a verification reads, as far as can be told without opening more than gates and cards: the artifact,
+  /// gates, the baseline's, and those of every suite that is given or lies beside the baseline.
+  ///
+  /// - Parameters: those of ``init(artifact:gates:suites:baseline:context:format:)``.
+  public static func filesRead(artifact: String, gates: String?, suites: [String], baseline: String?) -> [String] {
+    var files = [artifact, gates].compactMap { $0 }
+    var cards = suites.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
+    if let baseline {
+      files += ModelFile.filesRead(at: baseline)
+      let read = try? gates.map { try Gate.read(path: $0) } ?? recipeGates(Artifact(path: artifact))
+      if let folder = Baseline.folder(of: baseline) {
+        cards += Set((read ?? []).map(\.suite)).compactMap { Suite.card(named: $0, in: folder) }
+      }
+    }
+    return files + cards.flatMap { Suite.filesRead(at: $0) }
+  }
 
   /// Re-reads the whole artifact and holds every byte against its digests.
   public func checkDigests(progress: (Int, Int) -> Void) throws {
@@ -154,7 +172,8 @@ public struct Verification {
         var other = try partner.flatMap { try report.ofBaseline(.init(path: $0.file.name, digest: $0.file.digest())) }
         if partner == nil, own.contains(where: \.needsBaseline) { other = try baseline?.stored(suite, like: report) }
         evidence.baseline = other?.model ?? evidence.baseline
-        evidence.reports.append(report)
+        try refuseWeakness(own, baseline: other)
+        evidence.add(report, baseline: other)
         progress.add(try own.flatMap { try $0.check(report, baseline: other) })
         continue
       }
@@ -167,17 +186,13 @@ public struct Verification {
         progress.savings.add(found, suite)
         other = found.report
         evidence.baseline = other?.model
-        for gate in own {
-          try gate.refuseWeakness(
-            baseline: other, vocabularySize: weights.spec.vocabularySize,
-            file: gatesFrom == "recipe" ? file.path : gatesFrom)
-        }
+        try refuseWeakness(own, baseline: other)
         if options.draftsFromBaseline { run = run.drafting(found.completions) }
       }
       let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
       let outcome = try await run.curtailed(by: curtailment).run(suite, on: subject)
       let report = outcome.report
-      evidence.reports.append(report)
+      evidence.add(report, baseline: other)
       if let curtailment {
         let (checks, hasFailed) = try curtailment.verdicts()
         progress.add(checks, hasFailed: hasFailed)
@@ -195,6 +210,17 @@ public struct Verification {
   }
 }
 
+extension Verification {
+  /// Refuses gates that the baseline's report shows to be weak.
+  private func refuseWeakness(_ gates: [Gate], baseline: EvaluationReport?) throws {
+    for gate in gates {
+      try gate.refuseWeakness(
+        baseline: baseline, vocabularySize: weights.spec.vocabularySize,
+        file: gatesFrom == "recipe" ? file.path : gatesFrom)
+    }
+  }
+}
+
 /// What an artifact is compared with: the checkpoint that it was made from, or reports on that.
 struct Baseline {
   private enum Source {
@@ -209,7 +235,7 @@ struct Baseline {
   init(path: String, source artifact: ModelFile) throws {
     self.path = path
     let wanted = try artifact.sourceDigest()
-    if path.hasSuffix(".json"), !path.contains(".index.") {
+    if Baseline.isReport(path) {
       let reports = try Baseline.reports(path: path)
       let own = reports.filter { $0.model.digest == wanted }
       guard !own.isEmpty else {
@@ -227,6 +253,16 @@ struct Baseline {
         remedy: "inspect both and compare their files' sha256")
     }
     source = .model(model)
+  }
+
+  private static func isReport(_ path: String) -> Bool { path.hasSuffix(".json") && !path.contains(".index.") }
+
+  /// The folder that suite cards may lie in, of a path that is not opened; nil for a report.
+  static func folder(of path: String) -> String? {
+    if isReport(path) { return nil }
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return path }
+    return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
   }
 
   /// A report of `eval`, or all those in a report of `bench`.

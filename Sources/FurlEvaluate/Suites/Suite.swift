@@ -115,6 +115,15 @@ public struct Suite: Sendable, Hashable {
       problems: problems)
   }
 
+  /// The files that opening a suite reads: a card and its problem file, or a bare problem file. What cannot be read as a
+  /// card names no other.
+  public static func filesRead(at path: String) -> [String] {
+    guard path.hasSuffix(".yaml") || path.hasSuffix(".yml"), let card = try? YAML.read(path: path),
+      let base = (try? card.string("file")) ?? nil, !base.isEmpty
+    else { return [path] }
+    return [path, base.hasPrefix("/") ? base : folder(path) + base]
+  }
+
   /// The suite card of a name in a folder (`NAME.yaml`), or nil when there is none.
   public static func card(named name: String, in folder: String) -> String? {
     guard isName(name) else { return nil }

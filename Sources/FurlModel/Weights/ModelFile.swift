@@ -24,6 +24,10 @@ public enum ModelFile: Sendable {
     }
   }
 
+  /// The files that opening a model at a path reads, and its tokenizer: ``Checkpoint/filesRead(at:)``; of an artifact,
+  /// the file itself.
+  public static func filesRead(at path: String) -> [String] { Checkpoint.filesRead(at: path) }
+
   private static let foreignFormats: KeyValuePairs = [
     ".onnx": "ONNX files"
   ]

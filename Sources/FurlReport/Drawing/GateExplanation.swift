@@ -17,7 +17,7 @@ public enum GateExplanation {
           + "a failure is corrected for their number (Holm).")
     }
     let rule = "The gravest verdict counts: fail, then inconclusive, then not put, then pass."
-    return lines + GateText.saved(report) + [rule, GateText.verdict(report)]
+    return lines + GateText.notes(report) + GateText.saved(report) + [rule, GateText.verdict(report)]
   }
 
   private static func steps(_ check: GateCheck) -> [String] {

@@ -5,9 +5,12 @@ import FurlModel
 public enum GateText {
   public static func lines(_ report: GateReport) -> [String] {
     [table(report).text]
-      + report.checks.filter { $0.verdict != .pass }.map { "\(title($0)): \($0.reason)" } + saved(report)
-      + [verdict(report)]
+      + report.checks.filter { $0.verdict != .pass }.map { "\(title($0)): \($0.reason)" } + notes(report)
+      + saved(report) + [verdict(report)]
   }
+
+  /// What is to be known of how it was measured.
+  static func notes(_ report: GateReport) -> [String] { report.evidence.notes.map { "note: \($0)" } }
 
   /// What did not have to be done; nothing where all was.
   static func saved(_ report: GateReport) -> [String] {

@@ -29,6 +29,7 @@ public enum GitHubText {
     var lines = ["### \(mark) furl verify \(plain(report.artifact)): \(report.verdict.rawValue)", ""]
     lines += [GateText.table(report).text, ""]
     lines += report.checks.filter { $0.verdict != .pass }.map { "- \(plain(GateText.title($0))): \(plain($0.reason))" }
+    lines += report.evidence.notes.map { "- note: \(plain($0))" }
     let baseline = report.evidence.baseline.map { ", compared with \(plain($0.path))" } ?? ""
     lines += ["", "Gates of \(plain(report.gatesFrom))\(baseline).", ""] + GateText.saved(report)
     return lines.joined(separator: "\n") + "\n"

@@ -18,7 +18,8 @@ struct CellRunner {
   func run(_ cell: SweepCell) async throws -> [JSON.Member] {
     let checkpoint = folder.checkpoint(cell.subject)
     let threads = plan.threads ?? WorkerPool.availableCores
-    let context = ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels.fromEnvironment())
+    let context = ComputeContext(
+      pool: try CommandProcess.pool(threads: threads), kernels: try Kernels.fromEnvironment())
     var path = checkpoint
     if let recipe = cell.step.recipe {
       path = folder.artifact(cell)

@@ -100,7 +100,7 @@ struct SweepRecipe: Sendable {
   /// The document, as it was read or made.
   private let json: JSON
   /// The file that paths in it are relative to.
-  private let file: String?
+  let file: String?
   let name: String
   let digest: Digest
 

@@ -17,6 +17,21 @@ public enum CommandProcess {
   /// go then. Without a thread for that signals end the process at once, as they would have.
   public static func onSignal(_ tell: @escaping @convention(c) (Int32) -> Void) { _ = furl_watch_signals(tell) }
 
+  /// The place of a lost file's path in what ``alsoReportLostFiles(json:annotation:)`` is given.
+  public static let pathMark = "\u{1}"
+
+  /// Has a mapped file that becomes shorter told of by a JSON document on standard output, and by an annotation on
+  /// standard error, too.
+  ///
+  /// - Parameters: texts with ``pathMark`` where the path belongs; nil for none.
+  public static func alsoReportLostFiles(json: String?, annotation: String?) {
+    _ = furl_also_report_lost_mappings(1, json, FURL_ESCAPE_JSON)
+    _ = furl_also_report_lost_mappings(2, annotation, FURL_ESCAPE_PERCENT)
+  }
+
+  /// Takes the document back: something else stands on standard output.
+  public static func sayNothingOfLostFilesInJSON() { _ = furl_also_report_lost_mappings(1, nil, FURL_ESCAPE_JSON) }
+
   /// The name of a signal.
   public static func name(ofSignal number: Int32) -> String {
     switch number {
@@ -34,8 +49,8 @@ public enum CommandProcess {
   /// Bytes that every command needs beside its model: code, threads' stacks, tables.
   private static let bytes = 384 << 20
 
-  /// Looks whether the machine grants what every command needs: whoever notices in the middle of a job that no thread can
-  /// be started any more waits for ever, and where no memory is left nothing is left to say so with.
+  /// Looks whether the machine grants the files and the memory that every command needs: where no memory is left nothing is
+  /// left to say so with.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable`.
   public static func checkMachine() throws {
@@ -47,12 +62,33 @@ public enum CommandProcess {
       throw FurlError(
         .unavailable, "there is no address space for \(bytes >> 20) MiB more", remedy: "raise the limit (ulimit -v)")
     }
-    // Those of the pool, of Swift's own tasks, and of files that are written.
-    let threads = min(WorkerPool.availableCores, 64) * 2 + 4
-    guard furl_can_start_threads(threads) else {
+  }
+
+  /// Threads that a command needs beside those that compute: one that signals are told on, and some for tasks and files.
+  private static let otherThreads = 4
+
+  /// Looks whether the machine grants threads: whoever notices in the middle of a job that none can be started any more
+  /// waits for ever.
+  ///
+  /// - Parameter count: how many are to compute; 0 for a command that only waits for others.
+  /// - Throws: ``FurlError`` of kind `unavailable`.
+  public static func checkThreads(_ count: Int) throws {
+    // Programs that are judged at the same time have a task each, of which no more run than there are cores.
+    let needed = count + min(count, WorkerPool.availableCores) + otherThreads
+    guard furl_can_start_threads(needed) else {
       throw FurlError(
-        .unavailable, "fewer than \(threads) more threads can be started",
-        remedy: "end other processes, or raise the limits (ulimit -u, ulimit -v)")
+        .unavailable,
+        "fewer than \(needed) more threads can be started" + (count > 0 ? ", for \(count) that compute" : ""),
+        remedy: (count > 1 ? "give fewer --threads, " : "")
+          + "end other processes, or raise the limits (ulimit -u, ulimit -v)")
     }
+  }
+
+  /// Threads that compute, where the machine grants them.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable`.
+  public static func pool(threads: Int) throws -> WorkerPool {
+    try checkThreads(threads)
+    return WorkerPool(threads: threads)
   }
 }

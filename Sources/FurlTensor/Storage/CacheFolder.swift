@@ -8,7 +8,7 @@ public enum CacheFolder {
   public static func path(environment: (String) -> String?) -> String? {
     switch environment("FURL_CACHE") {
     case "off": return nil
-    case let path? where !path.isEmpty: return path
+    case let path? where !path.isEmpty: return named(path)
     default: break
     }
     // A relative path in XDG_CACHE_HOME is to be ignored (XDG Base Directory Specification).
@@ -19,6 +19,13 @@ public enum CacheFolder {
     #else
     return home + "/.cache/furl"
     #endif
+  }
+
+  /// The path without what would lead through a link at its end: a slash, or the folder itself.
+  private static func named(_ path: String) -> String {
+    var path = Substring(path)
+    while path.count > 1, path.hasSuffix("/") || path.hasSuffix("/.") { path = path.dropLast() }
+    return String(path)
   }
 
   /// The folder of this process.

@@ -30,3 +30,10 @@ public func shareHeap() {
 public func reportLostFiles() {
   furl_report_lost_mappings(FurlError.input(nil, "").exitStatus)
 }
+
+/// What is wrong with a mapped file that became shorter, as ``reportLostFiles()`` says it.
+public func lostFile(_ path: String) -> FurlError {
+  .input(
+    path, "has become shorter while it was in use, or its disk cannot be read",
+    remedy: "leave the file alone while Furl uses it, and start again")
+}

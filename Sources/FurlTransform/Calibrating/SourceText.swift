@@ -26,12 +26,7 @@ struct SourceText: Sendable {
       name = text.word
       return
     }
-    let path =
-      switch text {
-      case .bundled: ""
-      case .checkpoint(let name): checkpointFolder + "/" + name
-      case .path(let path): path.hasPrefix("/") ? path : (folder.map { $0 + "/" } ?? "") + path
-      }
+    let path = SourceText.path(of: text, folder: folder, checkpointFolder: checkpointFolder)
     name = path.split(separator: "/").last.map(String.init) ?? path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -46,6 +41,25 @@ struct SourceText: Sendable {
       guard let valid = String(validating: content, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
       (self.text, bytes, digest) = (valid, content.count, Digest(of: content))
     }
+  }
+
+  /// Where a text lies; empty for the one that comes with the program.
+  private static func path(
+    of text: CalibrationSettings.Text, folder: String?, checkpointFolder: String
+  ) -> String {
+    switch text {
+    case .bundled: ""
+    case .checkpoint(let name): checkpointFolder + "/" + name
+    case .path(let path): path.hasPrefix("/") ? path : (folder.map { $0 + "/" } ?? "") + path
+    }
+  }
+
+  /// The files that reading a text opens: itself, or the sources in it.
+  static func files(of text: CalibrationSettings.Text, folder: String?, checkpointFolder: String) -> [String] {
+    let path = path(of: text, folder: folder, checkpointFolder: checkpointFolder)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return [] }
+    return isFolder.boolValue ? sources(in: path).map { path + "/" + $0 } : [path]
   }
 
   /// The text that comes with the program.
@@ -64,16 +78,20 @@ struct SourceText: Sendable {
     "pl", "py", "pyi", "r", "rb", "rs", "scala", "sh", "sql", "swift", "ts", "tsx", "txt", "zig",
   ]
 
+  /// The names of all sources below a folder, in no order.
+  private static func sources(in folder: String) -> [String] {
+    (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { name in
+      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains((name as NSString).pathExtension)
+    }
+  }
+
   private static func readFolder(
     _ folder: String, _ location: DocumentLocation, _ key: String
   ) throws -> (String, Int, Digest) {
-    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { name in
-      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains((name as NSString).pathExtension)
-    }
     var text = ""
     var bytes = 0
     var lines = ""
-    for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+    for name in sources(in: folder).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       let path = folder + "/" + name
       var isFolder: ObjCBool = false
       guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }

@@ -341,6 +341,10 @@ import Testing
     ("suite: a, metric: perplexity, max: 5000", "max"), ("suite: a, metric: kl_divergence, max: 2", "max"),
     ("suite: a, metric: pass_at_1, min: 0.01", "min"), ("suite: a, metric: same_top, min: 0.001", "min"),
     ("metric: disk_bytes, max: 1.0e+14", "max"),
+    ("suite: a, metric: pass_at_1, max_drop: 0.02, confidence: 0.5", "confidence"),
+    ("suite: a, metric: edit_similarity, max_drop: 0.02, confidence: 0.79", "confidence"),
+    ("suite: a, metric: perplexity, max_rise: 0.02, confidence: 0.6", "confidence"),
+    ("suite: a, metric: kl_divergence, max: 0.02, confidence: 0.5", "confidence"),
   ])
   func looseBoundsHaveToBeMeant(_ gate: String, _ key: String) throws {
     let error = #expect(throws: FurlError.self) { try gates("furl: 1\ngates:\n  - {\(gate)}\n") }
@@ -359,9 +363,10 @@ import Testing
         - {suite: a, metric: exact_match, min: 1, max_drop: 0}
         - {suite: b, metric: perplexity, max: 999, max_rise: 0.49}
         - {suite: b, metric: kl_divergence, max: 0.99}
+        - {suite: c, metric: kl_divergence, max: 0.99, confidence: 0.8}
         - {metric: disk_bytes, max: 900 GB}
       """)
-    #expect(found.count == 5 && found.allSatisfy { !$0.isLoose && $0.json["loose"] == nil })
+    #expect(found.count == 6 && found.allSatisfy { !$0.isLoose && $0.json["loose"] == nil })
   }
 
   /// What only the baseline or the model shows.
@@ -375,5 +380,20 @@ import Testing
     #expect(!refused(Gate(suite: "minieval", metric: .passAt1, maxDrop: 0.1, isLoose: true), weak))
     #expect(refused(Gate(suite: "t", metric: .perplexity, max: 900), nil, vocabulary: 900))
     #expect(!refused(Gate(suite: "t", metric: .perplexity, max: 900), nil, vocabulary: 901))
+    // 30 times 1.3 is 39.
+    let text = try Made.text(perplexity: 30)
+    let rise = Gate(suite: "t", metric: .perplexity, maxRise: 0.3)
+    #expect(refused(rise, text, vocabulary: 39) && !refused(rise, text, vocabulary: 40))
+    #expect(!refused(Gate(suite: "t", metric: .perplexity, maxRise: 0.3, isLoose: true), text, vocabulary: 39))
+    func refused(_ max: Double, artifact: Int, isLoose: Bool = false) -> Bool {
+      let gate = Gate(suite: "", metric: .diskBytes, max: max, isLoose: isLoose)
+      return
+        (try? gate.refuseWeakness(
+          baseline: nil, vocabularySize: 9, bytes: (artifact: artifact, source: 60_000_000), file: "g.yaml")) == nil
+    }
+    #expect(refused(60e9, artifact: 7_000_000) && refused(60_000_000, artifact: 7_000_000))
+    #expect(!refused(59_999_999, artifact: 7_000_000) && !refused(60e9, artifact: 7_000_000, isLoose: true))
+    // It is broken.
+    #expect(!refused(70e6, artifact: 80_000_000))
   }
 }

@@ -33,13 +33,13 @@ enum Made {
       suite: suite, model: .init(path: "m", digest: nil), seconds: 2, results: .scoring(completions, of: problems))
   }
 
-  static func text() throws -> EvaluationReport {
+  static func text(perplexity: Double = 3.25) throws -> EvaluationReport {
     let suite = Suite(
       name: "validation", file: "v.txt", sha256: Digest(of: [3]), protocol: SuiteProtocol(defaultsOf: .text),
       problems: .text("t"))
     return try EvaluationReport(
       suite: suite, model: .init(path: "m", digest: nil), seconds: 3,
-      results: .text(.init(perplexity: 3.25, klDivergence: 0.01, interval95: 3...3.5, tokens: 100)))
+      results: .text(.init(perplexity: perplexity, klDivergence: 0.01, interval95: 3...3.5, tokens: 100)))
   }
 }
 

@@ -1,0 +1,33 @@
+import FurlEvaluate
+import FurlModel
+import FurlTransform
+
+extension SweepPlan {
+  /// The files that running the plan reads: recipes with their texts, cards with their problems, and checkpoints. The sweep
+  /// file itself is none of them.
+  public var filesRead: [String] {
+    let folders = subjects.compactMap { subject -> String? in
+      if case .path(let path) = subject.source { path } else { nil }
+    }
+    let recipes = series.flatMap(\.steps).compactMap(\.recipe)
+    let texts = recipes.flatMap { recipe in
+      folders.flatMap { folder in (try? recipe.recipe(seed: 0).textFiles(checkpointFolder: folder)) ?? [] }
+    }
+    let suites = cards.flatMap { card in
+      card.hasPrefix("checkpoint:")
+        ? folders.map { $0 + "/" + card.dropFirst("checkpoint:".count) } : [card]
+    }
+    return folders.flatMap { ModelFile.filesRead(at: $0) } + recipes.compactMap(\.file) + texts
+      + suites.flatMap { Suite.filesRead(at: $0) }
+  }
+}
+
+extension SweepFolder {
+  /// The files in a folder that a sweep writes under names of its own.
+  public static func reports(in folder: String) -> [String] {
+    ["sweep.json", "report.md", "report.html", "journal.jsonl", "lock"].map { folder + "/" + $0 }
+  }
+
+  /// The folders that a sweep clears of what it does not know.
+  public static func cleared(in folder: String) -> [String] { ["work", "cells"].map { folder + "/" + $0 } }
+}
