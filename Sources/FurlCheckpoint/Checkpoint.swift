@@ -186,7 +186,8 @@ public struct Checkpoint: Sendable {
 
   static let sideFiles = [
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "model.safetensors.index.json", "pytorch_model.bin.index.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
   ]
 
   /// The files that the model is made of; the weights come first.

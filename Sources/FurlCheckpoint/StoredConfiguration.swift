@@ -13,7 +13,8 @@ struct StoredConfiguration {
 
   /// - Throws: ``FurlError`` of kind `input`.
   init(path: String) throws {
-    json = try JSON.parse(MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
+    json = try JSON.parse(
+      MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
     kept = json
     self.path = path
     let family = Architectures.all.first { $0.modelType == json["model_type"]?.string }

@@ -94,7 +94,8 @@ public struct StoredTensors: Sendable {
   static let indexLimit = 3 << 20
 
   private init(index path: String, folder: String, format: WeightFormat) throws {
-    let index = try JSON.parse(MappedFile(path: path).readAll(limit: StoredTensors.indexLimit), file: path, dialect: .nonFinite)
+    let index = try JSON.parse(
+      MappedFile(path: path).readAll(limit: StoredTensors.indexLimit), file: path, dialect: .nonFinite)
     guard let map = index["weight_map"]?.members, !map.isEmpty else {
       throw FurlError.input(path, "weight_map", "must be a mapping of tensors to files")
     }

@@ -143,7 +143,8 @@ enum WeightFiles {
 
   /// Whether an index says that a file holds something.
   private static func isNamed(_ name: String, by index: String) throws -> Bool {
-    let json = try JSON.parse(MappedFile(path: index).readAll(limit: StoredTensors.indexLimit), file: index, dialect: .nonFinite)
+    let json = try JSON.parse(
+      MappedFile(path: index).readAll(limit: StoredTensors.indexLimit), file: index, dialect: .nonFinite)
     return json["weight_map"]?.members?.contains { $0.value.string == name } ?? false
   }
 }

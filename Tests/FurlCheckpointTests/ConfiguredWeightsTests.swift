@@ -58,7 +58,8 @@ import Testing
   ])
   func whatIsNoFileOfTheFolderIsRefused(_ value: String) throws {
     let error = try #require(throws: FurlError.self) { try Self.open(value) { _ in [("model.bin", [1])] } }
-    #expect(error.kind == .input && error.place == "transformers_weights" && error.file?.hasSuffix("config.json") == true)
+    #expect(
+      error.kind == .input && error.place == "transformers_weights" && error.file?.hasSuffix("config.json") == true)
   }
 
   // MARK: Whole files and shards
@@ -114,7 +115,9 @@ import Testing
     #expect(try #require(throws: FurlError.self) { try small.open() }.problem.contains("FP8"))
   }
 
-  @Test(arguments: ["vblora_logits_A.default", "fourierft_spectrum.default", "randlora_A.default", "trainable_tokens_delta"])
+  @Test(arguments: [
+    "vblora_logits_A.default", "fourierft_spectrum.default", "randlora_A.default", "trainable_tokens_delta",
+  ])
   func newerAdaptersAreTold(_ name: String) throws {
     var small = SmallDecoder("llama")
     small.weights.tensors.append(.init("model.layers.0.self_attn.q_proj." + name, [1], [1]))

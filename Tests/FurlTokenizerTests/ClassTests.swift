@@ -40,9 +40,8 @@ import Testing
 
   @Test(arguments: cases) func areReadAsTransformersDoes(_ item: Case) throws {
     let value = item.value
-    let config = value["config"].flatMap { $0 == .null ? nil : $0 }
-    let members = value["members"].flatMap { $0 == .null ? nil : $0 }
-    let tokenizer = try Self.tokenizer(config, value["files"]?.members ?? [], members)
+    func given(_ key: String) -> JSON? { [value[key]].compactMap { $0 }.first { $0 != .null } }
+    let tokenizer = try Self.tokenizer(given("config"), value["files"]?.members ?? [], given("members"))
     let texts = try #require(Self.fixture?["texts"]?.array).compactMap(\.string)
     let stored = try Tokenizer(serialized: tokenizer.serialized(), file: nil)
     for (text, ids) in zip(texts, try #require(value["ids"]?.array)) {
@@ -66,7 +65,9 @@ import Testing
 
   static let refused: [(JSON, JSON, String)] = [
     (["tokenizer_class": "GPT2Tokenizer", "add_prefix_space": true], [:], "tokenizer_config.json: add_prefix_space"),
-    (["tokenizer_class": "CodeGenTokenizer", "add_prefix_space": true], [:], "tokenizer_config.json: add_prefix_space"),
+    (
+      ["tokenizer_class": "CodeGenTokenizer", "add_prefix_space": true], [:], "tokenizer_config.json: add_prefix_space"
+    ),
     (["tokenizer_class": "GPT2TokenizerFast"], digits, "tokenizer.json: pre_tokenizer"),
     (["tokenizer_class": "CodeGenTokenizer"], digits, "tokenizer.json: pre_tokenizer"),
     (["tokenizer_class": "Qwen2Tokenizer"], [:], "tokenizer.json: normalizer"),
@@ -112,7 +113,9 @@ import Testing
 
   // MARK: Llama's
 
-  private static func marked(_ config: JSON, normalizer: JSON = nil, pre: JSON = nil, class name: String) throws -> Tokenizer {
+  private static func marked(_ config: JSON, normalizer: JSON = nil, pre: JSON = nil, class name: String) throws
+    -> Tokenizer
+  {
     let mark = "\u{2581}"
     let pieces = ["<unk>", "<s>", "</s>", mark, "a", "b", "ab"]
     var vocabulary = pieces.enumerated().map { JSON.Member($1, .integer($0)) }

@@ -92,7 +92,8 @@ import Testing
     let rowless = try ending([3, 4, 5, 6], ["<e>", "<t>", "<m>", "<n>"]).ggufVocabulary(architecture: "llama", rows: 5)
     #expect([rowless.eosID, rowless.eotID, rowless.eomID] == [3, 4, nil])
     #expect(!rowless.notes.contains { $0.contains("ends") || $0.contains("<n>") })
-    let late = try ending([3, 4, 5], ["<|eom_id|>", "<t>", "<|eom_id|>x"]).ggufVocabulary(architecture: "llama", rows: 3)
+    let late = try ending([3, 4, 5], ["<|eom_id|>", "<t>", "<|eom_id|>x"]).ggufVocabulary(
+      architecture: "llama", rows: 3)
     #expect(late.eosID == nil && late.eotID == nil && late.eomID == nil)
   }
 }

@@ -162,7 +162,8 @@ struct SentencePieceFile {
     }
     if token.id == source.tokens.count {
       guard token.id < Vocabulary.maximumCount else {
-        throw FurlError.input(path, token.text, "is one token more than the \(Vocabulary.maximumCount) that there may be")
+        throw FurlError.input(
+          path, token.text, "is one token more than the \(Vocabulary.maximumCount) that there may be")
       }
       source.tokens.append(text)
       source.scores.append(-.infinity)
