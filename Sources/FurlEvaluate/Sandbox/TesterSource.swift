@@ -158,7 +158,7 @@ let testerSource = #"""
 
           def program(*arguments, **named):
               self.count += 1
-              return self.ask(b'c', (arguments, named))
+              return self.ask(b'c', (arguments, tuple(named.items())))
 
           def refuse(_, key, *__):
               self.finish('protocol', 'the test asks for an attribute of the program: %s' % key)
