@@ -117,7 +117,7 @@ let testerSource = #"""
               # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
               # one of the test's own.
               if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
-                  error = None
+                  error, is_lost = None, False
               else:
                   error = rebuilt(details)
                   is_lost = error is None
