@@ -167,7 +167,7 @@ let candidateSource = #"""
               letter, data = shared(data, heap, lambda given: advance(heap.objects[given[0]], *given[1:]))
           else:
               # With a heap of its own where calls have nothing in common.
-              letter, data = shared(data, heap if letter == b'c' else Heap(), lambda given: space[name](*given[0], **given[1]))
+              letter, data = shared(data, heap if letter == b'c' else Heap(), lambda given: space[name](*given[0], **dict(given[1])))
           send(answers, letter, token, data)
 
 

@@ -72,7 +72,8 @@ let iteratorSource = #"""
       if name in WRAPPED:
           return way, None
       if not is_shared:
-          return way, None
+          # What depends on others than itself cannot be used up alone.
+          return None if name in ('groupby', '_grouper', '_tee') else (way, None)
       if name in REMADE:
           _, source, *state = value.__reduce__()
           return 'remade', (source, [at for at in state if at is not None])

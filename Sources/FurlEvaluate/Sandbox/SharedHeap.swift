@@ -66,30 +66,40 @@ let sharedHeapSource = #"""
       return b'-%s;' % b','.join([b'%x' % place for place in places]) if places else b''
 
 
-  def content(heap, value):
-      """What of a value cannot be told anew, and what can."""
-      tag = base_tag(type(value))
+  def looker(heap):
       writer = Writer(heap, SLACK)
       writer.looks = True
+      return writer
+
+
+  def content(writer, value):
+      """What of a value cannot be told anew, and what can."""
+      kind = type(value)
+      tag = TAGS.get(kind) or base_tag(kind)
+      writer.parts, writer.left = [], MAX_VALUES * SLACK
       if tag:
           writer.put_content(value, tag)
-          return (tag == b'G' and id(value.default_factory), attributes(value)), b''.join(writer.parts)
+          own = (tag == b'G' and id(value.default_factory), attributes(value)) if kind.__flags__ & DYNAMIC or tag == b'G' else None
+          return own, b''.join(writer.parts)
       writer.put(box_parts(value))
       return b''.join(writer.parts), b''
 
 
   def note(heap):
       """Remembers the content of what is not remembered yet."""
+      writer = looker(heap)
       for place, value in heap.objects.items():
           if place not in heap.contents:
-              heap.contents[place] = content(heap, value)
+              heap.contents[place] = content(writer, value)
 
 
   def changes(heap, is_answer=True):
       """What became of what the other side knows, to be done to its own."""
-      changed = []
-      for place, known in list(heap.contents.items()):
-          now = content(heap, heap.objects[place])
+      if not heap.contents:
+          return b''
+      changed, writer = [], looker(heap)
+      for place, known in heap.contents.items():
+          now = content(writer, heap.objects[place])
           if now[0] != known[0]:
               raise NotPlain('a change of %s' % type(heap.objects[place]).__name__)
           if now[1] != known[1]:

@@ -117,7 +117,7 @@ let testerSource = #"""
               # KeyboardInterrupt and its like are not for a test to handle, nor may the end of an iteration end
               # one of the test's own.
               if 'Exception' not in names or 'StopIteration' in names or 'StopAsyncIteration' in names:
-                  error = None
+                  error, is_lost = None, False
               else:
                   error = rebuilt(details)
                   is_lost = error is None
@@ -158,7 +158,7 @@ let testerSource = #"""
 
           def program(*arguments, **named):
               self.count += 1
-              return self.ask(b'c', (arguments, named))
+              return self.ask(b'c', (arguments, tuple(named.items())))
 
           def refuse(_, key, *__):
               self.finish('protocol', 'the test asks for an attribute of the program: %s' % key)
