@@ -19,9 +19,10 @@ enum Main {
       try RawArguments.refuseOtherBytes()
       var command = try FurlTool.parseAsRoot()
       Ending.prepareForLostFiles(invocation)
-      try CommandProcess.checkMachine()
+      // Help needs next to nothing.
+      if isWork(command) { try CommandProcess.checkMachine() }
       if var asynchronous = command as? any AsyncParsableCommand {
-        try CommandProcess.checkThreads(0)
+        if isWork(command) { try CommandProcess.checkThreads(0) }
         try await asynchronous.run()
       } else {
         try command.run()
@@ -35,6 +36,14 @@ enum Main {
       Ending.replaceJUnit(invocation)
       Ending.fail(failure(error))
     }
+  }
+
+  /// Whether it is a command of ours, and not the parser's help.
+  private static func isWork(_ command: any ParsableCommand) -> Bool {
+    func contains(_ parent: any ParsableCommand.Type) -> Bool {
+      parent.configuration.subcommands.contains { $0 == type(of: command) || contains($0) }
+    }
+    return contains(FurlTool.self)
   }
 
   private static func failure(_ error: any Error) -> FurlError {
