@@ -13,11 +13,8 @@ kept=${FUZZ_FOLDER:-$root/.build-fuzz/fuzz}
 export SWIFT_BACKTRACE=enable=no
 
 build() {
-  # C is trapped where its behaviour is undefined. Swift checks itself.
-  # BoringSSL calls functions by other types.
   (cd "$root" && FURL_FUZZ=1 "${SWIFT:-swift}" build -c release --product FurlFuzz --scratch-path .build-fuzz \
-    --sanitize address --sanitize fuzzer -Xswiftc -enable-testing \
-    -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined -Xcc -fno-sanitize=function) >&2
+    --sanitize address --sanitize fuzzer -Xswiftc -enable-testing) >&2
   binary=$root/.build-fuzz/release/FurlFuzz
 }
 
