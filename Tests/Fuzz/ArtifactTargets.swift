@@ -111,7 +111,7 @@ private func artifacts() throws -> [[UInt8]] {
     let checkpoint = try Checkpoint(path: workspace.write(SmallLlama.gguf(type: 0), to: "small.gguf"))
     return try [
       "storage: mapped\nsteps: [{quantize: {weights: int8}}]", "steps: [{quantize: {weights: int4, block: 32}}]",
-      "steps: [{quantize: {weights: nf4, outliers: {share: 0.2}}}]",
+      "steps: [{quantize: {weights: int8, outliers: {share: 0.2}}}]",
     ].map { steps in
       let recipe = try Recipe(YAML.read(Array("furl: 1\nrecipe: r\n\(steps)\n".utf8), file: nil))
       let path = workspace.path("small.furl")
