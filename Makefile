@@ -13,7 +13,7 @@ SANITIZED = -g -O1 -fsanitize=address,undefined -fno-sanitize=null,object-size,p
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 reproduce datasets test test-kernels sanitize figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -40,8 +40,14 @@ test-kernels: setup ## Tests the C kernels of every tier, lower ones and NEON un
 	Tests/Kernels/run.sh
 
 sanitize: setup ## Tests the C kernels under sanitizers and fuzzes every reader (FUZZ_SECONDS each, 60 if not given).
-	ASAN_OPTIONS=handle_sigbus=0 CFLAGS="$(SANITIZED)" BUILD=$(CURDIR)/.build-fuzz/kernel-tests Tests/Kernels/run.sh native
+	@$(MAKE) --no-print-directory -j2 sanitize-kernels sanitize-build
 	Tests/Fuzz/run.sh
+
+sanitize-kernels:
+	ASAN_OPTIONS=handle_sigbus=0 CFLAGS="$(SANITIZED)" BUILD=$(CURDIR)/.build-fuzz/kernel-tests Tests/Kernels/run.sh native
+
+sanitize-build:
+	Tests/Fuzz/run.sh --build
 
 figures: build ## Measures the bundled model whole: speed, quality, memory, and the kernels.
 	@scripts/figures $(FURL) $(DEMO)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the readers under AddressSanitizer: run.sh [TARGET...], all targets by default.
+# Fuzzes the readers under AddressSanitizer: run.sh [TARGET...], all targets by default; run.sh --build only builds.
 #
 # FUZZ_SECONDS   for each target (60), or
 # FUZZ_RUNS      executions of each; what comes first, where both are given
@@ -69,6 +69,10 @@ one() {
 if [ "${1:-}" = --one ]; then
   binary=$FUZZ_BINARY
   one "$2"
+  exit
+fi
+if [ "${1:-}" = --build ]; then
+  build
   exit
 fi
 if [ -n "${FUZZ_BINARY:-}" ]; then binary=$FUZZ_BINARY; else build; fi
