@@ -5,7 +5,7 @@
 # FUZZ_RUNS      executions of each; what comes first, where both are given
 # FUZZ_JOBS      targets at a time (1)
 # FUZZ_FOLDER    where inputs that are worth keeping, and findings, go (.build-fuzz/fuzz); a later run goes on from there
-# FUZZ_FLAGS     more for swift build: "-Xcc -O0" compiles all C in a third of the time
+# FUZZ_FLAGS     more for swift build: "-Xcc -O0" compiles the large kernels in a third of the time
 # FUZZ_BINARY    a program that is built already
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
