@@ -14,14 +14,7 @@ let artifactTargets = [
   // Furl's own frames: form, whether zeros are apart, how many bytes they become, and frames (as the input has them, or made
   // of what they should decode to), each with its length before it.
   FuzzTarget(name: "streams") {
-    try SymbolForm.allCases.indices.flatMap { form -> [[UInt8]] in
-      let content = [UInt8](repeating: 0, count: 8) + [1, 2, 3, 4, 5, 6, 7, 8]
-      let planes = SymbolForm.allCases[form].planes
-      let frames = (0..<planes).map { _ in [UInt8](content.prefix(16 / planes * SymbolForm.allCases[form].symbolsPerByte)) }
-      let made = frames.flatMap { [UInt8($0.count), 1] + $0 }
-      let stored = try frames.map(ZstdFrames.make).flatMap { [UInt8($0.count), 0] + $0 }
-      return [[UInt8(form), 0, 16, 0] + made, [UInt8(form), 0, 16, 0] + stored, [UInt8(form), 1, 16, 0, 2, 1, 0xF0, 0] + made]
-    }
+    try streams()
   } run: { input, workspace in
     guard input.count > 4 else { return }
     let form = SymbolForm.allCases[Int(input[0]) % SymbolForm.allCases.count]
@@ -65,7 +58,8 @@ let artifactTargets = [
   } run: { input, workspace in
     var bytes = input
     if input.first == UInt8(ascii: "i") {
-      let parts = input.dropFirst().split(separator: Workspace.separator, maxSplits: 1, omittingEmptySubsequences: false)
+      let parts = input.dropFirst().split(
+        separator: Workspace.separator, maxSplits: 1, omittingEmptySubsequences: false)
       bytes = try forge(index: Array(parts[0]), sections: parts.count > 1 ? Array(parts[1]) : [])
     }
     let path = try workspace.write(bytes, to: "input.furl")
@@ -88,6 +82,26 @@ let artifactTargets = [
   },
 ]
 
+/// Sixteen bytes in each form: as they are, as frames, and with zeros apart.
+private func streams() throws -> [[UInt8]] {
+  var seeds: [[UInt8]] = []
+  for (number, form) in SymbolForm.allCases.enumerated() {
+    let symbols = 16 * form.symbolsPerByte / form.planes
+    let frame = (0..<symbols).map { UInt8($0 % 16) }
+    let stored = try ZstdFrames.make(frame)
+    let head = [UInt8(number), 0, 16, 0]
+    let made = [UInt8(frame.count), 1] + frame
+    let plain = [UInt8(stored.count), 0] + stored
+    seeds.append(head + Array(repeating: made, count: form.planes).joined())
+    seeds.append(head + Array(repeating: plain, count: form.planes).joined())
+    // Four elements of 16 / planes are not zero.
+    let bitmap: [UInt8] = form == .bytes ? [2, 1, 0xF0, 0] : form == .halves ? [1, 1, 0xF0] : [1, 1, 0x0F]
+    let apart = Array(repeating: [UInt8]([4, 1, 1, 2, 3, 4]), count: form.planes).joined()
+    if form != .nibbles { seeds.append([UInt8(number), 1, 16, 0] + bitmap + apart) }
+  }
+  return seeds
+}
+
 private let pool = WorkerPool(threads: 1)
 
 /// A small Llama in artifacts of both kinds.
@@ -97,7 +111,7 @@ private func artifacts() throws -> [[UInt8]] {
     let checkpoint = try Checkpoint(path: workspace.write(SmallLlama.gguf(type: 0), to: "small.gguf"))
     return try [
       "storage: mapped\nsteps: [{quantize: {weights: int8}}]", "steps: [{quantize: {weights: int4, block: 32}}]",
-      "steps: [{quantize: {weights: nf4, outliers: {share: 0.2}}}]",
+      "steps: [{quantize: {weights: int8, outliers: {share: 0.2}}}]",
     ].map { steps in
       let recipe = try Recipe(YAML.read(Array("furl: 1\nrecipe: r\n\(steps)\n".utf8), file: nil))
       let path = workspace.path("small.furl")
@@ -162,7 +176,8 @@ private func manifest(of index: JSON) -> JSON {
     return .object(head + [.init("streams", .array(streams))])
   }
   members.append(.init("tensors", .array(tensors)))
-  members.append(.init("tokenizer", pick(index["tokenizer"], ["length": "decoded_length", "sha256": "decoded_sha256"])))
+  members.append(
+    .init("tokenizer", pick(index["tokenizer"], ["length": "decoded_length", "sha256": "decoded_sha256"])))
   return .object(members)
 }
 

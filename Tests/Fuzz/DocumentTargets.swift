@@ -18,14 +18,16 @@ let documentTargets = [
     FuzzRun.accept {
       let value = try JSON.parse(input, file: "input")
       let text = value.canonicalBytes
-      precondition(try JSON.parse(text, file: "again").canonicalBytes == text, "is another value when written and read")
+      let again = try JSON.parse(text, file: "again").canonicalBytes
+      precondition(again == text, "is another value when written and read")
       _ = value.prettyText
     }
     FuzzRun.accept { _ = try JSON.parseLines(input, file: "input") }
   },
   FuzzTarget(name: "yaml") {
     [
-      "furl: 1\na: {b: [1, 2.5, true, null, ~, 'x', \"y\\n\"]}\nc: |\n  text\n  more\n", "- a\n- b: c\n", "a: &x 1\nb: *x\n",
+      "furl: 1\na: {b: [1, 2.5, true, null, ~, 'x', \"y\\n\"]}\nc: |\n  text\n  more\n", "- a\n- b: c\n",
+      "a: &x 1\nb: *x\n",
       "? [a]\n: b\n", "%YAML 1.2\n---\na: !!str 1\n...\n", "a: 0x1F\nb: 0o17\nc: 1_000\nd: .inf\ne: 1:30\n",
       "<<: {a: 1}\nb: 2\n",
     ].map { Array($0.utf8) }
@@ -68,7 +70,8 @@ let documentTargets = [
     try files(TestData.root + "/artifacts", ending: ".json").map(TestData.bytes) + [
       Array(
         (#"{"results":[{"path":"a.furl","disk_bytes":1,"bits_per_weight":4.5,"parameters":{"total":9,"nonzero":9,"embedding":3},"#
-          + #""quality":[{"suite":{"name":"s","kind":"lines","count":2},"exact_match":0.5,"interval_95":[0,1]}]}]}"#).utf8),
+          + #""quality":[{"suite":{"name":"s","kind":"lines","count":2},"exact_match":0.5,"interval_95":[0,1]}]}]}"#)
+          .utf8),
       Array(
         #"{"verdict":"pass","artifact":"a","gates":[{"suite":"s","metric":"pass_at_1","bound":0.5,"value":1}]}"#.utf8),
     ]

@@ -89,7 +89,8 @@ struct Workspace: Sendable {
 
   /// Writes the parts of an input to files, in the order of the names. A part that is empty, or missing, is no file.
   func write(_ input: [UInt8], to names: [String]) throws {
-    let parts = input.split(separator: Workspace.separator, maxSplits: names.count - 1, omittingEmptySubsequences: false)
+    let parts = input.split(
+      separator: Workspace.separator, maxSplits: names.count - 1, omittingEmptySubsequences: false)
     for (index, name) in names.enumerated() {
       if index < parts.count, !parts[index].isEmpty {
         try write(parts[index], to: name)

@@ -8,7 +8,10 @@ let tokenizerTargets = [
   FuzzTarget(name: "tokenizer") {
     [
       [document, #"{"bos_token":"<s>","add_bos_token":true,"eos_token":{"content":"</s>"}}"#],
-      [document, "", #"{"additional_special_tokens":["<x>"],"eos_token":"</s>"}"#, #"{"<y>":8}"#, #"{"eos_token_id":6}"#],
+      [
+        document, "", #"{"additional_special_tokens":["<x>"],"eos_token":"</s>"}"#, #"{"<y>":8}"#,
+        #"{"eos_token_id":6}"#,
+      ],
       [markedDocument, #"{"bos_token":"<s>","add_bos_token":true}"#],
       [markedDocument, #"{"added_tokens_decoder":{"1":{"content":"<s>","special":true,"lstrip":true}}}"#],
     ].map(Workspace.join)
@@ -26,7 +29,10 @@ let tokenizerTargets = [
     let merges = "#version: 0.2\na b\nab c\n"
     return [
       [vocabulary, merges], [vocabulary, merges, #"{"tokenizer_class":"Qwen2Tokenizer","add_prefix_space":true}"#],
-      [vocabulary, merges, "", #"{"bos_token":"<s>","eos_token":{"content":"<e>","rstrip":true}}"#, #"{"<s>":7,"<e>":8}"#],
+      [
+        vocabulary, merges, "", #"{"bos_token":"<s>","eos_token":{"content":"<e>","rstrip":true}}"#,
+        #"{"<s>":7,"<e>":8}"#,
+      ],
       [vocabulary, merges, "", "", "", #"{"model_type":"qwen2"}"#],
       [vocabulary, merges, #"{"added_tokens_decoder":{"6":{"content":"<|endoftext|>","special":true}}}"#],
     ].map(Workspace.join)
@@ -48,7 +54,9 @@ let tokenizerTargets = [
     try workspace.write(input, to: ["tokenizer_config.json", "added_tokens.json", "tokenizer.model"])
     try use(Tokenizer(checkpoint: workspace.folder), input)
   },
-  FuzzTarget(name: "serialized") { try serializedTokenizers() } run: { input, _ in
+  FuzzTarget(name: "serialized") {
+    try serializedTokenizers()
+  } run: { input, _ in
     try use(Tokenizer(serialized: input, file: "input"), input)
   },
 ]
@@ -58,7 +66,8 @@ let tokenizerTargets = [
 func use(_ tokenizer: Tokenizer, _ input: [UInt8]) throws {
   let again = try Tokenizer(serialized: tokenizer.serialized(), file: "again")
   precondition(again.serialized() == tokenizer.serialized(), "is another tokenizer when written and read")
-  let text = "<s>def  f(a1b, abc):\n\té = \"日e\u{301}\u{2581}'s\" 1234 c<a> " + String(decoding: input.suffix(64), as: UTF8.self)
+  let text =
+    "<s>def  f(a1b, abc):\n\té = \"日e\u{301}\u{2581}'s\" 1234 c<a> " + String(decoding: input.suffix(64), as: UTF8.self)
   for bos in Tokenizer.BOS.allCases {
     let ids = tokenizer.encode(text, bos: bos)
     precondition(ids.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize }, "an id out of range")

@@ -23,12 +23,13 @@ let weightTargets = [
     try readAll(Checkpoint(path: workspace.folder))
   },
   FuzzTarget(name: "safetensors") {
-    [SmallLlama.safetensors] + ["F16", "BF16", "F64", "I64", "BOOL"].map { type in
-      let size = ["F16": 2, "BF16": 2, "BOOL": 1][type] ?? 8
-      return SafetensorsText([
-        .init("a", type, [2, 3], [UInt8](repeating: 1, count: 6 * size)), .init("b", type, [0], []),
-      ]).bytes
-    }
+    [SmallLlama.safetensors]
+      + ["F16", "BF16", "F64", "I64", "BOOL"].map { type in
+        let size = ["F16": 2, "BF16": 2, "BOOL": 1][type] ?? 8
+        return SafetensorsText([
+          .init("a", type, [2, 3], [UInt8](repeating: 1, count: 6 * size)), .init("b", type, [0], []),
+        ]).bytes
+      }
   } run: { input, workspace in
     try workspace.write(SmallLlama.config.utf8, to: "config.json")
     let path = try workspace.write(input, to: "model.safetensors")
@@ -73,13 +74,16 @@ enum SmallLlama {
       ("self_attn.v_proj", "attn_v", hidden / 2), ("self_attn.o_proj", "attn_output", hidden),
       ("mlp.gate_proj", "ffn_gate", hidden), ("mlp.up_proj", "ffn_up", hidden), ("mlp.down_proj", "ffn_down", hidden),
     ]
-    return [("model.embed_tokens.weight", "token_embd.weight", [12, hidden])]
-      + matrices.map { (block + $0 + ".weight", "blk.0." + $1 + ".weight", [$2, hidden]) }
-      + [
-        (block + "input_layernorm.weight", "blk.0.attn_norm.weight", [hidden]),
-        (block + "post_attention_layernorm.weight", "blk.0.ffn_norm.weight", [hidden]),
-        ("model.norm.weight", "output_norm.weight", [hidden]),
-      ]
+    var tensors = [(name: "model.embed_tokens.weight", short: "token_embd.weight", shape: [12, hidden])]
+    for (name, short, rows) in matrices {
+      tensors.append((block + name + ".weight", "blk.0.\(short).weight", [rows, hidden]))
+    }
+    let norms = [
+      (block + "input_layernorm", "blk.0.attn_norm"), (block + "post_attention_layernorm", "blk.0.ffn_norm"),
+      ("model.norm", "output_norm"),
+    ]
+    for (name, short) in norms { tensors.append((name + ".weight", short + ".weight", [hidden])) }
+    return tensors
   }
 
   static let safetensors = SafetensorsText(
@@ -99,10 +103,12 @@ enum SmallLlama {
       let count = shape.reduce(1, *)
       let bytes = shape.count == 1 || type == 0 ? 4 * count : count / 32 * blockBytes
       return GGUFText.Tensor(
-        name, shape.reversed().map(UInt64.init), type: shape.count == 1 ? 0 : type, [UInt8](repeating: 0x3C, count: bytes))
+        name, shape.reversed().map(UInt64.init), type: shape.count == 1 ? 0 : type,
+        [UInt8](repeating: 0x3C, count: bytes))
     }
     let sizes: [(key: String, value: GGUFText.Value)] = [
-      ("general.architecture", .string("llama")), ("general.alignment", .uint32(32)), ("general.name", .string("small")),
+      ("general.architecture", .string("llama")), ("general.alignment", .uint32(32)),
+      ("general.name", .string("small")),
       ("llama.context_length", .uint32(16)), ("llama.embedding_length", .uint32(UInt32(hidden))),
       ("llama.block_count", .uint32(1)), ("llama.feed_forward_length", .uint32(UInt32(hidden))),
       ("llama.attention.head_count", .uint32(2)), ("llama.attention.head_count_kv", .uint32(1)),
