@@ -40,7 +40,9 @@ import Testing
         "merges": .array(merges.map(JSON.string)),
       ],
     ]
-    let config: JSON = ["bos_token": "<b>", "eos_token": "<e>", "add_bos_token": true]
+    let config: JSON = [
+      "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<b>", "eos_token": "<e>", "add_bos_token": true,
+    ]
     var sample = try SampleCheckpoint(folder: TestData.root + "/Tests/Fixtures/families/" + family)
     sample.configure("bos_token_id", 28)
     sample.configure("eos_token_id", [27, 28])

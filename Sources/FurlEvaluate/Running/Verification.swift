@@ -186,7 +186,8 @@ public struct Verification {
         progress.savings.add(found, suite)
         other = found.report
         evidence.baseline = other?.model
-        try refuseWeakness(own, baseline: other)
+        // The first few problems may all be ones that the baseline does not solve.
+        if run.options.limit == nil { try refuseWeakness(own, baseline: other) }
         if options.draftsFromBaseline { run = run.drafting(found.completions) }
       }
       let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
