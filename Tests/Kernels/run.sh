@@ -28,8 +28,8 @@ part "this CPU" "$build/selftest"
 
 if [ "$(uname -m)" = x86_64 ]; then
   if command -v qemu-x86_64 >/dev/null; then
-    part "x86-64 with AVX2" qemu-x86_64 -cpu max "$build/selftest"
-    part "x86-64 without AVX" qemu-x86_64 -cpu Nehalem "$build/selftest"
+    part "x86-64 with AVX2" qemu-x86_64 -cpu max "$build/selftest" tiers
+    part "x86-64 without AVX" qemu-x86_64 -cpu Nehalem "$build/selftest" bits
   else
     echo "skipped: lower x86-64 tiers (no qemu-x86_64)"
   fi
@@ -43,6 +43,6 @@ elif [ ! -d /usr/aarch64-linux-gnu ]; then
   echo "skipped: AArch64 (no cross C library: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross)"
 else
   compile "$build/selftest-aarch64" --target=aarch64-linux-gnu
-  part "AArch64 with dot products" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max "$build/selftest-aarch64"
-  part "AArch64 without" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53 "$build/selftest-aarch64"
+  part "AArch64 with dot products" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max "$build/selftest-aarch64" tiers
+  part "AArch64 without" qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53 "$build/selftest-aarch64" bits
 fi

@@ -67,16 +67,18 @@ double activated(furl_activation activation, double x) {
   return NAN;
 }
 
+/// The portable tier is tested natively: under an emulator it takes longest of all.
+static bool skips_portable;
+
 size_t tiers(const furl_kernels *found[5]) {
   size_t n = 0;
-  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_PORTABLE; isa++) {
+  for (furl_isa isa = FURL_ISA_AVX2; isa <= (skips_portable ? FURL_ISA_NEON : FURL_ISA_PORTABLE); isa++) {
     if (furl_kernels_for(isa) != NULL) found[n++] = furl_kernels_for(isa);
   }
   return n;
 }
 
-int main(void) {
-  setvbuf(stdout, NULL, _IOLBF, 0);
+static void test_everything(void) {
   test_conversions();
   test_encode();
   test_grid();
@@ -88,6 +90,14 @@ int main(void) {
   test_hash();
   test_files();
   test_pool();
+}
+
+/// Without an argument everything is tested; with `tiers` all but the portable tier, with `bits` only that the tiers give
+/// the same bits.
+int main(int count, char **arguments) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  skips_portable = count > 1 && strcmp(arguments[1], "tiers") == 0;
+  if (count < 2 || strcmp(arguments[1], "bits") != 0) test_everything();
   test_product();
   test_functions();
   test_same();
