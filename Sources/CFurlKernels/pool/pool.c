@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #define SPIN_LIMIT 2000
-#define STACK_BYTES (512 * 1024) // Unoptimized, with every body inlined, a kernel's frame takes 90 KiB.
+// Unoptimized, with every body inlined, a kernel's frame takes up to 1.4 MB (portable tier). Pages are taken when used.
+#define STACK_BYTES (2 * 1024 * 1024)
 
 typedef struct worker {
   furl_pool *pool;

@@ -177,22 +177,38 @@ INLINE void activate_back_each(
   }
 }
 
+// Functions of their own, as in attention.h: inlined into one, they would take more than a thread's stack where nothing is
+// optimized.
+#define ACTIVATE_BACK(name, activation)                                                                     \
+  static __attribute__((noinline)) void name(                                                               \
+    const float *x, const float *factor, size_t n, float *gradient, float *factor_gradient)                 \
+  {                                                                                                         \
+    activate_back_each(activation, x, factor, n, gradient, factor_gradient);                                \
+  }
+
+ACTIVATE_BACK(gelu_back, FURL_GELU)
+ACTIVATE_BACK(gelu_tanh_back, FURL_GELU_TANH)
+ACTIVATE_BACK(quick_gelu_back, FURL_QUICK_GELU)
+ACTIVATE_BACK(silu_back, FURL_SILU)
+ACTIVATE_BACK(relu_back, FURL_RELU)
+ACTIVATE_BACK(tanh_back, FURL_TANH)
+
 static void activate_back(
   furl_activation activation, const float *x, const float *factor, size_t n, float *gradient, float *factor_gradient)
 {
   switch (activation) {
   case FURL_GELU:
-    return activate_back_each(FURL_GELU, x, factor, n, gradient, factor_gradient);
+    return gelu_back(x, factor, n, gradient, factor_gradient);
   case FURL_GELU_TANH:
-    return activate_back_each(FURL_GELU_TANH, x, factor, n, gradient, factor_gradient);
+    return gelu_tanh_back(x, factor, n, gradient, factor_gradient);
   case FURL_QUICK_GELU:
-    return activate_back_each(FURL_QUICK_GELU, x, factor, n, gradient, factor_gradient);
+    return quick_gelu_back(x, factor, n, gradient, factor_gradient);
   case FURL_SILU:
-    return activate_back_each(FURL_SILU, x, factor, n, gradient, factor_gradient);
+    return silu_back(x, factor, n, gradient, factor_gradient);
   case FURL_RELU:
-    return activate_back_each(FURL_RELU, x, factor, n, gradient, factor_gradient);
+    return relu_back(x, factor, n, gradient, factor_gradient);
   case FURL_TANH:
-    return activate_back_each(FURL_TANH, x, factor, n, gradient, factor_gradient);
+    return tanh_back(x, factor, n, gradient, factor_gradient);
   }
 }
 
