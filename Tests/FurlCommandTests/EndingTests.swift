@@ -140,15 +140,20 @@ import Testing
     }
   }
 
+  /// A suite of so many lines, and a gate on it.
+  private func writeManyLines(_ count: Int, in folder: String) throws {
+    let rows = (0..<count).map { #"{"id": \#($0), "input": "def f\#($0)(a", "gt": "x"}"# }
+    try TestData.write(Array((rows.joined(separator: "\n") + "\n").utf8), to: folder + "/many.jsonl")
+    try TestData.write(
+      Array("furl: 1\ngates:\n  - {suite: many, metric: exact_match, min: 0.9}\n".utf8), to: folder + "/g.yaml")
+  }
+
   /// A signal is told of and ends the command as it should; a kill leaves the report that says error.
   @Test(arguments: ["TERM", "INT", "HUP", "KILL"])
   func signalsLeaveAReportThatSaysError(_ name: String) async throws {
     try await withFiles { folder in
       #expect(try shell("$furl compress m --recipe r.yaml -o a.furl", in: folder).status == 0)
-      let rows = (0..<5_000).map { #"{"id": \#($0), "input": "def f\#($0)(a", "gt": "x"}"# }
-      try TestData.write(Array((rows.joined(separator: "\n") + "\n").utf8), to: folder + "/many.jsonl")
-      try TestData.write(
-        Array("furl: 1\ngates:\n  - {suite: many, metric: exact_match, min: 0.9}\n".utf8), to: folder + "/g.yaml")
+      try writeManyLines(5_000, in: folder)
       let line = """
         set -m
         $furl verify a.furl --gates g.yaml --suite many=many.jsonl --complete --junit j.xml --json & p=$!
@@ -337,10 +342,7 @@ import Testing
   @Test func aFileThatChangesHasNoVerdict() async throws {
     try await withFiles { folder in
       #expect(try shell("$furl compress m --recipe r.yaml -o a.furl", in: folder).status == 0)
-      let rows = (0..<400).map { #"{"id": \#($0), "input": "def f\#($0)(a", "gt": "x"}"# }
-      try TestData.write(Array((rows.joined(separator: "\n") + "\n").utf8), to: folder + "/many.jsonl")
-      try TestData.write(
-        Array("furl: 1\ngates:\n  - {suite: many, metric: exact_match, min: 0.9}\n".utf8), to: folder + "/g.yaml")
+      try writeManyLines(400, in: folder)
       // In the place of the file comes another one, which is as sound.
       let line = """
         $furl verify a.furl --gates g.yaml --suite many=many.jsonl --complete --junit j.xml & p=$!

@@ -13,18 +13,22 @@ extension FurlError {
   package static func creating(
     _ path: String, _ code: Int32 = errno, remedy: String = "choose a folder that exists and can be written to"
   ) -> FurlError {
-    if isShortage(code) { return shortage(path, code) }
-    let words = code == ENOENT ? "its folder does not exist" : systemMessage(code)
-    return FurlError(.cannotCreate, file: path, "cannot be created: \(words)", remedy: remedy)
+    output(path, .cannotCreate, "cannot be created", code, remedy)
   }
 
   /// An output that cannot be written to the end.
   package static func writing(
     _ path: String, _ code: Int32 = errno, remedy: String = "free space or choose another place"
   ) -> FurlError {
+    output(path, .cannotWrite, "cannot be written", code, remedy)
+  }
+
+  private static func output(
+    _ path: String, _ kind: Kind, _ problem: String, _ code: Int32, _ remedy: String
+  ) -> FurlError {
     if isShortage(code) { return shortage(path, code) }
     let words = code == ENOENT ? "its folder does not exist" : systemMessage(code)
-    return FurlError(.cannotWrite, file: path, "cannot be written: \(words)", remedy: remedy)
+    return FurlError(kind, file: path, "\(problem): \(words)", remedy: remedy)
   }
 
   /// Whether the machine, and not what was asked for, is the reason.

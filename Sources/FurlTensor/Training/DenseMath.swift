@@ -10,10 +10,7 @@ public struct DenseMath: Sendable {
   var pool: WorkerPool { context.pool }
   var table: furl_kernels { context.kernels.table }
 
-  /// - Throws: ``FurlError`` of kind `unavailable` when this machine has no OpenBLAS.
-  public init(context: ComputeContext) throws {
-    self.context = context
-  }
+  public init(context: ComputeContext) { self.context = context }
 
   /// Rows that are worked on at once where rows have nothing to do with each other.
   static let rowPiece = 32

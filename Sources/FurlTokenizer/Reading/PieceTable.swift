@@ -49,14 +49,6 @@ struct PieceTable {
     return ids
   }
 
-  /// The id of every piece, by its bytes.
-  func ids() -> [[UInt8]: Int] {
-    var ids: [[UInt8]: Int] = [:]
-    ids.reserveCapacity(entries.count)
-    for (id, entry) in entries.enumerated() { if let entry { ids[Array(entry.text.utf8)] = id } }
-    return ids
-  }
-
   mutating func put(
     _ id: Int, _ text: String, _ kind: PieceKind, limit: Int = .max, _ error: (String) -> FurlError
   ) throws {
@@ -81,26 +73,7 @@ struct PieceTable {
     _ tokens: [AddedTokenReader.Token], modelCount: Int, _ error: (String, String) -> FurlError
   ) throws -> [AddedToken] {
     var added: [AddedToken] = []
-    var places: [[UInt8]: Int] = [:]
-    let pieces = ids(of: tokens.map(\.text))
-    let limit = entries.count + tokens.count + Self.mostGaps
-    var next = modelCount
-    // As in the reference, an empty token is none.
-    for (index, token) in tokens.enumerated() where !token.text.isEmpty {
-      let text = Array(token.text.utf8)
-      let id: Int
-      if let place = places[text] {
-        id = added[place].id
-        added[place].flags = token.flags
-      } else {
-        id = pieces[text] ?? next
-        if pieces[text] == nil { try put(id, token.text, [], limit: limit) { error("[\(index)]", $0) } }
-        places[text] = added.count
-        added.append(AddedToken(id: id, flags: token.flags))
-        next = max(next, id + 1)
-      }
-      if token.isSpecial { entries[id]?.kind.insert(.special) }
-    }
+    try add(tokens, to: &added, from: modelCount) { index, _, problem in error("[\(index)]", problem) }
     return added
   }
 
@@ -115,26 +88,32 @@ struct PieceTable {
     _ error: (String, String) -> FurlError
   ) throws {
     guard !tokens.isEmpty else { return }
+    let next = max(modelCount, (added.map(\.id).max() ?? -1) + 1)
+    try add(tokens, to: &added, from: next) { _, text, problem in error(text, problem) }
+  }
+
+  /// - Parameter first: the id of the first token that is new.
+  private mutating func add(
+    _ tokens: [AddedTokenReader.Token], to added: inout [AddedToken], from first: Int,
+    _ error: (_ index: Int, _ text: String, _ problem: String) -> FurlError
+  ) throws {
     var places: [[UInt8]: Int] = [:]
     for (place, token) in added.enumerated() {
       if let entry = entries[token.id] { places[Array(entry.text.utf8)] = place }
     }
-    var next = max(modelCount, (added.map(\.id).max() ?? -1) + 1)
-    var pieces: [[UInt8]: Int]?
-    for token in tokens where !token.text.isEmpty {
+    let pieces = ids(of: tokens.map(\.text))
+    let limit = entries.count + tokens.count + Self.mostGaps
+    var next = first
+    // As in the reference, an empty token is none.
+    for (index, token) in tokens.enumerated() where !token.text.isEmpty {
       let text = Array(token.text.utf8)
       let id: Int
       if let place = places[text] {
         id = added[place].id
         added[place].flags = token.flags
       } else {
-        if pieces == nil { pieces = ids() }
-        if let known = pieces?[text] {
-          id = known
-        } else {
-          id = next
-          try put(id, token.text, [], limit: entries.count + Self.mostGaps) { error(token.text, $0) }
-        }
+        id = pieces[text] ?? next
+        if pieces[text] == nil { try put(id, token.text, [], limit: limit) { error(index, token.text, $0) } }
         places[text] = added.count
         added.append(AddedToken(id: id, flags: token.flags))
         next = max(next, id + 1)

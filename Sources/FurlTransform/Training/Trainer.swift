@@ -66,7 +66,7 @@ final class Trainer {
     self.parameters = parameters
     self.teacher = teacher
     self.text = text
-    let math = try DenseMath(context: context)
+    let math = DenseMath(context: context)
     self.math = math
     let spec = parameters.spec
     gradients = try ModelParameters(zeros: spec)

@@ -59,7 +59,7 @@ import Testing
     ) throws {
       var spec = checkpoint.spec
       if !patches.isEmpty { spec.patches = [1, spec.blocks.count] }
-      let math = try DenseMath(
+      let math = DenseMath(
         context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels)))
       let own = try ModelParameters(checkpoint)
       parameters = try ModelParameters(zeros: spec)

@@ -29,7 +29,7 @@ import Testing
       try sample.write(to: folder)
       let expected = try Checkpoint(path: folder)
 
-      let math = try DenseMath(context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels()))
+      let math = DenseMath(context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels()))
       let parameters = try ModelParameters(Checkpoint(path: GradientTests.families + "gpt2-relu"))
       let gradients = try ModelParameters(zeros: parameters.spec)
       let (count, length) = (batches[0].count, batches[0][0].count)
