@@ -328,7 +328,8 @@ import Testing
       let line = #"""
         f='a "b" % \c.furl'
         $furl eval "$f" --suite many.jsonl --json & p=$!
-        sleep 4; : > "$f"; wait $p
+        for i in $(seq 500); do grep -qs 'c.furl' /proc/$p/maps && break; sleep 0.02; done
+        sleep 0.3; : > "$f"; wait $p
         """#
       let result = try shell(line, in: folder, environment: ["GITHUB_ACTIONS": "true"])
       #expect(result.status == 65, "\(result.status) \(result.errors)")
