@@ -39,7 +39,7 @@ public struct TrainingMeasurement: Sendable {
     guard settings.sequences > 0, settings.steps > 0, (1...spec.contextLength).contains(settings.length) else {
       throw FurlError(.usage, "a batch of \(settings.sequences) x \(settings.length) tokens cannot be trained on")
     }
-    let math = try DenseMath(
+    let math = DenseMath(
       context: ComputeContext(pool: WorkerPool(threads: settings.threads), kernels: try Kernels.fromEnvironment()))
     let parameters = try ModelParameters(checkpoint)
     checkpoint.dropPages()
