@@ -27,13 +27,11 @@ extension Checkpoint {
     return [path] + filesRead(in: folder, weights: slash.map { String(path[path.index(after: $0)...]) } ?? path)
   }
 
-  /// What the tokenizer is read from beside ``sideFiles``.
-  private static let vocabularies = ["tokenizer.model"]
-
   private static func filesRead(in folder: String, weights chosen: String?) -> [String] {
-    let side = (sideFiles + vocabularies).map { folder + "/" + $0 }
-      .filter { FileManager.default.fileExists(atPath: $0) }
-    switch try? WeightFiles.choose(in: folder, chosen: chosen) {
+    let side = sideFiles.map { folder + "/" + $0 }.filter { FileManager.default.fileExists(atPath: $0) }
+    let configuration = try? StoredConfiguration(path: folder + "/config.json").json
+    let named = configuration.flatMap { try? WeightFiles.configured($0, folder: folder) }
+    switch try? WeightFiles.choose(in: folder, chosen: chosen ?? named) {
     case .files(let paths, _): return side + paths
     case .index(let index, _): return side + [index] + shards(named: index, in: folder)
     case nil: return side

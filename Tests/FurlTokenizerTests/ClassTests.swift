@@ -126,13 +126,7 @@ import Testing
     let members: JSON = [
       "added_tokens": [Sample.added(0, "<unk>"), Sample.added(1, "<s>"), Sample.added(2, "</s>")],
       "normalizer": normalizer, "pre_tokenizer": pre, "post_processor": nil,
-      "decoder": [
-        "type": "Sequence",
-        "decoders": [
-          ["type": "Replace", "pattern": ["String": .string(mark)], "content": " "], ["type": "ByteFallback"],
-          ["type": "Fuse"], ["type": "Strip", "content": " ", "start": 1, "stop": 0],
-        ],
-      ],
+      "decoder": Sample.markedDecoder,
       "model": [
         "type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true, "vocab": .object(vocabulary),
         "merges": [["a", "b"]],

@@ -57,6 +57,15 @@ enum Sample {
     return .object(members + [.init("model", .object(model))])
   }
 
+  /// How pieces with marks for spaces become text.
+  static let markedDecoder: JSON = [
+    "type": "Sequence",
+    "decoders": [
+      ["type": "Replace", "pattern": ["String": "\u{2581}"], "content": " "], ["type": "ByteFallback"],
+      ["type": "Fuse"], ["type": "Strip", "content": " ", "start": 1, "stop": 0],
+    ],
+  ]
+
   /// A small tokenizer of whole texts, with every part of its form in it.
   static func marked() throws -> Tokenizer {
     let mark = "\u{2581}"
@@ -76,13 +85,7 @@ enum Sample {
           ["type": "Metaspace", "replacement": .string(mark), "prepend_scheme": "first", "split": true],
         ],
       ],
-      "decoder": [
-        "type": "Sequence",
-        "decoders": [
-          ["type": "Replace", "pattern": ["String": .string(mark)], "content": " "], ["type": "ByteFallback"],
-          ["type": "Fuse"], ["type": "Strip", "content": " ", "start": 1, "stop": 0],
-        ],
-      ],
+      "decoder": markedDecoder,
       "model": [
         "type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
         "vocab": [

@@ -14,9 +14,16 @@ import Testing
   /// One for each use: tests run beside each other.
   private static var pool: WorkerPool { WorkerPool(threads: 2) }
 
-  private static func compress(_ chain: ChainCheckpoint, _ steps: String? = nil, in folder: String) throws -> Artifact {
+  private static let calibration = "calibration: {text: \"checkpoint:text.txt\", samples: 4, length: 8}"
+
+  /// - Parameter text: what `calibration` reads, for steps that want it.
+  private static func compress(
+    _ chain: ChainCheckpoint, _ steps: String? = nil, text: String? = nil, in folder: String
+  ) throws -> Artifact {
     try chain.write(to: folder + "/m")
-    let recipe = try Fixtures.recipe(steps ?? "  - quantize: {weights: int8, block: 32}")
+    if let text { try TestData.write(Array(text.utf8), to: folder + "/m/text.txt") }
+    let recipe = try Fixtures.recipe(
+      steps ?? "  - quantize: {weights: int8, block: 32}", more: text == nil ? "" : calibration)
     _ = try Compressor(Checkpoint(path: folder + "/m"), recipe: recipe).write(to: folder + "/a.furl", pool: pool)
     return try Artifact(path: folder + "/a.furl")
   }
@@ -139,13 +146,10 @@ import Testing
     var chain = ChainCheckpoint()
     chain.rows = 12
     try TestData.withTemporaryFolder { folder in
-      try chain.write(to: folder + "/m")
-      try TestData.write(Array(String(repeating: "abcd<|im_end|>", count: 40).utf8), to: folder + "/m/text.txt")
-      let recipe = try Fixtures.recipe(
-        "  - quantize: {weights: int4, block: 32, method: gptq}",
-        more: "calibration: {text: \"checkpoint:text.txt\", samples: 4, length: 8}")
       let error = #expect(throws: FurlError.self) {
-        try Compressor(Checkpoint(path: folder + "/m"), recipe: recipe).write(to: folder + "/a.furl", pool: Self.pool)
+        try Self.compress(
+          chain, "  - quantize: {weights: int4, block: 32, method: gptq}",
+          text: String(repeating: "abcd<|im_end|>", count: 40), in: folder)
       }
       #expect(error?.kind == .input && error.map { "\($0)".contains("text.txt") && "\($0)".contains("13") } == true)
     }
@@ -155,12 +159,10 @@ import Testing
     var chain = ChainCheckpoint()
     chain.rows = 12
     try TestData.withTemporaryFolder { folder in
-      try chain.write(to: folder + "/m")
-      try TestData.write(Array(String(repeating: "a b c d e f g h i ", count: 40).utf8), to: folder + "/m/text.txt")
-      let recipe = try Fixtures.recipe(
+      _ = try Self.compress(
+        chain,
         "  - prune: {groups: [vocabulary], of: groups, sparsity: 0.083, multiple: 1}\n  - quantize: {weights: int8, block: 32}",
-        more: "calibration: {text: \"checkpoint:text.txt\", samples: 4, length: 8}")
-      _ = try Compressor(Checkpoint(path: folder + "/m"), recipe: recipe).write(to: folder + "/a.furl", pool: Self.pool)
+        text: String(repeating: "a b c d e f g h i ", count: 40), in: folder)
       let file = try ModelFile(path: folder + "/a.furl")
       let tokenizer = try file.tokenizer()
       #expect(file.spec.vocabularySize == 11 && tokenizer.vocabularySize == 13)
