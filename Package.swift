@@ -29,24 +29,34 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let libraries: [Target] =
-  module("FurlTensor", uses: ["CFurlKernels", crypto], tests: ["COpenBLAS"])
-  + module("FurlSpec", uses: ["FurlTensor", yams])
+  module("FurlBase", uses: ["CFurlKernels", crypto, yams])
+  + module("FurlTensor", uses: ["FurlBase", "CFurlKernels"])
+  + module("FurlNumerics", uses: ["FurlTensor", "FurlBase", "CFurlKernels"], tests: ["COpenBLAS"])
+  + module("FurlSpec", uses: ["FurlTensor", "FurlBase"])
   + module(
-    "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"], scripts: ["read_furl.py"])
-  + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
-  + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
-  + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
+    "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "FurlBase", "CZstd"], documents: ["FORMAT.md"],
+    scripts: ["read_furl.py"])
+  + module("FurlCheckpoint", uses: ["FurlSpec", "FurlTensor", "FurlBase"])
+  + module("FurlTokenizer", uses: ["FurlSpec", "FurlTensor", "FurlBase"])
+  + module(
+    "FurlModel",
+    uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase"])
   + module(
     "FurlEvaluate",
-    uses: ["FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", crypto, subprocess, system])
+    uses: [
+      "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", crypto, subprocess, system,
+    ])
   + module(
     "FurlTransform",
-    uses: ["FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
+    uses: [
+      "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlNumerics", "FurlTensor",
+      "FurlBase",
+    ])
   + module(
     "FurlReport",
     uses: [
       "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec",
-      "FurlTensor", subprocess, system,
+      "FurlNumerics", "FurlTensor", "FurlBase", "CFurlKernels", subprocess, system,
     ])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
@@ -58,7 +68,7 @@ let fuzzing: [Target] =
       name: "FurlFuzz",
       dependencies: [
         "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
-        "FurlSpec", "FurlTensor", "FurlTestSupport", "CZstd",
+        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase", "FurlTestSupport", "CZstd",
       ], path: "Tests/Fuzz", exclude: ["binary.dict", "run.sh"], swiftSettings: settings)
   ]
 
@@ -81,7 +91,7 @@ let package = Package(
       name: "Furl",
       dependencies: [
         "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
-        "FurlSpec", "FurlTensor",
+        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase",
       ], swiftSettings: settings),
     .executableTarget(name: "FurlCommand", dependencies: ["Furl", arguments], swiftSettings: settings),
     .testTarget(
@@ -89,7 +99,7 @@ let package = Package(
       exclude: ["Snapshots"],
       swiftSettings: settings),
     .target(
-      name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor"], path: "Tests/FurlTestSupport",
+      name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor", "FurlBase"], path: "Tests/FurlTestSupport",
       swiftSettings: settings),
     .target(name: "CFurlKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),

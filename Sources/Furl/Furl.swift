@@ -1,7 +1,9 @@
 @_exported import FurlArtifact
+@_exported import FurlBase
 @_exported import FurlCheckpoint
 @_exported import FurlEvaluate
 @_exported import FurlModel
+@_exported import FurlNumerics
 @_exported import FurlReport
 @_exported import FurlSpec
 @_exported import FurlTensor

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// The fixed parts of a `.furl` file: header, alignment, footer. FORMAT.md describes them.
 enum Container {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// PEFT's adapters: differences to the weights of a base model, which are not there or not merged yet.
 enum Adapter {

@@ -1,5 +1,3 @@
-import FurlSpec
-
 /// Stored tensors that are no weights: what a model computes from its configuration, and what its trainer counted.
 enum Buffers {
   /// Tables of rotary frequencies, whichever version of transformers saved them.

@@ -1,6 +1,7 @@
-import Foundation
+import FurlBase
 import FurlSpec
 import FurlTensor
+import Foundation
 
 /// A model as it was trained: a folder with `config.json`, weights and a tokenizer, or a GGUF file.
 public struct Checkpoint: Sendable {

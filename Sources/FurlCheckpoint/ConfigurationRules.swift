@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// What transformers 5 reads from a `config.json` beyond the sizes, switches and rotary keys that the families ask for
 /// themselves: keys that change what every model computes, whatever its family.

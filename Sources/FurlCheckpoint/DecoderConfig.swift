@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// The keys of `config.json` that the families newer than GPT-2 share, by the names that transformers gives them.

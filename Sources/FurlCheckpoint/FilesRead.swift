@@ -1,6 +1,6 @@
-import Foundation
-import FurlSpec
+import FurlBase
 import FurlTensor
+import Foundation
 
 extension Checkpoint {
   /// The files that opening a model reads: weights with all their shards or parts, index, configuration, and what the

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// Weights in a form that is no plain checkpoint, told by the names and types of their tensors: what `config.json` says
 /// about it may be missing or left over.

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// GPT-2 (Radford et al. 2019) as Hugging Face writes it. Linear layers are "Conv1D": stored input x output, with
 /// query, key and value fused.

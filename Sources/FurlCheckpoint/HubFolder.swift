@@ -1,6 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
-import FurlTensor
 
 /// What people name in the place of a checkpoint's folder: a model of the Hugging Face hub, or the folder that its
 /// cache keeps it in.

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// Llama (Touvron et al. 2023, https://arxiv.org/abs/2302.13971) and what is built alike: RMSNorm, rotary positions, a

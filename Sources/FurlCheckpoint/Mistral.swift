@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// Mistral (Jiang et al. 2023, https://arxiv.org/abs/2310.06825): llama with a window on every block.

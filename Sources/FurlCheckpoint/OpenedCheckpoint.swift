@@ -1,6 +1,7 @@
-import Foundation
+import FurlBase
 import FurlSpec
 import FurlTensor
+import Foundation
 
 /// A checkpoint whose files are open and whose configuration is read; its tensors are not looked for yet.
 struct OpenedCheckpoint {

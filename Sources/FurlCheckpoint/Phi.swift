@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// Phi-1, Phi-1.5 and Phi-2 (Li et al. 2023, https://arxiv.org/abs/2309.05463): attention and MLP side by side after

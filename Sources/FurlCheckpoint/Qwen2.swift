@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// Qwen2 and Qwen2.5 (Yang et al. 2024, https://arxiv.org/abs/2407.10671): llama with biases on query, key and value,

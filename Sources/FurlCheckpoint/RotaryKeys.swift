@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// Where `config.json` says how heads are turned. transformers 5 has one mapping, `rope_parameters`; before it there

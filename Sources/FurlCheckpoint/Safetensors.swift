@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// A safetensors file: a length, a JSON header and the tensors behind it.

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// StarCoder2 (Lozhkov et al. 2024, https://arxiv.org/abs/2402.19173): LayerNorm, rotary positions, few key/value

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// A `config.json`: as it stands, and as the families read it, with keys under the names that they ask for.
 struct StoredConfiguration {

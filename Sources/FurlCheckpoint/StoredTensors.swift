@@ -1,6 +1,6 @@
-import Foundation
-import FurlSpec
+import FurlBase
 import FurlTensor
+import Foundation
 
 /// The tensors of a checkpoint as they are stored, by the names of their source, over one file or many.
 public struct StoredTensors: Sendable {

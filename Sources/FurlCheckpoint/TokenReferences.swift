@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// The ids of tokens that a `config.json` names: `eos_token_id` and its like, and lists of tokens that are not to come up.

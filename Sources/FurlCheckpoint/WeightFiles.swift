@@ -1,6 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
-import FurlTensor
 
 /// Which files of a folder hold the weights.
 ///

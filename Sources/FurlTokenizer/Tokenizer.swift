@@ -1,6 +1,6 @@
+import FurlBase
+import FurlSpec
 import Foundation
-import FurlCheckpoint
-import FurlTensor
 
 /// A BPE tokenizer: over bytes, as GPT-2's and its successors', or over whole texts, as SentencePiece's.
 ///

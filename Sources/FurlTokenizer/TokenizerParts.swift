@@ -1,4 +1,4 @@
-import FurlCheckpoint
+import FurlSpec
 
 /// What a tokenizer is made of, whichever form it was read from.
 struct TokenizerParts: Sendable {

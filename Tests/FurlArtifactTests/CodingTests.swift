@@ -1,7 +1,9 @@
-import FurlTensor
-import Testing
-
 @testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
+import FurlTensor
+import FurlTransform
+import Testing
 
 /// Compact coding of streams, without a file around them.
 @Suite struct CodingTests {

@@ -1,8 +1,9 @@
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlArtifact
 
 /// Files that a disk or a copy has changed.
 @Suite struct DamageTests {

@@ -1,8 +1,7 @@
-import FurlSpec
-import FurlTensor
-import FurlTestSupport
-
 @testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
+import FurlTestSupport
 
 /// Makes artifacts whose digests are right, whatever else is wrong.
 enum Forge {

@@ -1,10 +1,10 @@
-import Foundation
-import FurlSpec
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
-
-@testable import FurlArtifact
 
 /// Files of format version 1 that every later Furl must open. The figures beside them are those of read_furl.py,
 /// which shares no code with Furl.

@@ -1,9 +1,9 @@
-import FurlSpec
 import FurlTensor
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Testing
-
-@testable import FurlArtifact
 
 /// Artifacts whose digests are all right and whose index lies.
 @Suite struct HostileIndexTests {

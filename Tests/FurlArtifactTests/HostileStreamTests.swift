@@ -1,8 +1,9 @@
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlArtifact
 
 /// Artifacts whose index is true of the file and whose streams do not decode to what it says.
 @Suite struct HostileStreamTests {

@@ -1,9 +1,9 @@
-import Foundation
-import FurlTensor
-import FurlTestSupport
-import Testing
-
 @testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
+import FurlTestSupport
+import Foundation
+import Testing
 
 /// An output that is a symbolic link is written where the link points.
 @Suite struct LinkedOutputTests {

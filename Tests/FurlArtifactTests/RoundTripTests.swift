@@ -1,10 +1,10 @@
-import FurlSpec
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Synchronization
 import Testing
-
-@testable import FurlArtifact
 
 @Suite struct RoundTripTests {
   @Test(arguments: ArtifactStorage.allCases)

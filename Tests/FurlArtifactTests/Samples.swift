@@ -1,9 +1,9 @@
-import FurlSpec
+@testable import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlArtifact
 
 /// A tensor to write, with bytes as they may be.
 struct SampleTensor {

@@ -1,4 +1,5 @@
 import FurlArtifact
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,10 +1,10 @@
-import Foundation
-import FurlSpec
-import FurlTensor
-import FurlTestSupport
-import Testing
-
 @testable import FurlArtifact
+@testable import FurlBase
+@testable import FurlEvaluate
+@testable import FurlTensor
+import FurlTestSupport
+import Foundation
+import Testing
 
 @Suite struct WriterTests {
   private func names(_ folder: String) throws -> [String] {

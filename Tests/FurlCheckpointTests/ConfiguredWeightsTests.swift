@@ -1,8 +1,9 @@
-import Foundation
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// What `config.json` says about the files of weights, and what is kept of it.

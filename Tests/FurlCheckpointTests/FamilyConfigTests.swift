@@ -1,6 +1,8 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlSpec
 import FurlTestSupport
 import Testing
 

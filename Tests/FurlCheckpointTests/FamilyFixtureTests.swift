@@ -1,6 +1,7 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlCheckpoint
+import FurlEvaluate
+import FurlSpec
 import FurlTestSupport
 import Testing
 

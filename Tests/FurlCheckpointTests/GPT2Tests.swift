@@ -1,5 +1,7 @@
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

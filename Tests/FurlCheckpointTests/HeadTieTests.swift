@@ -1,6 +1,8 @@
+import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,8 +1,10 @@
-import Foundation
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// `config.json` as an enemy or another program would write it: an error that names the key, at once.

@@ -1,4 +1,6 @@
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,5 +1,4 @@
 import FurlCheckpoint
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
 

@@ -1,10 +1,11 @@
-import Foundation
 import FurlSpec
+import FurlBase
+@testable import FurlCheckpoint
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
-
-@testable import FurlCheckpoint
 
 /// Checkpoints of published shapes with random weights.
 @Suite struct SyntheticCheckpointTests {

@@ -1,8 +1,8 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
-import FurlSpec
-import FurlTensor
+import FurlEvaluate
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Which files of a folder are the weights, whatever they are called, and what is said where that is not clear.

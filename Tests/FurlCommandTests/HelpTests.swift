@@ -1,5 +1,6 @@
-import Foundation
+import FurlEvaluate
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// What a person reads first. The texts are files, so that a change of a help text is seen in a review; set

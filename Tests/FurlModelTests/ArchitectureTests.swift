@@ -1,3 +1,4 @@
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,10 +1,10 @@
 import FurlArtifact
-import FurlCheckpoint
+import FurlBase
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
 import Testing
 
 /// Models that are loaded from artifacts.

@@ -1,4 +1,5 @@
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,11 +1,10 @@
-import FurlCheckpoint
-import FurlSpec
+import FurlTokenizer
+import FurlBase
+import FurlEvaluate
+@testable import FurlModel
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
 import Testing
-
-@testable import FurlModel
 
 /// Where generation ends, whoever names the tokens.
 @Suite struct EndTokenTests {

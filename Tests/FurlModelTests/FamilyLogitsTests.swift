@@ -1,6 +1,8 @@
-import FurlModel
-import FurlSpec
 import FurlTensor
+import FurlSpec
+import FurlBase
+import FurlEvaluate
+import FurlModel
 import FurlTestSupport
 import Testing
 

@@ -1,6 +1,7 @@
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,11 +1,11 @@
-import Foundation
-import FurlSpec
+import FurlBase
+import FurlEvaluate
+@testable import FurlModel
 import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
+import Foundation
 import Testing
-
-@testable import FurlModel
 
 @Suite struct GeneratorTests {
   private let model: LanguageModel

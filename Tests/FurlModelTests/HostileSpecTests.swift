@@ -1,7 +1,8 @@
-import FurlArtifact
+import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlModel
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
 import Testing

@@ -1,5 +1,7 @@
-import FurlModel
 import FurlSpec
+import FurlBase
+import FurlEvaluate
+import FurlModel
 import FurlTensor
 import FurlTestSupport
 import Testing

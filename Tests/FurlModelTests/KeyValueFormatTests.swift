@@ -1,9 +1,9 @@
-import Foundation
+import FurlTokenizer
+import FurlEvaluate
 import FurlModel
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
+import Foundation
 import Testing
 
 /// What keeping keys and values in fewer bits does to a model's predictions.

@@ -1,8 +1,10 @@
-import Foundation
-import FurlModel
+import FurlBase
 import FurlSpec
+import FurlEvaluate
+import FurlModel
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 @Suite struct LikelihoodTests {

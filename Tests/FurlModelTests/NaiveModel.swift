@@ -1,10 +1,10 @@
-import Foundation
 import FurlArtifact
+import FurlBase
+@testable import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-
-@testable import FurlModel
+import Foundation
 
 /// A model of any architecture in plain loops and double precision, with seeded weights: what the forward pass is
 /// compared with where no other program has the architecture.

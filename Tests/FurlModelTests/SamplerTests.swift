@@ -1,8 +1,9 @@
-import Foundation
-import FurlTensor
-import Testing
-
+import FurlBase
+import FurlEvaluate
 @testable import FurlModel
+import FurlTensor
+import Foundation
+import Testing
 
 @Suite struct SamplerTests {
   private let kernels: Kernels

@@ -1,7 +1,7 @@
+import FurlEvaluate
+@testable import FurlModel
 import FurlTensor
 import Testing
-
-@testable import FurlModel
 
 @Suite struct StopScannerTests {
   /// Feeds pieces as the generator does: the final text, what was handed out, and whether a stop was found.

@@ -1,11 +1,10 @@
-import FurlEvaluate
-import FurlModel
 import FurlSpec
+import FurlBase
+import FurlEvaluate
+@testable import FurlReport
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlReport
 
 @Suite struct DrawingTests {
   @Test(arguments: [

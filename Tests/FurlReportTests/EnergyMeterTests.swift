@@ -1,11 +1,10 @@
-import Foundation
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
+@testable import FurlReport
 import FurlTestSupport
+import Foundation
 import Synchronization
 import Testing
-
-@testable import FurlReport
 
 /// Powercap trees made for tests, laid out as Documentation/power/powercap/powercap.rst shows them.
 struct PowercapTree {

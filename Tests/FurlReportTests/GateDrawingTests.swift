@@ -1,8 +1,8 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
 import FurlReport
 import FurlSpec
-import FurlTensor
+import Foundation
 import Testing
 
 /// Verdicts as people and build servers read them.

@@ -1,14 +1,15 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
+@testable import FurlReport
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTransform
+import Foundation
 import Testing
-
-@testable import FurlReport
 
 @Suite struct InspectionTests {
   private let pool = WorkerPool(threads: 2)

@@ -1,9 +1,9 @@
-import Foundation
-import FurlSpec
-import FurlTestSupport
-import Testing
-
+import FurlBase
+import FurlEvaluate
 @testable import FurlReport
+import FurlTestSupport
+import Foundation
+import Testing
 
 @Suite struct KernelCounterTests {
   /// The kernel's own clock of tasks is there on every machine; it stands in for cycles, which virtual machines hide.

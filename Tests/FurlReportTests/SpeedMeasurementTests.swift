@@ -1,10 +1,9 @@
-import FurlModel
-import FurlSpec
+import FurlBase
+import FurlEvaluate
+@testable import FurlReport
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlReport
 
 @Suite struct SpeedMeasurementTests {
   @Test func measuresAModel() throws {

@@ -1,5 +1,6 @@
+import FurlBase
+import FurlEvaluate
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import Testing
 

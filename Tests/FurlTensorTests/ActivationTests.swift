@@ -1,6 +1,7 @@
-import Foundation
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// What follows a linear layer while its outputs are in the cache: activations, and gates times what they gate.

@@ -1,6 +1,8 @@
-import Foundation
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Attention through the cache against a softmax in double precision.

@@ -1,7 +1,9 @@
-import COpenBLAS
-import Foundation
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import COpenBLAS
+import Foundation
 import Testing
 
 /// What the kernels do beside products, and the FP32 product against a library.

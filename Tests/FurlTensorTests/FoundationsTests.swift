@@ -1,6 +1,8 @@
-import Foundation
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Synchronization
 import Testing
 

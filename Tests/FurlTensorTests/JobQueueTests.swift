@@ -1,3 +1,5 @@
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import Foundation
 import Synchronization

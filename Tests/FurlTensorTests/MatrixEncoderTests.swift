@@ -1,6 +1,8 @@
-import Foundation
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Reading weights from files stripe by stripe, and hashing files piece by piece.

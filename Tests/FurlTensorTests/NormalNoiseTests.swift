@@ -1,5 +1,6 @@
-import Foundation
+import FurlEvaluate
 import FurlTensor
+import Foundation
 import Testing
 
 @Suite struct NormalNoiseTests {

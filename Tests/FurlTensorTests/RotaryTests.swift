@@ -1,6 +1,8 @@
-import Foundation
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Rotary positions against complex numbers in double precision.

@@ -1,7 +1,8 @@
-import Foundation
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Codes and scales: against numpy, and the laws that they obey.

@@ -1,5 +1,6 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
+@testable import FurlTensor
 import FurlTestSupport
 import Testing
 
@@ -78,7 +79,7 @@ import Testing
   @Test(arguments: [32, 128], [UInt64(1), 2])
   func theLearnedTableIsTheBest(_ block: Int, _ seed: UInt64) throws {
     let (rows, columns) = (40, 200)
-    let weights = CalibrationTests.weights(rows, columns, seed: seed)
+    let weights = TestData.weights(rows, columns, seed: seed)
     let layout = TileLayout(try SchemeTests.encode(weights, rows: rows, .codebook4(.columns(block))))
     let levels = layout.levels
     #expect(levels == levels.sorted() && Set(levels).count == 16)

@@ -1,3 +1,4 @@
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,6 +1,6 @@
-import Foundation
-import FurlSpec
+import FurlBase
 import FurlTensor
+import Foundation
 
 /// A small llama whose every token leads to the next one of a chain, whatever came before: it shows where a runtime stops.
 ///

@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// A small GGUF file, put together by hand: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 public struct GGUFText: Sendable {
   /// A value with the number of its type.

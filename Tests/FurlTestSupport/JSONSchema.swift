@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// Holds JSON documents to the project's schemas: the part of JSON Schema (draft 2020-12) that they use. A keyword that is
 /// not known here is an error, so that no rule goes unchecked.

@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// A small safetensors file, put together by hand: https://github.com/huggingface/safetensors.
 public struct SafetensorsText {
   public var tensors: [Tensor]

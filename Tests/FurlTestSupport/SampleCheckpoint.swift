@@ -1,5 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
 
 /// A checkpoint as the tests see it: the tensors of one safetensors file by name, read and written without Furl's
 /// own reader, so that smaller, changed and damaged checkpoints can be made.

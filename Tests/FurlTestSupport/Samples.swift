@@ -1,5 +1,6 @@
-import Foundation
+import FurlBase
 import FurlTensor
+import Foundation
 
 extension TestData {
   /// A mapped file of some bytes. Its name is gone when this returns; the mapping stays.

@@ -1,5 +1,5 @@
+import FurlBase
 import Foundation
-import FurlTensor
 
 /// Where the tests find their files.
 public enum TestData {

@@ -1,9 +1,8 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Tokens in files beside `tokenizer.json`, against transformers: `make_beside.py` of the fixtures.
 @Suite struct BesideTests {

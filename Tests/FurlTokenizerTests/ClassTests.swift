@@ -1,9 +1,8 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Folders whose tokenizer is built by a class of transformers, against transformers: `make_classes.py` of the fixtures.
 @Suite struct ClassTests {

@@ -1,8 +1,8 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Names, special tokens and the token before a text.
 @Suite struct ConfigurationTests {

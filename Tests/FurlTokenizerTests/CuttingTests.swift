@@ -1,9 +1,9 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Tokenizers without some of their tokens.
 @Suite struct CuttingTests {

@@ -1,10 +1,10 @@
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// What exports say of a tokenizer, read again.
 @Suite struct ExportTests {

@@ -1,9 +1,9 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Texts with the ids of independent programs: `tokenizers`, `transformers` and llama.cpp (`make_families.py`).
 @Suite struct FamilyTests {

@@ -1,9 +1,9 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// The forms of tokenizers without a tokenizer.json: what is refused, and by which file and place.
 @Suite struct FileTests {

@@ -1,8 +1,8 @@
-import FurlCheckpoint
+import FurlEvaluate
+import FurlSpec
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Where a GGUF vocabulary ends a text, as llama.cpp's `src/llama-vocab.cpp` has it.
 @Suite struct GGUFEndTests {

@@ -1,10 +1,9 @@
-import Foundation
-import FurlCheckpoint
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Foundation
+import Testing
 
 /// Vocabularies of GGUF files.
 @Suite struct GGUFTests {

@@ -1,9 +1,8 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// What cannot be run exactly, or is damaged, is refused by its key.
 @Suite struct RefusalTests {

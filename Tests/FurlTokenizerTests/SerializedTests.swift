@@ -1,9 +1,9 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Furl's own form of a tokenizer.
 @Suite struct SerializedTests {

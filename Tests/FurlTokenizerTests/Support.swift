@@ -1,10 +1,9 @@
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Tokenizers that the tests build.
 enum Sample {

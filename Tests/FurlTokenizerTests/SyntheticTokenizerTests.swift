@@ -1,10 +1,10 @@
 import FurlSpec
-import FurlTensor
-import FurlTestSupport
-import Testing
-
+import FurlBase
 @testable import FurlCheckpoint
+import FurlEvaluate
+import FurlTestSupport
 @testable import FurlTokenizer
+import Testing
 
 /// The tokenizer of synthetic checkpoints against the `tokenizers` package (Tests/Fixtures/synth/make.py).
 @Suite struct SyntheticTokenizerTests {

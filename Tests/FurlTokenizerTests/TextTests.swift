@@ -1,8 +1,8 @@
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Laws that hold for every text.
 @Suite struct TextTests {

@@ -1,8 +1,8 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTokenizer
+import Testing
 
 /// Texts with the ids that the `tokenizers` package gives.
 @Suite struct VectorTests {

@@ -1,7 +1,7 @@
+import FurlEvaluate
 import FurlTensor
-import Testing
-
 @testable import FurlTransform
+import Testing
 
 /// What a budget gives every tensor.
 @Suite struct AllocationTests {

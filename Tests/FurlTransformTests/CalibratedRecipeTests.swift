@@ -1,10 +1,12 @@
+import FurlTokenizer
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
 import FurlTransform
 import Testing
 

@@ -1,14 +1,16 @@
-import Foundation
+import FurlNumerics
+import FurlTokenizer
 import FurlArtifact
+import FurlBase
+@testable import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
-@testable import FurlCheckpoint
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Channels of the residual stream that are removed for good.
 @Suite struct ChannelPruningTests {

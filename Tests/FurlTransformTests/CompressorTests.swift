@@ -1,11 +1,13 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTransform
+import Foundation
 import Testing
 
 @Suite struct CompressorTests {

@@ -1,13 +1,14 @@
-import FurlArtifact
-import FurlCheckpoint
-import FurlModel
+import FurlTokenizer
 import FurlSpec
+import FurlArtifact
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlModel
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
 @testable import FurlTransform
+import Testing
 
 /// The tokens that end a text, on their way through artifacts and exports.
 @Suite struct EndTokenArtifactTests {

@@ -1,11 +1,11 @@
-import FurlArtifact
-import FurlCheckpoint
 import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
-import Testing
-
 @testable import FurlTransform
+import Testing
 
 @Suite struct PlanTests {
   private let checkpoint: Checkpoint

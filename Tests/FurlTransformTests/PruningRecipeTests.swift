@@ -1,14 +1,16 @@
-import Foundation
+import FurlTokenizer
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Groups that are removed for good, from recipe to artifact.
 @Suite struct PruningRecipeTests {

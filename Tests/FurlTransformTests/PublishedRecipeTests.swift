@@ -1,13 +1,14 @@
-import Foundation
 import FurlArtifact
+import FurlBase
+@testable import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTransform
+import Foundation
 import Testing
-
-@testable import FurlCheckpoint
 
 /// Every recipe in `recipes/` runs on a small checkpoint of the architecture that it is for, and what comes out is the
 /// model that it declares.

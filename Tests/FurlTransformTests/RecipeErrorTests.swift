@@ -1,6 +1,6 @@
+import FurlBase
+import FurlEvaluate
 import FurlSpec
-import FurlTensor
-import FurlTransform
 import Testing
 
 /// Every mistake in a recipe is named by file, line and key.

@@ -1,10 +1,10 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import FurlTransform
+import Foundation
 import Testing
 
 /// What a recipe means, and its canonical form.

@@ -1,12 +1,11 @@
 import FurlArtifact
+@testable import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTransform
 import Testing
-
-@testable import FurlCheckpoint
 
 /// `method: awq`: what is scaled up in a layer is scaled down in what goes before it.
 @Suite struct ScaledChannelTests {

@@ -1,12 +1,13 @@
-import Foundation
 import FurlArtifact
+import FurlBase
+@testable import FurlCheckpoint
+import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import Testing
-
-@testable import FurlCheckpoint
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// What a sample says of a file, held against the file.
 @Suite struct SizePredictionTests {

@@ -1,11 +1,12 @@
-import Foundation
 import FurlArtifact
+@testable import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
+@testable import FurlTensor
 import FurlTestSupport
 import FurlTransform
+import Foundation
 import Testing
-
-@testable import FurlTensor
 
 /// Compressions that know their source from an earlier time.
 @Suite struct SourceDigestTests {

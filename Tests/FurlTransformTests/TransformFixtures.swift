@@ -1,10 +1,9 @@
 import FurlArtifact
-import FurlCheckpoint
+import FurlBase
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTransform
 import Testing
 
 /// What the tests of transforms share.

@@ -1,5 +1,7 @@
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

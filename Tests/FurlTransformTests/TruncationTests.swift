@@ -1,13 +1,15 @@
+import FurlTokenizer
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
 @testable import FurlTransform
+import Testing
 
 /// Which blocks go, and what stands in for them.
 @Suite struct TruncationTests {

@@ -1,15 +1,15 @@
-import Foundation
+import FurlTokenizer
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Rows of the vocabulary that are removed for good, from recipe to artifact and export.
 @Suite struct VocabularyPruningTests {

@@ -1,13 +1,13 @@
-import CZstd
+@testable import FurlArtifact
+import FurlBase
+@testable import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
 import FurlTransform
-
-@testable import FurlArtifact
-@testable import FurlCheckpoint
+import CZstd
 
 /// `.furl` files. Nobody guesses a digest, so that all of them are made right for what the input says.
 let artifactTargets = [

@@ -1,10 +1,9 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
 import FurlReport
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
-import FurlTransform
+import Foundation
 
 /// Texts that people and other programs write.
 let documentTargets = [

@@ -1,5 +1,5 @@
+import FurlBase
 import Foundation
-import FurlTensor
 
 /// A reader and what it is fed.
 struct FuzzTarget: Sendable {

@@ -1,8 +1,7 @@
-import FurlSpec
+import FurlBase
+@testable import FurlCheckpoint
 import FurlTensor
 import FurlTestSupport
-
-@testable import FurlCheckpoint
 
 /// Containers of other things: gzip, ZIP, pickle, and what `torch.save` makes of the last two.
 let packedTargets = [

@@ -1,5 +1,3 @@
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
 

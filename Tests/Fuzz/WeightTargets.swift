@@ -1,9 +1,8 @@
-import Foundation
 import FurlCheckpoint
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
+import Foundation
 
 /// Checkpoints: their configurations and the formats of their weights. Every tensor of what opens is read.
 let weightTargets = [

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlTensor
 
 /// What one chunk of a stream may become.

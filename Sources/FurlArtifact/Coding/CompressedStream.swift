@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A stream on its way from a file into memory.
 struct CompressedStream: Sendable {

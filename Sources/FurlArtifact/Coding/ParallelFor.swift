@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 import Synchronization
 
 /// Calls a body once for every index below a count, on as many threads as it likes, and returns when all are done.

@@ -1,5 +1,6 @@
-import CZstd
+import FurlBase
 import FurlTensor
+import CZstd
 
 /// The zstd frames of an artifact (RFC 8878). All of this module's pointers are in this folder.
 ///

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// How an artifact keeps its weights.
 public enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {

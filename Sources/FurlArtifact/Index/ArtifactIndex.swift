@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// The index of a file: everything it says about itself.
 struct ArtifactIndex: Sendable, Hashable {

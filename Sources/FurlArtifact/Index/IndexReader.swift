@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// Turns the text of an index into an ``ArtifactIndex`` whose every offset, length and shape is true of the file.

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// An artifact that has been opened: its header, footer, index and structure are known to be right.

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// How many bytes an artifact takes, when it is known what its streams take.

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// Writes an artifact front to back, tensor by tensor; the memory that it needs is that of one compressed stream.

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A tokenizer as it lies in an artifact. Compressing one well takes long enough to be done beside other work.
 public struct PackedTokenizer: Sendable {

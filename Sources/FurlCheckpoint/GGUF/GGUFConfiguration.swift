@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 import FurlTensor
 
 /// The `config.json` that a GGUF model would have in Hugging Face's form, so that one reader serves both.

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// Python's pickle machine, restricted to what a state dict needs. Nothing is ever executed: an import is a name that
 /// is looked up in ``TorchGlobal``, and everything else is refused by name.

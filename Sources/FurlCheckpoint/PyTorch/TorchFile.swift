@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// A file that `torch.save` wrote: a state dict, or a mapping that holds one, as a ZIP archive or in the form before
 /// PyTorch 1.6.

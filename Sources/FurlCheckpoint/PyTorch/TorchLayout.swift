@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A shape and strides that are safe to read by: every number of the tensor is a number of its own in the storage.
 struct TorchLayout {

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlTensor
 
 /// A number type of PyTorch, by its name there.

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// The entries of a ZIP archive, as PyTorch writes it: nothing is compressed, so data is used where it lies.
 ///

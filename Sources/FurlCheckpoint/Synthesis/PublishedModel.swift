@@ -1,5 +1,3 @@
-import FurlSpec
-
 /// A model whose shape is known well enough to make a checkpoint of it.
 public struct PublishedModel: Sendable {
   /// What the command line calls it.

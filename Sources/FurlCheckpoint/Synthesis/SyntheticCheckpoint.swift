@@ -1,4 +1,4 @@
-import FurlArtifact
+import FurlBase
 import FurlSpec
 import FurlTensor
 import Synchronization

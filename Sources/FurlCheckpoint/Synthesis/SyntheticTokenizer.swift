@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// A byte-level BPE that fits any vocabulary: the 256 bytes, and pairs of them as merges, those of frequent letters
 /// first. Any text has ids in it, about one for every two letters.

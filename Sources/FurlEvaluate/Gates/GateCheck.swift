@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlSpec
 
 /// One bound of a gate, held against what was measured.
 public struct GateCheck: Sendable, Hashable {
@@ -80,13 +80,6 @@ public struct GateCheck: Sendable, Hashable {
 extension GateCheck {
   /// Four decimals, which is finer than any suite resolves.
   static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
-
-  /// `1 point`, `2.5 points`: a difference of shares.
-  static func points(_ share: Double) -> String {
-    let rounded = (share * 10_000).rounded() / 100
-    let text = rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)"
-    return rounded == 1 ? "1 point" : "\(text) points"
-  }
 }
 
 extension [GateCheck] {

@@ -1,6 +1,6 @@
+import FurlBase
 import FurlModel
 import FurlSpec
-import FurlTensor
 
 /// What `verify` found: every bound with its verdict, and the verdict of all.
 public struct GateReport: Sendable, Hashable {

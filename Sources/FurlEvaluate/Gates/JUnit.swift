@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 /// The form in which build servers read test results.
 extension GateReport {

@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// Test results in the form in which build servers read them.
 ///
 /// Elements and attributes are those of the schema by which Jenkins' xUnit plugin takes or refuses a file

@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 extension Gate {
   /// Holds a report to the gate: one check for each bound.
@@ -98,13 +99,13 @@ extension Gate {
     let unchanged = PairedOutcomes(regressions: 0, fixes: 0, count: count).shownMargin(confidence: confidence)
     if unchanged >= maxDrop {
       let needed = PairedOutcomes.problemsNeeded(margin: maxDrop, flips: 0, confidence: confidence)
-      return "\(count) problems are too few to show a drop of at most \(GateCheck.points(maxDrop)): even with no "
-        + "change at all they show \(GateCheck.points(unchanged))"
-        + (needed.map { ", and it takes \($0) problems to show \(GateCheck.points(maxDrop))" } ?? "") + "; \(limits)"
+      return "\(count) problems are too few to show a drop of at most \(Gate.points(maxDrop)): even with no "
+        + "change at all they show \(Gate.points(unchanged))"
+        + (needed.map { ", and it takes \($0) problems to show \(Gate.points(maxDrop))" } ?? "") + "; \(limits)"
     }
     let shown = "\(count) problems with \(comparison.regressed.count) regressions and \(comparison.fixed.count) fixes "
     return shown
-      + "show a drop of at most \(GateCheck.points(comparison.shownMargin)), not \(GateCheck.points(maxDrop))"
+      + "show a drop of at most \(Gate.points(comparison.shownMargin)), not \(Gate.points(maxDrop))"
       + (comparison.problemsNeeded.map { ", which about \($0) would show if gains and losses evened out" } ?? "")
       + "; \(limits)"
   }

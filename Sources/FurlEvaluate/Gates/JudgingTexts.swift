@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 #if canImport(Glibc)
 import Glibc

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlSpec
 
 /// What can be said of a gate before every problem was put, exactly: whatever the others give.
 ///

@@ -1,6 +1,7 @@
-import Foundation
+import FurlBase
 import FurlSpec
 import FurlTensor
+import Foundation
 
 /// Makes a line-completion suite of a folder of Python files: of each file one line, cut at a token drawn by a seed.
 public struct LineSuiteBuilder {
@@ -134,7 +135,7 @@ public struct LineSuiteCard: Sendable {
 
   /// - Throws: ``FurlError`` of kind `usage` when a suite cannot have the name.
   public init(name: String) throws {
-    guard Suite.isName(name) else {
+    guard SuiteName.isValid(name) else {
       throw FurlError(
         .usage, "\"\(name)\" is no name of a suite", remedy: "use letters, digits, dots, dashes, underscores")
     }

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// PY150's normal form of Python files, as CodeXGLUE makes it: tokens with single spaces between them, `<EOL>` for the ends of
 /// lines, markers in the place of all but the most frequent literals; comments and indentation are lost.

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// The Indel similarity of two texts: 1 - d / (|a| + |b|), where d counts the insertions and deletions of
 /// Unicode scalars that make one text of the other, so that it equals 2 LCS(a, b) / (|a| + |b|).

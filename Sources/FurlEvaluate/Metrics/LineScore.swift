@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// The scores of a completed line.
 public struct LineScore: Sendable, Hashable {
   /// What is compared, and how.

@@ -1,7 +1,7 @@
+import FurlBase
+import FurlSpec
 import Crypto
 import Foundation
-import FurlSpec
-import FurlTensor
 
 /// The document that EvalPlus leaves beside its samples, `eval_results.json`, made of Furl's results: for scripts that
 /// read EvalPlus's.

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 extension EvaluationReport {
   /// The document of `eval --json`.
@@ -83,7 +83,7 @@ extension EvaluationReport {
   /// errors.
   public init(_ json: JSON, file: String?) throws {
     let reader = try DocumentReader(json, file: file)
-    try reader.requireForm("report")
+    try reader.requireVersion(of: "report")
     let suite = try SuiteSummary(reader.mapping("suite"))
     let model = try Model(reader.mapping("model"))
     let settings = try SuiteProtocol(reader.mapping("protocol"), kind: suite.kind, complete: true)

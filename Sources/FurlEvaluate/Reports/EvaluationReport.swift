@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 /// What the evaluation of one model on one suite found: the document of `eval --json`.
 public struct EvaluationReport: Sendable, Hashable {

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// Finds values in a JSON text that is known to be well-formed, without reading them: their bytes can be copied as they
 /// lie.

@@ -1,3 +1,5 @@
+import FurlSpec
+
 /// How the execution of a program ended.
 public enum Outcome: String, Sendable, Hashable, CaseIterable {
   /// The test came to its end.

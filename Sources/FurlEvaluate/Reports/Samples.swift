@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// Completions as files of one JSON object per line.
 public enum Samples {

@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 import Synchronization
 
 /// Ends the run of a suite as soon as its gates are settled, exactly: see ``Settlement``.

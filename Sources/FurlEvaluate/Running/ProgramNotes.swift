@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// What a report says of programs that did not get to be judged by what they do.
 enum ProgramNotes {

@@ -1,6 +1,6 @@
+import FurlBase
 import FurlModel
 import FurlSpec
-import FurlTensor
 import FurlTokenizer
 
 /// Perplexity of a text, and how a model's predictions differ from a baseline's.

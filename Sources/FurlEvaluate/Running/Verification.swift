@@ -1,4 +1,5 @@
 import FurlArtifact
+import FurlBase
 import FurlModel
 import FurlSpec
 import FurlTensor

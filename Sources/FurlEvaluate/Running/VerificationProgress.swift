@@ -1,5 +1,5 @@
 import FurlModel
-import FurlTensor
+import FurlSpec
 
 /// What a verification has found so far, and what comes next.
 struct VerificationProgress {

@@ -1,10 +1,11 @@
 #if os(Linux)
+import FurlBase
+
 #if canImport(Glibc)
 import Glibc
 #else
 import Musl
 #endif
-import FurlTensor
 import SystemPackage
 
 /// A descriptor that is closed when its owner goes, and that no child inherits unless it is handed to it.

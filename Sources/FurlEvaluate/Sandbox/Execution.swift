@@ -1,5 +1,5 @@
 #if os(Linux)
-import FurlTensor
+import FurlBase
 import Synchronization
 import SystemPackage
 

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// Python of the process that puts a problem's inputs to a program and compares its answers with those of the problem's own
 /// solution: EvalPlus's procedure.
 ///

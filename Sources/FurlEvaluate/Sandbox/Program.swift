@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// A program to execute, and what decides on it.

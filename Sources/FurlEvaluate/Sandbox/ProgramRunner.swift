@@ -1,5 +1,5 @@
+import FurlBase
 import Dispatch
-import FurlTensor
 import Synchronization
 
 /// Executes programs in a sandbox, a few at a time.

@@ -1,5 +1,6 @@
+import FurlBase
+
 #if os(Linux)
-import FurlTensor
 
 /// What Python itself needs of a machine's files: its executable, the libraries that it and its modules load, and its standard
 /// library without what was installed beside it. Nothing else is shown inside of a sandbox.

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 import Foundation
 import Synchronization
 

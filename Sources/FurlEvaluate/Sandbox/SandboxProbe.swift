@@ -1,5 +1,6 @@
+import FurlBase
+
 #if os(Linux)
-import FurlTensor
 
 /// Tries a sandbox and compiles the two sides of the pipe in it.
 enum SandboxProbe {

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 import Foundation
 
 /// The programs that a sandbox is made of.

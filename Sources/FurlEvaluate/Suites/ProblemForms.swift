@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// How a line of a file says what a program is to do.
 enum ProgramForm {

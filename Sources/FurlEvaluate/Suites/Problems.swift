@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// A line to be completed (the form of CodeXGLUE's line completion).
 public struct LineProblem: Sendable, Hashable {

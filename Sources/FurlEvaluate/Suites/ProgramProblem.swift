@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A function to be completed, and what decides whether it was.
 public struct ProgramProblem: Sendable, Hashable {

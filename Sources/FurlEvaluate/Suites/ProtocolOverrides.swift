@@ -1,4 +1,5 @@
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 /// Options of the command that take the place of what a suite card says.
 public struct ProtocolOverrides: Sendable, Hashable {

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// Problems with the protocol by which they are put to a model.
 public struct Suite: Sendable, Hashable {
@@ -68,7 +68,7 @@ public struct Suite: Sendable, Hashable {
   private static func head(_ card: DocumentReader) throws -> (
     name: String, kind: SuiteKind, file: String?, sha: String?
   ) {
-    try card.requireForm("suite card")
+    try card.requireVersion(of: "suite card")
     let name = try card.suiteName("suite")
     _ = try card.string("description")
     guard let kind = try card.word("kind", ["pass_at_1": SuiteKind.passAt1, "lines": .lines, "text": .text]) else {
@@ -126,21 +126,9 @@ public struct Suite: Sendable, Hashable {
 
   /// The suite card of a name in a folder (`NAME.yaml`), or nil when there is none.
   public static func card(named name: String, in folder: String) -> String? {
-    guard isName(name) else { return nil }
+    guard SuiteName.isValid(name) else { return nil }
     let path = "\(folder)/\(name).yaml"
     return (try? MappedFile(path: path)) == nil ? nil : path
-  }
-
-  /// Letters, digits, dots, dashes and underscores, at most 64, not beginning with a dot: a name is also a
-  /// part of file names.
-  static func isName(_ text: String) -> Bool {
-    (1...64).contains(text.utf8.count) && !text.hasPrefix(".")
-      && text.utf8.allSatisfy { byte in
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        default: [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
-        }
-      }
   }
 
   private static func folder(_ path: String) -> String {
@@ -156,26 +144,5 @@ public struct Suite: Sendable, Hashable {
     if base.hasSuffix(".gz") { base = String(base.dropLast(3)) }
     guard let dot = base.lastIndex(of: "."), dot > base.startIndex else { return base }
     return String(base[..<dot])
-  }
-}
-
-extension DocumentReader {
-  /// Checks the key `furl`, which says in which version of its form a document is written.
-  func requireForm(_ what: String) throws {
-    guard let version = try integer("furl", in: 0...(.max)) else {
-      throw error("furl", "is missing", remedy: "a \(what) begins with furl: 1")
-    }
-    guard version == 1 else {
-      throw error("furl", "version \(version) of the form is not known here", remedy: "this Furl reads furl: 1")
-    }
-  }
-
-  /// The name of a suite under a key that must be there.
-  func suiteName(_ key: String) throws -> String {
-    guard let name = try string(key) else { throw error(key, "is missing") }
-    guard Suite.isName(name) else {
-      throw error(key, "\"\(name)\" is no name of a suite", remedy: "use letters, digits, dots, dashes, underscores")
-    }
-    return name
   }
 }

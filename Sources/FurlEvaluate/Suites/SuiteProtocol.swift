@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// How a suite is run: everything that can move its score besides the model.
 ///

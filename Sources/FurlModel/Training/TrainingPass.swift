@@ -1,3 +1,4 @@
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 

@@ -1,4 +1,5 @@
 import FurlArtifact
+import FurlBase
 import FurlSpec
 import FurlTensor
 

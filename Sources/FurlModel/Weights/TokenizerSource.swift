@@ -1,7 +1,7 @@
-import Foundation
 import FurlCheckpoint
 import FurlTensor
 import FurlTokenizer
+import Foundation
 
 extension Tokenizer {
   /// Opens a tokenizer wherever it lies: in a checkpoint or an artifact, in a folder that has nothing else, in a

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor

@@ -1,4 +1,5 @@
 import FurlEvaluate
+import FurlSpec
 
 /// The table that `bench` prints: one row for each model, the quality of every suite beside size and speed.
 public enum BenchTable {

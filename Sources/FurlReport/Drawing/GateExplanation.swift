@@ -1,5 +1,5 @@
 import FurlEvaluate
-import FurlTensor
+import FurlSpec
 
 /// How each verdict came about, step by step, for whoever has to defend it.
 public enum GateExplanation {

@@ -1,5 +1,6 @@
 import FurlEvaluate
 import FurlModel
+import FurlSpec
 
 /// What `verify` found, for people.
 public enum GateText {

@@ -1,5 +1,6 @@
+import FurlBase
 import FurlEvaluate
-import FurlTensor
+import FurlSpec
 
 /// What GitHub Actions shows of a verification: annotations on the job, and a summary in Markdown.
 public enum GitHubText {

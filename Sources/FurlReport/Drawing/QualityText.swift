@@ -1,4 +1,5 @@
 import FurlEvaluate
+import FurlSpec
 
 /// An evaluation in a few lines for people.
 public enum QualityText {

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A table for a terminal, which is also Markdown.
 public struct TextTable: Sendable {

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// What the processor counted while tokens were decoded, or why it did not.
 public struct CounterReading: Sendable {

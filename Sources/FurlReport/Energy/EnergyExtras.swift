@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// What is only reported when somebody asks for it: a modelled figure where nothing can be measured, and carbon.
 public struct EnergyExtras: Sendable {

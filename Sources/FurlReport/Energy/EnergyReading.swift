@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// The energy of a row of `bench`: measured, or not and why. What is modelled has fields of its own.
 public struct EnergyReading: Sendable {

@@ -1,5 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
 
 /// What one run of a suite took: time, processor time and, where it can be measured, energy.
 public struct TaskCost: Sendable {

@@ -1,8 +1,10 @@
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
+import FurlTransform
 
 /// What `inspect` says about a model.
 public struct Inspection: Sendable {

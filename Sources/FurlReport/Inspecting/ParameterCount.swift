@@ -1,5 +1,6 @@
-import FurlModel
+import FurlBase
 import FurlCheckpoint
+import FurlModel
 import FurlSpec
 import FurlTensor
 import Synchronization

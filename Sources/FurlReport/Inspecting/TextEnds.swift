@@ -1,7 +1,7 @@
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
-import FurlTensor
 import FurlTokenizer
 
 /// What `inspect` says about a model's tokens: how many there are, which one begins a text, and at which ones it ends.

@@ -1,4 +1,5 @@
 import FurlArtifact
+import FurlBase
 import FurlEvaluate
 import FurlModel
 import FurlSpec

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlEvaluate
-import FurlSpec
 
 /// How the completions of a suite ended: what tells a broken model before its score does.
 public struct CompletionSummary: Sendable, Hashable {

@@ -1,5 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
 
 /// What a reader must know of the machine that figures come from. Its name is no part of it.
 public struct MachineFacts: Sendable {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 extension SpeedMeasurement {
   /// What a measuring process hands to the one that started it.

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlModel
 import FurlSpec
 import FurlTensor

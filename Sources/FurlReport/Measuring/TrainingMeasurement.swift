@@ -1,8 +1,10 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
+import Foundation
 
 /// What one process measures of training one model: whole steps of forward pass, backward pass, clipping and AdamW.
 public struct TrainingMeasurement: Sendable {

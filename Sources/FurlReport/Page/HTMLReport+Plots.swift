@@ -1,4 +1,4 @@
-import FurlEvaluate
+import FurlSpec
 
 extension HTMLReport {
   /// A figure of each row that plots put on their upright axis: pass@1, else exact match, else how near the

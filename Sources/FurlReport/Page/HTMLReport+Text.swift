@@ -1,4 +1,5 @@
 import FurlEvaluate
+import FurlSpec
 
 extension HTMLReport {
   // MARK: How completions end

@@ -1,4 +1,4 @@
-import FurlSpec
+import FurlBase
 
 /// A report as one HTML page that loads nothing and runs no script: table, plots, gates, flips and facts.
 ///

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// A report as Markdown: the signature table, what must be said beside it, and the gates.
 public enum MarkdownReport {

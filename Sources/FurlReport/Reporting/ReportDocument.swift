@@ -1,6 +1,6 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
-import FurlTensor
 
 /// Everything that a report shows, put together from the documents of `bench`, `eval`, `verify` and `sweep`.
 ///
@@ -29,7 +29,7 @@ public struct ReportDocument: Sendable {
     func text(_ value: Double?) -> String {
       guard let value, value.isFinite else { return "–" }
       // A page is drawn from other versions' reports, too, whose metrics may be new.
-      guard let known = FurlEvaluate.Gate.Metric(rawValue: metric) else { return Figures.significant(value) }
+      guard let known = FurlSpec.Gate.Metric(rawValue: metric) else { return Figures.significant(value) }
       return GateText.figure(value, known)
     }
   }

@@ -1,6 +1,6 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
-import FurlTensor
 
 /// What an evaluation says about one model on one suite, as far as a report shows it.
 ///

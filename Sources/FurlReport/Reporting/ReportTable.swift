@@ -1,4 +1,5 @@
 import FurlEvaluate
+import FurlSpec
 
 /// The cells of the signature table, for Markdown and the page alike.
 struct ReportTable {

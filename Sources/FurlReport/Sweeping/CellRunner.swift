@@ -1,11 +1,12 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTransform
+import Foundation
 
 /// Runs one cell in this process: compress, measure, put every suite, keep the result.
 struct CellRunner {

@@ -1,6 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
-import FurlTensor
 import Subprocess
 import SystemPackage
 

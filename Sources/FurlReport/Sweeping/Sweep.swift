@@ -1,7 +1,7 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import Foundation
 import Subprocess
 import SystemPackage
 

@@ -1,8 +1,8 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec
-import FurlTensor
+import Foundation
 
 /// One run of a sweep: a checkpoint, a recipe, a seed, for the n-th time.
 struct SweepCell: Sendable {

@@ -1,6 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
-import FurlTensor
 
 /// A sweep's folder: results of cells, the journal, what is being made, and the report.
 ///

@@ -1,8 +1,5 @@
+import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
-import FurlSpec
-import FurlTensor
-import FurlTransform
 
 /// What a sweep file asks for: every checkpoint with every recipe, put to every suite, so many times.
 public struct SweepPlan: Sendable {
@@ -62,7 +59,7 @@ public struct SweepPlan: Sendable {
   /// - Throws: ``FurlError`` of kind `input` with file, line and key.
   public init(path: String) throws {
     let reader = try YAML.read(path: path)
-    try SweepPlan.requireForm(reader)
+    try reader.requireVersion(of: "sweep")
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     guard let name = try reader.string("sweep"), SweepPlan.isName(name) else {
       throw reader.error("sweep", "a name is expected", remedy: "use letters, digits, dots, dashes and underscores")
@@ -99,13 +96,6 @@ public struct SweepPlan: Sendable {
         )
       }
     }
-  }
-
-  static func requireForm(_ reader: DocumentReader) throws {
-    guard let version = try reader.integer("furl", in: 0...Int.max) else {
-      throw reader.error("furl", "is missing", remedy: "a sweep begins with furl: 1")
-    }
-    guard version == 1 else { throw reader.error("furl", "version \(version) is not known here") }
   }
 
   private static func subject(_ reader: DocumentReader, _ folder: String) throws -> Subject {

@@ -1,7 +1,6 @@
-import Foundation
+import FurlBase
 import FurlSpec
-import FurlTensor
-import FurlTransform
+import Foundation
 
 /// Recipes that are tried one after the other: most often one; or the same one with ever more blocks removed, until a
 /// figure has fallen to a bound.

@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// Furl's schemes and ggml's blocks: some have the same codes and scales, only in another order.

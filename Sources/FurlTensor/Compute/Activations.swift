@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// Rows of hidden states, and their 8-bit form when a product wants it.
@@ -9,8 +10,8 @@ public final class Activations: @unchecked Sendable {
   /// The most rows there may be.
   public let capacity: Int
   /// Floats between two rows.
-  let stride: Int
-  let values: UnsafeMutablePointer<Float>
+  package let stride: Int
+  package let values: UnsafeMutablePointer<Float>
   private let codes: UnsafeMutablePointer<Int8>
   private let scales: UnsafeMutablePointer<Float>
   private let sums: UnsafeMutablePointer<Int32>

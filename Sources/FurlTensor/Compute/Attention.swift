@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// Attention over what a cache holds. A row's result depends on its own position and window only: neither the

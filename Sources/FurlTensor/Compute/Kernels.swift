@@ -1,8 +1,9 @@
+import FurlBase
 import CFurlKernels
 
 /// The tier of kernels that this process computes with.
 public struct Kernels: @unchecked Sendable {
-  let table: furl_kernels
+  package let table: furl_kernels
   /// `avx512-vnni`, `avx2`, `neon`, `portable` or `scalar`.
   public let name: String
 
@@ -18,7 +19,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   /// What weights are encoded with: every tier gives the same bits, so this is no choice that a result depends on.
-  static let forEncoding: Kernels = {
+  package static let forEncoding: Kernels = {
     if let chosen = try? fromEnvironment() { return chosen }
     for tier in tiers {
       if let table = furl_kernels_for(tier.isa) { return Kernels(table.pointee, name: tier.name) }
@@ -37,7 +38,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   /// The same, for products of matrices.
-  static let forDenseMatrices: Kernels = (try? forTransforms()) ?? forEncoding
+  package static let forDenseMatrices: Kernels = (try? forTransforms()) ?? forEncoding
 
   /// The tiers that this CPU has.
   public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }

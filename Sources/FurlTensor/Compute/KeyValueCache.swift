@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// Keys and values of the positions that have been computed, for several sequences (slots) at once.
@@ -273,7 +274,7 @@ private struct Layout {
 }
 
 /// The product, if an `Int` holds it.
-func checkedProduct(_ factors: Int...) -> Int? {
+package func checkedProduct(_ factors: Int...) -> Int? {
   factors.reduce(1) { product, factor in
     guard let product else { return nil }
     let (next, overflow) = product.multipliedReportingOverflow(by: factor)

@@ -34,7 +34,7 @@ public final class LinearGroup: @unchecked Sendable {
   public enum Activation: Sendable, Hashable, CaseIterable {
     case gelu, geluTanh, quickGelu, silu, relu, tanh
 
-    var kind: furl_activation {
+    package var kind: furl_activation {
       switch self {
       case .gelu: FURL_GELU
       case .geluTanh: FURL_GELU_TANH

@@ -1,5 +1,5 @@
+import FurlBase
 import CFurlKernels
-import Foundation
 import Synchronization
 
 /// The threads that compute. There is one pool in a process, and it is passed on explicitly.
@@ -21,7 +21,7 @@ public final class WorkerPool: @unchecked Sendable {
   deinit { if let pool { furl_pool_destroy(pool) } }
 
   /// Cores that this process may run on.
-  public static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+  public static var availableCores: Int { CommandProcess.availableCores }
 
   /// Calls `body(part, parts)` once for every part, each on its own thread. One caller at a time.
   public func run(_ body: (_ part: Int, _ parts: Int) -> Void) {
@@ -39,7 +39,7 @@ public final class WorkerPool: @unchecked Sendable {
   }
 
   private struct Task {
-    let body: (Int, Int) -> Void
+    package let body: (Int, Int) -> Void
   }
 
   /// Calls `body` for every index, split evenly and in order over the threads.

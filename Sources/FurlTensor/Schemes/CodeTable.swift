@@ -1,13 +1,13 @@
 import CFurlKernels
 
 /// What 16 codes stand for, as the kernels read it.
-final class CodeTable: @unchecked Sendable {
+package final class CodeTable: @unchecked Sendable {
   static let count = 16
   /// What a level of a learned table is a multiple of.
   static let learnedSteps = 127
 
   /// What encoding and the choice of codes go by.
-  let grid: UnsafeMutablePointer<furl_grid>
+  package let grid: UnsafeMutablePointer<furl_grid>
   /// [16], none above 1 in magnitude.
   let values: UnsafeMutablePointer<Float>
   /// [16]: the same in whole numbers of units.

@@ -4,7 +4,7 @@ import CFurlKernels
 ///
 /// Codes are computed from the scale as it is stored (a half, or 8 bits), ties to even, clamped; the kernels do it, a row
 /// tile at a time, with the same bits on every tier.
-protocol Coding: Sendable {
+package protocol Coding: Sendable {
   static var name: String { get }
   /// Numbers beside a block's codes: 0 none, 1 a scale, 2 a scale and a minimum.
   static var scaleCount: Int { get }
@@ -26,7 +26,7 @@ protocol Coding: Sendable {
 }
 
 /// What the codes of a coding stand for.
-enum CodeLevels: Sendable {
+package enum CodeLevels: Sendable {
   /// Nothing: weights are as they are.
   case none
   /// Steps of the same width.
@@ -39,7 +39,7 @@ enum CodeLevels: Sendable {
 
 extension Coding {
   /// Bytes of the codes of one tile.
-  static var tileBytes: Int { bits * Tile.rows * Tile.columns / 8 }
+  package static var tileBytes: Int { bits * Tile.rows * Tile.columns / 8 }
   static var takesIntegers: Bool { true }
   static var hasSignedScales: Bool { false }
 

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// FP32 numbers: norms and biases.
 public final class FloatVector: @unchecked Sendable {
   public let count: Int

@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// Encodes the weights of a source with a scheme's nearest codes, stripe by stripe. Stripes are independent: any

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// Which columns of a matrix are kept apart in floating point, so that the others have finer codes (Dettmers et al. 2022,
 /// "LLM.int8()").
 public enum OutlierColumns {

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// The bytes that a tensor takes in a scheme: what the plan adds up, the writer writes and a reader expects.
 ///
 /// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves or bytes), what
@@ -22,7 +24,7 @@ public struct PackedLayout: Sendable, Hashable {
     /// The byte that weights of zero consist of; nil where they have no bytes of their own.
     public let zero: UInt8?
 
-    init(kind: StreamKind, byteCount: Int, symbols: SymbolForm, zero: UInt8? = nil) {
+    package init(kind: StreamKind, byteCount: Int, symbols: SymbolForm, zero: UInt8? = nil) {
       (self.kind, self.byteCount, self.symbols, self.zero) = (kind, byteCount, symbols, zero)
     }
   }

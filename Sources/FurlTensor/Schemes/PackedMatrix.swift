@@ -1,3 +1,4 @@
+import FurlBase
 import CFurlKernels
 
 /// A matrix of weights as the kernels read it; it stays so in memory.
@@ -5,9 +6,9 @@ public final class PackedMatrix: @unchecked Sendable {
   public let layout: PackedLayout
   /// The streams in the order of ``PackedLayout/streams``.
   public let streams: [ByteStorage]
-  let matrix: furl_matrix
+  package let matrix: furl_matrix
   /// What 4-bit codes of a table stand for.
-  let table: CodeTable?
+  package let table: CodeTable?
   /// The columns that are kept apart, ascending.
   public let outlierColumns: [Int]
   /// The same as the kernels read them; a copy, because a stream may be a part of a file that somebody overwrites after it
@@ -18,7 +19,7 @@ public final class PackedMatrix: @unchecked Sendable {
   public var rows: Int { layout.shape[0] }
   public var columns: Int { layout.shape[1] }
   /// Row tiles: what is shared out to threads.
-  var tiles: Int { (rows + Tile.rows - 1) / Tile.rows }
+  package var tiles: Int { (rows + Tile.rows - 1) / Tile.rows }
 
   /// - Parameter streams: as many bytes each as the layout says.
   /// - Throws: ``FurlError`` of kind `defect` if they are not; `input` when the columns that are kept apart are not columns
@@ -78,7 +79,7 @@ public final class PackedMatrix: @unchecked Sendable {
   deinit { columnNumbers?.deallocate() }
 
   /// Where a stream begins that is being written; nil where there is none.
-  func target(_ kind: PackedLayout.StreamKind) -> UnsafeMutableRawPointer? {
+  package func target(_ kind: PackedLayout.StreamKind) -> UnsafeMutableRawPointer? {
     layout.streams.firstIndex { $0.kind == kind }.map { streams[$0].base }
   }
 
@@ -131,7 +132,7 @@ public final class PackedMatrix: @unchecked Sendable {
   /// Stores the weights of the columns that a source leaves out.
   ///
   /// - Throws: ``FurlError`` of kind `input` naming a weight that no half holds.
-  func keepApart(_ source: WeightSource) throws {
+  package func keepApart(_ source: WeightSource) throws {
     guard let target = target(.outliers)?.assumingMemoryBound(to: UInt16.self) else { return }
     let whole = source.leavingOut([])
     let buffer = ReadBuffer()

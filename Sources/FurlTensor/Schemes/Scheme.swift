@@ -130,7 +130,7 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     CodebookCoding.self,
   ]
 
-  var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
+  package var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
 
   /// Whether a matrix has a table of its own, which is made before its codes.
   public var hasOwnTable: Bool { if case .learned = coding.levels { true } else { false } }
@@ -154,7 +154,7 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The tile that every ISA shares: 16 rows x 32 columns.
-enum Tile {
-  static let rows = 16
-  static let columns = 32
+package enum Tile {
+  package static let rows = 16
+  package static let columns = 32
 }

@@ -1,8 +1,9 @@
+import FurlBase
 import CFurlKernels
 
 /// Encodes rows of weights into the row tiles of a matrix; tiles are independent.
-struct TileEncoder: @unchecked Sendable {
-  let matrix: PackedMatrix
+package struct TileEncoder: @unchecked Sendable {
+  package let matrix: PackedMatrix
   private let kernel: furl_encode
 
   /// - Parameters:
@@ -10,8 +11,9 @@ struct TileEncoder: @unchecked Sendable {
   ///   - columns: those that are kept apart, as many as the scheme says.
   ///   - memory: where the matrix's memory comes from, and goes back to.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes.
-  init(_ layout: PackedLayout, levels: [Int8]? = nil, leavingOut columns: [Int] = [], memory: StoragePool? = nil) throws
-  {
+  package init(
+    _ layout: PackedLayout, levels: [Int8]? = nil, leavingOut columns: [Int] = [], memory: StoragePool? = nil
+  ) throws {
     // A tile is written as a whole, padding included, so it does not matter what was there.
     let streams = try layout.streams.map { stream in
       try memory.map { try ByteStorage(stream.byteCount, from: $0) }
@@ -36,7 +38,7 @@ struct TileEncoder: @unchecked Sendable {
   ///
   /// - Parameter rows: at most 16, as long as the matrix's.
   /// - Returns: false when a weight is not finite or a block does not fit in a half.
-  func encode(_ rows: furl_rows, tile: Int) -> Bool {
+  package func encode(_ rows: furl_rows, tile: Int) -> Bool {
     let layout = matrix.matrix
     let tiles = Int(layout.column_tiles)
     let places = tile * Int(layout.blocks) * Tile.rows
@@ -59,7 +61,7 @@ struct TileEncoder: @unchecked Sendable {
   }
 
   /// The same with weights in memory, [rows][columns].
-  func encode(_ weights: [Float], tile: Int) -> Bool {
+  package func encode(_ weights: [Float], tile: Int) -> Bool {
     weights.withUnsafeBufferPointer { weights in
       encode(
         furl_rows(
@@ -89,7 +91,7 @@ struct TileEncoder: @unchecked Sendable {
 
 extension Scheme {
   /// The levels of a table that a matrix has for itself; nil in other schemes.
-  func levels(for source: WeightSource, columnWeights: [Float]?, pool: WorkerPool) throws -> [Int8]? {
+  package func levels(for source: WeightSource, columnWeights: [Float]?, pool: WorkerPool) throws -> [Int8]? {
     guard hasOwnTable, let block else { return nil }
     return try Codebook.learn(source, block: block, columnWeights: columnWeights, pool: pool)
   }

@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// Which tokens of a vocabulary can do without, and in which order they go.
 ///
 /// A token goes only when every token that is merged of it has gone, and its merges go with it. What is left is then a

@@ -1,5 +1,5 @@
-import FurlCheckpoint
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 extension Tokenizer {
   /// Ids in the order in which they can be taken out of the vocabulary: those without a piece, then the tokens that a

@@ -13,7 +13,7 @@ struct WordMerger {
 
   mutating func start() { symbols.removeAll(keepingCapacity: true) }
 
-  mutating func append(_ id: UInt32) { symbols.append(id) }
+  package mutating func append(_ id: UInt32) { symbols.append(id) }
 
   /// Merges the symbols and appends what is left of them to `ids`.
   mutating func finish(_ merges: MergeTable, into ids: inout [Int]) {

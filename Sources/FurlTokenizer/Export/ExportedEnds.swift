@@ -1,4 +1,4 @@
-import FurlCheckpoint
+import FurlSpec
 
 /// The keys under which a GGUF file says where a text ends. There are three; llama.cpp takes tokens of well-known names for
 /// ends without a key.

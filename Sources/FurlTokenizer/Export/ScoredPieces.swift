@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// The two ways in which a model of whole texts says what it merges, and how one is made of the other.
 ///
 /// By scores (SentencePiece, GGUF): of all neighbours that make a piece, those that make the best one. By merges

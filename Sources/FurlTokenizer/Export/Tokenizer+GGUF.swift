@@ -1,5 +1,5 @@
-import FurlCheckpoint
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 extension Tokenizer {
   /// The tokenizer as llama.cpp runs it.

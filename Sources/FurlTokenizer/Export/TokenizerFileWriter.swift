@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 extension Tokenizer {
   /// The tokenizer as Hugging Face's `tokenizers` reads it: a `tokenizer.json` that gives the same ids.

@@ -1,4 +1,4 @@
-import FurlCheckpoint
+import FurlSpec
 
 /// Where llama.cpp ends a text: at the ids under some keys, and at tokens of well-known names, whatever their types.
 ///

@@ -1,4 +1,3 @@
-import FurlCheckpoint
 import FurlTensor
 
 extension GGUFTokenizer {

@@ -1,5 +1,3 @@
-import FurlTensor
-
 /// What a GGUF file says about its tokenizer, under `tokenizer.ggml.`.
 ///
 /// The keys and their meaning: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and `llama-vocab.cpp` of

@@ -1,5 +1,5 @@
-import FurlCheckpoint
-import FurlTensor
+import FurlBase
+import FurlSpec
 
 /// Turns ``GGUFTokenizer`` into a tokenizer's parts.
 struct GGUFTokenizerReader {

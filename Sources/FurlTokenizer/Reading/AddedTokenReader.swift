@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// Reads added tokens in the forms that files have for them.
 enum AddedTokenReader {

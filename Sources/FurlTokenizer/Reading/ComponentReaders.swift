@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// Reads `normalizer`: Normalization Form C, and marks for spaces with one before the text.
 enum NormalizerReader {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// Reads the `model` of a tokenizer.json.
 enum ModelReader {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// The pieces by id, from the model's vocabulary and the added tokens.
 struct PieceTable {

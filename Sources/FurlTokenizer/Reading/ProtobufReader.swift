@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// Reads the fields of a protocol-buffer message, which is not trusted.
 ///

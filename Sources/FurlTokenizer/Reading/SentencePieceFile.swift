@@ -1,6 +1,5 @@
-import FurlCheckpoint
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// Reads `tokenizer.model`, a SentencePiece model by BPE, as Llama 2, CodeLlama and Mistral have it, with what the
 /// files beside it add to it.

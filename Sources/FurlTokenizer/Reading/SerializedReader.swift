@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// Reads ``SerializedForm``. The bytes are not trusted: every count, length and id is checked before its use.
 struct SerializedReader {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// The tokens that `post_processor` puts around a text.
 struct TemplateReader {

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// Reads Hugging Face's `tokenizer.json` and `tokenizer_config.json`.
 ///

@@ -1,5 +1,4 @@
-import FurlSpec
-import FurlTensor
+import FurlBase
 
 /// The tokens that files beside a tokenizer's own one name, merged as transformers 5 merges them.
 ///

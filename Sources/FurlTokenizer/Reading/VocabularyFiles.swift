@@ -1,6 +1,5 @@
+import FurlBase
 import Foundation
-import FurlSpec
-import FurlTensor
 
 /// Reads the older form of a byte-level tokenizer: `vocab.json` and `merges.txt`, with what the files beside them say
 /// about further tokens (``TokensBeside``).

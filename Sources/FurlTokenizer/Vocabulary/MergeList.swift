@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// Collects the merges of a model in the order of their ranks, from the spellings of their parts.
 struct MergeList {

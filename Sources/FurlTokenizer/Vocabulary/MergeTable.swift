@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// The merges of a BPE model: (left id, right id) to rank and resulting id.
 ///

@@ -1,4 +1,4 @@
-import FurlTensor
+import FurlBase
 
 /// Finds a piece of the model's vocabulary by its bytes: an open-addressing table of ids.
 struct PieceIndex: Sendable {

@@ -1,9 +1,10 @@
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
-import FurlTokenizer
 
 /// A compression in which codes are chosen: tensors are encoded one after the other, each by all threads, and those
 /// that depend on activations in the order in which the model computes.

@@ -1,9 +1,9 @@
-import Foundation
-import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
+import Foundation
 
 /// The sequences that a model reads while it is compressed.
 struct CalibrationSample: Sendable {

@@ -1,4 +1,6 @@
+import FurlBase
 import FurlCheckpoint
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 

@@ -1,4 +1,6 @@
 import FurlArtifact
+import FurlBase
+import FurlNumerics
 import FurlTensor
 
 #if canImport(Glibc)

@@ -1,7 +1,7 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlSpec
-import FurlTensor
+import Foundation
 
 /// The text of a file, or of the sources in a folder.
 struct SourceText: Sendable {

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec

@@ -1,4 +1,5 @@
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor

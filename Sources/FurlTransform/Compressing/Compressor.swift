@@ -1,10 +1,11 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
+import Foundation
 import Synchronization
 
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlCheckpoint
-import FurlTensor
 
 /// The files of a source, with the digests that are known from an earlier time.
 struct SourceDigests: Sendable {

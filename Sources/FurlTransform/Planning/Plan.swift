@@ -1,4 +1,4 @@
-import FurlCheckpoint
+import FurlBase
 import FurlModel
 import FurlSpec
 import FurlTensor

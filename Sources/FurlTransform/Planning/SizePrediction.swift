@@ -1,5 +1,7 @@
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 import FurlTokenizer

@@ -1,6 +1,6 @@
 import FurlCheckpoint
+import FurlNumerics
 import FurlSpec
-import FurlTensor
 
 /// Takes channels of the residual stream out of a model's tensors: columns of embeddings and of the layers that read the
 /// stream, rows of those that write to it, numbers of norms. Heads stay as large as they are.

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// How much of a model a step is to remove.
 struct PruneExtent {

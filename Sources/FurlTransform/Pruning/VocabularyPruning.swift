@@ -1,7 +1,7 @@
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
-import FurlTensor
 import FurlTokenizer
 
 /// Takes rows of the vocabulary out of embedding and head for good, and their tokens and merges out of the tokenizer.

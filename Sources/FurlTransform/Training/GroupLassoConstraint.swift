@@ -1,6 +1,6 @@
 import FurlModel
+import FurlNumerics
 import FurlSpec
-import FurlTensor
 
 /// Group lasso while a model is trained: after each step every group shrinks by the proximal operator of the penalty,
 /// W_g max(0, 1 - strength sqrt(numbers) / ||W_g||) (Yuan and Lin 2006; Parikh and Boyd 2014), and a share of the groups

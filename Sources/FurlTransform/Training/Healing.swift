@@ -1,3 +1,4 @@
+import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
@@ -14,11 +15,11 @@ extension TrainingRun {
         "the model's hidden states have \(model.spec.hiddenSize) numbers, the source's \(source.spec.hiddenSize)",
         remedy: "leave it out")
     }
-    guard model.spec.vocabularySize == source.spec.vocabularySize || !step.objective.needsTeacher else {
+    guard model.spec.vocabularySize == source.spec.vocabularySize || !step.needsTeacher else {
       throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
     }
     self.init(
-      settings: step.train, objective: step.objective, rank: step.rank, model: model,
+      settings: step.train, objective: .init(labels: step.labels, hidden: step.hidden), rank: step.rank, model: model,
       source: source, pool: pool, folder: folder, stateFolder: stateFolder, progress: progress)
   }
 }

@@ -1,4 +1,5 @@
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 

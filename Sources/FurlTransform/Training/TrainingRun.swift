@@ -1,9 +1,10 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
-import FurlTokenizer
+import Foundation
 
 /// A training as a step of a recipe: texts, teacher, losses before and after, and a checkpoint of what came out.
 struct TrainingRun {

@@ -1,5 +1,7 @@
+import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 

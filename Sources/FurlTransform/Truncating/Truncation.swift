@@ -1,7 +1,6 @@
+import FurlBase
 import FurlCheckpoint
-import FurlModel
 import FurlSpec
-import FurlTensor
 
 /// Takes blocks out of a model, where wanted those that do least, and lets a linear map stand in for them.
 struct Truncation {

@@ -1,8 +1,10 @@
-import Foundation
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// GGUF files as people have them: parts under other names, joined parts, adapters, texts that are no UTF-8.

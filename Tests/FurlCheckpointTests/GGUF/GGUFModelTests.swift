@@ -1,8 +1,10 @@
+import FurlBase
 @testable import FurlCheckpoint
-import Foundation
+import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Models of every family as llama.cpp's converter writes them (`Fixtures/gguf/make_models.py`).

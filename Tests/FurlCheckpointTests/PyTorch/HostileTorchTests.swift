@@ -1,4 +1,5 @@
-import FurlCheckpoint
+import FurlBase
+import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,5 +1,5 @@
 import FurlCheckpoint
-import FurlTensor
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import FurlCheckpoint
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,6 +1,8 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

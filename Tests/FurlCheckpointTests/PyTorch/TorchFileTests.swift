@@ -1,6 +1,7 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

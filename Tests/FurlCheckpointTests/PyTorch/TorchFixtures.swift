@@ -1,6 +1,6 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
 import FurlTestSupport
 import Testing
 

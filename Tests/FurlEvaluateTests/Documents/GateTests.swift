@@ -1,8 +1,8 @@
-import Foundation
+import FurlBase
 @testable import FurlEvaluate
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 @Suite struct GateTests {

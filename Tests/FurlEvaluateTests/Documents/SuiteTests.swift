@@ -1,5 +1,6 @@
+import FurlSpec
+import FurlBase
 import FurlEvaluate
-import FurlTensor
 import FurlTestSupport
 import Testing
 

@@ -1,6 +1,5 @@
+import FurlBase
 import FurlEvaluate
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import Foundation
 import Testing

@@ -1,8 +1,7 @@
+import FurlBase
 @testable import FurlEvaluate
-import Foundation
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 extension ExecutionTests {

@@ -1,11 +1,8 @@
-import Foundation
-import FurlModel
-import FurlSpec
-import FurlTensor
-import FurlTestSupport
-import Testing
-
+import FurlBase
 @testable import FurlEvaluate
+import FurlTestSupport
+import Foundation
+import Testing
 
 extension ExecutionTests {
   /// The document that EvalPlus's users read.

@@ -1,6 +1,5 @@
-import Foundation
 @testable import FurlEvaluate
-import FurlTensor
+import Foundation
 import Testing
 
 extension ExecutionTests {

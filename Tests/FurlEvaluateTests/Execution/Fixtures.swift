@@ -1,5 +1,5 @@
+import FurlSpec
 import FurlEvaluate
-import FurlTensor
 
 /// What the tests of execution share.
 enum Fixtures {

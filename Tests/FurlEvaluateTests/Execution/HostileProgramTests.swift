@@ -1,6 +1,6 @@
-import Foundation
 @testable import FurlEvaluate
 import FurlTestSupport
+import Foundation
 import Testing
 
 extension ExecutionTests {

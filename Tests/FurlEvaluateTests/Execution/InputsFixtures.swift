@@ -1,6 +1,6 @@
-import FurlEvaluate
 import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 
 /// What the tests of programs that are put to inputs share.

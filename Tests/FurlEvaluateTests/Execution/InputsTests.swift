@@ -1,8 +1,7 @@
-import Foundation
+import FurlBase
 @testable import FurlEvaluate
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 extension ExecutionTests {

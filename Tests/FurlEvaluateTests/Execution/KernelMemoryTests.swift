@@ -1,7 +1,7 @@
-import Foundation
+import FurlBase
 @testable import FurlEvaluate
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 extension ExecutionTests {

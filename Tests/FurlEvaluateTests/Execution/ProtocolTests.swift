@@ -1,5 +1,5 @@
+import FurlBase
 import FurlEvaluate
-import FurlTensor
 import Testing
 
 extension ExecutionTests {

@@ -1,6 +1,6 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
-import FurlTensor
+import Foundation
 import Synchronization
 import Testing
 

@@ -1,6 +1,5 @@
+import FurlBase
 @testable import FurlEvaluate
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
 import Testing
 

@@ -1,8 +1,7 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 @Suite(.enabled(if: TestData.shared != nil, "needs PY150's literals"))

@@ -1,5 +1,6 @@
-@testable import FurlEvaluate
 import FurlSpec
+import FurlBase
+@testable import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

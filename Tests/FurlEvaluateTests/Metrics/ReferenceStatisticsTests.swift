@@ -1,5 +1,5 @@
+import FurlBase
 import FurlEvaluate
-import FurlSpec
 import FurlTestSupport
 import Testing
 

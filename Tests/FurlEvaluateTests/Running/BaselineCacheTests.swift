@@ -1,11 +1,9 @@
-import Foundation
-import FurlModel
-import FurlSpec
 import FurlTensor
-import FurlTestSupport
-import Testing
-
+import FurlBase
 @testable import FurlEvaluate
+import FurlTestSupport
+import Foundation
+import Testing
 
 /// Results of baselines that are kept: never another verdict, never a damaged result.
 @Suite struct BaselineCacheTests {

@@ -1,6 +1,6 @@
-import FurlEvaluate
 import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,11 +1,10 @@
-import Foundation
-import FurlModel
+import FurlBase
+@testable import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
-
-@testable import FurlEvaluate
 
 /// Stopping early is exact: what is settled is what a whole run gives.
 @Suite struct CurtailmentTests {

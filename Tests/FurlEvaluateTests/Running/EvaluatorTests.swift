@@ -1,9 +1,9 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
 import FurlModel
-import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 @Suite struct EvaluatorTests {

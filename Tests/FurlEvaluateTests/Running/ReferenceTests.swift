@@ -1,9 +1,9 @@
-import Foundation
+import FurlSpec
+import FurlBase
 import FurlEvaluate
 import FurlModel
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Suites on minipy against what Hugging Face transformers generates, problem by problem.

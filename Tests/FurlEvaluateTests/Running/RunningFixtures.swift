@@ -1,12 +1,12 @@
-import Foundation
-import FurlArtifact
-import FurlCheckpoint
-import FurlEvaluate
-import FurlModel
 import FurlSpec
+import FurlArtifact
+import FurlBase
+import FurlCheckpoint
+import FurlModel
 import FurlTensor
 import FurlTestSupport
 import FurlTokenizer
+import Foundation
 import Testing
 
 /// What the tests of evaluation and verification share.

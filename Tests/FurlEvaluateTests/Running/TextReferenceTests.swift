@@ -1,9 +1,8 @@
-import Foundation
+import FurlBase
 import FurlEvaluate
 import FurlModel
-import FurlSpec
-import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// Texts against transformers in double precision: minipy's first five blocks beside minipy.

@@ -1,10 +1,11 @@
-import Foundation
 import FurlArtifact
-import FurlEvaluate
-import FurlModel
 import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlEvaluate
+import FurlModel
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// What `verify` lets through, and what it refuses to judge.

@@ -1,9 +1,10 @@
-import Foundation
+import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// A model of which the tests say some things otherwise.

@@ -1,10 +1,10 @@
-import Foundation
-import FurlArtifact
-import FurlCheckpoint
-import FurlModel
-import FurlSpec
 import FurlTensor
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlSpec
 import FurlTestSupport
+import Foundation
 import Testing
 
 /// What cannot be written is refused before anything is there, with what to do.

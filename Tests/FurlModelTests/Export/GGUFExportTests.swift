@@ -1,7 +1,8 @@
-import FurlArtifact
 import FurlCheckpoint
-import FurlModel
 import FurlSpec
+import FurlBase
+import FurlEvaluate
+import FurlModel
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,11 +1,12 @@
-import Foundation
-import FurlArtifact
-import FurlCheckpoint
-import FurlModel
 import FurlSpec
 import FurlTensor
-import FurlTestSupport
 import FurlTokenizer
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlModel
+import FurlTestSupport
+import Foundation
 import Testing
 
 /// Checkpoints, read by the tests' own reader.

@@ -1,11 +1,13 @@
-import Foundation
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+@testable import FurlModel
+import FurlNumerics
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
-
-@testable import FurlModel
 
 /// The backward pass against PyTorch's autograd, for every family and every kind of layer.
 @Suite struct GradientTests {

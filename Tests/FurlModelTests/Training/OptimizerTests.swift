@@ -1,11 +1,13 @@
-import Foundation
-import FurlCheckpoint
 import FurlSpec
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+@testable import FurlModel
+import FurlNumerics
 import FurlTensor
 import FurlTestSupport
+import Foundation
 import Testing
-
-@testable import FurlModel
 
 /// Whole steps of training against PyTorch's.
 @Suite struct OptimizerTests {

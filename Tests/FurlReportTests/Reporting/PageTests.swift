@@ -1,12 +1,11 @@
-import Foundation
-import FurlSpec
-import FurlTensor
+import FurlBase
+import FurlEvaluate
+@testable import FurlReport
 import FurlTestSupport
+import Foundation
 import Subprocess
 import SystemPackage
 import Testing
-
-@testable import FurlReport
 
 @Suite struct PageTests {
   /// What Python's parser has against a page: elements, ids, headings, anything that would be loaded.

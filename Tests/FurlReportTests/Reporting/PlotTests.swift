@@ -1,8 +1,8 @@
-import FurlSpec
+import FurlBase
+import FurlEvaluate
+@testable import FurlReport
 import FurlTestSupport
 import Testing
-
-@testable import FurlReport
 
 @Suite struct PlotTests {
   /// Student's t and the intervals of means, by scipy (Tests/Fixtures/report/make_statistics.py).

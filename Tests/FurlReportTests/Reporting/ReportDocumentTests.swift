@@ -1,10 +1,9 @@
+import FurlBase
 import FurlEvaluate
-import FurlSpec
+@testable import FurlReport
 import FurlTensor
 import FurlTestSupport
 import Testing
-
-@testable import FurlReport
 
 @Suite struct ReportDocumentTests {
   @Test func theTableComparesProblemByProblem() throws {

@@ -1,8 +1,6 @@
-import FurlEvaluate
-import FurlSpec
-import FurlTensor
-
+import FurlBase
 @testable import FurlReport
+import FurlSpec
 
 /// Documents as `bench`, `eval` and `verify` write them, small and made by hand.
 enum ReportFixtures {

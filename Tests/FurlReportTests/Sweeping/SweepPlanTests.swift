@@ -1,11 +1,10 @@
-import Foundation
 import FurlSpec
-import FurlTensor
-import FurlTestSupport
-import FurlTransform
-import Testing
-
+import FurlBase
+import FurlEvaluate
 @testable import FurlReport
+import FurlTestSupport
+import Foundation
+import Testing
 
 @Suite struct SweepPlanTests {
   private func plan(_ text: String, in folder: String) throws -> SweepPlan {

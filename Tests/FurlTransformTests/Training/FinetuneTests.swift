@@ -1,13 +1,15 @@
-import Foundation
 import FurlArtifact
+import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Group lasso while a model is trained.
 @Suite struct FinetuneTests {

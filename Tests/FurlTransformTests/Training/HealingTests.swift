@@ -1,13 +1,15 @@
-import Foundation
-import FurlCheckpoint
-import FurlModel
+import FurlTokenizer
 import FurlSpec
+import FurlNumerics
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlModel
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-import Testing
-
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Training as a step of a recipe.
 @Suite struct HealingTests {

@@ -1,9 +1,9 @@
+import FurlBase
+import FurlEvaluate
 import FurlSpec
-import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTransform
+import Testing
 
 @Suite struct TrainSettingsTests {
   private static func message(_ steps: String) -> String {

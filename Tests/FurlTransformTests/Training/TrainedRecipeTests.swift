@@ -1,13 +1,14 @@
-import Foundation
+import FurlBase
 import FurlArtifact
 import FurlCheckpoint
+import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import Testing
-
 @testable import FurlTransform
+import Foundation
+import Testing
 
 /// Every published recipe that trains runs, in a few steps on a tiny model and text.
 @Suite struct TrainedRecipeTests {

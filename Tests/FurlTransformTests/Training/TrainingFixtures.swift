@@ -1,12 +1,11 @@
-import Foundation
-import FurlModel
+import FurlArtifact
+import FurlBase
+@testable import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
-import FurlTokenizer
-
-@testable import FurlCheckpoint
 @testable import FurlTransform
+import Foundation
 
 /// A tiny model with a tokenizer, and texts to train it on.
 enum TrainingFixtures {

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlSpec
-import FurlTensor
 
 /// An architecture of llama.cpp's: which models it runs, and what it calls their tensors.
 ///

@@ -1,3 +1,5 @@
+import FurlTensor
+
 /// A key of a GGUF file and its value.
 ///
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3, little-endian.

@@ -1,0 +1,189 @@
+/// Reads a mapping strictly: every key that is not asked for is an error, and every error names file, line
+/// and key.
+///
+/// Ask for the keys, then call ``finish()``.
+public final class DocumentReader {
+  /// The file, for errors.
+  public let file: String?
+  /// Where this mapping stands: `steps[0].quantize`.
+  public let path: String
+  private let members: [JSON.Member]
+  private let lines: DocumentLines
+  /// The keys that somebody has asked for, and which members those are.
+  private var asked: [String] = []
+  private var isAsked: [Bool]
+
+  /// - Throws: ``FurlError`` if the value is not a mapping.
+  public init(_ value: JSON, file: String?, path: String = "", lines: DocumentLines = DocumentLines()) throws {
+    self.file = file
+    self.path = path
+    self.lines = lines
+    guard case .object(let members) = value else {
+      throw FurlError.input(file, lines.place(path), "a mapping is expected, not \(value.kindName)")
+    }
+    self.members = members
+    isAsked = [Bool](repeating: false, count: members.count)
+  }
+
+  /// The keys that are there, in their order.
+  public var keys: [String] { members.map(\.key) }
+
+  /// An error at a key of this mapping, or at the mapping itself.
+  public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
+    location.error(key, problem, remedy: remedy)
+  }
+
+  /// Where this mapping stands, for errors that are found later.
+  public var location: DocumentLocation { DocumentLocation(file: file, path: path, lines: lines) }
+
+  /// The value of a key, or nil when it is missing or null.
+  public func optional(_ key: String) -> JSON? {
+    asked.append(key)
+    guard let index = members.firstIndex(where: { $0.key == key }) else { return nil }
+    isAsked[index] = true
+    if case .null = members[index].value { return nil }
+    return members[index].value
+  }
+
+  /// The value of a key that must be there.
+  public func required(_ key: String) throws -> JSON {
+    guard let value = optional(key) else { throw error(key, "is missing") }
+    return value
+  }
+
+  /// Says that the rest of the keys is of no interest: nothing is unknown.
+  public func ignoreOthers() {
+    asked += keys
+    isAsked = isAsked.map { _ in true }
+  }
+
+  /// - Throws: ``FurlError`` if there is a key that nobody asked for.
+  public func finish() throws {
+    guard let unknown = isAsked.firstIndex(of: false) else { return }
+    let known = Set(asked).sorted().joined(separator: ", ")
+    throw error(members[unknown].key, "unknown key", remedy: "known here: \(known)")
+  }
+
+  // MARK: Typed access
+
+  public func string(_ key: String) throws -> String? {
+    try optional(key).map { try self.string($0, key) }
+  }
+
+  private func string(_ value: JSON, _ key: String) throws -> String {
+    guard let text = value.string else { throw error(key, "a text is expected, not \(value.kindName)") }
+    return text
+  }
+
+  public func integer(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
+    guard let value = optional(key) else { return nil }
+    guard let integer = value.integer else { throw error(key, "an integer is expected, not \(value.kindName)") }
+    guard range.contains(integer) else {
+      let bound =
+        range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+      throw error(key, "\(integer) is out of range", remedy: "allowed: \(bound)")
+    }
+    return integer
+  }
+
+  public func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
+    guard let value = optional(key) else { return nil }
+    guard let number = value.number else { throw error(key, "a number is expected, not \(value.kindName)") }
+    guard range.contains(number) else {
+      throw error(key, "\(number) is out of range", remedy: "allowed: \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  public func bool(_ key: String) throws -> Bool? {
+    guard let value = optional(key) else { return nil }
+    guard let bool = value.bool else { throw error(key, "true or false is expected, not \(value.kindName)") }
+    return bool
+  }
+
+  public func strings(_ key: String) throws -> [String]? {
+    guard let value = optional(key) else { return nil }
+    guard let list = value.array else { throw error(key, "a list is expected, not \(value.kindName)") }
+    return try list.enumerated().map { try string($1, "\(key)[\($0)]") }
+  }
+
+  /// One of a set of words. A word in `later` is refused as "not supported yet".
+  public func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value? {
+    guard let value = optional(key) else { return nil }
+    let text = try word(value, key)
+    if let match = words.first(where: { $0.key == text }) { return match.value }
+    if later.contains(text) { throw error(key, "\"\(text)\" is not supported yet") }
+    throw error(
+      key, "\"\(text)\" is not a known value", remedy: "allowed: \(words.map(\.key).joined(separator: ", "))")
+  }
+
+  private func word(_ value: JSON, _ key: String) throws -> String {
+    // YAML reads a bare 64 as a number, and a word is what it was meant to be.
+    if let number = value.integer { return String(number) }
+    return try string(value, key)
+  }
+
+  /// One of the names of an enumeration.
+  public func name<Value: RawRepresentable & CaseIterable>(
+    _ key: String, of type: Value.Type = Value.self
+  ) throws -> Value? where Value.RawValue == String {
+    guard let value = optional(key) else { return nil }
+    let text = try word(value, key)
+    if let match = Value(rawValue: text) { return match }
+    throw error(
+      key, "\"\(text)\" is not a known value",
+      remedy: "allowed: \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+  }
+
+  /// Refuses a key that the form knows and this version does not support.
+  public func later(_ keys: String...) throws {
+    for key in keys where optional(key) != nil { throw error(key, "is not supported yet") }
+  }
+
+  /// The mapping under a key.
+  public func reader(_ key: String) throws -> DocumentReader? {
+    try optional(key).map { try child($0, key) }
+  }
+
+  /// The mappings of a list under a key.
+  public func readers(_ key: String) throws -> [DocumentReader]? {
+    guard let value = optional(key) else { return nil }
+    guard let list = value.array else { throw error(key, "a list is expected, not \(value.kindName)") }
+    return try list.enumerated().map { try child($1, "\(key)[\($0)]") }
+  }
+
+  private func child(_ value: JSON, _ key: String) throws -> DocumentReader {
+    try DocumentReader(value, file: file, path: path.isEmpty ? key : "\(path).\(key)", lines: lines)
+  }
+}
+
+/// Where a mapping stands in a document: a file, a path of keys and their lines.
+public struct DocumentLocation: Sendable {
+  let file: String?
+  let path: String
+  let lines: DocumentLines
+
+  /// An error at a key of the mapping, or at the mapping itself.
+  public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
+    let place = key.map { path.isEmpty ? $0 : "\(path).\($0)" } ?? path
+    return .input(file, lines.place(place), problem, remedy: remedy)
+  }
+}
+
+/// The line of every key of a document that has lines (YAML).
+public struct DocumentLines: Sendable {
+  var lines: [String: Int] = [:]
+
+  public init() {}
+
+  /// `line 7: steps[0].quantize.block`, or the nearest line that is known.
+  func place(_ path: String) -> String? {
+    var known = path[...]
+    while true {
+      if let line = lines[String(known)] { return path.isEmpty ? "line \(line)" : "line \(line): \(path)" }
+      guard let cut = known.lastIndex(where: { $0 == "." || $0 == "[" }) else { break }
+      known = known[..<cut]
+    }
+    return path.isEmpty ? nil : path
+  }
+}

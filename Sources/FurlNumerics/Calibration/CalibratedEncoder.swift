@@ -1,0 +1,80 @@
+import FurlBase
+import FurlTensor
+import CFurlKernels
+import Synchronization
+
+/// Chooses scales and codes for the weights of a matrix by what they do to the layer's outputs, in the layout of the
+/// scheme's nearest codes.
+///
+/// Rows are independent. They are taken in slices of 64 whatever the number of threads, so the bytes depend on the
+/// weights, the scheme and the calibration only.
+public struct CalibratedEncoder: Sendable {
+  /// How scales are found.
+  public enum Scales: Sendable, Hashable {
+    /// From the largest magnitude of a block, as nearest codes have them.
+    case extremes
+    /// Of several scales the one with the least squared error, columns weighted; then by least squares.
+    case search
+    /// Rows share this step, so that an entropy coder pays for large weights; only a row whose largest weight would
+    /// not have a code has a wider one. For symmetric schemes with one block a row.
+    case step(Float)
+  }
+
+  /// What counts.
+  public enum Objective: Sendable {
+    /// Squared errors of weights, each column's times its weight; nil: all alike.
+    case columns(weights: [Float]?)
+    /// Squared errors of outputs: errors are fed back.
+    case outputs(FeedbackFactor)
+  }
+
+  public let scheme: Scheme
+  public let scales: Scales
+  public let objective: Objective
+  /// What a step is multiplied with in each row; nil: 1.
+  public let rowFactors: [Float]?
+
+  /// What weights are multiplied with before they get their codes: [columns] and [rows]; nil: 1.
+  public var columnScales: [Float]?
+  public var rowScales: [Float]?
+
+  /// - Parameter rowFactors: positive; only where ``scales`` are a step.
+  /// - Throws: ``FurlError`` of kind `defect` for a scheme without codes, or an objective of other columns.
+  public init(scheme: Scheme, scales: Scales, objective: Objective, rowFactors: [Float]? = nil) throws {
+    if case .none = scheme.coding.levels { throw FurlError(.defect, "\(scheme) has no codes to choose") }
+    if case .step(let step) = scales {
+      guard scheme.block == .row, case .uniform(let grid) = scheme.coding.levels, grid.low == -grid.high, step > 0,
+        step.isFinite
+      else {
+        throw FurlError(.defect, "\(scheme) cannot have a step of \(step)")
+      }
+    }
+    self.scheme = scheme
+    self.scales = scales
+    self.objective = objective
+    self.rowFactors = rowFactors
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of
+  ///   a block that has no scale; `unavailable` when there is no memory.
+  public func encode(_ source: WeightSource, pool: WorkerPool) throws -> PackedMatrix {
+    let job = try CalibratedJob(self, source, pool: pool)
+    let failures = FirstFailure()
+    let next = Atomic(0)
+    pool.run { _, _ in
+      let memory = CalibratedJob.Memory()
+      while true {
+        let slice = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard slice < job.sliceCount, failures.isEmpty || !failures.precedes(slice) else { return }
+        do {
+          try job.encode(slice: slice, memory)
+        } catch {
+          failures.add(error, at: slice)
+        }
+      }
+    }
+    try failures.rethrow()
+    try job.matrix.keepApart(source)
+    return job.matrix
+  }
+}

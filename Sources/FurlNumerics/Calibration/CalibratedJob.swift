@@ -1,0 +1,361 @@
+import FurlBase
+import FurlTensor
+import CFurlKernels
+
+/// One matrix on its way into calibrated codes, slice by slice.
+///
+/// Inside a slice lanes are rows, and columns stand in places: the reverse order of codes, as in a
+/// ``FeedbackFactor``'s matrix. A place whose code is known holds the error of its weight.
+final class CalibratedJob: @unchecked Sendable {
+  /// Rows of a slice: four row tiles.
+  static let sliceRows = 64
+  private static let panelColumns = FeedbackFactor.segmentColumns
+
+  /// Columns whose feedback from all earlier ones is one product.
+  private struct Panel {
+    var places: Range<Int>
+    var segments: [(places: Range<Int>, segment: FeedbackFactor.Segment)]
+  }
+
+  let matrix: PackedMatrix
+  private let source: WeightSource
+  private let scales: CalibratedEncoder.Scales
+  private let rowFactors: [Float]?
+  private let columnScales: [Float]?
+  private let rowScales: [Float]?
+  private let factor: FeedbackFactor?
+  /// Of the error in each place.
+  private let weights: [Float]
+  private let panels: [Panel]
+  private let grid: furl_grid
+  private let stored: StoredScales
+  private let kernels = Kernels.forEncoding.table
+
+  init(_ encoder: CalibratedEncoder, _ source: WeightSource, pool: WorkerPool) throws {
+    guard let block = encoder.scheme.block else {
+      throw FurlError(.defect, "\(encoder.scheme) has no codes to choose")
+    }
+    self.source = source
+    scales = encoder.scales
+    rowFactors = encoder.rowFactors
+    (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
+    let segments: [FeedbackFactor.Segment]
+    let columnWeights: [Float]?
+    switch encoder.objective {
+    case .columns(let weights):
+      factor = nil
+      columnWeights = weights
+      self.weights = weights.map { $0.reversed() } ?? Array(repeating: 1, count: source.columns)
+      segments = FeedbackFactor.segments(self.weights, order: .natural, block: block)
+    case .outputs(let factor):
+      self.factor = factor
+      columnWeights = factor.diagonal
+      weights = factor.variances
+      segments = factor.segments
+    }
+    guard rowFactors == nil || rowFactors?.count == source.rows else {
+      throw FurlError(.defect, "\(rowFactors?.count ?? 0) factors for \(source.rows) rows of weights")
+    }
+    guard columnScales == nil || columnScales?.count == source.columns,
+      rowScales == nil || rowScales?.count == source.rows
+    else { throw FurlError(.defect, "there are scales for other rows or columns than the weights have") }
+    guard weights.count == source.columns else {
+      throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
+    }
+    panels = CalibratedJob.panels(segments, columns: source.columns)
+    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: pool)
+    matrix = try TileEncoder(
+      PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns]), levels: levels,
+      leavingOut: source.leftOut
+    ).matrix
+    switch encoder.scheme.coding.levels {
+    case .uniform(let uniform): grid = uniform
+    case .none, .table, .learned:
+      guard let table = matrix.table else { throw FurlError(.defect, "\(encoder.scheme) has no codes to choose") }
+      grid = table.grid.pointee
+    }
+    stored = StoredScales(matrix)
+  }
+
+  var sliceCount: Int { (source.rows + CalibratedJob.sliceRows - 1) / CalibratedJob.sliceRows }
+
+  private static func panels(_ segments: [FeedbackFactor.Segment], columns: Int) -> [Panel] {
+    var panels: [Panel] = []
+    var end = columns
+    for segment in segments {
+      let places = end - segment.columns.count..<end
+      end = places.lowerBound
+      if let last = panels.last, last.places.count + places.count <= panelColumns {
+        panels[panels.count - 1].places = places.lowerBound..<last.places.upperBound
+        panels[panels.count - 1].segments.append((places, segment))
+      } else {
+        panels.append(Panel(places: places, segments: [(places, segment)]))
+      }
+    }
+    return panels
+  }
+
+  /// Memory of one thread.
+  final class Memory {
+    fileprivate let reading = ReadBuffer()
+    fileprivate let numbers = ReadBuffer()
+    fileprivate let codes = ReadBuffer()
+  }
+
+  /// A slice's numbers.
+  private struct Slice {
+    let rows: Range<Int>
+    /// [columns][64]: the weight in each place, and then its error.
+    let weights: MatrixMath.Part
+    /// [128][64]: what the errors of other panels ask of the places of this one.
+    let feedback: MatrixMath.Part
+    /// [128][64]: weights and feedback together.
+    let wanted: MatrixMath.Part
+    /// [128][128], packed: a segment's factor with itself.
+    let inner: UnsafeMutablePointer<Float>
+    /// [columns][64], in the order of the matrix.
+    let codes: UnsafeMutablePointer<UInt8>
+    /// [128][64]
+    let segmentCodes: UnsafeMutablePointer<UInt8>
+    /// [64], [64]: the scales and minimums of the block that is worked on, as they are stored.
+    let scales: UnsafeMutablePointer<Float>
+    let minimums: UnsafeMutablePointer<Float>
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` that names a weight or rows.
+  func encode(slice index: Int, _ memory: Memory) throws {
+    let first = index * CalibratedJob.sliceRows
+    let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory)
+    let isWhole = matrix.scheme.block == .row
+    if matrix.scheme.scales == .u8 { try findFactors(slice) }
+    if isWhole { try findScales(slice, of: slice.weights, places: 0..<source.columns, block: 0) }
+    for panel in panels {
+      let places = panel.places
+      if let factor {
+        collect(slice, from: places.upperBound..<source.columns, for: places, factor, accumulate: false, panel)
+      }
+      for (place, segment) in panel.segments {
+        if let factor, place.upperBound < places.upperBound {
+          collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
+        }
+        if !isWhole {
+          let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.from(place.lowerBound, 0)
+          try findScales(slice, of: values, places: place, block: segment.block)
+        }
+        feedBack(slice, place, segment, panel)
+      }
+    }
+    pack(slice)
+  }
+
+  // MARK: Reading
+
+  private func load(_ rows: Range<Int>, _ memory: Memory) throws -> Slice {
+    let width = CalibratedJob.sliceRows
+    let panel = CalibratedJob.panelColumns
+    let columns = source.columns
+    let numbers = try memory.numbers.room(((columns + 2 * panel + 2) * width + panel * panel) * 4)
+      .assumingMemoryBound(to: Float.self)
+    let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
+    let slice = Slice(
+      rows: rows, weights: .init(base: numbers, stride: width),
+      feedback: .init(base: numbers + columns * width, stride: width),
+      wanted: .init(base: numbers + (columns + panel) * width, stride: width),
+      inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width,
+      scales: numbers + (columns + 2 * panel) * width + panel * panel,
+      minimums: numbers + (columns + 2 * panel + 1) * width + panel * panel)
+    let values = try source.loadFloats(rows: rows, with: memory.reading)
+    if let bad = values.firstIndex(where: { !$0.isFinite }) {
+      let (row, column) = bad.quotientAndRemainder(dividingBy: columns)
+      throw FurlError.input(
+        source.file.path,
+        "element [\(rows.lowerBound + row), \(column)] is \(values[bad]), not a finite number")
+    }
+    numbers.update(repeating: 0, count: columns * width)
+    for (places, segment) in panels.lazy.flatMap(\.segments) {
+      for (offset, column) in segment.columns.enumerated() {
+        let target = numbers + (places.upperBound - 1 - offset) * width
+        let scale = columnScales?[column] ?? 1
+        for row in 0..<rows.count { target[row] = values[row * columns + column] * scale }
+        if let rowScales { for row in 0..<rows.count { target[row] *= rowScales[rows.lowerBound + row] } }
+      }
+    }
+    return slice
+  }
+
+  // MARK: Feedback
+
+  /// Adds up what the errors in some places ask of others, from nothing or from what is there.
+  private func collect(
+    _ slice: Slice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
+    _ panel: Panel
+  ) {
+    let target = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0)
+    guard !sources.isEmpty else {
+      if !accumulate { target.base.update(repeating: 0, count: places.count * target.stride) }
+      return
+    }
+    MatrixMath.addTransposed(
+      factor.matrix.part(sources.lowerBound, places.lowerBound), slice.weights.from(sources.lowerBound, 0), to: target,
+      rows: places.count, columns: CalibratedJob.sliceRows, depth: sources.count, accumulate: accumulate)
+  }
+
+  /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
+  /// follow each other, too. [places][64], in `wanted`.
+  private func anticipate(
+    _ slice: Slice, _ places: Range<Int>, _ panel: Panel, _ factor: FeedbackFactor
+  ) -> MatrixMath.Part {
+    let width = CalibratedJob.sliceRows
+    let weights = slice.weights.from(places.lowerBound, 0).base
+    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    for index in (0..<places.count).reversed() {
+      let target = slice.wanted.base + index * width
+      for lane in 0..<width { target[lane] = weights[index * width + lane] + feedback[index * width + lane] }
+      for later in index + 1..<max(index + 1, places.count) {
+        let share = factor.matrix.row(places.lowerBound + later)[places.lowerBound + index]
+        let (weight, moved) = (weights + later * width, slice.wanted.base + later * width)
+        for lane in 0..<width { target[lane] += (weight[lane] - moved[lane]) * share }
+      }
+    }
+    return slice.wanted
+  }
+
+  /// Gives the places of a segment their codes.
+  private func feedBack(_ slice: Slice, _ places: Range<Int>, _ segment: FeedbackFactor.Segment, _ panel: Panel) {
+    let count = places.count
+    if let factor {
+      for row in 0..<count {
+        let source = factor.matrix.row(places.lowerBound + row) + places.lowerBound
+        (slice.inner + row * count).update(from: source, count: count)
+      }
+    }
+    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    withUnsafePointer(to: grid) { grid in
+      for tile in tiles(slice) {
+        let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
+        kernels.feed_back(
+          grid, slice.scales + lanes, slice.minimums + lanes, factor.map { _ in slice.inner },
+          factor.map { _ in feedback + lanes }, count, slice.weights.from(places.lowerBound, lanes).base,
+          CalibratedJob.sliceRows, slice.segmentCodes + lanes)
+      }
+    }
+    let width = CalibratedJob.sliceRows
+    for (offset, column) in segment.columns.enumerated() {
+      (slice.codes + column * width).update(from: slice.segmentCodes + (count - 1 - offset) * width, count: width)
+    }
+  }
+
+  // MARK: Scales
+
+  private func tiles(_ slice: Slice) -> Range<Int> {
+    slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
+  }
+
+  /// - Parameter values: [places][64]
+  private func findScales(_ slice: Slice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
+    for tile in tiles(slice) {
+      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
+      let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
+      var isFound = true
+      switch self.scales {
+      case .extremes, .step:
+        let step: Float = if case .step(let step) = self.scales { step } else { 0 }
+        for lane in 0..<Tile.rows {
+          let step = step * rowFactor(tile * Tile.rows + lane)
+          guard let extremes = extremes(values.base + lanes + lane, count: places.count, atLeast: step) else {
+            isFound = false
+            break
+          }
+          (scales[lane], minimums[lane]) = extremes
+        }
+      case .search: isFound = search(values.from(0, lanes), places: places, tile: tile, scales, minimums)
+      }
+      guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
+    }
+  }
+
+  private func tooLarge(_ tile: Int) -> FurlError {
+    FurlError.input(
+      source.file.path, "rows \(tile * Tile.rows) and following have values too large for \(matrix.scheme)")
+  }
+
+  private func search(
+    _ values: MatrixMath.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
+    _ minimums: UnsafeMutablePointer<Float>
+  ) -> Bool {
+    weights.withUnsafeBufferPointer { weights in
+      withUnsafePointer(to: grid) { grid in
+        func search(_ rounding: UnsafePointer<furl_rounding>?) -> Bool {
+          kernels.search_grid(
+            grid, values.base, values.stride, weights.baseAddress! + places.lowerBound, places.count, rounding, scales,
+            minimums)
+        }
+        guard let rounding = stored.rounding(tile: tile) else { return search(nil) }
+        return withUnsafePointer(to: rounding) { search($0) }
+      }
+    }
+  }
+
+  private func rowFactor(_ row: Int) -> Float {
+    guard let rowFactors, row < rowFactors.count else { return 1 }
+    return rowFactors[row]
+  }
+
+  /// The scale and the minimum of one row's numbers as nearest codes have them, before they are rounded: errors have
+  /// moved the numbers. Nil where one is not finite.
+  private func extremes(
+    _ values: UnsafePointer<Float>, count: Int, atLeast step: Float = 0
+  ) -> (scale: Float, minimum: Float)? {
+    var (least, most) = (values[0], values[0])
+    for index in 0..<count {
+      let value = values[index * CalibratedJob.sliceRows]
+      guard value.isFinite else { return nil }
+      (least, most) = (min(least, value), max(most, value))
+    }
+    if grid.has_minimum { return ((most / 2 - least / 2) * 2 / Float(grid.high), least) }
+    // The side with one code more is the one of the larger magnitude.
+    let largest = most >= -least ? most : least
+    if grid.is_table { return (grid.is_signed ? largest : abs(largest), 0) }
+    return (grid.low == -grid.high ? max(step, abs(largest) / Float(grid.high)) : largest / Float(grid.low), 0)
+  }
+
+  /// How much larger than that of the weights a scale may become when errors are fed back or scales are searched for.
+  private var headroom: Float {
+    if case .search = scales { return 1.25 }
+    return factor == nil ? 1 : 1.125
+  }
+
+  /// What the scales of each row are multiples of, before there are any.
+  private func findFactors(_ slice: Slice) throws {
+    for tile in tiles(slice) {
+      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
+      for lane in 0..<Tile.rows {
+        var (scale, minimum): (Float, Float) = (0, 0)
+        for (places, _) in panels.lazy.flatMap(\.segments) {
+          let values = slice.weights.from(places.lowerBound, lanes + lane).base
+          guard let found = extremes(values, count: places.count) else { throw tooLarge(tile) }
+          (scale, minimum) = (max(scale, abs(found.scale)), max(minimum, abs(found.minimum)))
+        }
+        guard (scale * headroom).isFinite, (minimum * headroom).isFinite else { throw tooLarge(tile) }
+        stored.setFactors(scale * headroom, minimum * headroom, row: tile * Tile.rows + lane)
+      }
+    }
+  }
+
+  // MARK: Packing
+
+  private func pack(_ slice: Slice) {
+    let coding = matrix.scheme.coding
+    let columnTiles = Int(matrix.matrix.column_tiles)
+    for tile in tiles(slice) {
+      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
+      for column in 0..<columnTiles {
+        let start = column * Tile.columns
+        let target = matrix.streams[0].base + (tile * columnTiles + column) * coding.tileBytes
+        furl_pack_tile(
+          Int32(coding.bits), slice.codes + start * CalibratedJob.sliceRows + lanes, CalibratedJob.sliceRows,
+          min(Tile.columns, source.columns - start), UInt8(grid.offset), target.assumingMemoryBound(to: UInt8.self))
+      }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import FurlBase
+import FurlTensor
+
+/// What a linear layer's inputs are like: the sum of x xᵀ over rows of activations, or its diagonal alone.
+///
+/// Sums are FP32, of one call's rows first and then of all calls, so rounding errors stay near those of one call.
+public final class SecondMoments: @unchecked Sendable {
+  /// What is kept.
+  public enum Extent: Sendable, Hashable {
+    /// The sums of squares of each column.
+    case diagonal
+    /// The sums of products of all columns.
+    case full
+  }
+
+  public let columns: Int
+  public let extent: Extent
+  /// Rows that have been added.
+  public private(set) var count = 0
+  private var matrix: SquareMatrix?
+  private var squares: [Float]
+  /// The largest magnitude in each column; nil where it is not kept.
+  public private(set) var largest: [Float]?
+
+  /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(columns: Int, extent: Extent, keepsLargest: Bool = false) throws {
+    precondition(columns > 0)
+    largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
+    self.columns = columns
+    self.extent = extent
+    matrix = extent == .full ? try SquareMatrix(columns) : nil
+    squares = extent == .diagonal ? Array(repeating: 0, count: columns) : []
+  }
+
+  /// Adds rows of activations, the same whatever the number of threads.
+  ///
+  /// - Parameters:
+  ///   - input: [count][columns].
+  public func add(_ input: Activations, count: Int, on pool: WorkerPool) {
+    precondition(input.columns == columns && count <= input.capacity)
+    guard count > 0 else { return }
+    self.count += count
+    let rows = MatrixMath.Part(base: input.values, stride: input.stride)
+    if var largest {
+      self.largest = nil
+      for row in 0..<count {
+        for column in 0..<columns { largest[column] = max(largest[column], abs(rows.base[row * rows.stride + column])) }
+      }
+      self.largest = largest
+    }
+    if let matrix {
+      matrix.forEachLowerTile(on: pool) { lower, upper in
+        MatrixMath.addTransposed(
+          rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
+          to: matrix.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
+          accumulate: true)
+      }
+    } else {
+      squares.withUnsafeMutableBufferPointer { squares in
+        for column in 0..<columns {
+          var sum: Float = 0
+          for row in 0..<count {
+            let value = rows.base[row * rows.stride + column]
+            sum += value * value
+          }
+          squares[column] += sum
+        }
+      }
+    }
+  }
+
+  /// The mean square of each column.
+  public var meanSquares: [Float] {
+    let sums = matrix?.diagonal ?? squares
+    return sums.map { $0 / Float(max(1, count)) }
+  }
+
+  /// The lower triangle of the sums of x xᵀ, to be written to: a copy, or what is here, which is gone then.
+  func takeMatrix(keeping: Bool) throws -> SquareMatrix? {
+    defer { if !keeping { matrix = nil } }
+    return keeping ? try matrix.map { try SquareMatrix(copying: $0) } : matrix
+  }
+
+  /// [columns][columns] of the means of x xᵀ; nil where only the diagonal is kept.
+  public var means: [[Float]]? {
+    matrix.map { matrix in
+      (0..<columns).map { row in
+        (0..<columns).map { matrix.row(max(row, $0))[min(row, $0)] / Float(max(1, count)) }
+      }
+    }
+  }
+
+  /// The mean square of what errors of weights do to the outputs, summed over the rows: e H eᵀ.
+  ///
+  /// - Parameter errors: [columns][rows].
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func outputError(_ errors: [Float], rows: Int, on pool: WorkerPool) throws -> Double {
+    guard let matrix, errors.count == rows * columns else { throw FurlError(.defect, "there are no moments of errors") }
+    matrix.mirror(on: pool)
+    let storage = try ByteStorage(zeroed: 2 * rows * columns * 4)
+    let products = storage.base.assumingMemoryBound(to: Float.self)
+    let copied = products + rows * columns
+    errors.withUnsafeBufferPointer { copied.update(from: $0.baseAddress!, count: errors.count) }
+    let tile = SquareMatrix.tile
+    pool.forEachAsTaken((columns + tile - 1) / tile) { part in
+      let first = part * tile
+      // [columns of this part][rows] = (columns of H)ᵀ e
+      MatrixMath.addTransposed(
+        matrix.part(0, first), .init(base: copied, stride: rows),
+        to: .init(base: products + first * rows, stride: rows),
+        rows: min(tile, columns - first), columns: rows, depth: columns, accumulate: false)
+    }
+    var sum = 0.0
+    for index in 0..<rows * columns { sum += Double(products[index]) * Double(copied[index]) }
+    return sum / Double(max(1, count))
+  }
+
+  // MARK: Coverage
+
+  /// What is wrong with the rows as a sample of a layer's inputs.
+  public struct Coverage: Sendable, Hashable {
+    public let rows: Int
+    public let columns: Int
+    /// Columns in which every number was zero.
+    public let deadColumns: Int
+    /// Whether every sum is a finite number.
+    public let isFinite: Bool
+  }
+
+  public var coverage: Coverage {
+    let sums = matrix?.diagonal ?? squares
+    return Coverage(
+      rows: count, columns: columns, deadColumns: sums.count { $0 == 0 }, isFinite: sums.allSatisfy(\.isFinite))
+  }
+}

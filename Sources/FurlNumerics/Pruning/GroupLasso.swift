@@ -1,0 +1,261 @@
+import FurlBase
+import FurlTensor
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The group lasso on what a linear layer puts out (Yuan and Lin 2006): of all weights U that have few groups of columns,
+/// those whose outputs are nearest to the layer's own,
+///
+///     minimise  1/2 tr((U - W) C (U - W)ᵀ) + penalty * sum over groups of |U_g C_gg^1/2|,
+///
+/// with C the covariance of the inputs. A group counts as what it adds to the outputs, not as its weights: where
+/// activations differ by orders of magnitude, as behind gated MLPs, large weights say nothing.
+///
+/// Groups are made orthonormal by the Cholesky factor of their own block of C, so that the minimum over one group, the
+/// others held, is an exact soft-threshold; descent goes over the groups until nothing moves. Sizes alone decide the
+/// order of sums.
+public final class GroupLasso {
+  /// The columns of each group, one behind the other.
+  public let groups: [Range<Int>]
+  private let pool: WorkerPool
+  /// The correlations of the orthonormal inputs: [columns][columns].
+  private let correlations: SquareMatrix
+  /// Rows are columns of the layer: [columns][outputs].
+  private let original: FloatMatrix
+  private let current: FloatMatrix
+  /// correlations * (original - current).
+  private let residual: FloatMatrix
+  private let change: FloatMatrix
+  /// Groups that are worked on before the others hear of it.
+  private let panels: [Range<Int>]
+  /// The length of what each group would be without a penalty, when it was last looked at.
+  private var lengths: [Double]
+
+  private static let panelColumns = 128
+
+  /// - Parameters:
+  ///   - weight: [outputs][columns].
+  ///   - groups: all columns in their order.
+  /// - Throws: ``FurlError`` of kind `input` when the covariance is not that of finite numbers, `unavailable` when there
+  ///   is no memory.
+  public init(
+    _ weight: FloatMatrix, _ covariance: Covariance, groups: [Range<Int>], on pool: WorkerPool
+  ) throws {
+    precondition(weight.columns == covariance.size && groups.last?.upperBound == weight.columns)
+    self.groups = groups
+    self.pool = pool
+    correlations = try SquareMatrix(copying: covariance.matrix)
+    original = try weight.transposed(on: pool)
+    try GroupLasso.orthonormalize(correlations, original, groups, pool)
+    current = try FloatMatrix(rows: weight.columns, columns: weight.rows)
+    current.base.update(from: original.base, count: weight.rows * weight.columns)
+    residual = try FloatMatrix(rows: weight.columns, columns: weight.rows)
+    panels = GroupLasso.panels(groups)
+    change = try FloatMatrix(
+      rows: panels.reduce(0) { max($0, groups[$1.upperBound - 1].upperBound - groups[$1.lowerBound].lowerBound) },
+      columns: weight.rows)
+    lengths = []
+    lengths = groups.map { length(original, $0) }
+  }
+
+  private static func panels(_ groups: [Range<Int>]) -> [Range<Int>] {
+    var panels: [Range<Int>] = []
+    for (index, group) in groups.enumerated() {
+      if let last = panels.last, group.upperBound - groups[last.lowerBound].lowerBound <= panelColumns {
+        panels[panels.count - 1] = last.lowerBound..<index + 1
+      } else {
+        panels.append(index..<index + 1)
+      }
+    }
+    return panels
+  }
+
+  /// Divides each group's inputs by the Cholesky factor of their covariance, and multiplies its weights with it.
+  private static func orthonormalize(
+    _ matrix: SquareMatrix, _ weights: FloatMatrix, _ groups: [Range<Int>], _ pool: WorkerPool
+  ) throws {
+    let mean = matrix.diagonal.reduce(0) { $0 + Double($1) } / Double(matrix.size)
+    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of this layer are not finite numbers") }
+    for index in 0..<matrix.size { matrix.row(index)[index] += mean > 0 ? Float(mean) * 1e-4 : 1 }
+    let factors = try groups.map { group in
+      let factor = try SquareMatrix(group.count)
+      for row in group {
+        for column in group { factor.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
+      }
+      guard factor.factorize(on: pool) else {
+        throw FurlError.input(nil, "the covariances of this layer's inputs are not positive definite")
+      }
+      return factor
+    }
+    for pass in 0..<2 {
+      for (group, factor) in zip(groups, factors) where group.count > 1 {
+        pool.forEachAsTaken((matrix.size + 255) / 256) { strip in
+          let first = strip * 256
+          MatrixMath.solve(
+            factor.part(0, 0), for: matrix.part(first, group.lowerBound), rows: min(256, matrix.size - first),
+            columns: group.count)
+        }
+      }
+      for row in 0..<matrix.size {
+        for (group, factor) in zip(groups, factors) where group.count == 1 {
+          matrix.row(row)[group.lowerBound] /= factor.row(0)[0]
+        }
+      }
+      if pass == 0 { transpose(matrix) }
+    }
+    for (group, factor) in zip(groups, factors) {
+      // Row j of the group becomes the sum over i >= j of L_ij times row i, which only looks ahead.
+      for row in 0..<group.count {
+        let target = weights.row(group.lowerBound + row)
+        for column in 0..<weights.columns { target[column] *= factor.row(row)[row] }
+        for lower in row + 1..<max(row + 1, group.count) {
+          let (source, share) = (weights.row(group.lowerBound + lower), factor.row(lower)[row])
+          for column in 0..<weights.columns { target[column] += share * source[column] }
+        }
+      }
+    }
+  }
+
+  private static func transpose(_ matrix: SquareMatrix) {
+    for row in 0..<matrix.size {
+      let numbers = matrix.row(row)
+      for column in 0..<row { swap(&numbers[column], &matrix.row(column)[row]) }
+    }
+  }
+
+  private func length(_ matrix: FloatMatrix, _ group: Range<Int>) -> Double {
+    let numbers = matrix.row(group.lowerBound)
+    var sum = 0.0
+    for index in 0..<group.count * matrix.columns { sum += Double(numbers[index]) * Double(numbers[index]) }
+    return sum.squareRoot()
+  }
+
+  // MARK: Descent
+
+  /// Goes over all groups until nothing moves any more, from where it stands.
+  ///
+  /// - Returns: how often.
+  @discardableResult
+  public func solve(penalty: Double, sweeps: Int = 30, tolerance: Double = 1e-4) -> Int {
+    let scale = lengths.indices.reduce(0) { $0 + length(original, groups[$1]) * length(original, groups[$1]) }
+    for sweep in 1...max(1, sweeps) where sweepOnce(penalty) <= tolerance * tolerance * scale { return sweep }
+    return sweeps
+  }
+
+  /// - Returns: the sum of squares of what has moved.
+  private func sweepOnce(_ penalty: Double) -> Double {
+    let outputs = original.columns
+    var moved = 0.0
+    for panel in panels {
+      let columns = groups[panel.lowerBound].lowerBound..<groups[panel.upperBound - 1].upperBound
+      change.base.update(repeating: 0, count: columns.count * outputs)
+      var hasMoved = false
+      for index in panel {
+        let group = groups[index]
+        let delta = change.row(group.lowerBound - columns.lowerBound)
+        let square = threshold(index, penalty, into: delta)
+        guard square > 0 else { continue }
+        hasMoved = true
+        moved += square
+        MatrixMath.addTransposed(
+          correlations.part(group.lowerBound, columns.lowerBound), .init(base: delta, stride: outputs),
+          to: residual.part(columns.lowerBound, 0), rows: columns.count, columns: outputs, depth: group.count,
+          accumulate: true)
+      }
+      if hasMoved { spread(columns) }
+    }
+    return moved
+  }
+
+  /// Sets one group to its minimum; what it was less what it is goes into `delta`.
+  ///
+  /// - Returns: the sum of squares of that.
+  private func threshold(_ index: Int, _ penalty: Double, into delta: UnsafeMutablePointer<Float>) -> Double {
+    let group = groups[index]
+    let count = group.count * original.columns
+    let (numbers, rest) = (current.row(group.lowerBound), residual.row(group.lowerBound))
+    var sum = 0.0
+    for place in 0..<count {
+      let free = Double(numbers[place] + rest[place])
+      sum += free * free
+    }
+    let length = sum.squareRoot()
+    lengths[index] = length
+    let factor = length > penalty ? Float(1 - penalty / length) : 0
+    var square = 0.0
+    for place in 0..<count {
+      let value = factor * (numbers[place] + rest[place])
+      let difference = numbers[place] - value
+      delta[place] = difference
+      numbers[place] = value
+      square += Double(difference) * Double(difference)
+    }
+    return square
+  }
+
+  /// Tells the groups outside of a panel what has changed in it.
+  private func spread(_ columns: Range<Int>) {
+    let tile = SquareMatrix.tile
+    let outside = [0..<columns.lowerBound, columns.upperBound..<correlations.size].flatMap { range in
+      stride(from: range.lowerBound, to: range.upperBound, by: tile).map { $0..<min($0 + tile, range.upperBound) }
+    }
+    pool.forEachAsTaken(outside.count) { index in
+      let rows = outside[index]
+      MatrixMath.addTransposed(
+        correlations.part(columns.lowerBound, rows.lowerBound), change.part(0, 0),
+        to: residual.part(rows.lowerBound, 0), rows: rows.count, columns: original.columns, depth: columns.count,
+        accumulate: true)
+    }
+  }
+
+  // MARK: What comes out
+
+  /// What is minimised.
+  public func objective(penalty: Double) -> Double {
+    var error = 0.0
+    for index in 0..<original.rows * original.columns {
+      error += Double(original.base[index] - current.base[index]) * Double(residual.base[index])
+    }
+    return error / 2 + penalty * groups.reduce(0) { $0 + length(current, $1) }
+  }
+
+  /// Groups that are zero.
+  public var removed: [Bool] { groups.map { length(current, $0) == 0 } }
+
+  /// What each group adds to the outputs as it is now.
+  public var contributions: [Double] { groups.map { length(current, $0) } }
+
+  /// The variance of the outputs that each group stands for: the square of the penalty at which it vanishes, on a path
+  /// of growing penalties along which the other groups make up for those that are gone.
+  ///
+  /// - Parameter limit: groups whose order matters; the path ends when so many are gone.
+  public func importances(limit: Int, steps: Int = 24) -> [Double] {
+    let sorted = lengths.filter { $0 > 0 }.sorted()
+    guard let largest = sorted.last else { return lengths }
+    let first = max(sorted[sorted.count / 50] / 2, largest * 1e-6)
+    var result = [Double](repeating: .infinity, count: groups.count)
+    var previous = 0.0
+    for step in 0..<steps {
+      let penalty = first * Elementary.pow(largest / first, Double(step) / Double(max(1, steps - 1)))
+      solve(penalty: penalty, sweeps: 6, tolerance: 1e-3)
+      let gone = removed
+      for index in groups.indices {
+        if !gone[index] {
+          result[index] = .infinity
+        } else if result[index] == .infinity {
+          result[index] = min(penalty, max(previous, lengths[index]))
+        }
+      }
+      previous = penalty
+      if gone.count(where: { $0 }) >= limit { break }
+    }
+    return result.indices.map {
+      let vanishing = result[$0].isFinite ? result[$0] : max(previous, lengths[$0])
+      return vanishing * vanishing
+    }
+  }
+}

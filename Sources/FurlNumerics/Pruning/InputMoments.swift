@@ -1,0 +1,177 @@
+import FurlBase
+import FurlTensor
+
+/// Means and covariances of a layer's inputs over rows of activations.
+///
+/// Sums are FP32 and of the distance from the mean of the first rows, so that large means, which some columns of
+/// language models have, cost no digits. The order of sums depends on the rows only.
+public final class InputMoments: @unchecked Sendable {
+  public let columns: Int
+  /// Rows that have been added.
+  public private(set) var count = 0
+  private let products: SquareMatrix
+  private var origin: [Float] = []
+  private var sums: [Double]
+  private var shifted: Activations?
+
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(columns: Int) throws {
+    precondition(columns > 0)
+    self.columns = columns
+    products = try SquareMatrix(columns)
+    sums = Array(repeating: 0, count: columns)
+  }
+
+  /// Adds rows of activations, the same whatever the number of threads.
+  ///
+  /// - Parameter input: [count][columns].
+  public func add(_ input: Activations, count: Int, on pool: WorkerPool) throws {
+    precondition(input.columns == columns && count <= input.capacity)
+    guard count > 0 else { return }
+    if origin.isEmpty { origin = InputMoments.means(input, count: count) }
+    if shifted == nil || shifted!.capacity < count { shifted = try Activations(columns: columns, capacity: count) }
+    guard let shifted else { return }
+    shift(input, count: count, into: shifted)
+    self.count += count
+    let rows = MatrixMath.Part(base: shifted.values, stride: shifted.stride)
+    products.forEachLowerTile(on: pool) { lower, upper in
+      MatrixMath.addTransposed(
+        rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
+        to: products.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
+        accumulate: true)
+    }
+  }
+
+  /// Adds the rows of a matrix, times a factor.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public func add(rowsOf matrix: FloatMatrix, times factor: Float = 1, on pool: WorkerPool) throws {
+    precondition(matrix.columns == columns)
+    let piece = 256
+    let rows = try Activations(columns: columns, capacity: piece)
+    for first in stride(from: 0, to: matrix.rows, by: piece) {
+      let count = min(piece, matrix.rows - first)
+      for row in 0..<count {
+        let (from, to) = (matrix.row(first + row), rows.values + row * rows.stride)
+        for column in 0..<columns { to[column] = factor * from[column] }
+      }
+      try add(rows, count: count, on: pool)
+    }
+  }
+
+  private static func means(_ input: Activations, count: Int) -> [Float] {
+    var sums = [Double](repeating: 0, count: input.columns)
+    for row in 0..<count {
+      for column in 0..<input.columns { sums[column] += Double(input.values[row * input.stride + column]) }
+    }
+    return sums.map { Float($0 / Double(count)) }
+  }
+
+  private func shift(_ input: Activations, count: Int, into target: Activations) {
+    for row in 0..<count {
+      let (from, to) = (input.values + row * input.stride, target.values + row * target.stride)
+      for column in 0..<columns {
+        let value = from[column] - origin[column]
+        to[column] = value
+        sums[column] += Double(value)
+      }
+    }
+  }
+
+  /// The mean of each column.
+  public var means: [Double] { sums.indices.map { Double(origin[$0]) + sums[$0] / Double(max(1, count)) } }
+
+  /// The mean square of each column.
+  public func meanSquares(_ covariance: Covariance) -> [Double] {
+    zip(covariance.variances, means).map { $0 + $1 * $1 }
+  }
+
+  /// Whether every sum is a finite number.
+  public var isFinite: Bool { sums.allSatisfy(\.isFinite) && products.diagonal.allSatisfy(\.isFinite) }
+
+  /// How much of what columns have in common is to be believed by somebody who solves with it: of a covariance of as many
+  /// columns as there are rows half is chance. A ridge of columns / rows on correlations (a linear shrinkage towards the
+  /// diagonal, Ledoit and Wolf 2004, with the share that columns without anything in common would need).
+  public var ridge: Double { Double(columns) / Double(max(1, count)) }
+
+  /// The covariances, which take the memory of the sums: nothing can be added any more.
+  ///
+  /// - Parameters:
+  ///   - ridge: covariances between different columns are divided by 1 + ridge.
+  ///   - isAroundZero: whether the products of the means are added: for layers that have no bias.
+  public func covariance(ridge: Double = 0, isAroundZero: Bool = false, on pool: WorkerPool) -> Covariance {
+    let scale = 1 / Float(max(1, count))
+    let share = Float(1 / (1 + ridge))
+    let offsets = sums.map { Float($0 / Double(max(1, count))) }
+    products.forEachLowerTile(on: pool) { rows, columns in
+      for row in rows {
+        let numbers = products.row(row)
+        for column in columns.lowerBound..<min(columns.upperBound, row + 1) {
+          numbers[column] = (numbers[column] * scale - offsets[row] * offsets[column]) * (column == row ? 1 : share)
+        }
+      }
+    }
+    if isAroundZero {
+      let means = means.map { Float($0) }
+      for row in 0..<columns {
+        let numbers = products.row(row)
+        for column in 0...row { numbers[column] += means[row] * means[column] }
+      }
+    }
+    products.mirror(on: pool)
+    return Covariance(products)
+  }
+}
+
+/// A symmetric matrix of covariances, both triangles: [size][size].
+public final class Covariance: @unchecked Sendable {
+  let matrix: SquareMatrix
+
+  init(_ matrix: SquareMatrix) { self.matrix = matrix }
+
+  public var size: Int { matrix.size }
+  public var variances: [Double] { matrix.diagonal.map { Double(max(0, $0)) } }
+
+  /// A matrix from its rows.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public convenience init(rows: [[Float]]) throws {
+    let matrix = try SquareMatrix(rows.count)
+    for (index, row) in rows.enumerated() {
+      precondition(row.count == rows.count)
+      matrix.row(index).update(from: row, count: row.count)
+    }
+    self.init(matrix)
+  }
+
+  public subscript(row: Int, column: Int) -> Float { matrix.row(row)[column] }
+
+  /// The sum of the products of all elements with those of another one: the variance of what a layer puts out, from the
+  /// products of its columns and the covariance of its inputs.
+  public func product(_ other: Covariance) -> Double {
+    precondition(other.size == size)
+    var sum = 0.0
+    for row in 0..<size {
+      let (own, others) = (matrix.row(row), other.matrix.row(row))
+      for column in 0..<size { sum += Double(own[column]) * Double(others[column]) }
+    }
+    return sum
+  }
+
+  /// A matrix R of as many rows whose Rᵀ R this is, but for a little on the diagonal.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` when this is not positive definite.
+  public func root(damping: Double = 1e-6, on pool: WorkerPool) throws -> FloatMatrix {
+    let factor = try SquareMatrix(copying: matrix)
+    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(size)
+    for index in 0..<size { factor.row(index)[index] += mean > 0 ? Float(damping * mean) : 1 }
+    guard mean.isFinite, factor.factorize(on: pool) else {
+      throw FurlError.input(nil, "a layer's weights are not finite numbers")
+    }
+    let root = try FloatMatrix(rows: size, columns: size)
+    for column in 0..<size {
+      for row in 0...column { root.row(row)[column] = factor.row(column)[row] }
+    }
+    return root
+  }
+}

@@ -1,0 +1,117 @@
+import FurlBase
+import FurlTensor
+
+/// The linear map that takes hidden states to later ones best: y - x ~ A x + b by least squares (ReplaceMe, Shopkhoev et
+/// al. 2025, on the residual stream).
+public final class LinearMap {
+  private let columns: Int
+  private let inputs: InputMoments
+  private let cross: FloatMatrix
+  private var count = 0
+  private var inputOrigin: [Float] = []
+  private var changeOrigin: [Float] = []
+  private var changeSums: [Double]
+  private var changeSquares: [Double]
+  private var inputSums: [Double]
+
+  /// Added to the diagonal of the covariance, as a share of its mean.
+  public static let damping: Float = 1e-4
+
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(columns: Int) throws {
+    self.columns = columns
+    inputs = try InputMoments(columns: columns)
+    cross = try FloatMatrix(rows: columns, columns: columns)
+    changeSums = Array(repeating: 0, count: columns)
+    changeSquares = changeSums
+    inputSums = changeSums
+  }
+
+  /// Adds positions.
+  ///
+  /// - Parameters:
+  ///   - x, y: [rows][columns], before and behind.
+  public func add(_ x: [Float], _ y: [Float], on pool: WorkerPool) throws {
+    let rows = x.count / columns
+    precondition(x.count == y.count && x.count == rows * columns)
+    guard rows > 0 else { return }
+    let (before, change) = (
+      try FloatMatrix(x, rows: rows, columns: columns), try FloatMatrix(rows: rows, columns: columns)
+    )
+    for index in 0..<rows * columns { change.base[index] = y[index] - x[index] }
+    if count == 0 {
+      inputOrigin = LinearMap.means(before)
+      changeOrigin = LinearMap.means(change)
+    }
+    count += rows
+    let activations = try Activations(columns: columns, capacity: rows)
+    for row in 0..<rows {
+      activations[row] = Array(x[row * columns..<(row + 1) * columns])
+      let (from, to) = (before.row(row), change.row(row))
+      for column in 0..<columns {
+        from[column] -= inputOrigin[column]
+        to[column] -= changeOrigin[column]
+        inputSums[column] += Double(from[column])
+        changeSums[column] += Double(to[column])
+        changeSquares[column] += Double(to[column]) * Double(to[column])
+      }
+    }
+    try inputs.add(activations, count: rows, on: pool)
+    let tile = 128
+    pool.forEachAsTaken((columns + tile - 1) / tile) { index in
+      let first = index * tile
+      MatrixMath.addTransposed(
+        change.part(0, first), before.part(0, 0), to: cross.part(first, 0), rows: min(tile, columns - first),
+        columns: columns, depth: rows, accumulate: true)
+    }
+  }
+
+  private static func means(_ matrix: FloatMatrix) -> [Float] {
+    (0..<matrix.columns).map { column in
+      Float((0..<matrix.rows).reduce(0.0) { $0 + Double(matrix.row($1)[column]) } / Double(matrix.rows))
+    }
+  }
+
+  /// The map of all positions so far; nothing can be added any more.
+  ///
+  /// - Returns: A: [columns][columns], b, and the share of the change's variance that the map does not explain.
+  /// - Throws: ``FurlError`` of kind `input` when states are not finite numbers.
+  public func solve(damping: Float = damping, on pool: WorkerPool) throws -> (
+    weight: FloatMatrix, bias: [Float], unexplained: Double
+  ) {
+    guard inputs.isFinite, changeSquares.allSatisfy(\.isFinite) else {
+      throw FurlError.input(nil, "hidden states are not finite numbers", remedy: "the weights are damaged")
+    }
+    let means = inputs.means
+    let covariance = inputs.covariance(on: pool)
+    let factor = covariance.matrix
+    let total = Double(max(1, count))
+    for row in 0..<columns {
+      let numbers = cross.row(row)
+      for column in 0..<columns {
+        numbers[column] = numbers[column] / Float(total) - Float(changeSums[row] / total * inputSums[column] / total)
+      }
+    }
+    let covariances = cross.values
+    let mean = covariance.variances.reduce(0, +) / Double(columns)
+    for index in 0..<columns { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
+    guard factor.factorize(on: pool) else {
+      throw FurlError.input(nil, "the covariances of hidden states are not positive definite")
+    }
+    let slice = 64
+    pool.forEachAsTaken((columns + slice - 1) / slice) { index in
+      let rows = min(slice, columns - index * slice)
+      MatrixMath.solve(factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns)
+      MatrixMath.solve(
+        factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns, transposed: false)
+    }
+    var explained = 0.0
+    for index in covariances.indices { explained += Double(covariances[index]) * Double(cross.base[index]) }
+    let variance = (0..<columns).reduce(0.0) {
+      $0 + changeSquares[$1] / total - (changeSums[$1] / total) * (changeSums[$1] / total)
+    }
+    let turned = cross.times(means)
+    let bias = (0..<columns).map { Float(Double(changeOrigin[$0]) + changeSums[$0] / total - turned[$0]) }
+    return (cross, bias, variance > 0 ? max(0, 1 - explained / variance) : 0)
+  }
+}

@@ -1,0 +1,72 @@
+import FurlTensor
+import CFurlKernels
+import Foundation
+
+/// AdamW: means of gradients and of their squares, and weight decay apart from them (Loshchilov and Hutter 2019).
+public final class AdamW: @unchecked Sendable {
+  public struct Settings: Sendable, Hashable {
+    /// How much of the mean of gradients is kept at each step, and of the mean of their squares.
+    public var firstDecay: Float = 0.9
+    public var secondDecay: Float = 0.95
+    public var epsilon: Float = 1e-8
+
+    public init() {}
+  }
+
+  private let settings: Settings
+  /// As many numbers as there are weights.
+  public let first: DenseMatrix
+  public let second: DenseMatrix
+  /// Steps that were made.
+  public var steps = 0
+
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(count: Int, settings: Settings = Settings()) throws {
+    self.settings = settings
+    first = try DenseMatrix(rows: 1, columns: count)
+    second = try DenseMatrix(rows: 1, columns: count)
+  }
+
+  /// Some weights that lie together.
+  public struct Part: Sendable {
+    public let range: Range<Int>
+    /// The share of each weight that goes, times the rate.
+    public let decay: Float
+
+    public init(range: Range<Int>, decay: Float) {
+      self.range = range
+      self.decay = decay
+    }
+  }
+
+  /// Makes a step.
+  ///
+  /// - Parameters:
+  ///   - gradientScale: what gradients are multiplied with.
+  ///   - parts: the weights that are changed.
+  public func step(
+    _ weights: DenseMatrix, _ gradients: DenseMatrix, gradientScale: Float, rate: Float, parts: [Part],
+    with math: DenseMath
+  ) {
+    precondition(weights.count == first.count && gradients.count == first.count)
+    steps += 1
+    let firstCorrection = 1 - Elementary.pow(Double(settings.firstDecay), Double(steps))
+    let secondCorrection = 1 - Elementary.pow(Double(settings.secondDecay), Double(steps))
+    let kernel = math.table.adam
+    for part in parts {
+      let step = furl_adam(
+        gradient_scale: gradientScale, first_decay: settings.firstDecay, second_decay: settings.secondDecay,
+        second_correction: Float(1 / secondCorrection), epsilon: settings.epsilon,
+        rate: Float(Double(rate) / firstCorrection), weight_decay: rate * part.decay)
+      let base = part.range.lowerBound
+      math.forEachPiece(part.range.count, of: 1 << 15) { range in
+        let start = base + range.lowerBound
+        withUnsafePointer(to: step) {
+          kernel(
+            $0, range.count, gradients.numbers + start, weights.numbers + start, first.numbers + start,
+            second.numbers + start)
+        }
+      }
+    }
+  }
+}

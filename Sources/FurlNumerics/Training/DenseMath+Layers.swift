@@ -1,0 +1,145 @@
+import FurlTensor
+import CFurlKernels
+
+extension DenseMath {
+  // MARK: Norms
+
+  /// Normalizes every row; weights and biases are [1][columns].
+  public func normalize(
+    _ x: DenseMatrix, by norm: Activations.Norm, weight: DenseMatrix, bias: DenseMatrix?, epsilon: Float,
+    into out: DenseMatrix
+  ) {
+    precondition(x.rows == out.rows && x.columns == out.columns && weight.count == x.columns)
+    let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
+    forEachPiece(x.rows, of: DenseMath.rowPiece) { rows in
+      for row in rows {
+        let place = row * x.columns
+        kernel(x.numbers + place, x.columns, weight.numbers, bias?.numbers, epsilon, out.numbers + place)
+      }
+    }
+  }
+
+  /// Adds the gradients of a norm's input, weight and bias, from that of its output.
+  public func normalizeBack(
+    _ x: DenseMatrix, by norm: Activations.Norm, weight: DenseMatrix, epsilon: Float, gradient: DenseMatrix,
+    addingTo out: DenseMatrix, weightGradient: DenseMatrix, biasGradient: DenseMatrix?
+  ) throws {
+    precondition(x.count == gradient.count && out.count == x.count && weightGradient.count == x.columns)
+    let columns = x.columns
+    let piece = 64
+    let pieces = (x.rows + piece - 1) / piece
+    // Every piece of rows has sums of its own, which are added up in their order.
+    let sums = try DenseMatrix(rows: pieces, columns: 2 * columns)
+    let kernel = table.norm_back
+    forEachPiece(x.rows, of: piece) { rows in
+      let own = sums.numbers + rows.lowerBound / piece * 2 * columns
+      for row in rows {
+        let place = row * columns
+        kernel(
+          norm == .layerNorm, x.numbers + place, columns, weight.numbers, epsilon, gradient.numbers + place,
+          out.numbers + place, own, biasGradient == nil ? nil : own + columns)
+      }
+    }
+    for index in 0..<pieces {
+      let own = sums.numbers + index * 2 * columns
+      for column in 0..<columns { weightGradient.numbers[column] += own[column] }
+      guard let biasGradient else { continue }
+      for column in 0..<columns { biasGradient.numbers[column] += own[columns + column] }
+    }
+  }
+
+  // MARK: Activations
+
+  /// out = activation(x), or activation(x) * factor where there is one.
+  public func activate(
+    _ activation: LinearGroup.Activation, _ x: DenseMatrix, factor: DenseMatrix?, into out: DenseMatrix
+  ) {
+    precondition(x.count == out.count && (factor == nil || factor?.count == x.count))
+    let kernel = table.activate
+    forEachPiece(x.count, of: 1 << 14) { range in
+      let start = range.lowerBound
+      (out.numbers + start).update(from: x.numbers + start, count: range.count)
+      kernel(activation.kind, out.numbers + start, factor.map { UnsafePointer($0.numbers + start) }, range.count)
+    }
+  }
+
+  /// From the gradient of ``activate(_:_:factor:into:)``'s output to that of x, in place, and to that of the factor.
+  public func activateBack(
+    _ activation: LinearGroup.Activation, _ x: DenseMatrix, factor: DenseMatrix?, gradient: DenseMatrix,
+    factorGradient: DenseMatrix?
+  ) {
+    precondition(x.count == gradient.count && (factor == nil) == (factorGradient == nil))
+    let kernel = table.activate_back
+    forEachPiece(x.count, of: 1 << 14) { range in
+      let start = range.lowerBound
+      kernel(
+        activation.kind, x.numbers + start, factor.map { UnsafePointer($0.numbers + start) }, range.count,
+        gradient.numbers + start, factorGradient.map { $0.numbers + start })
+    }
+  }
+
+  // MARK: Embeddings
+
+  /// Sets every row to a row of an embedding, plus that of its position where those are learned.
+  ///
+  /// - Parameters:
+  ///   - ids: of all sequences, one behind the other.
+  ///   - length: of each sequence.
+  public func embed(
+    _ ids: [Int], length: Int, _ embedding: DenseMatrix, positions: DenseMatrix?, into out: DenseMatrix
+  ) {
+    precondition(ids.count == out.rows && embedding.columns == out.columns && ids.allSatisfy { $0 < embedding.rows })
+    precondition(positions == nil || (positions?.rows ?? 0) >= length)
+    let columns = out.columns
+    forEachPiece(ids.count, of: DenseMath.rowPiece) { rows in
+      for row in rows {
+        let target = out.numbers + row * columns
+        target.update(from: embedding.numbers + ids[row] * columns, count: columns)
+        guard let positions else { continue }
+        let source = positions.numbers + row % length * columns
+        for column in 0..<columns { target[column] += source[column] }
+      }
+    }
+  }
+
+  /// Adds the gradients of the embedding's rows and the positions' rows.
+  public func embedBack(
+    _ ids: [Int], length: Int, gradient: DenseMatrix, addingTo embedding: DenseMatrix, positions: DenseMatrix?
+  ) {
+    precondition(ids.count == gradient.rows && embedding.columns == gradient.columns)
+    let width = gradient.columns
+    // Columns are split, not rows: rows of one token are added in their order.
+    forEachPiece(width, of: 64) { columns in
+      for (row, id) in ids.enumerated() {
+        let source = gradient.numbers + row * width + columns.lowerBound
+        let target = embedding.numbers + id * width + columns.lowerBound
+        for index in 0..<columns.count { target[index] += source[index] }
+        guard let positions else { continue }
+        let place = positions.numbers + row % length * width + columns.lowerBound
+        for index in 0..<columns.count { place[index] += source[index] }
+      }
+    }
+  }
+
+  // MARK: Rotary positions
+
+  /// Turns every head by its position's angles, or back.
+  ///
+  /// - Parameter angles: [positions][cosines, sines].
+  public func rotate(
+    _ matrix: DenseMatrix, headSize: Int, length: Int, angles: RotaryAngles, back: Bool
+  ) {
+    precondition(matrix.columns % headSize == 0 && angles.count >= length && 2 * angles.half <= headSize)
+    let kernel = table.rotate
+    let half = angles.half
+    forEachPiece(matrix.rows, of: DenseMath.rowPiece) { rows in
+      for row in rows {
+        let cosines = angles.row(row % length)
+        let start = matrix.numbers + row * matrix.columns
+        for head in stride(from: 0, to: matrix.columns, by: headSize) {
+          kernel(start + head, half, cosines, cosines + (back ? 2 * half : half))
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import FurlTensor
+import CFurlKernels
+
+/// What training computes with.
+///
+/// Work is cut into pieces that depend on shapes alone, and sums are taken in one order, so that results do not depend
+/// on the number of threads.
+public struct DenseMath: Sendable {
+  public let context: ComputeContext
+
+  var pool: WorkerPool { context.pool }
+  var table: furl_kernels { context.kernels.table }
+
+  public init(context: ComputeContext) { self.context = context }
+
+  /// Rows that are worked on at once where rows have nothing to do with each other.
+  static let rowPiece = 32
+
+  /// Calls `body` with ranges that cover 0..<count.
+  func forEachPiece(_ count: Int, of size: Int, _ body: (Range<Int>) -> Void) {
+    pool.forEachAsTaken((count + size - 1) / size) { piece in
+      body(piece * size..<min((piece + 1) * size, count))
+    }
+  }
+
+  /// Calls `body` with the tiles of a matrix.
+  func forEachTile(_ rows: Int, _ columns: Int, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+    // Large enough that packing is little beside multiplying, small enough that a few threads have even shares.
+    let height = rows >= 2048 ? 512 : 256
+    let width = 1024
+    let across = (columns + width - 1) / width
+    pool.forEachAsTaken((rows + height - 1) / height * across) { tile in
+      let (row, column) = (tile / across * height, tile % across * width)
+      body(row..<min(row + height, rows), column..<min(column + width, columns))
+    }
+  }
+
+  // MARK: Linear layers
+
+  /// out = x wᵀ + bias, or that added to what is there.
+  ///
+  /// - Parameters:
+  ///   - x: [rows][inputs].
+  ///   - weight: [outputs][inputs].
+  ///   - bias: [1][outputs].
+  ///   - out: [rows][outputs].
+  public func linear(
+    _ x: DenseMatrix, _ weight: DenseMatrix, bias: DenseMatrix?, into out: DenseMatrix, accumulate: Bool = false
+  ) {
+    precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows)
+    precondition(bias == nil || bias?.count == weight.rows)
+    forEachTile(out.rows, out.columns) { rows, columns in
+      if let bias {
+        for row in rows {
+          let target = out.numbers + row * out.columns + columns.lowerBound
+          let source = bias.numbers + columns.lowerBound
+          if accumulate {
+            for index in 0..<columns.count { target[index] += source[index] }
+          } else {
+            target.update(from: source, count: columns.count)
+          }
+        }
+      }
+      MatrixMath.addOuter(
+        x.part(rows.lowerBound, 0), weight.part(columns.lowerBound, 0),
+        to: out.part(rows.lowerBound, columns.lowerBound),
+        rows: rows.count, columns: columns.count, depth: x.columns, accumulate: accumulate || bias != nil)
+    }
+  }
+
+  /// The gradient of a linear layer's input, from that of its output: out = gradient w, or that added.
+  ///
+  /// - Parameters:
+  ///   - gradient: [rows][outputs].
+  ///   - out: [rows][inputs].
+  public func linearBack(
+    _ gradient: DenseMatrix, _ weight: DenseMatrix, into out: DenseMatrix, accumulate: Bool = false
+  ) {
+    precondition(gradient.columns == weight.rows && out.columns == weight.columns && out.rows == gradient.rows)
+    forEachTile(out.rows, out.columns) { rows, columns in
+      MatrixMath.add(
+        gradient.part(rows.lowerBound, 0), weight.part(0, columns.lowerBound),
+        to: out.part(rows.lowerBound, columns.lowerBound),
+        rows: rows.count, columns: columns.count, depth: gradient.columns, accumulate: accumulate)
+    }
+  }
+
+  /// Adds the gradients of a linear layer's weight and bias, from those of its output and its input.
+  public func addWeightGradient(
+    _ gradient: DenseMatrix, _ x: DenseMatrix, to weight: DenseMatrix, bias: DenseMatrix?
+  ) {
+    precondition(gradient.rows == x.rows && weight.rows == gradient.columns && weight.columns == x.columns)
+    forEachTile(weight.rows, weight.columns) { rows, columns in
+      MatrixMath.addTransposed(
+        gradient.part(0, rows.lowerBound), x.part(0, columns.lowerBound),
+        to: weight.part(rows.lowerBound, columns.lowerBound),
+        rows: rows.count, columns: columns.count, depth: x.rows, accumulate: true)
+    }
+    if let bias { addColumnSums(gradient, to: bias) }
+  }
+
+  /// Adds the sum of all rows to a vector.
+  func addColumnSums(_ matrix: DenseMatrix, to vector: DenseMatrix) {
+    precondition(vector.count == matrix.columns)
+    forEachPiece(matrix.columns, of: 256) { columns in
+      let target = vector.numbers + columns.lowerBound
+      for row in 0..<matrix.rows {
+        let source = matrix.numbers + row * matrix.columns + columns.lowerBound
+        for index in 0..<columns.count { target[index] += source[index] }
+      }
+    }
+  }
+
+  /// out = a b, of a: [rows][depth], b: [depth][columns].
+  public func product(_ a: DenseMatrix, _ b: DenseMatrix, into out: DenseMatrix, accumulate: Bool = false) {
+    linearBack(a, b, into: out, accumulate: accumulate)
+  }
+
+  /// out = aᵀ b, of a: [depth][rows], b: [depth][columns].
+  public func transposedProduct(_ a: DenseMatrix, _ b: DenseMatrix, into out: DenseMatrix) {
+    out.clear()
+    addWeightGradient(a, b, to: out, bias: nil)
+  }
+
+  // MARK: Sums
+
+  /// a += b.
+  public func add(_ b: DenseMatrix, to a: DenseMatrix) {
+    precondition(a.count == b.count)
+    forEachPiece(a.count, of: 1 << 16) { range in
+      let (target, source) = (a.numbers + range.lowerBound, b.numbers + range.lowerBound)
+      for index in 0..<range.count { target[index] += source[index] }
+    }
+  }
+
+  /// The sum of squares.
+  public func squares(_ matrix: DenseMatrix) -> Double {
+    let table = table
+    return sum(of: matrix.count) { range in
+      let start = matrix.numbers + range.lowerBound
+      return table.dot(start, start, range.count)
+    }
+  }
+
+  /// The sum of squares of a - b, whose multiple is added to a gradient where there is one.
+  public func squaredDistance(
+    _ a: DenseMatrix, _ b: DenseMatrix, adding scale: Float = 0, to gradient: DenseMatrix? = nil
+  ) -> Double {
+    precondition(a.count == b.count && (gradient == nil || gradient?.count == a.count))
+    return sum(of: a.count) { range in
+      let (x, y) = (a.numbers + range.lowerBound, b.numbers + range.lowerBound)
+      var sum: Float = 0
+      for index in 0..<range.count { sum += (x[index] - y[index]) * (x[index] - y[index]) }
+      guard let gradient else { return sum }
+      let target = gradient.numbers + range.lowerBound
+      for index in 0..<range.count { target[index] += scale * (x[index] - y[index]) }
+      return sum
+    }
+  }
+
+  /// Adds up what `body` gives for pieces of 0..<count, in their order.
+  private func sum(of count: Int, _ body: (Range<Int>) -> Float) -> Double {
+    let piece = 1 << 12
+    var sums = [Float](repeating: 0, count: (count + piece - 1) / piece)
+    sums.withUnsafeMutableBufferPointer { sums in
+      nonisolated(unsafe) let sums = sums
+      forEachPiece(count, of: piece) { sums[$0.lowerBound / piece] = body($0) }
+    }
+    return sums.reduce(0) { $0 + Double($1) }
+  }
+}

@@ -1,0 +1,161 @@
+import FurlTensor
+import CFurlKernels
+import Foundation
+
+/// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
+/// one of training, never exists.
+public struct HeadLoss: Sendable {
+  /// What turns hidden states into logits.
+  public struct Head: Sendable {
+    /// [vocabulary][hidden]
+    public let weight: DenseMatrix
+    /// [1][vocabulary]
+    public let bias: DenseMatrix?
+
+    public init(weight: DenseMatrix, bias: DenseMatrix?) {
+      self.weight = weight
+      self.bias = bias
+    }
+  }
+
+  /// The model that is imitated: its own hidden states and head.
+  public struct Teacher: Sendable {
+    public let hidden: DenseMatrix
+    public let head: Head
+
+    public init(hidden: DenseMatrix, head: Head) {
+      self.hidden = hidden
+      self.head = head
+    }
+  }
+
+  /// Where gradients go: of hidden states, set; of the head, added.
+  public struct Gradients {
+    let hidden: DenseMatrix
+    let head: Head
+
+    public init(hidden: DenseMatrix, head: Head) {
+      self.hidden = hidden
+      self.head = head
+    }
+  }
+
+  /// Sums over all rows that count.
+  public struct Sums: Sendable {
+    /// Cross entropy of the next tokens, nats.
+    public var entropy = 0.0
+    /// Kullback-Leibler divergence from the teacher, nats.
+    public var divergence = 0.0
+    /// Rows with a next token.
+    public var targets = 0
+  }
+
+  /// How much each part counts.
+  public struct Weights: Sendable, Hashable {
+    /// Of a row's cross entropy.
+    public var entropy: Float
+    /// Of a row's divergence.
+    public var divergence: Float
+
+    public init(entropy: Float, divergence: Float) {
+      self.entropy = entropy
+      self.divergence = divergence
+    }
+  }
+
+  private let math: DenseMath
+  private let vocabulary: Int
+  /// [pieces of rows][vocabulary]
+  private let logits: DenseMatrix
+  private let taught: DenseMatrix?
+
+  /// - Parameters:
+  ///   - rows: the most that there will be.
+  ///   - hasTeacher: whether there will be one.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  public init(rows: Int, vocabulary: Int, hasTeacher: Bool, math: DenseMath) throws {
+    self.math = math
+    self.vocabulary = vocabulary
+    // 64 MiB, whatever the number of threads.
+    let piece = min(rows, max(16, min(512, (1 << 24) / vocabulary / 16 * 16)))
+    logits = try DenseMatrix(rows: piece, columns: vocabulary)
+    taught = hasTeacher ? try DenseMatrix(rows: piece, columns: vocabulary) : nil
+  }
+
+  /// What a row gave.
+  private struct RowLoss {
+    var entropy: Float = 0
+    var divergence: Float = 0
+  }
+
+  /// Computes losses, and their gradients where those are asked for.
+  ///
+  /// - Parameters:
+  ///   - hidden: [rows][hidden], behind the last norm.
+  ///   - targets: the next token of each row; -1 where there is none, which counts for the divergence alone.
+  ///   - weights: what the parts count for each row.
+  public func callAsFunction(
+    hidden: DenseMatrix, head: Head, targets: [Int], teacher: Teacher?, weights: Weights, gradients: Gradients?
+  ) -> Sums {
+    precondition(targets.count == hidden.rows && head.weight.rows == vocabulary)
+    precondition(targets.allSatisfy { $0 < vocabulary } && (teacher == nil || taught != nil))
+    var sums = Sums()
+    for start in stride(from: 0, to: hidden.rows, by: logits.rows) {
+      let range = start..<min(start + logits.rows, hidden.rows)
+      let piece = hidden.rows(range)
+      let scores = logits.rows(0..<range.count)
+      math.linear(piece, head.weight, bias: head.bias, into: scores)
+      var taughtScores: DenseMatrix?
+      if let teacher, let taught {
+        let matrix = taught.rows(0..<range.count)
+        math.linear(teacher.hidden.rows(range), teacher.head.weight, bias: teacher.head.bias, into: matrix)
+        taughtScores = matrix
+      }
+      for loss in rowLosses(scores, taughtScores, targets: Array(targets[range]), weights) {
+        sums.entropy += Double(loss.entropy)
+        sums.divergence += Double(loss.divergence)
+      }
+      guard let gradients else { continue }
+      math.linearBack(scores, head.weight, into: gradients.hidden.rows(range))
+      math.addWeightGradient(scores, piece, to: gradients.head.weight, bias: gradients.head.bias)
+    }
+    sums.targets = targets.count { $0 >= 0 }
+    return sums
+  }
+
+  /// Losses of some rows; gradients take the place of the logits.
+  private func rowLosses(
+    _ scores: DenseMatrix, _ taught: DenseMatrix?, targets: [Int], _ weights: Weights
+  ) -> [RowLoss] {
+    var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
+    let table = math.table
+    losses.withUnsafeMutableBufferPointer { losses in
+      nonisolated(unsafe) let losses = losses
+      math.forEachPiece(targets.count, of: 8) { rows in
+        for row in rows {
+          let logits = scores.numbers + row * vocabulary
+          let target = targets[row]
+          let wanted = target >= 0 ? logits[target] : 0
+          let entropyWeight = target >= 0 ? weights.entropy : 0
+          let total: Float
+          if let taught {
+            let d = table.distill(
+              logits, taught.numbers + row * vocabulary, vocabulary, 1, weights.divergence + entropyWeight,
+              weights.divergence)
+            losses[row].divergence = d.difference - Elementary.log(d.teacher_sum) + Elementary.log(d.student_sum)
+            total = d.student_largest + Elementary.log(d.student_sum)
+          } else {
+            var largest: Float = 0
+            let sum = table.softmax(logits, vocabulary, 1, &largest)
+            total = largest + Elementary.log(sum)
+            for index in 0..<vocabulary { logits[index] *= entropyWeight }
+          }
+          guard target >= 0 else { continue }
+          losses[row].entropy = total - wanted
+          logits[target] -= entropyWeight
+        }
+      }
+    }
+    return losses
+  }
+}

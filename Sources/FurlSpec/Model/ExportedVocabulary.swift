@@ -1,0 +1,56 @@
+/// A tokenizer as GGUF files describe it.
+public struct ExportedVocabulary: Sendable {
+  /// What llama.cpp does with a token.
+  public enum Kind: Int32, Sendable {
+    case normal = 1
+    case unknown = 2
+    /// Not a part of any text.
+    case control = 3
+    /// Found in a text before anything else happens to it.
+    case userDefined = 4
+    case unused = 5
+    /// Stands for one byte.
+    case byte = 6
+  }
+
+  /// llama.cpp's algorithm: `gpt2` (byte-level BPE), `llama` (SentencePiece).
+  public var model: String
+  /// llama.cpp's name for the way a text is cut into words.
+  public var preTokenizer: String
+  /// By id. There may be fewer than the model has rows.
+  public var tokens: [String]
+  public var kinds: [Kind]
+  /// By id; for `llama` only.
+  public var scores: [Float]?
+  /// `left right`, by rank.
+  public var merges: [String]
+  public var bosID: Int?
+  public var eosID: Int?
+  /// Further ends of texts.
+  public var eotID: Int?
+  public var eomID: Int?
+  public var unknownID: Int?
+  public var addsBOS: Bool
+  /// Whether a space goes before a text; for `llama` only.
+  public var addsSpace: Bool?
+  /// What llama.cpp does otherwise with this tokenizer.
+  public var notes: [String]
+
+  public init(
+    model: String, preTokenizer: String, tokens: [String], kinds: [Kind], scores: [Float]? = nil, merges: [String],
+    bosID: Int?, eosID: Int?, unknownID: Int? = nil, addsBOS: Bool, addsSpace: Bool? = nil, notes: [String] = []
+  ) {
+    self.model = model
+    self.preTokenizer = preTokenizer
+    self.tokens = tokens
+    self.kinds = kinds
+    self.scores = scores
+    self.merges = merges
+    self.bosID = bosID
+    self.eosID = eosID
+    self.unknownID = unknownID
+    self.addsBOS = addsBOS
+    self.addsSpace = addsSpace
+    self.notes = notes
+  }
+}

@@ -1,0 +1,194 @@
+import FurlBase
+
+/// A matrix of weights inside a mapped checkpoint: any strides, so that transposed and fused tensors are read
+/// where they lie.
+public struct WeightSource: Sendable {
+  /// Which stored row a row is.
+  public enum RowOrder: Sendable, Hashable {
+    /// Row by row as they lie.
+    case stored
+    /// The rows of each head are stored with those of its two halves taking turns (llama files in GGUF): row
+    /// half * headSize / 2 + i of a head lies at 2 i + half. The numbers of a vector are rows in this.
+    case interleavedHalves(headSize: Int)
+
+    func stored(_ row: Int) -> Int {
+      guard case .interleavedHalves(let size) = self else { return row }
+      let (head, inside) = row.quotientAndRemainder(dividingBy: size)
+      let (half, index) = inside.quotientAndRemainder(dividingBy: size / 2)
+      return head * size + 2 * index + half
+    }
+  }
+
+  public let file: MappedFile
+  public let type: SourceType
+  /// The byte of element (0, 0).
+  public let offset: Int
+  public let rows: Int
+  public let columns: Int
+  /// Numbers between two rows.
+  public let rowStride: Int
+  /// Numbers between two columns.
+  public let columnStride: Int
+  public let rowOrder: RowOrder
+  /// Columns that are read as zeros when weights are loaded.
+  public private(set) var leftOut: [Int] = []
+
+  /// The same with other columns left out.
+  public func leavingOut(_ columns: [Int]) -> WeightSource {
+    precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
+    var source = self
+    source.leftOut = columns.sorted()
+    return source
+  }
+
+  /// - Throws: ``FurlError`` of kind `defect` if an element lies outside of the file, or if a type with blocks is not
+  ///   stored row by row in whole blocks.
+  public init(
+    file: MappedFile, type: SourceType, offset: Int, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1,
+    rowOrder: RowOrder = .stored
+  ) throws {
+    // A path from element (0, 0) to the last one, in numbers; every part of it is checked before it is added.
+    let (room, isHuge) = (max(0, file.count - max(0, offset)) / type.blockBytes)
+      .multipliedReportingOverflow(by: type.blockSize)
+    func steps(_ count: Int, _ stride: Int) -> Int {
+      let (product, overflow) = (count - 1).multipliedReportingOverflow(by: stride)
+      return overflow ? room : min(product, room)
+    }
+    guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0, !isHuge,
+      steps(rows, rowStride) + steps(columns, columnStride) < room
+    else {
+      throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
+    }
+    let isWhole = columnStride == 1 && rowStride % type.blockSize == 0 && columns % type.blockSize == 0
+    guard type.blockSize == 1 || (isWhole && (rows > 1 || rowOrder == .stored)) else {
+      throw FurlError(.defect, file: file.path, "a tensor of \(type.rawValue) blocks does not lie in whole blocks")
+    }
+    if case .interleavedHalves(let size) = rowOrder {
+      let count = rows == 1 ? columns : rows
+      guard size > 0, size % 2 == 0, count % size == 0 else {
+        throw FurlError(.defect, file: file.path, "\(count) rows are not heads of \(size)")
+      }
+    }
+    self.file = file
+    self.type = type
+    self.offset = offset
+    self.rows = rows
+    self.columns = columns
+    self.rowStride = rowStride
+    self.columnStride = columnStride
+    self.rowOrder = rowOrder
+  }
+
+  /// A vector is a matrix of one row.
+  public static func vector(
+    file: MappedFile, type: SourceType, offset: Int, count: Int, stride: Int = 1, rowOrder: RowOrder = .stored
+  ) throws -> WeightSource {
+    // The stride between rows is never taken; it only has to be one.
+    try WeightSource(
+      file: file, type: type, offset: offset, rows: 1, columns: count, rowStride: max(count, type.blockSize),
+      columnStride: stride, rowOrder: rowOrder)
+  }
+
+  /// Some rows as FP32, [rows.count][columns].
+  public func read(rows range: Range<Int>) -> [Float] {
+    [Float](unsafeUninitializedCapacity: range.count * columns) { buffer, count in
+      if let base = buffer.baseAddress { read(rows: range, into: base) }
+      count = range.count * columns
+    }
+  }
+
+  /// Everything, as FP32.
+  public func readAll() -> [Float] { read(rows: 0..<rows) }
+
+  /// Writes some rows as FP32, [range.count][columns].
+  func read(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    if rows == 1, rowOrder != .stored {
+      guard !range.isEmpty else { return }
+      for index in 0..<columns {
+        decode(number: rowOrder.stored(index) * columnStride, count: 1, into: output + index)
+      }
+      return
+    }
+    if columnStride == 1 {
+      if rowStride == columns, rowOrder == .stored {
+        decode(number: range.lowerBound * rowStride, count: range.count * columns, into: output)
+        return
+      }
+      for (index, row) in range.enumerated() {
+        decode(number: rowOrder.stored(row) * rowStride, count: columns, into: output + index * columns)
+      }
+      return
+    }
+    if rowStride == 1, rowOrder == .stored {
+      // Stored the other way round: what is contiguous is a piece of a column.
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { piece in
+        for column in 0..<columns {
+          decode(number: range.lowerBound + column * columnStride, count: range.count, into: piece.baseAddress!)
+          for row in 0..<range.count { output[row * columns + column] = piece[row] }
+        }
+      }
+      return
+    }
+    for (index, row) in range.enumerated() {
+      let start = rowOrder.stored(row) * rowStride
+      for column in 0..<columns {
+        decode(number: start + column * columnStride, count: 1, into: output + index * columns + column)
+      }
+    }
+  }
+
+  /// Reads `count` numbers from the number-th on.
+  private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {
+    let start = offset + type.byteCount(number)
+    type.convert(file.bytes(start..<start + type.byteCount(count)), to: output, count: count)
+  }
+
+  /// Whether all numbers are those of another matrix, bit by bit as FP32; ends with the first that differs.
+  public func isEqual(to other: WeightSource) -> Bool {
+    guard rows == other.rows, columns == other.columns else { return false }
+    let isAlike =
+      type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
+      && rowOrder == other.rowOrder && leftOut == other.leftOut
+    // One storage under two names, as PyTorch saves a tied head.
+    if isAlike, file === other.file, offset == other.offset { return true }
+    let isPlain = isAlike && columnStride == 1 && rowStride == columns && leftOut.isEmpty
+    let step = max(1, (1 << 20) / columns)
+    for start in stride(from: 0, to: rows, by: step) {
+      let range = start..<min(start + step, rows)
+      guard isPlain ? hasSameBytes(as: other, rows: range) : hasSameValues(as: other, rows: range) else { return false }
+      drop(rows: range)
+      other.drop(rows: range)
+    }
+    return true
+  }
+
+  private func bytes(rows range: Range<Int>) -> Range<Int> {
+    offset + type.byteCount(range.lowerBound * rowStride)..<offset + type.byteCount(range.upperBound * rowStride)
+  }
+
+  private func hasSameBytes(as other: WeightSource, rows range: Range<Int>) -> Bool {
+    let (own, others) = (file.bytes(bytes(rows: range)), other.file.bytes(other.bytes(rows: range)))
+    guard let one = own.baseAddress, let two = others.baseAddress else { return own.count == others.count }
+    return memcmp(one, two, own.count) == 0
+  }
+
+  private func hasSameValues(as other: WeightSource, rows range: Range<Int>) -> Bool {
+    zip(read(rows: range), other.read(rows: range)).allSatisfy { $0.bitPattern == $1.bitPattern }
+  }
+
+  /// Gives the pages of some rows back, where rows lie together.
+  private func drop(rows range: Range<Int>) {
+    if columnStride == 1, rowStride == columns { file.drop(bytes(rows: range)) }
+  }
+
+  /// The bytes of the file that the matrix lies in.
+  public var range: Range<Int> {
+    let numbers = (rows - 1) * rowStride + (columns - 1) * columnStride + 1
+    let blocks = (numbers + type.blockSize - 1) / type.blockSize
+    return offset..<offset + blocks * type.blockBytes
+  }
+
+  /// Gives the pages back that the matrix lies in.
+  public func drop() { file.drop(range) }
+}
