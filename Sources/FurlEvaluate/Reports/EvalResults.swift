@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import FurlSpec
 import FurlTensor
@@ -82,12 +81,7 @@ public enum EvalResults {
   /// The MD5 of the unpacked problem file, as EvalPlus keeps it.
   private static func hash(of suite: Suite) -> String? {
     guard let bytes = try? ProblemFile.content(path: suite.file), Digest(of: bytes) == suite.sha256 else { return nil }
-    return md5(of: bytes)
-  }
-
-  /// In hexadecimal digits. What others name by it; it proves nothing.
-  static func md5(of bytes: [UInt8]) -> String {
-    Insecure.MD5.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    return MD5.hex(of: bytes)
   }
 }
 
