@@ -181,7 +181,7 @@ public struct Checkpoint: Sendable {
   private func size(of name: String) -> Int? {
     // A GGUF file has everything in itself.
     guard gguf == nil else { return nil }
-    return (try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.size] as? NSNumber)?.intValue
+    return FileNames.bytes(folder + "/" + name)
   }
 
   static let sideFiles = [
@@ -204,6 +204,6 @@ public struct Checkpoint: Sendable {
 
 extension Checkpoint.SourceFile {
   public init(_ file: MappedFile, digest: Digest) {
-    self.init(name: (file.path as NSString).lastPathComponent, bytes: file.count, digest: digest)
+    self.init(name: file.path.lastName, bytes: file.count, digest: digest)
   }
 }

@@ -29,7 +29,7 @@ enum HubFolder {
     if names.contains("snapshots") {
       let snapshots = FolderListing(folder + "/snapshots").names.filter { !$0.hasPrefix(".") }
       let main = try? MappedFile(path: folder + "/refs/main").readAll(limit: 1024)
-      let current = main.map { String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
+      let current = main.map { String(decoding: $0, as: UTF8.self).trimmed }
       guard let snapshot = current.flatMap({ snapshots.contains($0) ? $0 : nil }) ?? snapshots.first else {
         throw FurlError.input(folder, "is a folder of the hub's cache without a snapshot", remedy: "download it anew")
       }

@@ -158,7 +158,7 @@ private struct Shard {
   let family: String
 
   init?(_ name: String) {
-    guard let middle = name.range(of: "-of-", options: .backwards) else { return nil }
+    guard let middle = name.lastRange(of: "-of-") else { return nil }
     let before = name[..<middle.lowerBound]
     let digits = before.reversed().prefix { $0.isASCII && $0.isNumber }
     let total = name[middle.upperBound...].prefix { $0.isASCII && $0.isNumber }

@@ -134,7 +134,7 @@ private struct GGUFParts {
 
   /// The files of the folder that say that they are parts of a model like this one, by their number.
   private func renamed() -> [Int: [String]] {
-    let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+    let folder = path.folderPath
     let total = try? first.metadata.integer("split.tensors.count")
     var found: [Int: [String]] = [:]
     var room = GGUFParts.mostHeadBytes

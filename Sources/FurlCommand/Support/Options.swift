@@ -82,10 +82,7 @@ struct WeightsOptions: ParsableArguments {
     }
   }
 
-  private func isFolder(_ path: String) -> Bool {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-  }
+  private func isFolder(_ path: String) -> Bool { FileNames.isFolder(path) == true }
 }
 
 /// A number of threads that makes sense.

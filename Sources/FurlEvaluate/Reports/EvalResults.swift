@@ -71,11 +71,17 @@ public enum EvalResults {
 
   private static func quoted(_ text: String) -> String { JSON.string(text).compactText }
 
+  /// `2026-01-31 23:59`, by the clock on the wall.
   private static func stamp(_ date: Date) -> String {
-    let formatter = DateFormatter()
-    formatter.locale = Locale(identifier: "en_US_POSIX")
-    formatter.dateFormat = "yyyy-MM-dd HH:mm"
-    return formatter.string(from: date)
+    var seconds = time_t(date.timeIntervalSince1970.rounded(.down))
+    var time = tm()
+    localtime_r(&seconds, &time)
+    func digits(_ value: Int32, _ count: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    let day = "\(digits(time.tm_year + 1900, 4))-\(digits(time.tm_mon + 1, 2))-\(digits(time.tm_mday, 2))"
+    return "\(day) \(digits(time.tm_hour, 2)):\(digits(time.tm_min, 2))"
   }
 
   /// The MD5 of the unpacked problem file, as EvalPlus keeps it.
