@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// A file that appears under its name only when it is whole.

@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// A folder that appears under its name only when it is whole.

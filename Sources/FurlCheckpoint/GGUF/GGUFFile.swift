@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// A model in the GGUF format: one file, or several that belong together (`model-00001-of-00003.gguf`).

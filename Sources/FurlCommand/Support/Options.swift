@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 /// How a model is run; shared by all commands that run one.

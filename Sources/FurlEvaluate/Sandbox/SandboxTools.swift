@@ -1,5 +1,4 @@
 import FurlTensor
-import Foundation
 
 /// The programs that a sandbox is made of.
 struct SandboxTools: Sendable, Hashable {

@@ -1,4 +1,4 @@
-import Foundation
+import FurlTensor
 import Synchronization
 
 /// Lets in many beside each other, or one alone.

@@ -1,4 +1,4 @@
-import Foundation
+import FurlTensor
 
 /// How figures are written for people.
 public enum Figures {

@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// Adds up what a source's counters go up by while something runs.

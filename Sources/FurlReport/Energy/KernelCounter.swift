@@ -1,5 +1,5 @@
 import CFurlKernels
-import Foundation
+import FurlTensor
 
 /// An open counter of the kernel (perf_event_open).
 final class KernelCounter: Sendable {

@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// Small files of the kernel, with the reason when one cannot be read.

@@ -1,5 +1,5 @@
-import Foundation
 import FurlSpec
+import FurlTensor
 
 /// What one run of a suite took: time, processor time and, where it can be measured, energy.
 public struct TaskCost: Sendable {

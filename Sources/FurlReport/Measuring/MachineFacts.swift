@@ -1,6 +1,5 @@
-import Foundation
-import FurlTensor
 import FurlSpec
+import FurlTensor
 
 /// What a reader must know of the machine that figures come from. Its name is no part of it.
 public struct MachineFacts: Sendable {

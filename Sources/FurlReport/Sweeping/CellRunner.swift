@@ -1,4 +1,3 @@
-import Foundation
 import FurlArtifact
 import FurlCheckpoint
 import FurlEvaluate

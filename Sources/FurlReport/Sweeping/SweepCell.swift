@@ -1,4 +1,3 @@
-import Foundation
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec

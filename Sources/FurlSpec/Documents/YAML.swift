@@ -1,4 +1,3 @@
-import Foundation
 import FurlTensor
 
 /// YAML documents, read into the same tree as JSON together with the lines of their keys.

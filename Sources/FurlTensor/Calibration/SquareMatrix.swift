@@ -1,5 +1,3 @@
-import Foundation
-
 /// A square matrix of FP32 numbers, row by row.
 final class SquareMatrix: @unchecked Sendable {
   /// Rows, and columns.

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Jobs that bring about other jobs, done by all threads of a pool until none is left.
 ///
 /// A free thread takes the most urgent job, of equals the one that was added first. What is worked on at once depends

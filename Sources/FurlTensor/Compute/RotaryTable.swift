@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// Rotary positions (Su et al., "RoFormer", 2021): queries and keys are turned by angles that grow with the position.
 ///

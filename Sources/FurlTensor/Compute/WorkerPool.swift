@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 import Synchronization
 
 /// The threads that compute. There is one pool in a process, and it is passed on explicitly.

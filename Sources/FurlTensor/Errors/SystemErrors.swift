@@ -1,5 +1,3 @@
-import Foundation
-
 /// What the system says, in one wording for the whole of Furl.
 extension FurlError {
   /// A file that cannot be opened or read.

@@ -1,5 +1,3 @@
-import Foundation
-
 /// A folder of the cache that this user alone can write to, held open.
 ///
 /// What is kept is believed, so nobody else may have written it, or have been able to: the cache's root, the folder and

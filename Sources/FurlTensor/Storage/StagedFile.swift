@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// Writes a file front to back. A thread of its own waits for the system, so that whoever makes the bytes goes on
 /// until all pieces of memory wait to be written; a small file needs no thread.

@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// Causal attention of sequences of one length, forward and backward, without ever holding a whole matrix of scores.
 ///

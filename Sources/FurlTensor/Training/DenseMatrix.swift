@@ -1,5 +1,3 @@
-import Foundation
-
 /// FP32 numbers row by row, without padding: weights, gradients and activations of training.
 ///
 /// Matrices may share memory. Whoever writes to one is its owner for that time; parts of it may be written by several

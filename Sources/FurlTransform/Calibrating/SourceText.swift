@@ -1,4 +1,3 @@
-import Foundation
 import FurlArtifact
 import FurlSpec
 import FurlTensor

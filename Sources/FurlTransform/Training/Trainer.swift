@@ -1,4 +1,3 @@
-import Foundation
 import FurlModel
 import FurlSpec
 import FurlTensor
