@@ -18,7 +18,7 @@ PEERS = .build/peers
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
 
-setup: ## Installs what is missing: libzstd, OpenBLAS, bubblewrap, python3.
+setup: ## Installs what is missing: libzstd, libyaml, OpenBLAS, bubblewrap, python3.
 	@scripts/setup
 
 build: setup ## Builds .build/release/furl.

@@ -22,14 +22,12 @@ func module(
   ]
 }
 
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let libraries: [Target] =
-  module("FurlBase", uses: ["CFurlKernels", crypto, yams])
+  module("FurlBase", uses: ["CFurlKernels", "CYaml"])
   + module("FurlTensor", uses: ["FurlBase", "CFurlKernels"])
   + module("FurlNumerics", uses: ["FurlTensor", "FurlBase", "CFurlKernels"], tests: ["COpenBLAS"])
   + module("FurlSpec", uses: ["FurlTensor", "FurlBase"])
@@ -44,7 +42,7 @@ let libraries: [Target] =
   + module(
     "FurlEvaluate",
     uses: [
-      "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", crypto, subprocess, system,
+      "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", subprocess, system,
     ])
   + module(
     "FurlTransform",
@@ -81,10 +79,8 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
   ],
   targets: libraries + fuzzing + [
     .target(
@@ -102,6 +98,7 @@ let package = Package(
       name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor", "FurlBase"], path: "Tests/FurlTestSupport",
       swiftSettings: settings),
     .target(name: "CFurlKernels"),
+    .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// A model as it was trained: a folder with `config.json`, weights and a tokenizer, or a GGUF file.
 public struct Checkpoint: Sendable {
@@ -182,7 +181,7 @@ public struct Checkpoint: Sendable {
   private func size(of name: String) -> Int? {
     // A GGUF file has everything in itself.
     guard gguf == nil else { return nil }
-    return (try? FileManager.default.attributesOfItem(atPath: folder + "/" + name)[.size] as? NSNumber)?.intValue
+    return FileNames.bytes(folder + "/" + name)
   }
 
   static let sideFiles = [
@@ -205,6 +204,6 @@ public struct Checkpoint: Sendable {
 
 extension Checkpoint.SourceFile {
   public init(_ file: MappedFile, digest: Digest) {
-    self.init(name: (file.path as NSString).lastPathComponent, bytes: file.count, digest: digest)
+    self.init(name: file.path.lastName, bytes: file.count, digest: digest)
   }
 }

@@ -1,6 +1,5 @@
 import FurlBase
 import FurlSpec
-import Foundation
 
 extension Checkpoint {
   /// What the checkpoint's configuration says about the ends of its texts; a GGUF file says it with its tokenizer.

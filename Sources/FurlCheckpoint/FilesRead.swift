@@ -1,6 +1,5 @@
 import FurlBase
 import FurlTensor
-import Foundation
 
 extension Checkpoint {
   /// The files that opening a model reads: weights with all their shards or parts, index, configuration, and what the
@@ -11,9 +10,8 @@ extension Checkpoint {
   /// - Parameter path: as that of ``init(path:)``; of another file, that file alone.
   /// - Returns: paths, in no order; of a folder those that are there.
   public static func filesRead(at path: String) -> [String] {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return [] }
-    if isFolder.boolValue {
+    guard let isFolder = FileNames.isFolder(path) else { return [] }
+    if isFolder {
       let files = filesRead(in: path, weights: nil)
       guard !FileManager.default.fileExists(atPath: path + "/config.json"),
         let model = try? OpenedCheckpoint.onlyGGUF(in: path)
@@ -48,11 +46,11 @@ extension Checkpoint {
   /// The other parts of a GGUF model; by their names where the model cannot be opened.
   private static func parts(of path: String) -> [String] {
     if let file = try? GGUFFile(path: path) { return file.files.map(\.path) }
-    let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
-    guard let end = path.range(of: "-of-", options: .backwards)?.lowerBound else { return [] }
+    let folder = path.folderPath
+    guard let end = path.lastRange(of: "-of-")?.lowerBound else { return [] }
     let stem = numberless(path[..<end])
     return FolderListing(folder).names.map { folder + "/" + $0 }.filter { path in
-      path.range(of: "-of-", options: .backwards).map { numberless(path[..<$0.lowerBound]) == stem } ?? false
+      path.lastRange(of: "-of-").map { numberless(path[..<$0.lowerBound]) == stem } ?? false
     }
   }
 

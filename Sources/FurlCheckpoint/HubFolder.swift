@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// What people name in the place of a checkpoint's folder: a model of the Hugging Face hub, or the folder that its
 /// cache keeps it in.
@@ -28,7 +27,7 @@ enum HubFolder {
     if names.contains("snapshots") {
       let snapshots = FolderListing(folder + "/snapshots").names.filter { !$0.hasPrefix(".") }
       let main = try? MappedFile(path: folder + "/refs/main").readAll(limit: 1024)
-      let current = main.map { String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) }
+      let current = main.map { String(decoding: $0, as: UTF8.self).trimmed }
       guard let snapshot = current.flatMap({ snapshots.contains($0) ? $0 : nil }) ?? snapshots.first else {
         throw FurlError.input(folder, "is a folder of the hub's cache without a snapshot", remedy: "download it anew")
       }

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// A checkpoint whose files are open and whose configuration is read; its tensors are not looked for yet.
 struct OpenedCheckpoint {
@@ -31,12 +30,11 @@ struct OpenedCheckpoint {
 
   /// Opens a folder, the file of weights in it that is meant, or a GGUF file.
   static func open(path: String) throws -> OpenedCheckpoint {
-    var isFolder: ObjCBool = false
-    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    if exists, !isFolder.boolValue, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
+    let isFile = FileNames.isFolder(path) == false
+    if isFile, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
       return try OpenedCheckpoint(gguf: path)
     }
-    if exists, !isFolder.boolValue, Checkpoint.isWeightFile(path) {
+    if isFile, Checkpoint.isWeightFile(path) {
       let slash = path.lastIndex(of: "/")
       let folder = slash.map { String(path[..<$0]) } ?? "."
       let config = folder + "/config.json"
@@ -50,11 +48,8 @@ struct OpenedCheckpoint {
 
   /// Opens a folder with `config.json`, or with one GGUF model and nothing else.
   static func open(folder: String) throws -> OpenedCheckpoint {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-      throw HubFolder.missing(folder)
-    }
-    guard isFolder.boolValue else {
+    guard let isFolder = FileNames.isFolder(folder) else { throw HubFolder.missing(folder) }
+    guard isFolder else {
       // What cannot be opened at all says why itself.
       _ = try MappedFile(path: folder)
       throw FurlError.input(
@@ -111,7 +106,7 @@ struct OpenedCheckpoint {
     let naming = GGUFNames(
       spec: spec, architecture: configuration.architecture, stored: Set(file.tensors.map(\.tensor.name)))
     self.path = path
-    folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+    folder = path.folderPath
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(

@@ -1,6 +1,5 @@
 import FurlBase
 import FurlTensor
-import Foundation
 
 /// The tensors of a checkpoint as they are stored, by the names of their source, over one file or many.
 public struct StoredTensors: Sendable {
@@ -109,7 +108,7 @@ public struct StoredTensors: Sendable {
       if shards[name] == nil {
         guard FileManager.default.fileExists(atPath: folder + "/" + name) else {
           throw FurlError.input(
-            folder + "/" + name, "is missing, and \((path as NSString).lastPathComponent) names it",
+            folder + "/" + name, "is missing, and \(path.lastName) names it",
             remedy: "fetch it, or say which weights are meant with --weights")
         }
         shards[name] = try format.open(folder + "/" + name)

@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// Which files of a folder hold the weights.
 ///
@@ -157,7 +156,7 @@ private struct Shard {
   let family: String
 
   init?(_ name: String) {
-    guard let middle = name.range(of: "-of-", options: .backwards) else { return nil }
+    guard let middle = name.lastRange(of: "-of-") else { return nil }
     let before = name[..<middle.lowerBound]
     let digits = before.reversed().prefix { $0.isASCII && $0.isNumber }
     let total = name[middle.upperBound...].prefix { $0.isASCII && $0.isNumber }

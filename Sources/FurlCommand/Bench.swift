@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 struct Bench: AsyncParsableCommand {
@@ -146,7 +145,7 @@ struct Bench: AsyncParsableCommand {
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
-    let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
+    let executable = ownExecutable
     let start = ContinuousClock.now
     var runner = BenchRunner(executable: executable, settings: measuring, rounds: rounds)
     runner.idleSeconds = idle

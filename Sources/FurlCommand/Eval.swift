@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 struct Eval: AsyncParsableCommand {

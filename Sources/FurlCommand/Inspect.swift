@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 struct Inspect: ParsableCommand {
@@ -61,7 +60,7 @@ struct Inspect: ParsableCommand {
     let file = inspection.file
     let spec = file.spec
     func line(_ label: String, _ text: String) {
-      Terminal.print(label.padding(toLength: 13, withPad: " ", startingAt: 0) + text.escapingControlCharacters)
+      Terminal.print(label + String(repeating: " ", count: max(0, 13 - label.count)) + text.escapingControlCharacters)
     }
     line(
       "architecture",

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 struct SweepCommand: AsyncParsableCommand {
@@ -63,7 +62,7 @@ struct SweepCommand: AsyncParsableCommand {
     try Overwriting.check(SweepFolder.reports(in: path).map { ("--output", $0) }, over: inputs)
     try Overwriting.check(clearing: SweepFolder.cleared(in: path), of: inputs)
     let folder = try SweepFolder(path: path)
-    let executable = Bundle.main.executablePath ?? CommandLine.arguments[0]
+    let executable = ownExecutable
     let sweep = try Sweep(plan, in: folder, executable: executable, arguments: ownArguments(folder)) {
       Terminal.log("furl: \($0)")
     }
@@ -124,7 +123,7 @@ struct SweepCommand: AsyncParsableCommand {
 
   /// A cell must not outlive the run that started it: a second run would meet it.
   private func endWith(_ parent: Int32) {
-    Thread.detachNewThread {
+    _ = beginThread {
       while getppid() == parent { usleep(100_000) }
       Terminal.exit(130)
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 struct Verify: AsyncParsableCommand {
@@ -102,7 +101,7 @@ struct Verify: AsyncParsableCommand {
   /// Results of baselines belong to one build: another one may compute in another order.
   private var cache: BaselineCache? {
     guard let folder = BaselineCache.usualFolder(ProcessInfo.processInfo.environment),
-      let executable = Bundle.main.executablePath, let file = try? MappedFile(path: executable)
+      let file = try? MappedFile(path: ownExecutable)
     else { return nil }
     return BaselineCache(folder: folder, build: "\(furlVersion) \(Digest(of: file).hex)") {
       Terminal.logOnce("furl: \($0)")

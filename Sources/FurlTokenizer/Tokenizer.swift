@@ -1,6 +1,5 @@
 import FurlBase
 import FurlSpec
-import Foundation
 
 /// A BPE tokenizer: over bytes, as GPT-2's and its successors', or over whole texts, as SentencePiece's.
 ///

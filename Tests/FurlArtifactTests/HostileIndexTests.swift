@@ -1,4 +1,3 @@
-import FurlTensor
 @testable import FurlArtifact
 import FurlBase
 import FurlEvaluate

@@ -1,6 +1,3 @@
-import FurlTensor
-import FurlBase
-import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec
 import FurlTestSupport

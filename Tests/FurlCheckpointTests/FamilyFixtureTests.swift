@@ -1,4 +1,3 @@
-import FurlTensor
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec

@@ -1,7 +1,3 @@
-import FurlBase
-import FurlCheckpoint
-import FurlSpec
-import FurlTensor
 import FurlEvaluate
 import FurlTestSupport
 import Testing

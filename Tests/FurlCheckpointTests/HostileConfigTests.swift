@@ -1,4 +1,3 @@
-import FurlSpec
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

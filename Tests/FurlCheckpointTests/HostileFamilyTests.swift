@@ -1,5 +1,3 @@
-import FurlSpec
-import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlTensor

@@ -1,4 +1,3 @@
-import FurlTensor
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

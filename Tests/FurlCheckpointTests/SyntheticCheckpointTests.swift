@@ -1,4 +1,3 @@
-import FurlSpec
 import FurlBase
 @testable import FurlCheckpoint
 import FurlEvaluate

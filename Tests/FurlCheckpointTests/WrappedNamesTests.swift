@@ -1,5 +1,3 @@
-import FurlSpec
-import FurlTensor
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,4 +1,4 @@
-import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Foundation
 import Testing

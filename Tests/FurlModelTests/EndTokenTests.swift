@@ -1,4 +1,3 @@
-import FurlTokenizer
 import FurlBase
 import FurlEvaluate
 @testable import FurlModel

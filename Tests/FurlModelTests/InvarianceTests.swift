@@ -1,5 +1,3 @@
-import FurlSpec
-import FurlBase
 import FurlEvaluate
 import FurlModel
 import FurlTensor

@@ -1,4 +1,3 @@
-import FurlTokenizer
 import FurlEvaluate
 import FurlModel
 import FurlTensor

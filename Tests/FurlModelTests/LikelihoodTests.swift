@@ -1,5 +1,3 @@
-import FurlBase
-import FurlSpec
 import FurlEvaluate
 import FurlModel
 import FurlTensor

@@ -1,4 +1,3 @@
-import FurlBase
 import FurlEvaluate
 @testable import FurlModel
 import FurlTensor

@@ -1,4 +1,3 @@
-import FurlBase
 import FurlEvaluate
 import FurlModel
 import FurlSpec

@@ -1,4 +1,3 @@
-import FurlBase
 import FurlEvaluate
 @testable import FurlReport
 import FurlTestSupport

@@ -1,4 +1,3 @@
-import FurlTokenizer
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

@@ -1,5 +1,3 @@
-import FurlNumerics
-import FurlTokenizer
 import FurlArtifact
 import FurlBase
 @testable import FurlCheckpoint

@@ -1,5 +1,3 @@
-import FurlTokenizer
-import FurlSpec
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

@@ -10,6 +10,11 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #endif
 
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -33,24 +38,27 @@ static uint32_t rotate(uint32_t x, int bits) {
 
 static void blocks_scalar(uint32_t *state, const uint8_t *data, size_t blocks) {
   for (; blocks > 0; blocks--, data += 64) {
-    uint32_t w[64], s[8];
+    // Of the message's words only the last 16 are needed. Nothing is moved: what is named changes with every round,
+    // and because each of the 16 is written out the words stay in registers.
+    uint32_t w[16], s[8];
     for (int i = 0; i < 16; i++) {
       const uint8_t *p = data + 4 * i;
       w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     }
-    for (int i = 16; i < 64; i++) {
-      uint32_t a = w[i - 15], b = w[i - 2];
-      w[i] = w[i - 16] + w[i - 7] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
-    }
     memcpy(s, state, sizeof s);
-    for (int i = 0; i < 64; i++) {
-      uint32_t e = s[4], a = s[0];
-      uint32_t first = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & s[5]) ^ (~e & s[6]))
-        + constants[i] + w[i];
-      uint32_t second = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-      memmove(s + 1, s, 7 * sizeof *s);
-      s[4] += first;
-      s[0] = first + second;
+    for (int n = 0; n < 64; n += 16) {
+      UNROLL for (int i = 0; i < 16; i++) {
+        if (n > 0) {
+          uint32_t x = w[(i + 1) & 15], y = w[(i + 14) & 15];
+          w[i] += w[(i + 9) & 15] + (rotate(x, 7) ^ rotate(x, 18) ^ x >> 3) + (rotate(y, 17) ^ rotate(y, 19) ^ y >> 10);
+        }
+        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7];
+        const uint32_t e = s[(4 - i) & 7], f = s[(5 - i) & 7], g = s[(6 - i) & 7];
+        uint32_t *d = &s[(3 - i) & 7], *h = &s[(7 - i) & 7];
+        *h += (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) + constants[n + i] + w[i];
+        *d += *h;
+        *h += (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));
+      }
     }
     for (int i = 0; i < 8; i++) state[i] += s[i];
   }
@@ -151,33 +159,71 @@ static bool has_instructions(void) {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0;
 }
 
+#endif
+
+// MARK: With the instructions of AArch64
+
+#if defined(__aarch64__)
+
+#define TARGET __attribute__((target("sha2")))
+
+TARGET static void blocks_arm(uint32_t *state, const uint8_t *data, size_t blocks) {
+  uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
+  for (; blocks > 0; blocks--, data += 64) {
+    const uint32x4_t abcd_before = abcd, efgh_before = efgh;
+    uint32x4_t w[4];
+    UNROLL for (int i = 0; i < 4; i++) w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data + 16 * i)));
+    UNROLL for (int n = 0; n < 16; n++) {
+      const uint32x4_t sum = vaddq_u32(w[n & 3], vld1q_u32(&constants[4 * n])), four = abcd;
+      if (n < 12) {
+        w[n & 3] = vsha256su1q_u32(vsha256su0q_u32(w[n & 3], w[(n + 1) & 3]), w[(n + 2) & 3], w[(n + 3) & 3]);
+      }
+      abcd = vsha256hq_u32(abcd, efgh, sum);
+      efgh = vsha256h2q_u32(efgh, four, sum);
+    }
+    abcd = vaddq_u32(abcd, abcd_before);
+    efgh = vaddq_u32(efgh, efgh_before);
+  }
+  vst1q_u32(state, abcd);
+  vst1q_u32(state + 4, efgh);
+}
+
+static bool has_instructions(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) >> 6 & 1) != 0; // HWCAP_SHA2
+#else
+  return true; // Apple's all have them.
+#endif
+}
+
+#endif
+
 bool furl_sha256_is_fast(void) {
+#if defined(__x86_64__) || defined(__aarch64__)
   static _Atomic int known; // 0: not yet
   if (known == 0) known = has_instructions() ? 1 : 2;
   return known == 1;
-}
-
 #else
-
-bool furl_sha256_is_fast(void) {
   return false;
-}
-
 #endif
+}
 
 // MARK: Messages
 
-static void hash_blocks(uint32_t *state, const uint8_t *data, size_t blocks) {
+static void hash_blocks(furl_sha256 *hash, const uint8_t *data, size_t blocks) {
 #if defined(__x86_64__)
-  if (furl_sha256_is_fast()) return blocks_x86(state, data, blocks);
+  if (hash->is_fast) return blocks_x86(hash->state, data, blocks);
+#elif defined(__aarch64__)
+  if (hash->is_fast) return blocks_arm(hash->state, data, blocks);
 #endif
-  blocks_scalar(state, data, blocks);
+  blocks_scalar(hash->state, data, blocks);
 }
 
-void furl_sha256_begin(furl_sha256 *hash) {
+void furl_sha256_begin(furl_sha256 *hash, bool plainly) {
   *hash = (furl_sha256){
     .state = {
-      0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+      0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
+    .is_fast = !plainly && furl_sha256_is_fast()};
 }
 
 /// Completes a block that was begun; returns how many bytes that took.
@@ -187,7 +233,7 @@ static size_t fill(furl_sha256 *hash, const uint8_t *data, size_t n) {
   size_t count = n < 64 - begun ? n : 64 - begun;
   memcpy(hash->rest + begun, data, count);
   hash->bytes += count;
-  if (begun + count == 64) hash_blocks(hash->state, hash->rest, 1);
+  if (begun + count == 64) hash_blocks(hash, hash->rest, 1);
   return count;
 }
 
@@ -195,7 +241,7 @@ void furl_sha256_update(furl_sha256 *hash, const uint8_t *data, size_t n) {
   size_t done = fill(hash, data, n);
   data += done, n -= done;
   if (n == 0) return;
-  hash_blocks(hash->state, data, n / 64);
+  hash_blocks(hash, data, n / 64);
   memcpy(hash->rest, data + n / 64 * 64, n % 64);
   hash->bytes += n;
 }
@@ -204,7 +250,7 @@ void furl_sha256_update_two(
   furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n)
 {
 #if defined(__x86_64__)
-  if (furl_sha256_is_fast()) {
+  if (a->is_fast && b->is_fast) {
     size_t a_done = fill(a, a_data, a_n), b_done = fill(b, b_data, b_n);
     a_data += a_done, a_n -= a_done, b_data += b_done, b_n -= b_done;
     size_t blocks = (a_n < b_n ? a_n : b_n) / 64;

@@ -26,11 +26,13 @@ typedef struct furl_sha256 {
   uint32_t state[8];
   uint8_t rest[64]; // bytes % 64 bytes that make no block yet
   uint64_t bytes;
+  bool is_fast; // with the CPU's instructions
 } furl_sha256;
 
-/// Whether the CPU has instructions for SHA-256 that are used here. Elsewhere libraries are faster.
+/// Whether the CPU has instructions for SHA-256 that are used here.
 bool furl_sha256_is_fast(void);
-void furl_sha256_begin(furl_sha256 *hash);
+/// Begins a message; `plainly` in plain C, whatever the CPU has. The digest is the same.
+void furl_sha256_begin(furl_sha256 *hash, bool plainly);
 void furl_sha256_update(furl_sha256 *hash, const uint8_t *data, size_t n);
 /// Two messages at once: where the CPU has the instructions, the shorter one costs half.
 void furl_sha256_update_two(

@@ -1,5 +1,4 @@
 import CFurlKernels
-import Crypto
 
 /// A SHA-256 digest.
 public struct Digest: Sendable, Hashable, CustomStringConvertible {
@@ -74,24 +73,21 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
   /// Builds a digest piece by piece.
   public struct Hasher {
-    private var own = furl_sha256()
-    /// Where the CPU has no instructions for it, the library is faster.
-    private var library: SHA256?
+    private var hash = furl_sha256()
     /// Whether this survives that a mapped file becomes shorter, and says so in ``hasLost``.
     private let isGuarded: Bool
     /// Whether bytes of a mapped file were gone when they were to be hashed. The digest is worth nothing then.
     private(set) var hasLost = false
 
-    /// Whether there are hashers that survive a loss.
-    static var canBeGuarded: Bool { furl_sha256_is_fast() }
-
     public init() { self.init(isGuarded: false) }
 
-    /// - Parameter isGuarded: whether a lost mapping ends in ``hasLost``, which the caller looks at before it uses the
-    ///   digest, and not in a signal; where ``canBeGuarded``.
-    init(isGuarded: Bool) {
+    /// - Parameters:
+    ///   - isGuarded: whether a lost mapping ends in ``hasLost``, which the caller looks at before it uses the digest, and
+    ///     not in a signal.
+    ///   - isPlain: whether the CPU's instructions for this are left alone. The digest is the same.
+    init(isGuarded: Bool, isPlain: Bool = false) {
       self.isGuarded = isGuarded
-      if furl_sha256_is_fast() { furl_sha256_begin(&own) } else { library = SHA256() }
+      furl_sha256_begin(&hash, isPlain)
     }
 
     public mutating func update(_ bytes: [UInt8]) {
@@ -100,12 +96,10 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
     mutating func update(raw bytes: UnsafeRawBufferPointer) {
       guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
-      if library != nil {
-        library?.update(bufferPointer: bytes)
-      } else if isGuarded {
-        if !furl_sha256_update_guarded(&own, base, bytes.count, nil, nil, 0) { hasLost = true }
+      if isGuarded {
+        if !furl_sha256_update_guarded(&hash, base, bytes.count, nil, nil, 0) { hasLost = true }
       } else {
-        furl_sha256_update(&own, base, bytes.count)
+        furl_sha256_update(&hash, base, bytes.count)
       }
     }
 
@@ -114,8 +108,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
       _ first: inout Hasher, _ firstBytes: UnsafeRawBufferPointer, _ second: inout Hasher,
       _ secondBytes: UnsafeRawBufferPointer
     ) {
-      guard first.library == nil, second.library == nil,
-        let a = firstBytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+      guard let a = firstBytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
         let b = secondBytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
       else {
         first.update(raw: firstBytes)
@@ -123,19 +116,18 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
         return
       }
       if first.isGuarded || second.isGuarded {
-        let isWhole = furl_sha256_update_guarded(&first.own, a, firstBytes.count, &second.own, b, secondBytes.count)
+        let isWhole = furl_sha256_update_guarded(&first.hash, a, firstBytes.count, &second.hash, b, secondBytes.count)
         if !isWhole { (first.hasLost, second.hasLost) = (true, true) }
       } else {
-        furl_sha256_update_two(&first.own, a, firstBytes.count, &second.own, b, secondBytes.count)
+        furl_sha256_update_two(&first.hash, a, firstBytes.count, &second.hash, b, secondBytes.count)
       }
     }
 
     public func finish() -> Digest {
-      if let library { return Digest(raw: Array(library.finalize())) }
-      var hasher = own
+      var hash = hash
       return Digest(
         raw: [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
-          furl_sha256_finish(&hasher, buffer.baseAddress!)
+          furl_sha256_finish(&hash, buffer.baseAddress!)
           count = 32
         })
     }

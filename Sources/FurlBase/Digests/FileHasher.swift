@@ -4,14 +4,12 @@ public final class FileHasher: @unchecked Sendable {
   /// Bytes that are in the digest so far.
   public private(set) var position = 0
   private var hasher = Digest.Hasher(isGuarded: true)
-  /// For copies, where hashing the mapping itself would not survive a file that becomes shorter.
-  private let buffer = Digest.Hasher.canBeGuarded ? nil : ReadBuffer()
   private let window: PageWindow
 
   /// - Parameter isHelped: whether other threads ``help()``.
   public init(_ file: MappedFile, isHelped: Bool = false) {
     self.file = file
-    window = PageWindow(file, isShared: isHelped && buffer == nil)
+    window = PageWindow(file, isShared: isHelped)
   }
 
   public var isDone: Bool { position == file.count }
@@ -52,10 +50,7 @@ public final class FileHasher: @unchecked Sendable {
     let range = position..<position + min(count, file.count - position)
     window.willRead(range)
     try file.checkHolds(range)
-    guard let buffer else { return (range, file.bytes(range)) }
-    let memory = try buffer.room(range.count)
-    try file.read(range, into: memory)
-    return (range, UnsafeRawBufferPointer(start: memory, count: range.count))
+    return (range, file.bytes(range))
   }
 
   private func close(_ range: Range<Int>) throws {

@@ -1,6 +1,3 @@
-import Foundation
-import Yams
-
 /// YAML documents, read into the same tree as JSON together with the lines of their keys.
 public enum YAML {
   /// Reads a file of at most 1 MiB whose top is a mapping.
@@ -15,25 +12,29 @@ public enum YAML {
 
   /// Reads a YAML text whose top is a mapping.
   public static func read(_ bytes: [UInt8], file: String?) throws -> DocumentReader {
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw FurlError.input(file, "is not UTF-8") }
+    let (value, lines) = try tree(bytes, file: file)
+    return try DocumentReader(value, file: file, lines: lines)
+  }
+
+  /// The value of a YAML text, and where its parts stand.
+  static func tree(_ bytes: [UInt8], file: String?) throws -> (value: JSON, lines: DocumentLines) {
+    guard String(validating: bytes, as: UTF8.self) != nil else { throw FurlError.input(file, "is not UTF-8") }
     try refuseGrowth(bytes, file: file)
-    let root: Node?
+    let root: YAMLNode?
     do {
-      root = try compose(yaml: text)
-    } catch {
-      throw FurlError.input(file, nil, "not valid YAML: \(firstLine(of: error))")
+      root = try YAMLNode.compose(bytes, file: file)
+    } catch let mistake as YAMLEvents.Mistake {
+      throw FurlError.input(file, nil, "not valid YAML: line \(mistake.line): \(mistake.problem)")
     }
     guard let root else { throw FurlError.input(file, "is empty") }
     var converter = Converter(file: file)
-    let value = try converter.convert(root, path: "")
-    return try DocumentReader(value, file: file, lines: converter.lines)
+    return (try converter.convert(root, path: ""), converter.lines)
   }
 
   /// Refuses a text whose aliases could stand for far more values than it has bytes.
   ///
-  /// A chain of k anchors with n aliases in all multiplies by at most (n / k)^k. The bound is taken before the text
-  /// is parsed, because the library compares keys, and so walks whatever an alias in a key stands for. What merely
-  /// looks like an anchor or an alias, in a quoted text or a comment, counts too.
+  /// A chain of k anchors with n aliases in all multiplies by at most (n / k)^k. What merely looks like an anchor or an
+  /// alias, in a quoted text or a comment, counts too.
   private static func refuseGrowth(_ bytes: [UInt8], file: String?) throws {
     let separators = Set("[{,:".utf8)
     var anchors = 0
@@ -55,77 +56,50 @@ public enum YAML {
     }
   }
 
-  private static func firstLine(of error: any Error) -> String {
-    guard let error = error as? YamlError else { return "\(error)" }
-    switch error {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-      .composer(_, let problem, let mark, _):
-      return "line \(mark.line): \(problem)"
-    case .duplicatedKeysInMapping(let duplicates, _):
-      return "the key \(duplicates.map { "\($0)" }.sorted().joined(separator: ", ")) appears twice"
-    default: return "\(error)".split(separator: "\n").first.map(String.init) ?? "unreadable"
-    }
-  }
-
   private struct Converter {
     let file: String?
     var lines = DocumentLines()
     // An alias repeats its node, so a small text can stand for a huge tree.
     var budget = 20_000
 
-    mutating func convert(_ node: Node, path: String) throws -> JSON {
+    mutating func convert(_ node: YAMLNode, path: String) throws -> JSON {
       budget -= 1
       guard budget >= 0 else { throw FurlError.input(file, "has more than 20000 values") }
-      if let mark = node.mark, lines.lines[path] == nil { lines.lines[path] = mark.line }
-      switch node {
-      case .scalar(let scalar): return try convert(scalar, node, path)
-      case .sequence(let sequence):
-        return .array(try sequence.enumerated().map { try convert($1, path: "\(path)[\($0)]") })
-      case .mapping(let mapping):
+      if lines.lines[path] == nil { lines.lines[path] = node.line }
+      switch node.content {
+      case .scalar(let text, let isPlain): return isPlain ? try convert(plain: text, path) : .string(text)
+      case .sequence(let elements):
+        return .array(try elements.enumerated().map { try convert($1, path: "\(path)[\($0)]") })
+      case .mapping(let pairs):
         var names: Set<String> = []
         return .object(
-          try mapping.map { key, value in
-            guard let name = key.string else { throw FurlError.input(file, lines.place(path), "a key must be a text") }
-            // A number and the same number in quotes are two keys to the library, and one here.
-            guard names.insert(name).inserted else {
-              throw FurlError.input(file, lines.place(path), "the key \(name) appears twice")
+          try pairs.map { key, value in
+            guard case .scalar(let name, _) = key.content else {
+              throw FurlError.input(file, lines.place(path), "a key must be a text")
             }
             let inner = path.isEmpty ? name : "\(path).\(name)"
-            if let mark = key.mark { lines.lines[inner] = mark.line }
+            lines.lines[inner] = key.line
+            guard names.insert(name).inserted else {
+              throw FurlError.input(file, lines.place(inner), "the key \(name.readable) appears twice")
+            }
             return JSON.Member(name, try convert(value, path: inner))
           })
-      case .alias: throw FurlError.input(file, lines.place(path), "aliases are not supported here")
       }
     }
 
-    private func convert(_ scalar: Node.Scalar, _ node: Node, _ path: String) throws -> JSON {
-      if scalar.style != .plain { return .string(scalar.string) }
-      if node.null != nil { return .null }
-      if let value = node.bool { return .bool(value) }
-      // YAML 1.1 counts in sixties (1:30 is 90), which nobody means and which overflows.
-      if scalar.string.contains(":") { return .string(scalar.string) }
-      if isAmbiguous(scalar.string, node) {
+    private func convert(plain text: String, _ path: String) throws -> JSON {
+      switch YAMLScalar(text) {
+      case .null: return .null
+      case .bool(let value): return .bool(value)
+      case .integer(let value): return .integer(value)
+      case .number(let value): return .number(value)
+      case .text: return .string(text)
+      case .notFinite: throw FurlError.input(file, lines.place(path), "\(text) is not a finite number")
+      case .ambiguous:
         throw FurlError.input(
-          file, lines.place(path), "\(scalar.string.readable) is another number, or none, to other readers",
+          file, lines.place(path), "\(text.readable) is another number, or none, to other readers",
           remedy: "write a decimal number without leading zeros and underscores, or quotes around a text")
       }
-      if let value = node.int { return .integer(value) }
-      if let value = node.float {
-        guard value.isFinite else {
-          throw FurlError.input(file, lines.place(path), "\(scalar.string) is not a finite number")
-        }
-        return .number(value)
-      }
-      return .string(scalar.string)
-    }
-
-    /// Whether YAML's versions, or its readers, differ in what number it is: `010` is 8 or 10, `0o10` 8 or a text, `1_000`
-    /// a number or a text.
-    private func isAmbiguous(_ text: String, _ node: Node) -> Bool {
-      if text.wholeMatch(of: /[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]+)?/) != nil { return false }
-      if text.wholeMatch(of: /[-+]?(0[0-9_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+)/) != nil { return true }
-      guard text.contains(where: \.isNumber) else { return false }
-      return node.int != nil || node.float != nil
     }
   }
 }

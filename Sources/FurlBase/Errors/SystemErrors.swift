@@ -1,5 +1,3 @@
-import Foundation
-
 /// What the system says, in one wording for the whole of Furl.
 extension FurlError {
   /// A file that cannot be opened or read.
@@ -54,11 +52,9 @@ extension FurlError {
 /// systems and versions, name no remedy and are never shown.
 package func systemCode(of error: any Error) -> Int32? {
   if let error = error as? POSIXError { return error.code.rawValue }
-  let error = error as NSError
-  if error.domain == NSPOSIXErrorDomain { return Int32(exactly: error.code) }
-  if let inner = error.userInfo[NSUnderlyingErrorKey] as? any Error, let code = systemCode(of: inner) { return code }
-  guard error.domain == NSCocoaErrorDomain else { return nil }
-  return switch CocoaError.Code(rawValue: error.code) {
+  guard let error = error as? CocoaError else { return nil }
+  if let inner = error.underlying, let code = systemCode(of: inner) { return code }
+  return switch error.code {
   case .fileNoSuchFile, .fileReadNoSuchFile: ENOENT
   case .fileReadNoPermission, .fileWriteNoPermission: EACCES
   case .fileWriteOutOfSpace: ENOSPC

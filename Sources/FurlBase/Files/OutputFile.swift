@@ -1,5 +1,3 @@
-import Foundation
-
 /// A file that appears under its name only when it is whole.
 ///
 /// It has no name while it is written (open(2), `O_TMPFILE`), so that nothing is left of it whatever ends its

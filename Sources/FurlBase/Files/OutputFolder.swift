@@ -1,5 +1,3 @@
-import Foundation
-
 /// A folder that appears under its name only when it is whole.
 ///
 /// It is filled as `.NAME.furl-XXXXXX` beside its place and renamed at the end. It is locked while its writer lives,

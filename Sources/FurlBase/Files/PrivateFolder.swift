@@ -1,5 +1,3 @@
-import Foundation
-
 /// A folder of the cache that this user alone can write to, held open.
 ///
 /// What is kept is believed, so nobody else may have written it, or have been able to: the cache's root, the folder and
@@ -68,14 +66,8 @@ package final class PrivateFolder {
     let staged = ".\(getpid())-\(UInt64.random(in: 0 ... .max))"
     let file = openat(descriptor, staged, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard file >= 0 else { return }
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress! + done, $0.count - done) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { break }
-      done += count
-    }
-    guard close(file) == 0, done == bytes.count, renameat(descriptor, staged, descriptor, name) == 0 else {
+    let isWritten = writeAll(bytes, to: file)
+    guard close(file) == 0, isWritten, renameat(descriptor, staged, descriptor, name) == 0 else {
       unlinkat(descriptor, staged, 0)
       return
     }

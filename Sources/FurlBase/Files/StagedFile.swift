@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// Writes a file front to back. A thread of its own waits for the system, so that whoever makes the bytes goes on
 /// until all pieces of memory wait to be written; a small file needs no thread.
@@ -28,7 +27,7 @@ package final class StagedFile: @unchecked Sendable {
   private var directFrom = StagedFile.cachedBytes
 
   // What both threads use.
-  private let condition = NSCondition()
+  private let condition = Condition()
   private var waiting: [Piece] = []
   private var free: [UnsafeMutableRawPointer] = []
   private var allocated = 0
@@ -103,8 +102,8 @@ package final class StagedFile: @unchecked Sendable {
       waiting.append(Piece(memory: memory, offset: offset, count: filled))
       condition.broadcast()
       guard !isRunning, !isStopped else { return }
-      isRunning = true
-      Thread.detachNewThread { self.run() }
+      isRunning = beginThread { self.run() }
+      if !isRunning { error = EAGAIN }
     }
     offset += filled
     (self.memory, filled) = (nil, 0)

@@ -1,5 +1,4 @@
 import CFurlKernels
-import Foundation
 
 /// What a command sees to before it works. A library's user may want to decide otherwise, so nothing of it happens by
 /// itself.

@@ -1,5 +1,13 @@
 import CFurlKernels
 
+// Files import this module, and neither of Foundation's: where there is the part of it that works without ICU, whose tables
+// take 39 MB of every process, that is all that is taken. Apple's systems have the whole in memory anyway.
+#if canImport(FoundationEssentials)
+@_exported import FoundationEssentials
+#else
+@_exported import Foundation
+#endif
+
 #if canImport(Glibc)
 @_exported @preconcurrency import Glibc
 #elseif canImport(Musl)

@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 
 /// Temporary files and folders of outputs that are not whole yet: what a signal ends the process at has to go, as what

@@ -1,4 +1,3 @@
-import Foundation
 import Furl
 
 /// A job of GitHub Actions that this process is a step of.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Furl
 
 /// How a model is run; shared by all commands that run one.
@@ -82,10 +81,7 @@ struct WeightsOptions: ParsableArguments {
     }
   }
 
-  private func isFolder(_ path: String) -> Bool {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-  }
+  private func isFolder(_ path: String) -> Bool { FileNames.isFolder(path) == true }
 }
 
 /// A number of threads that makes sense.

@@ -1,4 +1,3 @@
-import Foundation
 import Furl
 
 /// Keeps a command from writing over what it reads.

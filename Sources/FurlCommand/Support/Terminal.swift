@@ -1,4 +1,3 @@
-import Foundation
 import Furl
 import Synchronization
 
@@ -46,7 +45,7 @@ enum Terminal {
     let elapsed = (ContinuousClock.now - start).seconds
     let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
     _ = write(
-      "\r\u{1B}[K\(label) \(bar(Double(done) / Double(total))) \(done)/\(total) \(String(format: "%.0f s left", left))",
+      "\r\u{1B}[K\(label) \(bar(Double(done) / Double(total))) \(done)/\(total) \(left.text(decimals: 0)) s left",
       to: 2)
   }
 
@@ -65,7 +64,7 @@ enum Terminal {
     if errorsAreShown { _ = write("\r\u{1B}[K", to: 2) }
   }
 
-  static func exit(_ status: Int32) -> Never { Foundation.exit(status) }
+  static func exit(_ status: Int32) -> Never { endProcess(status) }
 
   /// Writes all bytes to a descriptor; returns the system's error, if any.
   ///
@@ -73,7 +72,7 @@ enum Terminal {
   static func write(_ text: String, to descriptor: Int32, waits: Bool = true) -> Int32? {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      let count = bytes.withUnsafeBytes { writeSome($0, to: descriptor) }
       if count < 0 {
         if errno == EINTR { continue }
         guard errno == EAGAIN, waits else { return errno }
@@ -113,3 +112,6 @@ struct ByteProgress {
     return label.isEmpty ? line : "\(line)  \(label)"
   }
 }
+
+/// The C library's `exit`, under a name that ``Terminal`` does not have.
+private func endProcess(_ status: Int32) -> Never { exit(status) }

@@ -1,4 +1,3 @@
-import Foundation
 import Furl
 
 /// A text file beside the main output. That it can be written is found out before anything is measured: it is begun then,

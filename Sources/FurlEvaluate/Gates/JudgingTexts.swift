@@ -1,7 +1,6 @@
+#if canImport(Glibc)
 import FurlBase
 import FurlSpec
-
-#if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
 import Musl

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// Makes a line-completion suite of a folder of Python files: of each file one line, cut at a token drawn by a seed.
 public struct LineSuiteBuilder {
@@ -113,19 +112,11 @@ public struct LineSuiteBuilder {
   }
 
   private static func pythonFiles(in folder: String) throws -> [String] {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+    guard FileNames.isFolder(folder) == true else {
       throw FurlError.input(folder, "is not a folder", remedy: "give a folder of Python sources")
     }
-    guard let found = FileManager.default.enumerator(atPath: folder) else {
-      throw FurlError.input(folder, "cannot be read")
-    }
-    var paths: [String] = []
-    while let path = found.nextObject() as? String {
-      let kind = found.fileAttributes?[.type] as? FileAttributeType
-      if kind == .typeRegular, path.hasSuffix(".py") { paths.append(path) }
-    }
-    return paths
+    guard let found = FileNames.entries(below: folder) else { throw FurlError.input(folder, "cannot be read") }
+    return found.filter { $0.isFile && $0.path.hasSuffix(".py") }.map(\.path)
   }
 }
 

@@ -1,7 +1,5 @@
 import FurlBase
 import FurlSpec
-import Crypto
-import Foundation
 
 /// The document that EvalPlus leaves beside its samples, `eval_results.json`, made of Furl's results: for scripts that
 /// read EvalPlus's.
@@ -72,22 +70,23 @@ public enum EvalResults {
 
   private static func quoted(_ text: String) -> String { JSON.string(text).compactText }
 
+  /// `2026-01-31 23:59`, by the clock on the wall.
   private static func stamp(_ date: Date) -> String {
-    let formatter = DateFormatter()
-    formatter.locale = Locale(identifier: "en_US_POSIX")
-    formatter.dateFormat = "yyyy-MM-dd HH:mm"
-    return formatter.string(from: date)
+    var seconds = time_t(date.timeIntervalSince1970.rounded(.down))
+    var time = tm()
+    localtime_r(&seconds, &time)
+    func digits(_ value: Int32, _ count: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    let day = "\(digits(time.tm_year + 1900, 4))-\(digits(time.tm_mon + 1, 2))-\(digits(time.tm_mday, 2))"
+    return "\(day) \(digits(time.tm_hour, 2)):\(digits(time.tm_min, 2))"
   }
 
   /// The MD5 of the unpacked problem file, as EvalPlus keeps it.
   private static func hash(of suite: Suite) -> String? {
     guard let bytes = try? ProblemFile.content(path: suite.file), Digest(of: bytes) == suite.sha256 else { return nil }
-    return md5(of: bytes)
-  }
-
-  /// In hexadecimal digits. What others name by it; it proves nothing.
-  static func md5(of bytes: [UInt8]) -> String {
-    Insecure.MD5.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    return MD5.hex(of: bytes)
   }
 }
 

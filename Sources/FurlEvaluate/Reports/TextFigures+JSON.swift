@@ -1,6 +1,5 @@
-import FurlBase
-
 #if canImport(Glibc)
+import FurlBase
 import Glibc
 #elseif canImport(Musl)
 import Musl

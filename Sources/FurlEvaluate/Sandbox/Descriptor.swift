@@ -1,7 +1,7 @@
 #if os(Linux)
-import FurlBase
 
 #if canImport(Glibc)
+import FurlBase
 import Glibc
 #else
 import Musl

@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 import Synchronization
 
 /// What keeps a generated program away from everything but its own work.

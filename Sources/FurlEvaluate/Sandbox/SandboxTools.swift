@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// The programs that a sandbox is made of.
 struct SandboxTools: Sendable, Hashable {

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 import Synchronization
 
 /// Lets in many beside each other, or one alone.

@@ -1,6 +1,5 @@
-import FurlTensor
-
 #if canImport(Glibc)
+import FurlTensor
 import Glibc
 #elseif canImport(Darwin)
 import Darwin

@@ -1,7 +1,7 @@
+import FurlBase
 import FurlCheckpoint
 import FurlTensor
 import FurlTokenizer
-import Foundation
 
 extension Tokenizer {
   /// Opens a tokenizer wherever it lies: in a checkpoint or an artifact, in a folder that has nothing else, in a
@@ -10,11 +10,8 @@ extension Tokenizer {
   ///
   /// - Throws: ``FurlError`` of kind `input`.
   public static func open(path: String) throws -> Tokenizer {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      return try ModelFile(path: path).tokenizer()
-    }
-    if isFolder.boolValue {
+    guard let isFolder = FileNames.isFolder(path) else { return try ModelFile(path: path).tokenizer() }
+    if isFolder {
       let files = ["tokenizer.json", "vocab.json", "tokenizer.model", "config.json"]
       guard files.contains(where: { FileManager.default.fileExists(atPath: path + "/" + $0) }) else {
         // A folder with one GGUF file and nothing else is a checkpoint.

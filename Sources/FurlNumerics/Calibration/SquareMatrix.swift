@@ -1,6 +1,5 @@
 import FurlBase
 import FurlTensor
-import Foundation
 
 /// A square matrix of FP32 numbers, row by row.
 final class SquareMatrix: @unchecked Sendable {

@@ -1,7 +1,6 @@
+#if canImport(Glibc)
 import FurlBase
 import FurlTensor
-
-#if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin

@@ -1,6 +1,6 @@
+import FurlBase
 import FurlTensor
 import CFurlKernels
-import Foundation
 
 /// AdamW: means of gradients and of their squares, and weight decay apart from them (Loshchilov and Hutter 2019).
 public final class AdamW: @unchecked Sendable {

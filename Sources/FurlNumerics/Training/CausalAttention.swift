@@ -1,6 +1,6 @@
+import FurlBase
 import FurlTensor
 import CFurlKernels
-import Foundation
 
 /// Causal attention of sequences of one length, forward and backward, without ever holding a whole matrix of scores.
 ///

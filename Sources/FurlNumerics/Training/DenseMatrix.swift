@@ -1,6 +1,5 @@
 import FurlBase
 import FurlTensor
-import Foundation
 
 /// FP32 numbers row by row, without padding: weights, gradients and activations of training.
 ///

@@ -1,6 +1,6 @@
+import FurlBase
 import FurlTensor
 import CFurlKernels
-import Foundation
 
 /// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
 /// one of training, never exists.

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlTensor
-import Foundation
 
 /// Cosines and sines of rotary positions, and the sines the other way round for turning back.
 public final class RotaryAngles: @unchecked Sendable {

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// How figures are written for people.
 public enum Figures {
@@ -19,15 +19,15 @@ public enum Figures {
     guard value.isFinite else { return "\(value)" }
     let magnitude = value == 0 ? 0 : Int(floor(log10(abs(value))))
     let decimals = max(0, min(9, 2 - magnitude))
-    let text = String(format: "%.\(decimals)f", value)
+    let text = value.text(decimals: decimals)
     // Rounding may reach the next power of ten, which has a digit more: 9.996 is 10.0.
     guard decimals > 0, let rounded = Double(text), abs(rounded) >= pow(10, Double(magnitude + 1)) else { return text }
-    return String(format: "%.\(max(0, min(9, 1 - magnitude)))f", value)
+    return value.text(decimals: max(0, min(9, 1 - magnitude)))
   }
 
   /// `97.6 %`.
   public static func percent(_ share: Double, digits: Int = 1) -> String {
-    String(format: "%.\(digits)f %%", share * 100)
+    (share * 100).text(decimals: digits) + " %"
   }
 
   /// `6.97 M`: counts of parameters.
@@ -46,5 +46,5 @@ public enum Figures {
   static func share(_ value: Double?) -> String { value.map { percent($0) } ?? "–" }
 
   /// So many digits behind the point.
-  static func fixed(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
+  static func fixed(_ value: Double, digits: Int) -> String { value.text(decimals: digits) }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// Adds up what a source's counters go up by while something runs.
 ///
@@ -8,7 +8,7 @@ public final class EnergyMeter: @unchecked Sendable {
   public let source: EnergySource
   private let interval: Double
   // What the sampling thread and the caller share.
-  private let condition = NSCondition()
+  private let condition = Condition()
   private var sums: [EnergySum] = []
   private var samples = 0
   private var isStopped = false
@@ -26,7 +26,8 @@ public final class EnergyMeter: @unchecked Sendable {
       sums.append(sum)
     }
     guard !sums.isEmpty else { return }
-    Thread.detachNewThread { [weak self] in
+    // Without a thread it reads at the beginning and the end alone.
+    _ = beginThread { [weak self] in
       while let meter = self, meter.waitForNextSample() { meter.sample() }
     }
   }
@@ -38,7 +39,7 @@ public final class EnergyMeter: @unchecked Sendable {
   /// False when the meter has stopped.
   private func waitForNextSample() -> Bool {
     condition.withLock {
-      let end = Date(timeIntervalSinceNow: interval)
+      let end = ContinuousClock.now + .seconds(interval)
       while !isStopped, condition.wait(until: end) {}
       return !isStopped
     }

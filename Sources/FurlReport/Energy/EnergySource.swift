@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// Where a machine's energy can be read: the counters of its processor packages by powercap, else by perf events, else
 /// nowhere, and why.

@@ -1,5 +1,5 @@
+import FurlBase
 import CFurlKernels
-import Foundation
 
 /// An open counter of the kernel (perf_event_open).
 final class KernelCounter: Sendable {

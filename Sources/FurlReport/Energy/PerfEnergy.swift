@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// The energy of packages by perf events: the `power` unit of the kernel, system-wide.
 enum PerfEnergy {

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// Small files of the kernel, with the reason when one cannot be read.
 struct SystemText: Sendable {
@@ -17,10 +17,10 @@ struct SystemText: Sendable {
     guard descriptor >= 0 else { return .failure(failure(errno)) }
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = Foundation.read(descriptor, &bytes, bytes.count)
+    let count = pread(descriptor, &bytes, bytes.count, 0)
     guard count >= 0 else { return .failure(failure(errno)) }
     guard let text = String(validating: bytes.prefix(count), as: UTF8.self) else { return .failure(.unreadable) }
-    return .success(text.trimmingCharacters(in: .whitespacesAndNewlines))
+    return .success(text.trimmed)
   }
 
   private static func failure(_ code: Int32) -> Failure {

@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// What one run of a suite took: time, processor time and, where it can be measured, energy.
 public struct TaskCost: Sendable {

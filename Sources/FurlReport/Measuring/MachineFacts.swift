@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// What a reader must know of the machine that figures come from. Its name is no part of it.
 public struct MachineFacts: Sendable {
@@ -11,7 +10,7 @@ public struct MachineFacts: Sendable {
     func cpuInfo(_ key: String) -> String? {
       // The file is long; its beginning says all that is asked for.
       files.text(root + "/proc/cpuinfo")?.split(separator: "\n").lazy
-        .map { $0.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) } }
+        .map { $0.split(separator: ":", maxSplits: 1).map { $0.trimmed } }
         .first { $0.count == 2 && $0[0] == key }?[1]
     }
     let kilobytes = files.text(root + "/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemTotal:") }

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// What the kernel says of this process's memory.
 public struct ProcessMemory: Sendable {

@@ -4,7 +4,6 @@ import FurlModel
 import FurlNumerics
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// What one process measures of training one model: whole steps of forward pass, backward pass, clipping and AdamW.
 public struct TrainingMeasurement: Sendable {

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// A scale with round ticks, linear or logarithmic.
 struct Axis {

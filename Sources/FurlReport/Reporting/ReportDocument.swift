@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import FurlSpec
 
 /// Everything that a report shows, put together from the documents of `bench`, `eval`, `verify` and `sweep`.

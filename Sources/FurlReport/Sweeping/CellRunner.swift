@@ -6,7 +6,6 @@ import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTransform
-import Foundation
 
 /// Runs one cell in this process: compress, measure, put every suite, keep the result.
 struct CellRunner {

@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 import Subprocess
 import SystemPackage
 

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlCheckpoint
 import FurlTensor
-import Foundation
 import Subprocess
 import SystemPackage
 

@@ -2,7 +2,6 @@ import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec
-import Foundation
 
 /// One run of a sweep: a checkpoint, a recipe, a seed, for the n-th time.
 struct SweepCell: Sendable {
@@ -95,11 +94,8 @@ extension SweepPlan {
     switch subject.source {
     case .synthetic(let model, let blocks): return ["synth": .string(model), "blocks": .optional(blocks)]
     case .path(let path):
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-        throw FurlError.input(path, "does not exist")
-      }
-      guard let names = isFolder.boolValue ? try? FileManager.default.contentsOfDirectory(atPath: path).sorted() : [""]
+      guard let isFolder = FileNames.isFolder(path) else { throw FurlError.input(path, "does not exist") }
+      guard let names = isFolder ? try? FileManager.default.contentsOfDirectory(atPath: path).sorted() : [""]
       else { throw FurlError.reading(path, EACCES) }
       return .array(
         names.map { name in

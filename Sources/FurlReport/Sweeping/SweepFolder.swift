@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// A sweep's folder: results of cells, the journal, what is being made, and the report.
 ///
@@ -82,7 +81,7 @@ public struct SweepFolder: Sendable {
     }
     Unfinished.add(temporary)
     defer { Unfinished.forget(temporary) }
-    let isWritten = FileHandle(fileDescriptor: descriptor).writeAll(text) && fsync(descriptor) == 0
+    let isWritten = writeAll(Array(text.utf8), to: descriptor) && fsync(descriptor) == 0
     guard close(descriptor) == 0, isWritten, rename(temporary, path) == 0 else {
       let code = errno
       unlink(temporary)
@@ -104,7 +103,7 @@ public struct SweepFolder: Sendable {
     let end = lseek(descriptor, 0, SEEK_END)
     if end > 0 { _ = pread(descriptor, &last, 1, end - 1) }
     let line = (last == UInt8(ascii: "\n") ? "" : "\n") + JSON.object(members + more).compactText + "\n"
-    _ = FileHandle(fileDescriptor: descriptor).writeAll(line)
+    _ = writeAll(Array(line.utf8), to: descriptor)
     fsync(descriptor)
     close(descriptor)
   }
@@ -129,8 +128,8 @@ public struct SweepFolder: Sendable {
 
   /// Removes temporary files of runs that were killed.
   func clean() {
-    let names = FileManager.default.enumerator(atPath: path + "/work")?.compactMap { $0 as? String } ?? []
-    for name in names where name.contains("/") && !name.hasSuffix(".furl") {
+    for name in (FileNames.entries(below: path + "/work") ?? []).map(\.path)
+    where name.contains("/") && !name.hasSuffix(".furl") {
       try? FileManager.default.removeItem(atPath: "\(path)/work/\(name)")
     }
     for name in (try? FileManager.default.contentsOfDirectory(atPath: path + "/cells")) ?? []
@@ -141,18 +140,4 @@ public struct SweepFolder: Sendable {
 
   /// Removes all artifacts.
   func removeArtifacts() { try? FileManager.default.removeItem(atPath: path + "/work") }
-}
-
-extension FileHandle {
-  /// Whether all bytes were taken.
-  fileprivate func writeAll(_ text: String) -> Bool {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Foundation.write(fileDescriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      bytes = bytes.dropFirst(count)
-    }
-    return true
-  }
 }

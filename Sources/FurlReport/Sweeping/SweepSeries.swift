@@ -1,6 +1,5 @@
 import FurlBase
 import FurlSpec
-import Foundation
 
 /// Recipes that are tried one after the other: most often one; or the same one with ever more blocks removed, until a
 /// figure has fallen to a bound.

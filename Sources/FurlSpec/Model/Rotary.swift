@@ -1,6 +1,5 @@
 import FurlBase
 import FurlTensor
-import Foundation
 
 extension ModelSpec {
   /// Rotary positions (Su et al., "RoFormer", 2021): number i of the first half of a head's rotated part and number i

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 
 /// Jobs that bring about other jobs, done by all threads of a pool until none is left.
 ///
@@ -37,7 +37,7 @@ public final class JobQueue: @unchecked Sendable {
     }
   }
 
-  private let condition = NSCondition()
+  private let condition = Condition()
   private var waiting: [Line] = Urgency.allCases.map { _ in Line() }
   private var running = 0
 
@@ -89,7 +89,7 @@ public final class JobQueue: @unchecked Sendable {
         if isPatient {
           condition.wait()
         } else {
-          _ = condition.wait(until: Date(timeIntervalSinceNow: 0.1))
+          _ = condition.wait(until: .now + .milliseconds(100))
           if waiting.allSatisfy(\.isEmpty), running > 0 { return .nothingYet }
         }
       }

@@ -1,5 +1,5 @@
+import FurlBase
 import CFurlKernels
-import Foundation
 
 /// An endless sequence of seeded, normally distributed numbers of which any part can be had at once, so that threads
 /// share it out and its numbers do not depend on how they do.

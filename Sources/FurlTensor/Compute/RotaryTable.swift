@@ -1,6 +1,5 @@
 import FurlBase
 import CFurlKernels
-import Foundation
 
 /// Rotary positions (Su et al., "RoFormer", 2021): queries and keys are turned by angles that grow with the position.
 ///

@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// A model in the GGUF format: one file, or several that belong together (`model-00001-of-00003.gguf`).
 public struct GGUFFile: Sendable {
@@ -134,7 +133,7 @@ private struct GGUFParts {
 
   /// The files of the folder that say that they are parts of a model like this one, by their number.
   private func renamed() -> [Int: [String]] {
-    let folder = path.contains("/") ? (path as NSString).deletingLastPathComponent : "."
+    let folder = path.folderPath
     let total = try? first.metadata.integer("split.tensors.count")
     var found: [Int: [String]] = [:]
     var room = GGUFParts.mostHeadBytes

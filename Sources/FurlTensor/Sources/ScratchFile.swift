@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// FP32 numbers that wait on disk until a job has use for them: a file that loses its name as soon as it is there, so
 /// that nothing is left of it whatever ends the job.

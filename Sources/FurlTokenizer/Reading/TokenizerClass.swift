@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// The classes of transformers 5 that build a tokenizer themselves: of a file they take vocabulary and merges, and they
 /// have tokens of their own where no file names one. Any other class does what `tokenizer.json` says.

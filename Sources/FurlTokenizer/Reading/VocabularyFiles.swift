@@ -1,5 +1,4 @@
 import FurlBase
-import Foundation
 
 /// Reads the older form of a byte-level tokenizer: `vocab.json` and `merges.txt`, with what the files beside them say
 /// about further tokens (``TokensBeside``).

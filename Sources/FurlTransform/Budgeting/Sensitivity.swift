@@ -1,8 +1,7 @@
+#if canImport(Glibc)
 import FurlBase
 import FurlSpec
 import FurlTensor
-
-#if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin

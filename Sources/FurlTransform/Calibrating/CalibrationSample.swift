@@ -3,7 +3,6 @@ import FurlCheckpoint
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
-import Foundation
 
 /// The sequences that a model reads while it is compressed.
 struct CalibrationSample: Sendable {

@@ -1,9 +1,8 @@
+#if canImport(Glibc)
 import FurlArtifact
 import FurlBase
 import FurlNumerics
 import FurlTensor
-
-#if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin

@@ -1,7 +1,6 @@
 import FurlArtifact
 import FurlBase
 import FurlSpec
-import Foundation
 
 /// The text of a file, or of the sources in a folder.
 struct SourceText: Sendable {
@@ -28,13 +27,12 @@ struct SourceText: Sendable {
     }
     let path = SourceText.path(of: text, folder: folder, checkpointFolder: checkpointFolder)
     name = path.split(separator: "/").last.map(String.init) ?? path
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+    guard let isFolder = FileNames.isFolder(path) else {
       throw location.error(
         key, "\(path) does not exist",
         remedy: "name a text of the kind that the model is for: a file, a folder of sources or checkpoint:FILE")
     }
-    if isFolder.boolValue {
+    if isFolder {
       (self.text, bytes, digest) = try SourceText.readFolder(path, location, key)
     } else {
       let content = try MappedFile(path: path).readAll(limit: SourceText.limit)
@@ -57,9 +55,8 @@ struct SourceText: Sendable {
   /// The files that reading a text opens: itself, or the sources in it.
   static func files(of text: CalibrationSettings.Text, folder: String?, checkpointFolder: String) -> [String] {
     let path = path(of: text, folder: folder, checkpointFolder: checkpointFolder)
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return [] }
-    return isFolder.boolValue ? sources(in: path).map { path + "/" + $0 } : [path]
+    guard let isFolder = FileNames.isFolder(path) else { return [] }
+    return isFolder ? sources(in: path).map { path + "/" + $0 } : [path]
   }
 
   /// The text that comes with the program.
@@ -80,8 +77,8 @@ struct SourceText: Sendable {
 
   /// The names of all sources below a folder, in no order.
   private static func sources(in folder: String) -> [String] {
-    (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { name in
-      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains((name as NSString).pathExtension)
+    (FileNames.entries(below: folder) ?? []).map(\.path).filter { name in
+      !name.split(separator: "/").contains { $0.hasPrefix(".") } && endings.contains(name.ending)
     }
   }
 
@@ -93,8 +90,7 @@ struct SourceText: Sendable {
     var lines = ""
     for name in sources(in: folder).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       let path = folder + "/" + name
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+      guard FileNames.isFolder(path) == false else { continue }
       let content = try MappedFile(path: path).readAll(limit: limit)
       bytes += content.count
       guard bytes <= limit else {

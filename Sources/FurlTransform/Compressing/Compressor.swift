@@ -5,7 +5,6 @@ import FurlModel
 import FurlSpec
 import FurlTensor
 import FurlTokenizer
-import Foundation
 import Synchronization
 
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
@@ -204,9 +203,8 @@ public struct Compressor: Sendable {
     guard output.deletingLastPathComponent().resolvingSymlinksInPath() == folder,
       FileManager.default.fileExists(atPath: path), !Artifact.isArtifact(path: path)
     else { return }
-    var isFolder: ObjCBool = false
     // A folder is refused in the words for one.
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+    if FileNames.isFolder(path) == true { return }
     throw FurlError(
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }

@@ -1,4 +1,4 @@
-import Foundation
+import FurlBase
 import Synchronization
 
 /// Keeps the two readers of a checkpoint together.

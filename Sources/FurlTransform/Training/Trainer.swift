@@ -3,7 +3,6 @@ import FurlModel
 import FurlNumerics
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// Trains a model's weights in steps: batches of sequences, AdamW, clipping, a rate that rises and falls.
 ///

@@ -4,7 +4,6 @@ import FurlModel
 import FurlNumerics
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// A training as a step of a recipe: texts, teacher, losses before and after, and a checkpoint of what came out.
 struct TrainingRun {

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlNumerics
 import FurlSpec
-import Foundation
 
 /// A file that a training saves itself to, so that a run that was stopped goes on where it was.
 struct TrainingState {

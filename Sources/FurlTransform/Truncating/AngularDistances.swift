@@ -1,10 +1,9 @@
+#if canImport(Glibc)
 import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
-
-#if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
 import Darwin

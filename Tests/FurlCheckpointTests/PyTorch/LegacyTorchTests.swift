@@ -1,4 +1,3 @@
-import FurlCheckpoint
 import FurlEvaluate
 import FurlTestSupport
 import Testing

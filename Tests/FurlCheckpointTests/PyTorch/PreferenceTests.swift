@@ -1,5 +1,3 @@
-import FurlTensor
-import FurlSpec
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,4 +1,3 @@
-import FurlCheckpoint
 import FurlBase
 import FurlEvaluate
 import FurlTestSupport

@@ -102,10 +102,21 @@ extension ExecutionTests {
       }
     }
 
-    /// RFC 1321, appendix A.5.
-    @Test func md5IsThatOfTheStandard() {
-      #expect(EvalResults.md5(of: []) == "d41d8cd98f00b204e9800998ecf8427e")
-      #expect(EvalResults.md5(of: Array("message digest".utf8)) == "f96b697d7cb7938d525a2f31aaf161d0")
+    /// RFC 1321, appendix A.5, and every length up to some blocks: see Tests/Fixtures/digests/make_digests.py.
+    @Test func md5IsThatOfTheStandard() throws {
+      let file = TestData.root + "/Tests/Fixtures/digests/digests.json"
+      let fixture = try JSON.parse(TestData.bytes(file), file: file)
+      let examples = try #require(fixture["md5"]?.array)
+      #expect(examples.count == 7)
+      for example in examples {
+        #expect(MD5.hex(of: Array(try #require(example["text"]?.string).utf8)) == example["digest"]?.string)
+      }
+      let byRule = try #require(fixture["md5_by_rule"]?.array)
+      #expect(byRule.count == 200)
+      for (count, digest) in byRule.enumerated() {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: 7 * $0 + count) }
+        #expect(MD5.hex(of: bytes) == digest.string, "\(count) bytes")
+      }
     }
 
     @Test func valuesAreCopiedAsTheyLie() throws {

@@ -1,4 +1,3 @@
-import FurlSpec
 import FurlEvaluate
 
 /// What the tests of execution share.

@@ -1,4 +1,3 @@
-import FurlBase
 @testable import FurlEvaluate
 import FurlTestSupport
 import Foundation

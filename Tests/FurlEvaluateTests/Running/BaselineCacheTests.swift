@@ -1,4 +1,3 @@
-import FurlTensor
 import FurlBase
 @testable import FurlEvaluate
 import FurlTestSupport

@@ -1,4 +1,3 @@
-import FurlSpec
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

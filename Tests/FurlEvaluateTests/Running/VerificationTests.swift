@@ -1,6 +1,3 @@
-import FurlArtifact
-import FurlSpec
-import FurlTensor
 import FurlBase
 import FurlEvaluate
 import FurlModel

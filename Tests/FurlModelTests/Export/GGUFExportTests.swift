@@ -1,5 +1,3 @@
-import FurlCheckpoint
-import FurlSpec
 import FurlBase
 import FurlEvaluate
 import FurlModel

@@ -1,6 +1,3 @@
-import FurlSpec
-import FurlTensor
-import FurlTokenizer
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

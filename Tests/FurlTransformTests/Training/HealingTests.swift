@@ -1,6 +1,3 @@
-import FurlTokenizer
-import FurlSpec
-import FurlNumerics
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,4 +1,3 @@
-import FurlBase
 import FurlArtifact
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,7 +1,6 @@
 import FurlBase
 import FurlSpec
 import FurlTensor
-import Foundation
 
 /// Writes a model as a checkpoint: a folder with `config.json`, safetensors and the tokenizer's files, as transformers
 /// reads it. Tensors have the names and the fusions of their family.
