@@ -9,12 +9,15 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A source target and the test target that goes with it.
+///
+/// - Parameter resources: files that become bytes of the program (`PackageResources`): nothing is looked up when it runs.
 func module(
   _ name: String, uses dependencies: [Target.Dependency], tests extra: [Target.Dependency] = [],
-  documents: [String] = [], scripts: [String] = []
+  documents: [String] = [], scripts: [String] = [], resources: [Resource] = []
 ) -> [Target] {
   [
-    .target(name: name, dependencies: dependencies, exclude: documents, swiftSettings: settings),
+    .target(
+      name: name, dependencies: dependencies, exclude: documents, resources: resources, swiftSettings: settings),
     .testTarget(
       name: name + "Tests", dependencies: [.byName(name: name), "FurlTestSupport"] + dependencies + extra,
       exclude: scripts,
@@ -33,12 +36,15 @@ let libraries: [Target] =
   + module("FurlSpec", uses: ["FurlTensor", yams])
   + module(
     "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "CZstd"], documents: ["FORMAT.md"], scripts: ["read_furl.py"])
-  + module("FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"])
+  + module(
+    "FurlCheckpoint", uses: ["FurlArtifact", "FurlSpec", "FurlTensor"],
+    resources: [.embedInCode("Synthesis/Configurations")])
   + module("FurlTokenizer", uses: ["FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module("FurlModel", uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
   + module(
     "FurlEvaluate",
-    uses: ["FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", crypto, subprocess, system])
+    uses: ["FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", crypto, subprocess, system],
+    resources: [.embedInCode("Sandbox/Python")])
   + module(
     "FurlTransform",
     uses: ["FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlTensor"])
@@ -47,7 +53,8 @@ let libraries: [Target] =
     uses: [
       "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec",
       "FurlTensor", subprocess, system,
-    ])
+    ],
+    resources: [.embedInCode("Page/page.css")])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
 let fuzzing: [Target] =

@@ -14,7 +14,6 @@ of the CPU.
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
