@@ -6,8 +6,10 @@ own start can spare.
 """
 
 import os, struct, sys
+
 real, join, folder_of = os.path.realpath, os.path.join, os.path.dirname
 said = set()
+
 
 def say(word, path, shown=None):
     shown = shown or path
@@ -15,9 +17,11 @@ def say(word, path, shown=None):
         said.add(shown)
         print(word, real(path), shown, sep='\t')
 
+
 def place(path):
     """A path whose folders are no links."""
     return join(real(folder_of(path)), os.path.basename(path))
+
 
 executable = real(sys.executable)
 say('executable', executable)

@@ -9,7 +9,7 @@ Containers are numbered as they are met (`shared_heap.py`). One that is met agai
 answer can be an argument itself, and what a call changes in place is told by number.
 """
 
-import itertools, posix, sys
+import sys
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 100
