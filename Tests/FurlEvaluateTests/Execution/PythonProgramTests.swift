@@ -22,7 +22,7 @@ import Testing
       let result = try await Subprocess.run(
         .path("/usr/bin/python3"), arguments: [TestData.root + "/scripts/lint-python", "--program", path],
         output: .string(limit: 65_536), error: .string(limit: 65_536))
-      #expect(result.terminationStatus == .exited(0), "\(result.standardOutput ?? "")\(result.standardError ?? "")")
+      #expect(result.terminationStatus == .exited(0), "\(result.standardOutput)\(result.standardError)")
     }
   }
 
