@@ -68,8 +68,9 @@ reproduce: build ## Runs both studies' sweeps on the bundled model and on slices
 	  --checkpoint starcoder2-3b-slice=synth:starcoder2-3b/2
 	@echo "The pages: $(DEMO)/poster/report.html, $(DEMO)/paper/report.html"
 
-lint: ## Checks the format of all Swift files.
+lint: ## Checks the format of all Swift files, and all Python files without running them.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests
+	python3 scripts/lint-python
 
 format: ## Puts all Swift files in the project's format.
 	$(SWIFT) format --recursive --in-place --parallel Package.swift Sources Tests

@@ -9,12 +9,15 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A source target and the test target that goes with it.
+///
+/// - Parameter resources: files that become bytes of the program (`PackageResources`): nothing is looked up when it runs.
 func module(
   _ name: String, uses dependencies: [Target.Dependency], tests extra: [Target.Dependency] = [],
-  documents: [String] = [], scripts: [String] = []
+  documents: [String] = [], scripts: [String] = [], resources: [Resource] = []
 ) -> [Target] {
   [
-    .target(name: name, dependencies: dependencies, exclude: documents, swiftSettings: settings),
+    .target(
+      name: name, dependencies: dependencies, exclude: documents, resources: resources, swiftSettings: settings),
     .testTarget(
       name: name + "Tests", dependencies: [.byName(name: name), "FurlTestSupport"] + dependencies + extra,
       exclude: scripts,
@@ -34,7 +37,9 @@ let libraries: [Target] =
   + module(
     "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "FurlBase", "CZstd"], documents: ["FORMAT.md"],
     scripts: ["read_furl.py"])
-  + module("FurlCheckpoint", uses: ["FurlSpec", "FurlTensor", "FurlBase"])
+  + module(
+    "FurlCheckpoint", uses: ["FurlSpec", "FurlTensor", "FurlBase"],
+    resources: [.embedInCode("Synthesis/Configurations")])
   + module("FurlTokenizer", uses: ["FurlSpec", "FurlTensor", "FurlBase"])
   + module(
     "FurlModel",
@@ -43,7 +48,8 @@ let libraries: [Target] =
     "FurlEvaluate",
     uses: [
       "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", subprocess, system,
-    ])
+    ],
+    resources: [.embedInCode("Sandbox/Python")])
   + module(
     "FurlTransform",
     uses: [
@@ -55,7 +61,8 @@ let libraries: [Target] =
     uses: [
       "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec",
       "FurlNumerics", "FurlTensor", "FurlBase", "CFurlKernels", subprocess, system,
-    ])
+    ],
+    resources: [.embedInCode("Page/page.css")])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
 let fuzzing: [Target] =

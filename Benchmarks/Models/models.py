@@ -14,7 +14,6 @@ of the CPU.
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -135,7 +134,7 @@ STEPS = {
     "int4": ("weights: int4, zero: symmetric, block: 32, embeddings: int8", 1 + 2 / 32),
     # As `llama-quantize --pure` has it.
     "int4-head": ("weights: int4, zero: symmetric, block: 32, embeddings: int4", 1 / 2 + 2 / 32),
-    # As recipes named small4 have it, smollm2's apart, whose KL divergence is below Q4_0's (Benchmarks/NOTES.md). llama.cpp has no such
+    # As recipes/small4.yaml has it; its KL divergence is below Q4_0's (Benchmarks/NOTES.md). llama.cpp has no such
     # blocks; beside it stand those of int4-head.
     "small4": ("weights: int4, zero: symmetric, block: 64, scales: u8, embeddings: int4", 1 / 2 + 1 / 64),
 }

@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--model", default="starcoder2-3b")
     parser.add_argument("--blocks")
     parser.add_argument("--shards", type=int)
-    parser.add_argument("--recipe")
+    parser.add_argument("--recipe", default="recipes/starcoder2-int4.yaml")
     parser.add_argument("--llama-quantize")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", default="2")
@@ -109,7 +109,6 @@ def main():
     steady = []
     if subprocess.run(["chrt", "-f", "5", "true"], capture_output=True).returncode == 0:
         steady = ["chrt", "-f", "5"]
-    recipe = options.recipe or f"recipes/{options.model}-int4.yaml"
     os.makedirs(options.folder, exist_ok=True)
     checkpoint = f"{options.folder}/{options.model}" + (f"-{options.blocks}" if options.blocks else "")
     made = []
@@ -131,7 +130,7 @@ def main():
         inputs[f", {options.shards} shards"] = shards
     jobs = {}
     for storage in ("compact", "mapped"):
-        text = open(recipe).read()
+        text = open(options.recipe).read()
         path = f"{options.folder}/{storage}.yaml"
         lines = [line for line in text.splitlines() if not line.startswith("storage:")]
         open(path, "w").write("\n".join(lines) + f"\nstorage: {storage}\n")

@@ -17,11 +17,12 @@ import Testing
       "num_hidden_layers": .integer(layers),
       "n_layer": .integer(layers), "n_positions": 48, "n_ctx": 48, "max_position_embeddings": 48,
     ]
-    let config = try JSON.parse(Array(model.config.utf8), file: nil)
+    let config = try JSON.parse(model.config, file: nil)
     let text = JSON.object((config.members ?? []).map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText
     return PublishedModel(
       model.name, model.repository, tokenizerCount: 500, special: model.special.filter { $0.key < 500 },
-      begin: model.special[model.special.keys.min() ?? 0] ?? "", end: model.end, shards: shards, config: text)
+      begin: model.special[model.special.keys.min() ?? 0] ?? "", end: model.end, shards: shards,
+      config: Array(text.utf8))
   }
 
   static func files(_ folder: String) throws -> [String] {

@@ -43,7 +43,7 @@ import Testing
       let tokenizer = try Tokenizer(checkpoint: folder)
       #expect(tokenizer.vocabularySize == model.tokenizerCount)
       #expect(try tokenizer.vocabularySize <= SyntheticCheckpoint(model).spec.vocabularySize)
-      let config = try JSON.parse(Array(model.config.utf8), file: nil)
+      let config = try JSON.parse(model.config, file: nil)
       #expect(tokenizer.bosID == config["bos_token_id"]?.integer && tokenizer.eosID == config["eos_token_id"]?.integer)
     }
   }

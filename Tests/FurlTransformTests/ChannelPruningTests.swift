@@ -179,12 +179,12 @@ import Testing
       "initializer_range": 0.2,
     ]
     if name == "qwen2" { sizes["model_type"] = "qwen2" }
-    let config = try JSON.parse(Array(base.config.utf8), file: nil)
+    let config = try JSON.parse(base.config, file: nil)
     let text = JSON.object((config.members ?? []).map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText
     let special = base.special.filter { $0.key < 500 }
     return PublishedModel(
       base.name, base.repository, tokenizerCount: 500, special: special.isEmpty ? [0: base.end] : special,
-      begin: base.special[base.special.keys.min() ?? 0] ?? "", end: base.end, shards: 1, config: text)
+      begin: base.special[base.special.keys.min() ?? 0] ?? "", end: base.end, shards: 1, config: Array(text.utf8))
   }
 
   // MARK: How good it is

@@ -16,12 +16,10 @@ import Testing
   init() throws { checkpoint = try Checkpoint(folder: TestData.minipy) }
 
   /// What a budget chooses is in no plan: `BudgetTests` and `PublishedRecipeTests` hold those recipes.
-  static let published: [String] =
-    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }
-    .filter { $0.hasPrefix("minipy") || $0.hasPrefix("int8") }.filter { name in
-      // What they make of a model is known when it is made; tests of their own look at them.
-      !["-budget", "-heal", "group-lasso", "llm-int8"].contains { name.contains($0) }
-    }.sorted()
+  static let published: [String] = PublishedRecipe.all.filter { recipe in
+    guard case .planned = recipe.kind else { return false }
+    return recipe.shapes.contains(.minipy) && !recipe.keepsColumnsApart
+  }.map { $0.name + ".yaml" }
 
   private func files(in folder: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

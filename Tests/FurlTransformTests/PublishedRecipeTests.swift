@@ -13,40 +13,20 @@ import Testing
 /// Every recipe in `recipes/` runs on a small checkpoint of the architecture that it is for, and what comes out is the
 /// model that it declares.
 @Suite struct PublishedRecipeTests {
-  static let names: [String] =
-    ((try? FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes)) ?? []).filter { $0.hasSuffix(".yaml") }
-    .map { String($0.dropLast(5)) }.sorted()
+  /// The recipes and the checkpoints of the families that they are for.
+  static let cases: [(recipe: PublishedRecipe, shape: PublishedRecipe.Shape)] =
+    PublishedRecipe.all.filter { recipe in
+      // Widths that come out of activations are looked at in `PruningRecipeTests`, training in `TrainedRecipeTests`.
+      !recipe.isPruned && !recipe.isTrained
+    }.flatMap { recipe in recipe.shapes.filter { $0.folder != nil }.map { (recipe, $0) } }
 
-  /// Widths that come out of activations are looked at in `PruningRecipeTests`.
-  static func isPruned(_ name: String) -> Bool { name.contains("group-lasso") && !isTrained(name) }
-
-  /// Those that train are in `TrainedRecipeTests`.
-  static func isTrained(_ name: String) -> Bool { name.hasSuffix("-heal") }
-
-  /// The checkpoint for a recipe, by how its name begins.
-  static let folders: [(prefix: String, folder: String?)] = [
-    ("minipy", TestData.minipy), ("int8-", TestData.minipy), ("int4-", TestData.minipy),
-    ("group-lasso", TestData.minipy), ("codegpt", Fixtures.gpt2),
-    ("starcoder2", TestData.shared.map { $0 + "/fixtures/starcoder2" }),
-    ("phi-2", TestData.shared.map { $0 + "/fixtures/phi" }),
-    ("smollm2", TestData.shared.map { $0 + "/fixtures/llama" }),
-  ]
-
-  /// The schemes of linear layers that other words in names declare; their embeddings stay as they are, except minipy's.
-  static let linearSchemes: [(word: String, scheme: Scheme?)] = [
-    ("llm-int8", .int8(.row)), ("fp4", .fp4(.columns(64))), ("nf4", Scheme.nf4(.columns(64)).withSmallScales),
-    ("codebook4", Scheme.codebook4(.columns(64)).withSmallScales),
-    ("int3", Scheme.int3Minimum(.columns(32)).withSmallScales),
-    ("int2", Scheme.int2Minimum(.columns(32)).withSmallScales),
-  ]
-
-  static func folder(_ recipe: String) -> String? {
-    folders.first { recipe.hasPrefix($0.prefix) }.flatMap(\.folder)
-  }
-
-  @Test func everyRecipeHasACheckpointToRunOn() {
-    #expect(Self.names.count >= 42)
-    for name in Self.names { #expect(Self.folders.contains { name.hasPrefix($0.prefix) }, "\(name)") }
+  @Test func everyRecipeIsHeldToWhatItPromises() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Fixtures.recipes).filter { $0.hasSuffix(".yaml") }
+    #expect(files.map { String($0.dropLast(5)) }.sorted() == PublishedRecipe.all.map(\.name).sorted())
+    for recipe in PublishedRecipe.all {
+      let published = try Recipe(path: Fixtures.recipes + "/\(recipe.name).yaml")
+      #expect((published.calibration != nil) == recipe.isCalibrated, "\(recipe.name)")
+    }
   }
 
   /// A checkpoint deep enough to lose three blocks, with a tokenizer.
@@ -87,14 +67,15 @@ import Testing
     return rows[0].map { session.logits[$0] }
   }
 
-  @Test(arguments: names.filter { folder($0) != nil && !isPruned($0) && !isTrained($0) })
-  func runs(_ name: String) throws {
-    let source = try #require(Self.folder(name))
+  @Test(arguments: cases)
+  func runs(_ sample: (recipe: PublishedRecipe, shape: PublishedRecipe.Shape)) throws {
+    let expected = sample.recipe
+    let source = try #require(sample.shape.folder)
     try TestData.withTemporaryFolder { folder in
       // A budget tries every choice for every tensor.
-      let blocks = name.contains("-drop") ? 6 : name.contains("-budget") ? 1 : 2
-      var sample = try Self.write(source, to: folder + "/source", blocks: blocks)
-      let recipe = try Self.small(Recipe(path: Fixtures.recipes + "/\(name).yaml"))
+      let blocks = expected.removed > 0 ? 6 : expected.isBudgeted ? 1 : 2
+      var checkpoint = try Self.write(source, to: folder + "/source", blocks: blocks)
+      let recipe = try Self.small(Recipe(path: Fixtures.recipes + "/\(expected.name).yaml"))
       let compressor = try Compressor(Checkpoint(folder: folder + "/source"), recipe: recipe)
       let path = folder + "/a.furl"
       _ = try compressor.write(to: path, pool: WorkerPool(threads: 2))
@@ -102,70 +83,28 @@ import Testing
       try artifact.check()
       #expect(artifact.storage == (recipe.storage == .mapped ? .mapped : .compact))
 
-      // The blocks that the name declares.
-      let gone = name.firstRange(of: "-drop").flatMap { Int(name[$0.upperBound...].prefix(1)) } ?? 0
-      sample.keepBlocks(blocks - gone)
-      try sample.write(to: folder + "/kept", files: Self.tokenizer(of: folder + "/source"))
+      checkpoint.keepBlocks(blocks - expected.removed)
+      try checkpoint.write(to: folder + "/kept", files: Self.tokenizer(of: folder + "/source"))
       let kept = try Checkpoint(folder: folder + "/kept")
       #expect(try ArtifactWeights(artifact).spec == kept.spec)
 
-      // The schemes that the name declares.
-      let isQuantized = gone == 0 || name.hasSuffix("int8")
-      let isSmall4 = name.hasSuffix("small4")
-      let isInt4 = name.contains("int4") || name.contains("gptq4")
-      let isCoded = name.contains("disk") || name.hasSuffix("budget")
-      let isMixed = name.hasSuffix("budget-memory")
-      let linearScheme = Self.linearSchemes.first { name.contains($0.word) }?.scheme
-      let keepsEmbeddings = linearScheme != nil && (!name.hasPrefix("minipy") || name.hasSuffix("llm-int8"))
       for tensor in artifact.tensors {
         let role = try #require(TensorRole(rawValue: tensor.role))
-        let expected: [Scheme] =
-          if role.isVector || !isQuantized || (keepsEmbeddings && !role.isBlockLinear && role != .head) {
-            [.float32]
-          } else if keepsEmbeddings, role == .head {
-            // bitsandbytes leaves it alone in 4 bits.
-            [name.hasSuffix("llm-int8") ? .int8(.row) : .float32]
-          } else if let linearScheme, role.isBlockLinear {
-            [linearScheme]
-          } else if linearScheme != nil, role == .embedding || role == .positions {
-            [.int8(.columns(64)).withSmallScales, .int8(.columns(32)).withSmallScales].compactMap { $0 }
-          } else if name == "int8-rows" || isCoded {
-            [.int8(.row)]
-          } else if isMixed {
-            [.int4(.columns(64)), .int4(.columns(32)), .int8(.row)]
-          } else if isSmall4 {
-            [(name.hasPrefix("smollm2") ? Scheme.int4Minimum(.columns(64)) : .int4(.columns(64))).withSmallScales]
-              .compactMap { $0 }
-          } else if isInt4, role.isBlockLinear {
-            [.int4(.columns(32)), .int4Minimum(.columns(32)), .int8(.columns(32))]
-          } else { [.int8(.columns(32))] }
-        // How many columns are kept apart depends on the model.
         let scheme = tensor.scheme.outliers > 0 ? tensor.scheme.keepingApart(0) : tensor.scheme
-        #expect(scheme.map(expected.contains) == true, "\(tensor.name): \(tensor.scheme)")
-        #expect(tensor.scheme.outliers == 0 || name.hasSuffix("llm-int8"))
+        #expect(scheme.map(expected.schemes(of: role).contains) == true, "\(tensor.name): \(tensor.scheme)")
+        #expect(tensor.scheme.outliers == 0 || expected.keepsColumnsApart)
       }
-      if isInt4 {
-        let linear = artifact.tensors.filter { TensorRole(rawValue: $0.role)?.isBlockLinear == true }
-        let inEight = Set(linear.filter { $0.scheme == .int8(.columns(32)) }.map(\.role))
-        let declared: Set<String> =
-          switch name.prefix(3) {
-          case "sta": ["attention.key", "attention.value"]
-          case "phi": ["attention.value"]
-          default: []
-          }
-        #expect(inEight == declared)
-      }
+      let roles = Set(artifact.tensors.map(\.role))
+      #expect(expected.inEight.allSatisfy { roles.contains($0.rawValue) })
 
       // The logits of the model that it was made of: the same in FP32, near in 8 bits, not far in 4.
-      let (expected, found) = (try Self.logits(folder + "/kept"), try Self.logits(path))
-      let isFine = linearScheme == nil ? !isInt4 && !isSmall4 && !isCoded && !isMixed : name.hasSuffix("llm-int8")
-      let bound = isQuantized ? (name.contains("int2") ? 1 : isFine ? 0.03 : 0.3) : 0
-      let (error, size) = zip(expected.joined(), found.joined()).reduce((0.0, 0.0)) {
+      let (wanted, found) = (try Self.logits(folder + "/kept"), try Self.logits(path))
+      let (error, size) = zip(wanted.joined(), found.joined()).reduce((0.0, 0.0)) {
         ($0.0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)), $0.1 + Double($1.0 * $1.0))
       }
-      print("\(name): relative error of logits \((error / size).squareRoot())")
+      print("\(expected.name), \(sample.shape): relative error of logits \((error / size).squareRoot())")
       #expect(found.joined().allSatisfy(\.isFinite) && size > 0)
-      #expect((error / size).squareRoot() <= bound)
+      #expect((error / size).squareRoot() <= expected.bound)
     }
   }
 

@@ -51,7 +51,7 @@ import Testing
       "hidden_size": 640, "n_embd": 640, "intermediate_size": 2048, "num_attention_heads": 8, "n_head": 8,
       "num_key_value_heads": 8, "vocab_size": 4000, "num_hidden_layers": 1, "n_layer": 1,
     ]
-    let config = try JSON.parse(Array(published.config.utf8), file: nil).members ?? []
+    let config = try JSON.parse(published.config, file: nil).members ?? []
     let model = PublishedModel(
       name, name, tokenizerCount: 400, special: [0: "<s>"], begin: "<s>", end: "<s>", shards: 1,
       config: JSON.object(config.map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText)

@@ -34,7 +34,7 @@ public struct SyntheticCheckpoint: Sendable {
   ///   - type: F32, F16 or BF16.
   /// - Throws: ``FurlError`` of kind `usage` when the model does not have so many blocks.
   public init(_ model: PublishedModel, seed: UInt64 = 0, blocks: Int? = nil, type: SourceType = .float32) throws {
-    let published = try JSON.parse(Array(model.config.utf8), file: nil)
+    let published = try JSON.parse(model.config, file: nil)
     let reader = try DocumentReader(published, file: nil)
     guard let family = Architectures.all.first(where: { $0.modelType == published["model_type"]?.string }),
       let names = [SourceType.float32: "float32", .float16: "float16", .bfloat16: "bfloat16"][type]

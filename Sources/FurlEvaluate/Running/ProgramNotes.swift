@@ -73,17 +73,6 @@ enum ProgramNotes {
 
   /// How many texts are Python, by the Python that executes programs; nil where it does not tell.
   private static func parsable(_ texts: [String], by runner: ProgramRunner) async throws -> Int? {
-    let source = """
-      def count(texts):
-          found = 0
-          for text in texts:
-              try:
-                  compile(text, '<program>', 'exec', 0, True)
-                  found += 1
-              except Exception:
-                  pass
-          return found
-      """
     let problem = ProgramProblem(
       taskID: "parse", prompt: "def count(texts):\n", entryPoint: "count",
       test:
@@ -91,7 +80,8 @@ enum ProgramNotes {
     var settings = SuiteProtocol(defaultsOf: .passAt1)
     settings.timeout = 60
     do {
-      let detail = try await runner.run(Program(problem, source: source, protocol: settings)).detail ?? ""
+      let detail =
+        try await runner.run(Program(problem, source: PythonProgram.parsable, protocol: settings)).detail ?? ""
       return detail.hasPrefix("ValueError: ") ? Int(detail.dropFirst(12)) : nil
     } catch is FurlError {
       return nil

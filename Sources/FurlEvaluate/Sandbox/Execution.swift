@@ -174,20 +174,21 @@ struct Execution {
     let given = problemBytes
     let problem = try Descriptor.file(given)
     let source = try Descriptor.file(program.sourceBytes)
-    var code = sandbox.inputsTesterCode
-    if case .check = purpose { code = sandbox.testerCode }
+    var code = sandbox.inputsTester
+    if case .check = purpose { code = sandbox.checkTester }
     let tester = try start(
       code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw], isTrusted: true)
-    let candidate = try start(sandbox.candidateCode, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
+    let candidate = try start(sandbox.candidate, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
     return Pair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
   }
 
   private var problemBytes: [UInt8] {
     let limits = program.limits
-    let lists = limits.isPlusAlone ? 2 : limits.hasPlus ? 1 : 0
     let settings = [
-      program.sanitizes ? 1 : 0, Double(lists), limits.load, limits.input, limits.factor, program.timeout,
-    ].map { "\($0)" }.joined(separator: " ")
+      "sanitizing:\(program.sanitizes ? Program.sanitizing : 0)",
+      "lists:" + (limits.isPlusAlone ? "plus" : limits.hasPlus ? "base,plus" : "base"),
+      "load:\(limits.load)", "least:\(limits.input)", "factor:\(limits.factor)", "most:\(program.timeout)",
+    ].joined(separator: " ")
     switch purpose {
     case .check:
       let flags = (program.sanitizes ? "s" : "") + (program.namesProgram ? "n" : "")
@@ -204,24 +205,19 @@ struct Execution {
   }
 
   private func start(
-    _ code: String, _ descriptors: [Int32], isTrusted: Bool = false
+    _ code: PythonCode, _ descriptors: [Int32], isTrusted: Bool = false
   ) throws -> ChildProcess {
-    // The system takes no argument of more than 128 KiB.
-    let boot = "import sys,marshal\na=''.join(sys.argv[1:])\ndel sys.argv[1:]\nexec(marshal.loads(bytes.fromhex(a)))"
-    let parts = stride(from: 0, to: code.utf8.count, by: 100_000).map { start in
-      String(decoding: code.utf8.dropFirst(start).prefix(100_000), as: UTF8.self)
-    }
     let processor = Int(program.deadline.rounded(.up)) + 1
     guard sandbox.protection == .bubblewrapAndFilter, let bytes = SystemCallFilter.bytes else {
       let command = sandbox.tools.command(
-        boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit,
-        isTrusted: isTrusted, arguments: parts)
+        PythonProgram.boot, filter: nil, memory: program.memory, processor: processor, file: fileLimit,
+        isTrusted: isTrusted, arguments: code.arguments)
       return try ChildProcess(command, environment: SandboxTools.environment, descriptors: descriptors)
     }
     let filter = try Descriptor.file(bytes)
     let command = sandbox.tools.command(
-      boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit,
-      isTrusted: isTrusted, arguments: parts)
+      PythonProgram.boot, filter: descriptors.count, memory: program.memory, processor: processor, file: fileLimit,
+      isTrusted: isTrusted, arguments: code.arguments)
     return try ChildProcess(
       command, environment: SandboxTools.environment, descriptors: descriptors + [filter.raw])
   }

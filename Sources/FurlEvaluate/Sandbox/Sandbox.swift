@@ -24,11 +24,10 @@ public struct Sandbox: Sendable, Hashable {
   public let python: String
 
   let tools: SandboxTools
-  /// Both sides of the pipe, compiled once by that Python, as hexadecimal digits.
-  let candidateCode: String
-  let testerCode: String
-  /// The side that puts inputs.
-  let inputsTesterCode: String
+  /// The side of the pipe that runs a program, and those that judge it by a test or by inputs.
+  let candidate: PythonCode
+  let checkTester: PythonCode
+  let inputsTester: PythonCode
 
   /// Finds out what this machine has, once per process.
   ///
@@ -84,14 +83,14 @@ public struct Sandbox: Sendable, Hashable {
   }
 
   init(
-    _ protection: Protection, python: String, tools: SandboxTools, candidateCode: String, testerCode: String,
-    inputsTesterCode: String
+    _ protection: Protection, python: String, tools: SandboxTools, candidate: PythonCode, checkTester: PythonCode,
+    inputsTester: PythonCode
   ) {
     self.protection = protection
     self.python = python
     self.tools = tools
-    self.candidateCode = candidateCode
-    self.testerCode = testerCode
-    self.inputsTesterCode = inputsTesterCode
+    self.candidate = candidate
+    self.checkTester = checkTester
+    self.inputsTester = inputsTester
   }
 }

@@ -21,17 +21,10 @@ enum SandboxProbe {
     let errors = try Descriptor.file()
     let input = try Descriptor.nowhere()
     let filter = try Descriptor.file(SystemCallFilter.bytes ?? [])
-    let common =
-      valueCodecSource + sharedHeapSource + iteratorSource + libraryValuesSource + classValuesSource + exceptionSource
-      + messagesSource
     var child = try ChildProcess(
       tools.command(
-        script, filter: filtered ? 3 : nil, memory: 1024, processor: 20,
-        arguments: [
-          common + sanitizerSource + candidateSource,
-          common + testerSource + "\n\nTester().run()\n",
-          common + testerSource + comparisonSource + inputsTesterSource + "\n\nInputsTester().run()\n",
-        ]),
+        PythonProgram.probe, filter: filtered ? 3 : nil, memory: 1024, processor: 20,
+        arguments: [PythonProgram.candidate, PythonProgram.checkTester, PythonProgram.inputsTester]),
       environment: SandboxTools.environment,
       descriptors: [input.raw, output.raw, errors.raw] + (filtered ? [filter.raw] : []))
     guard let status = child.exitStatus(within: 30) else {
@@ -49,8 +42,8 @@ enum SandboxProbe {
       throw FurlError(.unavailable, "the filter of system calls has no effect")
     }
     return Sandbox(
-      protection, python: String(lines[0]), tools: tools, candidateCode: String(lines[2]),
-      testerCode: String(lines[3]), inputsTesterCode: String(lines[4]))
+      protection, python: String(lines[0]), tools: tools, candidate: PythonCode(lines[2]),
+      checkTester: PythonCode(lines[3]), inputsTester: PythonCode(lines[4]))
   }
 
   private static func failure(_ errors: [UInt8], _ status: Int32, _ tools: SandboxTools) -> FurlError {
@@ -67,22 +60,5 @@ enum SandboxProbe {
       }
     return FurlError(.unavailable, "generated programs cannot be executed: \(line)", remedy: remedy)
   }
-
-  /// Says the version, whether new processes are refused, and the code of both sides.
-  private static let script = """
-    import marshal, posix, sys
-    try:
-        child = posix.fork()
-    except PermissionError:
-        state = 'filtered'
-    else:
-        if child == 0:
-            posix._exit(0)
-        posix.waitpid(child, 0)
-        state = 'open'
-    print('%d.%d.%d' % sys.version_info[:3], state, sep='\\n')
-    for source in sys.argv[1:]:
-        print(marshal.dumps(compile(source, '<furl>', 'exec', 0, True, 2)).hex())
-    """
 }
 #endif

@@ -71,7 +71,7 @@ struct SandboxTools: Sendable, Hashable {
 
   private static func isExecutable(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: path) }
 
-  /// The command that runs a Python text under the limits.
+  /// The command that runs a Python program under the limits, which are its first argument (`limits.py`).
   ///
   /// - Parameters:
   ///   - filter: the descriptor of the system call filter, if there is one.
@@ -109,11 +109,10 @@ struct SandboxTools: Sendable, Hashable {
       command.append("--")
     }
     let limits = limits(memory: memory, processor: processor, file: file)
-    return command + [python, "-s", "-S", "-B", "-X", "utf8", "-c", limits + text] + arguments
+    return command + [python, "-s", "-S", "-B", "-X", "utf8", "-c", text, limits] + arguments
   }
 
-  /// Python that limits its own process, for good, before it does anything else: a program for it would be one more to start,
-  /// and to show.
+  /// What a process limits itself to, in the form that `limits.py` reads.
   private func limits(memory: Int, processor: Int, file: Int) -> String {
     var limits = [
       ("AS", memory << 20, memory << 20), ("CPU", processor, processor + 1), ("CORE", 0, 0),
@@ -121,15 +120,7 @@ struct SandboxTools: Sendable, Hashable {
     ]
     // Outside of a user namespace these count all that is the user's.
     if bwrap != nil { limits += [("NPROC", 32, 32), ("SIGPENDING", 64, 64), ("MSGQUEUE", 0, 0)] }
-    let list = limits.map { "('\($0.0)',\($0.1),\($0.2))" }.joined(separator: ",")
-    return """
-      import resource as r
-      for n,*l in \(list):
-       k=getattr(r,'RLIMIT_'+n,None)
-       if k is not None:h=r.getrlimit(k)[1];r.setrlimit(k,[v if h<0 else min(v,h) for v in l])
-      del r,n,l,k,h
-
-      """
+    return limits.map { "\($0.0):\($0.1):\($0.2)" }.joined(separator: " ")
   }
 
   /// Python's hashes of texts are seeded, so that the order of a set, and with it a verdict, is always the same.

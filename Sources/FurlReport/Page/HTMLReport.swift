@@ -11,6 +11,9 @@ public struct HTMLReport {
   /// The most that a page has.
   static let sizeLimit = 1_000_000
 
+  /// Ends with a line end.
+  private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
+
   public static func text(_ document: ReportDocument) -> String {
     let page = HTMLReport(document: document, completionBudget: 450_000).page
     // Figures come first; completions give way to them.
@@ -42,8 +45,7 @@ public struct HTMLReport {
       <meta name="referrer" content="no-referrer">
       <title>\(Markup.escape(document.title))</title>
       <style>
-      \(PageStyle.css)
-      </style>
+      \(HTMLReport.style)</style>
       </head>
       <body>
       <a class="skip" href="#main">Skip to the figures</a>

@@ -9,7 +9,6 @@ is the beginning of the sha256 of what EvalPlus's sanitizer makes of that; base 
 t timeout). Time limits are those of EvalPlus's repository (4 s, 4 times the reference), which its package does not have yet.
 HumanEval/32 is left out: the package cannot judge it.
 """
-import ast
 import gzip
 import hashlib
 import json

@@ -6,7 +6,6 @@ Files in hostile/ are what a reader has to refuse; most of them are made with pi
 them is ever loaded here.
 """
 
-import io
 import json
 import os
 import pickle
