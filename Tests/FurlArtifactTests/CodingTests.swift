@@ -14,7 +14,7 @@ import Testing
     let chunks = StreamChunks(form: form, byteCount: bytes.count)
     let source = try storage(bytes)
     let target = try ByteStorage(zeroed: bytes.count)
-    let compressor = try Compressor()
+    let compressor = try FrameCompressor()
     let decompressor = try Decompressor()
     for chunk in 0..<chunks.count {
       let frames = try compressor.frames(source, chunks.range(chunk), form)
@@ -112,7 +112,7 @@ import Testing
 
   @Test(arguments: [SymbolForm.bytes, .halves, .floats])
   func zerosApartComeBack(_ form: SymbolForm) throws {
-    let compressor = try Compressor()
+    let compressor = try FrameCompressor()
     let decompressor = try Decompressor()
     for (seed, count) in [1, 7, 8, 9, 63, 1000, 1023, 262_144, 300_001].enumerated() {
       for zeros: UInt64 in [60, 97, 100] {

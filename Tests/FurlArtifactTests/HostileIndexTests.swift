@@ -1,3 +1,4 @@
+import FurlTensor
 @testable import FurlArtifact
 import FurlBase
 import FurlEvaluate

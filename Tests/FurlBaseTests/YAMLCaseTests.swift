@@ -1,5 +1,5 @@
-import FurlBase
-import FurlEvaluate
+@testable import FurlBase
+@testable import FurlEvaluate
 @testable import FurlSpec
 import FurlTestSupport
 import Testing

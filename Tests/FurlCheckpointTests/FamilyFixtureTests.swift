@@ -1,3 +1,4 @@
+import FurlTensor
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec

@@ -1,3 +1,7 @@
+import FurlSpec
+import FurlTensor
+import FurlBase
+import FurlCheckpoint
 import FurlEvaluate
 import FurlTestSupport
 import Testing

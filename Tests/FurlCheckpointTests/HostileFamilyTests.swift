@@ -1,3 +1,5 @@
+import FurlBase
+import FurlSpec
 import FurlCheckpoint
 import FurlEvaluate
 import FurlTensor

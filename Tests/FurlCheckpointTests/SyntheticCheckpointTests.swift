@@ -1,3 +1,4 @@
+import FurlSpec
 import FurlBase
 @testable import FurlCheckpoint
 import FurlEvaluate

@@ -1,3 +1,5 @@
+import FurlSpec
+import FurlTensor
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,3 +1,4 @@
+import FurlTokenizer
 import FurlBase
 import FurlEvaluate
 @testable import FurlModel

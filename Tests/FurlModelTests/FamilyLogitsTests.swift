@@ -1,3 +1,5 @@
+import FurlTensor
+import FurlSpec
 import FurlBase
 import FurlEvaluate
 import FurlModel

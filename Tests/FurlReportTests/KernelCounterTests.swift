@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 @testable import FurlReport
 import FurlTestSupport

@@ -1,3 +1,4 @@
+import FurlTokenizer
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

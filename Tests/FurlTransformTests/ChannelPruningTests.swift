@@ -1,3 +1,5 @@
+import FurlNumerics
+import FurlTokenizer
 import FurlArtifact
 import FurlBase
 @testable import FurlCheckpoint

@@ -1,3 +1,5 @@
+import FurlTokenizer
+import FurlSpec
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

@@ -1,3 +1,6 @@
+import FurlSpec
+import FurlTensor
+import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlTestSupport

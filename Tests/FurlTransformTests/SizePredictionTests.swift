@@ -1,9 +1,9 @@
-import FurlArtifact
-import FurlBase
+@testable import FurlArtifact
+@testable import FurlBase
 @testable import FurlCheckpoint
-import FurlEvaluate
-import FurlSpec
-import FurlTensor
+@testable import FurlEvaluate
+@testable import FurlSpec
+@testable import FurlTensor
 import FurlTestSupport
 @testable import FurlTransform
 import Foundation

@@ -10,7 +10,7 @@ struct ChunkFrames: Sendable {
 
   /// - Parameter zero: the byte that elements which are zero consist of; nil if there is no such byte.
   init(
-    _ bytes: ByteStorage, _ range: Range<Int>, _ symbols: SymbolForm, zero: UInt8?, with compressor: Compressor
+    _ bytes: ByteStorage, _ range: Range<Int>, _ symbols: SymbolForm, zero: UInt8?, with compressor: FrameCompressor
   ) throws {
     plain = try compressor.frames(bytes, range, symbols)
     apart = try zero.flatMap { try compressor.framesApart(bytes, range, symbols, zero: $0) }

@@ -15,7 +15,7 @@ public enum CompactCoding {
     of bytes: ByteStorage, symbols: SymbolForm, zero: UInt8? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> Int {
     guard let chunks = chunks(of: bytes, symbols: symbols) else { return bytes.count }
-    let compressors = Lender { try Compressor() }
+    let compressors = Lender { try FrameCompressor() }
     let made = try collect(chunks.count, parallelFor) { chunk in
       try compressors.lend { try ChunkFrames(bytes, chunks.range(chunk), symbols, zero: zero, with: $0) }
     }

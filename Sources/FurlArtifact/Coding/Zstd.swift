@@ -49,7 +49,7 @@ enum Zstd {
   ///
   /// - Parameter isAwaited: whether everybody waits for it.
   static func compress(_ text: [UInt8], isAwaited: Bool = false) throws -> [UInt8] {
-    let compressor = try Compressor()
+    let compressor = try FrameCompressor()
     let level = isAwaited && text.count > longText ? hastyTextLevel : textLevel
     return try text.withUnsafeBytes { try compressor.frame($0, level: level, literals: ZSTD_lcm_auto) }
   }
@@ -70,7 +70,7 @@ enum Zstd {
 }
 
 /// Turns chunks into frames. One thread uses it at a time.
-final class Compressor: @unchecked Sendable {
+final class FrameCompressor: @unchecked Sendable {
   private let context: OpaquePointer
   private var output: [UInt8] = []
   private var symbols: [UInt8] = []

@@ -6,7 +6,7 @@ import Synchronization
 public struct TensorPacker: Sendable {
   let path: String
   let storage: ArtifactStorage
-  private let compressors = Lender { try Compressor() }
+  private let compressors = Lender { try FrameCompressor() }
 
   init(path: String, storage: ArtifactStorage) {
     self.path = path
@@ -76,7 +76,7 @@ final class PackedStream: Sendable {
   let bytes: ByteStorage
   let layout: PackedLayout.Stream
   private let chunks: StreamChunks?
-  private let compressors: Lender<Compressor>
+  private let compressors: Lender<FrameCompressor>
   private let state: Mutex<State>
 
   private struct State {
@@ -88,7 +88,7 @@ final class PackedStream: Sendable {
   }
 
   init(
-    _ bytes: ByteStorage, _ layout: PackedLayout.Stream, _ storage: ArtifactStorage, _ compressors: Lender<Compressor>
+    _ bytes: ByteStorage, _ layout: PackedLayout.Stream, _ storage: ArtifactStorage, _ compressors: Lender<FrameCompressor>
   ) {
     self.bytes = bytes
     self.layout = layout

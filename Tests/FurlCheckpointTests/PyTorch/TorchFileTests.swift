@@ -1,3 +1,4 @@
+import FurlTensor
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,3 +1,4 @@
+import FurlCheckpoint
 import FurlBase
 import FurlEvaluate
 import FurlTestSupport

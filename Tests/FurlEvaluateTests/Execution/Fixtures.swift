@@ -1,3 +1,4 @@
+import FurlSpec
 import FurlEvaluate
 
 /// What the tests of execution share.

@@ -1,3 +1,4 @@
+import FurlBase
 @testable import FurlEvaluate
 import FurlTestSupport
 import Foundation

@@ -1,3 +1,4 @@
+import FurlTensor
 import FurlBase
 @testable import FurlEvaluate
 import FurlTestSupport

@@ -1,3 +1,4 @@
+import FurlSpec
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint

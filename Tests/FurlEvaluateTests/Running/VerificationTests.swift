@@ -1,3 +1,6 @@
+import FurlArtifact
+import FurlSpec
+import FurlTensor
 import FurlBase
 import FurlEvaluate
 import FurlModel

@@ -1,3 +1,5 @@
+import FurlCheckpoint
+import FurlSpec
 import FurlBase
 import FurlEvaluate
 import FurlModel

@@ -1,3 +1,6 @@
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
 import FurlBase
 import FurlCheckpoint
 import FurlEvaluate

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlArtifact
 import FurlCheckpoint
 import FurlEvaluate
