@@ -54,7 +54,7 @@ import Testing
     let config = try JSON.parse(published.config, file: nil).members ?? []
     let model = PublishedModel(
       name, name, tokenizerCount: 400, special: [0: "<s>"], begin: "<s>", end: "<s>", shards: 1,
-      config: JSON.object(config.map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText)
+      config: Array(JSON.object(config.map { JSON.Member($0.key, sizes[$0.key] ?? $0.value) }).compactText.utf8))
     try TestData.withTemporaryFolder { folder in
       try SyntheticCheckpoint(model).write(to: folder + "/made", pool: WorkerPool(threads: 2))
       let recipe = try Fixtures.recipe("  - quantize: {weights: \(weights)}")
