@@ -1,3 +1,4 @@
+import FurlBase
 import FurlArtifact
 import FurlEvaluate
 import FurlTensor

@@ -5,7 +5,6 @@ import FurlTestSupport
 import Foundation
 import Testing
 
-
 /// SHA-256 held to NIST's CAVP vectors, with the CPU's instructions and in plain C: see
 /// Tests/Fixtures/digests/make_digests.py.
 @Suite struct DigestTests {

@@ -6,7 +6,6 @@ import Foundation
 import Synchronization
 import Testing
 
-
 /// Names in the file system, and threads that wait for one another.
 @Suite struct FileNamesTests {
   /// Of some of these, `NSString.deletingLastPathComponent` traps.

@@ -4,7 +4,6 @@
 import FurlTestSupport
 import Testing
 
-
 /// What another library's reader (Yams 6.2.2) made of some hundred texts, where PyYAML agreed: see
 /// Tests/Fixtures/yaml/make_cases.py.
 @Suite struct YAMLCaseTests {

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlTensor
 
 /// The place of codes and scales in a packed matrix, written down from the layout that `CFurlKernels.h` documents.

@@ -88,7 +88,8 @@ final class PackedStream: Sendable {
   }
 
   init(
-    _ bytes: ByteStorage, _ layout: PackedLayout.Stream, _ storage: ArtifactStorage, _ compressors: Lender<FrameCompressor>
+    _ bytes: ByteStorage, _ layout: PackedLayout.Stream, _ storage: ArtifactStorage,
+    _ compressors: Lender<FrameCompressor>
   ) {
     self.bytes = bytes
     self.layout = layout

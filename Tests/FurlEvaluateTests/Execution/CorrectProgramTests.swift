@@ -1,3 +1,4 @@
+import FurlSpec
 import FurlBase
 import FurlEvaluate
 import FurlTestSupport

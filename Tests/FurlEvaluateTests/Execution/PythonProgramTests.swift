@@ -4,7 +4,6 @@ import Subprocess
 import SystemPackage
 import Testing
 
-
 /// The sandbox's Python is put together of files, which the format check sees one by one: here it is looked at whole.
 @Suite struct PythonProgramTests {
   static let programs = [
