@@ -31,8 +31,8 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 
 let libraries: [Target] =
   module("FurlBase", uses: ["CFurlKernels", "CYaml"])
-  + module("FurlTensor", uses: ["FurlBase", "CFurlKernels"])
-  + module("FurlNumerics", uses: ["FurlTensor", "FurlBase", "CFurlKernels"], tests: ["COpenBLAS"])
+  + module("FurlTensor", uses: ["FurlBase", "CFurlKernels"], tests: ["COpenBLAS"])
+  + module("FurlNumerics", uses: ["FurlTensor", "FurlBase", "CFurlKernels"])
   + module("FurlSpec", uses: ["FurlTensor", "FurlBase"])
   + module(
     "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "FurlBase", "CZstd"], documents: ["FORMAT.md"],
@@ -48,14 +48,13 @@ let libraries: [Target] =
     "FurlEvaluate",
     uses: [
       "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", subprocess, system,
-    ],
-    resources: [.embedInCode("Sandbox/Python")])
+    ], tests: ["FurlCheckpoint"], resources: [.embedInCode("Sandbox/Python")])
   + module(
     "FurlTransform",
     uses: [
       "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlNumerics", "FurlTensor",
       "FurlBase",
-    ])
+    ], tests: ["FurlEvaluate"])
   + module(
     "FurlReport",
     uses: [

@@ -1,8 +1,6 @@
 @testable import FurlArtifact
 import FurlBase
-import FurlEvaluate
 import FurlTensor
-import FurlTransform
 import Testing
 
 /// Compact coding of streams, without a file around them.

@@ -1,6 +1,5 @@
 @testable import FurlArtifact
 import FurlBase
-import FurlEvaluate
 import FurlTestSupport
 
 /// Makes artifacts whose digests are right, whatever else is wrong.

@@ -1,7 +1,6 @@
 import FurlTensor
 @testable import FurlArtifact
 import FurlBase
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,6 +1,5 @@
 @testable import FurlArtifact
 import FurlBase
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Synchronization

@@ -1,6 +1,5 @@
 import FurlBase
 import FurlArtifact
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,6 +1,5 @@
 @testable import FurlArtifact
 @testable import FurlBase
-@testable import FurlEvaluate
 @testable import FurlTensor
 import FurlTestSupport
 import Foundation

@@ -1,6 +1,4 @@
 @testable import FurlBase
-@testable import FurlEvaluate
-@testable import FurlTensor
 import FurlTestSupport
 import Foundation
 import Testing

@@ -1,6 +1,4 @@
 import FurlBase
-import FurlEvaluate
-@testable import FurlTensor
 import FurlTestSupport
 import Foundation
 import Testing

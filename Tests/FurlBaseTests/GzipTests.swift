@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import Testing
 
 @Suite struct GzipTests {

@@ -1,6 +1,4 @@
 @testable import FurlBase
-@testable import FurlEvaluate
-@testable import FurlTensor
 import Testing
 
 /// Memory that is used again and again.

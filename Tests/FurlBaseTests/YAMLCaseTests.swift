@@ -1,6 +1,4 @@
 @testable import FurlBase
-@testable import FurlEvaluate
-@testable import FurlSpec
 import FurlTestSupport
 import Testing
 

@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -1,6 +1,5 @@
 import FurlTensor
 import FurlCheckpoint
-import FurlEvaluate
 import FurlSpec
 import FurlTestSupport
 import Testing

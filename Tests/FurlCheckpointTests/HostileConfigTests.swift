@@ -1,7 +1,6 @@
 import FurlSpec
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Foundation

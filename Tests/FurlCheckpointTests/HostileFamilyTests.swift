@@ -1,7 +1,6 @@
 import FurlBase
 import FurlSpec
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlCheckpoint
 import FurlTensor
 import FurlTestSupport

@@ -1,7 +1,6 @@
 import FurlTensor
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

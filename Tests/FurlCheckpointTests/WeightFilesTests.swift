@@ -1,6 +1,5 @@
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 import Foundation
 import Testing

@@ -1,3 +1,4 @@
+import FurlBase
 import Foundation
 import Furl
 import FurlTestSupport

@@ -1,4 +1,4 @@
-import FurlEvaluate
+import FurlBase
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,6 +1,5 @@
 import FurlArtifact
 import FurlBase
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,5 +1,5 @@
+import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,6 +1,5 @@
 import FurlTokenizer
 import FurlBase
-import FurlEvaluate
 @testable import FurlModel
 import FurlTensor
 import FurlTestSupport

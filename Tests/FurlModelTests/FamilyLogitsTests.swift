@@ -1,7 +1,6 @@
 import FurlTensor
 import FurlSpec
 import FurlBase
-import FurlEvaluate
 import FurlModel
 import FurlTestSupport
 import Testing

@@ -1,6 +1,5 @@
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 @testable import FurlModel
 import FurlTensor
 import FurlTestSupport

@@ -1,6 +1,5 @@
 import FurlTensor
 import FurlBase
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTestSupport

@@ -1,5 +1,4 @@
 import FurlTokenizer
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

@@ -1,6 +1,5 @@
 import FurlBase
 import FurlSpec
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

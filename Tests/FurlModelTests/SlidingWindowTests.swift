@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

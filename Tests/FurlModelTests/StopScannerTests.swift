@@ -1,4 +1,4 @@
-import FurlEvaluate
+import FurlBase
 @testable import FurlModel
 import FurlTensor
 import Testing

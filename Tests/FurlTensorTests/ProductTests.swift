@@ -1,4 +1,4 @@
-import FurlEvaluate
+import FurlBase
 import FurlTensor
 import FurlTestSupport
 import Testing

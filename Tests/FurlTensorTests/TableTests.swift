@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 @testable import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,4 +1,3 @@
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 import Testing

@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import FurlTestSupport
 @testable import FurlTokenizer
 import Testing

@@ -1,6 +1,5 @@
 import FurlSpec
 import FurlBase
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 @testable import FurlTokenizer

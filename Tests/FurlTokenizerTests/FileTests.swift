@@ -1,5 +1,4 @@
 import FurlBase
-import FurlEvaluate
 import FurlTensor
 import FurlTestSupport
 @testable import FurlTokenizer

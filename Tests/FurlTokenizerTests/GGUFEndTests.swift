@@ -1,4 +1,3 @@
-import FurlEvaluate
 import FurlSpec
 import FurlTestSupport
 @testable import FurlTokenizer

@@ -1,4 +1,4 @@
-import FurlEvaluate
+import FurlBase
 import FurlTensor
 @testable import FurlTransform
 import Testing

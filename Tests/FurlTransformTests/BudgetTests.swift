@@ -2,7 +2,6 @@ import FurlTokenizer
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

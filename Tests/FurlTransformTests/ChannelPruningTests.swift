@@ -3,7 +3,6 @@ import FurlTokenizer
 import FurlArtifact
 import FurlBase
 @testable import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

@@ -1,7 +1,6 @@
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

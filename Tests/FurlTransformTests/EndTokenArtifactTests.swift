@@ -3,7 +3,6 @@ import FurlSpec
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

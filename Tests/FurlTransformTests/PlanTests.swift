@@ -2,7 +2,6 @@ import FurlSpec
 import FurlTensor
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 @testable import FurlTransform
 import Testing

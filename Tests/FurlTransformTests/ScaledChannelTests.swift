@@ -1,6 +1,5 @@
 import FurlArtifact
 @testable import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

@@ -1,7 +1,6 @@
 @testable import FurlArtifact
 @testable import FurlBase
 @testable import FurlCheckpoint
-@testable import FurlEvaluate
 @testable import FurlSpec
 @testable import FurlTensor
 import FurlTestSupport

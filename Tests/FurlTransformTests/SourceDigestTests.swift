@@ -1,7 +1,6 @@
 import FurlArtifact
 @testable import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 @testable import FurlTensor
 import FurlTestSupport
 import FurlTransform

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlTensor
 
 /// The percentile bootstrap of a mean (Efron and Tibshirani, "An introduction to the bootstrap", 1993), over single

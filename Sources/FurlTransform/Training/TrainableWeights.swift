@@ -1,3 +1,4 @@
+import FurlBase
 import FurlModel
 import FurlNumerics
 import FurlSpec

@@ -1,6 +1,5 @@
 import FurlBase
 @testable import FurlCheckpoint
-import FurlEvaluate
 import FurlSpec
 import FurlTensor
 import FurlTestSupport

@@ -1,5 +1,4 @@
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

@@ -2,7 +2,6 @@ import FurlTensor
 import FurlSpec
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

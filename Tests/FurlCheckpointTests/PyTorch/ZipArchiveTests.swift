@@ -1,6 +1,5 @@
 import FurlCheckpoint
 import FurlBase
-import FurlEvaluate
 import FurlTestSupport
 import Testing
 

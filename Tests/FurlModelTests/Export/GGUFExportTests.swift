@@ -1,7 +1,6 @@
 import FurlCheckpoint
 import FurlSpec
 import FurlBase
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

@@ -3,7 +3,6 @@ import FurlTensor
 import FurlTokenizer
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlTestSupport
 import Foundation

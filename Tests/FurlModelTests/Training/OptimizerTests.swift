@@ -1,7 +1,6 @@
 import FurlSpec
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 @testable import FurlModel
 import FurlNumerics
 import FurlTensor

@@ -1,7 +1,6 @@
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlNumerics
 import FurlSpec

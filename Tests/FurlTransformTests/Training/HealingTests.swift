@@ -3,7 +3,6 @@ import FurlNumerics
 import FurlTokenizer
 import FurlBase
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlTensor
 import FurlTestSupport

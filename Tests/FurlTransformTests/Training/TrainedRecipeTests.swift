@@ -1,7 +1,6 @@
 import FurlBase
 import FurlArtifact
 import FurlCheckpoint
-import FurlEvaluate
 import FurlModel
 import FurlSpec
 import FurlTensor

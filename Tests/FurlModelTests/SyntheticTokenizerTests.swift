@@ -1,7 +1,6 @@
+@testable import FurlCheckpoint
 import FurlSpec
 import FurlBase
-@testable import FurlCheckpoint
-import FurlEvaluate
 import FurlTestSupport
 @testable import FurlTokenizer
 import Testing
