@@ -76,4 +76,4 @@ format: ## Puts all Swift files in the project's format.
 	$(SWIFT) format --recursive --in-place --parallel Package.swift Sources Tests
 
 clean: ## Removes everything that was built and every artifact.
-	rm -rf .build .build-tests .build-fuzz $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml
+	rm -rf .build .build-tests .build-fuzz .build-fuzz-bare $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml

@@ -73,7 +73,7 @@ let fuzzing: [Target] =
       dependencies: [
         "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
         "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase", "FurlTestSupport", "CZstd",
-      ], path: "Tests/Fuzz", exclude: ["binary.dict", "run.sh"], swiftSettings: settings)
+      ], path: "Tests/Fuzz", exclude: ["binary.dict", "run.sh", "uncovered.txt"], swiftSettings: settings)
   ]
 
 let package = Package(

@@ -58,9 +58,8 @@ let artifactTargets = [
   } run: { input, workspace in
     var bytes = input
     if input.first == UInt8(ascii: "i") {
-      let parts = input.dropFirst().split(
-        separator: Workspace.separator, maxSplits: 1, omittingEmptySubsequences: false)
-      bytes = try forge(index: Array(parts[0]), sections: parts.count > 1 ? Array(parts[1]) : [])
+      let parts = Workspace.parts(input.dropFirst(), atMost: 2)
+      bytes = try forge(index: parts[0], sections: parts.count > 1 ? parts[1] : [])
     }
     let path = try workspace.write(bytes, to: "input.furl")
     let artifact = try Artifact(path: path)

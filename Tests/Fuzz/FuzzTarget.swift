@@ -87,10 +87,14 @@ struct Workspace: Sendable {
     return path
   }
 
+  /// Writes a file that is the same for every input, where it is not there yet.
+  func keep(_ bytes: some Collection<UInt8>, as name: String) throws {
+    if access(path(name), F_OK) != 0 { try write(bytes, to: name) }
+  }
+
   /// Writes the parts of an input to files, in the order of the names. A part that is empty, or missing, is no file.
   func write(_ input: [UInt8], to names: [String]) throws {
-    let parts = input.split(
-      separator: Workspace.separator, maxSplits: names.count - 1, omittingEmptySubsequences: false)
+    let parts = Workspace.parts(input, atMost: names.count)
     for (index, name) in names.enumerated() {
       if index < parts.count, !parts[index].isEmpty {
         try write(parts[index], to: name)
@@ -102,6 +106,23 @@ struct Workspace: Sendable {
 
   /// A control character that no text has: what is behind the last name may be of any bytes.
   static let separator: UInt8 = 0x1E
+
+  /// What stands between separators; the last part may hold some itself.
+  static func parts(_ input: some RandomAccessCollection<UInt8>, atMost count: Int) -> [[UInt8]] {
+    // Found by the system: a loop over bytes would be the most of what is counted of an input.
+    var (rest, parts): ([UInt8], [[UInt8]]) = (Array(input), [])
+    while parts.count < count - 1 {
+      let place = rest.withUnsafeBytes { bytes in
+        memchr(bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, Int32(separator), bytes.count).map {
+          UnsafeRawPointer($0) - bytes.baseAddress!
+        }
+      }
+      guard let place else { break }
+      parts.append(Array(rest[..<place]))
+      rest.removeFirst(place + 1)
+    }
+    return parts + [rest]
+  }
 
   static func join(_ parts: [[UInt8]]) -> [UInt8] { Array(parts.joined(separator: [separator])) }
   static func join(_ parts: [String]) -> [UInt8] { join(parts.map { Array($0.utf8) }) }

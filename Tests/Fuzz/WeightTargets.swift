@@ -18,7 +18,7 @@ let weightTargets = [
       + [Workspace.join([Array(SmallLlama.config.utf8), generation, Array(SmallLlama.index.utf8)])]
   } run: { input, workspace in
     try workspace.write(input, to: ["config.json", "generation_config.json", "model.safetensors.index.json"])
-    try workspace.write(SmallLlama.safetensors, to: "model.safetensors")
+    try workspace.keep(SmallLlama.safetensors, as: "model.safetensors")
     try readAll(Checkpoint(path: workspace.folder))
   },
   FuzzTarget(name: "safetensors") {
@@ -30,7 +30,7 @@ let weightTargets = [
         ]).bytes
       }
   } run: { input, workspace in
-    try workspace.write(SmallLlama.config.utf8, to: "config.json")
+    try workspace.keep(SmallLlama.config.utf8, as: "config.json")
     let path = try workspace.write(input, to: "model.safetensors")
     FuzzRun.accept { try readAll(Checkpoint(path: workspace.folder)) }
     let file = try SafetensorsFile(path: path)

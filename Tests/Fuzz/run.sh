@@ -2,10 +2,13 @@
 # Fuzzes the readers under AddressSanitizer: run.sh [TARGET...], all targets by default; run.sh --build only builds.
 #
 # FUZZ_SECONDS   for each target (60), or
-# FUZZ_RUNS      executions of each; what comes first, where both are given
+# FUZZ_RUNS      executions of each, however long they take; what comes first, where both are given
+# FUZZ_TIMEOUT   seconds after which an input is taken to have no end (60); more where others take most of the machine
 # FUZZ_JOBS      targets at a time (1)
 # FUZZ_FOLDER    where inputs that are worth keeping, and findings, go (.build-fuzz/fuzz); a later run goes on from there
 # FUZZ_FLAGS     more for swift build: "-Xcc -O0" compiles the large kernels in a third of the time
+# FUZZ_SANITIZERS what watches besides coverage (address); with nothing in it Swift's own traps, the
+#                time limit and the memory limit are what is left; has a build folder of its own
 # FUZZ_BINARY    a program that is built already
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,21 +17,29 @@ kept=${FUZZ_FOLDER:-$root/.build-fuzz/fuzz}
 export SWIFT_BACKTRACE=enable=no
 
 build() {
-  # Of several sanitizers of its own the package manager gives the compiler one, in an order that changes.
+  local sanitizers=${FUZZ_SANITIZERS-address} folder=.build-fuzz more=()
+  if [ -n "$sanitizers" ]; then
+    more=(-Xswiftc "-sanitize=fuzzer,$sanitizers" -Xcc "-fsanitize=$sanitizers")
+  else
+    folder=.build-fuzz-bare
+    more=(-Xswiftc -sanitize=fuzzer)
+  fi
+  # Of several sanitizers of its own the package manager gives the compiler one, in an order that changes. The compiler's
+  # part that reads headers has no use for the list of what is not covered, and would say so for every module.
   # shellcheck disable=SC2086 # Flags are a list.
-  (cd "$root" && FURL_FUZZ=1 "${SWIFT:-swift}" build -c release --product FurlFuzz --scratch-path .build-fuzz \
-    --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xcc -fsanitize=address -Xswiftc -enable-testing \
-    ${FUZZ_FLAGS:-}) >&2
-  binary=$root/.build-fuzz/release/FurlFuzz
+  (cd "$root" && FURL_FUZZ=1 "${SWIFT:-swift}" build -c release --product FurlFuzz --scratch-path "$folder" \
+    --sanitize fuzzer "${more[@]}" -Xswiftc -enable-testing -Xcc -Qunused-arguments \
+    -Xcc "-fsanitize-coverage-ignorelist=$root/Tests/Fuzz/uncovered.txt" ${FUZZ_FLAGS:-}) >&2
+  binary=$root/$folder/release/FurlFuzz
 }
 
 # The words that a target's reader looks for, from its sources.
 dictionary() {
-  local modules=(FurlSpec)
+  local modules=(FurlBase FurlSpec)
   case $1 in
     tokenizer | vocabulary | sentencepiece | serialized) modules+=(FurlTokenizer) ;;
-    zip | pickle | torch | config | safetensors) modules=(FurlCheckpoint) ;;
-    gguf) modules=(FurlCheckpoint FurlTokenizer) ;;
+    zip | pickle | torch | config | safetensors) modules+=(FurlCheckpoint) ;;
+    gguf) modules=(FurlTensor/GGUF FurlSpec/Model FurlCheckpoint FurlTokenizer) ;;
     artifact | streams) modules+=(FurlArtifact FurlTensor) ;;
     documents) modules+=(FurlEvaluate FurlTransform FurlReport) ;;
     problems | reports) modules+=(FurlEvaluate FurlReport) ;;
@@ -51,12 +62,16 @@ one() {
   largest=$(find "$folder/seeds" "$kept/corpus/$target" -type f -printf '%s\n' | sort -n | tail -1)
   dictionary "$target" >"$folder/words"
   log=$kept/$target.log
+  local seconds=${FUZZ_SECONDS:-60}
+  # For libFuzzer no time is 0.
+  [ -z "${FUZZ_RUNS:-}" ] || seconds=${FUZZ_SECONDS:-0}
   # What is made once and kept is no leak, though Swift marks some pointers so that it looks like one.
   echo "leak:swift::threading_impl::once_slow" >"$folder/kept"
   FUZZ_FOLDER=$folder/input LSAN_OPTIONS=suppressions=$folder/kept:print_suppressions=0 \
-    ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=8:allocator_may_return_null=1 \
+    ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=1:allocator_may_return_null=1 \
     "$binary" -max_len=$((largest > 2048 ? largest * 2 : 4096)) -dict="$folder/words" -print_final_stats=1 \
-    -max_total_time="${FUZZ_SECONDS:-60}" -runs="${FUZZ_RUNS:--1}" -timeout=60 -rss_limit_mb=1024 -malloc_limit_mb=128 \
+    -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -timeout="${FUZZ_TIMEOUT:-60}" -rss_limit_mb=1024 \
+    -malloc_limit_mb=128 -print_funcs=0 \
     -artifact_prefix="$findings/" "$kept/corpus/$target" "$folder/seeds" >"$log" 2>&1 || result=$?
   if [ "$result" != 0 ]; then
     tail -40 "$log" >&2

@@ -286,13 +286,16 @@ struct Execution {
     return ended
   }
 
+  private static func isHeldUp(_ times: ProcessTimes?, since start: ContinuousClock.Instant) -> Bool {
+    guard let times else { return false }
+    return isHeldUp(times, in: start.duration(to: .now).inSeconds)
+  }
+
   /// Whether a program waited for processors that others had, for a fifth of its time or more.
   ///
   /// One that has more threads than there are processors waits for itself: it held some processor all the time.
-  private static func isHeldUp(_ times: ProcessTimes?, since start: ContinuousClock.Instant) -> Bool {
-    guard let times else { return false }
-    let elapsed = start.duration(to: .now).inSeconds
-    return times.waiting > max(0.1, 0.2 * elapsed) && times.computing < 0.8 * elapsed
+  static func isHeldUp(_ times: ProcessTimes, in elapsed: Double) -> Bool {
+    times.waiting > max(0.1, 0.2 * elapsed) && times.computing < 0.8 * elapsed
   }
 
   private func result(

@@ -103,7 +103,9 @@ struct SandboxTools: Sendable, Hashable {
         "--uid", "65534", "--gid", "65534", "--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--cap-drop", "ALL",
       ]
       command += (files?.options ?? []) + links
-      command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"] + scratch
+      // The first process is bubblewrap's own, which the limits do not hold: its memory is nobody's to write into.
+      command += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
+      command += ["--dev", "/dev", "--remount-ro", "/dev"] + scratch
       command += ["--remount-ro", "/", "--chdir", "/tmp"]
       if let filter { command += ["--seccomp", "\(filter)"] }
       command.append("--")

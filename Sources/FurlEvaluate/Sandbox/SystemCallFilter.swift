@@ -21,6 +21,7 @@ struct SystemCallFilter {
         175, 176, 246, 313, 320, 303, 304,  // kernel modules, kexec, file handles
         // What would hold memory of the kernel's that no limit counts.
         41, 42, 46, 49, 50, 307,  // socket, connect, sendmsg, bind, listen, sendmmsg: queues, and descriptors in flight
+        54,  // setsockopt: buffers of megabytes for every pair
         253, 254, 294, 300, 301,  // inotify, fanotify
         206, 222, 240, 73,  // io_setup, timer_create, mq_open, flock
         188, 189, 190, 463,  // setxattr
@@ -41,7 +42,7 @@ struct SystemCallFilter {
         194, 190, 186, 279, 447,  // shmget, semget, msgget, memfd_create, memfd_secret
         92, 89, 224, 225, 142, 60,  // personality, acct, swap, reboot, quotactl
         105, 106, 104, 273, 294, 264, 265,  // kernel modules, kexec, file handles
-        198, 203, 211, 200, 201, 269,  // socket, connect, sendmsg, bind, listen, sendmmsg
+        198, 203, 211, 200, 201, 269, 208,  // socket, connect, sendmsg, bind, listen, sendmmsg, setsockopt
         26, 27, 262, 263,  // inotify, fanotify
         0, 107, 180, 32,  // io_setup, timer_create, mq_open, flock
         5, 6, 7, 463,  // setxattr
@@ -97,6 +98,7 @@ struct SystemCallFilter {
     static let architecture: UInt32 = 4
     static let firstArgument: UInt32 = 16
     static let secondArgument: UInt32 = 24
+    static let thirdArgument: UInt32 = 32
     static let fourthArgument: UInt32 = 40
   }
 
@@ -114,6 +116,7 @@ struct SystemCallFilter {
     let notPermitted = Instruction.result(0x0005_0000 | 1)
     let notThere = Instruction.result(0x0005_0000 | 38)
     let threadFlag: UInt32 = 0x0001_0000
+    let descriptorsFlag: UInt32 = 0x400
     let namespaceFlags: UInt32 = 0x7E02_0000
 
     var program: [Instruction] = [
@@ -123,11 +126,13 @@ struct SystemCallFilter {
     for number in denied { program += [.isEqual(number, yes: 0, no: 1), notPermitted] }
     // The flags of clone3 lie in memory, where a filter cannot look; without it the C library takes clone.
     program += [.isEqual(435, yes: 0, no: 1), notThere]
-    // Threads are allowed, processes are not.
+    // Threads are allowed, processes are not. A thread has the descriptors of all: what is limited is a table of them.
     program += [
-      .isEqual(clone, yes: 0, no: 5), .load(Field.firstArgument), .hasAny(namespaceFlags, yes: 1, no: 0),
-      .hasAny(threadFlag, yes: 1, no: 0), notPermitted, allow,
+      .isEqual(clone, yes: 0, no: 6), .load(Field.firstArgument), .hasAny(namespaceFlags, yes: 2, no: 0),
+      .hasAny(threadFlag, yes: 0, no: 1), .hasAny(descriptorsFlag, yes: 1, no: 0), notPermitted, allow,
     ]
+    // close_range gives a thread a table of its own, too, alone or with the closing left to exec.
+    program += refusing(436, at: Field.thirdArgument, [2, 6], notPermitted, allow)
     // Record locks, leases, notices and larger pipes; filters of a program's own.
     let commands: [UInt32] = [6, 7, 37, 38, 1024, 1026, 1031]
     program += refusing(fcntl, at: Field.secondArgument, commands, notPermitted, allow)

@@ -184,12 +184,102 @@ extension ExecutionTests {
           """),
     ]
 
-    @Test(arguments: values + spies + forgers)
+    static let further: [Cheat] = [
+      Cheat(
+        "a value that calls itself a number", .protocol,
+        source: """
+          class Known(type):
+              def __instancecheck__(self, other): return True
+              def __subclasscheck__(self, other): return True
+              def __eq__(self, other): return True
+              __hash__ = type.__hash__
+          class Number(metaclass=Known):
+              __class__ = property(lambda self: int)
+              def __eq__(self, other): return True
+              def __index__(self): return 31337
+              __int__ = __trunc__ = __index__
+          def f(x): return Number()
+          """),
+      Cheat(
+        "an exception that equals the answer", .error, .protocol,
+        source: """
+          class Equal(AssertionError):
+              def __eq__(self, other): return True
+              def __str__(self): return '31337'
+              def __bool__(self): return True
+          def f(x): raise Equal(31337)
+          """),
+      Cheat(
+        "becomes another program that answers", .exited, .protocol,
+        source: """
+          import os, sys
+          ANSWER = '''
+          import os
+          for n in range(3, 64):
+              for token in range(10):
+                  try: os.write(n, b'%08x%s%016x%s' % (22, b'v', token, b'i7a69;'))
+                  except OSError: pass
+          '''
+          def f(x):
+              for n in range(64):
+                  try: os.set_inheritable(n, True)
+                  except OSError: pass
+              os.execv(sys.executable, [sys.executable, '-S', '-c', ANSWER])
+          """),
+      Cheat(
+        "opens the other ends of its pipes", .wrongAnswer, .protocol, .error,
+        source: """
+          import os
+          def f(x):
+              for name in os.listdir('/proc/self/fd'):
+                  for flags in (os.O_RDONLY, os.O_WRONLY):
+                      try:
+                          end = os.open('/proc/self/fd/' + name, flags | os.O_NONBLOCK)
+                          if flags == os.O_RDONLY:
+                              if b'31337' in os.read(end, 1 << 20): return 31337
+                          else:
+                              os.write(end, b'%08x%s%016x%s' % (22, b'v', 0, b'i7a69;'))
+                      except OSError:
+                          pass
+              return 4
+          """),
+      Cheat(
+        "searches other processes for the test", .wrongAnswer,
+        source: """
+          import os
+          def f(x):
+              for pid in filter(str.isdigit, os.listdir('/proc')):
+                  for name in ('cmdline', 'environ', 'mem', 'root/tmp', 'fd/3', 'cwd'):
+                      try:
+                          if pid != str(os.getpid()) and b'== 31337' in open('/proc/%s/%s' % (pid, name), 'rb').read(1 << 20):
+                              return 31337
+                      except OSError:
+                          pass
+              return 4
+          """),
+    ]
+
+    @Test(arguments: values + spies + forgers + further)
     func doesNotPass(_ cheat: Cheat) async throws {
       var program = Fixtures.program(cheat.source)
       program.test = "def check(candidate):\n    assert candidate(2) == 31337\n"
       let result = try await Fixtures.run(program)
       #expect(cheat.outcomes.contains(result.outcome), "\(result)")
+    }
+
+    /// What the test rebuilds takes longer the more keys fall together.
+    @Test func keysThatFallTogetherAreATimeout() async throws {
+      let program = Fixtures.program(
+        """
+        import sys
+        def f(x):
+            keys = b''.join(b'i%x;' % (n * (2 ** 61 - 1)) for n in range(200000))
+            sys._getframe(2).f_globals['encode'] = lambda *given, **named: b'z%x:' % 200000 + keys
+            return 4
+        """, timeout: 1)
+      let result = try await Fixtures.run(program)
+      #expect([.timeout, .protocol].contains(result.outcome), "\(result)")
+      #expect(result.seconds < 30)
     }
 
     @Test func lateForgeryIsFound() async throws {

@@ -79,7 +79,7 @@ extension ExecutionTests {
       return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10
     }
 
-    @Test(arguments: floods) func isStopped(_ attack: HostileProgramTests.Attack) async throws {
+    @Test(arguments: floods + FurtherAttacks.floods) func isStopped(_ attack: HostileProgramTests.Attack) async throws {
       var program = Fixtures.program(attack.source, timeout: attack.timeout, memory: 1024)
       program.test = "def check(candidate):\n    assert candidate(2) == 3, 'made all'\n"
       let before = KernelMemoryTests.slab()
@@ -114,8 +114,8 @@ extension ExecutionTests {
       #expect(result.outcome == .passed, "\(result)")
     }
 
-    /// What is shown of the machine's files.
-    @Test(arguments: [
+    /// At what is none of Python's files.
+    static let looks = [
       "os.listdir('/etc')", "os.listdir('/usr/share')", "os.listdir('/usr/src')", "os.listdir('/usr/local')",
       "os.listdir('/usr/lib/python3')",
       "os.listdir('/var')", "open('/usr/bin/bwrap')", "open('/bin/sh')", "os.listdir('/sys')", "os.listdir('/home')",
@@ -124,7 +124,10 @@ extension ExecutionTests {
       "open('/dev/mem')",
       "open(os.path.dirname(os.__file__) + '/x', 'w')", "os.mkdir(os.path.dirname(os.__file__) + '/dist-packages/x')",
       "os.listdir('/usr/include')",
-    ])
+    ]
+
+    /// What is shown of the machine's files.
+    @Test(arguments: looks)
     func onlyPythonIsShown(_ attempt: String) async throws {
       let attack = HostileProgramTests.blocked("", "import os\n\(attempt)")
       let result = try await Fixtures.run(Fixtures.program(attack.source))

@@ -108,6 +108,19 @@ extension ExecutionTests {
       #expect(try await score(half, problems: problems, prompt: .raw).notes.isEmpty)
     }
 
+    /// Which way of putting the prompt would do is found out from the first programs, as many as fit in a call.
+    @Test func onlyTheFirstLargeProgramsAreTriedOtherwise() async throws {
+      let problems = (0..<6).map { problem($0, prompt: "def f(x):\n    \"\"\"One more.\"\"\"\n") }
+      let comment = String(repeating: "    # " + String(repeating: "x", count: 993) + "\n", count: 900)
+      let lines = (0..<6).map { completion($0, "    return x + 1\n" + ($0 < 5 ? comment : "")) }
+      let report = try await score(lines, problems: problems, prompt: .stripped)
+      #expect(outcomes(report) == Array(repeating: .error, count: 6))
+      // Of 4 MiB four have 0.9 MB each, and neither the fifth nor the small one behind it is among them.
+      #expect(
+        report.notes.count == 1 && report.notes[0].hasPrefix("6 of 6 programs are no Python")
+          && report.notes[0].hasSuffix(" 4 of the first 4 are"), "\(report.notes)")
+    }
+
     /// Numbers of every kind that Python's json module writes; right answers are CPython's.
     @Test func numbersBeyondTheStandard() async throws {
       let long = String(repeating: "9", count: 5000)
