@@ -140,15 +140,6 @@ extension ArtifactDescription.Source {
 }
 
 extension DocumentReader {
-  /// The value of a key that must be there.
-  func needed<Value>(_ key: String, _ read: (String) throws -> Value?) throws -> Value {
-    guard let value = try read(key) else { throw error(key, "is missing") }
-    return value
-  }
-
-  /// A size or an offset.
-  func size(_ key: String) throws -> Int { try needed(key) { try integer($0, in: 0...Int.max) } }
-
   /// A SHA-256 digest in hexadecimal digits.
   func digest(_ key: String) throws -> Digest {
     guard let digest = Digest(hex: try needed(key, string)) else {

@@ -118,23 +118,12 @@ public struct ModelSpec: Sendable, Hashable {
     case .learned: list += matrix("positions", .positions, contextLength, hiddenSize, nil)
     case .rotary: break
     }
-    for (index, block) in blocks.enumerated() {
-      let prefix = "blocks.\(index)."
-      let queries = block.heads * block.headSize
-      let keys = block.kvHeads * block.headSize
+    for index in blocks.indices {
       if patches.contains(index) { list += patch(patchName(before: index), index) }
-      list += norm(prefix + "attention.norm", index)
-      list += matrix(prefix + "attention.query", .query, queries, hiddenSize, index)
-      list += matrix(prefix + "attention.key", .key, keys, hiddenSize, index)
-      list += matrix(prefix + "attention.value", .value, keys, hiddenSize, index)
-      list += matrix(prefix + "attention.output", .attentionOutput, hiddenSize, queries, index)
-      if residual == .sequential { list += norm(prefix + "mlp.norm", index) }
-      if mlp == .gated { list += matrix(prefix + "mlp.gate", .gate, block.mlpSize, hiddenSize, index) }
-      list += matrix(prefix + "mlp.up", .up, block.mlpSize, hiddenSize, index)
-      list += matrix(prefix + "mlp.down", .down, hiddenSize, block.mlpSize, index)
+      list += tensors(of: stages(of: index), block: index)
     }
     if patches.contains(blocks.count) { list += patch(patchName(before: blocks.count), nil) }
-    list += norm("norm", nil)
+    list += norm(normSpec, "norm", hiddenSize, nil)
     if !tiedEmbeddings { list += matrix("head", .head, vocabularySize, hiddenSize, nil) }
     return list
   }
@@ -143,8 +132,39 @@ public struct ModelSpec: Sendable, Hashable {
     [TensorSpec(name: name, role: role, shape: [rows, columns], block: block)] + bias(name, role, rows, block)
   }
 
-  private func norm(_ name: String, _ block: Int?) -> [TensorSpec] {
-    [TensorSpec(name: name, role: .norm, shape: [hiddenSize], block: block)] + bias(name, .norm, hiddenSize, block)
+  private func tensors(of stages: [StageSpec], block: Int) -> [TensorSpec] {
+    let prefix = "blocks.\(block)."
+    var list: [TensorSpec] = []
+    func append(_ layers: [LinearSpec]) {
+      for layer in layers {
+        list.append(
+          TensorSpec(name: prefix + layer.name, role: layer.role, shape: [layer.rows, layer.columns], block: block))
+        guard layer.hasBias else { continue }
+        list.append(TensorSpec(name: prefix + layer.name + ".bias", role: .bias, shape: [layer.rows], block: block))
+      }
+    }
+    for stage in stages {
+      if let norm = stage.norm { list += self.norm(norm, prefix + stage.normName, hiddenSize, block) }
+      for part in stage.parts {
+        append(part.inputs(hidden: hiddenSize))
+        for vector in part.vectors {
+          let name = prefix + vector.name
+          if let norm = vector.norm {
+            list += self.norm(norm, name, vector.shape[0], block)
+          } else {
+            list.append(TensorSpec(name: name, role: .norm, shape: vector.shape, block: block))
+          }
+        }
+        append(part.outputs(hidden: hiddenSize))
+        if let norm = part.outputNorm { list += self.norm(norm, prefix + part.name + ".output_norm", hiddenSize, block) }
+      }
+    }
+    return list
+  }
+
+  private func norm(_ norm: NormSpec, _ name: String, _ count: Int, _ block: Int?) -> [TensorSpec] {
+    [TensorSpec(name: name, role: .norm, shape: [count], block: block)]
+      + (norm.hasBias ? [TensorSpec(name: name + ".bias", role: .bias, shape: [count], block: block)] : [])
   }
 
   private func patch(_ name: String, _ block: Int?) -> [TensorSpec] {

@@ -14,6 +14,11 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case down = "mlp.down"
   /// What stands in for blocks that were cut out.
   case patch
+  /// What chooses experts.
+  case router = "mlp.router"
+  /// The layers of a recurrent mixer.
+  case mixerInput = "mixer.input"
+  case mixerOutput = "mixer.output"
 
   /// Whether tensors of this role are vectors, which stay in FP32.
   public var isVector: Bool { self == .norm || self == .bias }
@@ -21,7 +26,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// Whether tensors of this role are linear layers of a block.
   public var isBlockLinear: Bool {
     switch self {
-    case .query, .key, .value, .attentionOutput, .up, .gate, .down: true
+    case .query, .key, .value, .attentionOutput, .up, .gate, .down, .mixerInput, .mixerOutput: true
     default: false
     }
   }

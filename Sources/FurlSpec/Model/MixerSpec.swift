@@ -1,0 +1,131 @@
+/// What lies between the layers that read a stage's input and the one that writes to the residual stream.
+public enum MixerSpec: Sendable, Hashable {
+  case attention(AttentionSpec)
+  case feedForward(FeedForwardSpec)
+  case experts(ExpertsSpec)
+  case recurrent(RecurrentSpec)
+}
+
+/// Attention of a row to the rows before it (Vaswani et al. 2017), by groups of heads (Ainslie et al. 2023).
+public struct AttentionSpec: Sendable, Hashable {
+  /// Heads of the queries.
+  public var heads: Int
+  /// Heads of keys and values, each for as many heads as come to it.
+  public var kvHeads: Int
+  /// Numbers of a head, of queries, keys and values alike.
+  public var headSize: Int
+  /// Positions that a query sees at most, its own included; nil: all.
+  public var window: Int?
+  /// How queries and keys are turned by their positions; nil: not at all.
+  public var rotary: ModelSpec.Rotary?
+  /// What products of queries and keys are multiplied with; nil: one over the square root of the head's size.
+  public var scale: Double?
+  /// Products are drawn into (-softCap, softCap) by tanh; nil: they stay.
+  public var softCap: Double?
+  /// Whether every head has a number of its own that the softmax counts beside the rows.
+  public var hasSinks: Bool
+  /// Before queries and keys are turned, each head alone or over all heads of a row.
+  public var queryNorm: NormSpec?
+  public var keyNorm: NormSpec?
+  public var normsWholeRows: Bool
+  /// Which of `query`, `key`, `value` and `attentionOutput` have a bias.
+  public var biases: Set<TensorRole>
+
+  public init(
+    heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil, rotary: ModelSpec.Rotary? = nil,
+    biases: Set<TensorRole> = []
+  ) {
+    self.heads = heads
+    self.kvHeads = kvHeads
+    self.headSize = headSize
+    self.window = window
+    self.rotary = rotary
+    self.biases = biases
+    (scale, softCap, hasSinks, queryNorm, keyNorm, normsWholeRows) = (nil, nil, false, nil, nil, false)
+  }
+
+  /// Numbers of all queries of a row.
+  public var queries: Int { heads * headSize }
+  /// Numbers of all keys of a row.
+  public var keys: Int { kvHeads * headSize }
+}
+
+/// Two or three linear layers with a function between them.
+public struct FeedForwardSpec: Sendable, Hashable {
+  /// Neurons.
+  public var size: Int
+  /// down(activation(gate(x)) * up(x)) (Shazeer 2020), and not down(activation(up(x))).
+  public var isGated: Bool
+  public var activation: ModelSpec.Activation
+  /// Which of `gate`, `up` and `down` have a bias.
+  public var biases: Set<TensorRole>
+
+  public init(size: Int, isGated: Bool, activation: ModelSpec.Activation, biases: Set<TensorRole> = []) {
+    self.size = size
+    self.isGated = isGated
+    self.activation = activation
+    self.biases = biases
+  }
+}
+
+/// Several MLPs of which a router chooses some for each row (Shazeer et al. 2017), and perhaps one that all rows go through.
+public struct ExpertsSpec: Sendable, Hashable {
+  public enum Scoring: String, Sendable, Hashable, CaseIterable {
+    case softmax
+    case sigmoid
+  }
+
+  public var count: Int
+  /// How many of them a row goes through.
+  public var active: Int
+  /// One of them.
+  public var expert: FeedForwardSpec
+  /// What every row goes through beside them; nil: nothing.
+  public var shared: FeedForwardSpec?
+  /// Whether the shared one is weighed by a sigmoid of a linear layer with one output.
+  public var gatesShared: Bool
+  public var scoring: Scoring
+  /// Whether the weights of those that were chosen are made to add up to one.
+  public var normalizesWeights: Bool
+  /// What weights are multiplied with behind that.
+  public var weightFactor: Double
+  /// Whether the router's outputs have a bias, and whether one is added for the choice alone.
+  public var routerHasBias: Bool
+  public var routerHasChoiceBias: Bool
+
+  public init(
+    count: Int, active: Int, expert: FeedForwardSpec, shared: FeedForwardSpec? = nil, gatesShared: Bool = false,
+    scoring: Scoring = .softmax, normalizesWeights: Bool = true, weightFactor: Double = 1
+  ) {
+    self.count = count
+    self.active = active
+    self.expert = expert
+    self.shared = shared
+    self.gatesShared = gatesShared
+    self.scoring = scoring
+    self.normalizesWeights = normalizesWeights
+    self.weightFactor = weightFactor
+    (routerHasBias, routerHasChoiceBias) = (false, false)
+  }
+}
+
+/// A mixer whose rows are computed one after the other from a state, by the gated delta rule (Yang, Kautz and Hatamizadeh
+/// 2025), behind a short convolution over rows.
+public struct RecurrentSpec: Sendable, Hashable {
+  /// Heads of queries and keys.
+  public var keyHeads: Int
+  public var keySize: Int
+  /// Heads of values.
+  public var valueHeads: Int
+  public var valueSize: Int
+  /// Rows that the convolution reaches over, its own included.
+  public var convolution: Int
+
+  public init(keyHeads: Int, keySize: Int, valueHeads: Int, valueSize: Int, convolution: Int) {
+    self.keyHeads = keyHeads
+    self.keySize = keySize
+    self.valueHeads = valueHeads
+    self.valueSize = valueSize
+    self.convolution = convolution
+  }
+}

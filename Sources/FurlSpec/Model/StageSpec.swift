@@ -1,0 +1,141 @@
+/// What reads the residual stream at one place, and adds to it.
+public struct StageSpec: Sendable, Hashable {
+  /// What its parts read the stream through; nil: they read it as it is.
+  public var norm: NormSpec?
+  /// They read the same input. What they give is added to the stream in this order.
+  public var parts: [PartSpec]
+
+  public init(norm: NormSpec?, parts: [PartSpec]) {
+    self.norm = norm
+    self.parts = parts
+  }
+
+  /// The name of its norm in a block: that of its first part.
+  public var normName: String { (parts.first?.name ?? "mixer") + ".norm" }
+}
+
+/// Linear layers that read a stage's input, what is done with their outputs, and the layer that adds to the stream.
+public struct PartSpec: Sendable, Hashable {
+  public var mixer: MixerSpec
+  /// Behind the layer that writes, before what it gives is added; nil: none.
+  public var outputNorm: NormSpec?
+  /// What is multiplied with what it gives before that is added.
+  public var factor: Double
+
+  public init(_ mixer: MixerSpec, outputNorm: NormSpec? = nil, factor: Double = 1) {
+    self.mixer = mixer
+    self.outputNorm = outputNorm
+    self.factor = factor
+  }
+
+  /// What its tensors' names in a block begin with.
+  public var name: String {
+    switch mixer {
+    case .attention: "attention"
+    case .feedForward, .experts: "mlp"
+    case .recurrent: "mixer"
+    }
+  }
+}
+
+/// A linear layer of a block.
+public struct LinearSpec: Sendable, Hashable {
+  /// In its block: `attention.query`, `mlp.experts.3.up`.
+  public let name: String
+  public let role: TensorRole
+  /// Outputs.
+  public let rows: Int
+  /// Inputs.
+  public let columns: Int
+  public let hasBias: Bool
+}
+
+extension PartSpec {
+  /// The layers that read the stage's input, in the order of files.
+  ///
+  /// - Parameter hidden: the width of the residual stream.
+  public func inputs(hidden: Int) -> [LinearSpec] {
+    switch mixer {
+    case .attention(let attention):
+      [(TensorRole.query, attention.queries), (.key, attention.keys), (.value, attention.keys)].map { role, rows in
+        LinearSpec(
+          name: role.rawValue, role: role, rows: rows, columns: hidden, hasBias: attention.biases.contains(role))
+      }
+    case .feedForward(let mlp): mlp.inputs(hidden: hidden, in: "mlp")
+    case .experts(let experts):
+      [
+        LinearSpec(
+          name: "mlp.router", role: .router, rows: experts.count, columns: hidden, hasBias: experts.routerHasBias)
+      ]
+        + (0..<experts.count).flatMap { experts.expert.inputs(hidden: hidden, in: "mlp.experts.\($0)") }
+        + (experts.gatesShared && experts.shared != nil
+          ? [LinearSpec(name: "mlp.shared.router", role: .router, rows: 1, columns: hidden, hasBias: false)] : [])
+        + (experts.shared?.inputs(hidden: hidden, in: "mlp.shared") ?? [])
+    case .recurrent(let mixer):
+      [
+        ("query", mixer.keyHeads * mixer.keySize), ("key", mixer.keyHeads * mixer.keySize),
+        ("value", mixer.valueHeads * mixer.valueSize), ("gate", mixer.valueHeads * mixer.valueSize),
+        ("decay", mixer.valueHeads), ("rate", mixer.valueHeads),
+      ].map { LinearSpec(name: "mixer." + $0, role: .mixerInput, rows: $1, columns: hidden, hasBias: false) }
+    }
+  }
+
+  /// The layers whose outputs are added to the stream: one, or one for each expert.
+  ///
+  /// - Parameter hidden: the width of the residual stream.
+  public func outputs(hidden: Int) -> [LinearSpec] {
+    switch mixer {
+    case .attention(let attention):
+      [
+        LinearSpec(
+          name: "attention.output", role: .attentionOutput, rows: hidden, columns: attention.queries,
+          hasBias: attention.biases.contains(.attentionOutput))
+      ]
+    case .feedForward(let mlp): [mlp.output(hidden: hidden, in: "mlp")]
+    case .experts(let experts):
+      (0..<experts.count).map { experts.expert.output(hidden: hidden, in: "mlp.experts.\($0)") }
+        + (experts.shared.map { [$0.output(hidden: hidden, in: "mlp.shared")] } ?? [])
+    case .recurrent(let mixer):
+      [
+        LinearSpec(
+          name: "mixer.output", role: .mixerOutput, rows: hidden, columns: mixer.valueHeads * mixer.valueSize,
+          hasBias: false)
+      ]
+    }
+  }
+
+  /// Its vectors and small tables beside the linear layers: (name in the block, numbers, bias of a norm).
+  public var vectors: [(name: String, shape: [Int], norm: NormSpec?)] {
+    switch mixer {
+    case .attention(let attention):
+      let (queries, keys) =
+        attention.normsWholeRows ? (attention.queries, attention.keys) : (attention.headSize, attention.headSize)
+      return (attention.queryNorm.map { [("attention.query_norm", [queries], $0)] } ?? [])
+        + (attention.keyNorm.map { [("attention.key_norm", [keys], $0)] } ?? [])
+        + (attention.hasSinks ? [("attention.sinks", [attention.heads], nil)] : [])
+    case .feedForward: return []
+    case .experts(let experts):
+      return experts.routerHasChoiceBias ? [("mlp.router.choice", [experts.count], nil)] : []
+    case .recurrent(let mixer):
+      let channels = 2 * mixer.keyHeads * mixer.keySize + mixer.valueHeads * mixer.valueSize
+      return [
+        ("mixer.convolution", [channels * mixer.convolution], nil), ("mixer.decay_rate", [mixer.valueHeads], nil),
+        ("mixer.rate_offset", [mixer.valueHeads], nil), ("mixer.value_norm", [mixer.valueSize], nil),
+      ]
+    }
+  }
+}
+
+extension FeedForwardSpec {
+  fileprivate func inputs(hidden: Int, in prefix: String) -> [LinearSpec] {
+    ((isGated ? [("gate", TensorRole.gate)] : []) + [("up", .up)]).map { name, role in
+      LinearSpec(
+        name: "\(prefix).\(name)", role: role, rows: size, columns: hidden, hasBias: biases.contains(role))
+    }
+  }
+
+  fileprivate func output(hidden: Int, in prefix: String) -> LinearSpec {
+    LinearSpec(
+      name: prefix + ".down", role: .down, rows: hidden, columns: size, hasBias: biases.contains(.down))
+  }
+}
