@@ -62,7 +62,10 @@ import Testing
   private static func dependencies(of module: String) throws -> Set<String> {
     let text = String(decoding: try TestData.bytes(TestData.root + "/Package.swift"), as: UTF8.self)
     let place = try #require(
-      ["module(\n    \"\(module)\",", "module(\"\(module)\",", "name: \"\(module)\","].lazy.compactMap {
+      [
+        "module(\n    \"\(module)\",", "module(\"\(module)\",", "name: \"\(module)\",\n      dependencies:",
+        "name: \"\(module)\", dependencies:",
+      ].lazy.compactMap {
         text.range(of: $0)
       }.first)
     let rest = text[place.upperBound...]

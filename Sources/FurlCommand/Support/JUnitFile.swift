@@ -6,13 +6,24 @@ import Synchronization
 struct JUnitFile {
   private let file: TextOutput
   private let subject: String
-  /// What it says once there is a verdict stays, whatever goes wrong with the words for people.
-  private let verdict = Once()
+  /// What it says once there is a verdict, or an end, stays, whatever else goes wrong.
+  private let last = LastWord()
 
-  private final class Once: Sendable {
-    private let done = Mutex(false)
-    var isDone: Bool { done.withLock { $0 } }
-    func finish() { done.withLock { $0 = true } }
+  private final class LastWord: Sendable {
+    private let isSaid = Mutex(false)
+
+    /// Says something else unless the last word is said; nobody else says anything meanwhile.
+    ///
+    /// - Parameter isLast: whether nothing is said after it.
+    func unlessSaid(isLast: Bool, _ body: () throws -> Void) rethrows {
+      try isSaid.withLock { isSaid in
+        guard !isSaid else { return }
+        isSaid = isLast
+        try body()
+      }
+    }
+
+    func finish() { isSaid.withLock { $0 = true } }
   }
 
   /// - Throws: ``FurlError`` of kind `cannotCreate`, `cannotWrite`; the former, too, for a file that cannot be one of an
@@ -23,15 +34,17 @@ struct JUnitFile {
     self.subject = Suite.baseName(subject)
     let document = JUnitDocument(
       errorOf: self.subject, kind: "interrupted", message: "furl verify has not ended: there is no verdict")
-    // A pipe takes one document.
-    if file.isReplaced { try file.write(document.text) }
-    let (file, subject, verdict) = (file, self.subject, verdict)
+    let (file, subject, last) = (file, self.subject, last)
     let start = ContinuousClock.now
+    // Before the file says anything: a signal may come as soon as it does.
     Ending.tell { kind, message in
-      guard !verdict.isDone else { return }
-      let seconds = (ContinuousClock.now - start).seconds
-      try? file.writeAtOnce(JUnitDocument(errorOf: subject, kind: kind, message: message, seconds: seconds).text)
+      last.unlessSaid(isLast: true) {
+        let seconds = (ContinuousClock.now - start).seconds
+        try? file.writeAtOnce(JUnitDocument(errorOf: subject, kind: kind, message: message, seconds: seconds).text)
+      }
     }
+    // A pipe takes one document.
+    if file.isReplaced { try last.unlessSaid(isLast: false) { try file.write(document.text) } }
   }
 
   /// Refuses what is no JUnit file: its name may be a slip, and where it stayed until the end nobody who waits for this
@@ -53,6 +66,6 @@ struct JUnitFile {
 
   func write(_ report: GateReport) throws {
     try file.write(report.junit)
-    verdict.finish()
+    last.finish()
   }
 }
