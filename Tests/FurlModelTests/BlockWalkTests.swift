@@ -37,24 +37,21 @@ import Testing
     let walk = try BlockWalk(
       spec, embedding: matrix("embedding"), positions: spec.positions == .learned ? matrix("positions") : nil,
       sequences: sequences, context: context)
-    var visited: [BlockWalk.Input: Int] = [:]
+    var visited: [ReadingSite: Int] = [:]
     for block in spec.blocks.indices {
-      let prefix = "blocks.\(block)."
-      try walk.begin(
-        block: block, attentionNorm: norm(prefix + "attention.norm"),
-        mlpNorm: spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
-      for input in walk.inputs {
-        walk.visit(input) { visited[input, default: 0] += $1 }
-        for role in walk.roles(of: input) {
-          let name = prefix + role.rawValue
-          walk.install(role, try matrix(name), bias: try vector(name + ".bias"))
+      try walk.begin(block: block, norms: spec.normNames(of: block).map { try norm(#require($0)) })
+      for site in spec.sites(of: block) {
+        walk.visit(site) { visited[site, default: 0] += $1 }
+        for layer in spec.readers(of: site, in: block) {
+          let name = "blocks.\(block)." + layer.name
+          walk.install(layer, try matrix(name), bias: try vector(name + ".bias"))
         }
       }
       walk.finish()
     }
     let total = sequences.reduce(0) { $0 + $1.count }
     #expect(walk.positionCount == total && visited.values.allSatisfy { $0 == total * spec.blocks.count })
-    #expect(Set(visited.keys) == Set(walk.inputs))
+    #expect(Set(visited.keys) == Set(spec.sites(of: 0)))
 
     // The head on what the walk gives, against a session's logits.
     let head = LinearGroup([

@@ -35,6 +35,55 @@ import Testing
     #expect(Self.gpt2.tensors.allSatisfy { ($0.block != nil) == $0.name.hasPrefix("blocks.") })
   }
 
+  /// The places where layers read, in the order in which they are computed, and who reads there.
+  @Test func placesAreThoseOfTheStages() {
+    func places(_ spec: ModelSpec) -> [[String]] {
+      spec.sites(of: 0).map { spec.readers(of: $0, in: 0).map(\.name) }
+    }
+    let attention = ["attention.query", "attention.key", "attention.value"]
+    #expect(places(Self.gpt2) == [attention, ["attention.output"], ["mlp.up"], ["mlp.down"]])
+    #expect(Self.gpt2.normNames(of: 1) == ["blocks.1.attention.norm", "blocks.1.mlp.norm"])
+    var parallel = Self.gpt2
+    (parallel.residual, parallel.mlp) = (.parallel, .gated)
+    #expect(
+      places(parallel) == [attention + ["mlp.gate", "mlp.up"], ["attention.output"], ["mlp.down"]])
+    #expect(parallel.normNames(of: 0) == ["blocks.0.attention.norm"])
+  }
+
+  /// Nothing computes these yet; their tensors have names, roles and shapes all the same.
+  @Test func stagesSayMoreThanIsComputed() {
+    var attention = AttentionSpec(heads: 4, kvHeads: 2, headSize: 8, biases: [.query])
+    attention.queryNorm = NormSpec(.rmsNorm, epsilon: 1e-6)
+    attention.keyNorm = attention.queryNorm
+    attention.hasSinks = true
+    let part = PartSpec(.attention(attention), outputNorm: NormSpec(.rmsNorm, epsilon: 1e-6))
+    #expect(
+      part.inputs(hidden: 24).map { "\($0.name) \($0.rows) \($0.columns) \($0.hasBias)" } == [
+        "attention.query 32 24 true", "attention.key 16 24 false", "attention.value 16 24 false",
+      ])
+    #expect(
+      part.vectors.map { "\($0.name) \($0.shape)" } == [
+        "attention.query_norm [8]", "attention.key_norm [8]", "attention.sinks [4]",
+      ])
+    let expert = FeedForwardSpec(size: 10, isGated: true, activation: .silu)
+    let experts = PartSpec(
+      .experts(ExpertsSpec(count: 2, active: 1, expert: expert, shared: expert, gatesShared: true)))
+    #expect(
+      experts.inputs(hidden: 24).map { "\($0.name) \($0.role.rawValue) \($0.rows)" } == [
+        "mlp.router mlp.router 2", "mlp.experts.0.gate mlp.gate 10", "mlp.experts.0.up mlp.up 10",
+        "mlp.experts.1.gate mlp.gate 10", "mlp.experts.1.up mlp.up 10", "mlp.shared.router mlp.router 1",
+        "mlp.shared.gate mlp.gate 10", "mlp.shared.up mlp.up 10",
+      ])
+    #expect(
+      experts.outputs(hidden: 24).map { "\($0.name) \($0.rows) \($0.columns)" } == [
+        "mlp.experts.0.down 24 10", "mlp.experts.1.down 24 10", "mlp.shared.down 24 10",
+      ])
+    let mixer = PartSpec(
+      .recurrent(RecurrentSpec(keyHeads: 2, keySize: 4, valueHeads: 3, valueSize: 5, convolution: 4)))
+    #expect(mixer.name == "mixer" && mixer.inputs(hidden: 24).map(\.rows) == [8, 8, 15, 15, 3, 3])
+    #expect(mixer.outputs(hidden: 24).map(\.columns) == [15])
+  }
+
   /// A linear map stands before the block of its number, or behind all.
   @Test func mapsInPlaceOfBlocks() {
     var spec = Self.gpt2

@@ -8,18 +8,6 @@ import FurlTensor
 /// kernels, the KV cache and the 8-bit activations that an artifact runs with. What comes out at the end is, bit for
 /// bit, what a ``Session`` computes.
 public final class BlockWalk {
-  /// An input that linear layers of a block share, in the order in which they are visited.
-  public enum Input: String, Sendable, Hashable, CaseIterable {
-    /// Behind the block's first norm: of query, key and value, with a parallel residual of the MLP's first layers too.
-    case attention
-    /// What the heads give: of the attention's output.
-    case heads = "attention.output"
-    /// Behind the MLP's norm: of up and gate, with a sequential residual.
-    case mlp
-    /// What the MLP's first layers give: of down.
-    case inner = "mlp.down"
-  }
-
   public let spec: ModelSpec
   public let context: ComputeContext
   /// Positions of all sequences.
@@ -43,7 +31,9 @@ public final class BlockWalk {
   private var work: Work?
   /// The block that is being walked, and its weights so far.
   private var block = 0
-  private var weights: [TensorRole: LinearGroup.Layer] = [:]
+  private var stages: [StageSpec] = []
+  /// By the layers' names in the block.
+  private var weights: [String: LinearGroup.Layer] = [:]
   private var norms: [Norm] = []
 
   /// A norm's numbers.
@@ -133,36 +123,18 @@ public final class BlockWalk {
 
   // MARK: A block
 
-  /// The inputs of a block, in the order in which they are to be visited.
-  public var inputs: [Input] {
-    switch spec.residual {
-    case .sequential: [.attention, .heads, .mlp, .inner]
-    case .parallel: [.attention, .heads, .inner]
-    }
-  }
-
-  /// The roles of the layers that read an input.
-  public func roles(of input: Input) -> [TensorRole] {
-    let mlp: [TensorRole] = spec.mlp == .gated ? [.gate, .up] : [.up]
-    return switch input {
-    case .attention: [.query, .key, .value] + (spec.residual == .parallel ? mlp : [])
-    case .heads: [.attentionOutput]
-    case .mlp: mlp
-    case .inner: [.down]
-    }
-  }
-
   /// Begins with a block.
   ///
   /// - Parameters:
   ///   - index: the block behind the one whose hidden states there are.
-  ///   - mlpNorm: with a sequential residual.
+  ///   - norms: of its stages.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func begin(block index: Int, attentionNorm: Norm, mlpNorm: Norm?) throws {
-    precondition((mlpNorm != nil) == (spec.residual == .sequential))
+  public func begin(block index: Int, norms: [Norm]) throws {
+    stages = spec.stages(of: index)
+    precondition(norms.count == stages.count)
     block = index
     weights = [:]
-    norms = [attentionNorm] + (mlpNorm.map { [$0] } ?? [])
+    self.norms = norms
     let widths = spec.blocks[index]
     if work?.block != widths {
       work = try Work(
@@ -175,8 +147,8 @@ public final class BlockWalk {
   ///
   /// - Returns: the norm as it is now.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func divide(_ input: Input, by scales: [Float]) throws -> Norm {
-    let index = input == .attention ? 0 : norms.count - 1
+  public func divide(_ site: ReadingSite, by scales: [Float]) throws -> Norm {
+    let index = site.stage
     func divided(_ vector: FloatVector) throws -> FloatVector {
       try FloatVector(zip(vector.values, scales).map { $0 / $1 })
     }
@@ -197,77 +169,100 @@ public final class BlockWalk {
   }
 
   /// Puts another norm in the place of one of the block's.
-  public func replace(_ input: Input, by norm: Norm) { norms[input == .attention ? 0 : norms.count - 1] = norm }
+  public func replace(_ site: ReadingSite, by norm: Norm) { norms[site.stage] = norm }
 
   /// Makes a layer of the block known.
-  public func install(_ role: TensorRole, _ weight: PackedMatrix, bias: FloatVector?) {
-    let activation = LinearGroup.Activation(spec.activation)
-    let epilogue: LinearGroup.Epilogue =
-      switch role {
-      case .gate: .gate(activation)
-      case .up where spec.mlp == .plain: .activation(activation)
-      default: .none
-      }
-    weights[role] = LinearGroup.Layer(weight, bias: bias, epilogue: epilogue)
+  public func install(_ layer: LinearSpec, _ weight: PackedMatrix, bias: FloatVector?) {
+    var epilogue = LinearGroup.Epilogue.none
+    for case .feedForward(let mlp) in stages.flatMap(\.parts).map(\.mixer) {
+      let activation = LinearGroup.Activation(mlp.activation)
+      if layer.role == .gate { epilogue = .gate(activation) }
+      if layer.role == .up, !mlp.isGated { epilogue = .activation(activation) }
+    }
+    weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: epilogue)
   }
 
-  private func group(_ roles: [TensorRole]) -> LinearGroup { LinearGroup(roles.map { weights[$0]! }) }
+  private func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
 
-  /// Calls `body` with an input of the block, some rows at a time: all positions in their order.
+  /// The layers of a part that read the stage's input.
+  private func inputs(of part: PartSpec) -> LinearGroup { group(part.inputs(hidden: spec.hiddenSize)) }
+
+  /// Whether a place of the block is computed for those behind it, too, so that it has to be visited whether anybody looks
+  /// or not.
+  public func isNeeded(_ site: ReadingSite) -> Bool {
+    guard let part = site.part else { return site.stage > 0 }
+    return BlockWalk.isKept(stages[site.stage].parts[part])
+  }
+
+  /// Whether what a part's last layer reads is kept for all positions, and not computed again.
+  private static func isKept(_ part: PartSpec) -> Bool { if case .attention = part.mixer { true } else { false } }
+
+  /// Calls `body` with what is read at a place of the block, some rows at a time: all positions in their order.
   ///
-  /// The layers that read earlier inputs must be known.
+  /// The layers that read at earlier places must be known.
   ///
   /// - Parameter body: (rows of the input, how many there are).
-  public func visit(_ input: Input, _ body: (Activations, Int) throws -> Void) rethrows {
+  public func visit(_ site: ReadingSite, _ body: (Activations, Int) throws -> Void) rethrows {
     guard let work, let heads else { preconditionFailure("no block has begun") }
-    switch input {
-    case .attention:
-      try forEachPiece { piece, _ in
-        normalize(norms[0], for: nil, piece.count)
+    let stage = stages[site.stage]
+    guard let index = site.part else {
+      let before = site.stage > 0 ? stages[site.stage - 1] : nil
+      return try forEachPiece { piece, _ in
+        if let before { complete(before, site.stage - 1, work, piece) }
+        normalize(norms[site.stage], for: nil, piece.count)
         try body(normed, piece.count)
       }
-    case .heads:
-      let layers = group([.query, .key, .value])
-      try forEachPiece { piece, position in
-        normalize(norms[0], for: layers, piece.count)
-        layers(
-          normed, count: piece.count, into: [work.buffers.query, work.buffers.key, work.buffers.value], on: context)
-        attend(work, position: position, count: piece.count)
-        heads.copyRows(work.buffers.attended, count: piece.count, to: piece.lowerBound)
-        try body(work.buffers.attended, piece.count)
-      }
-    case .mlp:
-      let output = group([.attentionOutput])
-      try forEachPiece { piece, _ in
-        work.buffers.attended.copyRows(heads, from: piece)
-        add(output, work.buffers.attended, piece.count)
-        hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
-        normalize(norms[1], for: nil, piece.count)
-        try body(normed, piece.count)
-      }
-    case .inner:
-      try forEachPiece { piece, _ in
-        computeInner(work, piece.count)
-        try body(work.buffers.inner, piece.count)
-      }
+    }
+    let part = stage.parts[index]
+    try forEachPiece { piece, position in
+      let inner = compute(part, site.stage, work, piece.count, position: position)
+      if BlockWalk.isKept(part) { heads.copyRows(inner, count: piece.count, to: piece.lowerBound) }
+      try body(inner, piece.count)
     }
   }
 
   /// Ends the block, all of whose layers must be known: hidden states are those behind it.
   public func finish() {
-    guard let work, let heads else { preconditionFailure("no block has begun") }
-    let down = group([.down])
-    let output = spec.residual == .parallel ? group([.attentionOutput]) : nil
-    forEachPiece { piece, _ in
-      computeInner(work, piece.count)
-      if let output {
-        work.buffers.attended.copyRows(heads, from: piece)
-        add(output, work.buffers.attended, piece.count)
-      }
-      add(down, work.buffers.inner, piece.count)
-      hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
-    }
+    guard let work, let last = stages.last else { preconditionFailure("no block has begun") }
+    forEachPiece { piece, _ in complete(last, stages.count - 1, work, piece) }
     weights = [:]
+  }
+
+  /// Computes what a part's last layer reads, from the rows.
+  ///
+  /// - Parameter position: of the first row in its sequence.
+  private func compute(
+    _ part: PartSpec, _ stage: Int, _ work: Work, _ count: Int, position: Int
+  ) -> Activations {
+    let layers = inputs(of: part)
+    normalize(norms[stage], for: layers, count)
+    let buffers = work.buffers
+    switch part.mixer {
+    case .attention:
+      layers(normed, count: count, into: [buffers.query, buffers.key, buffers.value], on: context)
+      attend(work, position: position, count: count)
+      return buffers.attended
+    case .feedForward:
+      layers(normed, count: count, into: buffers.mlp, on: context)
+      return buffers.inner
+    case .experts, .recurrent: preconditionFailure("a model that is not computed was not refused")
+    }
+  }
+
+  /// Adds what a stage's parts give to the rows, and keeps them as the hidden states of a piece.
+  private func complete(_ stage: StageSpec, _ index: Int, _ work: Work, _ piece: Range<Int>) {
+    // What is computed again reads the rows as they are before anything is added.
+    let inner = stage.parts.map { part in
+      guard BlockWalk.isKept(part), let heads else {
+        return compute(part, index, work, piece.count, position: 0)
+      }
+      work.buffers.attended.copyRows(heads, from: piece)
+      return work.buffers.attended
+    }
+    for (part, inner) in zip(stage.parts, inner) {
+      add(group(part.outputs(hidden: spec.hiddenSize)), inner, piece.count)
+    }
+    hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
   }
 
   /// Applies what stands in for blocks that were cut out, between two blocks or behind the last one: h + A h + b.
@@ -325,12 +320,6 @@ public final class BlockWalk {
     work.cache.attend(
       block: 0, query: work.buffers.query, runs: runs, storing: (work.buffers.key, work.buffers.value),
       scale: 1 / Float(headSize).squareRoot(), into: work.buffers.attended, on: context)
-  }
-
-  private func computeInner(_ work: Work, _ count: Int) {
-    let layers = group(roles(of: .mlp))
-    normalize(norms.last!, for: layers, count)
-    layers(normed, count: count, into: work.buffers.mlp, on: context)
   }
 
   /// Adds a layer's output to the rows.

@@ -130,18 +130,16 @@ public final class SensitivityProbe {
   ) throws {
     try patch(before: block, replacements)
     let prefix = "blocks.\(block)."
-    try walk.begin(
-      block: block, attentionNorm: norm(prefix + "attention.norm"),
-      mlpNorm: spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
-    for input in walk.inputs {
+    try walk.begin(block: block, norms: spec.normNames(of: block).map { try norm($0 ?? "") })
+    for site in spec.sites(of: block) {
       // The others are inputs that nothing else is computed with.
-      if input == .heads || input == .mlp { walk.visit(input) { _, _ in } }
-      for role in walk.roles(of: input) {
-        let name = prefix + role.rawValue
+      if walk.isNeeded(site) { walk.visit(site) { _, _ in } }
+      for layer in spec.readers(of: site, in: block) {
+        let name = prefix + layer.name
         guard let matrix = replacements[name] ?? matrices[name] else {
           throw FurlError(.defect, place: name, "is missing")
         }
-        walk.install(role, matrix, bias: biases[name + ".bias"] ?? vectors[name + ".bias"])
+        walk.install(layer, matrix, bias: biases[name + ".bias"] ?? vectors[name + ".bias"])
       }
     }
     walk.finish()

@@ -156,7 +156,9 @@ public struct ModelSpec: Sendable, Hashable {
           }
         }
         append(part.outputs(hidden: hiddenSize))
-        if let norm = part.outputNorm { list += self.norm(norm, prefix + part.name + ".output_norm", hiddenSize, block) }
+        if let norm = part.outputNorm {
+          list += self.norm(norm, prefix + part.name + ".output_norm", hiddenSize, block)
+        }
       }
     }
     return list

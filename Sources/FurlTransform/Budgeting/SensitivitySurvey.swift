@@ -104,17 +104,16 @@ struct SensitivitySurvey {
       for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor]) { _ in } }
       for block in plan.spec.blocks.indices {
         let prefix = "blocks.\(block)."
-        try walk.begin(
-          block: block, attentionNorm: norm(prefix + "attention.norm"),
-          mlpNorm: plan.spec.residual == .sequential ? norm(prefix + "mlp.norm") : nil)
+        try walk.begin(block: block, norms: plan.spec.normNames(of: block).map { try norm($0 ?? "") })
         let own = byBlock[block] ?? []
-        for input in walk.inputs {
-          let roles = walk.roles(of: input)
-          try measure(own.filter { roles.contains($0.spec.role) }) { body in walk.visit(input, body) }
-          for role in roles {
-            let name = prefix + role.rawValue
+        for site in plan.spec.sites(of: block) {
+          let layers = plan.spec.readers(of: site, in: block)
+          let names = Set(layers.map { prefix + $0.name })
+          try measure(own.filter { names.contains($0.spec.name) }) { body in walk.visit(site, body) }
+          for layer in layers {
+            let name = prefix + layer.name
             guard let matrix = matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
-            walk.install(role, matrix, bias: vectors[name + ".bias"])
+            walk.install(layer, matrix, bias: vectors[name + ".bias"])
           }
         }
         walk.finish()

@@ -46,6 +46,12 @@ final class CalibratedRun {
     }
   }
 
+  /// A layer of a block, and what is planned for it.
+  private struct Reader {
+    let layer: LinearSpec
+    let tensor: Plan.PlannedTensor
+  }
+
   /// A tensor as it goes into the file.
   private enum Encoded {
     case vector(FloatVector)
@@ -99,31 +105,37 @@ final class CalibratedRun {
   /// Encodes a block's tensors while it is walked.
   private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: Encoded] {
     let prefix = "blocks.\(block)."
-    let hasMLPNorm = plan.spec.residual == .sequential
-    let attentionNorm = try BlockWalk.Norm(vector(prefix + "attention.norm"), vector(prefix + "attention.norm.bias"))
+    let norms = try plan.spec.normNames(of: block).map { name in
+      try BlockWalk.Norm(vector(name ?? ""), vector((name ?? "") + ".bias"))
+    }
     var result: [String: Encoded] = [:]
     if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }
-    try walk.begin(
-      block: block, attentionNorm: attentionNorm,
-      mlpNorm: hasMLPNorm ? BlockWalk.Norm(vector(prefix + "mlp.norm"), vector(prefix + "mlp.norm.bias")) : nil)
-    var scalings: [TensorRole: ChannelScaling] = [:]
-    for input in walk.inputs {
-      let roles = walk.roles(of: input)
-      let readers = tensors.filter { roles.contains($0.spec.role) }
-      let moments = try chooser.moments(for: readers) { body in walk.visit(input, body) }
-      var factors = CodeChooser.Factors(moments, readers)
-      if let moments, let scales = try scale(input, of: walk, tensors, moments, &scalings, &result) {
+    try walk.begin(block: block, norms: norms)
+    var scalings: [String: ChannelScaling] = [:]
+    let byName = Dictionary(uniqueKeysWithValues: tensors.map { ($0.spec.name, $0) })
+    for site in plan.spec.sites(of: block) {
+      let readers = try plan.spec.readers(of: site, in: block).map { layer in
+        guard let tensor = byName[prefix + layer.name] else {
+          throw FurlError(.defect, place: prefix + layer.name, "is not planned")
+        }
+        return Reader(layer: layer, tensor: tensor)
+      }
+      let planned = readers.map(\.tensor)
+      let moments = try chooser.moments(for: planned) { body in walk.visit(site, body) }
+      var factors = CodeChooser.Factors(moments, planned)
+      if let moments, let scales = try scale(site, block, of: walk, readers, byName, moments, &scalings, &result) {
         factors = CodeChooser.Factors(
           meanSquares: ChannelScaling(columns: scales).weights(moments.meanSquares),
           largest: factors.largest.map { zip($0, scales).map { $0 / $1 } })
-        // What the heads gave is kept.
-        if input == .heads { walk.visit(input) { _, _ in } }
+        // What is kept for later was made with the layers before they were scaled.
+        if site.part != nil, walk.isNeeded(site) { walk.visit(site) { _, _ in } }
       }
-      for tensor in readers {
-        scalings[tensor.spec.role, default: .none].meanSquares = factors.meanSquares
-        let matrix = try chooser.encode(tensor, &factors, scaling: scalings[tensor.spec.role] ?? ChannelScaling())
+      for reader in readers {
+        let tensor = reader.tensor
+        scalings[tensor.spec.name, default: .none].meanSquares = factors.meanSquares
+        let matrix = try chooser.encode(tensor, &factors, scaling: scalings[tensor.spec.name] ?? ChannelScaling())
         result[tensor.spec.name] = .matrix(matrix)
-        walk.install(tensor.spec.role, matrix, bias: try vector(tensor.spec.name + ".bias"))
+        walk.install(reader.layer, matrix, bias: try vector(tensor.spec.name + ".bias"))
       }
     }
     walk.finish()
@@ -143,48 +155,50 @@ final class CalibratedRun {
   ///
   /// - Returns: the scales; nil where there are none.
   private func scale(
-    _ input: BlockWalk.Input, of walk: BlockWalk, _ tensors: [Plan.PlannedTensor], _ moments: SecondMoments,
-    _ scalings: inout [TensorRole: ChannelScaling], _ result: inout [String: Encoded]
+    _ site: ReadingSite, _ block: Int, of walk: BlockWalk, _ readers: [Reader], _ tensors: [String: Plan.PlannedTensor],
+    _ moments: SecondMoments, _ scalings: inout [String: ChannelScaling], _ result: inout [String: Encoded]
   ) throws -> [Float]? {
-    let roles = walk.roles(of: input)
-    let readers = tensors.filter { roles.contains($0.spec.role) }
-    guard !readers.isEmpty, readers.allSatisfy({ $0.method.codes == .awq && $0.scheme.block != nil }) else {
+    let planned = readers.map(\.tensor)
+    guard !planned.isEmpty, planned.allSatisfy({ $0.method.codes == .awq && $0.scheme.block != nil }) else {
       return nil
     }
-    let maker: Plan.PlannedTensor?
-    switch input {
-    case .attention, .mlp: maker = nil
-    case .heads:
-      guard let block = readers[0].spec.block, plan.spec.blocks[block].heads == plan.spec.blocks[block].kvHeads else {
-        return nil
+    let maker = maker(of: site, block)
+    if site.part != nil, maker == nil { return nil }
+    let made = maker.flatMap { tensors["blocks.\(block)." + $0.name] }
+    if let made { guard made.method.codes == .awq, made.scheme.block != nil else { return nil } }
+    guard let scales = try chooser.columnScales(of: planned, moments) else { return nil }
+    for tensor in planned { scalings[tensor.spec.name, default: .none].columns = scales }
+    guard let maker, let made else {
+      let norm = try walk.divide(site, by: scales)
+      guard let name = plan.spec.normNames(of: block)[site.stage] else {
+        throw FurlError(.defect, "there is no norm to divide")
       }
-      maker = tensors.first { $0.spec.role == .value }
-    case .inner:
-      guard plan.spec.mlp == .gated else { return nil }
-      maker = tensors.first { $0.spec.role == .up }
-    }
-    if let maker { guard maker.method.codes == .awq, maker.scheme.block != nil else { return nil } }
-    guard let scales = try chooser.columnScales(of: readers, moments) else { return nil }
-    for role in roles { scalings[role, default: .none].columns = scales }
-    guard let maker else {
-      let norm = try walk.divide(input, by: scales)
-      let name =
-        readers[0].spec.name.split(separator: ".").prefix(2).joined(separator: ".")
-        + (input == .attention ? ".attention.norm" : ".mlp.norm")
       result[name] = .vector(norm.weight)
       if let bias = norm.bias { result[name + ".bias"] = .vector(bias) }
       return scales
     }
     let rows = scales.map { 1 / $0 }
-    scalings[maker.spec.role, default: .none].rows = rows
-    let own = scalings[maker.spec.role] ?? ChannelScaling()
+    scalings[made.spec.name, default: .none].rows = rows
+    let own = scalings[made.spec.name] ?? ChannelScaling()
     var factors = CodeChooser.Factors(meanSquares: own.meanSquares)
-    let matrix = try chooser.encode(maker, &factors, scaling: own)
-    result[maker.spec.name] = .matrix(matrix)
-    let bias = try vector(maker.spec.name + ".bias").map { try FloatVector(zip($0.values, rows).map { $0 * $1 }) }
-    if let bias { result[maker.spec.name + ".bias"] = .vector(bias) }
-    walk.install(maker.spec.role, matrix, bias: bias)
+    let matrix = try chooser.encode(made, &factors, scaling: own)
+    result[made.spec.name] = .matrix(matrix)
+    let bias = try vector(made.spec.name + ".bias").map { try FloatVector(zip($0.values, rows).map { $0 * $1 }) }
+    if let bias { result[made.spec.name + ".bias"] = .vector(bias) }
+    walk.install(maker, matrix, bias: bias)
     return scales
+  }
+
+  /// The layer whose rows are the columns that are read at a place, up to factors; nil where there is none, and behind a
+  /// norm.
+  private func maker(of site: ReadingSite, _ block: Int) -> LinearSpec? {
+    let role: TensorRole
+    switch plan.spec.mixer(before: site, in: block) {
+    case .attention(let attention) where attention.heads == attention.kvHeads: role = .value
+    case .feedForward(let mlp) where mlp.isGated: role = .up
+    default: return nil
+    }
+    return plan.spec.readers(of: ReadingSite(stage: site.stage), in: block).first { $0.role == role }
   }
 
   /// A vector of the plan, if it has one of that name.

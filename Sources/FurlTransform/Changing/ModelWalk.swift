@@ -45,12 +45,12 @@ final class ModelWalk {
   /// - Parameters:
   ///   - blocks: how many.
   ///   - boundary: called before every block, and behind the last one.
-  ///   - body: called with every input, before the layers that read it are known; it returns those that are others than
-  ///     the model's own.
+  ///   - body: called with every place where layers read, before those are known; it returns those that are others than
+  ///     the model's own, by their names in the block.
   ///   - patched: called with the name of what stands in for blocks that were cut out; gives what stands there instead.
   func run(
     blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
-    body: (_ block: Int, BlockWalk.Input) throws -> [TensorRole: Layer] = { _, _ in [:] },
+    body: (_ block: Int, ReadingSite) throws -> [String: Layer] = { _, _ in [:] },
     patched: (String) throws -> Layer? = { _ in nil }
   ) throws {
     let spec = model.spec
@@ -59,20 +59,17 @@ final class ModelWalk {
       let prefix = "blocks.\(block)."
       if spec.patches.contains(block) { try apply(spec.patchName(before: block), patched) }
       try boundary(block)
-      try walk.begin(
-        block: block, attentionNorm: readNorm(prefix + "attention.norm"),
-        mlpNorm: spec.residual == .sequential ? readNorm(prefix + "mlp.norm") : nil)
-      for input in walk.inputs {
-        let others = try body(block, input)
-        // These two are stages of the computation, whether anybody looks or not.
-        if others.isEmpty, input == .heads || input == .mlp, !didVisit { walk.visit(input) { _, _ in } }
+      try walk.begin(block: block, norms: spec.normNames(of: block).map { try readNorm($0 ?? "") })
+      for site in spec.sites(of: block) {
+        let others = try body(block, site)
+        if others.isEmpty, walk.isNeeded(site), !didVisit { walk.visit(site) { _, _ in } }
         didVisit = false
-        for role in walk.roles(of: input) {
-          if let other = others[role] {
-            walk.install(role, other.weight, bias: other.bias)
+        for reader in spec.readers(of: site, in: block) {
+          if let other = others[reader.name] {
+            walk.install(reader, other.weight, bias: other.bias)
           } else {
-            let own = try layer(prefix + role.rawValue)
-            walk.install(role, own.weight, bias: own.bias)
+            let own = try layer(prefix + reader.name)
+            walk.install(reader, own.weight, bias: own.bias)
           }
         }
       }
@@ -86,9 +83,9 @@ final class ModelWalk {
   private var didVisit = false
 
   /// The moments of an input; only inside of a body.
-  func moments(_ input: BlockWalk.Input, columns: Int) throws -> InputMoments {
+  func moments(_ site: ReadingSite, columns: Int) throws -> InputMoments {
     let moments = try InputMoments(columns: columns)
-    try walk.visit(input) { try moments.add($0, count: $1, on: pool) }
+    try walk.visit(site) { try moments.add($0, count: $1, on: pool) }
     didVisit = true
     guard moments.isFinite else {
       throw FurlError.input(
@@ -99,10 +96,10 @@ final class ModelWalk {
 
   /// The second moments of an input; only inside of a body.
   func secondMoments(
-    _ input: BlockWalk.Input, columns: Int, extent: SecondMoments.Extent
+    _ site: ReadingSite, columns: Int, extent: SecondMoments.Extent
   ) throws -> SecondMoments {
     let moments = try SecondMoments(columns: columns, extent: extent)
-    walk.visit(input) { moments.add($0, count: $1, on: pool) }
+    walk.visit(site) { moments.add($0, count: $1, on: pool) }
     didVisit = true
     guard moments.coverage.isFinite else {
       throw FurlError.input(
@@ -138,8 +135,8 @@ final class ModelWalk {
   }
 
   /// Computes an input that a body will not look at; only inside of it.
-  func advance(_ input: BlockWalk.Input) {
-    walk.visit(input) { _, _ in }
+  func advance(_ site: ReadingSite) {
+    walk.visit(site) { _, _ in }
     didVisit = true
   }
 

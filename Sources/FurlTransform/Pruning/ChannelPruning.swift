@@ -52,10 +52,10 @@ struct ChannelPruning {
       let walk = try ModelWalk(model, context.sequences, pool: context.pool)
       try walk.run(boundary: { block in
         context.progress("looking at block", block, spec.blocks.count)
-      }) { block, input in
-        guard input == .attention || input == .mlp else { return [:] }
-        let names = walk.walk.roles(of: input).map { "blocks.\(block)." + $0.rawValue }
-        try add(walk.moments(input, columns: spec.hiddenSize), names)
+      }) { block, site in
+        guard site.part == nil else { return [:] }
+        let names = spec.readers(of: site, in: block).map { "blocks.\(block)." + $0.name }
+        try add(walk.moments(site, columns: spec.hiddenSize), names)
         return [:]
       }
       let moments = try InputMoments(columns: spec.hiddenSize)

@@ -50,14 +50,10 @@ final class ChannelRefit {
     try walk.narrowNorms(to: kept)
     try walk.run(
       boundary: { context.progress("refitting block", $0, count) },
-      body: { block, input in
-        switch input {
-        case .attention: return try readers(block, input, norm: "attention.norm")
-        case .mlp:
-          walk.advance(input)
-          return try readers(block, input, norm: "mlp.norm")
-        case .heads, .inner: return [:]
-        }
+      body: { block, site in
+        guard site.part == nil else { return [:] }
+        if walk.walk.isNeeded(site) { walk.advance(site) }
+        return try readers(block, site)
       }, patched: patch)
     try finishHead()
     let spec = ChannelRemoval.spec(model.spec, channels: kept.count, hasBiases: true)
@@ -68,18 +64,21 @@ final class ChannelRefit {
   // MARK: Blocks
 
   /// Fits a norm and the layers that read it.
-  private func readers(_ block: Int, _ input: BlockWalk.Input, norm: String) throws -> [TensorRole: ModelWalk.Layer] {
+  private func readers(_ block: Int, _ site: ReadingSite) throws -> [String: ModelWalk.Layer] {
     let prefix = "blocks.\(block)."
-    let scaled = try scaled(walk.norm(prefix + norm))
-    walk.walk.replace(input, by: scaled)
-    try set(prefix + norm, scaled)
-    let inputs = try inputs(walk.norm(prefix + norm), scaled)
-    var layers: [TensorRole: ModelWalk.Layer] = [:]
-    for role in walk.walk.roles(of: input) {
-      let name = prefix + role.rawValue
+    guard let norm = model.spec.normNames(of: block)[site.stage] else {
+      throw FurlError(.defect, place: prefix + "norm", "there is none to fit")
+    }
+    let scaled = try scaled(walk.norm(norm))
+    walk.walk.replace(site, by: scaled)
+    try set(norm, scaled)
+    let inputs = try inputs(walk.norm(norm), scaled)
+    var layers: [String: ModelWalk.Layer] = [:]
+    for reader in model.spec.readers(of: site, in: block) {
+      let name = prefix + reader.name
       let layer = try fit(name, inputs, hasBias: true)
       try set(name, layer.weight, layer.bias)
-      layers[role] = .init(
+      layers[reader.name] = .init(
         weight: try layer.weight.packed(on: context.pool), bias: try layer.bias.map(FloatVector.init))
     }
     return layers

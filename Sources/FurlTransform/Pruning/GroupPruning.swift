@@ -45,13 +45,15 @@ struct GroupPruning {
 
   // MARK: Which groups go
 
-  /// The kind of groups whose reader reads an input.
-  private func group(_ input: BlockWalk.Input) -> PruneStep.Group? {
-    switch input {
-    case .heads: step.groups.contains(.heads) ? .heads : nil
-    case .inner: step.groups.contains(.neurons) ? .neurons : nil
-    default: nil
-    }
+  /// The kind of groups whose reader reads at a place of a block.
+  private func group(_ site: ReadingSite, _ block: Int) -> PruneStep.Group? {
+    let group: PruneStep.Group? =
+      switch model.spec.mixer(before: site, in: block) {
+      case .attention: .heads
+      case .feedForward: .neurons
+      case .experts, .recurrent, nil: nil
+      }
+    return group.flatMap { step.groups.contains($0) ? $0 : nil }
   }
 
   private func measure() throws -> [GroupAllocation.Layer] {
@@ -65,13 +67,13 @@ struct GroupPruning {
     try walk.run(boundary: { block in
       if block > 0 { energies.append(streamVariance(walk.walk)) }
       context.progress("looking at block", block, spec.blocks.count)
-    }) { block, input in
-      guard let group = group(input) else { return [:] }
+    }) { block, site in
+      guard let group = group(site, block) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
       let columns = removable.columns(group)
       let name = "blocks.\(block)." + GroupRemoval.reader(of: group).rawValue
       let weight = try model.floats(name)
-      let moments = try walk.moments(input, columns: weight.columns)
+      let moments = try walk.moments(site, columns: weight.columns)
       // Shrunk as far as the positions are few.
       lazy var covariance = moments.covariance(ridge: moments.ridge, on: context.pool)
       let chunk = removable.chunk(group, multiple: step.multiple)
@@ -169,19 +171,19 @@ struct GroupPruning {
       try write(done)
       done = block
       context.progress("refitting block", block, model.spec.blocks.count)
-    }) { block, input in
-      guard let group = group(input), let stay = kept[block][group] else { return [:] }
+    }) { block, site in
+      guard let group = group(site, block), let stay = kept[block][group] else { return [:] }
       let role = GroupRemoval.reader(of: group)
       let name = "blocks.\(block)." + role.rawValue
       let weight = try model.floats(name)
       let columns = RemovableGroups(model.spec.blocks[block], of: model.spec).columns(group, kept: stay)
-      let moments = try walk.moments(input, columns: weight.columns)
+      let moments = try walk.moments(site, columns: weight.columns)
       let reader = try refit(
         weight, moments.covariance(ridge: moments.ridge, on: context.pool), means: moments.means,
         bias: walk.vector(name + ".bias")?.values, kept: columns)
       readers[group] = reader
       // The walk goes on in the old widths.
-      return [role: try reader.padded(columns, of: weight.columns, on: context.pool)]
+      return [role.rawValue: try reader.padded(columns, of: weight.columns, on: context.pool)]
     }
     return try draft.finish(spec)
   }

@@ -19,19 +19,18 @@ struct WeightPruning {
     var zeros = 0
     try walk.run(boundary: { block in
       context.progress("pruning block", block, model.spec.blocks.count)
-    }) { block, input in
-      let roles = walk.walk.roles(of: input)
-      var layers: [TensorRole: ModelWalk.Layer] = [:]
-      let columns = try model.source("blocks.\(block)." + roles[0].rawValue).columns
+    }) { block, site in
+      let readers = model.spec.readers(of: site, in: block)
+      var layers: [String: ModelWalk.Layer] = [:]
       let moments = try walk.secondMoments(
-        input, columns: columns, extent: step.method == .sparseGPT ? .full : .diagonal)
+        site, columns: readers[0].columns, extent: step.method == .sparseGPT ? .full : .diagonal)
       let factor =
         step.method == .sparseGPT
         ? try FeedbackFactor(
           moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, pool: context.pool)
         : nil
-      for role in roles {
-        let name = "blocks.\(block)." + role.rawValue
+      for reader in readers {
+        let name = "blocks.\(block)." + reader.name
         let weight = try model.floats(name)
         if let factor {
           SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: context.pool)
@@ -40,7 +39,7 @@ struct WeightPruning {
         }
         zeros += weight.zeroCount
         try draft.set(name, weight)
-        layers[role] = .init(weight: try weight.packed(on: context.pool), bias: try walk.vector(name + ".bias"))
+        layers[reader.name] = .init(weight: try weight.packed(on: context.pool), bias: try walk.vector(name + ".bias"))
       }
       return layers
     }
