@@ -68,7 +68,7 @@ import Testing
   }
 
   static func feedback(
-    _ weights: [Float], _ inputs: Activations, _ scheme: Scheme, scales: CalibratedEncoder.Scales = .search,
+    _ weights: [Float], _ inputs: Activations, _ scheme: Scheme, scales: ScaleChoice = .search,
     order: FeedbackOrder = .activation, damping: Double = 0.01, threads: Int = 1
   ) throws -> PackedMatrix {
     let pool = WorkerPool(threads: threads)
@@ -245,8 +245,8 @@ import Testing
     #expect(other?.kind == .input)
   }
 
-  @Test(arguments: [CalibratedEncoder.Scales.extremes, .search])
-  func weightsTooLargeForAScaleAreNamed(_ scales: CalibratedEncoder.Scales) throws {
+  @Test(arguments: [ScaleChoice.extremes, .search])
+  func weightsTooLargeForAScaleAreNamed(_ scales: ScaleChoice) throws {
     var weights = TestData.weights(40, 64, seed: 1)
     weights[33 * 64] = 1e30
     let error = #expect(throws: FurlError.self) {

@@ -70,9 +70,9 @@ public final class ModelParameters: Sendable {
   func layer(_ name: String) -> Layer { Layer(weight: self[name], bias: optional(name + ".bias")) }
 
   /// What makes logits of hidden states.
-  public var head: HeadLoss.Head {
+  public var head: HeadWeights {
     spec.tiedEmbeddings
-      ? HeadLoss.Head(weight: self["embedding"], bias: nil)
-      : HeadLoss.Head(weight: self["head"], bias: optional("head.bias"))
+      ? HeadWeights(weight: self["embedding"], bias: nil)
+      : HeadWeights(weight: self["head"], bias: optional("head.bias"))
   }
 }

@@ -12,21 +12,21 @@ final class CalibratedJob: @unchecked Sendable {
   private static let panelColumns = FeedbackFactor.segmentColumns
 
   /// Columns whose feedback from all earlier ones is one product.
-  private struct Panel {
+  private struct FeedbackPanel {
     var places: Range<Int>
-    var segments: [(places: Range<Int>, segment: FeedbackFactor.Segment)]
+    var segments: [(places: Range<Int>, segment: FeedbackSegment)]
   }
 
   let matrix: PackedMatrix
   private let source: WeightSource
-  private let scales: CalibratedEncoder.Scales
+  private let scales: ScaleChoice
   private let rowFactors: [Float]?
   private let columnScales: [Float]?
   private let rowScales: [Float]?
   private let factor: FeedbackFactor?
   /// Of the error in each place.
   private let weights: [Float]
-  private let panels: [Panel]
+  private let panels: [FeedbackPanel]
   private let grid: furl_grid
   private let stored: StoredScales
   private let kernels = Kernels.forEncoding.table
@@ -39,7 +39,7 @@ final class CalibratedJob: @unchecked Sendable {
     scales = encoder.scales
     rowFactors = encoder.rowFactors
     (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
-    let segments: [FeedbackFactor.Segment]
+    let segments: [FeedbackSegment]
     let columnWeights: [Float]?
     switch encoder.objective {
     case .columns(let weights):
@@ -79,8 +79,8 @@ final class CalibratedJob: @unchecked Sendable {
 
   var sliceCount: Int { (source.rows + CalibratedJob.sliceRows - 1) / CalibratedJob.sliceRows }
 
-  private static func panels(_ segments: [FeedbackFactor.Segment], columns: Int) -> [Panel] {
-    var panels: [Panel] = []
+  private static func panels(_ segments: [FeedbackSegment], columns: Int) -> [FeedbackPanel] {
+    var panels: [FeedbackPanel] = []
     var end = columns
     for segment in segments {
       let places = end - segment.columns.count..<end
@@ -89,21 +89,14 @@ final class CalibratedJob: @unchecked Sendable {
         panels[panels.count - 1].places = places.lowerBound..<last.places.upperBound
         panels[panels.count - 1].segments.append((places, segment))
       } else {
-        panels.append(Panel(places: places, segments: [(places, segment)]))
+        panels.append(FeedbackPanel(places: places, segments: [(places, segment)]))
       }
     }
     return panels
   }
 
-  /// Memory of one thread.
-  final class Memory {
-    fileprivate let reading = ReadBuffer()
-    fileprivate let numbers = ReadBuffer()
-    fileprivate let codes = ReadBuffer()
-  }
-
   /// A slice's numbers.
-  private struct Slice {
+  private struct CodeSlice {
     let rows: Range<Int>
     /// [columns][64]: the weight in each place, and then its error.
     let weights: MatrixMath.Part
@@ -123,7 +116,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// - Throws: ``FurlError`` of kind `input` that names a weight or rows.
-  func encode(slice index: Int, _ memory: Memory) throws {
+  func encode(slice index: Int, _ memory: CodeSliceMemory) throws {
     let first = index * CalibratedJob.sliceRows
     let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory)
     let isWhole = matrix.scheme.block == .row
@@ -150,14 +143,14 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Reading
 
-  private func load(_ rows: Range<Int>, _ memory: Memory) throws -> Slice {
+  private func load(_ rows: Range<Int>, _ memory: CodeSliceMemory) throws -> CodeSlice {
     let width = CalibratedJob.sliceRows
     let panel = CalibratedJob.panelColumns
     let columns = source.columns
     let numbers = try memory.numbers.room(((columns + 2 * panel + 2) * width + panel * panel) * 4)
       .assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
-    let slice = Slice(
+    let slice = CodeSlice(
       rows: rows, weights: .init(base: numbers, stride: width),
       feedback: .init(base: numbers + columns * width, stride: width),
       wanted: .init(base: numbers + (columns + panel) * width, stride: width),
@@ -187,8 +180,8 @@ final class CalibratedJob: @unchecked Sendable {
 
   /// Adds up what the errors in some places ask of others, from nothing or from what is there.
   private func collect(
-    _ slice: Slice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
-    _ panel: Panel
+    _ slice: CodeSlice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
+    _ panel: FeedbackPanel
   ) {
     let target = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0)
     guard !sources.isEmpty else {
@@ -203,7 +196,7 @@ final class CalibratedJob: @unchecked Sendable {
   /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
   private func anticipate(
-    _ slice: Slice, _ places: Range<Int>, _ panel: Panel, _ factor: FeedbackFactor
+    _ slice: CodeSlice, _ places: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor
   ) -> MatrixMath.Part {
     let width = CalibratedJob.sliceRows
     let weights = slice.weights.from(places.lowerBound, 0).base
@@ -221,7 +214,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// Gives the places of a segment their codes.
-  private func feedBack(_ slice: Slice, _ places: Range<Int>, _ segment: FeedbackFactor.Segment, _ panel: Panel) {
+  private func feedBack(_ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel) {
     let count = places.count
     if let factor {
       for row in 0..<count {
@@ -247,12 +240,12 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Scales
 
-  private func tiles(_ slice: Slice) -> Range<Int> {
+  private func tiles(_ slice: CodeSlice) -> Range<Int> {
     slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
   }
 
   /// - Parameter values: [places][64]
-  private func findScales(_ slice: Slice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
+  private func findScales(_ slice: CodeSlice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
@@ -326,7 +319,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// What the scales of each row are multiples of, before there are any.
-  private func findFactors(_ slice: Slice) throws {
+  private func findFactors(_ slice: CodeSlice) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       for lane in 0..<Tile.rows {
@@ -344,7 +337,7 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Packing
 
-  private func pack(_ slice: Slice) {
+  private func pack(_ slice: CodeSlice) {
     let coding = matrix.scheme.coding
     let columnTiles = Int(matrix.matrix.column_tiles)
     for tile in tiles(slice) {
@@ -358,4 +351,11 @@ final class CalibratedJob: @unchecked Sendable {
       }
     }
   }
+}
+
+/// Memory of one thread.
+final class CodeSliceMemory {
+  fileprivate let reading = ReadBuffer()
+  fileprivate let numbers = ReadBuffer()
+  fileprivate let codes = ReadBuffer()
 }

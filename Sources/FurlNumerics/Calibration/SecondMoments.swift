@@ -5,16 +5,9 @@ import FurlTensor
 ///
 /// Sums are FP32, of one call's rows first and then of all calls, so rounding errors stay near those of one call.
 public final class SecondMoments: @unchecked Sendable {
-  /// What is kept.
-  public enum Extent: Sendable, Hashable {
-    /// The sums of squares of each column.
-    case diagonal
-    /// The sums of products of all columns.
-    case full
-  }
 
   public let columns: Int
-  public let extent: Extent
+  public let extent: MomentExtent
   /// Rows that have been added.
   public private(set) var count = 0
   private var matrix: SquareMatrix?
@@ -24,7 +17,7 @@ public final class SecondMoments: @unchecked Sendable {
 
   /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int, extent: Extent, keepsLargest: Bool = false) throws {
+  public init(columns: Int, extent: MomentExtent, keepsLargest: Bool = false) throws {
     precondition(columns > 0)
     largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
     self.columns = columns
@@ -116,21 +109,29 @@ public final class SecondMoments: @unchecked Sendable {
     return sum / Double(max(1, count))
   }
 
-  // MARK: Coverage
+  // MARK: MomentCoverage
 
-  /// What is wrong with the rows as a sample of a layer's inputs.
-  public struct Coverage: Sendable, Hashable {
-    public let rows: Int
-    public let columns: Int
-    /// Columns in which every number was zero.
-    public let deadColumns: Int
-    /// Whether every sum is a finite number.
-    public let isFinite: Bool
-  }
-
-  public var coverage: Coverage {
+  public var coverage: MomentCoverage {
     let sums = matrix?.diagonal ?? squares
-    return Coverage(
+    return MomentCoverage(
       rows: count, columns: columns, deadColumns: sums.count { $0 == 0 }, isFinite: sums.allSatisfy(\.isFinite))
   }
+}
+
+/// What is kept.
+public enum MomentExtent: Sendable, Hashable {
+  /// The sums of squares of each column.
+  case diagonal
+  /// The sums of products of all columns.
+  case full
+}
+
+/// What is wrong with the rows as a sample of a layer's inputs.
+public struct MomentCoverage: Sendable, Hashable {
+  public let rows: Int
+  public let columns: Int
+  /// Columns in which every number was zero.
+  public let deadColumns: Int
+  /// Whether every sum is a finite number.
+  public let isFinite: Bool
 }

@@ -22,24 +22,19 @@ public enum ColumnRefit {
     let removed = (0..<weight.columns).filter { !isKept.contains($0) }
     let result = try weight.gather(columns: kept)
     guard !removed.isEmpty else { return result }
-    let factor = try SquareMatrix(kept.count)
+    let own = try SquareMatrix(kept.count)
     let cross = try FloatMatrix(rows: removed.count, columns: kept.count)
     pool.forEach(kept.count) { row in
       let source = covariance.matrix.row(kept[row])
-      for (place, column) in kept.enumerated() { factor.row(row)[place] = source[column] }
+      for (place, column) in kept.enumerated() { own.row(row)[place] = source[column] }
     }
     pool.forEach(removed.count) { row in
       let source = covariance.matrix.row(removed[row])
       for (place, column) in kept.enumerated() { cross.row(row)[place] = source[column] }
     }
-    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(kept.count)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of this layer are not finite numbers") }
-    for index in 0..<kept.count { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard factor.factorize(on: pool) else {
-      throw FurlError.input(
-        nil, "the covariances of this layer's inputs are not positive definite", remedy: "give more calibration samples"
-      )
-    }
+    let factor = try Cholesky(
+      own, adding: Damping(share: .float(damping)).amount(own.diagonal),
+      of: .init(name: "this layer's inputs", remedy: "give more calibration samples"), on: pool)
     // Row slices of W_P C_PK C_KK⁻¹, each added to W_K.
     let rest = try weight.gather(columns: removed).transposed(on: pool)
     let slice = 64
@@ -52,8 +47,7 @@ public enum ColumnRefit {
       MatrixMath.addTransposed(
         rest.part(0, first), cross.part(0, 0), to: product, rows: count, columns: kept.count, depth: removed.count,
         accumulate: false)
-      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count)
-      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count, transposed: false)
+      factor.solve(product, rows: count)
       for row in 0..<count {
         let target = result.row(first + row)
         for column in 0..<kept.count { target[column] += numbers[row * kept.count + column] }

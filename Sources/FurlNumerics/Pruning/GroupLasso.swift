@@ -1,10 +1,5 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The group lasso on what a linear layer puts out (Yuan and Lin 2006): of all weights U that have few groups of columns,
 /// those whose outputs are nearest to the layer's own,
@@ -77,31 +72,26 @@ public final class GroupLasso {
   private static func orthonormalize(
     _ matrix: SquareMatrix, _ weights: FloatMatrix, _ groups: [Range<Int>], _ pool: WorkerPool
   ) throws {
-    let mean = matrix.diagonal.reduce(0) { $0 + Double($1) } / Double(matrix.size)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of this layer are not finite numbers") }
-    for index in 0..<matrix.size { matrix.row(index)[index] += mean > 0 ? Float(mean) * 1e-4 : 1 }
+    // A share of the mean of all groups, so that a group of small numbers is held by as much as any other.
+    let added = Damping(share: .float(1e-4)).amount(matrix.diagonal)
+    for index in 0..<matrix.size { matrix.row(index)[index] += added }
     let factors = try groups.map { group in
-      let factor = try SquareMatrix(group.count)
+      let own = try SquareMatrix(group.count)
       for row in group {
-        for column in group { factor.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
+        for column in group { own.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
       }
-      guard factor.factorize(on: pool) else {
-        throw FurlError.input(nil, "the covariances of this layer's inputs are not positive definite")
-      }
-      return factor
+      return try Cholesky(own, adding: 0, of: .init(name: "this layer's inputs"), on: pool)
     }
     for pass in 0..<2 {
       for (group, factor) in zip(groups, factors) where group.count > 1 {
         pool.forEachAsTaken((matrix.size + 255) / 256) { strip in
           let first = strip * 256
-          MatrixMath.solve(
-            factor.part(0, 0), for: matrix.part(first, group.lowerBound), rows: min(256, matrix.size - first),
-            columns: group.count)
+          factor.solveHalf(matrix.part(first, group.lowerBound), rows: min(256, matrix.size - first))
         }
       }
       for row in 0..<matrix.size {
         for (group, factor) in zip(groups, factors) where group.count == 1 {
-          matrix.row(row)[group.lowerBound] /= factor.row(0)[0]
+          matrix.row(row)[group.lowerBound] /= factor.lower.row(0)[0]
         }
       }
       if pass == 0 { transpose(matrix) }
@@ -110,9 +100,9 @@ public final class GroupLasso {
       // Row j of the group becomes the sum over i >= j of L_ij times row i, which only looks ahead.
       for row in 0..<group.count {
         let target = weights.row(group.lowerBound + row)
-        for column in 0..<weights.columns { target[column] *= factor.row(row)[row] }
+        for column in 0..<weights.columns { target[column] *= factor.lower.row(row)[row] }
         for lower in row + 1..<max(row + 1, group.count) {
-          let (source, share) = (weights.row(group.lowerBound + lower), factor.row(lower)[row])
+          let (source, share) = (weights.row(group.lowerBound + lower), factor.lower.row(lower)[row])
           for column in 0..<weights.columns { target[column] += share * source[column] }
         }
       }

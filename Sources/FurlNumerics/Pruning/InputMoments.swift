@@ -162,15 +162,12 @@ public final class Covariance: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` when this is not positive definite.
   public func root(damping: Double = 1e-6, on pool: WorkerPool) throws -> FloatMatrix {
-    let factor = try SquareMatrix(copying: matrix)
-    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(size)
-    for index in 0..<size { factor.row(index)[index] += mean > 0 ? Float(damping * mean) : 1 }
-    guard mean.isFinite, factor.factorize(on: pool) else {
-      throw FurlError.input(nil, "a layer's weights are not finite numbers")
-    }
+    let factor = try Cholesky(
+      SquareMatrix(copying: matrix), adding: Damping(share: .double(damping)).amount(matrix.diagonal),
+      of: .init(name: "a layer's weights"), on: pool)
     let root = try FloatMatrix(rows: size, columns: size)
     for column in 0..<size {
-      for row in 0...column { root.row(row)[column] = factor.row(column)[row] }
+      for row in 0...column { root.row(row)[column] = factor.lower.row(column)[row] }
     }
     return root
   }

@@ -84,7 +84,6 @@ public final class LinearMap {
     }
     let means = inputs.means
     let covariance = inputs.covariance(on: pool)
-    let factor = covariance.matrix
     let total = Double(max(1, count))
     for row in 0..<columns {
       let numbers = cross.row(row)
@@ -94,16 +93,13 @@ public final class LinearMap {
     }
     let covariances = cross.values
     let mean = covariance.variances.reduce(0, +) / Double(columns)
-    for index in 0..<columns { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard factor.factorize(on: pool) else {
-      throw FurlError.input(nil, "the covariances of hidden states are not positive definite")
-    }
+    let factor = try Cholesky(
+      covariance.matrix, adding: Damping(share: .float(damping)).amount(mean: mean),
+      of: .init(name: "hidden states"), on: pool)
     let slice = 64
     pool.forEachAsTaken((columns + slice - 1) / slice) { index in
       let rows = min(slice, columns - index * slice)
-      MatrixMath.solve(factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns)
-      MatrixMath.solve(
-        factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns, transposed: false)
+      factor.solve(cross.part(index * slice, 0), rows: rows)
     }
     var explained = 0.0
     for index in covariances.indices { explained += Double(covariances[index]) * Double(cross.base[index]) }

@@ -55,17 +55,10 @@ public enum ScaleRefit {
   }
 
   private static func solve(_ system: SquareMatrix, _ target: FloatMatrix, on pool: WorkerPool) throws -> [Double] {
-    let mean = system.diagonal.reduce(0) { $0 + Double($1) } / Double(system.size)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of the head are not finite numbers") }
-    for index in 0..<system.size { system.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard system.factorize(on: pool) else {
-      throw FurlError.input(
-        nil, "the covariances of the head's inputs are not positive definite", remedy: "give more calibration samples")
-    }
-    for isTransposed in [true, false] {
-      MatrixMath.solve(
-        system.part(0, 0), for: target.part(0, 0), rows: 1, columns: system.size, transposed: isTransposed)
-    }
+    let factor = try Cholesky(
+      system, adding: Damping(share: .float(damping)).amount(system.diagonal),
+      of: .init(name: "the head's inputs", remedy: "give more calibration samples"), on: pool)
+    factor.solve(target.part(0, 0), rows: 1)
     return target.values.map(Double.init)
   }
 }

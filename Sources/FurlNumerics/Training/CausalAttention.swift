@@ -32,15 +32,15 @@ public struct CausalAttention: Sendable {
   private var scale: Float { 1 / Float(headSize).squareRoot() }
 
   /// Queries at once, and the keys that any of them sees.
-  private struct Tile {
+  private struct AttentionTile {
     let queries: Range<Int>
     let keys: Range<Int>
   }
 
-  private func forEachTile(_ body: (Tile) -> Void) {
+  private func forEachTile(_ body: (AttentionTile) -> Void) {
     for start in stride(from: 0, to: length, by: CausalAttention.tile) {
       let queries = start..<min(start + CausalAttention.tile, length)
-      body(Tile(queries: queries, keys: firstKey(start)..<queries.upperBound))
+      body(AttentionTile(queries: queries, keys: firstKey(start)..<queries.upperBound))
     }
   }
 
@@ -60,7 +60,7 @@ public struct CausalAttention: Sendable {
 
   /// Scores of a tile, [queries][keys].
   private func scores(
-    _ tile: Tile, _ query: MatrixMath.Part, _ key: MatrixMath.Part, into scores: UnsafeMutablePointer<Float>
+    _ tile: AttentionTile, _ query: MatrixMath.Part, _ key: MatrixMath.Part, into scores: UnsafeMutablePointer<Float>
   ) {
     MatrixMath.addOuter(
       query.from(tile.queries.lowerBound, 0), key.from(tile.keys.lowerBound, 0),
@@ -70,7 +70,7 @@ public struct CausalAttention: Sendable {
 
   /// Calls `body` with what a row of a tile sees, and sets the rest of the row to zero.
   private func forEachRow(
-    _ tile: Tile, _ scores: UnsafeMutablePointer<Float>,
+    _ tile: AttentionTile, _ scores: UnsafeMutablePointer<Float>,
     _ body: (_ query: Int, _ seen: UnsafeMutablePointer<Float>, _ count: Int) -> Void
   ) {
     for query in tile.queries {
@@ -106,7 +106,8 @@ public struct CausalAttention: Sendable {
           forEachRow(tile, probabilities) { position, seen, count in
             var largest: Float = 0
             let sum = softmax(seen, count, scale, &largest)
-            statistics.numbers[(first + position) * heads + head] = largest + Elementary.log(sum)
+            statistics.numbers[(first + position) * heads + head] = LogSoftmax.offset(
+              largest: largest, sum: sum)
           }
           MatrixMath.add(
             MatrixMath.Part(base: probabilities, stride: tile.keys.count), values.from(tile.keys.lowerBound, 0),
@@ -117,21 +118,9 @@ public struct CausalAttention: Sendable {
     }
   }
 
-  /// What the way back takes from the way there.
-  public struct Saved {
-    let query, key, value, out, statistics: DenseMatrix
-
-    public init(
-      query: DenseMatrix, key: DenseMatrix, value: DenseMatrix, out: DenseMatrix, statistics: DenseMatrix
-    ) {
-      (self.query, self.key, self.value) = (query, key, value)
-      (self.out, self.statistics) = (out, statistics)
-    }
-  }
-
   /// The gradients of queries, keys and values, from that of the output.
   public func backward(
-    _ saved: Saved, gradient: DenseMatrix, query: DenseMatrix, key: DenseMatrix, value: DenseMatrix,
+    _ saved: SavedAttention, gradient: DenseMatrix, query: DenseMatrix, key: DenseMatrix, value: DenseMatrix,
     with math: DenseMath
   ) {
     let shared = heads / kvHeads
@@ -180,5 +169,17 @@ public struct CausalAttention: Sendable {
         }
       }
     }
+  }
+}
+
+/// What the way back takes from the way there.
+public struct SavedAttention {
+  let query, key, value, out, statistics: DenseMatrix
+
+  public init(
+    query: DenseMatrix, key: DenseMatrix, value: DenseMatrix, out: DenseMatrix, statistics: DenseMatrix
+  ) {
+    (self.query, self.key, self.value) = (query, key, value)
+    (self.out, self.statistics) = (out, statistics)
   }
 }

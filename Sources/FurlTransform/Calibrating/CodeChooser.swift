@@ -42,7 +42,7 @@ final class CodeChooser {
     return moments
   }
 
-  private func check(_ coverage: SecondMoments.Coverage, _ tensor: Plan.PlannedTensor) throws {
+  private func check(_ coverage: MomentCoverage, _ tensor: Plan.PlannedTensor) throws {
     guard coverage.isFinite else {
       throw FurlError.input(
         checkpoint.path, tensor.sourceName, "its inputs are not finite numbers",
@@ -132,7 +132,7 @@ final class CodeChooser {
       guard tensor.method != .plain, scheme.block != nil else {
         return try PackedMatrix.encode(source, scheme: scheme, pool: pool)
       }
-      let objective: CalibratedEncoder.Objective =
+      let objective: CodeObjective =
         switch tensor.method.codes {
         case .nearest, .imatrix, .awq: .columns(weights: factors.meanSquares)
         case .gptq: .outputs(try factors.factor(for: tensor, pool: pool))

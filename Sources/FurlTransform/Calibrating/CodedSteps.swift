@@ -17,7 +17,7 @@ import Darwin
 struct CodedSteps {
   let source: WeightSource
   let scheme: Scheme
-  let objective: CalibratedEncoder.Objective
+  let objective: CodeObjective
   let pool: WorkerPool
   /// What the step is multiplied with in each row; nil: 1.
   var rowFactors: [Float]?
@@ -28,7 +28,7 @@ struct CodedSteps {
   private static let quickTries = 4
 
   init(
-    _ source: WeightSource, scheme: Scheme, objective: CalibratedEncoder.Objective, pool: WorkerPool,
+    _ source: WeightSource, scheme: Scheme, objective: CodeObjective, pool: WorkerPool,
     rowFactors: [Float]? = nil
   ) {
     self.source = source

@@ -99,7 +99,7 @@ final class ModelWalk {
 
   /// The second moments of an input; only inside of a body.
   func secondMoments(
-    _ input: BlockWalk.Input, columns: Int, extent: SecondMoments.Extent
+    _ input: BlockWalk.Input, columns: Int, extent: MomentExtent
   ) throws -> SecondMoments {
     let moments = try SecondMoments(columns: columns, extent: extent)
     walk.visit(input) { moments.add($0, count: $1, on: pool) }

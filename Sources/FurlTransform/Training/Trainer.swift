@@ -142,7 +142,7 @@ final class Trainer {
     let share = Float(1 / Double(settings.batch * settings.length))
     if let taughtPass, let teacher { taughtPass.forward(teacher, ids: ids) }
     pass.forward(parameters, ids: ids)
-    let taught = taughtPass.flatMap { pass in teacher.map { HeadLoss.Teacher(hidden: pass.output, head: $0.head) } }
+    let taught = taughtPass.flatMap { pass in teacher.map { TaughtHead(hidden: pass.output, head: $0.head) } }
     let labels = Float(objective.labels)
     let sums = head(
       hidden: pass.output, head: parameters.head, targets: targets, teacher: objective.labels < 1 ? taught : nil,

@@ -79,7 +79,7 @@ import Testing
       let gradient = try DenseMatrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
       let targets = ids.flatMap { $0.dropFirst() + [-1] }
       let count = Float(targets.count { $0 >= 0 })
-      var teacher: HeadLoss.Teacher?
+      var teacher: TaughtHead?
       if goal != .entropy {
         let taught = try ModelParameters(checkpoint)
         for tensor in taught.tensors where tensor.role == .norm {
@@ -87,9 +87,9 @@ import Testing
         }
         let other = try makePass(isTrained: false)
         other.forward(taught, ids: all)
-        teacher = HeadLoss.Teacher(hidden: other.output, head: taught.head)
+        teacher = TaughtHead(hidden: other.output, head: taught.head)
       }
-      let into = HeadLoss.Gradients(hidden: gradient, head: gradients.head)
+      let into = HeadGradients(hidden: gradient, head: gradients.head)
       let head = try HeadLoss(
         rows: all.count, vocabulary: checkpoint.spec.vocabularySize, hasTeacher: goal == .divergence, math: math)
       switch goal {

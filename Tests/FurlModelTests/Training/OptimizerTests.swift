@@ -41,7 +41,7 @@ import Testing
       let gradient = try DenseMatrix(rows: rows, columns: parameters.spec.hiddenSize)
       let optimizer = try AdamW(count: parameters.all.count)
       let parts = try parameters.tensors.map {
-        AdamW.Part(range: try #require(parameters.ranges[$0.name]), decay: $0.role.isVector ? 0 : decay)
+        DecayedRange(range: try #require(parameters.ranges[$0.name]), decay: $0.role.isVector ? 0 : decay)
       }
       for (step, batch) in batches.enumerated() {
         gradients.all.clear()
