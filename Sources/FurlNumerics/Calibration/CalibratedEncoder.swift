@@ -39,11 +39,11 @@ public struct CalibratedEncoder: Sendable {
 
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of
   ///   a block that has no scale; `unavailable` when there is no memory.
-  public func encode(_ source: WeightSource, pool: WorkerPool) throws -> PackedMatrix {
-    let job = try CalibratedJob(self, source, pool: pool)
+  public func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
+    let job = try CalibratedJob(self, source, math)
     let failures = FirstFailure()
     let next = Atomic(0)
-    pool.run { _, _ in
+    math.pool.run { _, _ in
       let memory = CodeSliceMemory()
       while true {
         let slice = next.wrappingAdd(1, ordering: .relaxed).oldValue

@@ -19,6 +19,7 @@ final class CalibratedJob: @unchecked Sendable {
 
   let matrix: PackedMatrix
   private let source: WeightSource
+  private let math: DenseMath
   private let scales: ScaleChoice
   private let rowFactors: [Float]?
   private let columnScales: [Float]?
@@ -31,11 +32,12 @@ final class CalibratedJob: @unchecked Sendable {
   private let stored: StoredScales
   private let kernels = Kernels.forEncoding.table
 
-  init(_ encoder: CalibratedEncoder, _ source: WeightSource, pool: WorkerPool) throws {
+  init(_ encoder: CalibratedEncoder, _ source: WeightSource, _ math: DenseMath) throws {
     guard let block = encoder.scheme.block else {
       throw FurlError(.defect, "\(encoder.scheme) has no codes to choose")
     }
     self.source = source
+    self.math = math
     scales = encoder.scales
     rowFactors = encoder.rowFactors
     (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
@@ -63,7 +65,7 @@ final class CalibratedJob: @unchecked Sendable {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
     }
     panels = CalibratedJob.panels(segments, columns: source.columns)
-    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: pool)
+    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: math.pool)
     matrix = try TileEncoder(
       PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns]), levels: levels,
       leavingOut: source.leftOut
@@ -99,11 +101,11 @@ final class CalibratedJob: @unchecked Sendable {
   private struct CodeSlice {
     let rows: Range<Int>
     /// [columns][64]: the weight in each place, and then its error.
-    let weights: MatrixMath.Part
+    let weights: MatrixView
     /// [128][64]: what the errors of other panels ask of the places of this one.
-    let feedback: MatrixMath.Part
+    let feedback: MatrixView
     /// [128][64]: weights and feedback together.
-    let wanted: MatrixMath.Part
+    let wanted: MatrixView
     /// [128][128], packed: a segment's factor with itself.
     let inner: UnsafeMutablePointer<Float>
     /// [columns][64], in the order of the matrix.
@@ -132,7 +134,7 @@ final class CalibratedJob: @unchecked Sendable {
           collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
         }
         if !isWhole {
-          let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.from(place.lowerBound, 0)
+          let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
           try findScales(slice, of: values, places: place, block: segment.block)
         }
         feedBack(slice, place, segment, panel)
@@ -151,9 +153,9 @@ final class CalibratedJob: @unchecked Sendable {
       .assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
     let slice = CodeSlice(
-      rows: rows, weights: .init(base: numbers, stride: width),
-      feedback: .init(base: numbers + columns * width, stride: width),
-      wanted: .init(base: numbers + (columns + panel) * width, stride: width),
+      rows: rows, weights: MatrixView(numbers, rows: columns, columns: width),
+      feedback: MatrixView(numbers + columns * width, rows: panel, columns: width),
+      wanted: MatrixView(numbers + (columns + panel) * width, rows: panel, columns: width),
       inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width,
       scales: numbers + (columns + 2 * panel) * width + panel * panel,
       minimums: numbers + (columns + 2 * panel + 1) * width + panel * panel)
@@ -183,30 +185,30 @@ final class CalibratedJob: @unchecked Sendable {
     _ slice: CodeSlice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
     _ panel: FeedbackPanel
   ) {
-    let target = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0)
+    let first = places.lowerBound - panel.places.lowerBound
+    let target = slice.feedback.rows(first..<first + places.count)
     guard !sources.isEmpty else {
-      if !accumulate { target.base.update(repeating: 0, count: places.count * target.stride) }
+      if !accumulate { target.clear() }
       return
     }
-    MatrixMath.addTransposed(
-      factor.matrix.part(sources.lowerBound, places.lowerBound), slice.weights.from(sources.lowerBound, 0), to: target,
-      rows: places.count, columns: CalibratedJob.sliceRows, depth: sources.count, accumulate: accumulate)
+    math.multiplyTransposed(
+      factor.matrix[sources, places], slice.weights.rows(sources), into: target, accumulate ? .add : .set)
   }
 
   /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
   private func anticipate(
     _ slice: CodeSlice, _ places: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor
-  ) -> MatrixMath.Part {
+  ) -> MatrixView {
     let width = CalibratedJob.sliceRows
-    let weights = slice.weights.from(places.lowerBound, 0).base
-    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    let weights = slice.weights.row(places.lowerBound)
+    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
     for index in (0..<places.count).reversed() {
-      let target = slice.wanted.base + index * width
+      let target = slice.wanted.row(index)
       for lane in 0..<width { target[lane] = weights[index * width + lane] + feedback[index * width + lane] }
       for later in index + 1..<max(index + 1, places.count) {
         let share = factor.matrix.row(places.lowerBound + later)[places.lowerBound + index]
-        let (weight, moved) = (weights + later * width, slice.wanted.base + later * width)
+        let (weight, moved) = (weights + later * width, slice.wanted.row(later))
         for lane in 0..<width { target[lane] += (weight[lane] - moved[lane]) * share }
       }
     }
@@ -222,13 +224,13 @@ final class CalibratedJob: @unchecked Sendable {
         (slice.inner + row * count).update(from: source, count: count)
       }
     }
-    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
     withUnsafePointer(to: grid) { grid in
       for tile in tiles(slice) {
         let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
         kernels.feed_back(
           grid, slice.scales + lanes, slice.minimums + lanes, factor.map { _ in slice.inner },
-          factor.map { _ in feedback + lanes }, count, slice.weights.from(places.lowerBound, lanes).base,
+          factor.map { _ in feedback + lanes }, count, slice.weights.row(places.lowerBound) + lanes,
           CalibratedJob.sliceRows, slice.segmentCodes + lanes)
       }
     }
@@ -245,7 +247,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// - Parameter values: [places][64]
-  private func findScales(_ slice: CodeSlice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
+  private func findScales(_ slice: CodeSlice, of values: MatrixView, places: Range<Int>, block: Int) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
@@ -261,7 +263,8 @@ final class CalibratedJob: @unchecked Sendable {
           }
           (scales[lane], minimums[lane]) = extremes
         }
-      case .search: isFound = search(values.from(0, lanes), places: places, tile: tile, scales, minimums)
+      case .search:
+        isFound = search(values.columns(lanes..<lanes + Tile.rows), places: places, tile: tile, scales, minimums)
       }
       guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
     }
@@ -273,7 +276,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   private func search(
-    _ values: MatrixMath.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
+    _ values: MatrixView, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
     _ minimums: UnsafeMutablePointer<Float>
   ) -> Bool {
     weights.withUnsafeBufferPointer { weights in
@@ -325,7 +328,7 @@ final class CalibratedJob: @unchecked Sendable {
       for lane in 0..<Tile.rows {
         var (scale, minimum): (Float, Float) = (0, 0)
         for (places, _) in panels.lazy.flatMap(\.segments) {
-          let values = slice.weights.from(places.lowerBound, lanes + lane).base
+          let values = slice.weights.row(places.lowerBound) + (lanes + lane)
           guard let found = extremes(values, count: places.count) else { throw tooLarge(tile) }
           (scale, minimum) = (max(scale, abs(found.scale)), max(minimum, abs(found.minimum)))
         }

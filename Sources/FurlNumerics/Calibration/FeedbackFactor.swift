@@ -16,7 +16,7 @@ public final class FeedbackFactor: @unchecked Sendable {
   /// The second moments' diagonal, in the order of the columns: what a squared error in each of them counts.
   let diagonal: [Float]
   /// The lower triangle that is Mᵀ with rows and columns reversed; on the diagonal and above it nothing is meant.
-  let matrix: SquareMatrix
+  let matrix: Matrix
 
   /// Columns that a segment has at most.
   static let segmentColumns = 128
@@ -30,7 +30,7 @@ public final class FeedbackFactor: @unchecked Sendable {
   ///   `unavailable` when there is no memory.
   public init(
     _ moments: SecondMoments, order: FeedbackOrder, block: Scheme.Block, damping: Double, keepsMoments: Bool = true,
-    pool: WorkerPool
+    on math: DenseMath
   ) throws {
     guard let matrix = try moments.takeMatrix(keeping: keepsMoments) else {
       throw FurlError(.defect, "only a diagonal has been kept")
@@ -39,7 +39,7 @@ public final class FeedbackFactor: @unchecked Sendable {
     columns = moments.columns
     self.diagonal = diagonal
     segments = FeedbackFactor.segments(diagonal, order: order, block: block)
-    matrix.mirror(on: pool)
+    matrix.mirror(on: math.pool)
     // Cholesky's factor is a lower triangle, so the last code's column comes first.
     matrix.permute(segments.flatMap(\.columns).reversed())
     // The mean of the diagonal is that of the columns in their own order, which its last bits depend on.
@@ -47,11 +47,11 @@ public final class FeedbackFactor: @unchecked Sendable {
       matrix, adding: Damping(share: .double(damping)).amount(diagonal),
       of: .init(
         name: "this layer's inputs", remedy: "raise damping", remedyWhereNotFinite: "the weights before it are damaged"),
-      on: pool)
+      on: math)
     let roots = factor.lower.diagonal
     variances = roots.map { $0 * $0 }
-    pool.forEachAsTaken((columns + 63) / 64) { part in
-      for index in part * 64..<min((part + 1) * 64, matrix.size) {
+    math.forEachPiece(columns, of: 64) { rows in
+      for index in rows {
         let row = matrix.row(index)
         for column in 0..<index { row[column] /= roots[column] }
       }

@@ -39,7 +39,7 @@ struct Cholesky {
   }
 
   /// What is above the diagonal means nothing.
-  let lower: SquareMatrix
+  let lower: Matrix
 
   /// Factors a matrix in its own memory, what is added to its diagonal included; only its lower triangle is read.
   ///
@@ -48,12 +48,12 @@ struct Cholesky {
   ///
   /// - Parameter added: to every number of the diagonal.
   /// - Throws: ``FurlError`` of kind `input` when the diagonal is not finite, or the matrix not positive definite.
-  init(_ matrix: SquareMatrix, adding added: Float, of subject: Subject, on pool: WorkerPool) throws {
+  init(_ matrix: Matrix, adding added: Float, of subject: Subject, on math: DenseMath) throws {
     guard matrix.diagonal.allSatisfy(\.isFinite) else {
       throw FurlError.input(nil, "\(subject.name) are not finite numbers", remedy: subject.remedyWhereNotFinite)
     }
-    for index in 0..<matrix.size { matrix.row(index)[index] += added }
-    guard Cholesky.factorize(matrix, on: pool) else {
+    for index in 0..<matrix.rows { matrix.row(index)[index] += added }
+    guard Cholesky.factorize(matrix, on: math) else {
       throw FurlError.input(
         nil, "the second moments of \(subject.name) are not positive definite", remedy: subject.remedy)
     }
@@ -63,45 +63,38 @@ struct Cholesky {
   // MARK: Solving
 
   /// a = a (L Lᵀ)⁻¹, on the calling thread; a: [rows][size].
-  func solve(_ a: MatrixMath.Part, rows: Int) {
-    solveHalf(a, rows: rows)
-    MatrixMath.solve(lower.part(0, 0), for: a, rows: rows, columns: lower.size, transposed: false)
+  func solve(_ a: MatrixView, with math: DenseMath) {
+    solveHalf(a, with: math)
+    math.solve(lower.view, for: a, transposed: false)
   }
 
   /// a = a Lᵀ⁻¹, on the calling thread: rows whose second moments were L Lᵀ have those of the identity then.
-  func solveHalf(_ a: MatrixMath.Part, rows: Int) {
-    MatrixMath.solve(lower.part(0, 0), for: a, rows: rows, columns: lower.size)
-  }
+  func solveHalf(_ a: MatrixView, with math: DenseMath) { math.solve(lower.view, for: a) }
 
   // MARK: Factoring
 
   /// Columns that are factored at once.
   private static let panel = 128
 
-  private static func factorize(_ matrix: SquareMatrix, on pool: WorkerPool) -> Bool {
-    let size = matrix.size
+  private static func factorize(_ matrix: Matrix, on math: DenseMath) -> Bool {
+    let size = matrix.rows
     for start in stride(from: 0, to: size, by: panel) {
-      let end = min(start + panel, size)
-      guard factorizeDiagonal(matrix, start..<end) else { return false }
-      let below = (size - end + SquareMatrix.tile - 1) / SquareMatrix.tile
-      pool.forEachAsTaken(below) { tile in
-        let row = end + tile * SquareMatrix.tile
-        MatrixMath.solve(
-          matrix.part(start, start), for: matrix.part(row, start), rows: min(SquareMatrix.tile, size - row),
-          columns: end - start)
+      let columns = start..<min(start + panel, size)
+      guard factorizeDiagonal(matrix, columns) else { return false }
+      let end = columns.upperBound
+      math.forEachPiece(size - end, of: Matrix.tile) { piece in
+        let rows = end + piece.lowerBound..<end + piece.upperBound
+        math.solve(matrix[columns, columns], for: matrix[rows, columns])
       }
-      matrix.forEachLowerTile(from: end, on: pool) { rows, columns in
-        MatrixMath.subtractOuter(
-          matrix.part(rows.lowerBound, start), matrix.part(columns.lowerBound, start),
-          from: matrix.part(rows.lowerBound, columns.lowerBound),
-          rows: rows.count, columns: columns.count, depth: end - start)
+      matrix.forEachLowerTile(from: end, on: math.pool) { lower, upper in
+        math.multiplyOuter(matrix[lower, columns], matrix[upper, columns], into: matrix[lower, upper], .subtract)
       }
     }
     return true
   }
 
   /// The factor of one block on the diagonal.
-  private static func factorizeDiagonal(_ matrix: SquareMatrix, _ range: Range<Int>) -> Bool {
+  private static func factorizeDiagonal(_ matrix: Matrix, _ range: Range<Int>) -> Bool {
     for column in range {
       let above = matrix.row(column)
       var pivot = Double(above[column])

@@ -7,16 +7,16 @@ public final class AdamW: @unchecked Sendable {
 
   private let settings: AdamWSettings
   /// As many numbers as there are weights.
-  public let first: DenseMatrix
-  public let second: DenseMatrix
+  public let first: Matrix
+  public let second: Matrix
   /// Steps that were made.
   public var steps = 0
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(count: Int, settings: AdamWSettings = AdamWSettings()) throws {
     self.settings = settings
-    first = try DenseMatrix(rows: 1, columns: count)
-    second = try DenseMatrix(rows: 1, columns: count)
+    first = try Matrix(rows: 1, columns: count)
+    second = try Matrix(rows: 1, columns: count)
   }
 
   /// Makes a step.
@@ -25,7 +25,7 @@ public final class AdamW: @unchecked Sendable {
   ///   - gradientScale: what gradients are multiplied with.
   ///   - parts: the weights that are changed.
   public func step(
-    _ weights: DenseMatrix, _ gradients: DenseMatrix, gradientScale: Float, rate: Float, parts: [DecayedRange],
+    _ weights: Matrix, _ gradients: Matrix, gradientScale: Float, rate: Float, parts: [DecayedRange],
     with math: DenseMath
   ) {
     precondition(weights.count == first.count && gradients.count == first.count)

@@ -9,8 +9,8 @@ public struct HeadLoss: Sendable {
   private let math: DenseMath
   private let vocabulary: Int
   /// [pieces of rows][vocabulary]
-  private let logits: DenseMatrix
-  private let taught: DenseMatrix?
+  private let logits: Matrix
+  private let taught: Matrix?
 
   /// - Parameters:
   ///   - rows: the most that there will be.
@@ -21,8 +21,8 @@ public struct HeadLoss: Sendable {
     self.vocabulary = vocabulary
     // 64 MiB, whatever the number of threads.
     let piece = min(rows, max(16, min(512, (1 << 24) / vocabulary / 16 * 16)))
-    logits = try DenseMatrix(rows: piece, columns: vocabulary)
-    taught = hasTeacher ? try DenseMatrix(rows: piece, columns: vocabulary) : nil
+    logits = try Matrix(rows: piece, columns: vocabulary)
+    taught = hasTeacher ? try Matrix(rows: piece, columns: vocabulary) : nil
   }
 
   /// What a row gave.
@@ -38,7 +38,7 @@ public struct HeadLoss: Sendable {
   ///   - targets: the next token of each row; -1 where there is none, which counts for the divergence alone.
   ///   - weights: what the parts count for each row.
   public func callAsFunction(
-    hidden: DenseMatrix, head: HeadWeights, targets: [Int], teacher: TaughtHead?, weights: LossShares,
+    hidden: Matrix, head: HeadWeights, targets: [Int], teacher: TaughtHead?, weights: LossShares,
     gradients: HeadGradients?
   ) -> LossSums {
     precondition(targets.count == hidden.rows && head.weight.rows == vocabulary)
@@ -49,7 +49,7 @@ public struct HeadLoss: Sendable {
       let piece = hidden.rows(range)
       let scores = logits.rows(0..<range.count)
       math.linear(piece, head.weight, bias: head.bias, into: scores)
-      var taughtScores: DenseMatrix?
+      var taughtScores: Matrix?
       if let teacher, let taught {
         let matrix = taught.rows(0..<range.count)
         math.linear(teacher.hidden.rows(range), teacher.head.weight, bias: teacher.head.bias, into: matrix)
@@ -69,7 +69,7 @@ public struct HeadLoss: Sendable {
 
   /// Losses of some rows; gradients take the place of the logits.
   private func rowLosses(
-    _ scores: DenseMatrix, _ taught: DenseMatrix?, targets: [Int], _ weights: LossShares
+    _ scores: Matrix, _ taught: Matrix?, targets: [Int], _ weights: LossShares
   ) -> [RowLoss] {
     var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
     let table = math.table
@@ -107,11 +107,11 @@ public struct HeadLoss: Sendable {
 /// What turns hidden states into logits.
 public struct HeadWeights: Sendable {
   /// [vocabulary][hidden]
-  public let weight: DenseMatrix
+  public let weight: Matrix
   /// [1][vocabulary]
-  public let bias: DenseMatrix?
+  public let bias: Matrix?
 
-  public init(weight: DenseMatrix, bias: DenseMatrix?) {
+  public init(weight: Matrix, bias: Matrix?) {
     self.weight = weight
     self.bias = bias
   }
@@ -119,10 +119,10 @@ public struct HeadWeights: Sendable {
 
 /// The model that is imitated: its own hidden states and head.
 public struct TaughtHead: Sendable {
-  public let hidden: DenseMatrix
+  public let hidden: Matrix
   public let head: HeadWeights
 
-  public init(hidden: DenseMatrix, head: HeadWeights) {
+  public init(hidden: Matrix, head: HeadWeights) {
     self.hidden = hidden
     self.head = head
   }
@@ -130,10 +130,10 @@ public struct TaughtHead: Sendable {
 
 /// Where gradients go: of hidden states, set; of the head, added.
 public struct HeadGradients {
-  let hidden: DenseMatrix
+  let hidden: Matrix
   let head: HeadWeights
 
-  public init(hidden: DenseMatrix, head: HeadWeights) {
+  public init(hidden: Matrix, head: HeadWeights) {
     self.hidden = hidden
     self.head = head
   }

@@ -61,8 +61,7 @@ import Testing
     ) throws {
       var spec = checkpoint.spec
       if !patches.isEmpty { spec.patches = [1, spec.blocks.count] }
-      let math = DenseMath(
-        context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels)))
+      let math = DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels))
       let own = try ModelParameters(checkpoint)
       parameters = try ModelParameters(zeros: spec)
       for tensor in spec.tensors {
@@ -76,7 +75,7 @@ import Testing
       }
       let pass = try makePass(isTrained: true)
       pass.forward(parameters, ids: all)
-      let gradient = try DenseMatrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
+      let gradient = try Matrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
       let targets = ids.flatMap { $0.dropFirst() + [-1] }
       let count = Float(targets.count { $0 >= 0 })
       var teacher: TaughtHead?
