@@ -230,7 +230,7 @@ public final class TrainingPass {
     let own = gradients.layer(name)
     try math.normalizeBack(
       x, by: .init(spec.norm), weight: parameters[name], epsilon: Float(spec.normEpsilon), gradient: gradient,
-      addingTo: hidden, weightGradient: own.weight, biasGradient: own.bias)
+      addingTo: NormGradients(input: hidden, weight: own.weight, bias: own.bias))
   }
 
   private func backward(

@@ -16,21 +16,29 @@ public enum SparseWeights {
     }
   }
 
-  /// Rows that choose together which of a segment's weights go.
-  private static let sliceRows = 64
-
   /// The same share goes segment by segment of 128 columns, by w² over the diagonal of the inverse of the second moments,
   /// and the columns to come make up for it (Frantar and Alistarh 2023, "SparseGPT"; here in the form of
   /// ``FeedbackFactor``, without an inverse).
   public static func sparseGPT(_ weight: Matrix, _ factor: FeedbackFactor, sparsity: Double, on math: DenseMath) {
     precondition(factor.columns == weight.columns)
-    math.forEachPiece(weight.rows, of: sliceRows) { prune(weight, $0, factor, sparsity, math) }
+    math.forEachPiece(weight.rows, of: SparseSlice.width) {
+      SparseSlice(weight: weight, rows: $0, factor: factor, sparsity: sparsity).prune(with: math)
+    }
   }
+}
 
-  private static func prune(
-    _ weight: Matrix, _ rows: Range<Int>, _ factor: FeedbackFactor, _ sparsity: Double, _ math: DenseMath
-  ) {
-    let (columns, width) = (weight.columns, sliceRows)
+/// Rows that choose together which of a segment's weights go.
+private struct SparseSlice {
+  /// Rows of a slice at most.
+  static let width = 64
+
+  let weight: Matrix
+  let rows: Range<Int>
+  let factor: FeedbackFactor
+  let sparsity: Double
+
+  func prune(with math: DenseMath) {
+    let (columns, width) = (weight.columns, SparseSlice.width)
     let memory = UnsafeMutablePointer<Float>.allocate(capacity: (columns + FeedbackFactor.segmentColumns) * width)
     defer { memory.deallocate() }
     // [columns][rows]: by places, what each weight lost; places are columns in the reverse order of turns.
@@ -44,7 +52,7 @@ public enum SparseWeights {
       let here = feedback.rows(0..<places.count)
       here.clear()
       if !later.isEmpty { math.multiplyTransposed(factor.matrix[later, places], losses.rows(later), into: here, .set) }
-      let goes = choose(weight, rows, segment.columns, places, feedback, factor, sparsity)
+      let goes = choose(segment.columns, places, feedback)
       for (turn, column) in segment.columns.enumerated() {
         let place = places.upperBound - 1 - turn
         let target = feedback.row(place - places.lowerBound)
@@ -66,10 +74,7 @@ public enum SparseWeights {
   }
 
   /// Which of a segment's weights go: [turns][64].
-  private static func choose(
-    _ weight: Matrix, _ rows: Range<Int>, _ columns: [Int], _ places: Range<Int>, _ feedback: MatrixView,
-    _ factor: FeedbackFactor, _ sparsity: Double
-  ) -> [Bool] {
+  private func choose(_ columns: [Int], _ places: Range<Int>, _ feedback: MatrixView) -> [Bool] {
     var scores: [(score: Float, place: Int)] = []
     scores.reserveCapacity(columns.count * rows.count)
     for (turn, column) in columns.enumerated() {
@@ -77,10 +82,10 @@ public enum SparseWeights {
       let extra = feedback.row(place - places.lowerBound)
       for lane in 0..<rows.count {
         let value = weight.row(rows.lowerBound + lane)[column] + extra[lane]
-        scores.append((value * value * factor.variances[place], turn * sliceRows + lane))
+        scores.append((value * value * factor.variances[place], turn * SparseSlice.width + lane))
       }
     }
-    var goes = [Bool](repeating: false, count: columns.count * sliceRows)
+    var goes = [Bool](repeating: false, count: columns.count * SparseSlice.width)
     let count = Int((sparsity * Double(scores.count)).rounded(.down))
     for score in scores.sorted(by: { ($0.score, $0.place) < ($1.score, $1.place) }).prefix(count) {
       goes[score.place] = true

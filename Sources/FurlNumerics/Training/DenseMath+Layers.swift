@@ -22,9 +22,9 @@ extension DenseMath {
   /// Adds the gradients of a norm's input, weight and bias, from that of its output.
   public func normalizeBack(
     _ x: Matrix, by norm: Activations.Norm, weight: Matrix, epsilon: Float, gradient: Matrix,
-    addingTo out: Matrix, weightGradient: Matrix, biasGradient: Matrix?
+    addingTo out: NormGradients
   ) throws {
-    precondition(x.count == gradient.count && out.count == x.count && weightGradient.count == x.columns)
+    precondition(x.count == gradient.count && out.input.count == x.count && out.weight.count == x.columns)
     let columns = x.columns
     let piece = 64
     let pieces = (x.rows + piece - 1) / piece
@@ -37,14 +37,14 @@ extension DenseMath {
         let place = row * columns
         kernel(
           norm == .layerNorm, x.numbers + place, columns, weight.numbers, epsilon, gradient.numbers + place,
-          out.numbers + place, own, biasGradient == nil ? nil : own + columns)
+          out.input.numbers + place, own, out.bias == nil ? nil : own + columns)
       }
     }
     for index in 0..<pieces {
       let own = sums.numbers + index * 2 * columns
-      for column in 0..<columns { weightGradient.numbers[column] += own[column] }
-      guard let biasGradient else { continue }
-      for column in 0..<columns { biasGradient.numbers[column] += own[columns + column] }
+      for column in 0..<columns { out.weight.numbers[column] += own[column] }
+      guard let bias = out.bias else { continue }
+      for column in 0..<columns { bias.numbers[column] += own[columns + column] }
     }
   }
 
@@ -141,5 +141,20 @@ extension DenseMath {
         }
       }
     }
+  }
+}
+
+/// Where the gradients of a norm go; all are added to.
+public struct NormGradients {
+  /// As the input of the norm.
+  let input: Matrix
+  /// [1][columns]
+  let weight: Matrix
+  let bias: Matrix?
+
+  public init(input: Matrix, weight: Matrix, bias: Matrix?) {
+    self.input = input
+    self.weight = weight
+    self.bias = bias
   }
 }
