@@ -28,9 +28,13 @@ import Testing
     return activations
   }
 
+  static func math(threads: Int) throws -> DenseMath {
+    DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels.forTransforms())
+  }
+
   static func moments(_ inputs: Activations, threads: Int = 1) throws -> SecondMoments {
     let moments = try SecondMoments(columns: inputs.columns, extent: .full)
-    moments.add(inputs, count: inputs.capacity, on: WorkerPool(threads: threads))
+    try moments.add(inputs, count: inputs.capacity, on: math(threads: threads))
     return moments
   }
 
@@ -67,14 +71,14 @@ import Testing
   }
 
   static func feedback(
-    _ weights: [Float], _ inputs: Activations, _ scheme: Scheme, scales: CalibratedEncoder.Scales = .search,
+    _ weights: [Float], _ inputs: Activations, _ scheme: Scheme, scales: ScaleChoice = .search,
     order: FeedbackOrder = .activation, damping: Double = 0.01, threads: Int = 1
   ) throws -> PackedMatrix {
-    let pool = WorkerPool(threads: threads)
+    let math = try math(threads: threads)
     let factor = try FeedbackFactor(
-      moments(inputs, threads: threads), order: order, block: scheme.block ?? .row, damping: damping, pool: pool)
+      moments(inputs, threads: threads), order: order, block: scheme.block ?? .row, damping: damping, on: math)
     let source = try TestData.source(weights, rows: weights.count / inputs.columns, columns: inputs.columns)
-    return try CalibratedEncoder(scheme: scheme, scales: scales, objective: .outputs(factor)).encode(source, pool: pool)
+    return try CalibratedEncoder(scheme: scheme, scales: scales, objective: .outputs(factor)).encode(source, on: math)
   }
 
   // MARK: Against numpy
@@ -144,7 +148,7 @@ import Testing
       }
       #expect(worst.share <= 1, "\(worst.place)")
       let diagonal = try SecondMoments(columns: reference.inputs.columns, extent: .diagonal)
-      diagonal.add(reference.inputs, count: reference.inputs.capacity, on: WorkerPool(threads: threads))
+      try diagonal.add(reference.inputs, count: reference.inputs.capacity, on: Self.math(threads: threads))
       for (own, full) in zip(diagonal.meanSquares, moments.meanSquares) { #expect(abs(own - full) <= 1e-5 * full) }
     }
   }
@@ -194,7 +198,7 @@ import Testing
     let source = try TestData.source(weights, rows: rows, columns: columns)
     let encoder = try CalibratedEncoder(
       scheme: scheme, scales: .search, objective: .columns(weights: importance))
-    let searched = try encoder.encode(source, pool: WorkerPool(threads: 2))
+    let searched = try encoder.encode(source, on: Self.math(threads: 2))
     let nearest = try PackedMatrix.encode(source, scheme: scheme, pool: WorkerPool(threads: 1))
     func loss(_ matrix: PackedMatrix, _ row: Int) -> Double {
       zip(matrix.row(row), weights[row * columns..<(row + 1) * columns]).enumerated().reduce(0) { sum, pair in
@@ -244,8 +248,8 @@ import Testing
     #expect(other?.kind == .input)
   }
 
-  @Test(arguments: [CalibratedEncoder.Scales.extremes, .search])
-  func weightsTooLargeForAScaleAreNamed(_ scales: CalibratedEncoder.Scales) throws {
+  @Test(arguments: [ScaleChoice.extremes, .search])
+  func weightsTooLargeForAScaleAreNamed(_ scales: ScaleChoice) throws {
     var weights = TestData.weights(40, 64, seed: 1)
     weights[33 * 64] = 1e30
     let error = #expect(throws: FurlError.self) {

@@ -7,7 +7,10 @@ import Testing
 /// Group lasso, refit and linear map against numpy, and the laws that hold for any weights.
 @Suite struct PruningTests {
   private static let fixture = Result { try Fixture() }
-  private let pool = WorkerPool(threads: 2)
+  private let math: DenseMath
+  private var pool: WorkerPool { math.pool }
+
+  init() throws { math = try CalibrationTests.math(threads: 2) }
 
   private struct Fixture: Sendable {
     let json: JSON
@@ -25,19 +28,19 @@ import Testing
       try #require(json[key]?.array).map { try #require($0.number) }
     }
 
-    func weight() throws -> FloatMatrix {
-      try FloatMatrix(numbers("weight").map(Float.init), rows: outputs, columns: columns)
+    func weight() throws -> Matrix {
+      try Matrix(numbers("weight").map(Float.init), rows: outputs, columns: columns)
     }
 
     func moments(threads: Int, rows: Int = 37) throws -> InputMoments {
       let inputs = try numbers("inputs").map(Float.init)
       let moments = try InputMoments(columns: columns)
       let piece = try Activations(columns: columns, capacity: rows)
-      let pool = WorkerPool(threads: threads)
+      let math = try CalibrationTests.math(threads: threads)
       for start in stride(from: 0, to: inputs.count / columns, by: rows) {
         let count = min(rows, inputs.count / columns - start)
         for row in 0..<count { piece[row] = Array(inputs[(start + row) * columns..<(start + row + 1) * columns]) }
-        try moments.add(piece, count: count, on: pool)
+        try moments.add(piece, count: count, on: math)
       }
       return moments
     }
@@ -70,7 +73,7 @@ import Testing
       let lengths = try #require(reference["lengths"]?.array).map { try #require($0.number) }
       let objective = try #require(reference["objective"]?.number)
       let groups = stride(from: 0, to: fixture.columns, by: size).map { $0..<$0 + size }
-      let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: pool)
+      let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: math)
       lasso.solve(penalty: penalty, sweeps: 2000, tolerance: 1e-7)
       #expect(abs(lasso.objective(penalty: penalty) - objective) < 1e-4 * objective)
       for (own, other) in zip(lasso.contributions, lengths) { #expect(abs(own - other) < 2e-3 * (1 + other)) }
@@ -83,7 +86,7 @@ import Testing
     let fixture = try PruningTests.fixture.get()
     let covariance = try fixture.moments(threads: 1).covariance(on: pool)
     let groups = stride(from: 0, to: fixture.columns, by: 2).map { $0..<$0 + 2 }
-    let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: pool)
+    let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: math)
     var last = lasso.objective(penalty: 3)
     for _ in 0..<12 {
       lasso.solve(penalty: 3, sweeps: 1)
@@ -92,7 +95,7 @@ import Testing
       last = next
     }
     // Without a penalty the weights themselves are the minimum.
-    let free = try GroupLasso(fixture.weight(), covariance, groups: groups, on: pool)
+    let free = try GroupLasso(fixture.weight(), covariance, groups: groups, on: math)
     free.solve(penalty: 0)
     #expect(free.objective(penalty: 0) < 1e-9)
     #expect(!free.removed.contains(true))
@@ -102,11 +105,11 @@ import Testing
     let fixture = try PruningTests.fixture.get()
     let covariance = try fixture.moments(threads: 1).covariance(on: pool)
     let groups = (0..<fixture.columns).map { $0..<$0 + 1 }
-    let importances = try GroupLasso(fixture.weight(), covariance, groups: groups, on: pool)
+    let importances = try GroupLasso(fixture.weight(), covariance, groups: groups, on: math)
       .importances(limit: fixture.columns)
     let order = importances.indices.sorted { importances[$0] < importances[$1] }
     for penalty in [0.5, 2.0, 6.0] {
-      let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: pool)
+      let lasso = try GroupLasso(fixture.weight(), covariance, groups: groups, on: math)
       lasso.solve(penalty: penalty, sweeps: 500, tolerance: 1e-6)
       let gone = lasso.removed.count(where: { $0 })
       // Groups that vanish within one step of the path may change places.
@@ -123,7 +126,7 @@ import Testing
     let kept = try #require(fixture.json["kept"]?.array).map { try #require($0.integer) }
     let weight = try fixture.weight()
     let refitted = try ColumnRefit.leastSquares(
-      weight, moments.covariance(on: pool), kept: kept, damping: 0, on: pool)
+      weight, moments.covariance(on: pool), kept: kept, damping: 0, on: math)
     let (expected, bias) = (try fixture.numbers("refitted"), try fixture.numbers("bias"))
     for (own, other) in zip(refitted.values, expected) { #expect(abs(Double(own) - other) < 1e-3) }
     let own = ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: kept)
@@ -135,9 +138,9 @@ import Testing
   @Test(arguments: [240, 400, 1_600]) func ridgeHelpsWhereRowsAreFew(rows: Int) throws {
     let (columns, unseen) = (256, 500)
     let inputs = try CalibrationTests.inputs(rows + unseen, columns, seed: 21)
-    let weight = try FloatMatrix(TestData.weights(24, columns, seed: 13), rows: 24, columns: columns)
+    let weight = try Matrix(TestData.weights(24, columns, seed: 13), rows: 24, columns: columns)
     let kept = (0..<columns).filter { $0 % 5 != 0 }
-    func error(_ refitted: FloatMatrix, _ bias: [Double]) -> Double {
+    func error(_ refitted: Matrix, _ bias: [Double]) -> Double {
       (rows..<rows + unseen).reduce(0.0) { sum, row in
         let numbers = inputs[row].map(Double.init)
         let pairs = zip(weight.times(numbers), zip(refitted.times(kept.map { numbers[$0] }), bias))
@@ -146,10 +149,10 @@ import Testing
     }
     func refit(ridge: Double?) throws -> Double {
       let moments = try InputMoments(columns: columns)
-      try moments.add(inputs, count: rows, on: pool)
+      try moments.add(inputs, count: rows, on: math)
       let means = moments.means
       let refitted = try ColumnRefit.leastSquares(
-        weight, moments.covariance(ridge: ridge ?? moments.ridge, on: pool), kept: kept, on: pool)
+        weight, moments.covariance(ridge: ridge ?? moments.ridge, on: pool), kept: kept, on: math)
       return error(refitted, ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: kept))
     }
     let (own, plain) = (try refit(ridge: nil), try refit(ridge: 0))
@@ -166,9 +169,9 @@ import Testing
     let map = try LinearMap(columns: 8)
     for start in stride(from: 0, to: states.count / 8, by: 50) {
       let range = start * 8..<min((start + 50) * 8, states.count)
-      try map.add(Array(states[range]), Array(later[range]), on: pool)
+      try map.add(Array(states[range]), Array(later[range]), on: math)
     }
-    let (weight, bias, unexplained) = try map.solve(damping: 0, on: pool)
+    let (weight, bias, unexplained) = try map.solve(damping: 0, on: math)
     for (own, other) in zip(weight.values, try fixture.numbers("map")) { #expect(abs(Double(own) - other) < 5e-4) }
     for (own, other) in zip(bias, try fixture.numbers("map_bias")) { #expect(abs(Double(own) - other) < 5e-3) }
     let rest = try #require(fixture.json["unexplained"]?.number)
@@ -181,17 +184,17 @@ import Testing
     let moments = try SecondMoments(columns: fixture.columns, extent: .full)
     let rows = try Activations(columns: fixture.columns, capacity: inputs.count / fixture.columns)
     for row in 0..<rows.capacity { rows[row] = Array(inputs[row * fixture.columns..<(row + 1) * fixture.columns]) }
-    moments.add(rows, count: rows.capacity, on: pool)
-    let factor = try FeedbackFactor(moments, order: .natural, block: .row, damping: 0.01, pool: pool)
+    moments.add(rows, count: rows.capacity, on: math)
+    let factor = try FeedbackFactor(moments, order: .natural, block: .row, damping: 0.01, on: math)
     let weight = try fixture.weight()
-    SparseWeights.sparseGPT(weight, factor, sparsity: 0.5, on: pool)
+    SparseWeights.sparseGPT(weight, factor, sparsity: 0.5, on: math)
     let expected = try fixture.numbers("sparse")
     #expect(weight.values.map { $0 == 0 } == expected.map { $0 == 0 })
     for (own, other) in zip(weight.values, expected) { #expect(abs(Double(own) - other) < 5e-3) }
   }
 
   @Test func wandaTakesTheLeastOfEachRow() throws {
-    let weight = try FloatMatrix(TestData.weights(9, 40, seed: 2), rows: 9, columns: 40)
+    let weight = try Matrix(TestData.weights(9, 40, seed: 2), rows: 9, columns: 40)
     let before = weight.values
     let squares = (0..<40).map { Float($0 % 7 + 1) }
     SparseWeights.wanda(weight, meanSquares: squares, sparsity: 0.6, on: pool)
@@ -206,15 +209,15 @@ import Testing
   /// Bits, not just digits, whatever the threads: through tiles and panels, with groups of one and of several.
   @Test func threadsChangeNothing() throws {
     func results(threads: Int) throws -> [[Double]] {
-      let pool = WorkerPool(threads: threads)
+      let math = try CalibrationTests.math(threads: threads)
       let inputs = try CalibrationTests.inputs(400, 300, seed: 8)
       let moments = try InputMoments(columns: 300)
-      try moments.add(inputs, count: 400, on: pool)
+      try moments.add(inputs, count: 400, on: math)
       let covariance = moments.covariance(on: pool)
-      let weight = try FloatMatrix(TestData.weights(90, 300, seed: 4), rows: 90, columns: 300)
-      let single = try GroupLasso(weight, covariance, groups: (0..<300).map { $0..<$0 + 1 }, on: pool)
-      let wide = try GroupLasso(weight, covariance, groups: (0..<2).map { $0 * 150..<($0 + 1) * 150 }, on: pool)
-      let refitted = try ColumnRefit.leastSquares(weight, covariance, kept: Array(20..<200), on: pool)
+      let weight = try Matrix(TestData.weights(90, 300, seed: 4), rows: 90, columns: 300)
+      let single = try GroupLasso(weight, covariance, groups: (0..<300).map { $0..<$0 + 1 }, on: math)
+      let wide = try GroupLasso(weight, covariance, groups: (0..<2).map { $0 * 150..<($0 + 1) * 150 }, on: math)
+      let refitted = try ColumnRefit.leastSquares(weight, covariance, kept: Array(20..<200), on: math)
       return [single.importances(limit: 200, steps: 6), wide.importances(limit: 1, steps: 6)]
         + [refitted.values.map(Double.init)]
     }
@@ -226,13 +229,13 @@ import Testing
     var rows = (0..<6).map { row in (0..<6).map { Float($0 == row ? 1 : 0.3) } }
     for index in 0..<6 { (rows[2][index], rows[index][2]) = (0, 0) }
     let covariance = try Covariance(rows: rows)
-    let weight = try FloatMatrix(TestData.weights(4, 6, seed: 1), rows: 4, columns: 6)
+    let weight = try Matrix(TestData.weights(4, 6, seed: 1), rows: 4, columns: 6)
     let groups = (0..<6).map { $0..<$0 + 1 }
-    let importances = try GroupLasso(weight, covariance, groups: groups, on: pool).importances(limit: 5)
+    let importances = try GroupLasso(weight, covariance, groups: groups, on: math).importances(limit: 5)
     let first = importances.indices.min { importances[$0] < importances[$1] }
     #expect(first == 2)
     #expect(importances.allSatisfy { $0.isFinite })
-    let refitted = try ColumnRefit.leastSquares(weight, covariance, kept: [0, 1, 2, 4, 5], on: pool)
+    let refitted = try ColumnRefit.leastSquares(weight, covariance, kept: [0, 1, 2, 4, 5], on: math)
     #expect(refitted.values.allSatisfy { $0.isFinite })
   }
 
@@ -257,12 +260,12 @@ import Testing
       for (place, column) in kept.enumerated() { numbers[column] -= row.left[place] }
       piece[index] = (numbers + row.left).map { Float($0) }
     }
-    try inputs.add(piece, count: positions, on: pool)
+    try inputs.add(piece, count: positions, on: math)
     let products = try InputMoments(columns: width)
     try products.add(
-      rowsOf: FloatMatrix(head.joined().map { Float($0) }, rows: vocabulary, columns: width), on: pool)
+      rowsOf: Matrix(head.joined().map { Float($0) }, rows: vocabulary, columns: width), on: math)
     let gram = products.covariance(on: pool)
-    let scales = try ScaleRefit.scales(rows: gram, inputs: inputs.covariance(on: pool), kept: kept, on: pool)
+    let scales = try ScaleRefit.scales(rows: gram, inputs: inputs.covariance(on: pool), kept: kept, on: math)
     var means = [Double](repeating: 0, count: width)
     for row in rows {
       for column in 0..<width { means[column] += row.full[column] / Double(positions) }
@@ -270,7 +273,7 @@ import Testing
         means[column] -= scales[place] * row.left[place] / Double(positions)
       }
     }
-    let shift = try ScaleRefit.shift(rows: gram, difference: means, kept: kept, on: pool)
+    let shift = try ScaleRefit.shift(rows: gram, difference: means, kept: kept, on: math)
 
     func error(_ scales: [Double], _ shift: [Double]) -> Double {
       var sum = 0.0
@@ -300,15 +303,15 @@ import Testing
   }
 
   @Test func transposedAndGathered() throws {
-    let matrix = try FloatMatrix((0..<12).map(Float.init), rows: 3, columns: 4)
+    let matrix = try Matrix((0..<12).map(Float.init), rows: 3, columns: 4)
     #expect(try matrix.transposed(on: pool).values == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11])
     let some = try matrix.gather(columns: [1, 3])
     #expect(some.values == [1, 3, 5, 7, 9, 11])
     #expect(try some.scattered(to: [1, 3], of: 4).values == [0, 1, 0, 3, 0, 5, 0, 7, 0, 9, 0, 11])
     let packed = try matrix.packed(on: pool)
     #expect((0..<3).flatMap { packed.row($0) } == matrix.values)
-    let square = try FloatMatrix((0..<16).map { Float($0) / 8 }, rows: 4, columns: 4)
-    let moved = try matrix.adding(productWithTransposed: square, bias: [1, 2, 3, 4], on: pool).values
+    let square = try Matrix((0..<16).map { Float($0) / 8 }, rows: 4, columns: 4)
+    let moved = try matrix.adding(productWithTransposed: square, bias: [1, 2, 3, 4], on: math).values
     for row in 0..<3 {
       for column in 0..<4 {
         var expected = Float(row * 4 + column + column + 1)

@@ -39,12 +39,13 @@ import Testing
 
   private static let calibration = "calibration: {text: \"checkpoint:calibration.txt\", samples: 6, length: 96}\n"
 
-  private static func context(_ spec: ModelSpec, in folder: String, threads: Int = 2) -> ChangeContext {
+  private static func context(_ spec: ModelSpec, in folder: String, threads: Int = 2) throws -> ChangeContext {
     var draws = SplitMix64(seed: 5)
     let length = min(48, spec.contextLength)
     let sequences = (0..<24).map { _ in (0..<length).map { _ in Int(draws.next() % UInt64(spec.vocabularySize)) } }
     return ChangeContext(
-      sequences: sequences, probes: sequences, pool: WorkerPool(threads: threads), folder: folder
+      sequences: sequences, probes: sequences,
+      math: DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels.forTransforms()), folder: folder
     ) { _, _, _ in }
   }
 
@@ -113,7 +114,7 @@ import Testing
         }
       }
       let model = try draft.finish(source.spec)
-      let context = Self.context(model.spec, in: folder)
+      let context = try Self.context(model.spec, in: folder)
       let step = try Self.step(
         "sparsity: 0.25, of: groups, groups: [channels], multiple: 6, choose: \(choice)")
       let (pruned, report) = try ChannelPruning(step: step, model: model, context: context).run()

@@ -181,7 +181,7 @@ import Testing
       let draft = try ModelDraft(checkpoint, folder: folder)
       let down = try checkpoint.floats("blocks.1.mlp.down")
       try draft.set(
-        "blocks.1.mlp.down", FloatMatrix(down.values.map { $0 / 100 }, rows: down.rows, columns: down.columns))
+        "blocks.1.mlp.down", Matrix(down.values.map { $0 / 100 }, rows: down.rows, columns: down.columns))
       let model = try draft.finish(checkpoint.spec)
       let widths = try [1, 2].map { threads in
         let recipe = try Fixtures.recipe(
@@ -191,7 +191,8 @@ import Testing
           #require(recipe.calibration), for: checkpoint, tokenizer: ModelFile.checkpoint(checkpoint).tokenizer())
         guard case .prune(let step) = recipe.steps[0] else { throw FurlError(.defect, "no step") }
         let context = ChangeContext(
-          sequences: sample.sequences, probes: sample.probes, pool: WorkerPool(threads: threads), folder: folder
+          sequences: sample.sequences, probes: sample.probes,
+          math: DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels.forTransforms()), folder: folder
         ) { _, _, _ in }
         return try GroupPruning(step: step, model: model, context: context).run().model.spec.blocks.map(\.mlpSize)
       }

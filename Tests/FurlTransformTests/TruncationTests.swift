@@ -13,7 +13,10 @@ import Testing
 /// Which blocks go, and what stands in for them.
 @Suite struct TruncationTests {
   private static let calibration = "calibration: {text: \"checkpoint:calibration.txt\", samples: 12, length: 96}\n"
-  private let pool = WorkerPool(threads: 2)
+  private let math: DenseMath
+  private var pool: WorkerPool { math.pool }
+
+  init() throws { math = DenseMath(pool: WorkerPool(threads: 2), kernels: try Kernels.forTransforms()) }
 
   /// Against Hugging Face transformers: families with learned and rotary positions, sequential and parallel residuals.
   @Test func angularDistancesAreThoseOfTransformers() throws {
@@ -26,7 +29,7 @@ import Testing
         let expected = try #require(reference["distances"]?["\(length)"]?.array).map { try #require($0.number) }
         let own = try AngularDistances(
           checkpoint, length: length,
-          ChangeContext(sequences: sequences, probes: [], pool: pool, folder: "", progress: { _, _, _ in })
+          ChangeContext(sequences: sequences, probes: [], math: math, folder: "", progress: { _, _, _ in })
         ).values
         #expect(own.count == expected.count)
         for (own, other) in zip(own, expected) { #expect(abs(own - other) < 2e-5, "\(name): \(own), \(other)") }
@@ -100,12 +103,12 @@ import Testing
       var draws = SplitMix64(seed: 2)
       let sequences = (0..<4).map { _ in (0..<40).map { _ in Int(draws.next() % 8192) } }
       let context = ChangeContext(
-        sequences: sequences, probes: sequences, pool: pool, folder: folder, progress: { _, _, _ in })
+        sequences: sequences, probes: sequences, math: math, folder: folder, progress: { _, _, _ in })
       let model = try LinearHealing(model: Checkpoint(folder: folder + "/source"), context: context).cut([cut]).model
       try #require(model.spec.patches == [cut])
       let name = "blocks.1.mlp.down"
       let down = try model.floats(name)
-      let other = try FloatMatrix(down.values.map { $0 / 2 }, rows: down.rows, columns: down.columns)
+      let other = try Matrix(down.values.map { $0 / 2 }, rows: down.rows, columns: down.columns)
 
       var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
       for tensor in model.spec.tensors {
@@ -175,7 +178,7 @@ import Testing
       let sequences = (0..<12).map { _ in (0..<20).map { _ in Int(draws.next() % 32) } }
       func heal(_ checkpoint: Checkpoint) throws -> Checkpoint {
         let context = ChangeContext(
-          sequences: sequences, probes: [], pool: pool, folder: folder, progress: { _, _, _ in })
+          sequences: sequences, probes: [], math: math, folder: folder, progress: { _, _, _ in })
         return try LinearHealing(model: checkpoint, context: context).cut([0]).model
       }
       let folded = try heal(checkpoint)
@@ -184,7 +187,7 @@ import Testing
       var spec = checkpoint.spec
       spec.blocks.removeFirst()
       spec.patches = [0]
-      let walk = try ModelWalk(checkpoint, sequences, pool: pool)
+      let walk = try ModelWalk(checkpoint, sequences, on: math)
       var states: [[Float]] = []
       try walk.run(blocks: 1) { _ in
         var state: [Float] = []
@@ -192,8 +195,8 @@ import Testing
         states.append(state)
       }
       let map = try LinearMap(columns: spec.hiddenSize)
-      try map.add(states[0], states[1], on: pool)
-      let solved = try map.solve(on: pool)
+      try map.add(states[0], states[1], on: math)
+      let solved = try map.solve(on: math)
       let draft = try ModelDraft(checkpoint, folder: folder)
       for tensor in spec.tensors where tensor.block == 0 && !tensor.name.contains("patch") {
         try draft.keep("blocks.1." + tensor.name.dropFirst("blocks.0.".count), as: tensor.name)

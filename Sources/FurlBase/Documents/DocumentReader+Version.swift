@@ -8,7 +8,7 @@ extension DocumentReader {
       throw error("furl", "is missing", remedy: "a \(form) begins with furl: 1")
     }
     guard version == 1 else {
-      throw error("furl", "version \(version) of the form is not known here", remedy: "this Furl reads furl: 1")
+      throw error("furl", "version \(version) is not known", remedy: "this Furl reads furl: 1")
     }
   }
 }

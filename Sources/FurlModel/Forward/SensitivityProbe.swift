@@ -1,11 +1,7 @@
-#if canImport(Glibc)
 import FurlBase
+import FurlNumerics
 import FurlSpec
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A model in memory some of whose tensors are replaced for a while, to see how far its predictions move.
 ///
@@ -176,20 +172,11 @@ public final class SensitivityProbe {
       values.withUnsafeMutableBufferPointer { values in
         walk.context.pool.forEachAsTaken(scored.count) { row in
           logits.withRow(row) {
-            SensitivityProbe.logProbabilities($0, into: values.extracting(row * width..<(row + 1) * width))
+            LogSoftmax.float($0, into: values.extracting(row * width..<(row + 1) * width))
           }
         }
       }
       try body(values)
     }
-  }
-
-  private static func logProbabilities(_ logits: Span<Float>, into output: UnsafeMutableBufferPointer<Float>) {
-    var largest = -Float.infinity
-    for index in logits.indices { largest = max(largest, logits[index]) }
-    var sum = 0.0
-    for index in logits.indices { sum += Double(Elementary.exp(logits[index] - largest)) }
-    let offset = largest + Float(Elementary.log(sum))
-    for index in logits.indices { output[index] = logits[index] - offset }
   }
 }

@@ -1,9 +1,5 @@
-#if canImport(Glibc)
+import FurlNumerics
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Log-probabilities of given texts, for perplexity and KL divergence.
 public final class Likelihood {
@@ -28,14 +24,7 @@ public final class Likelihood {
 
   /// log p of every token of a row of logits, in nats, computed in double precision.
   public static func logProbabilities(_ logits: Activations, row: Int) -> [Double] {
-    logits.withRow(row) { row in
-      var largest = -Double.infinity
-      for index in row.indices { largest = max(largest, Double(row[index])) }
-      var sum = 0.0
-      for index in row.indices { sum += Elementary.exp(Double(row[index]) - largest) }
-      let offset = largest + Elementary.log(sum)
-      return row.indices.map { Double(row[$0]) - offset }
-    }
+    logits.withRow(row) { LogSoftmax.double($0) }
   }
 
   /// The KL divergence of a distribution from another one, in nats: the sum of p (log p - log q). Terms below

@@ -10,8 +10,8 @@ public final class ModelParameters: Sendable {
   /// In the order of the memory.
   public let tensors: [TensorSpec]
   /// All numbers: [1][parameters].
-  public let all: DenseMatrix
-  private let parts: [String: DenseMatrix]
+  public let all: Matrix
+  private let parts: [String: Matrix]
   /// Where each tensor lies in ``all``.
   public let ranges: [String: Range<Int>]
 
@@ -22,7 +22,7 @@ public final class ModelParameters: Sendable {
     self.spec = spec
     tensors = spec.tensors
     let shapes = tensors.map { $0.shape.count == 1 ? (rows: 1, columns: $0.shape[0]) : ($0.shape[0], $0.shape[1]) }
-    let (all, parts) = try DenseMatrix.row(of: shapes)
+    let (all, parts) = try Matrix.row(of: shapes)
     self.all = all
     self.parts = Dictionary(uniqueKeysWithValues: zip(tensors.map(\.name), parts))
     var ranges: [String: Range<Int>] = [:]
@@ -53,26 +53,26 @@ public final class ModelParameters: Sendable {
   }
 
   /// A tensor; a vector is a matrix of one row.
-  public subscript(name: String) -> DenseMatrix {
+  public subscript(name: String) -> Matrix {
     guard let part = parts[name] else { preconditionFailure("\(name) is not in the specification") }
     return part
   }
 
   /// A tensor, where the model has it.
-  public func optional(_ name: String) -> DenseMatrix? { parts[name] }
+  public func optional(_ name: String) -> Matrix? { parts[name] }
 
   /// A matrix or a norm with its bias.
   struct Layer {
-    let weight: DenseMatrix
-    let bias: DenseMatrix?
+    let weight: Matrix
+    let bias: Matrix?
   }
 
   func layer(_ name: String) -> Layer { Layer(weight: self[name], bias: optional(name + ".bias")) }
 
   /// What makes logits of hidden states.
-  public var head: HeadLoss.Head {
+  public var head: HeadWeights {
     spec.tiedEmbeddings
-      ? HeadLoss.Head(weight: self["embedding"], bias: nil)
-      : HeadLoss.Head(weight: self["head"], bias: optional("head.bias"))
+      ? HeadWeights(weight: self["embedding"], bias: nil)
+      : HeadWeights(weight: self["head"], bias: optional("head.bias"))
   }
 }

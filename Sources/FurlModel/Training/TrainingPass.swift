@@ -17,31 +17,31 @@ public final class TrainingPass {
   private let kept: [KeptBlock]
   private let angles: RotaryAngles?
   /// What went into each map that stands in for blocks, by its place.
-  private let patchInputs: [Int: DenseMatrix]
+  private let patchInputs: [Int: Matrix]
 
   /// The residual stream, [rows][hidden]; after ``forward(_:ids:)`` what goes into the last norm.
-  private let hidden: DenseMatrix
+  private let hidden: Matrix
   /// What comes out of the last norm: what the head reads.
-  public let output: DenseMatrix
+  public let output: Matrix
   private let scratch: Scratch
 
   /// What a block leaves for the way back.
   fileprivate struct KeptBlock {
-    let input, query, key, value, attended, statistics: DenseMatrix
+    let input, query, key, value, attended, statistics: Matrix
     /// What the MLP's norm reads; with a parallel residual the block's input.
-    let middle: DenseMatrix
-    let gate: DenseMatrix?
-    let up: DenseMatrix
+    let middle: Matrix
+    let gate: Matrix?
+    let up: Matrix
   }
 
   /// What is used for a moment.
   private struct Scratch {
-    let normed: DenseMatrix
+    let normed: Matrix
     /// [rows][largest MLP]
-    let inner: DenseMatrix
+    let inner: Matrix
     // The rest is of the way back.
     let innerGradient, gateGradient, normedGradient, queryGradient, keyGradient, valueGradient,
-      attendedGradient: DenseMatrix?
+      attendedGradient: Matrix?
   }
 
   private var rows: Int { sequences * length }
@@ -59,7 +59,7 @@ public final class TrainingPass {
     self.math = math
     self.isTrained = isTrained
     let rows = sequences * length
-    func matrix(_ columns: Int) throws -> DenseMatrix { try DenseMatrix(rows: rows, columns: columns) }
+    func matrix(_ columns: Int) throws -> Matrix { try Matrix(rows: rows, columns: columns) }
     angles =
       switch spec.positions {
       case .learned: nil
@@ -78,7 +78,7 @@ public final class TrainingPass {
       if !isTrained { shared = own }
       return own.shaped(block)
     }
-    func back(_ columns: Int) throws -> DenseMatrix? { isTrained ? try matrix(columns) : nil }
+    func back(_ columns: Int) throws -> Matrix? { isTrained ? try matrix(columns) : nil }
     scratch = Scratch(
       normed: try matrix(spec.hiddenSize), inner: try matrix(widest.mlp), innerGradient: try back(widest.mlp),
       gateGradient: spec.mlp == .gated ? try back(widest.mlp) : nil, normedGradient: try back(spec.hiddenSize),
@@ -127,13 +127,13 @@ public final class TrainingPass {
     normalize(hidden, parameters.layer("norm"), into: output)
   }
 
-  private func normalize(_ x: DenseMatrix, _ norm: ModelParameters.Layer, into out: DenseMatrix) {
+  private func normalize(_ x: Matrix, _ norm: ModelParameters.Layer, into out: Matrix) {
     math.normalize(
       x, by: .init(spec.norm), weight: norm.weight, bias: norm.bias, epsilon: Float(spec.normEpsilon), into: out)
   }
 
   private func linear(
-    _ x: DenseMatrix, _ layer: ModelParameters.Layer, into out: DenseMatrix, accumulate: Bool = false
+    _ x: Matrix, _ layer: ModelParameters.Layer, into out: Matrix, accumulate: Bool = false
   ) {
     math.linear(x, layer.weight, bias: layer.bias, into: out, accumulate: accumulate)
   }
@@ -185,7 +185,7 @@ public final class TrainingPass {
   }
 
   /// What the MLP's last layer reads.
-  private func inner(_ kept: KeptBlock, _ block: ModelSpec.Block) -> DenseMatrix {
+  private func inner(_ kept: KeptBlock, _ block: ModelSpec.Block) -> Matrix {
     let inner = scratch.inner.shaped(columns: block.mlpSize)
     let activation = LinearGroup.Activation(spec.activation)
     if let gate = kept.gate {
@@ -204,7 +204,7 @@ public final class TrainingPass {
   ///   - gradients: what is added to.
   ///   - gradient: of ``output``; it is used up.
   public func backward(
-    _ parameters: ModelParameters, gradients: ModelParameters, from gradient: DenseMatrix, ids: [Int]
+    _ parameters: ModelParameters, gradients: ModelParameters, from gradient: Matrix, ids: [Int]
   ) throws {
     precondition(isTrained && gradient.rows == rows && gradient.columns == spec.hiddenSize && ids.count == rows)
     // From here on the stream is not needed any more, and its gradient takes its place.
@@ -224,13 +224,13 @@ public final class TrainingPass {
 
   /// Adds what a norm's input gets to the stream's gradient.
   private func normalizeBack(
-    _ x: DenseMatrix, _ name: String, _ gradient: DenseMatrix, _ parameters: ModelParameters,
+    _ x: Matrix, _ name: String, _ gradient: Matrix, _ parameters: ModelParameters,
     _ gradients: ModelParameters
   ) throws {
     let own = gradients.layer(name)
     try math.normalizeBack(
       x, by: .init(spec.norm), weight: parameters[name], epsilon: Float(spec.normEpsilon), gradient: gradient,
-      addingTo: hidden, weightGradient: own.weight, biasGradient: own.bias)
+      addingTo: NormGradients(input: hidden, weight: own.weight, bias: own.bias))
   }
 
   private func backward(
@@ -242,7 +242,7 @@ public final class TrainingPass {
     let kept = kept[index]
     /// From the gradient of a layer's output to those of its weight and its input.
     func linearBack(
-      _ name: String, _ gradient: DenseMatrix, input: DenseMatrix, into out: DenseMatrix, accumulate: Bool
+      _ name: String, _ gradient: Matrix, input: Matrix, into out: Matrix, accumulate: Bool
     ) {
       let own = gradients.layer(prefix + name)
       math.addWeightGradient(gradient, input, to: own.weight, bias: own.bias)
@@ -295,7 +295,7 @@ public final class TrainingPass {
 
 extension TrainingPass.KeptBlock {
   fileprivate init(_ widths: TrainingPass.Widths, _ spec: ModelSpec, rows: Int) throws {
-    func matrix(_ columns: Int) throws -> DenseMatrix { try DenseMatrix(rows: rows, columns: columns) }
+    func matrix(_ columns: Int) throws -> Matrix { try Matrix(rows: rows, columns: columns) }
     input = try matrix(spec.hiddenSize)
     query = try matrix(widths.queries)
     key = try matrix(widths.keys)

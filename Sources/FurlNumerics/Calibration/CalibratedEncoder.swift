@@ -9,28 +9,10 @@ import Synchronization
 /// Rows are independent. They are taken in slices of 64 whatever the number of threads, so the bytes depend on the
 /// weights, the scheme and the calibration only.
 public struct CalibratedEncoder: Sendable {
-  /// How scales are found.
-  public enum Scales: Sendable, Hashable {
-    /// From the largest magnitude of a block, as nearest codes have them.
-    case extremes
-    /// Of several scales the one with the least squared error, columns weighted; then by least squares.
-    case search
-    /// Rows share this step, so that an entropy coder pays for large weights; only a row whose largest weight would
-    /// not have a code has a wider one. For symmetric schemes with one block a row.
-    case step(Float)
-  }
-
-  /// What counts.
-  public enum Objective: Sendable {
-    /// Squared errors of weights, each column's times its weight; nil: all alike.
-    case columns(weights: [Float]?)
-    /// Squared errors of outputs: errors are fed back.
-    case outputs(FeedbackFactor)
-  }
 
   public let scheme: Scheme
-  public let scales: Scales
-  public let objective: Objective
+  public let scales: ScaleChoice
+  public let objective: CodeObjective
   /// What a step is multiplied with in each row; nil: 1.
   public let rowFactors: [Float]?
 
@@ -40,7 +22,7 @@ public struct CalibratedEncoder: Sendable {
 
   /// - Parameter rowFactors: positive; only where ``scales`` are a step.
   /// - Throws: ``FurlError`` of kind `defect` for a scheme without codes, or an objective of other columns.
-  public init(scheme: Scheme, scales: Scales, objective: Objective, rowFactors: [Float]? = nil) throws {
+  public init(scheme: Scheme, scales: ScaleChoice, objective: CodeObjective, rowFactors: [Float]? = nil) throws {
     if case .none = scheme.coding.levels { throw FurlError(.defect, "\(scheme) has no codes to choose") }
     if case .step(let step) = scales {
       guard scheme.block == .row, case .uniform(let grid) = scheme.coding.levels, grid.low == -grid.high, step > 0,
@@ -57,12 +39,12 @@ public struct CalibratedEncoder: Sendable {
 
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of
   ///   a block that has no scale; `unavailable` when there is no memory.
-  public func encode(_ source: WeightSource, pool: WorkerPool) throws -> PackedMatrix {
-    let job = try CalibratedJob(self, source, pool: pool)
+  public func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
+    let job = try CalibratedJob(self, source, math)
     let failures = FirstFailure()
     let next = Atomic(0)
-    pool.run { _, _ in
-      let memory = CalibratedJob.Memory()
+    math.pool.run { _, _ in
+      let memory = CodeSliceMemory()
       while true {
         let slice = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard slice < job.sliceCount, failures.isEmpty || !failures.precedes(slice) else { return }
@@ -77,4 +59,23 @@ public struct CalibratedEncoder: Sendable {
     try job.matrix.keepApart(source)
     return job.matrix
   }
+}
+
+/// What counts.
+public enum CodeObjective: Sendable {
+  /// Squared errors of weights, each column's times its weight; nil: all alike.
+  case columns(weights: [Float]?)
+  /// Squared errors of outputs: errors are fed back.
+  case outputs(FeedbackFactor)
+}
+
+/// How scales are found.
+public enum ScaleChoice: Sendable, Hashable {
+  /// From the largest magnitude of a block, as nearest codes have them.
+  case extremes
+  /// Of several scales the one with the least squared error, columns weighted; then by least squares.
+  case search
+  /// Rows share this step, so that an entropy coder pays for large weights; only a row whose largest weight would
+  /// not have a code has a wider one. For symmetric schemes with one block a row.
+  case step(Float)
 }

@@ -12,34 +12,36 @@ final class CalibratedJob: @unchecked Sendable {
   private static let panelColumns = FeedbackFactor.segmentColumns
 
   /// Columns whose feedback from all earlier ones is one product.
-  private struct Panel {
+  private struct FeedbackPanel {
     var places: Range<Int>
-    var segments: [(places: Range<Int>, segment: FeedbackFactor.Segment)]
+    var segments: [(places: Range<Int>, segment: FeedbackSegment)]
   }
 
   let matrix: PackedMatrix
   private let source: WeightSource
-  private let scales: CalibratedEncoder.Scales
+  private let math: DenseMath
+  private let scales: ScaleChoice
   private let rowFactors: [Float]?
   private let columnScales: [Float]?
   private let rowScales: [Float]?
   private let factor: FeedbackFactor?
   /// Of the error in each place.
   private let weights: [Float]
-  private let panels: [Panel]
+  private let panels: [FeedbackPanel]
   private let grid: furl_grid
   private let stored: StoredScales
   private let kernels = Kernels.forEncoding.table
 
-  init(_ encoder: CalibratedEncoder, _ source: WeightSource, pool: WorkerPool) throws {
+  init(_ encoder: CalibratedEncoder, _ source: WeightSource, _ math: DenseMath) throws {
     guard let block = encoder.scheme.block else {
       throw FurlError(.defect, "\(encoder.scheme) has no codes to choose")
     }
     self.source = source
+    self.math = math
     scales = encoder.scales
     rowFactors = encoder.rowFactors
     (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
-    let segments: [FeedbackFactor.Segment]
+    let segments: [FeedbackSegment]
     let columnWeights: [Float]?
     switch encoder.objective {
     case .columns(let weights):
@@ -63,7 +65,7 @@ final class CalibratedJob: @unchecked Sendable {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
     }
     panels = CalibratedJob.panels(segments, columns: source.columns)
-    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: pool)
+    let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: math.pool)
     matrix = try TileEncoder(
       PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns]), levels: levels,
       leavingOut: source.leftOut
@@ -79,8 +81,8 @@ final class CalibratedJob: @unchecked Sendable {
 
   var sliceCount: Int { (source.rows + CalibratedJob.sliceRows - 1) / CalibratedJob.sliceRows }
 
-  private static func panels(_ segments: [FeedbackFactor.Segment], columns: Int) -> [Panel] {
-    var panels: [Panel] = []
+  private static func panels(_ segments: [FeedbackSegment], columns: Int) -> [FeedbackPanel] {
+    var panels: [FeedbackPanel] = []
     var end = columns
     for segment in segments {
       let places = end - segment.columns.count..<end
@@ -89,28 +91,21 @@ final class CalibratedJob: @unchecked Sendable {
         panels[panels.count - 1].places = places.lowerBound..<last.places.upperBound
         panels[panels.count - 1].segments.append((places, segment))
       } else {
-        panels.append(Panel(places: places, segments: [(places, segment)]))
+        panels.append(FeedbackPanel(places: places, segments: [(places, segment)]))
       }
     }
     return panels
   }
 
-  /// Memory of one thread.
-  final class Memory {
-    fileprivate let reading = ReadBuffer()
-    fileprivate let numbers = ReadBuffer()
-    fileprivate let codes = ReadBuffer()
-  }
-
   /// A slice's numbers.
-  private struct Slice {
+  private struct CodeSlice {
     let rows: Range<Int>
     /// [columns][64]: the weight in each place, and then its error.
-    let weights: MatrixMath.Part
+    let weights: MatrixView
     /// [128][64]: what the errors of other panels ask of the places of this one.
-    let feedback: MatrixMath.Part
+    let feedback: MatrixView
     /// [128][64]: weights and feedback together.
-    let wanted: MatrixMath.Part
+    let wanted: MatrixView
     /// [128][128], packed: a segment's factor with itself.
     let inner: UnsafeMutablePointer<Float>
     /// [columns][64], in the order of the matrix.
@@ -123,7 +118,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// - Throws: ``FurlError`` of kind `input` that names a weight or rows.
-  func encode(slice index: Int, _ memory: Memory) throws {
+  func encode(slice index: Int, _ memory: CodeSliceMemory) throws {
     let first = index * CalibratedJob.sliceRows
     let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory)
     let isWhole = matrix.scheme.block == .row
@@ -139,7 +134,7 @@ final class CalibratedJob: @unchecked Sendable {
           collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
         }
         if !isWhole {
-          let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.from(place.lowerBound, 0)
+          let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
           try findScales(slice, of: values, places: place, block: segment.block)
         }
         feedBack(slice, place, segment, panel)
@@ -150,17 +145,17 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Reading
 
-  private func load(_ rows: Range<Int>, _ memory: Memory) throws -> Slice {
+  private func load(_ rows: Range<Int>, _ memory: CodeSliceMemory) throws -> CodeSlice {
     let width = CalibratedJob.sliceRows
     let panel = CalibratedJob.panelColumns
     let columns = source.columns
     let numbers = try memory.numbers.room(((columns + 2 * panel + 2) * width + panel * panel) * 4)
       .assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
-    let slice = Slice(
-      rows: rows, weights: .init(base: numbers, stride: width),
-      feedback: .init(base: numbers + columns * width, stride: width),
-      wanted: .init(base: numbers + (columns + panel) * width, stride: width),
+    let slice = CodeSlice(
+      rows: rows, weights: MatrixView(numbers, rows: columns, columns: width),
+      feedback: MatrixView(numbers + columns * width, rows: panel, columns: width),
+      wanted: MatrixView(numbers + (columns + panel) * width, rows: panel, columns: width),
       inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width,
       scales: numbers + (columns + 2 * panel) * width + panel * panel,
       minimums: numbers + (columns + 2 * panel + 1) * width + panel * panel)
@@ -187,33 +182,33 @@ final class CalibratedJob: @unchecked Sendable {
 
   /// Adds up what the errors in some places ask of others, from nothing or from what is there.
   private func collect(
-    _ slice: Slice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
-    _ panel: Panel
+    _ slice: CodeSlice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
+    _ panel: FeedbackPanel
   ) {
-    let target = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0)
+    let first = places.lowerBound - panel.places.lowerBound
+    let target = slice.feedback.rows(first..<first + places.count)
     guard !sources.isEmpty else {
-      if !accumulate { target.base.update(repeating: 0, count: places.count * target.stride) }
+      if !accumulate { target.clear() }
       return
     }
-    MatrixMath.addTransposed(
-      factor.matrix.part(sources.lowerBound, places.lowerBound), slice.weights.from(sources.lowerBound, 0), to: target,
-      rows: places.count, columns: CalibratedJob.sliceRows, depth: sources.count, accumulate: accumulate)
+    math.multiplyTransposed(
+      factor.matrix[sources, places], slice.weights.rows(sources), into: target, accumulate ? .add : .set)
   }
 
   /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
   private func anticipate(
-    _ slice: Slice, _ places: Range<Int>, _ panel: Panel, _ factor: FeedbackFactor
-  ) -> MatrixMath.Part {
+    _ slice: CodeSlice, _ places: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor
+  ) -> MatrixView {
     let width = CalibratedJob.sliceRows
-    let weights = slice.weights.from(places.lowerBound, 0).base
-    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    let weights = slice.weights.row(places.lowerBound)
+    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
     for index in (0..<places.count).reversed() {
-      let target = slice.wanted.base + index * width
+      let target = slice.wanted.row(index)
       for lane in 0..<width { target[lane] = weights[index * width + lane] + feedback[index * width + lane] }
       for later in index + 1..<max(index + 1, places.count) {
         let share = factor.matrix.row(places.lowerBound + later)[places.lowerBound + index]
-        let (weight, moved) = (weights + later * width, slice.wanted.base + later * width)
+        let (weight, moved) = (weights + later * width, slice.wanted.row(later))
         for lane in 0..<width { target[lane] += (weight[lane] - moved[lane]) * share }
       }
     }
@@ -221,7 +216,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// Gives the places of a segment their codes.
-  private func feedBack(_ slice: Slice, _ places: Range<Int>, _ segment: FeedbackFactor.Segment, _ panel: Panel) {
+  private func feedBack(_ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel) {
     let count = places.count
     if let factor {
       for row in 0..<count {
@@ -229,13 +224,13 @@ final class CalibratedJob: @unchecked Sendable {
         (slice.inner + row * count).update(from: source, count: count)
       }
     }
-    let feedback = slice.feedback.from(places.lowerBound - panel.places.lowerBound, 0).base
+    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
     withUnsafePointer(to: grid) { grid in
       for tile in tiles(slice) {
         let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
         kernels.feed_back(
           grid, slice.scales + lanes, slice.minimums + lanes, factor.map { _ in slice.inner },
-          factor.map { _ in feedback + lanes }, count, slice.weights.from(places.lowerBound, lanes).base,
+          factor.map { _ in feedback + lanes }, count, slice.weights.row(places.lowerBound) + lanes,
           CalibratedJob.sliceRows, slice.segmentCodes + lanes)
       }
     }
@@ -247,12 +242,12 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Scales
 
-  private func tiles(_ slice: Slice) -> Range<Int> {
+  private func tiles(_ slice: CodeSlice) -> Range<Int> {
     slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
   }
 
   /// - Parameter values: [places][64]
-  private func findScales(_ slice: Slice, of values: MatrixMath.Part, places: Range<Int>, block: Int) throws {
+  private func findScales(_ slice: CodeSlice, of values: MatrixView, places: Range<Int>, block: Int) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
@@ -268,7 +263,8 @@ final class CalibratedJob: @unchecked Sendable {
           }
           (scales[lane], minimums[lane]) = extremes
         }
-      case .search: isFound = search(values.from(0, lanes), places: places, tile: tile, scales, minimums)
+      case .search:
+        isFound = search(values.columns(lanes..<lanes + Tile.rows), places: places, tile: tile, scales, minimums)
       }
       guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
     }
@@ -280,7 +276,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   private func search(
-    _ values: MatrixMath.Part, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
+    _ values: MatrixView, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
     _ minimums: UnsafeMutablePointer<Float>
   ) -> Bool {
     weights.withUnsafeBufferPointer { weights in
@@ -326,13 +322,13 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// What the scales of each row are multiples of, before there are any.
-  private func findFactors(_ slice: Slice) throws {
+  private func findFactors(_ slice: CodeSlice) throws {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       for lane in 0..<Tile.rows {
         var (scale, minimum): (Float, Float) = (0, 0)
         for (places, _) in panels.lazy.flatMap(\.segments) {
-          let values = slice.weights.from(places.lowerBound, lanes + lane).base
+          let values = slice.weights.row(places.lowerBound) + (lanes + lane)
           guard let found = extremes(values, count: places.count) else { throw tooLarge(tile) }
           (scale, minimum) = (max(scale, abs(found.scale)), max(minimum, abs(found.minimum)))
         }
@@ -344,7 +340,7 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Packing
 
-  private func pack(_ slice: Slice) {
+  private func pack(_ slice: CodeSlice) {
     let coding = matrix.scheme.coding
     let columnTiles = Int(matrix.matrix.column_tiles)
     for tile in tiles(slice) {
@@ -358,4 +354,11 @@ final class CalibratedJob: @unchecked Sendable {
       }
     }
   }
+}
+
+/// Memory of one thread.
+final class CodeSliceMemory {
+  fileprivate let reading = ReadBuffer()
+  fileprivate let numbers = ReadBuffer()
+  fileprivate let codes = ReadBuffer()
 }

@@ -8,21 +8,15 @@ import FurlTensor
 /// (W - Q) H (W - Q)ᵀ that is D times the squared rounding errors and nothing else (Chee et al. 2023, "QuIP", LDLQ;
 /// they show it to be what Frantar et al. 2022, "GPTQ", compute through the inverse of H).
 public final class FeedbackFactor: @unchecked Sendable {
-  /// Columns that get their codes together, in this order; a block's columns are in one of them or follow each other.
-  struct Segment: Sendable {
-    let columns: [Int]
-    /// Which of a row's scales is theirs.
-    let block: Int
-  }
 
   public let columns: Int
-  let segments: [Segment]
+  let segments: [FeedbackSegment]
   /// D of every column, in the reverse order of codes.
   let variances: [Float]
   /// The second moments' diagonal, in the order of the columns: what a squared error in each of them counts.
   let diagonal: [Float]
   /// The lower triangle that is Mᵀ with rows and columns reversed; on the diagonal and above it nothing is meant.
-  let matrix: SquareMatrix
+  let matrix: Matrix
 
   /// Columns that a segment has at most.
   static let segmentColumns = 128
@@ -36,33 +30,28 @@ public final class FeedbackFactor: @unchecked Sendable {
   ///   `unavailable` when there is no memory.
   public init(
     _ moments: SecondMoments, order: FeedbackOrder, block: Scheme.Block, damping: Double, keepsMoments: Bool = true,
-    pool: WorkerPool
+    on math: DenseMath
   ) throws {
     guard let matrix = try moments.takeMatrix(keeping: keepsMoments) else {
       throw FurlError(.defect, "only a diagonal has been kept")
     }
     let diagonal = matrix.diagonal
-    let mean = diagonal.reduce(0) { $0 + Double($1) } / Double(diagonal.count)
-    guard mean.isFinite else {
-      throw FurlError.input(nil, "the inputs of this layer are not finite numbers", remedy: "its weights are damaged")
-    }
     columns = moments.columns
     self.diagonal = diagonal
     segments = FeedbackFactor.segments(diagonal, order: order, block: block)
-    matrix.mirror(on: pool)
+    matrix.mirror(on: math.pool)
     // Cholesky's factor is a lower triangle, so the last code's column comes first.
     matrix.permute(segments.flatMap(\.columns).reversed())
-    // Where no input is ever seen, nothing depends on the codes.
-    let added = mean > 0 ? Float(damping * mean) : 1
-    for index in 0..<columns { matrix.row(index)[index] += added }
-    guard matrix.factorize(on: pool) else {
-      throw FurlError.input(
-        nil, "the second moments of this layer's inputs are not positive definite", remedy: "raise damping")
-    }
-    let roots = matrix.diagonal
+    // The mean of the diagonal is that of the columns in their own order, which its last bits depend on.
+    let factor = try Cholesky(
+      matrix, adding: Damping(share: .double(damping)).amount(diagonal),
+      of: .init(
+        name: "this layer's inputs", remedy: "raise damping", remedyWhereNotFinite: "the weights before it are damaged"),
+      on: math)
+    let roots = factor.lower.diagonal
     variances = roots.map { $0 * $0 }
-    pool.forEachAsTaken((columns + 63) / 64) { part in
-      for index in part * 64..<min((part + 1) * 64, matrix.size) {
+    math.forEachPiece(columns, of: 64) { rows in
+      for index in rows {
         let row = matrix.row(index)
         for column in 0..<index { row[column] /= roots[column] }
       }
@@ -71,23 +60,31 @@ public final class FeedbackFactor: @unchecked Sendable {
   }
 
   /// Columns in the order of codes.
-  static func segments(_ diagonal: [Float], order: FeedbackOrder, block: Scheme.Block) -> [Segment] {
+  static func segments(_ diagonal: [Float], order: FeedbackOrder, block: Scheme.Block) -> [FeedbackSegment] {
     let size = if case .columns(let size) = block { size } else { diagonal.count }
     var blocks = stride(from: 0, to: diagonal.count, by: size).enumerated().map { index, start in
-      Segment(columns: Array(start..<min(start + size, diagonal.count)), block: index)
+      FeedbackSegment(columns: Array(start..<min(start + size, diagonal.count)), block: index)
     }
     if order == .activation {
       // Stable: equals stay in their order.
       func sorted(_ columns: [Int]) -> [Int] { columns.sorted { (-diagonal[$0], $0) < (-diagonal[$1], $1) } }
       let sums = blocks.map { $0.columns.reduce(Float(0)) { $0 + diagonal[$1] } }
       blocks = blocks.sorted { (-sums[$0.block], $0.block) < (-sums[$1.block], $1.block) }.map {
-        Segment(columns: sorted($0.columns), block: $0.block)
+        FeedbackSegment(columns: sorted($0.columns), block: $0.block)
       }
     }
     return blocks.flatMap { block in
       stride(from: 0, to: block.columns.count, by: segmentColumns).map {
-        Segment(columns: Array(block.columns[$0..<min($0 + segmentColumns, block.columns.count)]), block: block.block)
+        FeedbackSegment(
+          columns: Array(block.columns[$0..<min($0 + segmentColumns, block.columns.count)]), block: block.block)
       }
     }
   }
+}
+
+/// Columns that get their codes together, in this order; a block's columns are in one of them or follow each other.
+struct FeedbackSegment: Sendable {
+  let columns: [Int]
+  /// Which of a row's scales is theirs.
+  let block: Int
 }

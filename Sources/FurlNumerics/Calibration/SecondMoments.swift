@@ -5,31 +5,24 @@ import FurlTensor
 ///
 /// Sums are FP32, of one call's rows first and then of all calls, so rounding errors stay near those of one call.
 public final class SecondMoments: @unchecked Sendable {
-  /// What is kept.
-  public enum Extent: Sendable, Hashable {
-    /// The sums of squares of each column.
-    case diagonal
-    /// The sums of products of all columns.
-    case full
-  }
 
   public let columns: Int
-  public let extent: Extent
+  public let extent: MomentExtent
   /// Rows that have been added.
   public private(set) var count = 0
-  private var matrix: SquareMatrix?
+  private var matrix: Matrix?
   private var squares: [Float]
   /// The largest magnitude in each column; nil where it is not kept.
   public private(set) var largest: [Float]?
 
   /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int, extent: Extent, keepsLargest: Bool = false) throws {
+  public init(columns: Int, extent: MomentExtent, keepsLargest: Bool = false) throws {
     precondition(columns > 0)
     largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
     self.columns = columns
     self.extent = extent
-    matrix = extent == .full ? try SquareMatrix(columns) : nil
+    matrix = extent == .full ? try Matrix(rows: columns, columns: columns) : nil
     squares = extent == .diagonal ? Array(repeating: 0, count: columns) : []
   }
 
@@ -37,11 +30,11 @@ public final class SecondMoments: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - input: [count][columns].
-  public func add(_ input: Activations, count: Int, on pool: WorkerPool) {
+  public func add(_ input: Activations, count: Int, on math: DenseMath) {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     self.count += count
-    let rows = MatrixMath.Part(base: input.values, stride: input.stride)
+    let rows = MatrixView(input.values, rows: count, columns: columns, stride: input.stride)
     if var largest {
       self.largest = nil
       for row in 0..<count {
@@ -50,11 +43,8 @@ public final class SecondMoments: @unchecked Sendable {
       self.largest = largest
     }
     if let matrix {
-      matrix.forEachLowerTile(on: pool) { lower, upper in
-        MatrixMath.addTransposed(
-          rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
-          to: matrix.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
-          accumulate: true)
+      matrix.forEachLowerTile(on: math.pool) { lower, upper in
+        math.multiplyTransposed(rows.columns(lower), rows.columns(upper), into: matrix[lower, upper], .add)
       }
     } else {
       squares.withUnsafeMutableBufferPointer { squares in
@@ -77,9 +67,9 @@ public final class SecondMoments: @unchecked Sendable {
   }
 
   /// The lower triangle of the sums of x xᵀ, to be written to: a copy, or what is here, which is gone then.
-  func takeMatrix(keeping: Bool) throws -> SquareMatrix? {
+  func takeMatrix(keeping: Bool) throws -> Matrix? {
     defer { if !keeping { matrix = nil } }
-    return keeping ? try matrix.map { try SquareMatrix(copying: $0) } : matrix
+    return keeping ? try matrix.map { try Matrix(copying: $0) } : matrix
   }
 
   /// [columns][columns] of the means of x xᵀ; nil where only the diagonal is kept.
@@ -95,42 +85,43 @@ public final class SecondMoments: @unchecked Sendable {
   ///
   /// - Parameter errors: [columns][rows].
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func outputError(_ errors: [Float], rows: Int, on pool: WorkerPool) throws -> Double {
+  public func outputError(_ errors: [Float], rows: Int, on math: DenseMath) throws -> Double {
     guard let matrix, errors.count == rows * columns else { throw FurlError(.defect, "there are no moments of errors") }
-    matrix.mirror(on: pool)
-    let storage = try ByteStorage(zeroed: 2 * rows * columns * 4)
-    let products = storage.base.assumingMemoryBound(to: Float.self)
-    let copied = products + rows * columns
-    errors.withUnsafeBufferPointer { copied.update(from: $0.baseAddress!, count: errors.count) }
-    let tile = SquareMatrix.tile
-    pool.forEachAsTaken((columns + tile - 1) / tile) { part in
-      let first = part * tile
+    matrix.mirror(on: math.pool)
+    let own = try Matrix(errors, rows: columns, columns: rows)
+    let products = try Matrix(rows: columns, columns: rows)
+    math.forEachPiece(columns, of: Matrix.tile) { part in
       // [columns of this part][rows] = (columns of H)ᵀ e
-      MatrixMath.addTransposed(
-        matrix.part(0, first), .init(base: copied, stride: rows),
-        to: .init(base: products + first * rows, stride: rows),
-        rows: min(tile, columns - first), columns: rows, depth: columns, accumulate: false)
+      math.multiplyTransposed(matrix.columns(part), own.view, into: products.view.rows(part), .set)
     }
     var sum = 0.0
-    for index in 0..<rows * columns { sum += Double(products[index]) * Double(copied[index]) }
+    for index in 0..<rows * columns { sum += Double(products.numbers[index]) * Double(own.numbers[index]) }
     return sum / Double(max(1, count))
   }
 
-  // MARK: Coverage
+  // MARK: MomentCoverage
 
-  /// What is wrong with the rows as a sample of a layer's inputs.
-  public struct Coverage: Sendable, Hashable {
-    public let rows: Int
-    public let columns: Int
-    /// Columns in which every number was zero.
-    public let deadColumns: Int
-    /// Whether every sum is a finite number.
-    public let isFinite: Bool
-  }
-
-  public var coverage: Coverage {
+  public var coverage: MomentCoverage {
     let sums = matrix?.diagonal ?? squares
-    return Coverage(
+    return MomentCoverage(
       rows: count, columns: columns, deadColumns: sums.count { $0 == 0 }, isFinite: sums.allSatisfy(\.isFinite))
   }
+}
+
+/// What is kept.
+public enum MomentExtent: Sendable, Hashable {
+  /// The sums of squares of each column.
+  case diagonal
+  /// The sums of products of all columns.
+  case full
+}
+
+/// What is wrong with the rows as a sample of a layer's inputs.
+public struct MomentCoverage: Sendable, Hashable {
+  public let rows: Int
+  public let columns: Int
+  /// Columns in which every number was zero.
+  public let deadColumns: Int
+  /// Whether every sum is a finite number.
+  public let isFinite: Bool
 }

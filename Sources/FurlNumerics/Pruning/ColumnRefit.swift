@@ -15,48 +15,38 @@ public enum ColumnRefit {
   /// - Returns: [outputs][kept].
   /// - Throws: ``FurlError`` of kind `input` when the covariance is not that of finite numbers.
   public static func leastSquares(
-    _ weight: FloatMatrix, _ covariance: Covariance, kept: [Int], damping: Float = damping, on pool: WorkerPool
-  ) throws -> FloatMatrix {
+    _ weight: Matrix, _ covariance: Covariance, kept: [Int], damping: Float = damping, on math: DenseMath
+  ) throws -> Matrix {
     precondition(weight.columns == covariance.size && !kept.isEmpty)
     let isKept = Set(kept)
     let removed = (0..<weight.columns).filter { !isKept.contains($0) }
     let result = try weight.gather(columns: kept)
     guard !removed.isEmpty else { return result }
-    let factor = try SquareMatrix(kept.count)
-    let cross = try FloatMatrix(rows: removed.count, columns: kept.count)
+    let pool = math.pool
+    let own = try Matrix(rows: kept.count, columns: kept.count)
+    let cross = try Matrix(rows: removed.count, columns: kept.count)
     pool.forEach(kept.count) { row in
       let source = covariance.matrix.row(kept[row])
-      for (place, column) in kept.enumerated() { factor.row(row)[place] = source[column] }
+      for (place, column) in kept.enumerated() { own.row(row)[place] = source[column] }
     }
     pool.forEach(removed.count) { row in
       let source = covariance.matrix.row(removed[row])
       for (place, column) in kept.enumerated() { cross.row(row)[place] = source[column] }
     }
-    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(kept.count)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of this layer are not finite numbers") }
-    for index in 0..<kept.count { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard factor.factorize(on: pool) else {
-      throw FurlError.input(
-        nil, "the covariances of this layer's inputs are not positive definite", remedy: "give more calibration samples"
-      )
-    }
+    let factor = try Cholesky(
+      own, adding: Damping(share: .float(damping)).amount(own.diagonal),
+      of: .init(name: "this layer's inputs", remedy: "give more calibration samples"), on: math)
     // Row slices of W_P C_PK C_KK⁻¹, each added to W_K.
     let rest = try weight.gather(columns: removed).transposed(on: pool)
-    let slice = 64
-    pool.forEachAsTaken((weight.rows + slice - 1) / slice) { index in
-      let first = index * slice
-      let count = min(slice, weight.rows - first)
-      let numbers = UnsafeMutablePointer<Float>.allocate(capacity: count * kept.count)
+    math.forEachPiece(weight.rows, of: 64) { rows in
+      let numbers = UnsafeMutablePointer<Float>.allocate(capacity: rows.count * kept.count)
       defer { numbers.deallocate() }
-      let product = MatrixMath.Part(base: numbers, stride: kept.count)
-      MatrixMath.addTransposed(
-        rest.part(0, first), cross.part(0, 0), to: product, rows: count, columns: kept.count, depth: removed.count,
-        accumulate: false)
-      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count)
-      MatrixMath.solve(factor.part(0, 0), for: product, rows: count, columns: kept.count, transposed: false)
-      for row in 0..<count {
-        let target = result.row(first + row)
-        for column in 0..<kept.count { target[column] += numbers[row * kept.count + column] }
+      let product = MatrixView(numbers, rows: rows.count, columns: kept.count)
+      math.multiplyTransposed(rest.columns(rows), cross.view, into: product, .set)
+      factor.solve(product, with: math)
+      for (place, row) in rows.enumerated() {
+        let (target, change) = (result.row(row), product.row(place))
+        for column in 0..<kept.count { target[column] += change[column] }
       }
     }
     return result
@@ -64,7 +54,7 @@ public enum ColumnRefit {
 
   /// What is to be added to a layer's bias so that its mean output stays: W mean - W'_K mean_K.
   public static func biasChange(
-    _ weight: FloatMatrix, refitted: FloatMatrix, means: [Double], kept: [Int]
+    _ weight: Matrix, refitted: Matrix, means: [Double], kept: [Int]
   ) -> [Double] {
     zip(weight.times(means), refitted.times(kept.map { means[$0] })).map { $0 - $1 }
   }

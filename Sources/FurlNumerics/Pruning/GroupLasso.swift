@@ -1,10 +1,5 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The group lasso on what a linear layer puts out (Yuan and Lin 2006): of all weights U that have few groups of columns,
 /// those whose outputs are nearest to the layer's own,
@@ -20,15 +15,15 @@ import Darwin
 public final class GroupLasso {
   /// The columns of each group, one behind the other.
   public let groups: [Range<Int>]
-  private let pool: WorkerPool
+  private let math: DenseMath
   /// The correlations of the orthonormal inputs: [columns][columns].
-  private let correlations: SquareMatrix
+  private let correlations: Matrix
   /// Rows are columns of the layer: [columns][outputs].
-  private let original: FloatMatrix
-  private let current: FloatMatrix
+  private let original: Matrix
+  private let current: Matrix
   /// correlations * (original - current).
-  private let residual: FloatMatrix
-  private let change: FloatMatrix
+  private let residual: Matrix
+  private let change: Matrix
   /// Groups that are worked on before the others hear of it.
   private let panels: [Range<Int>]
   /// The length of what each group would be without a penalty, when it was last looked at.
@@ -42,19 +37,19 @@ public final class GroupLasso {
   /// - Throws: ``FurlError`` of kind `input` when the covariance is not that of finite numbers, `unavailable` when there
   ///   is no memory.
   public init(
-    _ weight: FloatMatrix, _ covariance: Covariance, groups: [Range<Int>], on pool: WorkerPool
+    _ weight: Matrix, _ covariance: Covariance, groups: [Range<Int>], on math: DenseMath
   ) throws {
     precondition(weight.columns == covariance.size && groups.last?.upperBound == weight.columns)
     self.groups = groups
-    self.pool = pool
-    correlations = try SquareMatrix(copying: covariance.matrix)
-    original = try weight.transposed(on: pool)
-    try GroupLasso.orthonormalize(correlations, original, groups, pool)
-    current = try FloatMatrix(rows: weight.columns, columns: weight.rows)
-    current.base.update(from: original.base, count: weight.rows * weight.columns)
-    residual = try FloatMatrix(rows: weight.columns, columns: weight.rows)
+    self.math = math
+    correlations = try Matrix(copying: covariance.matrix)
+    original = try weight.transposed(on: math.pool)
+    try GroupLasso.orthonormalize(correlations, original, groups, math)
+    current = try Matrix(rows: weight.columns, columns: weight.rows)
+    current.copy(original)
+    residual = try Matrix(rows: weight.columns, columns: weight.rows)
     panels = GroupLasso.panels(groups)
-    change = try FloatMatrix(
+    change = try Matrix(
       rows: panels.reduce(0) { max($0, groups[$1.upperBound - 1].upperBound - groups[$1.lowerBound].lowerBound) },
       columns: weight.rows)
     lengths = []
@@ -75,58 +70,43 @@ public final class GroupLasso {
 
   /// Divides each group's inputs by the Cholesky factor of their covariance, and multiplies its weights with it.
   private static func orthonormalize(
-    _ matrix: SquareMatrix, _ weights: FloatMatrix, _ groups: [Range<Int>], _ pool: WorkerPool
+    _ matrix: Matrix, _ weights: Matrix, _ groups: [Range<Int>], _ math: DenseMath
   ) throws {
-    let mean = matrix.diagonal.reduce(0) { $0 + Double($1) } / Double(matrix.size)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of this layer are not finite numbers") }
-    for index in 0..<matrix.size { matrix.row(index)[index] += mean > 0 ? Float(mean) * 1e-4 : 1 }
+    // A share of the mean of all groups, so that a group of small numbers is held by as much as any other.
+    let added = Damping(share: .float(1e-4)).amount(matrix.diagonal)
+    for index in 0..<matrix.rows { matrix.row(index)[index] += added }
     let factors = try groups.map { group in
-      let factor = try SquareMatrix(group.count)
+      let own = try Matrix(rows: group.count, columns: group.count)
       for row in group {
-        for column in group { factor.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
+        for column in group { own.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
       }
-      guard factor.factorize(on: pool) else {
-        throw FurlError.input(nil, "the covariances of this layer's inputs are not positive definite")
-      }
-      return factor
+      return try Cholesky(own, adding: 0, of: .init(name: "this layer's inputs"), on: math)
     }
     for pass in 0..<2 {
       for (group, factor) in zip(groups, factors) where group.count > 1 {
-        pool.forEachAsTaken((matrix.size + 255) / 256) { strip in
-          let first = strip * 256
-          MatrixMath.solve(
-            factor.part(0, 0), for: matrix.part(first, group.lowerBound), rows: min(256, matrix.size - first),
-            columns: group.count)
-        }
+        math.forEachPiece(matrix.rows, of: 256) { factor.solveHalf(matrix[$0, group], with: math) }
       }
-      for row in 0..<matrix.size {
+      for row in 0..<matrix.rows {
         for (group, factor) in zip(groups, factors) where group.count == 1 {
-          matrix.row(row)[group.lowerBound] /= factor.row(0)[0]
+          matrix.row(row)[group.lowerBound] /= factor.lower.row(0)[0]
         }
       }
-      if pass == 0 { transpose(matrix) }
+      if pass == 0 { matrix.transpose() }
     }
     for (group, factor) in zip(groups, factors) {
       // Row j of the group becomes the sum over i >= j of L_ij times row i, which only looks ahead.
       for row in 0..<group.count {
         let target = weights.row(group.lowerBound + row)
-        for column in 0..<weights.columns { target[column] *= factor.row(row)[row] }
+        for column in 0..<weights.columns { target[column] *= factor.lower.row(row)[row] }
         for lower in row + 1..<max(row + 1, group.count) {
-          let (source, share) = (weights.row(group.lowerBound + lower), factor.row(lower)[row])
+          let (source, share) = (weights.row(group.lowerBound + lower), factor.lower.row(lower)[row])
           for column in 0..<weights.columns { target[column] += share * source[column] }
         }
       }
     }
   }
 
-  private static func transpose(_ matrix: SquareMatrix) {
-    for row in 0..<matrix.size {
-      let numbers = matrix.row(row)
-      for column in 0..<row { swap(&numbers[column], &matrix.row(column)[row]) }
-    }
-  }
-
-  private func length(_ matrix: FloatMatrix, _ group: Range<Int>) -> Double {
+  private func length(_ matrix: Matrix, _ group: Range<Int>) -> Double {
     let numbers = matrix.row(group.lowerBound)
     var sum = 0.0
     for index in 0..<group.count * matrix.columns { sum += Double(numbers[index]) * Double(numbers[index]) }
@@ -147,23 +127,20 @@ public final class GroupLasso {
 
   /// - Returns: the sum of squares of what has moved.
   private func sweepOnce(_ penalty: Double) -> Double {
-    let outputs = original.columns
     var moved = 0.0
     for panel in panels {
       let columns = groups[panel.lowerBound].lowerBound..<groups[panel.upperBound - 1].upperBound
-      change.base.update(repeating: 0, count: columns.count * outputs)
+      change.view.rows(0..<columns.count).clear()
       var hasMoved = false
       for index in panel {
         let group = groups[index]
-        let delta = change.row(group.lowerBound - columns.lowerBound)
-        let square = threshold(index, penalty, into: delta)
+        let start = group.lowerBound - columns.lowerBound
+        let delta = change.view.rows(start..<start + group.count)
+        let square = threshold(index, penalty, into: delta.base)
         guard square > 0 else { continue }
         hasMoved = true
         moved += square
-        MatrixMath.addTransposed(
-          correlations.part(group.lowerBound, columns.lowerBound), .init(base: delta, stride: outputs),
-          to: residual.part(columns.lowerBound, 0), rows: columns.count, columns: outputs, depth: group.count,
-          accumulate: true)
+        math.multiplyTransposed(correlations[group, columns], delta, into: residual.view.rows(columns), .add)
       }
       if hasMoved { spread(columns) }
     }
@@ -198,16 +175,14 @@ public final class GroupLasso {
 
   /// Tells the groups outside of a panel what has changed in it.
   private func spread(_ columns: Range<Int>) {
-    let tile = SquareMatrix.tile
-    let outside = [0..<columns.lowerBound, columns.upperBound..<correlations.size].flatMap { range in
+    let tile = Matrix.tile
+    let outside = [0..<columns.lowerBound, columns.upperBound..<correlations.rows].flatMap { range in
       stride(from: range.lowerBound, to: range.upperBound, by: tile).map { $0..<min($0 + tile, range.upperBound) }
     }
-    pool.forEachAsTaken(outside.count) { index in
+    let changes = change.view.rows(0..<columns.count)
+    math.pool.forEachAsTaken(outside.count) { index in
       let rows = outside[index]
-      MatrixMath.addTransposed(
-        correlations.part(columns.lowerBound, rows.lowerBound), change.part(0, 0),
-        to: residual.part(rows.lowerBound, 0), rows: rows.count, columns: original.columns, depth: columns.count,
-        accumulate: true)
+      math.multiplyTransposed(correlations[columns, rows], changes, into: residual.view.rows(rows), .add)
     }
   }
 
@@ -217,7 +192,7 @@ public final class GroupLasso {
   public func objective(penalty: Double) -> Double {
     var error = 0.0
     for index in 0..<original.rows * original.columns {
-      error += Double(original.base[index] - current.base[index]) * Double(residual.base[index])
+      error += Double(original.numbers[index] - current.numbers[index]) * Double(residual.numbers[index])
     }
     return error / 2 + penalty * groups.reduce(0) { $0 + length(current, $1) }
   }

@@ -9,7 +9,7 @@ public final class InputMoments: @unchecked Sendable {
   public let columns: Int
   /// Rows that have been added.
   public private(set) var count = 0
-  private let products: SquareMatrix
+  private let products: Matrix
   private var origin: [Float] = []
   private var sums: [Double]
   private var shifted: Activations?
@@ -18,14 +18,14 @@ public final class InputMoments: @unchecked Sendable {
   public init(columns: Int) throws {
     precondition(columns > 0)
     self.columns = columns
-    products = try SquareMatrix(columns)
+    products = try Matrix(rows: columns, columns: columns)
     sums = Array(repeating: 0, count: columns)
   }
 
   /// Adds rows of activations, the same whatever the number of threads.
   ///
   /// - Parameter input: [count][columns].
-  public func add(_ input: Activations, count: Int, on pool: WorkerPool) throws {
+  public func add(_ input: Activations, count: Int, on math: DenseMath) throws {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     if origin.isEmpty { origin = InputMoments.means(input, count: count) }
@@ -33,19 +33,16 @@ public final class InputMoments: @unchecked Sendable {
     guard let shifted else { return }
     shift(input, count: count, into: shifted)
     self.count += count
-    let rows = MatrixMath.Part(base: shifted.values, stride: shifted.stride)
-    products.forEachLowerTile(on: pool) { lower, upper in
-      MatrixMath.addTransposed(
-        rows.from(0, lower.lowerBound), rows.from(0, upper.lowerBound),
-        to: products.part(lower.lowerBound, upper.lowerBound), rows: lower.count, columns: upper.count, depth: count,
-        accumulate: true)
+    let rows = MatrixView(shifted.values, rows: count, columns: columns, stride: shifted.stride)
+    products.forEachLowerTile(on: math.pool) { lower, upper in
+      math.multiplyTransposed(rows.columns(lower), rows.columns(upper), into: products[lower, upper], .add)
     }
   }
 
   /// Adds the rows of a matrix, times a factor.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func add(rowsOf matrix: FloatMatrix, times factor: Float = 1, on pool: WorkerPool) throws {
+  public func add(rowsOf matrix: Matrix, times factor: Float = 1, on math: DenseMath) throws {
     precondition(matrix.columns == columns)
     let piece = 256
     let rows = try Activations(columns: columns, capacity: piece)
@@ -55,7 +52,7 @@ public final class InputMoments: @unchecked Sendable {
         let (from, to) = (matrix.row(first + row), rows.values + row * rows.stride)
         for column in 0..<columns { to[column] = factor * from[column] }
       }
-      try add(rows, count: count, on: pool)
+      try add(rows, count: count, on: math)
     }
   }
 
@@ -125,18 +122,18 @@ public final class InputMoments: @unchecked Sendable {
 
 /// A symmetric matrix of covariances, both triangles: [size][size].
 public final class Covariance: @unchecked Sendable {
-  let matrix: SquareMatrix
+  let matrix: Matrix
 
-  init(_ matrix: SquareMatrix) { self.matrix = matrix }
+  init(_ matrix: Matrix) { self.matrix = matrix }
 
-  public var size: Int { matrix.size }
+  public var size: Int { matrix.rows }
   public var variances: [Double] { matrix.diagonal.map { Double(max(0, $0)) } }
 
   /// A matrix from its rows.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public convenience init(rows: [[Float]]) throws {
-    let matrix = try SquareMatrix(rows.count)
+    let matrix = try Matrix(rows: rows.count, columns: rows.count)
     for (index, row) in rows.enumerated() {
       precondition(row.count == rows.count)
       matrix.row(index).update(from: row, count: row.count)
@@ -161,16 +158,13 @@ public final class Covariance: @unchecked Sendable {
   /// A matrix R of as many rows whose Rᵀ R this is, but for a little on the diagonal.
   ///
   /// - Throws: ``FurlError`` of kind `input` when this is not positive definite.
-  public func root(damping: Double = 1e-6, on pool: WorkerPool) throws -> FloatMatrix {
-    let factor = try SquareMatrix(copying: matrix)
-    let mean = factor.diagonal.reduce(0) { $0 + Double($1) } / Double(size)
-    for index in 0..<size { factor.row(index)[index] += mean > 0 ? Float(damping * mean) : 1 }
-    guard mean.isFinite, factor.factorize(on: pool) else {
-      throw FurlError.input(nil, "a layer's weights are not finite numbers")
-    }
-    let root = try FloatMatrix(rows: size, columns: size)
+  public func root(damping: Double = 1e-6, on math: DenseMath) throws -> Matrix {
+    let factor = try Cholesky(
+      Matrix(copying: matrix), adding: Damping(share: .double(damping)).amount(matrix.diagonal),
+      of: .init(name: "a layer's weights"), on: math)
+    let root = try Matrix(rows: size, columns: size)
     for column in 0..<size {
-      for row in 0...column { root.row(row)[column] = factor.row(column)[row] }
+      for row in 0...column { root.row(row)[column] = factor.lower.row(column)[row] }
     }
     return root
   }

@@ -6,7 +6,7 @@ import FurlTensor
 public final class LinearMap {
   private let columns: Int
   private let inputs: InputMoments
-  private let cross: FloatMatrix
+  private let cross: Matrix
   private var count = 0
   private var inputOrigin: [Float] = []
   private var changeOrigin: [Float] = []
@@ -21,7 +21,7 @@ public final class LinearMap {
   public init(columns: Int) throws {
     self.columns = columns
     inputs = try InputMoments(columns: columns)
-    cross = try FloatMatrix(rows: columns, columns: columns)
+    cross = try Matrix(rows: columns, columns: columns)
     changeSums = Array(repeating: 0, count: columns)
     changeSquares = changeSums
     inputSums = changeSums
@@ -31,14 +31,14 @@ public final class LinearMap {
   ///
   /// - Parameters:
   ///   - x, y: [rows][columns], before and behind.
-  public func add(_ x: [Float], _ y: [Float], on pool: WorkerPool) throws {
+  public func add(_ x: [Float], _ y: [Float], on math: DenseMath) throws {
     let rows = x.count / columns
     precondition(x.count == y.count && x.count == rows * columns)
     guard rows > 0 else { return }
     let (before, change) = (
-      try FloatMatrix(x, rows: rows, columns: columns), try FloatMatrix(rows: rows, columns: columns)
+      try Matrix(x, rows: rows, columns: columns), try Matrix(rows: rows, columns: columns)
     )
-    for index in 0..<rows * columns { change.base[index] = y[index] - x[index] }
+    for index in 0..<rows * columns { change.numbers[index] = y[index] - x[index] }
     if count == 0 {
       inputOrigin = LinearMap.means(before)
       changeOrigin = LinearMap.means(change)
@@ -56,17 +56,13 @@ public final class LinearMap {
         changeSquares[column] += Double(to[column]) * Double(to[column])
       }
     }
-    try inputs.add(activations, count: rows, on: pool)
-    let tile = 128
-    pool.forEachAsTaken((columns + tile - 1) / tile) { index in
-      let first = index * tile
-      MatrixMath.addTransposed(
-        change.part(0, first), before.part(0, 0), to: cross.part(first, 0), rows: min(tile, columns - first),
-        columns: columns, depth: rows, accumulate: true)
+    try inputs.add(activations, count: rows, on: math)
+    math.forEachPiece(columns, of: 128) { rows in
+      math.multiplyTransposed(change.columns(rows), before.view, into: cross.view.rows(rows), .add)
     }
   }
 
-  private static func means(_ matrix: FloatMatrix) -> [Float] {
+  private static func means(_ matrix: Matrix) -> [Float] {
     (0..<matrix.columns).map { column in
       Float((0..<matrix.rows).reduce(0.0) { $0 + Double(matrix.row($1)[column]) } / Double(matrix.rows))
     }
@@ -76,15 +72,14 @@ public final class LinearMap {
   ///
   /// - Returns: A: [columns][columns], b, and the share of the change's variance that the map does not explain.
   /// - Throws: ``FurlError`` of kind `input` when states are not finite numbers.
-  public func solve(damping: Float = damping, on pool: WorkerPool) throws -> (
-    weight: FloatMatrix, bias: [Float], unexplained: Double
+  public func solve(damping: Float = damping, on math: DenseMath) throws -> (
+    weight: Matrix, bias: [Float], unexplained: Double
   ) {
     guard inputs.isFinite, changeSquares.allSatisfy(\.isFinite) else {
       throw FurlError.input(nil, "hidden states are not finite numbers", remedy: "the weights are damaged")
     }
     let means = inputs.means
-    let covariance = inputs.covariance(on: pool)
-    let factor = covariance.matrix
+    let covariance = inputs.covariance(on: math.pool)
     let total = Double(max(1, count))
     for row in 0..<columns {
       let numbers = cross.row(row)
@@ -94,19 +89,12 @@ public final class LinearMap {
     }
     let covariances = cross.values
     let mean = covariance.variances.reduce(0, +) / Double(columns)
-    for index in 0..<columns { factor.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard factor.factorize(on: pool) else {
-      throw FurlError.input(nil, "the covariances of hidden states are not positive definite")
-    }
-    let slice = 64
-    pool.forEachAsTaken((columns + slice - 1) / slice) { index in
-      let rows = min(slice, columns - index * slice)
-      MatrixMath.solve(factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns)
-      MatrixMath.solve(
-        factor.part(0, 0), for: cross.part(index * slice, 0), rows: rows, columns: columns, transposed: false)
-    }
+    let factor = try Cholesky(
+      covariance.matrix, adding: Damping(share: .float(damping)).amount(mean: mean),
+      of: .init(name: "hidden states"), on: math)
+    math.forEachPiece(columns, of: 64) { factor.solve(cross.view.rows($0), with: math) }
     var explained = 0.0
-    for index in covariances.indices { explained += Double(covariances[index]) * Double(cross.base[index]) }
+    for index in covariances.indices { explained += Double(covariances[index]) * Double(cross.numbers[index]) }
     let variance = (0..<columns).reduce(0.0) {
       $0 + changeSquares[$1] / total - (changeSums[$1] / total) * (changeSums[$1] / total)
     }

@@ -19,53 +19,46 @@ public enum ScaleRefit {
   /// - Returns: what each kept column is multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, `input` for what is no covariance.
   public static func scales(
-    rows: Covariance, inputs: Covariance, kept: [Int], on pool: WorkerPool
+    rows: Covariance, inputs: Covariance, kept: [Int], on math: DenseMath
   ) throws -> [Double] {
     let width = rows.size
     precondition(inputs.size == width + kept.count && !kept.isEmpty)
-    let system = try SquareMatrix(kept.count)
-    let target = try FloatMatrix(rows: 1, columns: kept.count)
-    pool.forEach(kept.count) { row in
+    let system = try Matrix(rows: kept.count, columns: kept.count)
+    let target = try Matrix(rows: 1, columns: kept.count)
+    math.pool.forEach(kept.count) { row in
       let (products, moments) = (rows.matrix.row(kept[row]), inputs.matrix.row(width + row))
       for (place, column) in kept.enumerated() { system.row(row)[place] = products[column] * moments[width + place] }
       var sum = 0.0
       for column in 0..<width { sum += Double(products[column]) * Double(moments[column]) }
-      target.base[row] = Float(sum)
+      target.numbers[row] = Float(sum)
     }
-    return try solve(system, target, on: pool).map { 1 + $0 }
+    return try solve(system, target, on: math).map { 1 + $0 }
   }
 
   /// What is to be added to the kept columns so that the mean outputs stay.
   ///
   /// - Parameter difference: by how much the mean inputs are short: [columns].
   public static func shift(
-    rows: Covariance, difference: [Double], kept: [Int], on pool: WorkerPool
+    rows: Covariance, difference: [Double], kept: [Int], on math: DenseMath
   ) throws -> [Double] {
     precondition(difference.count == rows.size && !kept.isEmpty)
-    let system = try SquareMatrix(kept.count)
-    let target = try FloatMatrix(rows: 1, columns: kept.count)
-    pool.forEach(kept.count) { row in
+    let system = try Matrix(rows: kept.count, columns: kept.count)
+    let target = try Matrix(rows: 1, columns: kept.count)
+    math.pool.forEach(kept.count) { row in
       let products = rows.matrix.row(kept[row])
       for (place, column) in kept.enumerated() { system.row(row)[place] = products[column] }
       var sum = 0.0
       for column in difference.indices { sum += Double(products[column]) * difference[column] }
-      target.base[row] = Float(sum)
+      target.numbers[row] = Float(sum)
     }
-    return try solve(system, target, on: pool)
+    return try solve(system, target, on: math)
   }
 
-  private static func solve(_ system: SquareMatrix, _ target: FloatMatrix, on pool: WorkerPool) throws -> [Double] {
-    let mean = system.diagonal.reduce(0) { $0 + Double($1) } / Double(system.size)
-    guard mean.isFinite else { throw FurlError.input(nil, "the inputs of the head are not finite numbers") }
-    for index in 0..<system.size { system.row(index)[index] += mean > 0 ? damping * Float(mean) : 1 }
-    guard system.factorize(on: pool) else {
-      throw FurlError.input(
-        nil, "the covariances of the head's inputs are not positive definite", remedy: "give more calibration samples")
-    }
-    for isTransposed in [true, false] {
-      MatrixMath.solve(
-        system.part(0, 0), for: target.part(0, 0), rows: 1, columns: system.size, transposed: isTransposed)
-    }
+  private static func solve(_ system: Matrix, _ target: Matrix, on math: DenseMath) throws -> [Double] {
+    let factor = try Cholesky(
+      system, adding: Damping(share: .float(damping)).amount(system.diagonal),
+      of: .init(name: "the head's inputs", remedy: "give more calibration samples"), on: math)
+    factor.solve(target.view, with: math)
     return target.values.map(Double.init)
   }
 }

@@ -4,39 +4,19 @@ import CFurlKernels
 
 /// AdamW: means of gradients and of their squares, and weight decay apart from them (Loshchilov and Hutter 2019).
 public final class AdamW: @unchecked Sendable {
-  public struct Settings: Sendable, Hashable {
-    /// How much of the mean of gradients is kept at each step, and of the mean of their squares.
-    public var firstDecay: Float = 0.9
-    public var secondDecay: Float = 0.95
-    public var epsilon: Float = 1e-8
 
-    public init() {}
-  }
-
-  private let settings: Settings
+  private let settings: AdamWSettings
   /// As many numbers as there are weights.
-  public let first: DenseMatrix
-  public let second: DenseMatrix
+  public let first: Matrix
+  public let second: Matrix
   /// Steps that were made.
   public var steps = 0
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(count: Int, settings: Settings = Settings()) throws {
+  public init(count: Int, settings: AdamWSettings = AdamWSettings()) throws {
     self.settings = settings
-    first = try DenseMatrix(rows: 1, columns: count)
-    second = try DenseMatrix(rows: 1, columns: count)
-  }
-
-  /// Some weights that lie together.
-  public struct Part: Sendable {
-    public let range: Range<Int>
-    /// The share of each weight that goes, times the rate.
-    public let decay: Float
-
-    public init(range: Range<Int>, decay: Float) {
-      self.range = range
-      self.decay = decay
-    }
+    first = try Matrix(rows: 1, columns: count)
+    second = try Matrix(rows: 1, columns: count)
   }
 
   /// Makes a step.
@@ -45,7 +25,7 @@ public final class AdamW: @unchecked Sendable {
   ///   - gradientScale: what gradients are multiplied with.
   ///   - parts: the weights that are changed.
   public func step(
-    _ weights: DenseMatrix, _ gradients: DenseMatrix, gradientScale: Float, rate: Float, parts: [Part],
+    _ weights: Matrix, _ gradients: Matrix, gradientScale: Float, rate: Float, parts: [DecayedRange],
     with math: DenseMath
   ) {
     precondition(weights.count == first.count && gradients.count == first.count)
@@ -68,5 +48,26 @@ public final class AdamW: @unchecked Sendable {
         }
       }
     }
+  }
+}
+
+public struct AdamWSettings: Sendable, Hashable {
+  /// How much of the mean of gradients is kept at each step, and of the mean of their squares.
+  public var firstDecay: Float = 0.9
+  public var secondDecay: Float = 0.95
+  public var epsilon: Float = 1e-8
+
+  public init() {}
+}
+
+/// Some weights that lie together.
+public struct DecayedRange: Sendable {
+  public let range: Range<Int>
+  /// The share of each weight that goes, times the rate.
+  public let decay: Float
+
+  public init(range: Range<Int>, decay: Float) {
+    self.range = range
+    self.decay = decay
   }
 }

@@ -32,15 +32,15 @@ public struct CausalAttention: Sendable {
   private var scale: Float { 1 / Float(headSize).squareRoot() }
 
   /// Queries at once, and the keys that any of them sees.
-  private struct Tile {
+  private struct AttentionTile {
     let queries: Range<Int>
     let keys: Range<Int>
   }
 
-  private func forEachTile(_ body: (Tile) -> Void) {
+  private func forEachTile(_ body: (AttentionTile) -> Void) {
     for start in stride(from: 0, to: length, by: CausalAttention.tile) {
       let queries = start..<min(start + CausalAttention.tile, length)
-      body(Tile(queries: queries, keys: firstKey(start)..<queries.upperBound))
+      body(AttentionTile(queries: queries, keys: firstKey(start)..<queries.upperBound))
     }
   }
 
@@ -58,23 +58,25 @@ public struct CausalAttention: Sendable {
     }
   }
 
-  /// Scores of a tile, [queries][keys].
-  private func scores(
-    _ tile: Tile, _ query: MatrixMath.Part, _ key: MatrixMath.Part, into scores: UnsafeMutablePointer<Float>
+  /// Sets a matrix to the scores of a tile, [queries][keys].
+  private func score(
+    _ tile: AttentionTile, _ query: MatrixView, _ key: MatrixView, into scores: MatrixView, with math: DenseMath
   ) {
-    MatrixMath.addOuter(
-      query.from(tile.queries.lowerBound, 0), key.from(tile.keys.lowerBound, 0),
-      to: MatrixMath.Part(base: scores, stride: tile.keys.count), rows: tile.queries.count, columns: tile.keys.count,
-      depth: headSize, accumulate: false)
+    math.multiplyOuter(query.rows(tile.queries), key.rows(tile.keys), into: scores, .set)
+  }
+
+  /// The numbers of a head in the rows of a sequence that begins at a row: [length][headSize].
+  private func part(_ matrix: Matrix, _ first: Int, _ head: Int) -> MatrixView {
+    matrix[first..<first + length, head * headSize..<(head + 1) * headSize]
   }
 
   /// Calls `body` with what a row of a tile sees, and sets the rest of the row to zero.
   private func forEachRow(
-    _ tile: Tile, _ scores: UnsafeMutablePointer<Float>,
+    _ tile: AttentionTile, _ scores: MatrixView,
     _ body: (_ query: Int, _ seen: UnsafeMutablePointer<Float>, _ count: Int) -> Void
   ) {
     for query in tile.queries {
-      let row = scores + (query - tile.queries.lowerBound) * tile.keys.count
+      let row = scores.row(query - tile.queries.lowerBound)
       let first = max(firstKey(query), tile.keys.lowerBound) - tile.keys.lowerBound
       let end = query + 1 - tile.keys.lowerBound
       body(query, row + first, end - first)
@@ -90,95 +92,82 @@ public struct CausalAttention: Sendable {
   ///   - out: as the queries.
   ///   - statistics: [sequences * length][heads], the logarithm of each row's sum, for the way back.
   public func forward(
-    query: DenseMatrix, key: DenseMatrix, value: DenseMatrix, into out: DenseMatrix, statistics: DenseMatrix,
+    query: Matrix, key: Matrix, value: Matrix, into out: Matrix, statistics: Matrix,
     with math: DenseMath
   ) {
     let shared = heads / kvHeads
     let softmax = math.table.softmax
-    forEachGroup(math, matrices: 1) { first, kvHead, probabilities in
-      let keys = key.part(first, kvHead * headSize)
-      let values = value.part(first, kvHead * headSize)
+    forEachGroup(math, matrices: 1) { first, kvHead, scratch in
+      let keys = part(key, first, kvHead)
+      let values = part(value, first, kvHead)
       for head in kvHead * shared..<(kvHead + 1) * shared {
-        let queries = query.part(first, head * headSize)
-        let target = out.part(first, head * headSize)
+        let queries = part(query, first, head)
+        let target = part(out, first, head)
         forEachTile { tile in
-          scores(tile, queries, keys, into: probabilities)
-          forEachRow(tile, probabilities) { position, seen, count in
+          let p = MatrixView(scratch, rows: tile.queries.count, columns: tile.keys.count)
+          score(tile, queries, keys, into: p, with: math)
+          forEachRow(tile, p) { position, seen, count in
             var largest: Float = 0
             let sum = softmax(seen, count, scale, &largest)
-            statistics.numbers[(first + position) * heads + head] = largest + Elementary.log(sum)
+            statistics.numbers[(first + position) * heads + head] = LogSoftmax.offset(
+              largest: largest, sum: sum)
           }
-          MatrixMath.add(
-            MatrixMath.Part(base: probabilities, stride: tile.keys.count), values.from(tile.keys.lowerBound, 0),
-            to: target.from(tile.queries.lowerBound, 0), rows: tile.queries.count, columns: headSize,
-            depth: tile.keys.count, accumulate: false)
+          math.multiply(p, values.rows(tile.keys), into: target.rows(tile.queries), .set)
         }
       }
-    }
-  }
-
-  /// What the way back takes from the way there.
-  public struct Saved {
-    let query, key, value, out, statistics: DenseMatrix
-
-    public init(
-      query: DenseMatrix, key: DenseMatrix, value: DenseMatrix, out: DenseMatrix, statistics: DenseMatrix
-    ) {
-      (self.query, self.key, self.value) = (query, key, value)
-      (self.out, self.statistics) = (out, statistics)
     }
   }
 
   /// The gradients of queries, keys and values, from that of the output.
   public func backward(
-    _ saved: Saved, gradient: DenseMatrix, query: DenseMatrix, key: DenseMatrix, value: DenseMatrix,
+    _ saved: SavedAttention, gradient: Matrix, query: Matrix, key: Matrix, value: Matrix,
     with math: DenseMath
   ) {
     let shared = heads / kvHeads
     let table = math.table
     forEachGroup(math, matrices: 2) { first, kvHead, scratch in
-      let probabilities = scratch
-      let changes = scratch + CausalAttention.tile * length
-      let keys = saved.key.part(first, kvHead * headSize)
-      let values = saved.value.part(first, kvHead * headSize)
-      let keyGradient = key.part(first, kvHead * headSize)
-      let valueGradient = value.part(first, kvHead * headSize)
-      for row in 0..<length {
-        keyGradient.from(row, 0).base.update(repeating: 0, count: headSize)
-        valueGradient.from(row, 0).base.update(repeating: 0, count: headSize)
-      }
+      let keys = part(saved.key, first, kvHead)
+      let values = part(saved.value, first, kvHead)
+      let keyGradient = part(key, first, kvHead)
+      let valueGradient = part(value, first, kvHead)
+      keyGradient.clear()
+      valueGradient.clear()
       for head in kvHead * shared..<(kvHead + 1) * shared {
-        let queries = saved.query.part(first, head * headSize)
-        let outputs = saved.out.part(first, head * headSize)
-        let above = gradient.part(first, head * headSize)
-        let queryGradient = query.part(first, head * headSize)
+        let queries = part(saved.query, first, head)
+        let outputs = part(saved.out, first, head)
+        let above = part(gradient, first, head)
+        let queryGradient = part(query, first, head)
         forEachTile { tile in
           let (rows, columns) = (tile.queries.count, tile.keys.count)
-          let p = MatrixMath.Part(base: probabilities, stride: columns)
-          let d = MatrixMath.Part(base: changes, stride: columns)
-          let here = above.from(tile.queries.lowerBound, 0)
-          scores(tile, queries, keys, into: probabilities)
-          forEachRow(tile, probabilities) { position, seen, count in
+          let p = MatrixView(scratch, rows: rows, columns: columns)
+          let d = MatrixView(scratch + CausalAttention.tile * length, rows: rows, columns: columns)
+          let here = above.rows(tile.queries)
+          score(tile, queries, keys, into: p, with: math)
+          forEachRow(tile, p) { position, seen, count in
             table.probabilities(seen, count, scale, saved.statistics.numbers[(first + position) * heads + head])
           }
-          MatrixMath.addTransposed(
-            p, here, to: valueGradient.from(tile.keys.lowerBound, 0), rows: columns, columns: headSize, depth: rows,
-            accumulate: true)
-          MatrixMath.addOuter(
-            here, values.from(tile.keys.lowerBound, 0), to: d, rows: rows, columns: columns, depth: headSize,
-            accumulate: false)
-          forEachRow(tile, changes) { position, seen, count in
-            let inner = table.dot(above.from(position, 0).base, outputs.from(position, 0).base, headSize)
-            table.softmax_back(probabilities + (seen - changes), count, scale, inner, seen)
+          math.multiplyTransposed(p, here, into: valueGradient.rows(tile.keys), .add)
+          math.multiplyOuter(here, values.rows(tile.keys), into: d, .set)
+          forEachRow(tile, d) { position, seen, count in
+            let inner = table.dot(above.row(position), outputs.row(position), headSize)
+            table.softmax_back(p.base + (seen - d.base), count, scale, inner, seen)
           }
-          MatrixMath.add(
-            d, keys.from(tile.keys.lowerBound, 0), to: queryGradient.from(tile.queries.lowerBound, 0), rows: rows,
-            columns: headSize, depth: columns, accumulate: false)
-          MatrixMath.addTransposed(
-            d, queries.from(tile.queries.lowerBound, 0), to: keyGradient.from(tile.keys.lowerBound, 0), rows: columns,
-            columns: headSize, depth: rows, accumulate: true)
+          math.multiply(d, keys.rows(tile.keys), into: queryGradient.rows(tile.queries), .set)
+          math.multiplyTransposed(d, queries.rows(tile.queries), into: keyGradient.rows(tile.keys), .add)
         }
       }
     }
+  }
+}
+
+/// What the way back takes from the way there.
+public struct SavedAttention {
+  let query, key, value, out, statistics: Matrix
+
+  public init(
+    query: Matrix, key: Matrix, value: Matrix, out: Matrix, statistics: Matrix
+  ) {
+    (self.query, self.key, self.value) = (query, key, value)
+    (self.out, self.statistics) = (out, statistics)
   }
 }

@@ -6,8 +6,8 @@ extension DenseMath {
 
   /// Normalizes every row; weights and biases are [1][columns].
   public func normalize(
-    _ x: DenseMatrix, by norm: Activations.Norm, weight: DenseMatrix, bias: DenseMatrix?, epsilon: Float,
-    into out: DenseMatrix
+    _ x: Matrix, by norm: Activations.Norm, weight: Matrix, bias: Matrix?, epsilon: Float,
+    into out: Matrix
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns && weight.count == x.columns)
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
@@ -21,15 +21,15 @@ extension DenseMath {
 
   /// Adds the gradients of a norm's input, weight and bias, from that of its output.
   public func normalizeBack(
-    _ x: DenseMatrix, by norm: Activations.Norm, weight: DenseMatrix, epsilon: Float, gradient: DenseMatrix,
-    addingTo out: DenseMatrix, weightGradient: DenseMatrix, biasGradient: DenseMatrix?
+    _ x: Matrix, by norm: Activations.Norm, weight: Matrix, epsilon: Float, gradient: Matrix,
+    addingTo out: NormGradients
   ) throws {
-    precondition(x.count == gradient.count && out.count == x.count && weightGradient.count == x.columns)
+    precondition(x.count == gradient.count && out.input.count == x.count && out.weight.count == x.columns)
     let columns = x.columns
     let piece = 64
     let pieces = (x.rows + piece - 1) / piece
     // Every piece of rows has sums of its own, which are added up in their order.
-    let sums = try DenseMatrix(rows: pieces, columns: 2 * columns)
+    let sums = try Matrix(rows: pieces, columns: 2 * columns)
     let kernel = table.norm_back
     forEachPiece(x.rows, of: piece) { rows in
       let own = sums.numbers + rows.lowerBound / piece * 2 * columns
@@ -37,14 +37,14 @@ extension DenseMath {
         let place = row * columns
         kernel(
           norm == .layerNorm, x.numbers + place, columns, weight.numbers, epsilon, gradient.numbers + place,
-          out.numbers + place, own, biasGradient == nil ? nil : own + columns)
+          out.input.numbers + place, own, out.bias == nil ? nil : own + columns)
       }
     }
     for index in 0..<pieces {
       let own = sums.numbers + index * 2 * columns
-      for column in 0..<columns { weightGradient.numbers[column] += own[column] }
-      guard let biasGradient else { continue }
-      for column in 0..<columns { biasGradient.numbers[column] += own[columns + column] }
+      for column in 0..<columns { out.weight.numbers[column] += own[column] }
+      guard let bias = out.bias else { continue }
+      for column in 0..<columns { bias.numbers[column] += own[columns + column] }
     }
   }
 
@@ -52,7 +52,7 @@ extension DenseMath {
 
   /// out = activation(x), or activation(x) * factor where there is one.
   public func activate(
-    _ activation: LinearGroup.Activation, _ x: DenseMatrix, factor: DenseMatrix?, into out: DenseMatrix
+    _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, into out: Matrix
   ) {
     precondition(x.count == out.count && (factor == nil || factor?.count == x.count))
     let kernel = table.activate
@@ -65,8 +65,8 @@ extension DenseMath {
 
   /// From the gradient of ``activate(_:_:factor:into:)``'s output to that of x, in place, and to that of the factor.
   public func activateBack(
-    _ activation: LinearGroup.Activation, _ x: DenseMatrix, factor: DenseMatrix?, gradient: DenseMatrix,
-    factorGradient: DenseMatrix?
+    _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, gradient: Matrix,
+    factorGradient: Matrix?
   ) {
     precondition(x.count == gradient.count && (factor == nil) == (factorGradient == nil))
     let kernel = table.activate_back
@@ -86,7 +86,7 @@ extension DenseMath {
   ///   - ids: of all sequences, one behind the other.
   ///   - length: of each sequence.
   public func embed(
-    _ ids: [Int], length: Int, _ embedding: DenseMatrix, positions: DenseMatrix?, into out: DenseMatrix
+    _ ids: [Int], length: Int, _ embedding: Matrix, positions: Matrix?, into out: Matrix
   ) {
     precondition(ids.count == out.rows && embedding.columns == out.columns && ids.allSatisfy { $0 < embedding.rows })
     precondition(positions == nil || (positions?.rows ?? 0) >= length)
@@ -104,7 +104,7 @@ extension DenseMath {
 
   /// Adds the gradients of the embedding's rows and the positions' rows.
   public func embedBack(
-    _ ids: [Int], length: Int, gradient: DenseMatrix, addingTo embedding: DenseMatrix, positions: DenseMatrix?
+    _ ids: [Int], length: Int, gradient: Matrix, addingTo embedding: Matrix, positions: Matrix?
   ) {
     precondition(ids.count == gradient.rows && embedding.columns == gradient.columns)
     let width = gradient.columns
@@ -127,7 +127,7 @@ extension DenseMath {
   ///
   /// - Parameter angles: [positions][cosines, sines].
   public func rotate(
-    _ matrix: DenseMatrix, headSize: Int, length: Int, angles: RotaryAngles, back: Bool
+    _ matrix: Matrix, headSize: Int, length: Int, angles: RotaryAngles, back: Bool
   ) {
     precondition(matrix.columns % headSize == 0 && angles.count >= length && 2 * angles.half <= headSize)
     let kernel = table.rotate
@@ -141,5 +141,20 @@ extension DenseMath {
         }
       }
     }
+  }
+}
+
+/// Where the gradients of a norm go; all are added to.
+public struct NormGradients {
+  /// As the input of the norm.
+  let input: Matrix
+  /// [1][columns]
+  let weight: Matrix
+  let bias: Matrix?
+
+  public init(input: Matrix, weight: Matrix, bias: Matrix?) {
+    self.input = input
+    self.weight = weight
+    self.bias = bias
   }
 }

@@ -5,69 +5,12 @@ import CFurlKernels
 /// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
 /// one of training, never exists.
 public struct HeadLoss: Sendable {
-  /// What turns hidden states into logits.
-  public struct Head: Sendable {
-    /// [vocabulary][hidden]
-    public let weight: DenseMatrix
-    /// [1][vocabulary]
-    public let bias: DenseMatrix?
-
-    public init(weight: DenseMatrix, bias: DenseMatrix?) {
-      self.weight = weight
-      self.bias = bias
-    }
-  }
-
-  /// The model that is imitated: its own hidden states and head.
-  public struct Teacher: Sendable {
-    public let hidden: DenseMatrix
-    public let head: Head
-
-    public init(hidden: DenseMatrix, head: Head) {
-      self.hidden = hidden
-      self.head = head
-    }
-  }
-
-  /// Where gradients go: of hidden states, set; of the head, added.
-  public struct Gradients {
-    let hidden: DenseMatrix
-    let head: Head
-
-    public init(hidden: DenseMatrix, head: Head) {
-      self.hidden = hidden
-      self.head = head
-    }
-  }
-
-  /// Sums over all rows that count.
-  public struct Sums: Sendable {
-    /// Cross entropy of the next tokens, nats.
-    public var entropy = 0.0
-    /// Kullback-Leibler divergence from the teacher, nats.
-    public var divergence = 0.0
-    /// Rows with a next token.
-    public var targets = 0
-  }
-
-  /// How much each part counts.
-  public struct Weights: Sendable, Hashable {
-    /// Of a row's cross entropy.
-    public var entropy: Float
-    /// Of a row's divergence.
-    public var divergence: Float
-
-    public init(entropy: Float, divergence: Float) {
-      self.entropy = entropy
-      self.divergence = divergence
-    }
-  }
 
   private let math: DenseMath
   private let vocabulary: Int
   /// [pieces of rows][vocabulary]
-  private let logits: DenseMatrix
-  private let taught: DenseMatrix?
+  private let logits: Matrix
+  private let taught: Matrix?
 
   /// - Parameters:
   ///   - rows: the most that there will be.
@@ -78,8 +21,8 @@ public struct HeadLoss: Sendable {
     self.vocabulary = vocabulary
     // 64 MiB, whatever the number of threads.
     let piece = min(rows, max(16, min(512, (1 << 24) / vocabulary / 16 * 16)))
-    logits = try DenseMatrix(rows: piece, columns: vocabulary)
-    taught = hasTeacher ? try DenseMatrix(rows: piece, columns: vocabulary) : nil
+    logits = try Matrix(rows: piece, columns: vocabulary)
+    taught = hasTeacher ? try Matrix(rows: piece, columns: vocabulary) : nil
   }
 
   /// What a row gave.
@@ -95,17 +38,18 @@ public struct HeadLoss: Sendable {
   ///   - targets: the next token of each row; -1 where there is none, which counts for the divergence alone.
   ///   - weights: what the parts count for each row.
   public func callAsFunction(
-    hidden: DenseMatrix, head: Head, targets: [Int], teacher: Teacher?, weights: Weights, gradients: Gradients?
-  ) -> Sums {
+    hidden: Matrix, head: HeadWeights, targets: [Int], teacher: TaughtHead?, weights: LossShares,
+    gradients: HeadGradients?
+  ) -> LossSums {
     precondition(targets.count == hidden.rows && head.weight.rows == vocabulary)
     precondition(targets.allSatisfy { $0 < vocabulary } && (teacher == nil || taught != nil))
-    var sums = Sums()
+    var sums = LossSums()
     for start in stride(from: 0, to: hidden.rows, by: logits.rows) {
       let range = start..<min(start + logits.rows, hidden.rows)
       let piece = hidden.rows(range)
       let scores = logits.rows(0..<range.count)
       math.linear(piece, head.weight, bias: head.bias, into: scores)
-      var taughtScores: DenseMatrix?
+      var taughtScores: Matrix?
       if let teacher, let taught {
         let matrix = taught.rows(0..<range.count)
         math.linear(teacher.hidden.rows(range), teacher.head.weight, bias: teacher.head.bias, into: matrix)
@@ -125,7 +69,7 @@ public struct HeadLoss: Sendable {
 
   /// Losses of some rows; gradients take the place of the logits.
   private func rowLosses(
-    _ scores: DenseMatrix, _ taught: DenseMatrix?, targets: [Int], _ weights: Weights
+    _ scores: Matrix, _ taught: Matrix?, targets: [Int], _ weights: LossShares
   ) -> [RowLoss] {
     var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
     let table = math.table
@@ -143,11 +87,11 @@ public struct HeadLoss: Sendable {
               logits, taught.numbers + row * vocabulary, vocabulary, 1, weights.divergence + entropyWeight,
               weights.divergence)
             losses[row].divergence = d.difference - Elementary.log(d.teacher_sum) + Elementary.log(d.student_sum)
-            total = d.student_largest + Elementary.log(d.student_sum)
+            total = LogSoftmax.offset(largest: d.student_largest, sum: d.student_sum)
           } else {
             var largest: Float = 0
             let sum = table.softmax(logits, vocabulary, 1, &largest)
-            total = largest + Elementary.log(sum)
+            total = LogSoftmax.offset(largest: largest, sum: sum)
             for index in 0..<vocabulary { logits[index] *= entropyWeight }
           }
           guard target >= 0 else { continue }
@@ -157,5 +101,63 @@ public struct HeadLoss: Sendable {
       }
     }
     return losses
+  }
+}
+
+/// What turns hidden states into logits.
+public struct HeadWeights: Sendable {
+  /// [vocabulary][hidden]
+  public let weight: Matrix
+  /// [1][vocabulary]
+  public let bias: Matrix?
+
+  public init(weight: Matrix, bias: Matrix?) {
+    self.weight = weight
+    self.bias = bias
+  }
+}
+
+/// The model that is imitated: its own hidden states and head.
+public struct TaughtHead: Sendable {
+  public let hidden: Matrix
+  public let head: HeadWeights
+
+  public init(hidden: Matrix, head: HeadWeights) {
+    self.hidden = hidden
+    self.head = head
+  }
+}
+
+/// Where gradients go: of hidden states, set; of the head, added.
+public struct HeadGradients {
+  let hidden: Matrix
+  let head: HeadWeights
+
+  public init(hidden: Matrix, head: HeadWeights) {
+    self.hidden = hidden
+    self.head = head
+  }
+}
+
+/// LossSums over all rows that count.
+public struct LossSums: Sendable {
+  /// Cross entropy of the next tokens, nats.
+  public var entropy = 0.0
+  /// Kullback-Leibler divergence from the teacher, nats.
+  public var divergence = 0.0
+  /// Rows with a next token.
+  public var targets = 0
+}
+
+/// How much each part counts.
+public struct LossShares: Sendable, Hashable {
+  /// Of a row's cross entropy.
+  public var entropy: Float
+  /// Of a row's divergence.
+  public var divergence: Float
+
+  public init(entropy: Float, divergence: Float) {
+    self.entropy = entropy
+    self.divergence = divergence
   }
 }

@@ -8,14 +8,14 @@ public final class RotaryAngles: @unchecked Sendable {
   /// Pairs of numbers that are turned.
   public let half: Int
   /// [position][cosines, sines, -sines][half]
-  private let numbers: DenseMatrix
+  private let numbers: Matrix
 
   /// - Parameter frequencies: radians for each position.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(frequencies: [Double], count: Int) throws {
     self.count = count
     half = frequencies.count
-    numbers = try DenseMatrix(rows: count, columns: 3 * half)
+    numbers = try Matrix(rows: count, columns: 3 * half)
     for position in 0..<count {
       let angles = frequencies.map { Elementary.cosineAndSine(Double(position) * $0) }
       numbers[position] =

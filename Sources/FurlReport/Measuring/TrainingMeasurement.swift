@@ -40,8 +40,7 @@ public struct TrainingMeasurement: Sendable {
     guard settings.sequences > 0, settings.steps > 0, (1...spec.contextLength).contains(settings.length) else {
       throw FurlError(.usage, "a batch of \(settings.sequences) x \(settings.length) tokens cannot be trained on")
     }
-    let math = DenseMath(
-      context: ComputeContext(pool: WorkerPool(threads: settings.threads), kernels: try Kernels.fromEnvironment()))
+    let math = DenseMath(pool: WorkerPool(threads: settings.threads), kernels: try Kernels.forTransforms())
     let parameters = try ModelParameters(checkpoint)
     checkpoint.dropPages()
     let gradients = try ModelParameters(zeros: spec)
@@ -50,7 +49,7 @@ public struct TrainingMeasurement: Sendable {
     let pass = try TrainingPass(
       spec, sequences: settings.sequences, length: settings.length, isTrained: true, math: math)
     let head = try HeadLoss(rows: rows, vocabulary: spec.vocabularySize, hasTeacher: false, math: math)
-    let gradient = try DenseMatrix(rows: rows, columns: spec.hiddenSize)
+    let gradient = try Matrix(rows: rows, columns: spec.hiddenSize)
     let ids = (0...rows).map { ($0 * 40503) % 65536 % spec.vocabularySize }
     let load = CompetingLoad()
     let clock = ContinuousClock()

@@ -37,9 +37,6 @@ public struct Kernels: @unchecked Sendable {
     return chosen.name == "scalar" ? try Kernels(named: "portable") : chosen
   }
 
-  /// The same, for products of matrices.
-  package static let forDenseMatrices: Kernels = (try? forTransforms()) ?? forEncoding
-
   /// The tiers that this CPU has.
   public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }
 

@@ -2,6 +2,7 @@ import FurlArtifact
 import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 
@@ -48,7 +49,8 @@ struct SensitivitySurvey {
     init(_ plan: Plan, _ checkpoint: Checkpoint, _ sample: CalibrationSample, _ pool: WorkerPool) throws {
       self.plan = plan
       self.pool = pool
-      let chooser = CodeChooser(checkpoint, plan: plan, pool: pool)
+      let kernels = try Kernels.forTransforms()
+      let chooser = CodeChooser(checkpoint, plan: plan, on: DenseMath(pool: pool, kernels: kernels))
       chooser.tokenSteps = TokenSteps(sample.sequences, vocabulary: plan.spec.vocabularySize)
       self.chooser = chooser
       let scheme = SensitivityProbe.scheme(for: plan.spec)
@@ -65,7 +67,7 @@ struct SensitivitySurvey {
         }
       }
       (self.matrices, self.vectors) = (matrices, vectors)
-      let context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
+      let context = ComputeContext(pool: pool, kernels: kernels)
       let measurements = plan.tensors.reduce(0) { $0 + Run.variants(of: $1).count }
       let probes = CalibrationSample.affordable(
         sample.probes, measurements: measurements, of: plan.spec, work: SensitivitySurvey.work,

@@ -14,7 +14,7 @@ import FurlTensor
 final class CalibratedRun {
   private let plan: Plan
   private let checkpoint: Checkpoint
-  private let pool: WorkerPool
+  private let math: DenseMath
   private let chooser: CodeChooser
   private let writer: ArtifactWriter
   private let report: (Compressor.Progress) -> Void
@@ -35,9 +35,9 @@ final class CalibratedRun {
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
-    self.pool = pool
+    math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
     self.writer = writer
-    chooser = CodeChooser(checkpoint, plan: plan, pool: pool)
+    chooser = CodeChooser(checkpoint, plan: plan, on: math)
     kept = keepingMatrices ? [:] : nil
     report = progress
     fileBytes = try compressor.checkpoint.files().reduce(0) { $0 + $1.count }
@@ -99,7 +99,7 @@ final class CalibratedRun {
     guard let embedding = matrix("embedding") else { throw FurlError(.defect, "the embedding is missing") }
     return try BlockWalk(
       plan.spec, embedding: embedding, positions: matrix("positions"), sequences: sample.sequences,
-      context: ComputeContext(pool: pool, kernels: try Kernels.forTransforms()))
+      context: ComputeContext(pool: math.pool, kernels: math.kernels))
   }
 
   /// Encodes a block's tensors while it is walked.
@@ -231,7 +231,7 @@ final class CalibratedRun {
     try writer.append(
       name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: layout.scheme,
       streams: Dictionary(uniqueKeysWithValues: zip(layout.streams.map(\.kind), streams)),
-      parallelFor: pool.forEach)
+      parallelFor: math.pool.forEach)
     done += 1
     encodedBytes += try checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
     report(

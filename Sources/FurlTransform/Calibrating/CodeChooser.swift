@@ -8,16 +8,16 @@ import FurlTensor
 final class CodeChooser {
   private let checkpoint: Checkpoint
   private let plan: Plan
-  private let pool: WorkerPool
+  private let math: DenseMath
   /// What a reader of the result should know.
   private(set) var notes: [String] = []
   /// For matrices with a row for each token: see ``TokenSteps``. Nil where no text is known.
   var tokenSteps: TokenSteps?
 
-  init(_ checkpoint: Checkpoint, plan: Plan, pool: WorkerPool) {
+  init(_ checkpoint: Checkpoint, plan: Plan, on math: DenseMath) {
     self.checkpoint = checkpoint
     self.plan = plan
-    self.pool = pool
+    self.math = math
   }
 
   // MARK: Inputs
@@ -37,12 +37,12 @@ final class CodeChooser {
         columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal,
         keepsLargest: calibrated.contains { $0.outliers?.threshold != nil })
     }
-    visit { moments.add($0, count: $1, on: pool) }
+    visit { moments.add($0, count: $1, on: math) }
     try check(moments.coverage, first)
     return moments
   }
 
-  private func check(_ coverage: SecondMoments.Coverage, _ tensor: Plan.PlannedTensor) throws {
+  private func check(_ coverage: MomentCoverage, _ tensor: Plan.PlannedTensor) throws {
     guard coverage.isFinite else {
       throw FurlError.input(
         checkpoint.path, tensor.sourceName, "its inputs are not finite numbers",
@@ -99,14 +99,14 @@ final class CodeChooser {
       return Key(feedback: feedback, block: block)
     }
 
-    mutating func factor(for tensor: Plan.PlannedTensor, pool: WorkerPool) throws -> FeedbackFactor {
+    mutating func factor(for tensor: Plan.PlannedTensor, on math: DenseMath) throws -> FeedbackFactor {
       guard let key = Factors.key(tensor), let moments else {
         throw FurlError(.defect, "there are no moments for feedback")
       }
       if let found = made[key] { return found }
       let factor = try FeedbackFactor(
         moments, order: key.feedback.order, block: key.block, damping: key.feedback.damping, keepsMoments: isShared,
-        pool: pool)
+        on: math)
       made[key] = factor
       return factor
     }
@@ -130,24 +130,24 @@ final class CodeChooser {
         note(outliers, of: tensor, largest: factors.largest)
       }
       guard tensor.method != .plain, scheme.block != nil else {
-        return try PackedMatrix.encode(source, scheme: scheme, pool: pool)
+        return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool)
       }
-      let objective: CalibratedEncoder.Objective =
+      let objective: CodeObjective =
         switch tensor.method.codes {
         case .nearest, .imatrix, .awq: .columns(weights: factors.meanSquares)
-        case .gptq: .outputs(try factors.factor(for: tensor, pool: pool))
+        case .gptq: .outputs(try factors.factor(for: tensor, on: math))
         }
       if let bits = tensor.method.codedBits {
         let factors = tensor.spec.role == .embedding || tensor.spec.role == .head ? tokenSteps?.factors : nil
         return try CodedSteps(
-          source, scheme: scheme, objective: objective, pool: pool, rowFactors: factors
+          source, scheme: scheme, objective: objective, on: math, rowFactors: factors
         ).encode(
           bits: bits, tolerance: tolerance)
       }
       var encoder = try CalibratedEncoder(
         scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
       (encoder.columnScales, encoder.rowScales) = (scaling.columns, scaling.rows)
-      return try encoder.encode(source, pool: pool)
+      return try encoder.encode(source, on: math)
     }
   }
 
@@ -198,7 +198,7 @@ final class CodeChooser {
       scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes,
       objective: .columns(weights: scaling.weights(moments.meanSquares)))
     encoder.columnScales = scales
-    let matrix = try encoder.encode(source, pool: pool)
+    let matrix = try encoder.encode(source, on: math)
     let values = try source.loadFloats(rows: 0..<rows, with: ReadBuffer())
     var errors = Array(repeating: Float(0), count: rows * source.columns)
     for row in 0..<rows {
@@ -207,7 +207,7 @@ final class CodeChooser {
         errors[column * rows + row] = values[row * source.columns + column] - decoded[column] / scales[column]
       }
     }
-    return try moments.outputError(errors, rows: rows, on: pool) * Double(whole.rows) / Double(rows)
+    return try moments.outputError(errors, rows: rows, on: math) * Double(whole.rows) / Double(rows)
   }
 
   /// A vector, which stays as it is.

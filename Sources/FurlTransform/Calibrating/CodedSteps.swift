@@ -17,8 +17,8 @@ import Darwin
 struct CodedSteps {
   let source: WeightSource
   let scheme: Scheme
-  let objective: CalibratedEncoder.Objective
-  let pool: WorkerPool
+  let objective: CodeObjective
+  let math: DenseMath
   /// What the step is multiplied with in each row; nil: 1.
   var rowFactors: [Float]?
 
@@ -28,13 +28,13 @@ struct CodedSteps {
   private static let quickTries = 4
 
   init(
-    _ source: WeightSource, scheme: Scheme, objective: CalibratedEncoder.Objective, pool: WorkerPool,
+    _ source: WeightSource, scheme: Scheme, objective: CodeObjective, on math: DenseMath,
     rowFactors: [Float]? = nil
   ) {
     self.source = source
     self.scheme = scheme
     self.objective = objective
-    self.pool = pool
+    self.math = math
     self.rowFactors = rowFactors
   }
 
@@ -46,12 +46,12 @@ struct CodedSteps {
     // What it is for normally distributed weights: their differential entropy less the bits.
     var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * Elementary.exp2(-bits)
     // A smaller one is no half.
-    guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: pool) }
+    guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool) }
     if case .outputs = objective {
       let quick = CodedSteps(
-        source, scheme: scheme, objective: .columns(weights: nil), pool: pool, rowFactors: rowFactors)
+        source, scheme: scheme, objective: .columns(weights: nil), on: math, rowFactors: rowFactors)
       for _ in 0..<CodedSteps.quickTries {
-        let off = try CodedSteps.codedBits(quick.encode(step: step), pool: pool) - bits
+        let off = try CodedSteps.codedBits(quick.encode(step: step), pool: math.pool) - bits
         step = max(step * Elementary.exp2(off), 0x1p-24)
         if abs(off) <= tolerance { break }
       }
@@ -59,7 +59,7 @@ struct CodedSteps {
     var best: (matrix: PackedMatrix, off: Double)?
     for _ in 0..<CodedSteps.tries {
       let matrix = try encode(step: step)
-      let off = try CodedSteps.codedBits(matrix, pool: pool) - bits
+      let off = try CodedSteps.codedBits(matrix, pool: math.pool) - bits
       if best.map({ abs(off) < abs($0.off) }) ?? true { best = (matrix, off) }
       if abs(off) <= tolerance { break }
       step = max(step * Elementary.exp2(off), 0x1p-24)
@@ -71,7 +71,7 @@ struct CodedSteps {
   private func encode(step: Double) throws -> PackedMatrix {
     try CalibratedEncoder(
       scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors
-    ).encode(source, pool: pool)
+    ).encode(source, on: math)
   }
 
   /// Bits of a weight's code in a compact file.

@@ -1,6 +1,7 @@
 import FurlBase
 import FurlCheckpoint
 import FurlModel
+import FurlNumerics
 import FurlSpec
 import FurlTensor
 
@@ -34,7 +35,7 @@ struct ModelChanges {
     var sample = sample
     for step in steps {
       let report: JSON
-      let context = context(sample)
+      let context = try context(sample)
       switch step {
       case .truncate(let step):
         (model, report) = try Truncation(step: step, model: model, context: context).run()
@@ -57,9 +58,10 @@ struct ModelChanges {
     return Result(model: model, reports: reports, sample: sample)
   }
 
-  private func context(_ sample: CalibrationSample?) -> ChangeContext {
-    ChangeContext(
-      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], pool: pool, folder: folder, progress: progress)
+  private func context(_ sample: CalibrationSample?) throws -> ChangeContext {
+    try ChangeContext(
+      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [],
+      math: DenseMath(pool: pool, kernels: Kernels.forTransforms()), folder: folder, progress: progress)
   }
 
   /// Rows of the vocabulary go first, so that everything after is calibrated in the tokens that are left.

@@ -31,7 +31,7 @@ final class ModelDraft {
     places[name] = .scratch(offset: try scratch.append(values), shape: shape)
   }
 
-  func set(_ name: String, _ matrix: FloatMatrix) throws {
+  func set(_ name: String, _ matrix: Matrix) throws {
     try set(name, matrix.values, shape: [matrix.rows, matrix.columns])
   }
 
@@ -99,9 +99,9 @@ extension Checkpoint {
   }
 
   /// A matrix in FP32.
-  func floats(_ name: String) throws -> FloatMatrix {
+  func floats(_ name: String) throws -> Matrix {
     let source = try source(name)
     defer { source.drop() }
-    return try FloatMatrix(source.readAll(), rows: source.rows, columns: source.columns)
+    return try Matrix(source.readAll(), rows: source.rows, columns: source.columns)
   }
 }

@@ -8,23 +8,23 @@ import FurlTensor
 /// A walk over a checkpoint's FP32 weights, block by block, with the calibration's sequences.
 final class ModelWalk {
   let model: Checkpoint
-  let pool: WorkerPool
+  private let math: DenseMath
   let walk: BlockWalk
   private let tensors: [String: TensorSpec]
   /// Channels of the residual stream that norms read; nil: all.
   private var channels: [Int]?
 
-  init(_ model: Checkpoint, _ sequences: [[Int]], pool: WorkerPool) throws {
+  init(_ model: Checkpoint, _ sequences: [[Int]], on math: DenseMath) throws {
     self.model = model
-    self.pool = pool
+    self.math = math
     tensors = Dictionary(uniqueKeysWithValues: model.spec.tensors.map { ($0.name, $0) })
     func matrix(_ name: String) throws -> PackedMatrix {
-      try PackedMatrix.encode(model.source(name), scheme: .float32, pool: pool)
+      try PackedMatrix.encode(model.source(name), scheme: .float32, pool: math.pool)
     }
     walk = try BlockWalk(
       model.spec, embedding: matrix("embedding"),
       positions: model.spec.positions == .learned ? matrix("positions") : nil, sequences: sequences, format: .float32,
-      context: ComputeContext(pool: pool, kernels: try Kernels.forTransforms()))
+      context: ComputeContext(pool: math.pool, kernels: math.kernels))
   }
 
   /// From here on norms read some channels of the residual stream only, and the layers behind them have so many columns;
@@ -85,7 +85,7 @@ final class ModelWalk {
   /// The moments of an input; only inside of a body.
   func moments(_ site: ReadingSite, columns: Int) throws -> InputMoments {
     let moments = try InputMoments(columns: columns)
-    try walk.visit(site) { try moments.add($0, count: $1, on: pool) }
+    try walk.visit(site) { try moments.add($0, count: $1, on: math) }
     didVisit = true
     guard moments.isFinite else {
       throw FurlError.input(
@@ -96,10 +96,10 @@ final class ModelWalk {
 
   /// The second moments of an input; only inside of a body.
   func secondMoments(
-    _ site: ReadingSite, columns: Int, extent: SecondMoments.Extent
+    _ site: ReadingSite, columns: Int, extent: MomentExtent
   ) throws -> SecondMoments {
     let moments = try SecondMoments(columns: columns, extent: extent)
-    walk.visit(site) { moments.add($0, count: $1, on: pool) }
+    walk.visit(site) { moments.add($0, count: $1, on: math) }
     didVisit = true
     guard moments.coverage.isFinite else {
       throw FurlError.input(
@@ -113,7 +113,7 @@ final class ModelWalk {
       let source = try model.source(name)
       defer { source.drop() }
       return Layer(
-        weight: try PackedMatrix.encode(source, scheme: .float32, pool: pool), bias: try vector(name + ".bias"))
+        weight: try PackedMatrix.encode(source, scheme: .float32, pool: math.pool), bias: try vector(name + ".bias"))
     }
   }
 

@@ -115,9 +115,10 @@ struct SizeSample {
   static func measure(
     _ parts: [Part], of plan: Plan, _ checkpoint: Checkpoint, pool: WorkerPool
   ) throws -> [Int: Sizes] {
+    let kernels = try Kernels.forTransforms()
     let results = Mutex<[Result<Sizes, any Error>?]>(Array(repeating: nil, count: parts.count))
     pool.forEach(parts.count) { index in
-      let result = Result { try measure(parts[index], of: plan.tensors[parts[index].tensor], checkpoint) }
+      let result = Result { try measure(parts[index], of: plan.tensors[parts[index].tensor], checkpoint, kernels) }
       results.withLock { $0[index] = result }
     }
     var sizes: [Int: Sizes] = [:]
@@ -137,11 +138,11 @@ struct SizeSample {
   }
 
   private static func measure(
-    _ part: Part, of tensor: Plan.PlannedTensor, _ checkpoint: Checkpoint
+    _ part: Part, of tensor: Plan.PlannedTensor, _ checkpoint: Checkpoint, _ kernels: Kernels
   ) throws -> Sizes {
     do {
       let source = try checkpoint.source(tensor.sourceName)
-      let streams = try encode(source.part(rows: part.rows, columns: part.columns), of: tensor)
+      let streams = try encode(source.part(rows: part.rows, columns: part.columns), of: tensor, kernels)
       return Sizes(
         bytes: streams.map(\.count),
         stored: try zip(streams, tensor.layout.streams).map {
@@ -155,25 +156,29 @@ struct SizeSample {
     }
   }
 
-  private static func encode(_ source: WeightSource, of tensor: Plan.PlannedTensor) throws -> [ByteStorage] {
+  private static func encode(
+    _ source: WeightSource, of tensor: Plan.PlannedTensor, _ kernels: Kernels
+  ) throws -> [ByteStorage] {
     guard tensor.spec.shape.count == 2 else { return [try FloatVector(source).storage] }
+    // Parts share the threads, so that each is done by one.
+    let math = DenseMath(pool: WorkerPool(threads: 1), kernels: kernels)
     if let outliers = tensor.outliers {
       // Which columns they are matters little to the size of the rest.
       let columns = try outliers.columns(of: source, largest: nil)
       guard let scheme = tensor.scheme.keepingApart(columns.count) else {
         throw FurlError(.defect, "\(tensor.scheme) keeps no columns apart")
       }
-      return try PackedMatrix.encode(source.leavingOut(columns), scheme: scheme, pool: WorkerPool(threads: 1)).streams
+      return try PackedMatrix.encode(source.leavingOut(columns), scheme: scheme, pool: math.pool).streams
     }
     // Feedback moves codes, but hardly how often each of them occurs.
     if let bits = tensor.method.codedBits {
       let steps = CodedSteps(
-        source, scheme: tensor.scheme, objective: .columns(weights: nil), pool: WorkerPool(threads: 1))
+        source, scheme: tensor.scheme, objective: .columns(weights: nil), on: math)
       return try steps.encode(bits: bits).streams
     }
     if tensor.method.searchesScales, tensor.scheme != .float32 {
       return try CalibratedEncoder(scheme: tensor.scheme, scales: .search, objective: .columns(weights: nil))
-        .encode(source, pool: WorkerPool(threads: 1)).streams
+        .encode(source, on: math).streams
     }
     let encoder = try MatrixEncoder(source, scheme: tensor.scheme)
     let buffer = ReadBuffer()

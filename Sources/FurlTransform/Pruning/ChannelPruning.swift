@@ -49,7 +49,7 @@ struct ChannelPruning {
       var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
       importances = importances.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
     } else {
-      let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+      let walk = try ModelWalk(model, context.sequences, on: context.math)
       try walk.run(boundary: { block in
         context.progress("looking at block", block, spec.blocks.count)
       }) { block, site in
@@ -59,7 +59,7 @@ struct ChannelPruning {
         return [:]
       }
       let moments = try InputMoments(columns: spec.hiddenSize)
-      try walk.walk.visitHead(walk.norm("norm")) { try moments.add($0, count: $1, on: context.pool) }
+      try walk.walk.visitHead(walk.norm("norm")) { try moments.add($0, count: $1, on: context.math) }
       try add(moments, [head])
     }
     let order = importances.indices.sorted { (importances[$0], $0) < (importances[$1], $1) }
@@ -68,9 +68,9 @@ struct ChannelPruning {
 
   /// What channels are to layers that read the same input: shares of what each of them puts out.
   private func importances(_ moments: InputMoments, _ names: [String], limit: Int) throws -> [Double] {
-    let (columns, pool) = (model.spec.hiddenSize, context.pool)
+    let (columns, math) = (model.spec.hiddenSize, context.math)
     let groups = (0..<columns).map { $0..<$0 + 1 }
-    let covariance = moments.covariance(ridge: moments.ridge, on: pool)
+    let covariance = moments.covariance(ridge: moments.ridge, on: math.pool)
     let isTied = names == ["embedding"]
     // The lasso sees layers through the products of their columns alone. A head that is the embedding will not be fitted,
     // so that no channel can stand in for another there.
@@ -80,13 +80,13 @@ struct ChannelPruning {
     for name in names {
       let weight = try model.floats(name)
       let products = try InputMoments(columns: columns)
-      try products.add(rowsOf: weight, on: pool)
+      try products.add(rowsOf: weight, on: math)
       // What all outputs of a head have in common changes no prediction.
-      let mean = products.covariance(isAroundZero: name != head, on: pool)
+      let mean = products.covariance(isAroundZero: name != head, on: math.pool)
       let variance = Double(weight.rows) * mean.product(covariance)
       guard variance > 0 else { continue }
       if isLasso {
-        try all.add(rowsOf: weight, times: Float(1 / variance.squareRoot()), on: pool)
+        try all.add(rowsOf: weight, times: Float(1 / variance.squareRoot()), on: math)
         continue
       }
       let scores =
@@ -100,8 +100,8 @@ struct ChannelPruning {
       for (channel, score) in scores.enumerated() where unit > 0 { result[channel] += score / unit }
     }
     guard isLasso, all.count > 0 else { return result }
-    let root = try all.covariance(isAroundZero: true, on: pool).root(on: pool)
-    let scores = try GroupLasso(root, covariance, groups: groups, on: pool).importances(limit: limit)
+    let root = try all.covariance(isAroundZero: true, on: math.pool).root(on: math)
+    let scores = try GroupLasso(root, covariance, groups: groups, on: math).importances(limit: limit)
     return scores.map { $0 * Double(all.count) }
   }
 

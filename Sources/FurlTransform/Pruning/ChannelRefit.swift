@@ -32,7 +32,7 @@ final class ChannelRefit {
     self.kept = kept
     self.usesSquares = usesSquares
     self.context = context
-    walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    walk = try ModelWalk(model, context.sequences, on: context.math)
     draft = try ModelDraft(model, folder: context.folder)
     let width = model.spec.hiddenSize
     func rows(_ columns: Int) throws -> Activations {
@@ -88,12 +88,12 @@ final class ChannelRefit {
   private func patch(_ name: String) throws -> ModelWalk.Layer? {
     let whole = try model.floats(name)
     let moments = try InputMoments(columns: model.spec.hiddenSize)
-    try walk.walk.visitHidden { rows, count, _ in try moments.add(rows, count: count, on: context.pool) }
+    try walk.walk.visitHidden { rows, count, _ in try moments.add(rows, count: count, on: context.math) }
     let means = moments.means
     let weight =
       usesSquares
       ? try ColumnRefit.leastSquares(
-        whole, moments.covariance(ridge: moments.ridge, on: context.pool), kept: kept, on: context.pool)
+        whole, moments.covariance(ridge: moments.ridge, on: context.pool), kept: kept, on: context.math)
       : try whole.gather(columns: kept)
     let change = ColumnRefit.biasChange(whole, refitted: weight, means: means, kept: kept)
     let own = try walk.vector(name + ".bias")?.values ?? Array(repeating: 0, count: whole.rows)
@@ -119,10 +119,10 @@ final class ChannelRefit {
     guard usesSquares else { return try set("norm", scaled) }
     // The embedding stays what it is; the norm before it does what it can.
     let rows = try InputMoments(columns: model.spec.hiddenSize)
-    try rows.add(rowsOf: model.floats("embedding"), on: context.pool)
+    try rows.add(rowsOf: model.floats("embedding"), on: context.math)
     let products = rows.covariance(on: context.pool)
     let inputs = try inputs(own, scaled, isAroundZero: scaled.bias == nil)
-    let scales = try ScaleRefit.scales(rows: products, inputs: inputs.covariance, kept: kept, on: context.pool)
+    let scales = try ScaleRefit.scales(rows: products, inputs: inputs.covariance, kept: kept, on: context.math)
     let weight = try FloatVector(zip(scaled.weight.values, scales).map { Float(Double($0) * $1) })
     guard let bias = scaled.bias?.values else { return try set("norm", .init(weight: weight, bias: nil)) }
     // x less the scaled x', in the mean.
@@ -130,7 +130,7 @@ final class ChannelRefit {
     for (place, channel) in kept.enumerated() {
       difference[channel] += (1 - scales[place]) * inputs.means[model.spec.hiddenSize + place]
     }
-    let shift = try ScaleRefit.shift(rows: products, difference: difference, kept: kept, on: context.pool)
+    let shift = try ScaleRefit.shift(rows: products, difference: difference, kept: kept, on: context.math)
     let moved = bias.indices.map { Float(Double(bias[$0]) * scales[$0] + shift[$0]) }
     try set("norm", .init(weight: weight, bias: FloatVector(moved)))
   }
@@ -194,7 +194,7 @@ final class ChannelRefit {
         for (place, channel) in kept.enumerated() { numbers[channel] -= after[place] }
         joint[row] = numbers + after
       }
-      try moments.add(joint, count: count, on: context.pool)
+      try moments.add(joint, count: count, on: context.math)
     }
     guard moments.isFinite else {
       throw FurlError.input(
@@ -210,7 +210,7 @@ final class ChannelRefit {
   /// What a layer becomes with the columns that stay.
   ///
   /// - Parameter hasBias: whether it has a bias then.
-  private func fit(_ name: String, _ inputs: Inputs, hasBias: Bool) throws -> (weight: FloatMatrix, bias: [Float]?) {
+  private func fit(_ name: String, _ inputs: Inputs, hasBias: Bool) throws -> (weight: Matrix, bias: [Float]?) {
     let weight = try model.floats(name)
     let own = try walk.vector(name + ".bias")?.values
     let left = weight.columns..<weight.columns + kept.count
@@ -224,18 +224,18 @@ final class ChannelRefit {
       let both = try part.beside(chosen)
       let fitted =
         usesSquares
-        ? try ColumnRefit.leastSquares(both, inputs.covariance, kept: Array(left), on: context.pool) : chosen
+        ? try ColumnRefit.leastSquares(both, inputs.covariance, kept: Array(left), on: context.math) : chosen
       values += fitted.values
       guard hasBias else { continue }
       let change = ColumnRefit.biasChange(both, refitted: fitted, means: inputs.means, kept: Array(left))
       bias += zip(range, change).map { Float(Double(own?[$0] ?? 0) + $1) }
     }
-    return (try FloatMatrix(values, rows: weight.rows, columns: kept.count), hasBias ? bias : nil)
+    return (try Matrix(values, rows: weight.rows, columns: kept.count), hasBias ? bias : nil)
   }
 
   // MARK: What is written
 
-  private func set(_ name: String, _ weight: FloatMatrix, _ bias: [Float]?) throws {
+  private func set(_ name: String, _ weight: Matrix, _ bias: [Float]?) throws {
     try draft.set(name, weight)
     done.insert(name)
     guard let bias else { return }

@@ -62,7 +62,7 @@ struct GroupPruning {
     let (spec, share) = (model.spec, share)
     let survey = step.allocation == .measured ? try GroupSurvey(model, groups: step.groups.count, context) : nil
     var units: [Double] = []
-    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    let walk = try ModelWalk(model, context.sequences, on: context.math)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
     try walk.run(boundary: { block in
       if block > 0 { energies.append(streamVariance(walk.walk)) }
@@ -87,7 +87,7 @@ struct GroupPruning {
       case .variance:
         importances = GroupScores.variances(weight, covariance, groups: columns)
       case .lasso:
-        importances = try GroupLasso(weight, covariance, groups: columns, on: context.pool)
+        importances = try GroupLasso(weight, covariance, groups: columns, on: context.math)
           .importances(limit: columns.count - least)
       }
       let layer = GroupAllocation.Layer(
@@ -159,7 +159,7 @@ struct GroupPruning {
       // A bias makes up for the mean of what goes; where there was none, all blocks get one.
       for group in step.groups { spec.biases.insert(GroupRemoval.reader(of: group)) }
     }
-    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    let walk = try ModelWalk(model, context.sequences, on: context.math)
     var readers: [PruneStep.Group: GroupRemoval.Reader] = [:]
     var done = -1
     func write(_ block: Int) throws {
@@ -190,11 +190,11 @@ struct GroupPruning {
 
   /// What a layer becomes with some of its columns.
   private func refit(
-    _ weight: FloatMatrix, _ covariance: @autoclosure () -> Covariance, means: [Double], bias: [Float]?, kept: [Int]
+    _ weight: Matrix, _ covariance: @autoclosure () -> Covariance, means: [Double], bias: [Float]?, kept: [Int]
   ) throws -> GroupRemoval.Reader {
     let refitted =
       switch step.refit {
-      case .squares: try ColumnRefit.leastSquares(weight, covariance(), kept: kept, on: context.pool)
+      case .squares: try ColumnRefit.leastSquares(weight, covariance(), kept: kept, on: context.math)
       case .bias, .none: try weight.gather(columns: kept)
       }
     guard step.refit != .none else { return .init(weight: refitted, bias: bias) }

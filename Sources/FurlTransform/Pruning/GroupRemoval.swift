@@ -10,7 +10,7 @@ struct GroupRemoval {
 
   /// What the layer that reads the groups of a kind becomes: its kept columns, and its bias.
   struct Reader {
-    let weight: FloatMatrix
+    let weight: Matrix
     let bias: [Float]?
 
     /// As wide as the layer was: columns of zeros compute what columns that are gone do.

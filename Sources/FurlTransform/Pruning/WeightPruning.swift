@@ -15,7 +15,7 @@ struct WeightPruning {
 
   func run() throws -> (model: Checkpoint, report: JSON) {
     let draft = try ModelDraft(model, folder: context.folder)
-    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    let walk = try ModelWalk(model, context.sequences, on: context.math)
     var zeros = 0
     try walk.run(boundary: { block in
       context.progress("pruning block", block, model.spec.blocks.count)
@@ -27,13 +27,13 @@ struct WeightPruning {
       let factor =
         step.method == .sparseGPT
         ? try FeedbackFactor(
-          moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, pool: context.pool)
+          moments, order: .natural, block: .row, damping: PruneStep.damping, keepsMoments: false, on: context.math)
         : nil
       for reader in readers {
         let name = "blocks.\(block)." + reader.name
         let weight = try model.floats(name)
         if let factor {
-          SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: context.pool)
+          SparseWeights.sparseGPT(weight, factor, sparsity: step.sparsity, on: context.math)
         } else {
           SparseWeights.wanda(weight, meanSquares: moments.meanSquares, sparsity: step.sparsity, on: context.pool)
         }

@@ -16,8 +16,8 @@ final class GroupLassoConstraint: Trainer.Constraint {
     let group: PruneStep.Group
     let removable: RemovableGroups
     /// Matrices that compute the groups, with the group of each row; biases have as many numbers.
-    let producers: [(weight: DenseMatrix, bias: DenseMatrix?, groups: [Int])]
-    let reader, readerGradient: DenseMatrix
+    let producers: [(weight: Matrix, bias: Matrix?, groups: [Int])]
+    let reader, readerGradient: Matrix
     /// The group of each column of the reader.
     let readerGroups: [Int]
     /// Where its groups lie among all.
@@ -31,9 +31,9 @@ final class GroupLassoConstraint: Trainer.Constraint {
   private let layers: [Layer]
   private let extent: PruneExtent
   /// Running means of squares, and 1 for groups that are left: [1][groups].
-  private let scores, alive: DenseMatrix
+  private let scores, alive: Matrix
 
-  var state: [DenseMatrix] { [scores, alive] }
+  var state: [Matrix] { [scores, alive] }
 
   /// Steps between two looks at which groups go.
   private static let interval = 10
@@ -54,7 +54,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
       for group in PruneStep.Group.allCases where step.groups.contains(group) {
         let roles: [TensorRole] = group == .heads ? [.query, .key, .value] : spec.mlp == .gated ? [.gate, .up] : [.up]
         let groups = removable.count(group)
-        let producers = roles.compactMap { role -> (DenseMatrix, DenseMatrix?, [Int])? in
+        let producers = roles.compactMap { role -> (Matrix, Matrix?, [Int])? in
           let weight = parameters[prefix + role.rawValue]
           var owners = [Int](repeating: 0, count: weight.rows)
           for group in 0..<groups {
@@ -75,8 +75,8 @@ final class GroupLassoConstraint: Trainer.Constraint {
     }
     self.layers = layers
     extent = PruneExtent(step, of: spec)
-    scores = try DenseMatrix(rows: 1, columns: count)
-    alive = try DenseMatrix(rows: 1, columns: count)
+    scores = try Matrix(rows: 1, columns: count)
+    alive = try Matrix(rows: 1, columns: count)
     alive.values = [Float](repeating: 1, count: count)
   }
 

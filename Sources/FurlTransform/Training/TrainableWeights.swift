@@ -7,8 +7,8 @@ import FurlTensor
 /// What the optimizer changes: all weights of a model, or a low-rank update of its linear layers.
 protocol TrainableWeights {
   /// The numbers that are trained, and their gradients.
-  var weights: DenseMatrix { get }
-  var gradients: DenseMatrix { get }
+  var weights: Matrix { get }
+  var gradients: Matrix { get }
   /// Which of them decay.
   var parts: [(range: Range<Int>, decays: Bool)] { get }
   /// Makes gradients of the numbers that are trained of those of the model's parameters.
@@ -19,8 +19,8 @@ protocol TrainableWeights {
 
 /// All weights. Matrices decay, vectors do not.
 struct AllWeights: TrainableWeights {
-  let weights: DenseMatrix
-  let gradients: DenseMatrix
+  let weights: Matrix
+  let gradients: Matrix
   let parts: [(range: Range<Int>, decays: Bool)]
 
   init(_ parameters: ModelParameters, _ gradients: ModelParameters) {
@@ -37,13 +37,13 @@ struct AllWeights: TrainableWeights {
 /// stays as it is. The product is part of the weights from the first step on, so that there is nothing to merge.
 final class LowRankUpdate: TrainableWeights {
   private struct Layer {
-    let weight, gradient, base: DenseMatrix
+    let weight, gradient, base: Matrix
     /// [outputs][rank] and [rank][inputs]
-    let up, down, upGradient, downGradient: DenseMatrix
+    let up, down, upGradient, downGradient: Matrix
   }
 
-  let weights: DenseMatrix
-  let gradients: DenseMatrix
+  let weights: Matrix
+  let gradients: Matrix
   let parts: [(range: Range<Int>, decays: Bool)]
   private let layers: [Layer]
   private let math: DenseMath
@@ -54,12 +54,12 @@ final class LowRankUpdate: TrainableWeights {
   ) throws {
     let tensors = parameters.tensors.filter(\.role.isBlockLinear)
     let shapes = tensors.flatMap { [(rows: $0.shape[0], columns: rank), (rows: rank, columns: $0.shape[1])] }
-    let (numbers, factors) = try DenseMatrix.row(of: shapes)
-    let (gradientNumbers, factorGradients) = try DenseMatrix.row(of: shapes)
+    let (numbers, factors) = try Matrix.row(of: shapes)
+    let (gradientNumbers, factorGradients) = try Matrix.row(of: shapes)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(seed)) ^ 0x4C6F_5241)
     layers = try tensors.enumerated().map { index, tensor in
       let weight = parameters[tensor.name]
-      let base = try DenseMatrix(rows: weight.rows, columns: weight.columns)
+      let base = try Matrix(rows: weight.rows, columns: weight.columns)
       base.copy(weight)
       let down = factors[2 * index + 1]
       // An even distribution of that variance.

@@ -24,7 +24,7 @@ final class Trainer {
   protocol Constraint {
     func apply(step: Int, rate: Double)
     /// What has to be kept so that a run can go on, in matrices that do not change places.
-    var state: [DenseMatrix] { get }
+    var state: [Matrix] { get }
   }
 
   /// How far a training is.
@@ -48,7 +48,7 @@ final class Trainer {
   private let pass: TrainingPass
   private let taughtPass: TrainingPass?
   private let head: HeadLoss
-  private let outputGradient: DenseMatrix
+  private let outputGradient: Matrix
   var constraint: (any Constraint)?
   /// Mean losses of the steps that this run has made.
   private(set) var losses: [Double] = []
@@ -59,7 +59,7 @@ final class Trainer {
   /// - Throws: ``FurlError`` of kind `unavailable` without memory.
   init(
     _ settings: TrainSettings, _ objective: Objective, parameters: ModelParameters, teacher: ModelParameters?,
-    rank: Int?, text: TrainingText, context: ComputeContext
+    rank: Int?, text: TrainingText, math: DenseMath
   ) throws {
     precondition(objective.needsTeacher == (teacher != nil))
     self.settings = settings
@@ -67,7 +67,6 @@ final class Trainer {
     self.parameters = parameters
     self.teacher = teacher
     self.text = text
-    let math = DenseMath(context: context)
     self.math = math
     let spec = parameters.spec
     gradients = try ModelParameters(zeros: spec)
@@ -83,7 +82,7 @@ final class Trainer {
     }
     let rows = sequences * settings.length
     head = try HeadLoss(rows: rows, vocabulary: spec.vocabularySize, hasTeacher: objective.labels < 1, math: math)
-    outputGradient = try DenseMatrix(rows: rows, columns: spec.hiddenSize)
+    outputGradient = try Matrix(rows: rows, columns: spec.hiddenSize)
   }
 
   /// Makes all steps that are left.
@@ -142,7 +141,7 @@ final class Trainer {
     let share = Float(1 / Double(settings.batch * settings.length))
     if let taughtPass, let teacher { taughtPass.forward(teacher, ids: ids) }
     pass.forward(parameters, ids: ids)
-    let taught = taughtPass.flatMap { pass in teacher.map { HeadLoss.Teacher(hidden: pass.output, head: $0.head) } }
+    let taught = taughtPass.flatMap { pass in teacher.map { TaughtHead(hidden: pass.output, head: $0.head) } }
     let labels = Float(objective.labels)
     let sums = head(
       hidden: pass.output, head: parameters.head, targets: targets, teacher: objective.labels < 1 ? taught : nil,
@@ -181,7 +180,7 @@ final class Trainer {
   }
 
   /// What a run goes on from: the numbers that are trained, the optimizer's means and what a constraint keeps.
-  var stateMatrices: [DenseMatrix] {
+  var stateMatrices: [Matrix] {
     [trained.weights, optimizer.first, optimizer.second] + (constraint?.state ?? [])
   }
 

@@ -35,12 +35,12 @@ struct TrainingRun {
     let rows = model.spec.vocabularySize
     let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
     let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
-    let context = ComputeContext(pool: pool, kernels: try Kernels.forTransforms())
+    let math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
     let parameters = try ModelParameters(model)
     let trainer = try Trainer(
       settings, objective, parameters: parameters, teacher: objective.needsTeacher ? ModelParameters(source) : nil,
-      rank: rank, text: text, context: context)
-    trainer.constraint = try constraint(parameters, trainer.gradients, DenseMath(context: context))
+      rank: rank, text: text, math: math)
+    trainer.constraint = try constraint(parameters, trainer.gradients, math)
     let before = heldOut.map { trainer.loss(on: $0.sequences) }
     let state = try stateFolder.map { try self.state(in: $0, parameters, text) }
     try trainer.run(state, progress: progress)

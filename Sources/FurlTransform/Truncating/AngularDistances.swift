@@ -22,7 +22,7 @@ struct AngularDistances {
   /// - Parameter length: blocks of a run.
   init(_ model: Checkpoint, length: Int, _ context: ChangeContext) throws {
     let spec = model.spec
-    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    let walk = try ModelWalk(model, context.sequences, on: context.math)
     let positions = walk.walk.positionCount
     let every = max(1, positions * spec.hiddenSize * (length + 1) / AngularDistances.memoryLimit)
     // States at the last boundaries, those of boundary b at b modulo their number.

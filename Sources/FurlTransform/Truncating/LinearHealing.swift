@@ -61,11 +61,11 @@ struct LinearHealing {
     return runs
   }
 
-  private typealias Map = (weight: FloatMatrix, bias: [Float], unexplained: Double)
+  private typealias Map = (weight: Matrix, bias: [Float], unexplained: Double)
 
   /// Learns the maps from the model as it is.
   private func learn(_ runs: [Range<Int>]) throws -> [Map] {
-    let walk = try ModelWalk(model, context.sequences, pool: context.pool)
+    let walk = try ModelWalk(model, context.sequences, on: context.math)
     let end = runs.last?.upperBound ?? 0
     var before: [Float] = []
     var maps: [Map] = []
@@ -76,10 +76,10 @@ struct LinearHealing {
         let columns = model.spec.hiddenSize
         try walk.walk.visitHidden { rows, count, first in
           let after = (0..<count).flatMap { rows[$0] }
-          try map.add(Array(before[first * columns..<(first + count) * columns]), after, on: context.pool)
+          try map.add(Array(before[first * columns..<(first + count) * columns]), after, on: context.math)
         }
         precondition(maps.count < runs.count && runs[maps.count] == run)
-        maps.append(try map.solve(on: context.pool))
+        maps.append(try map.solve(on: context.math))
       }
       guard runs.contains(where: { $0.lowerBound == boundary }) else { return }
       before = []
@@ -90,11 +90,11 @@ struct LinearHealing {
   }
 
   /// (E + P) (I + A)ᵀ + b: the embedding and the learned positions take the map, the embedding the bias.
-  private func fold(_ weight: FloatMatrix, _ bias: [Float], into draft: ModelDraft) throws {
+  private func fold(_ weight: Matrix, _ bias: [Float], into draft: ModelDraft) throws {
     for name in ["embedding"] + (model.spec.positions == .learned ? ["positions"] : []) {
       let rows = try model.floats(name)
       let moved = try rows.adding(
-        productWithTransposed: weight, bias: name == "embedding" ? bias : nil, on: context.pool)
+        productWithTransposed: weight, bias: name == "embedding" ? bias : nil, on: context.math)
       try draft.set(name, moved)
     }
   }

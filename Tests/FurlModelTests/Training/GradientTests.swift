@@ -60,8 +60,7 @@ import Testing
     ) throws {
       var spec = checkpoint.spec
       if !patches.isEmpty { spec.patches = [1, spec.blocks.count] }
-      let math = DenseMath(
-        context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels)))
+      let math = DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels))
       let own = try ModelParameters(checkpoint)
       parameters = try ModelParameters(zeros: spec)
       for tensor in spec.tensors {
@@ -75,10 +74,10 @@ import Testing
       }
       let pass = try makePass(isTrained: true)
       pass.forward(parameters, ids: all)
-      let gradient = try DenseMatrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
+      let gradient = try Matrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
       let targets = ids.flatMap { $0.dropFirst() + [-1] }
       let count = Float(targets.count { $0 >= 0 })
-      var teacher: HeadLoss.Teacher?
+      var teacher: TaughtHead?
       if goal != .entropy {
         let taught = try ModelParameters(checkpoint)
         for tensor in taught.tensors where tensor.role == .norm {
@@ -86,9 +85,9 @@ import Testing
         }
         let other = try makePass(isTrained: false)
         other.forward(taught, ids: all)
-        teacher = HeadLoss.Teacher(hidden: other.output, head: taught.head)
+        teacher = TaughtHead(hidden: other.output, head: taught.head)
       }
-      let into = HeadLoss.Gradients(hidden: gradient, head: gradients.head)
+      let into = HeadGradients(hidden: gradient, head: gradients.head)
       let head = try HeadLoss(
         rows: all.count, vocabulary: checkpoint.spec.vocabularySize, hasTeacher: goal == .divergence, math: math)
       switch goal {

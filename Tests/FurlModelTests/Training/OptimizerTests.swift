@@ -30,17 +30,17 @@ import Testing
       try sample.write(to: folder)
       let expected = try Checkpoint(path: folder)
 
-      let math = DenseMath(context: ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels()))
+      let math = DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels())
       let parameters = try ModelParameters(Checkpoint(path: GradientTests.families + "gpt2-relu"))
       let gradients = try ModelParameters(zeros: parameters.spec)
       let (count, length) = (batches[0].count, batches[0][0].count)
       let pass = try TrainingPass(parameters.spec, sequences: count, length: length, isTrained: true, math: math)
       let rows = count * length
       let head = try HeadLoss(rows: rows, vocabulary: parameters.spec.vocabularySize, hasTeacher: false, math: math)
-      let gradient = try DenseMatrix(rows: rows, columns: parameters.spec.hiddenSize)
+      let gradient = try Matrix(rows: rows, columns: parameters.spec.hiddenSize)
       let optimizer = try AdamW(count: parameters.all.count)
       let parts = try parameters.tensors.map {
-        AdamW.Part(range: try #require(parameters.ranges[$0.name]), decay: $0.role.isVector ? 0 : decay)
+        DecayedRange(range: try #require(parameters.ranges[$0.name]), decay: $0.role.isVector ? 0 : decay)
       }
       for (step, batch) in batches.enumerated() {
         gradients.all.clear()

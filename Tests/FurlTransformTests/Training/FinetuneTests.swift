@@ -58,7 +58,7 @@ import Testing
     guard case .prune(let step)? = recipe.steps.first, let finetune = step.finetune else {
       throw FurlError(.defect, "no step")
     }
-    let math = DenseMath(context: ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels()))
+    let math = DenseMath(pool: WorkerPool(threads: 2), kernels: try Kernels())
     let parameters = try ModelParameters(checkpoint)
     let gradients = try ModelParameters(zeros: checkpoint.spec)
     var draws = SplitMix64(seed: 3)
@@ -94,7 +94,7 @@ import Testing
     guard case .prune(let step)? = recipe.steps.first, let finetune = step.finetune else {
       throw FurlError(.defect, "no step")
     }
-    let math = DenseMath(context: ComputeContext(pool: WorkerPool(threads: 1), kernels: try Kernels()))
+    let math = DenseMath(pool: WorkerPool(threads: 1), kernels: try Kernels())
     let (before, parameters) = (try ModelParameters(checkpoint), try ModelParameters(checkpoint))
     let constraint = try GroupLassoConstraint(
       step, finetune, parameters, try ModelParameters(zeros: checkpoint.spec), math)

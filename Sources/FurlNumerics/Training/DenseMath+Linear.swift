@@ -1,27 +1,10 @@
 import FurlTensor
 import CFurlKernels
 
-/// What training computes with.
-///
-/// Work is cut into pieces that depend on shapes alone, and sums are taken in one order, so that results do not depend
-/// on the number of threads.
-public struct DenseMath: Sendable {
-  public let context: ComputeContext
-
-  var pool: WorkerPool { context.pool }
-  var table: furl_kernels { context.kernels.table }
-
-  public init(context: ComputeContext) { self.context = context }
-
+/// Linear layers of training, and sums over matrices.
+extension DenseMath {
   /// Rows that are worked on at once where rows have nothing to do with each other.
   static let rowPiece = 32
-
-  /// Calls `body` with ranges that cover 0..<count.
-  func forEachPiece(_ count: Int, of size: Int, _ body: (Range<Int>) -> Void) {
-    pool.forEachAsTaken((count + size - 1) / size) { piece in
-      body(piece * size..<min((piece + 1) * size, count))
-    }
-  }
 
   /// Calls `body` with the tiles of a matrix.
   func forEachTile(_ rows: Int, _ columns: Int, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
@@ -45,7 +28,7 @@ public struct DenseMath: Sendable {
   ///   - bias: [1][outputs].
   ///   - out: [rows][outputs].
   public func linear(
-    _ x: DenseMatrix, _ weight: DenseMatrix, bias: DenseMatrix?, into out: DenseMatrix, accumulate: Bool = false
+    _ x: Matrix, _ weight: Matrix, bias: Matrix?, into out: Matrix, accumulate: Bool = false
   ) {
     precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows)
     precondition(bias == nil || bias?.count == weight.rows)
@@ -61,10 +44,9 @@ public struct DenseMath: Sendable {
           }
         }
       }
-      MatrixMath.addOuter(
-        x.part(rows.lowerBound, 0), weight.part(columns.lowerBound, 0),
-        to: out.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: x.columns, accumulate: accumulate || bias != nil)
+      multiplyOuter(
+        x.view.rows(rows), weight.view.rows(columns), into: out[rows, columns],
+        accumulate || bias != nil ? .add : .set)
     }
   }
 
@@ -74,33 +56,28 @@ public struct DenseMath: Sendable {
   ///   - gradient: [rows][outputs].
   ///   - out: [rows][inputs].
   public func linearBack(
-    _ gradient: DenseMatrix, _ weight: DenseMatrix, into out: DenseMatrix, accumulate: Bool = false
+    _ gradient: Matrix, _ weight: Matrix, into out: Matrix, accumulate: Bool = false
   ) {
     precondition(gradient.columns == weight.rows && out.columns == weight.columns && out.rows == gradient.rows)
     forEachTile(out.rows, out.columns) { rows, columns in
-      MatrixMath.add(
-        gradient.part(rows.lowerBound, 0), weight.part(0, columns.lowerBound),
-        to: out.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: gradient.columns, accumulate: accumulate)
+      multiply(
+        gradient.view.rows(rows), weight.columns(columns), into: out[rows, columns], accumulate ? .add : .set)
     }
   }
 
   /// Adds the gradients of a linear layer's weight and bias, from those of its output and its input.
   public func addWeightGradient(
-    _ gradient: DenseMatrix, _ x: DenseMatrix, to weight: DenseMatrix, bias: DenseMatrix?
+    _ gradient: Matrix, _ x: Matrix, to weight: Matrix, bias: Matrix?
   ) {
     precondition(gradient.rows == x.rows && weight.rows == gradient.columns && weight.columns == x.columns)
     forEachTile(weight.rows, weight.columns) { rows, columns in
-      MatrixMath.addTransposed(
-        gradient.part(0, rows.lowerBound), x.part(0, columns.lowerBound),
-        to: weight.part(rows.lowerBound, columns.lowerBound),
-        rows: rows.count, columns: columns.count, depth: x.rows, accumulate: true)
+      multiplyTransposed(gradient.columns(rows), x.columns(columns), into: weight[rows, columns], .add)
     }
     if let bias { addColumnSums(gradient, to: bias) }
   }
 
   /// Adds the sum of all rows to a vector.
-  func addColumnSums(_ matrix: DenseMatrix, to vector: DenseMatrix) {
+  func addColumnSums(_ matrix: Matrix, to vector: Matrix) {
     precondition(vector.count == matrix.columns)
     forEachPiece(matrix.columns, of: 256) { columns in
       let target = vector.numbers + columns.lowerBound
@@ -112,12 +89,12 @@ public struct DenseMath: Sendable {
   }
 
   /// out = a b, of a: [rows][depth], b: [depth][columns].
-  public func product(_ a: DenseMatrix, _ b: DenseMatrix, into out: DenseMatrix, accumulate: Bool = false) {
+  public func product(_ a: Matrix, _ b: Matrix, into out: Matrix, accumulate: Bool = false) {
     linearBack(a, b, into: out, accumulate: accumulate)
   }
 
   /// out = aᵀ b, of a: [depth][rows], b: [depth][columns].
-  public func transposedProduct(_ a: DenseMatrix, _ b: DenseMatrix, into out: DenseMatrix) {
+  public func transposedProduct(_ a: Matrix, _ b: Matrix, into out: Matrix) {
     out.clear()
     addWeightGradient(a, b, to: out, bias: nil)
   }
@@ -125,7 +102,7 @@ public struct DenseMath: Sendable {
   // MARK: Sums
 
   /// a += b.
-  public func add(_ b: DenseMatrix, to a: DenseMatrix) {
+  public func add(_ b: Matrix, to a: Matrix) {
     precondition(a.count == b.count)
     forEachPiece(a.count, of: 1 << 16) { range in
       let (target, source) = (a.numbers + range.lowerBound, b.numbers + range.lowerBound)
@@ -134,7 +111,7 @@ public struct DenseMath: Sendable {
   }
 
   /// The sum of squares.
-  public func squares(_ matrix: DenseMatrix) -> Double {
+  public func squares(_ matrix: Matrix) -> Double {
     let table = table
     return sum(of: matrix.count) { range in
       let start = matrix.numbers + range.lowerBound
@@ -144,7 +121,7 @@ public struct DenseMath: Sendable {
 
   /// The sum of squares of a - b, whose multiple is added to a gradient where there is one.
   public func squaredDistance(
-    _ a: DenseMatrix, _ b: DenseMatrix, adding scale: Float = 0, to gradient: DenseMatrix? = nil
+    _ a: Matrix, _ b: Matrix, adding scale: Float = 0, to gradient: Matrix? = nil
   ) -> Double {
     precondition(a.count == b.count && (gradient == nil || gradient?.count == a.count))
     return sum(of: a.count) { range in
