@@ -6,7 +6,7 @@ import Testing
 
 /// The Cholesky factorisation and what is solved with it, against elimination in double precision.
 @Suite struct CholeskyTests {
-  private static let subject = Cholesky.Subject(
+  private static let subject = FactoredMoments(
     name: "these inputs", remedy: "raise damping", remedyWhereNotFinite: "mend the weights")
 
   /// x aᵀ⁻¹ of a symmetric matrix by Gaussian elimination with pivots.
@@ -84,7 +84,7 @@ import Testing
     #expect(worst.share <= 1, "\(worst.place)")
   }
 
-  @Test(arguments: [1, 2, 15, 16, 17, 64, 150, 300])
+  @Test(arguments: [1, 2, 15, 16, 17, 64, 150])
   func solvesPositiveDefiniteSystems(_ size: Int) throws {
     let matrix = try Self.moments(size, of: 3 * size + 1, seed: UInt64(size))
     try check(matrix, damping: Damping(share: .double(0.1)), condition: 100)
@@ -117,8 +117,13 @@ import Testing
   @Test(arguments: [1, 2, 15, 16, 17, 64], [Float.nan, .infinity, -.infinity])
   func whatIsNotFiniteIsAnError(_ size: Int, _ value: Float) throws {
     let math = try CalibrationTests.math(threads: 2)
+    func whole() throws -> Matrix {
+      try Matrix(
+        (0..<size * size).map { $0 % (size + 1) == 0 ? Float(size) : 0.5 }, rows: size, columns: size)
+    }
+    _ = try Cholesky(whole(), adding: 0, of: Self.subject, on: math)
     for place in [0, size / 2, size - 1] {
-      let matrix = try Self.moments(size, of: 2 * size, seed: 1)
+      let matrix = try whole()
       matrix[place, place] = value
       let error = #expect(throws: FurlError.self) {
         _ = try Cholesky(matrix, adding: 0, of: Self.subject, on: math)
@@ -126,7 +131,7 @@ import Testing
       #expect(error?.kind == .input && error?.problem == "these inputs are not finite numbers")
       #expect(error?.remedy == "mend the weights")
       guard place > 0 else { continue }
-      let other = try Self.moments(size, of: 2 * size, seed: 1)
+      let other = try whole()
       other[place, 0] = value
       #expect(throws: FurlError.self) { _ = try Cholesky(other, adding: 0, of: Self.subject, on: math) }
     }
@@ -145,7 +150,7 @@ import Testing
   }
 
   @Test func threadsDoNotMatter() throws {
-    let matrix = try Self.moments(600, of: 40, seed: 2)
+    let matrix = try Self.moments(400, of: 20, seed: 2)
     let factors = try [1, 2, 3].map {
       try Cholesky(
         Matrix(copying: matrix), adding: 0.5, of: Self.subject, on: CalibrationTests.math(threads: $0)

@@ -26,18 +26,18 @@ struct Damping {
   }
 }
 
+/// What is factored, for errors: whoever knows the layer adds its name.
+struct FactoredMoments {
+  /// "this layer's inputs"
+  let name: String
+  /// What to do when the matrix is not positive definite.
+  var remedy: String? = nil
+  /// What to do when it is not finite.
+  var remedyWhereNotFinite: String? = nil
+}
+
 /// The lower triangle L of a symmetric positive definite matrix L Lᵀ, and what is solved with it.
 struct Cholesky {
-  /// What is factored, for errors: whoever knows the layer adds its name.
-  struct Subject {
-    /// "this layer's inputs"
-    let name: String
-    /// What to do when the matrix is not positive definite.
-    var remedy: String? = nil
-    /// What to do when it is not finite.
-    var remedyWhereNotFinite: String? = nil
-  }
-
   /// What is above the diagonal means nothing.
   let lower: Matrix
 
@@ -48,7 +48,7 @@ struct Cholesky {
   ///
   /// - Parameter added: to every number of the diagonal.
   /// - Throws: ``FurlError`` of kind `input` when the diagonal is not finite, or the matrix not positive definite.
-  init(_ matrix: Matrix, adding added: Float, of subject: Subject, on math: DenseMath) throws {
+  init(_ matrix: Matrix, adding added: Float, of subject: FactoredMoments, on math: DenseMath) throws {
     guard matrix.diagonal.allSatisfy(\.isFinite) else {
       throw FurlError.input(nil, "\(subject.name) are not finite numbers", remedy: subject.remedyWhereNotFinite)
     }

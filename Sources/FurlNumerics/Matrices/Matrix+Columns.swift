@@ -1,4 +1,3 @@
-import FurlBase
 import FurlTensor
 
 /// Matrices made of rows and columns of others, and what goes over all numbers in double precision.

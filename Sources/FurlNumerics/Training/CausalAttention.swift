@@ -1,4 +1,3 @@
-import FurlBase
 import FurlTensor
 import CFurlKernels
 
