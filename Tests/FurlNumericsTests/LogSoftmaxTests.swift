@@ -1,3 +1,4 @@
+import FurlBase
 import FurlNumerics
 import FurlTensor
 import FurlTestSupport
