@@ -1,3 +1,5 @@
+import FurlSpec
+import FurlBase
 import FurlCheckpoint
 import FurlTensor
 import FurlTestSupport
