@@ -20,9 +20,7 @@ extension Checkpoint {
     }
     if path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) { return [path] + parts(of: path) }
     guard isWeightFile(path) else { return [path] }
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { String(path[..<$0]) } ?? "."
-    return [path] + filesRead(in: folder, weights: slash.map { String(path[path.index(after: $0)...]) } ?? path)
+    return [path] + filesRead(in: path.folderPath, weights: path.lastName)
   }
 
   private static func filesRead(in folder: String, weights chosen: String?) -> [String] {

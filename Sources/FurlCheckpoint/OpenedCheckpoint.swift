@@ -35,12 +35,10 @@ struct OpenedCheckpoint {
       return try OpenedCheckpoint(gguf: path)
     }
     if isFile, Checkpoint.isWeightFile(path) {
-      let slash = path.lastIndex(of: "/")
-      let folder = slash.map { String(path[..<$0]) } ?? "."
+      let folder = path.folderPath
       let config = folder + "/config.json"
       if FileManager.default.fileExists(atPath: config) {
-        return try OpenedCheckpoint(
-          config: config, folder: folder, weights: slash.map { String(path[path.index(after: $0)...]) } ?? path)
+        return try OpenedCheckpoint(config: config, folder: folder, weights: path.lastName)
       }
     }
     return try open(folder: path)

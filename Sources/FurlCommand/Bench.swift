@@ -145,7 +145,7 @@ struct Bench: AsyncParsableCommand {
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
-    let executable = ownExecutable
+    let executable = ownExecutable ?? CommandLine.arguments[0]
     let start = ContinuousClock.now
     var runner = BenchRunner(executable: executable, settings: measuring, rounds: rounds)
     runner.idleSeconds = idle

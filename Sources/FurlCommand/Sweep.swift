@@ -62,7 +62,7 @@ struct SweepCommand: AsyncParsableCommand {
     try Overwriting.check(SweepFolder.reports(in: path).map { ("--output", $0) }, over: inputs)
     try Overwriting.check(clearing: SweepFolder.cleared(in: path), of: inputs)
     let folder = try SweepFolder(path: path)
-    let executable = ownExecutable
+    let executable = ownExecutable ?? CommandLine.arguments[0]
     let sweep = try Sweep(plan, in: folder, executable: executable, arguments: ownArguments(folder)) {
       Terminal.log("furl: \($0)")
     }

@@ -101,7 +101,7 @@ struct Verify: AsyncParsableCommand {
   /// Results of baselines belong to one build: another one may compute in another order.
   private var cache: BaselineCache? {
     guard let folder = BaselineCache.usualFolder(ProcessInfo.processInfo.environment),
-      let file = try? MappedFile(path: ownExecutable)
+      let executable = ownExecutable, let file = try? MappedFile(path: executable)
     else { return nil }
     return BaselineCache(folder: folder, build: "\(furlVersion) \(Digest(of: file).hex)") {
       Terminal.logOnce("furl: \($0)")

@@ -39,7 +39,7 @@ import Testing
       sequences: sequences, context: context)
     var visited: [ReadingSite: Int] = [:]
     for block in spec.blocks.indices {
-      try walk.begin(block: block, norms: spec.normNames(of: block).map { try norm(#require($0)) })
+      try walk.begin(block: block, norms: spec.normNames(of: block).map(norm))
       for site in spec.sites(of: block) {
         walk.visit(site) { visited[site, default: 0] += $1 }
         for layer in spec.readers(of: site, in: block) {

@@ -66,8 +66,6 @@ struct PublishedRecipe: CustomTestStringConvertible {
   var isTrained: Bool { if case .trained = kind { true } else { false } }
   var isBudgeted: Bool { if case .budgeted = kind { true } else { false } }
 
-  static func named(_ name: String) -> PublishedRecipe? { all.first { $0.name == name } }
-
   static let all: [PublishedRecipe] = forAnyModel + forFamilies + forMinipy
 
   /// Relative errors of logits: of 8 bits, of fewer.

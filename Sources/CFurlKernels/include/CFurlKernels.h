@@ -1,7 +1,7 @@
 // The loops that need CPU intrinsics, and the thread pool that runs them.
 //
 // Everything here is total: no function allocates (save the pool), fails or reads past what its arguments
-// say. Shapes are checked in FurlTensor before a kernel is called.
+// say. Shapes are checked in Swift before a kernel is called.
 //
 // Weights lie in tiles of 16 rows x 32 columns, row tiles outermost, padded with zero weights:
 //

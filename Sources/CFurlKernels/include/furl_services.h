@@ -34,7 +34,7 @@ bool furl_sha256_is_fast(void);
 /// Begins a message; `plainly` in plain C, whatever the CPU has. The digest is the same.
 void furl_sha256_begin(furl_sha256 *hash, bool plainly);
 void furl_sha256_update(furl_sha256 *hash, const uint8_t *data, size_t n);
-/// Two messages at once: where the CPU has the instructions, the shorter one costs half.
+/// Two messages at once: on x86-64 with the instructions for it, the shorter one costs half.
 void furl_sha256_update_two(
   furl_sha256 *a, const uint8_t *a_data, size_t a_n, furl_sha256 *b, const uint8_t *b_data, size_t b_n);
 /// The same for messages in mapped files, alone if b is NULL; false if a file has become shorter meanwhile or cannot be

@@ -103,7 +103,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
       }
     }
 
-    /// Two digests at once, which takes little longer than the one with more bytes.
+    /// Two digests at once, which on x86-64 takes little longer than the one with more bytes.
     static func update(
       _ first: inout Hasher, _ firstBytes: UnsafeRawBufferPointer, _ second: inout Hasher,
       _ secondBytes: UnsafeRawBufferPointer

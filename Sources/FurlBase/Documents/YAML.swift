@@ -61,10 +61,14 @@ public enum YAML {
     var lines = DocumentLines()
     // An alias repeats its node, so a small text can stand for a huge tree.
     var budget = 20_000
+    // The line of every value is kept with the keys on the way to it, and keys may be long.
+    var pathBytes = 16 << 20
 
     mutating func convert(_ node: YAMLNode, path: String) throws -> JSON {
       budget -= 1
       guard budget >= 0 else { throw FurlError.input(file, "has more than 20000 values") }
+      pathBytes -= path.utf8.count
+      guard pathBytes >= 0 else { throw FurlError.input(file, "has too many long keys inside each other") }
       if lines.lines[path] == nil { lines.lines[path] = node.line }
       switch node.content {
       case .scalar(let text, let isPlain): return isPlain ? try convert(plain: text, path) : .string(text)

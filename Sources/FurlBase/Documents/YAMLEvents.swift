@@ -30,12 +30,13 @@ struct YAMLEvents: ~Copyable {
   /// - Parameter text: UTF-8, which has to stay until the last event.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   init(_ text: UnsafeBufferPointer<UInt8>) throws {
-    self.text = text
-    parser = .allocate(capacity: 1)
+    let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
     guard yaml_parser_initialize(parser) == 1 else {
       parser.deallocate()
       throw YAMLEvents.noMemory
     }
+    self.text = text
+    self.parser = parser
     yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
     yaml_parser_set_input_string(parser, text.baseAddress, text.count)
   }

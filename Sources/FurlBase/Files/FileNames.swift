@@ -1,5 +1,3 @@
-import CFurlKernels
-
 /// What lies where in the file system.
 package enum FileNames {
   /// Whether a path leads to a folder, over links too; nil where nothing is.
@@ -13,6 +11,13 @@ package enum FileNames {
   package static func bytes(_ path: String) -> Int? {
     var status = stat()
     return stat(path, &status) == 0 ? Int(status.st_size) : nil
+  }
+
+  /// A path without symbolic links; nil where nothing is.
+  package static func real(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   /// Something below a folder.
@@ -29,31 +34,25 @@ package enum FileNames {
   /// - Returns: nil when the folder itself cannot be read.
   package static func entries(below folder: String) -> [Entry]? {
     var status = stat()
-    guard stat(folder, &status) == 0, let top = names(in: folder) else { return nil }
+    guard stat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, access(folder, R_OK) == 0 else {
+      return nil
+    }
     let device = status.st_dev
     var entries: [Entry] = []
-    var waiting = Array(top.reversed())
+    var waiting = Array(names(in: folder).reversed())
     while let path = waiting.popLast() {
       guard lstat(folder + "/" + path, &status) == 0 else { continue }
       let kind = status.st_mode & S_IFMT
       entries.append(Entry(path: path, isFile: kind == S_IFREG))
       guard kind == S_IFDIR, status.st_dev == device else { continue }
-      waiting += (names(in: folder + "/" + path) ?? []).reversed().map { path + "/" + $0 }
+      waiting += names(in: folder + "/" + path).reversed().map { path + "/" + $0 }
     }
     return entries
   }
 
-  private static func names(in folder: String) -> [String]? {
-    guard let stream = opendir(folder) else { return nil }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  /// In the order of their bytes, which is the same everywhere.
+  private static func names(in folder: String) -> [String] {
+    FolderListing(folder).names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
 
@@ -77,62 +76,4 @@ extension String {
     guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return "" }
     return String(name[name.index(after: dot)...])
   }
-}
-
-extension StringProtocol {
-  /// Where a text is found last.
-  package func lastRange(of text: String) -> Range<Index>? {
-    for start in indices.reversed() where self[start...].hasPrefix(text) {
-      return start..<index(start, offsetBy: text.count)
-    }
-    return nil
-  }
-
-  /// The text without white space at its ends.
-  package var trimmed: String {
-    let begin = drop(while: \.isWhitespace)
-    return String(begin.reversed().drop(while: \.isWhitespace).reversed())
-  }
-}
-
-/// Writes as many bytes to a descriptor as the system takes now.
-///
-/// - Returns: how many; -1, and `errno`, for none.
-package func writeSome(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int {
-  write(descriptor, bytes.baseAddress, bytes.count)
-}
-
-/// Writes all bytes to a descriptor.
-///
-/// - Returns: false, and `errno`, when the system does not take them.
-package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-  bytes.withUnsafeBytes { bytes in
-    var done = 0
-    while done < bytes.count {
-      let count = writeSome(UnsafeRawBufferPointer(rebasing: bytes[done...]), to: descriptor)
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
-  }
-}
-
-/// The file that this process runs; as it was called where the system does not say.
-package var ownExecutable: String {
-  #if canImport(Darwin)
-  var room = UInt32(0)
-  _NSGetExecutablePath(nil, &room)
-  var path = [CChar](repeating: 0, count: Int(room))
-  if _NSGetExecutablePath(&path, &room) == 0, let resolved = realpath(path, nil) {
-    defer { free(resolved) }
-    return String(cString: resolved)
-  }
-  #else
-  if let resolved = realpath("/proc/self/exe", nil) {
-    defer { free(resolved) }
-    return String(cString: resolved)
-  }
-  #endif
-  return CommandLine.arguments[0]
 }

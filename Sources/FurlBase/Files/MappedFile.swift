@@ -136,7 +136,7 @@ public final class MappedFile: @unchecked Sendable {
 
   /// Maps the pages of a range, so that whoever looks at them next does not wait for the system. What is no longer
   /// there is left to whoever wants it.
-  package func map(_ range: Range<Int>) {
+  func map(_ range: Range<Int>) {
     let bytes = bytes(range)
     if let base = bytes.baseAddress { _ = furl_map_pages(base, bytes.count) }
   }

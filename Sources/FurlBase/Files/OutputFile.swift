@@ -86,7 +86,7 @@ package final class OutputFile {
   }
 
   /// The same for the file system of any open file or folder.
-  package static func require(bytes: Int, on descriptor: Int32, for path: String) throws {
+  static func require(bytes: Int, on descriptor: Int32, for path: String) throws {
     var status = statvfs()
     // Some file systems do not know their size; they say so when they are full.
     guard fstatvfs(descriptor, &status) == 0, status.f_blocks > 0 else { return }
@@ -126,12 +126,16 @@ package final class OutputFile {
     Unfinished.forget(temporary)
     close(descriptor)
     descriptor = -1
-    // The file is whole and in its place; a file system that cannot sync a folder is no reason to fail.
-    let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if directory >= 0 {
-      fsync(directory)
-      close(directory)
-    }
+    OutputFile.syncNames(in: folder)
+  }
+
+  /// Has the disk know what is in a folder now. What was written is whole and in its place; a file system that cannot sync a
+  /// folder is no reason to fail.
+  static func syncNames(in folder: String) {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    fsync(descriptor)
+    close(descriptor)
   }
 
   /// Removes what was written.

@@ -72,11 +72,7 @@ package final class OutputFolder {
     temporary = ""
     close(descriptor)
     descriptor = -1
-    let folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if folder >= 0 {
-      fsync(folder)
-      close(folder)
-    }
+    OutputFile.syncNames(in: parent)
   }
 
   /// Removes what was written.

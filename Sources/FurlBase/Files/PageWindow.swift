@@ -6,7 +6,7 @@ import Synchronization
 /// shortens everybody waits for it. So other threads ``move()`` the window along: they map pages that come next, as long
 /// as the system has them in its cache, and unmap what has been read. When nobody does, the reader goes on by itself.
 /// Either way the process never holds more than ``ahead``, ``behind`` and a piece.
-package final class PageWindow: Sendable {
+final class PageWindow: Sendable {
   /// Bytes that are mapped before they are read, and as many behind them that the disk is asked for.
   static let ahead = 32 << 20
   /// Bytes that may wait to be unmapped by somebody else than the reader.

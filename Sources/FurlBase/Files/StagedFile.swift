@@ -103,7 +103,7 @@ package final class StagedFile: @unchecked Sendable {
       condition.broadcast()
       guard !isRunning, !isStopped else { return }
       isRunning = beginThread { self.run() }
-      if !isRunning { error = EAGAIN }
+      if !isRunning, error == 0 { error = EAGAIN }
     }
     offset += filled
     (self.memory, filled) = (nil, 0)

@@ -25,7 +25,7 @@ enum Overwriting {
   static func check(clearing folders: [String], of inputs: [String]) throws {
     let folders = folders.compactMap { folder in Place(folder).map { (folder, $0) } }
     for input in inputs {
-      guard var path = realPath(input) else { continue }
+      guard var path = FileNames.real(input) else { continue }
       while let slash = path.lastIndex(of: "/"), slash != path.startIndex {
         path = String(path[..<slash])
         guard let place = Place(path), let folder = folders.first(where: { $0.1 == place })?.0 else { continue }
@@ -82,11 +82,5 @@ enum Overwriting {
       isDevice = ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
       self.missing = missing
     }
-  }
-
-  private static func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }

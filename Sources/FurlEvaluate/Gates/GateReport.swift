@@ -71,8 +71,8 @@ public struct GateReport: Sendable, Hashable {
       throw FurlError(
         .usage, file: artifact, "there are no gates, so there is nothing to verify", remedy: "give --gates G.yaml")
     }
-    self.artifact = Suite.baseName(artifact)
-    self.gatesFrom = Suite.baseName(gatesFrom)
+    self.artifact = artifact.lastName
+    self.gatesFrom = gatesFrom.lastName
     self.checks = checks
     self.evidence = evidence
     self.savings = savings

@@ -1,12 +1,5 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlSpec
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// Gates on a text and on the file.
 extension Gate {

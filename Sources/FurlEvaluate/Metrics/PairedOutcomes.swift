@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+import FurlBase
 
 /// How two models' results on the same problems differ.
 public struct PairedOutcomes: Sendable, Hashable {

@@ -41,7 +41,7 @@ public struct EvaluationReport: Sendable, Hashable {
     }
 
     public init(path: String, digest: Digest?, texts: Texts? = nil) {
-      self.path = Suite.baseName(path)
+      self.path = path.lastName
       self.digest = digest
       self.texts = texts
     }

@@ -1,11 +1,4 @@
-#if canImport(Glibc)
 import FurlBase
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 extension EvaluationReport.TextFigures {
   /// What a report says about a text, in the order of its keys.

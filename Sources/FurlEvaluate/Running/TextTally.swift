@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+import FurlBase
 
 /// Collects what is found at every scored token of a text, in double precision.
 struct TextTally {

@@ -262,9 +262,7 @@ struct Baseline {
   /// The folder that suite cards may lie in, of a path that is not opened; nil for a report.
   static func folder(of path: String) -> String? {
     if isReport(path) { return nil }
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return path }
-    return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    return FileNames.isFolder(path) == true ? path : path.folderPath
   }
 
   /// A report of `eval`, or all those in a report of `bench`.

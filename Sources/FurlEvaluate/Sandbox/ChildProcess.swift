@@ -1,9 +1,5 @@
 #if os(Linux)
-#if canImport(Glibc)
-import Glibc
-#else
-import Musl
-#endif
+import FurlBase
 import SystemPackage
 
 // Processes are started with posix_spawn and not with a package for it: each needs up to five descriptors, the

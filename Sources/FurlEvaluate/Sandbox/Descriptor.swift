@@ -1,11 +1,6 @@
 #if os(Linux)
 
-#if canImport(Glibc)
 import FurlBase
-import Glibc
-#else
-import Musl
-#endif
 import SystemPackage
 
 /// A descriptor that is closed when its owner goes, and that no child inherits unless it is handed to it.
@@ -99,13 +94,6 @@ struct Pipe: ~Copyable {
     read = first
     write = second
   }
-}
-
-/// A path without symbolic links, or nil where there is nothing.
-func realPath(_ path: String) -> String? {
-  guard let resolved = realpath(path, nil) else { return nil }
-  defer { free(resolved) }
-  return String(cString: resolved)
 }
 
 func systemFailure(_ what: String, _ code: Errno) -> FurlError {

@@ -1,9 +1,5 @@
 #if os(Linux)
-#if canImport(Glibc)
-import Glibc
-#else
-import Musl
-#endif
+import FurlBase
 import SystemPackage
 
 /// How long a process and what it started have computed, and how long they were ready to and did not get a processor.

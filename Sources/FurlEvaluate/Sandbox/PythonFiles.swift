@@ -64,7 +64,7 @@ struct PythonFiles: Sendable, Hashable {
   func shows(_ path: String) -> Bool {
     // What is still to be written lies where its folder does.
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    guard let path = realPath(path) ?? realPath(folder) else { return false }
+    guard let path = FileNames.real(path) ?? FileNames.real(folder) else { return false }
     func lies(_ one: String, in other: String) -> Bool {
       one == other || one.hasPrefix(other == "/" ? "/" : other + "/")
     }

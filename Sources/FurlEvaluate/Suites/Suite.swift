@@ -58,7 +58,7 @@ public struct Suite: Sendable, Hashable {
     guard kind == self.kind else {
       throw FurlError(
         .usage, file: card,
-        "is for suites of kind \(kind.rawValue); \(Suite.baseName(path)) is of \(self.kind.rawValue)")
+        "is for suites of kind \(kind.rawValue); \(path.lastName) is of \(self.kind.rawValue)")
     }
     self.protocol = try Suite.protocolOf(reader, problems, kind: kind)
     self.name = name
@@ -135,12 +135,8 @@ public struct Suite: Sendable, Hashable {
     path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
   }
 
-  public static func baseName(_ path: String) -> String {
-    path.split(separator: "/").last.map(String.init) ?? path
-  }
-
   private static func stem(_ path: String) -> String {
-    var base = baseName(path)
+    var base = path.lastName
     if base.hasSuffix(".gz") { base = String(base.dropLast(3)) }
     guard let dot = base.lastIndex(of: "."), dot > base.startIndex else { return base }
     return String(base[..<dot])

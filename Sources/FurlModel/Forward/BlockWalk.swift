@@ -184,8 +184,23 @@ public final class BlockWalk {
 
   private func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
 
-  /// The layers of a part that read the stage's input.
-  private func inputs(of part: PartSpec) -> LinearGroup { group(part.inputs(hidden: spec.hiddenSize)) }
+  /// A part with its layers.
+  private struct Part {
+    let spec: PartSpec
+    /// Those that read the stage's input; nil where what they give is kept.
+    let inputs: LinearGroup?
+    /// The one that adds to the stream.
+    let output: LinearGroup
+  }
+
+  /// The parts of a stage whose outputs are to be added to the rows.
+  private func parts(of stage: StageSpec) -> [Part] {
+    stage.parts.map { part in
+      Part(
+        spec: part, inputs: BlockWalk.isKept(part) ? nil : group(part.inputs(hidden: spec.hiddenSize)),
+        output: group(part.outputs(hidden: spec.hiddenSize)))
+    }
+  }
 
   /// Whether a place of the block is computed for those behind it, too, so that it has to be visited whether anybody looks
   /// or not.
@@ -206,16 +221,17 @@ public final class BlockWalk {
     guard let work, let heads else { preconditionFailure("no block has begun") }
     let stage = stages[site.stage]
     guard let index = site.part else {
-      let before = site.stage > 0 ? stages[site.stage - 1] : nil
+      let before = site.stage > 0 ? parts(of: stages[site.stage - 1]) : []
       return try forEachPiece { piece, _ in
-        if let before { complete(before, site.stage - 1, work, piece) }
+        if site.stage > 0 { complete(before, of: site.stage - 1, work, piece) }
         normalize(norms[site.stage], for: nil, piece.count)
         try body(normed, piece.count)
       }
     }
     let part = stage.parts[index]
+    let inputs = group(part.inputs(hidden: spec.hiddenSize))
     try forEachPiece { piece, position in
-      let inner = compute(part, site.stage, work, piece.count, position: position)
+      let inner = compute(part, inputs, of: site.stage, work, piece.count, position: position)
       if BlockWalk.isKept(part) { heads.copyRows(inner, count: piece.count, to: piece.lowerBound) }
       try body(inner, piece.count)
     }
@@ -224,7 +240,8 @@ public final class BlockWalk {
   /// Ends the block, all of whose layers must be known: hidden states are those behind it.
   public func finish() {
     guard let work, let last = stages.last else { preconditionFailure("no block has begun") }
-    forEachPiece { piece, _ in complete(last, stages.count - 1, work, piece) }
+    let parts = parts(of: last)
+    forEachPiece { piece, _ in complete(parts, of: stages.count - 1, work, piece) }
     weights = [:]
   }
 
@@ -232,9 +249,8 @@ public final class BlockWalk {
   ///
   /// - Parameter position: of the first row in its sequence.
   private func compute(
-    _ part: PartSpec, _ stage: Int, _ work: Work, _ count: Int, position: Int
+    _ part: PartSpec, _ layers: LinearGroup, of stage: Int, _ work: Work, _ count: Int, position: Int
   ) -> Activations {
-    let layers = inputs(of: part)
     normalize(norms[stage], for: layers, count)
     let buffers = work.buffers
     switch part.mixer {
@@ -250,18 +266,14 @@ public final class BlockWalk {
   }
 
   /// Adds what a stage's parts give to the rows, and keeps them as the hidden states of a piece.
-  private func complete(_ stage: StageSpec, _ index: Int, _ work: Work, _ piece: Range<Int>) {
+  private func complete(_ parts: [Part], of stage: Int, _ work: Work, _ piece: Range<Int>) {
     // What is computed again reads the rows as they are before anything is added.
-    let inner = stage.parts.map { part in
-      guard BlockWalk.isKept(part), let heads else {
-        return compute(part, index, work, piece.count, position: 0)
-      }
-      work.buffers.attended.copyRows(heads, from: piece)
+    let inner = parts.map { part in
+      if let inputs = part.inputs { return compute(part.spec, inputs, of: stage, work, piece.count, position: 0) }
+      if let heads { work.buffers.attended.copyRows(heads, from: piece) }
       return work.buffers.attended
     }
-    for (part, inner) in zip(stage.parts, inner) {
-      add(group(part.outputs(hidden: spec.hiddenSize)), inner, piece.count)
-    }
+    for (part, inner) in zip(parts, inner) { add(part.output, inner, piece.count) }
     hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
   }
 

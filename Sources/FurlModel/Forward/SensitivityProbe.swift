@@ -126,7 +126,7 @@ public final class SensitivityProbe {
   ) throws {
     try patch(before: block, replacements)
     let prefix = "blocks.\(block)."
-    try walk.begin(block: block, norms: spec.normNames(of: block).map { try norm($0 ?? "") })
+    try walk.begin(block: block, norms: spec.normNames(of: block).map(norm))
     for site in spec.sites(of: block) {
       // The others are inputs that nothing else is computed with.
       if walk.isNeeded(site) { walk.visit(site) { _, _ in } }

@@ -1,10 +1,5 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// How the next token is chosen from logits.
 public struct Sampling: Sendable, Hashable {

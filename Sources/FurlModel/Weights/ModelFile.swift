@@ -49,9 +49,7 @@ public enum ModelFile: Sendable {
   }
 
   /// The last part of the path.
-  public var name: String {
-    path.split(separator: "/").last.map(String.init) ?? path
-  }
+  public var name: String { path.lastName }
 
   public var spec: ModelSpec {
     switch self {

@@ -9,7 +9,6 @@ import Synchronization
 /// Rows are independent. They are taken in slices of 64 whatever the number of threads, so the bytes depend on the
 /// weights, the scheme and the calibration only.
 public struct CalibratedEncoder: Sendable {
-
   public let scheme: Scheme
   public let scales: ScaleChoice
   public let objective: CodeObjective

@@ -20,10 +20,7 @@ final class CalibratedJob: @unchecked Sendable {
   let matrix: PackedMatrix
   private let source: WeightSource
   private let math: DenseMath
-  private let scales: ScaleChoice
-  private let rowFactors: [Float]?
-  private let columnScales: [Float]?
-  private let rowScales: [Float]?
+  private let encoder: CalibratedEncoder
   private let factor: FeedbackFactor?
   /// Of the error in each place.
   private let weights: [Float]
@@ -38,9 +35,7 @@ final class CalibratedJob: @unchecked Sendable {
     }
     self.source = source
     self.math = math
-    scales = encoder.scales
-    rowFactors = encoder.rowFactors
-    (columnScales, rowScales) = (encoder.columnScales, encoder.rowScales)
+    self.encoder = encoder
     let segments: [FeedbackSegment]
     let columnWeights: [Float]?
     switch encoder.objective {
@@ -55,11 +50,11 @@ final class CalibratedJob: @unchecked Sendable {
       weights = factor.variances
       segments = factor.segments
     }
-    guard rowFactors == nil || rowFactors?.count == source.rows else {
-      throw FurlError(.defect, "\(rowFactors?.count ?? 0) factors for \(source.rows) rows of weights")
+    guard encoder.rowFactors == nil || encoder.rowFactors?.count == source.rows else {
+      throw FurlError(.defect, "\(encoder.rowFactors?.count ?? 0) factors for \(source.rows) rows of weights")
     }
-    guard columnScales == nil || columnScales?.count == source.columns,
-      rowScales == nil || rowScales?.count == source.rows
+    guard encoder.columnScales == nil || encoder.columnScales?.count == source.columns,
+      encoder.rowScales == nil || encoder.rowScales?.count == source.rows
     else { throw FurlError(.defect, "there are scales for other rows or columns than the weights have") }
     guard weights.count == source.columns else {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
@@ -170,9 +165,11 @@ final class CalibratedJob: @unchecked Sendable {
     for (places, segment) in panels.lazy.flatMap(\.segments) {
       for (offset, column) in segment.columns.enumerated() {
         let target = numbers + (places.upperBound - 1 - offset) * width
-        let scale = columnScales?[column] ?? 1
+        let scale = encoder.columnScales?[column] ?? 1
         for row in 0..<rows.count { target[row] = values[row * columns + column] * scale }
-        if let rowScales { for row in 0..<rows.count { target[row] *= rowScales[rows.lowerBound + row] } }
+        if let rowScales = encoder.rowScales {
+          for row in 0..<rows.count { target[row] *= rowScales[rows.lowerBound + row] }
+        }
       }
     }
     return slice
@@ -252,9 +249,9 @@ final class CalibratedJob: @unchecked Sendable {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
       var isFound = true
-      switch self.scales {
+      switch encoder.scales {
       case .extremes, .step:
-        let step: Float = if case .step(let step) = self.scales { step } else { 0 }
+        let step: Float = if case .step(let step) = encoder.scales { step } else { 0 }
         for lane in 0..<Tile.rows {
           let step = step * rowFactor(tile * Tile.rows + lane)
           guard let extremes = extremes(values.base + lanes + lane, count: places.count, atLeast: step) else {
@@ -293,7 +290,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   private func rowFactor(_ row: Int) -> Float {
-    guard let rowFactors, row < rowFactors.count else { return 1 }
+    guard let rowFactors = encoder.rowFactors, row < rowFactors.count else { return 1 }
     return rowFactors[row]
   }
 
@@ -317,7 +314,7 @@ final class CalibratedJob: @unchecked Sendable {
 
   /// How much larger than that of the weights a scale may become when errors are fed back or scales are searched for.
   private var headroom: Float {
-    if case .search = scales { return 1.25 }
+    if case .search = encoder.scales { return 1.25 }
     return factor == nil ? 1 : 1.125
   }
 

@@ -8,7 +8,6 @@ import FurlTensor
 /// (W - Q) H (W - Q)ᵀ that is D times the squared rounding errors and nothing else (Chee et al. 2023, "QuIP", LDLQ;
 /// they show it to be what Frantar et al. 2022, "GPTQ", compute through the inverse of H).
 public final class FeedbackFactor: @unchecked Sendable {
-
   public let columns: Int
   let segments: [FeedbackSegment]
   /// D of every column, in the reverse order of codes.

@@ -5,7 +5,6 @@ import FurlTensor
 ///
 /// Sums are FP32, of one call's rows first and then of all calls, so rounding errors stay near those of one call.
 public final class SecondMoments: @unchecked Sendable {
-
   public let columns: Int
   public let extent: MomentExtent
   /// Rows that have been added.
@@ -99,7 +98,7 @@ public final class SecondMoments: @unchecked Sendable {
     return sum / Double(max(1, count))
   }
 
-  // MARK: MomentCoverage
+  // MARK: Coverage
 
   public var coverage: MomentCoverage {
     let sums = matrix?.diagonal ?? squares

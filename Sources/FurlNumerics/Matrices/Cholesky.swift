@@ -30,10 +30,12 @@ struct Damping {
 struct FactoredMoments {
   /// "this layer's inputs"
   let name: String
+  /// What of them the matrix holds.
+  var kind = "second moments"
   /// What to do when the matrix is not positive definite.
-  var remedy: String? = nil
+  var remedy: String?
   /// What to do when it is not finite.
-  var remedyWhereNotFinite: String? = nil
+  var remedyWhereNotFinite: String?
 }
 
 /// The lower triangle L of a symmetric positive definite matrix L Lᵀ, and what is solved with it.
@@ -55,7 +57,7 @@ struct Cholesky {
     for index in 0..<matrix.rows { matrix.row(index)[index] += added }
     guard Cholesky.factorize(matrix, on: math) else {
       throw FurlError.input(
-        nil, "the second moments of \(subject.name) are not positive definite", remedy: subject.remedy)
+        nil, "the \(subject.kind) of \(subject.name) are not positive definite", remedy: subject.remedy)
     }
     lower = matrix
   }

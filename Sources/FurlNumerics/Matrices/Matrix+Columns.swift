@@ -92,5 +92,4 @@ extension Matrix {
     }
     return result
   }
-
 }

@@ -49,8 +49,7 @@ public final class Matrix: @unchecked Sendable {
     else {
       throw FurlError(
         .unavailable, "\(rows) x \(columns) numbers do not fit in this machine's memory",
-        remedy: "calibrate with method: nearest, or train with a smaller batch or shorter sequences, or a smaller model"
-      )
+        remedy: "give smaller settings (batch, length, method: nearest), or a smaller model")
     }
     return bytes
   }

@@ -35,7 +35,7 @@ public enum ColumnRefit {
     }
     let factor = try Cholesky(
       own, adding: Damping(share: .float(damping)).amount(own.diagonal),
-      of: .init(name: "this layer's inputs", remedy: "give more calibration samples"), on: math)
+      of: .init(name: "this layer's inputs", kind: "covariances", remedy: "give more calibration samples"), on: math)
     // Row slices of W_P C_PK C_KK⁻¹, each added to W_K.
     let rest = try weight.gather(columns: removed).transposed(on: pool)
     math.forEachPiece(weight.rows, of: 64) { rows in

@@ -80,7 +80,7 @@ public final class GroupLasso {
       for row in group {
         for column in group { own.row(row - group.lowerBound)[column - group.lowerBound] = matrix.row(row)[column] }
       }
-      return try Cholesky(own, adding: 0, of: .init(name: "this layer's inputs"), on: math)
+      return try Cholesky(own, adding: 0, of: .init(name: "this layer's inputs", kind: "covariances"), on: math)
     }
     for pass in 0..<2 {
       for (group, factor) in zip(groups, factors) where group.count > 1 {

@@ -161,7 +161,7 @@ public final class Covariance: @unchecked Sendable {
   public func root(damping: Double = 1e-6, on math: DenseMath) throws -> Matrix {
     let factor = try Cholesky(
       Matrix(copying: matrix), adding: Damping(share: .double(damping)).amount(matrix.diagonal),
-      of: .init(name: "a layer's weights"), on: math)
+      of: .init(name: "a layer's weights", kind: "covariances"), on: math)
     let root = try Matrix(rows: size, columns: size)
     for column in 0..<size {
       for row in 0...column { root.row(row)[column] = factor.lower.row(column)[row] }

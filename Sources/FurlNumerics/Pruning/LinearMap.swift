@@ -91,7 +91,7 @@ public final class LinearMap {
     let mean = covariance.variances.reduce(0, +) / Double(columns)
     let factor = try Cholesky(
       covariance.matrix, adding: Damping(share: .float(damping)).amount(mean: mean),
-      of: .init(name: "hidden states"), on: math)
+      of: .init(name: "hidden states", kind: "covariances"), on: math)
     math.forEachPiece(columns, of: 64) { factor.solve(cross.view.rows($0), with: math) }
     var explained = 0.0
     for index in covariances.indices { explained += Double(covariances[index]) * Double(cross.numbers[index]) }

@@ -57,7 +57,7 @@ public enum ScaleRefit {
   private static func solve(_ system: Matrix, _ target: Matrix, on math: DenseMath) throws -> [Double] {
     let factor = try Cholesky(
       system, adding: Damping(share: .float(damping)).amount(system.diagonal),
-      of: .init(name: "the head's inputs", remedy: "give more calibration samples"), on: math)
+      of: .init(name: "the head's inputs", kind: "covariances", remedy: "give more calibration samples"), on: math)
     factor.solve(target.view, with: math)
     return target.values.map(Double.init)
   }

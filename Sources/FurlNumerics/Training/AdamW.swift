@@ -4,7 +4,6 @@ import CFurlKernels
 
 /// AdamW: means of gradients and of their squares, and weight decay apart from them (Loshchilov and Hutter 2019).
 public final class AdamW: @unchecked Sendable {
-
   private let settings: AdamWSettings
   /// As many numbers as there are weights.
   public let first: Matrix
@@ -51,6 +50,7 @@ public final class AdamW: @unchecked Sendable {
   }
 }
 
+/// How ``AdamW`` weighs gradients, and what it takes off weights.
 public struct AdamWSettings: Sendable, Hashable {
   /// How much of the mean of gradients is kept at each step, and of the mean of their squares.
   public var firstDecay: Float = 0.9

@@ -5,7 +5,6 @@ import CFurlKernels
 /// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
 /// one of training, never exists.
 public struct HeadLoss: Sendable {
-
   private let math: DenseMath
   private let vocabulary: Int
   /// [pieces of rows][vocabulary]
@@ -139,7 +138,7 @@ public struct HeadGradients {
   }
 }
 
-/// LossSums over all rows that count.
+/// Sums over all rows that count.
 public struct LossSums: Sendable {
   /// Cross entropy of the next tokens, nats.
   public var entropy = 0.0

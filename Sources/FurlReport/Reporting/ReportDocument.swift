@@ -92,7 +92,7 @@ public struct ReportDocument: Sendable {
 
   private mutating func addEvaluation(_ reader: DocumentReader) throws {
     let model = try reader.reader("model")
-    var row = ReportRow(name: try model?.string("path").map(ReportRow.baseName) ?? "unnamed")
+    var row = ReportRow(name: try model?.string("path").map(\.lastName) ?? "unnamed")
     row.digest = try model?.string("digest")
     row.quality = [try ReportQuality(reader)]
     insert(row)
@@ -186,7 +186,7 @@ public struct ReportDocument: Sendable {
     }
     var found = 0
     for index in rows[place].quality.indices { found += rows[place].quality[index].attach(completions) }
-    if found == 0 { inputNotes.append("\(ReportRow.baseName(path)): none of its problems are in a report on \(model)") }
+    if found == 0 { inputNotes.append("\(path.lastName): none of its problems are in a report on \(model)") }
   }
 
   private static func isName(_ name: String, of row: ReportRow) -> Bool {

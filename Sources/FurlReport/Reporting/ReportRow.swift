@@ -34,7 +34,7 @@ public struct ReportRow: Sendable {
 
   /// Reads a row of `bench`.
   init(bench row: DocumentReader) throws {
-    name = try row.string("name") ?? row.string("path").map(ReportRow.baseName) ?? "unnamed"
+    name = try row.string("name") ?? row.string("path").map(\.lastName) ?? "unnamed"
     digest = try row.string("model")
     source = try row.string("source")
     recipe = try row.string("recipe")
@@ -65,8 +65,6 @@ public struct ReportRow: Sendable {
       quality[place].repeating = try summary.integer("repeating", in: counts)
     }
   }
-
-  static func baseName(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
   /// Takes over what another document says about the same model; what is known already stays.
   mutating func absorb(_ other: ReportRow) {

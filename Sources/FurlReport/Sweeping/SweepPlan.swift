@@ -203,7 +203,7 @@ public struct SweepPlan: Sendable {
             }
           })),
       .init("recipes", .array(series.flatMap { $0.steps.map { .string($0.name) } })),
-      .init("suites", .array(cards.map { .string(ReportRow.baseName($0)) })), .init("repeats", .integer(repeats)),
+      .init("suites", .array(cards.map { .string($0.lastName) })), .init("repeats", .integer(repeats)),
       .init("seeds", .array(seeds.map(JSON.integer))), .init("limit", .optional(limit)),
     ]
     for until in series.compactMap(\.until) {

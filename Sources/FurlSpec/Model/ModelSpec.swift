@@ -113,72 +113,58 @@ public struct ModelSpec: Sendable, Hashable {
 
   /// Every tensor of the model, in the order in which files hold them.
   public var tensors: [TensorSpec] {
-    var list = matrix("embedding", .embedding, vocabularySize, hiddenSize, nil)
+    var list = tensor("embedding", .embedding, [vocabularySize, hiddenSize], nil)
     switch positions {
-    case .learned: list += matrix("positions", .positions, contextLength, hiddenSize, nil)
+    case .learned: list += tensor("positions", .positions, [contextLength, hiddenSize], nil)
     case .rotary: break
     }
     for index in blocks.indices {
-      if patches.contains(index) { list += patch(patchName(before: index), index) }
+      if patches.contains(index) { list += patch(before: index, index) }
       list += tensors(of: stages(of: index), block: index)
     }
-    if patches.contains(blocks.count) { list += patch(patchName(before: blocks.count), nil) }
-    list += norm(normSpec, "norm", hiddenSize, nil)
-    if !tiedEmbeddings { list += matrix("head", .head, vocabularySize, hiddenSize, nil) }
+    if patches.contains(blocks.count) { list += patch(before: blocks.count, nil) }
+    list += tensor("norm", .norm, [hiddenSize], nil, hasBias: normSpec.hasBias)
+    if !tiedEmbeddings {
+      list += tensor("head", .head, [vocabularySize, hiddenSize], nil, hasBias: biases.contains(.head))
+    }
     return list
-  }
-
-  private func matrix(_ name: String, _ role: TensorRole, _ rows: Int, _ columns: Int, _ block: Int?) -> [TensorSpec] {
-    [TensorSpec(name: name, role: role, shape: [rows, columns], block: block)] + bias(name, role, rows, block)
   }
 
   private func tensors(of stages: [StageSpec], block: Int) -> [TensorSpec] {
     let prefix = "blocks.\(block)."
     var list: [TensorSpec] = []
+    func append(_ norm: NormSpec?, _ name: String, _ count: Int) {
+      if let norm { list += tensor(prefix + name, .norm, [count], block, hasBias: norm.hasBias) }
+    }
     func append(_ layers: [LinearSpec]) {
       for layer in layers {
-        list.append(
-          TensorSpec(name: prefix + layer.name, role: layer.role, shape: [layer.rows, layer.columns], block: block))
-        guard layer.hasBias else { continue }
-        list.append(TensorSpec(name: prefix + layer.name + ".bias", role: .bias, shape: [layer.rows], block: block))
+        list += tensor(prefix + layer.name, layer.role, [layer.rows, layer.columns], block, hasBias: layer.hasBias)
       }
     }
     for stage in stages {
-      if let norm = stage.norm { list += self.norm(norm, prefix + stage.normName, hiddenSize, block) }
+      append(stage.norm, stage.normName, hiddenSize)
       for part in stage.parts {
         append(part.inputs(hidden: hiddenSize))
         for vector in part.vectors {
-          let name = prefix + vector.name
-          if let norm = vector.norm {
-            list += self.norm(norm, name, vector.shape[0], block)
-          } else {
-            list.append(TensorSpec(name: name, role: .norm, shape: vector.shape, block: block))
-          }
+          list += tensor(prefix + vector.name, .norm, vector.shape, block, hasBias: vector.norm?.hasBias ?? false)
         }
         append(part.outputs(hidden: hiddenSize))
-        if let norm = part.outputNorm {
-          list += self.norm(norm, prefix + part.name + ".output_norm", hiddenSize, block)
-        }
+        append(part.outputNorm, part.name + ".output_norm", hiddenSize)
       }
     }
     return list
   }
 
-  private func norm(_ norm: NormSpec, _ name: String, _ count: Int, _ block: Int?) -> [TensorSpec] {
-    [TensorSpec(name: name, role: .norm, shape: [count], block: block)]
-      + (norm.hasBias ? [TensorSpec(name: name + ".bias", role: .bias, shape: [count], block: block)] : [])
+  private func patch(before place: Int, _ block: Int?) -> [TensorSpec] {
+    tensor(patchName(before: place), .patch, [hiddenSize, hiddenSize], block, hasBias: true)
   }
 
-  private func patch(_ name: String, _ block: Int?) -> [TensorSpec] {
-    [
-      TensorSpec(name: name, role: .patch, shape: [hiddenSize, hiddenSize], block: block),
-      TensorSpec(name: name + ".bias", role: .bias, shape: [hiddenSize], block: block),
-    ]
-  }
-
-  private func bias(_ name: String, _ role: TensorRole, _ count: Int, _ block: Int?) -> [TensorSpec] {
-    guard biases.contains(role) else { return [] }
-    return [TensorSpec(name: name + ".bias", role: .bias, shape: [count], block: block)]
+  /// A tensor, and the bias of its outputs.
+  private func tensor(
+    _ name: String, _ role: TensorRole, _ shape: [Int], _ block: Int?, hasBias: Bool = false
+  ) -> [TensorSpec] {
+    [TensorSpec(name: name, role: role, shape: shape, block: block)]
+      + (hasBias ? [TensorSpec(name: name + ".bias", role: .bias, shape: [shape[0]], block: block)] : [])
   }
 
   /// Numbers in all tensors.

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// A place in a block where linear layers read.
 public struct ReadingSite: Sendable, Hashable {
   /// The stage, by its number in the block.
@@ -32,8 +34,14 @@ extension ModelSpec {
     site.part.map { stages(of: block)[site.stage].parts[$0].mixer }
   }
 
-  /// The names of a block's norms in the stream, a stage each; nil where a stage has none.
-  public func normNames(of block: Int) -> [String?] {
-    stages(of: block).map { stage in stage.norm.map { _ in "blocks.\(block).\(stage.normName)" } }
+  /// The names of the norms that a block's stages read the stream through.
+  ///
+  /// - Throws: ``FurlError`` of kind `defect` for a stage that reads the stream as it is: nothing computes one yet.
+  public func normNames(of block: Int) throws -> [String] {
+    try stages(of: block).map { stage in
+      let name = "blocks.\(block).\(stage.normName)"
+      guard stage.norm != nil else { throw FurlError(.defect, place: name, "is no norm of this model") }
+      return name
+    }
   }
 }

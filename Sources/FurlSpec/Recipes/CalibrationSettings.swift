@@ -70,7 +70,7 @@ extension CalibrationSettings.Text {
     case .checkpoint(let name): Self.prefix + name
     case .path(let path):
       // No folder of this machine goes into a file.
-      path.hasPrefix("/") ? path.split(separator: "/").last.map(String.init) ?? path : path
+      path.hasPrefix("/") ? path.lastName : path
     }
   }
 }

@@ -1,8 +1,7 @@
 import FurlBase
 
 /// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
-/// the matrices. Or, to compare with,
-/// sets single weights to zero, which changes no width.
+/// the matrices. Or, to compare with, sets single weights to zero, which changes no width.
 public struct PruneStep: Sendable {
   public enum Method: String, Sendable, CaseIterable {
     case groupLasso = "group-lasso"

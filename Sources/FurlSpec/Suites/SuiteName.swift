@@ -1,7 +1,7 @@
 import FurlBase
 
 /// How suites are called: in cards, gates and reports.
-public enum SuiteName {
+package enum SuiteName {
   /// Letters, digits, dots, dashes and underscores, at most 64, not beginning with a dot: a name is also a
   /// part of file names.
   package static func isValid(_ text: String) -> Bool {

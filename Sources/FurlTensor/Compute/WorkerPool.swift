@@ -39,7 +39,7 @@ public final class WorkerPool: @unchecked Sendable {
   }
 
   private struct Task {
-    package let body: (Int, Int) -> Void
+    let body: (Int, Int) -> Void
   }
 
   /// Calls `body` for every index, split evenly and in order over the threads.

@@ -21,7 +21,7 @@ struct SentencePieceFile {
     var model = SentencePieceFile(path: path)
     try model.read(ProtobufReader(bytes, 0..<bytes.count, file: path))
     try model.check()
-    return try model.parts(TokenizerFile.folder(of: path))
+    return try model.parts(path.folderPath)
   }
 
   private init(path: String) { self.path = path }

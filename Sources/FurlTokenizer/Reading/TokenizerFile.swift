@@ -9,13 +9,7 @@ enum TokenizerFile {
   /// - Parameter path: of a `tokenizer.json`; what lies beside it adds to it.
   static func read(path: String) throws -> TokenizerParts {
     let json = try JSON.parse(try MappedFile(path: path).readAll(limit: largest), file: path, dialect: .nonFinite)
-    return try read(DocumentReader(json, file: path), folder: folder(of: path))
-  }
-
-  /// The folder that a file lies in.
-  static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+    return try read(DocumentReader(json, file: path), folder: path.folderPath)
   }
 
   /// The class that builds the tokenizer anew. Llama's does not where the vocabulary is one of bytes, as Llama 3's.

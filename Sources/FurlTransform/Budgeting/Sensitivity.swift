@@ -1,11 +1,6 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlSpec
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// How far the model's predictions move when one tensor is written down in fewer bits, and what that saves.
 struct Sensitivity: Sendable {

@@ -106,7 +106,7 @@ final class CalibratedRun {
   private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: Encoded] {
     let prefix = "blocks.\(block)."
     let norms = try plan.spec.normNames(of: block).map { name in
-      try BlockWalk.Norm(vector(name ?? ""), vector((name ?? "") + ".bias"))
+      try BlockWalk.Norm(vector(name), vector(name + ".bias"))
     }
     var result: [String: Encoded] = [:]
     if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }
@@ -164,15 +164,18 @@ final class CalibratedRun {
     }
     let maker = maker(of: site, block)
     if site.part != nil, maker == nil { return nil }
-    let made = maker.flatMap { tensors["blocks.\(block)." + $0.name] }
+    let made = try maker.map { layer in
+      guard let tensor = tensors["blocks.\(block)." + layer.name] else {
+        throw FurlError(.defect, place: layer.name, "is not planned")
+      }
+      return tensor
+    }
     if let made { guard made.method.codes == .awq, made.scheme.block != nil else { return nil } }
     guard let scales = try chooser.columnScales(of: planned, moments) else { return nil }
     for tensor in planned { scalings[tensor.spec.name, default: .none].columns = scales }
     guard let maker, let made else {
       let norm = try walk.divide(site, by: scales)
-      guard let name = plan.spec.normNames(of: block)[site.stage] else {
-        throw FurlError(.defect, "there is no norm to divide")
-      }
+      let name = try plan.spec.normNames(of: block)[site.stage]
       result[name] = .vector(norm.weight)
       if let bias = norm.bias { result[name + ".bias"] = .vector(bias) }
       return scales

@@ -1,12 +1,7 @@
-#if canImport(Glibc)
 import FurlArtifact
 import FurlBase
 import FurlNumerics
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Finds the step at which a matrix takes so many bits a weight in a compact file.
 ///

@@ -26,7 +26,7 @@ struct SourceText: Sendable {
       return
     }
     let path = SourceText.path(of: text, folder: folder, checkpointFolder: checkpointFolder)
-    name = path.split(separator: "/").last.map(String.init) ?? path
+    name = path.lastName
     guard let isFolder = FileNames.isFolder(path) else {
       throw location.error(
         key, "\(path) does not exist",

@@ -33,9 +33,11 @@ struct ModelChanges {
     var model = checkpoint
     var reports: [JSON] = []
     var sample = sample
+    guard !steps.isEmpty else { return Result(model: model, reports: reports, sample: sample) }
+    let math = try DenseMath(pool: pool, kernels: Kernels.forTransforms())
     for step in steps {
       let report: JSON
-      let context = try context(sample)
+      let context = context(sample, math)
       switch step {
       case .truncate(let step):
         (model, report) = try Truncation(step: step, model: model, context: context).run()
@@ -46,7 +48,7 @@ struct ModelChanges {
       case .prune(let step) where step.method != .groupLasso:
         (model, report) = try WeightPruning(step: step, model: model, context: context).run()
       case .prune(let step) where step.prunesVocabulary:
-        (model, report) = try pruneVocabulary(step, model, &sample)
+        (model, report) = try pruneVocabulary(step, model, &sample, math)
       case .prune(let step) where step.hasChannels:
         (model, report) = try ChannelPruning(step: step, model: model, context: context).run()
       case .prune(let step):
@@ -58,15 +60,14 @@ struct ModelChanges {
     return Result(model: model, reports: reports, sample: sample)
   }
 
-  private func context(_ sample: CalibrationSample?) throws -> ChangeContext {
-    try ChangeContext(
-      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [],
-      math: DenseMath(pool: pool, kernels: Kernels.forTransforms()), folder: folder, progress: progress)
+  private func context(_ sample: CalibrationSample?, _ math: DenseMath) -> ChangeContext {
+    ChangeContext(
+      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], math: math, folder: folder, progress: progress)
   }
 
   /// Rows of the vocabulary go first, so that everything after is calibrated in the tokens that are left.
   private func pruneVocabulary(
-    _ step: PruneStep, _ model: Checkpoint, _ sample: inout CalibrationSample?
+    _ step: PruneStep, _ model: Checkpoint, _ sample: inout CalibrationSample?, _ math: DenseMath
   ) throws -> (Checkpoint, JSON) {
     guard let settings = sample?.settings else { throw FurlError(.defect, "there is no text to count tokens in") }
     progress("counting tokens", 0, 1)
@@ -75,7 +76,7 @@ struct ModelChanges {
       settings, for: cut.model, tokenizer: ModelFile.checkpoint(cut.model).tokenizer())
     var (result, removed) = (cut.model, cut.removed)
     if let rest = cut.rest {
-      let (pruned, report) = try GroupPruning(step: rest, model: cut.model, context: context(sample)).run()
+      let (pruned, report) = try GroupPruning(step: rest, model: cut.model, context: context(sample, math)).run()
       result = pruned
       removed += report["removed_weights"]?.integer ?? 0
     }

@@ -59,7 +59,7 @@ final class ModelWalk {
       let prefix = "blocks.\(block)."
       if spec.patches.contains(block) { try apply(spec.patchName(before: block), patched) }
       try boundary(block)
-      try walk.begin(block: block, norms: spec.normNames(of: block).map { try readNorm($0 ?? "") })
+      try walk.begin(block: block, norms: spec.normNames(of: block).map(readNorm))
       for site in spec.sites(of: block) {
         let others = try body(block, site)
         if others.isEmpty, walk.isNeeded(site), !didVisit { walk.visit(site) { _, _ in } }

@@ -66,9 +66,7 @@ final class ChannelRefit {
   /// Fits a norm and the layers that read it.
   private func readers(_ block: Int, _ site: ReadingSite) throws -> [String: ModelWalk.Layer] {
     let prefix = "blocks.\(block)."
-    guard let norm = model.spec.normNames(of: block)[site.stage] else {
-      throw FurlError(.defect, place: prefix + "norm", "there is none to fit")
-    }
+    let norm = try model.spec.normNames(of: block)[site.stage]
     let scaled = try scaled(walk.norm(norm))
     walk.walk.replace(site, by: scaled)
     try set(norm, scaled)

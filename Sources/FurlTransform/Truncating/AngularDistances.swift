@@ -1,13 +1,8 @@
-#if canImport(Glibc)
 import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// By what angle each run of blocks turns the hidden state: arccos of the cosine of the states before and behind it,
 /// divided by pi, on average over positions (Gromov et al. 2024, "The Unreasonable Ineffectiveness of the Deeper

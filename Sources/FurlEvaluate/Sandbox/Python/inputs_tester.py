@@ -83,10 +83,10 @@ class InputsTester(Tester):
                 posix.write(self.verdict, b'B')
         self.finish('passed')
 
-    def load(self, limit):
+    def load(self):
         self.doing = 'loading'
         self.index = -1
-        letter, data = self.put_within(limit, b'l', encode(self.name))
+        letter, data = self.put_within(self.load_limit, b'l', encode(self.name))
         if letter != b'v':
             self.refuse(letter, data)
 
@@ -110,7 +110,7 @@ class InputsTester(Tester):
         return (data,)
 
     def reference(self, inputs):
-        self.load(self.load_limit)
+        self.load()
         answers, times = [], []
         for index, given in enumerate(inputs):
             self.doing = 'input %d' % index
@@ -121,7 +121,7 @@ class InputsTester(Tester):
         return answers, times
 
     def judge(self, inputs, answers, times):
-        self.load(self.load_limit)
+        self.load()
         limits = [max(self.least, self.factor * seconds) for seconds in times]
         end = time.monotonic() + min(self.most, sum(limits)) + 1
         comparison = Comparison(self.name, self.is_mbpp, self.tolerance)

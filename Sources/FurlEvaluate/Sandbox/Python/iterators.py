@@ -37,10 +37,7 @@ def is_iterator(value, kind):
 
 
 def put_iterator(writer, value, kind):
-    if writer.is_known(value):
-        return
-    if writer.looks:
-        writer.parts.append(b'?')
+    if writer.is_said(value):
         return
     heap, name = writer.heap, kind.__name__
     try:

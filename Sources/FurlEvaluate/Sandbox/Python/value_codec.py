@@ -185,11 +185,16 @@ class Writer:
             self.parts.append(b'a%x;' % place)
         return place is not None
 
-    def put_container(self, value, tag):
+    def is_said(self, value):
+        """Whether nothing more is to be said of it: it is known, or the writer only looks."""
         if self.is_known(value):
-            return
+            return True
         if self.looks:
             self.parts.append(b'?')
+        return self.looks
+
+    def put_container(self, value, tag):
+        if self.is_said(value):
             return
         self.heap.add(value)
         self.enter()
