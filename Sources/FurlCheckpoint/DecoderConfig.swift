@@ -50,9 +50,9 @@ struct DecoderConfig {
   }
 
   /// The blocks, all alike but for their windows.
-  func blocks(window: (Int) throws -> Int?) rethrows -> [ModelSpec.Block] {
+  func blocks(window: (Int) throws -> Int?) rethrows -> [UniformDecoder.Widths] {
     try (0..<layers).map {
-      ModelSpec.Block(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlpSize, window: try window($0))
+      UniformDecoder.Widths(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlpSize, window: try window($0))
     }
   }
 

@@ -43,7 +43,7 @@ enum GPT2: Architecture {
       biases: [.norm, .query, .key, .value, .attentionOutput, .up, .down],
       tiedEmbeddings: try config.bool("tie_word_embeddings") ?? true,
       blocks: Array(
-        repeating: ModelSpec.Block(heads: heads, kvHeads: heads, headSize: hiddenSize / heads, mlpSize: mlpSize),
+        repeating: UniformDecoder.Widths(heads: heads, kvHeads: heads, headSize: hiddenSize / heads, mlpSize: mlpSize),
         count: layers))
   }
 

@@ -89,15 +89,22 @@ static void check_stored(outcome *o, const cache *c, const float *key, const flo
 // MARK: Attention
 
 /// One row's output and, for each dimension, the sum of the magnitudes of its terms.
-static void expect(const shape *s, const cache *c, const float *query, size_t i, double *out, double *size) {
+///
+/// `cap`: 0 for none. `sink`: NULL for none.
+static void expect(
+  const shape *s, const cache *c, const float *query, size_t i, double cap, const float *sink, double *out, double *size)
+{
   size_t begin = window_begin(s, i), end = s->position + i + 1, h = s->head_size;
   double *weights = calloc(end, sizeof(double)), largest = -INFINITY, total = 0;
   for (size_t p = begin; p < end; p++) {
     for (size_t d = 0; d < h; d++) weights[p] += (double)query[d] * read_key(c, p, d);
     weights[p] *= 0.125;
+    if (cap > 0) weights[p] = cap * tanh(weights[p] / cap);
     if (weights[p] > largest) largest = weights[p];
   }
+  if (sink != NULL && (double)*sink > largest) largest = (double)*sink;
   for (size_t p = begin; p < end; p++) total += weights[p] = exp(weights[p] - largest);
+  if (sink != NULL) total += exp((double)*sink - largest);
   for (size_t d = 0; d < h; d++) {
     out[d] = size[d] = 0;
     for (size_t p = begin; p < end; p++) {
@@ -157,9 +164,12 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
   for (size_t p = window_begin(s, 0); p < positions; p += 1 + positions / 20) {
     check_stored(o, &ring, keys + p * h, values + p * h, p);
   }
+  float *sinks = draw_below(3) == 0 ? garbage(s->heads * 4) : NULL;
+  for (size_t g = 0; sinks != NULL && g < s->heads; g++) sinks[g] = draw_unit() * 4 * s->sharpness;
   furl_attention a = {
     .cache = ring.head, .query = query, .query_stride = stride, .queries = s->queries, .heads = s->heads,
-    .position = s->position, .window = s->window, .scale = 0.125f, .out = out, .out_stride = stride};
+    .position = s->position, .window = s->window, .scale = 0.125f, .out = out, .out_stride = stride,
+    .soft_cap = draw_below(3) == 0 ? 1.5f : 0, .sinks = sinks};
   attend(k, s->format, a);
 
   double *expected = calloc(h, sizeof(double)), *size = calloc(h, sizeof(double));
@@ -167,10 +177,12 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
   for (size_t i = 0; i < s->queries; i++) {
     for (size_t g = 0; g < s->heads; g++) {
       size_t at = i * stride + g * h;
-      expect(s, &ring, query + at, i, expected, size);
+      const float *sink = sinks == NULL ? NULL : sinks + g;
+      expect(s, &ring, query + at, i, (double)a.soft_cap, sink, expected, size);
       for (size_t d = 0; d < h; d++) compare(o, (double)out[at + d], expected[d], size[d], 1e-5);
       furl_attention one = a;
       one.query = query + at, one.queries = one.heads = 1, one.position = s->position + i, one.out = other;
+      one.sinks = sink;
       attend(k, s->format, one);
       require(o, same_bits(other, out + at, h), "a row's result depends on those beside it");
     }
@@ -184,6 +196,7 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
   require(o, same_rows(&a, out, other), "a ring gives another result than a cache that holds everything");
   free_cache(&ring), free_cache(&whole), free(nothing);
   free(keys), free(values), free(query), free(out), free(expected), free(size), free(other), free(untouched);
+  free(sinks);
 }
 
 // MARK: Storing

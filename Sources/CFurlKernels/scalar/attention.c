@@ -34,6 +34,11 @@ static float value_i8(const furl_kv_head *cache, size_t index, size_t d) {
   return (float)((const int8_t *)cache->values)[furl_value_at(cache, index, d)] * scale;
 }
 
+static float tangent(float x) {
+  double a = __builtin_fabs((double)x), e = furl_scalar_exp_double(-2 * (a > 20 ? 20 : a));
+  return (float)__builtin_copysign((1 - e) / (1 + e), (double)x);
+}
+
 /// One head of one query over one tile.
 static void attend_tile(
   const furl_attention *a, reader read, size_t query, size_t head, size_t tile, float *part)
@@ -49,6 +54,7 @@ static void attend_tile(
       score += (double)x[d] * (double)read.key(cache, furl_index(cache, begin + p), d);
     }
     weights[p] = (float)score * a->scale;
+    if (a->soft_cap > 0) weights[p] = a->soft_cap * tangent(weights[p] / a->soft_cap);
     if (weights[p] > largest) largest = weights[p];
   }
   for (size_t p = seen.begin; p < seen.end; p++) {
@@ -76,8 +82,12 @@ static void join(float *into, const float *part, size_t head_size) {
 }
 
 static void finish(const furl_attention *a, size_t query, size_t head, const float *part) {
-  float *out = a->out + query * a->out_stride + head * a->cache.head_size;
-  for (size_t d = 0; d < a->cache.head_size; d++) out[d] = part[FURL_PART_SUMS + d] / part[1];
+  float *out = a->out + query * a->out_stride + head * a->cache.head_size, kept = 1, sink = 0;
+  if (a->sinks != NULL) {
+    float largest = a->sinks[head] > part[0] ? a->sinks[head] : part[0];
+    kept = furl_scalar_exp(part[0] - largest), sink = furl_scalar_exp(a->sinks[head] - largest);
+  }
+  for (size_t d = 0; d < a->cache.head_size; d++) out[d] = part[FURL_PART_SUMS + d] * kept / (part[1] * kept + sink);
 }
 
 /// The part of one tile, in memory for all tiles.

@@ -5,9 +5,11 @@
 
 #pragma once
 
+#include "activate.h"
 #include "values.h"
 
 #define TILE FURL_ATTENTION_TILE
+#define LOG2_E 1.44269504f
 
 // MARK: Tiles
 
@@ -54,11 +56,21 @@ INLINE void weigh_rows(const cells kind, const int n, const furl_attention *a, s
   }
 }
 
+/// soft_cap * tanh(score / soft_cap), the scale included.
+INLINE void cap_scores(const furl_attention *a, const row *row) {
+  v16 inner = splat(a->scale / a->soft_cap), cap = splat(a->soft_cap);
+  for (size_t p = row->seen.begin / 16 * 16; p < row->seen.end; p += 16) {
+    store(row->scores + p, cap * hyperbolic_tangent(load(row->scores + p) * inner));
+  }
+}
+
 INLINE void attend_rows(const cells kind, const int n, const furl_attention *a, size_t tile, const row *rows) {
   score_rows(kind, n, a, tile, rows);
+  float scale = a->soft_cap > 0 ? 1 : a->scale;
   for (int q = 0; q < n; q++) {
+    if (a->soft_cap > 0) cap_scores(a, rows + q);
     // To base 2, where powers need one factor less.
-    rows[q].target[1] = softmax(rows[q].scores, rows[q].seen, a->scale * 1.44269504f, rows[q].target);
+    rows[q].target[1] = softmax(rows[q].scores, rows[q].seen, scale * LOG2_E, rows[q].target);
     if (kind == CODES) scale_weights(a, tile, rows + q);
   }
   weigh_rows(kind, n, a, tile, rows);
@@ -104,9 +116,15 @@ INLINE void join(float *into, const float *part, size_t head_size) {
 
 INLINE void finish_row(const furl_attention *a, size_t query, size_t head, const float *part) {
   size_t n = a->cache.head_size;
-  float *out = a->out + query * a->out_stride + head * n;
+  float *out = a->out + query * a->out_stride + head * n, total = part[1], kept = 1;
+  if (a->sinks != NULL) {
+    float sink = a->sinks[head] * LOG2_E, largest = sink > part[0] ? sink : part[0];
+    v16 factors = power_of_two((v16){part[0] - largest, sink - largest});
+    kept = factors[0];
+    total = total * kept + factors[1];
+  }
   for (size_t d = 0; d < n; d += 16) {
-    store_first(out + d, load(part + FURL_PART_SUMS + d) / splat(part[1]), n - d < 16 ? n - d : 16);
+    store_first(out + d, load(part + FURL_PART_SUMS + d) * splat(kept) / splat(total), n - d < 16 ? n - d : 16);
   }
 }
 
@@ -175,4 +193,5 @@ static void join_parts(const furl_attention *a) {
 
 #undef ATTEND
 #undef ROWS
+#undef LOG2_E
 #undef TILE

@@ -22,9 +22,9 @@ struct PaddedModel: ExportSource {
   ) {
     guard
       let before = try? family.spec(DocumentReader(source.config, file: source.path, path: "config")),
-      let whole = before.blocks.first,
-      !padsChannels || source.spec.norm == .rmsNorm && source.spec.hiddenSize <= before.hiddenSize,
-      source.spec.blocks.allSatisfy({
+      let whole = before.blocks.first?.widths,
+      !padsChannels || source.spec.norm.kind == .rmsNorm && source.spec.hiddenSize <= before.hiddenSize,
+      source.spec.blocks.map(\.widths).allSatisfy({
         $0.heads <= whole.heads && $0.kvHeads <= whole.kvHeads && $0.headSize == whole.headSize
           && $0.mlpSize <= whole.mlpSize
           // Heads are padded behind the others, so that each has to keep its key/value head.
@@ -33,15 +33,15 @@ struct PaddedModel: ExportSource {
     else { return nil }
     var spec = source.spec
     for index in spec.blocks.indices {
-      spec.blocks[index].heads = whole.heads
-      spec.blocks[index].kvHeads = whole.kvHeads
-      spec.blocks[index].mlpSize = whole.mlpSize
+      spec.blocks[index].widths.heads = whole.heads
+      spec.blocks[index].widths.kvHeads = whole.kvHeads
+      spec.blocks[index].widths.mlpSize = whole.mlpSize
     }
-    spec.biases.formUnion(biases)
+    spec.addBiases(biases)
     let share = padsChannels ? Double(source.spec.hiddenSize) / Double(before.hiddenSize) : 1
     if padsChannels {
       spec.hiddenSize = before.hiddenSize
-      spec.normEpsilon *= share
+      spec.scaleNormEpsilons(by: share)
     }
     normScale = Float(share.squareRoot())
     self.source = source
@@ -53,7 +53,7 @@ struct PaddedModel: ExportSource {
   var note: String {
     let more = spec.parameterCount - source.spec.parameterCount
     let channels = spec.hiddenSize == source.spec.hiddenSize ? "" : " and \(spec.hiddenSize) channels"
-    return "blocks are padded with zeros to \(spec.blocks[0].heads) heads and \(spec.blocks[0].mlpSize) MLP neurons"
+    return "blocks are padded with zeros to \(spec.blocks[0].widths.heads) heads and \(spec.blocks[0].widths.mlpSize) MLP neurons"
       + "\(channels), "
       + "\(more) numbers that the model does not have"
   }

@@ -29,7 +29,7 @@ struct GGUFNames {
     let name = String(base.dropFirst("blocks.\(index).".count))
     let prefix = "blk.\(index)."
     var location = TensorLocation(name: prefix + (GGUFNames.block[name] ?? name) + suffix)
-    let part = spec.blocks[index]
+    let part = spec.blocks[index].widths
     let (queries, keys) = (part.heads * part.headSize, part.kvHeads * part.headSize)
     let starts = ["attention.query": 0, "attention.key": queries, "attention.value": queries + keys]
     if let start = starts[name], !stored.contains(location.name), stored.contains(prefix + "attn_qkv" + suffix) {

@@ -3,50 +3,125 @@ import FurlTensor
 
 /// What the layers of a block compute on the way, for some rows at once.
 struct BlockBuffers {
+  /// Columns of everything, of one block or the most of several.
+  private struct Widths {
+    var queries = 1
+    var keys = 1
+    var neurons = 1
+    var router = 0
+    var expertNeurons = 0
+    var sharedNeurons = 0
+    var hasGate = false
+
+    init(_ blocks: [BlockSpec]) {
+      for part in blocks.flatMap(\.parts) {
+        switch part.mixer {
+        case .attention(let attention):
+          queries = max(queries, attention.queries)
+          keys = max(keys, attention.keys)
+        case .feedForward(let mlp):
+          neurons = max(neurons, mlp.size)
+          hasGate = hasGate || mlp.isGated
+        case .experts(let experts):
+          router = max(router, experts.count)
+          expertNeurons = max(expertNeurons, experts.expert.size)
+          sharedNeurons = max(sharedNeurons, experts.shared?.size ?? 0)
+        case .recurrent: break
+        }
+      }
+    }
+  }
+
   let query: Activations
   let key: Activations
   let value: Activations
   let attended: Activations
-  /// What goes into the MLP's last layer.
-  let inner: Activations
-  /// The outputs of the MLP's first layers. A gate's come first and are multiplied with those of up, where they lie.
+  /// The outputs of an MLP's first layers: gate and up, or up alone. The first holds what its last layer reads in the end.
   let mlp: [Activations]
-  /// The outputs of ``LanguageModel/Block/queryKeyValue``.
-  let queryKeyValue: [Activations]
+  /// Where the block has experts.
+  let experts: ExpertBuffers?
 
-  init(_ block: ModelSpec.Block, _ spec: ModelSpec, rows: Int) throws {
-    try self.init(
-      queries: block.heads * block.headSize, keys: block.kvHeads * block.headSize, mlp: block.mlpSize, spec, rows: rows)
-  }
+  /// What goes into the MLP's last layer.
+  var inner: Activations { mlp[0] }
 
-  /// As wide as the widest of some blocks needs them.
-  init(widestOf blocks: [ModelSpec.Block], _ spec: ModelSpec, rows: Int) throws {
-    func widest(_ width: (ModelSpec.Block) -> Int) -> Int { max(1, blocks.map(width).max() ?? 1) }
-    try self.init(
-      queries: widest { $0.heads * $0.headSize }, keys: widest { $0.kvHeads * $0.headSize }, mlp: widest(\.mlpSize),
-      spec, rows: rows)
-  }
-
-  private init(queries: Int, keys: Int, mlp width: Int, _ spec: ModelSpec, rows: Int) throws {
-    query = try Activations(columns: queries, capacity: rows)
-    key = try Activations(columns: keys, capacity: rows)
-    value = try Activations(columns: keys, capacity: rows)
-    attended = try Activations(columns: queries, capacity: rows)
-    inner = try Activations(columns: width, capacity: rows)
-    mlp = [inner] + (spec.mlp == .gated ? [try Activations(columns: width, capacity: rows)] : [])
-    queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
+  /// For one block, or as wide as the widest of several needs them.
+  init(_ blocks: [BlockSpec], hidden: Int, rows: Int) throws {
+    let widths = Widths(blocks)
+    func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
+    query = try buffer(widths.queries)
+    key = try buffer(widths.keys)
+    value = try buffer(widths.keys)
+    attended = try buffer(widths.queries)
+    mlp = try (0..<(widths.hasGate ? 2 : 1)).map { _ in try buffer(widths.neurons) }
+    experts =
+      widths.router > 0
+      ? try ExpertBuffers(
+        router: widths.router, neurons: widths.expertNeurons, shared: widths.sharedNeurons, hidden: hidden, rows: rows)
+      : nil
   }
 
   /// Those of a block in the memory of wider ones: blocks that are computed one after the other need it once.
-  init(_ block: ModelSpec.Block, _ spec: ModelSpec, sharing wider: BlockBuffers) {
-    let (queries, keys) = (block.heads * block.headSize, block.kvHeads * block.headSize)
-    query = Activations(columns: queries, sharing: wider.query)
-    key = Activations(columns: keys, sharing: wider.key)
-    value = Activations(columns: keys, sharing: wider.value)
-    attended = Activations(columns: queries, sharing: wider.attended)
-    let own = wider.mlp.map { Activations(columns: block.mlpSize, sharing: $0) }
-    inner = own[0]
-    mlp = own
-    queryKeyValue = [query, key, value] + (spec.residual == .parallel ? mlp : [])
+  init(_ block: BlockSpec, sharing wider: BlockBuffers) {
+    let widths = Widths([block])
+    query = Activations(columns: widths.queries, sharing: wider.query)
+    key = Activations(columns: widths.keys, sharing: wider.key)
+    value = Activations(columns: widths.keys, sharing: wider.value)
+    attended = Activations(columns: widths.queries, sharing: wider.attended)
+    mlp = wider.mlp.map { Activations(columns: widths.neurons, sharing: $0) }
+    experts = block.experts.flatMap { spec in wider.experts.map { ExpertBuffers(spec, sharing: $0) } }
+  }
+
+  /// Where the layers of a stage that read its input put their outputs, in the layers' order.
+  func outputs(of stage: StageSpec) -> [Activations] {
+    stage.parts.flatMap { part -> [Activations] in
+      switch part.mixer {
+      case .attention: [query, key, value]
+      case .feedForward(let mlp): mlp.isGated ? self.mlp : [inner]
+      case .experts(let spec): experts?.inputs(of: spec) ?? []
+      case .recurrent: []
+      }
+    }
+  }
+}
+
+/// What experts compute on the way.
+struct ExpertBuffers {
+  /// The router's outputs.
+  let router: Activations
+  /// Of the shared expert: its router's, and its first layers'.
+  let sharedRouter: Activations
+  let shared: [Activations]
+  /// The rows of one expert, what its first layers make of them, and its outputs.
+  let rows: Activations
+  let neurons: [Activations]
+  let output: Activations
+  /// What all experts together give.
+  let sum: Activations
+
+  init(router: Int, neurons: Int, shared: Int, hidden: Int, rows: Int) throws {
+    func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
+    self.router = try buffer(router)
+    sharedRouter = try buffer(1)
+    self.shared = try (0..<2).map { _ in try buffer(max(1, shared)) }
+    self.rows = try buffer(hidden)
+    self.neurons = try (0..<2).map { _ in try buffer(neurons) }
+    output = try buffer(hidden)
+    sum = try buffer(hidden)
+  }
+
+  init(_ spec: ExpertsSpec, sharing wider: ExpertBuffers) {
+    router = Activations(columns: spec.count, sharing: wider.router)
+    sharedRouter = wider.sharedRouter
+    shared = wider.shared.map { Activations(columns: spec.shared?.size ?? 1, sharing: $0) }
+    rows = wider.rows
+    neurons = wider.neurons.map { Activations(columns: spec.expert.size, sharing: $0) }
+    output = wider.output
+    sum = wider.sum
+  }
+
+  /// In the order of ``PartSpec/inputs(hidden:)``, experts apart.
+  func inputs(of spec: ExpertsSpec) -> [Activations] {
+    guard let mlp = spec.shared else { return [router] }
+    return [router] + (spec.gatesShared ? [sharedRouter] : []) + (mlp.isGated ? shared : [shared[0]])
   }
 }

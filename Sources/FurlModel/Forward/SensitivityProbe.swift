@@ -126,7 +126,7 @@ public final class SensitivityProbe {
   ) throws {
     try patch(before: block, replacements)
     let prefix = "blocks.\(block)."
-    try walk.begin(block: block, norms: spec.normNames(of: block).map(norm))
+    try walk.begin(block: block) { vectors[$0] }
     for site in spec.sites(of: block) {
       // The others are inputs that nothing else is computed with.
       if walk.isNeeded(site) { walk.visit(site) { _, _ in } }
@@ -168,6 +168,7 @@ public final class SensitivityProbe {
       guard let logits else { return }
       if head.readsIntegers(walk.context) { rows.quantize(count: scored.count, on: walk.context) }
       head(rows, count: scored.count, into: [logits], on: walk.context)
+      if let cap = spec.logitSoftCap { logits.capSoftly(at: Float(cap), count: scored.count, on: walk.context) }
       var values = Array(repeating: Float(0), count: scored.count * width)
       values.withUnsafeMutableBufferPointer { values in
         walk.context.pool.forEachAsTaken(scored.count) { row in

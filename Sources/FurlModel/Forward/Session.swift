@@ -38,13 +38,17 @@ public final class Session {
   public private(set) var lengths: [Int]
 
   private let cache: KeyValueCache
-  /// Angles of rotary positions; nil where positions are learned.
-  private let rotary: RotaryTable?
+  private let rotary: RotaryTables
+  private let forward: BlockForward
+  /// Of each block, its place among those that the cache keeps; nil for a block without attention.
+  private let places: [Int?]
   /// The tokens and the positions of the rows of one ``forward(_:)``.
   private var tokens: [Int] = []
   private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
+  /// Room for what a part gives before it is added; nil where nothing is done to it.
+  private let branches: (Activations, Activations)?
   /// For each block, all in the same memory.
   private let buffers: [BlockBuffers]
   /// [rows][vocabularySize] of the last ``forward(_:)``.
@@ -70,15 +74,17 @@ public final class Session {
     self.slots = slots
     // The cache comes first: it refuses more slots than there is memory for.
     cache = try KeyValueCache(
-      blocks: spec.blocks.map { .init(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window) },
+      blocks: spec.blocks.compactMap { $0.attention?.cached },
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
-    rotary =
-      switch spec.positions {
-      case .learned: nil
-      case .rotary(let rotary):
-        try RotaryTable(frequencies: rotary.frequencies, contextLength: cache.contextLength)
-      }
+    rotary = try RotaryTables(spec, contextLength: cache.contextLength)
+    forward = BlockForward(context: context)
+    var count = 0
+    places = spec.blocks.map { block in
+      guard block.attention != nil else { return nil }
+      count += 1
+      return count - 1
+    }
     lengths = Array(repeating: 0, count: slots)
     tokens.reserveCapacity(rows)
     positions.reserveCapacity(rows)
@@ -86,8 +92,12 @@ public final class Session {
     hidden = try buffer(spec.hiddenSize)
     normed = try buffer(spec.hiddenSize)
     logits = try buffer(spec.vocabularySize)
-    let widest = try BlockBuffers(widestOf: spec.blocks, spec, rows: rows)
-    buffers = spec.blocks.map { BlockBuffers($0, spec, sharing: widest) }
+    let parts = spec.blocks.flatMap(\.parts)
+    branches =
+      parts.contains { $0.outputNorm != nil || $0.factor != 1 }
+      ? (try buffer(spec.hiddenSize), try buffer(spec.hiddenSize)) : nil
+    let widest = try BlockBuffers(spec.blocks, hidden: spec.hiddenSize, rows: rows)
+    buffers = spec.blocks.map { BlockBuffers($0, sharing: widest) }
   }
 
   /// Positions a slot can hold.
@@ -175,8 +185,11 @@ public final class Session {
     for run in runs { lengths[run.slot] += run.count }
     if let patch = model.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
     if !wanted.rows.isEmpty {
-      normalize(hidden, model.norm, wanted.rows.count, for: model.head)
+      forward.normalize(hidden, model.norm, count: wanted.rows.count, for: model.head, into: normed)
       model.head(normed, count: wanted.rows.count, into: [logits], on: context)
+      if let cap = model.spec.logitSoftCap {
+        logits.capSoftly(at: Float(cap), count: wanted.rows.count, on: context)
+      }
     }
     return wanted.ranges
   }
@@ -214,51 +227,95 @@ public final class Session {
   /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
   private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
     let block = model.blocks[index]
-    let buffer = buffers[index]
-    let headSize = model.spec.blocks[index].headSize
     if let patch = block.patch { apply(patch, rows) }
-    normalize(hidden, block.attentionNorm, rows, for: block.queryKeyValue)
-    block.queryKeyValue(normed, count: rows, into: buffer.queryKeyValue, on: context)
-    rotary?.rotate(query: buffer.query, key: buffer.key, headSize: headSize, positions: positions, on: context)
-    let stored = (buffer.key, buffer.value)
-    if wanted != nil { cache.store(block: index, stored, runs: runs, on: context) }
-    if let wanted, wanted.rows.isEmpty { return }
-    cache.attend(
-      block: index, query: buffer.query, runs: wanted?.runs ?? runs, storing: wanted == nil ? stored : nil,
-      scale: 1 / Float(headSize).squareRoot(), into: buffer.attended, on: context)
-    var rows = rows
-    if let wanted {
-      rows = wanted.rows.count
-      hidden.gatherRows(wanted.rows)
-      buffer.attended.gatherRows(wanted.rows)
-      if block.mlp == nil { buffer.inner.gatherRows(wanted.rows) }
+    var state = BlockState(index: index, runs: runs, rows: rows, wanted: wanted)
+    for (place, stage) in block.stages.enumerated() {
+      compute(stage, &state)
+      if state.isOver { return }
+      // A stage beside the next one waits for it: that one reads the stream as this one has.
+      let isLast = place + 1 == block.stages.count || !block.stages[place + 1].spec.isBeside
+      if isLast { addResults(&state) }
     }
-    buffer.attended.clearPadding(count: rows)
-    add(block.attentionOutput, buffer.attended, rows)
-    if let mlp = block.mlp {
-      normalize(hidden, mlp.norm, rows, for: mlp.up)
-      mlp.up(normed, count: rows, into: buffer.mlp, on: context)
-    }
-    buffer.inner.clearPadding(count: rows)
-    add(block.down, buffer.inner, rows)
   }
 
-  private func normalize(_ input: Activations, _ norm: LanguageModel.Norm, _ rows: Int, for next: LinearGroup) {
-    normed.normalize(
-      input, count: rows, by: .init(model.spec.norm), weight: norm.weight, bias: norm.bias,
-      epsilon: Float(model.spec.normEpsilon),
-      quantizing: next.readsIntegers(context), leavingOut: next.outlierColumns, on: context)
+  /// How far a block is.
+  private struct BlockState {
+    let index: Int
+    let runs: [KeyValueCache.Run]
+    /// Those that are computed still.
+    var rows: Int
+    /// Those whose outputs are needed, as long as more are computed.
+    var wanted: Wanted?
+    /// Parts whose results are not added yet.
+    var results: [(part: PartWeights, result: Activations)] = []
+    var isOver = false
+  }
+
+  /// Computes the parts of a stage.
+  private func compute(_ stage: StageWeights, _ state: inout BlockState) {
+    let buffer = buffers[state.index]
+    forward.normalize(hidden, stage.norm, count: state.rows, for: stage.inputs, into: normed)
+    stage.inputs(normed, count: state.rows, into: buffer.outputs(of: stage.spec), on: context)
+    for part in stage.parts {
+      switch part.spec.mixer {
+      case .attention(let attention):
+        attend(part, attention, beside: stage, &state)
+        if state.isOver { return }
+        state.results.append((part, buffer.attended))
+      case .feedForward(let mlp):
+        forward.finish(mlp, buffer.mlp, count: state.rows)
+        state.results.append((part, buffer.inner))
+      case .experts:
+        guard let weights = part.experts, let experts = buffer.experts else { continue }
+        forward.compute(weights, of: normed, experts, count: state.rows)
+        state.results.append((part, experts.sum))
+      case .recurrent: preconditionFailure("a model that is not computed was not refused")
+      }
+    }
+  }
+
+  private func attend(
+    _ part: PartWeights, _ attention: AttentionSpec, beside stage: StageWeights, _ state: inout BlockState
+  ) {
+    let buffer = buffers[state.index]
+    guard let place = places[state.index] else { return }
+    forward.turn(
+      attention, norms: (part.queryNorm, part.keyNorm), buffer, by: rotary[attention], positions: positions)
+    let stored = (buffer.key, buffer.value)
+    let wanted = state.wanted
+    if wanted != nil { cache.store(block: place, stored, runs: state.runs, on: context) }
+    if let wanted, wanted.rows.isEmpty {
+      state.isOver = true
+      return
+    }
+    cache.attend(
+      block: place, query: buffer.query, runs: wanted?.runs ?? state.runs, storing: wanted == nil ? stored : nil,
+      scores: attention.scores(sinks: part.sinks), into: buffer.attended, on: context)
+    guard let wanted else { return }
+    // What lies in buffers of all rows comes to the front with those that are wanted.
+    state.wanted = nil
+    state.rows = wanted.rows.count
+    for waiting in [hidden, buffer.attended] + state.results.map(\.result) { waiting.gatherRows(wanted.rows) }
+    if stage.parts.count > 1 {
+      normed.gatherRows(wanted.rows)
+      let others = buffer.outputs(of: StageSpec(norm: nil, parts: stage.spec.parts.filter { $0.name != part.spec.name }))
+      for output in others { output.gatherRows(wanted.rows) }
+    }
+  }
+
+  /// Adds what the parts give to the residual stream.
+  private func addResults(_ state: inout BlockState) {
+    for (part, result) in state.results {
+      result.clearPadding(count: state.rows)
+      let (branch, other) = branches ?? (normed, normed)
+      forward.add(part, result, to: hidden, branch: branch, other: other, count: state.rows)
+    }
+    state.results = []
   }
 
   /// Adds to the residual stream what stands in for blocks that were cut out.
   private func apply(_ patch: LinearGroup, _ rows: Int) {
     normed.copyRows(hidden, count: rows, to: 0)
-    add(patch, normed, rows)
-  }
-
-  /// Adds a layer's output to the residual stream.
-  private func add(_ layer: LinearGroup, _ input: Activations, _ rows: Int) {
-    if layer.readsIntegers(context) { input.quantize(count: rows, leavingOut: layer.outlierColumns, on: context) }
-    layer(input, count: rows, into: [hidden], accumulate: true, on: context)
+    forward.apply(patch, normed, count: rows, into: hidden, accumulate: true)
   }
 }

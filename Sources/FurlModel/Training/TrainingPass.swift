@@ -1,3 +1,4 @@
+import FurlBase
 import FurlNumerics
 import FurlSpec
 import FurlTensor
@@ -8,6 +9,7 @@ import FurlTensor
 /// activations are computed again on the way back, which costs little and saves a third of the memory.
 public final class TrainingPass {
   public let spec: ModelSpec
+  private let form: UniformDecoder
   public let sequences: Int
   /// Tokens of each sequence.
   public let length: Int
@@ -53,6 +55,12 @@ public final class TrainingPass {
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   public init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
     precondition(sequences > 0 && length > 0 && length <= spec.contextLength)
+    guard let form = UniformDecoder(spec) else {
+      throw FurlError(
+        .input, "a \(spec.architecture) model cannot be trained by this version of Furl",
+        remedy: "leave out heal, prune with fit: reconstruct")
+    }
+    self.form = form
     self.spec = spec
     self.sequences = sequences
     self.length = length
@@ -61,7 +69,7 @@ public final class TrainingPass {
     let rows = sequences * length
     func matrix(_ columns: Int) throws -> Matrix { try Matrix(rows: rows, columns: columns) }
     angles =
-      switch spec.positions {
+      switch form.positions {
       case .learned: nil
       case .rotary(let rotary): try RotaryAngles(frequencies: rotary.frequencies, count: length)
       }
@@ -69,19 +77,19 @@ public final class TrainingPass {
       uniqueKeysWithValues: spec.patches.map { ($0, try matrix(spec.hiddenSize)) })
     hidden = try matrix(spec.hiddenSize)
     output = try matrix(spec.hiddenSize)
-    let widest = Widths(spec)
+    let widest = Widths(form)
     var shared: KeptBlock?
-    kept = try spec.blocks.map { block in
+    kept = try form.blocks.map { block in
       // Without a way back all blocks use the same memory, as wide as the widest.
       if !isTrained, let shared { return shared.shaped(block) }
-      let own = try KeptBlock(isTrained ? Widths(block) : widest, spec, rows: rows)
+      let own = try KeptBlock(isTrained ? Widths(block) : widest, form, hidden: spec.hiddenSize, rows: rows)
       if !isTrained { shared = own }
       return own.shaped(block)
     }
     func back(_ columns: Int) throws -> Matrix? { isTrained ? try matrix(columns) : nil }
     scratch = Scratch(
       normed: try matrix(spec.hiddenSize), inner: try matrix(widest.mlp), innerGradient: try back(widest.mlp),
-      gateGradient: spec.mlp == .gated ? try back(widest.mlp) : nil, normedGradient: try back(spec.hiddenSize),
+      gateGradient: form.mlp == .gated ? try back(widest.mlp) : nil, normedGradient: try back(spec.hiddenSize),
       queryGradient: try back(widest.queries), keyGradient: try back(widest.keys), valueGradient: try back(widest.keys),
       attendedGradient: try back(widest.queries))
   }
@@ -93,15 +101,15 @@ public final class TrainingPass {
     var heads = 0
     var mlp = 0
 
-    init(_ block: ModelSpec.Block) {
+    init(_ block: UniformDecoder.Widths) {
       queries = block.heads * block.headSize
       keys = block.kvHeads * block.headSize
       heads = block.heads
       mlp = block.mlpSize
     }
 
-    init(_ spec: ModelSpec) {
-      for widths in spec.blocks.map(Widths.init) {
+    init(_ form: UniformDecoder) {
+      for widths in form.blocks.map(Widths.init) {
         queries = max(queries, widths.queries)
         keys = max(keys, widths.keys)
         heads = max(heads, widths.heads)
@@ -129,7 +137,7 @@ public final class TrainingPass {
 
   private func normalize(_ x: Matrix, _ norm: ModelParameters.Layer, into out: Matrix) {
     math.normalize(
-      x, by: .init(spec.norm), weight: norm.weight, bias: norm.bias, epsilon: Float(spec.normEpsilon), into: out)
+      x, by: .init(form.norm), weight: norm.weight, bias: norm.bias, epsilon: Float(form.normEpsilon), into: out)
   }
 
   private func linear(
@@ -153,14 +161,14 @@ public final class TrainingPass {
     math.add(change, to: hidden)
   }
 
-  private func attention(_ block: ModelSpec.Block) -> CausalAttention {
+  private func attention(_ block: UniformDecoder.Widths) -> CausalAttention {
     CausalAttention(
       heads: block.heads, kvHeads: block.kvHeads, headSize: block.headSize, window: block.window,
       sequences: sequences, length: length)
   }
 
   private func forward(block index: Int, _ parameters: ModelParameters) {
-    let block = spec.blocks[index]
+    let block = form.blocks[index]
     let prefix = "blocks.\(index)."
     let kept = kept[index]
     if isTrained { kept.input.copy(hidden) }
@@ -175,7 +183,7 @@ public final class TrainingPass {
     attention(block).forward(
       query: kept.query, key: kept.key, value: kept.value, into: kept.attended, statistics: kept.statistics, with: math)
     linear(kept.attended, parameters.layer(prefix + "attention.output"), into: hidden, accumulate: true)
-    if spec.residual == .sequential {
+    if form.residual == .sequential {
       if isTrained { kept.middle.copy(hidden) }
       normalize(hidden, parameters.layer(prefix + "mlp.norm"), into: scratch.normed)
     }
@@ -185,9 +193,9 @@ public final class TrainingPass {
   }
 
   /// What the MLP's last layer reads.
-  private func inner(_ kept: KeptBlock, _ block: ModelSpec.Block) -> Matrix {
+  private func inner(_ kept: KeptBlock, _ block: UniformDecoder.Widths) -> Matrix {
     let inner = scratch.inner.shaped(columns: block.mlpSize)
-    let activation = LinearGroup.Activation(spec.activation)
+    let activation = LinearGroup.Activation(form.activation)
     if let gate = kept.gate {
       math.activate(activation, gate, factor: kept.up, into: inner)
     } else {
@@ -229,7 +237,7 @@ public final class TrainingPass {
   ) throws {
     let own = gradients.layer(name)
     try math.normalizeBack(
-      x, by: .init(spec.norm), weight: parameters[name], epsilon: Float(spec.normEpsilon), gradient: gradient,
+      x, by: .init(form.norm), weight: parameters[name], epsilon: Float(form.normEpsilon), gradient: gradient,
       addingTo: NormGradients(input: hidden, weight: own.weight, bias: own.bias))
   }
 
@@ -237,7 +245,7 @@ public final class TrainingPass {
     block index: Int, _ parameters: ModelParameters, _ gradients: ModelParameters
   ) throws {
     guard let normed = scratch.normedGradient else { preconditionFailure("this pass has no way back") }
-    let block = spec.blocks[index]
+    let block = form.blocks[index]
     let prefix = "blocks.\(index)."
     let kept = kept[index]
     /// From the gradient of a layer's output to those of its weight and its input.
@@ -253,9 +261,9 @@ public final class TrainingPass {
     let innerGradient = scratch.innerGradient!.shaped(columns: block.mlpSize)
     linearBack("mlp.down", hidden, input: inner(kept, block), into: innerGradient, accumulate: false)
     normalize(
-      kept.middle, parameters.layer(prefix + (spec.residual == .sequential ? "mlp.norm" : "attention.norm")),
+      kept.middle, parameters.layer(prefix + (form.residual == .sequential ? "mlp.norm" : "attention.norm")),
       into: scratch.normed)
-    let activation = LinearGroup.Activation(spec.activation)
+    let activation = LinearGroup.Activation(form.activation)
     if let gate = kept.gate, let gateGradient = scratch.gateGradient {
       let upGradient = gateGradient.shaped(columns: block.mlpSize)
       math.activateBack(
@@ -267,7 +275,7 @@ public final class TrainingPass {
       linearBack("mlp.up", innerGradient, input: scratch.normed, into: normed, accumulate: false)
     }
     let attended = scratch.attendedGradient!.shaped(columns: kept.attended.columns)
-    if spec.residual == .sequential {
+    if form.residual == .sequential {
       try normalizeBack(kept.middle, prefix + "mlp.norm", normed, parameters, gradients)
       normalize(kept.input, parameters.layer(prefix + "attention.norm"), into: scratch.normed)
     }
@@ -285,7 +293,7 @@ public final class TrainingPass {
       math.rotate(query, headSize: block.headSize, length: length, angles: angles, back: true)
       math.rotate(key, headSize: block.headSize, length: length, angles: angles, back: true)
     }
-    let isParallel = spec.residual == .parallel
+    let isParallel = form.residual == .parallel
     linearBack("attention.query", query, input: scratch.normed, into: normed, accumulate: isParallel)
     linearBack("attention.key", key, input: scratch.normed, into: normed, accumulate: true)
     linearBack("attention.value", value, input: scratch.normed, into: normed, accumulate: true)
@@ -294,20 +302,20 @@ public final class TrainingPass {
 }
 
 extension TrainingPass.KeptBlock {
-  fileprivate init(_ widths: TrainingPass.Widths, _ spec: ModelSpec, rows: Int) throws {
+  fileprivate init(_ widths: TrainingPass.Widths, _ form: UniformDecoder, hidden: Int, rows: Int) throws {
     func matrix(_ columns: Int) throws -> Matrix { try Matrix(rows: rows, columns: columns) }
-    input = try matrix(spec.hiddenSize)
+    input = try matrix(hidden)
     query = try matrix(widths.queries)
     key = try matrix(widths.keys)
     value = try matrix(widths.keys)
     attended = try matrix(widths.queries)
     statistics = try matrix(widths.heads)
-    middle = spec.residual == .sequential ? try matrix(spec.hiddenSize) : input
-    gate = spec.mlp == .gated ? try matrix(widths.mlp) : nil
+    middle = form.residual == .sequential ? try matrix(hidden) : input
+    gate = form.mlp == .gated ? try matrix(widths.mlp) : nil
     up = try matrix(widths.mlp)
   }
 
-  private init(_ other: Self, _ block: ModelSpec.Block) {
+  private init(_ other: Self, _ block: UniformDecoder.Widths) {
     let queries = block.heads * block.headSize
     let keys = block.kvHeads * block.headSize
     input = other.input
@@ -322,5 +330,5 @@ extension TrainingPass.KeptBlock {
   }
 
   /// The same memory in a block's widths.
-  fileprivate func shaped(_ block: ModelSpec.Block) -> Self { Self(self, block) }
+  fileprivate func shaped(_ block: UniformDecoder.Widths) -> Self { Self(self, block) }
 }

@@ -6,33 +6,14 @@ import FurlTensor
 ///
 /// Immutable, so any number of sessions share one.
 public final class LanguageModel: Sendable {
-  /// A norm's weight and bias.
-  struct Norm: Sendable {
-    let weight: FloatVector
-    let bias: FloatVector?
-  }
-
-  /// The weights of one block.
-  struct Block: Sendable {
-    /// What comes before the block where others were cut out.
-    let patch: LinearGroup?
-    let attentionNorm: Norm
-    /// What reads the block's first norm: query, key and value; with a parallel residual the MLP's first layers too.
-    let queryKeyValue: LinearGroup
-    let attentionOutput: LinearGroup
-    /// With a sequential residual: the MLP's norm, and its gate and up.
-    let mlp: (norm: Norm, up: LinearGroup)?
-    let down: LinearGroup
-  }
-
   public let spec: ModelSpec
   let embedding: PackedMatrix
   /// Learned positions; nil where they are rotary.
   let positions: PackedMatrix?
-  let blocks: [Block]
+  let blocks: [BlockWeights]
   /// What comes behind the last block where others were cut out.
   let patch: LinearGroup?
-  let norm: Norm
+  let norm: NormWeights
   let head: LinearGroup
   /// How keys and values are kept unless something else is asked for: FP32 beside FP32 weights of a checkpoint, FP16
   /// beside an artifact's.
@@ -50,10 +31,10 @@ public final class LanguageModel: Sendable {
     defaultKeyValueFormat = source.defaultKeyValueFormat
     var loader = Loader(source: source, pool: pool, tensors: spec.tensors)
     embedding = try loader.matrix("embedding")
-    positions = spec.positions == .learned ? try loader.matrix("positions") : nil
+    positions = spec.hasLearnedPositions ? try loader.matrix("positions") : nil
     blocks = try spec.blocks.indices.map { try loader.block($0, spec) }
     patch = spec.patches.contains(spec.blocks.count) ? LinearGroup([try loader.layer("patch")]) : nil
-    norm = try loader.norm("norm")
+    norm = try loader.norm("norm", spec.norm)
     head = spec.tiedEmbeddings ? LinearGroup([.init(embedding, bias: nil)]) : LinearGroup([try loader.layer("head")])
     weightBytes = loader.bytes
     source.dropPages()
@@ -109,29 +90,67 @@ public final class LanguageModel: Sendable {
       LinearGroup.Layer(try matrix(name), bias: try vector(name + ".bias"), epilogue: epilogue)
     }
 
-    mutating func norm(_ name: String) throws -> Norm {
+    mutating func norm(_ name: String, _ spec: NormSpec) throws -> NormWeights {
       guard let weight = try vector(name) else { throw FurlError(.defect, place: name, "is not in the specification") }
-      return Norm(weight: weight, bias: try vector(name + ".bias"))
+      return NormWeights(spec: spec, weight: weight, bias: try vector(name + ".bias"))
     }
 
-    mutating func block(_ index: Int, _ spec: ModelSpec) throws -> Block {
+    mutating func block(_ index: Int, _ spec: ModelSpec) throws -> BlockWeights {
       let prefix = "blocks.\(index)."
       let patch = spec.patches.contains(index) ? LinearGroup([try layer(prefix + "patch")]) : nil
-      let attentionNorm = try norm(prefix + "attention.norm")
-      let attention = try ["query", "key", "value"].map { try layer(prefix + "attention." + $0) }
-      let output = try layer(prefix + "attention.output")
-      let mlpNorm = spec.residual == .sequential ? try norm(prefix + "mlp.norm") : nil
-      let activation = LinearGroup.Activation(spec.activation)
-      let up =
-        switch spec.mlp {
-        case .plain: [try layer(prefix + "mlp.up", .activation(activation))]
-        case .gated: [try layer(prefix + "mlp.gate", .gate(activation)), try layer(prefix + "mlp.up")]
+      var stages: [StageWeights] = []
+      for stage in spec.stages(of: index) { stages.append(try self.stage(stage, prefix, hidden: spec.hiddenSize)) }
+      return BlockWeights(patch: patch, stages: stages)
+    }
+
+    private mutating func stage(_ stage: StageSpec, _ prefix: String, hidden: Int) throws -> StageWeights {
+      let norm = try stage.norm.map { try self.norm(prefix + stage.normName, $0) }
+      var inputs: [LinearGroup.Layer] = []
+      var parts: [PartWeights] = []
+      for part in stage.parts {
+        for linear in part.inputs(hidden: hidden) where linear.expert == nil {
+          inputs.append(try layer(prefix + linear.name, part.epilogue(linear)))
         }
-      return Block(
-        patch: patch, attentionNorm: attentionNorm,
-        queryKeyValue: LinearGroup(mlpNorm == nil ? attention + up : attention),
-        attentionOutput: LinearGroup([output]), mlp: mlpNorm.map { ($0, LinearGroup(up)) },
-        down: LinearGroup([try layer(prefix + "mlp.down")]))
+        parts.append(try self.part(part, prefix, hidden: hidden))
+      }
+      return StageWeights(spec: stage, norm: norm, inputs: LinearGroup(inputs), parts: parts)
+    }
+
+    private mutating func part(_ part: PartSpec, _ prefix: String, hidden: Int) throws -> PartWeights {
+      let outputs = part.outputs(hidden: hidden)
+      func name(_ suffix: String) -> String { prefix + part.name + suffix }
+      var single: LinearGroup?
+      if case .experts = part.mixer {} else { single = LinearGroup([try layer(prefix + outputs[0].name)]) }
+      var weights = PartWeights(
+        part, output: single, outputNorm: try part.outputNorm.map { try norm(name(".output_norm"), $0) })
+      switch part.mixer {
+      case .attention(let attention):
+        weights.queryNorm = try attention.queryNorm.map { try norm(name(".query_norm"), $0) }
+        weights.keyNorm = try attention.keyNorm.map { try norm(name(".key_norm"), $0) }
+        weights.sinks = try vector(name(".sinks"))
+      case .experts(let spec): weights.experts = try experts(spec, part, prefix, hidden: hidden)
+      case .feedForward, .recurrent: break
+      }
+      return weights
+    }
+
+    private mutating func experts(
+      _ spec: ExpertsSpec, _ part: PartSpec, _ prefix: String, hidden: Int
+    ) throws -> ExpertWeights {
+      var experts: [ExpertWeights.Expert] = []
+      let (inputs, outputs) = (part.inputs(hidden: hidden), part.outputs(hidden: hidden))
+      for index in 0..<spec.count {
+        var layers: [LinearGroup.Layer] = []
+        for linear in inputs where linear.expert == index {
+          layers.append(try layer(prefix + linear.name, part.epilogue(linear)))
+        }
+        let output = try layer(prefix + outputs[index].name)
+        experts.append(.init(inputs: LinearGroup(layers), output: LinearGroup([output])))
+      }
+      return ExpertWeights(
+        spec: spec, experts: experts,
+        sharedOutput: spec.shared == nil ? nil : LinearGroup([try layer(prefix + "mlp.shared.down")]),
+        choiceBias: try vector(prefix + "mlp.router.choice"))
     }
   }
 }

@@ -8,6 +8,7 @@ extension ModelSpec {
       let (least, most) = (values.min() ?? 0, values.max() ?? 0)
       return least == most ? "\(least)" : "\(least) to \(most)"
     }
+    let blocks = blocks.map(\.widths)
     var parts: [String] = []
     if Set(blocks.map { [$0.heads, $0.kvHeads, $0.headSize, $0.mlpSize] }).count > 1 {
       parts.append(

@@ -146,7 +146,7 @@ public struct Inspection: Sendable {
         .init("hidden_size", .integer(file.spec.hiddenSize)),
         .init("vocabulary_size", .integer(file.spec.vocabularySize)),
         .init("context_length", .integer(file.spec.contextLength)),
-        .init("blocks", .array(file.spec.blocks.map(Inspection.widths))),
+        .init("blocks", .array(file.spec.blocks.map(\.widths).map(Inspection.widths))),
         .init("patches", .array(file.spec.patches.sorted().map(JSON.integer))), .init("parameters", parameters.json),
         .init("disk_bytes", .integer(file.diskBytes)), .init("weight_bytes", .integer(try file.weightBytes)),
         .init("bits_per_weight", .number(file.bitsPerWeight)), .init("recipe", recipe),
@@ -164,7 +164,7 @@ public struct Inspection: Sendable {
     }
   }
 
-  private static func widths(_ block: ModelSpec.Block) -> JSON {
+  private static func widths(_ block: UniformDecoder.Widths) -> JSON {
     [
       "heads": .integer(block.heads), "kv_heads": .integer(block.kvHeads), "head_size": .integer(block.headSize),
       "mlp_size": .integer(block.mlpSize),

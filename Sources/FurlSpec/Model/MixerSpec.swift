@@ -59,6 +59,8 @@ public struct FeedForwardSpec: Sendable, Hashable {
   public var activation: ModelSpec.Activation
   /// Which of `gate`, `up` and `down` have a bias.
   public var biases: Set<TensorRole>
+  /// gpt-oss: a gate's outputs are cut off above this, those of up on both sides, and one is added to these then; nil: not.
+  public var limit: Double?
 
   public init(size: Int, isGated: Bool, activation: ModelSpec.Activation, biases: Set<TensorRole> = []) {
     self.size = size
@@ -70,9 +72,29 @@ public struct FeedForwardSpec: Sendable, Hashable {
 
 /// Several MLPs of which a router chooses some for each row (Shazeer et al. 2017), and perhaps one that all rows go through.
 public struct ExpertsSpec: Sendable, Hashable {
+  /// How the router's outputs become weights.
   public enum Scoring: String, Sendable, Hashable, CaseIterable {
+    /// A softmax over all experts; the largest are chosen.
     case softmax
+    /// A sigmoid of each; the largest are chosen (DeepSeek-V3).
     case sigmoid
+    /// Two experts, each by a softmax over those that are not far behind the best that is left (SparseMixer; Liu et al. 2023).
+    case sparseMixer = "sparse_mixer"
+  }
+
+  /// Experts come in groups as large as each other, of which the best alone may give some.
+  public struct Groups: Sendable, Hashable {
+    public var count: Int
+    /// How many of them a row may choose from.
+    public var active: Int
+    /// How many of a group's best scores are added up to its own.
+    public var best: Int
+
+    public init(count: Int, active: Int, best: Int) {
+      self.count = count
+      self.active = active
+      self.best = best
+    }
   }
 
   public var count: Int
@@ -92,6 +114,9 @@ public struct ExpertsSpec: Sendable, Hashable {
   /// Whether the router's outputs have a bias, and whether one is added for the choice alone.
   public var routerHasBias: Bool
   public var routerHasChoiceBias: Bool
+  public var groups: Groups?
+  /// How far behind the best SparseMixer lets experts be.
+  public var jitter: Double
 
   public init(
     count: Int, active: Int, expert: FeedForwardSpec, shared: FeedForwardSpec? = nil, gatesShared: Bool = false,
@@ -106,6 +131,8 @@ public struct ExpertsSpec: Sendable, Hashable {
     self.normalizesWeights = normalizesWeights
     self.weightFactor = weightFactor
     (routerHasBias, routerHasChoiceBias) = (false, false)
+    groups = nil
+    jitter = 0
   }
 }
 

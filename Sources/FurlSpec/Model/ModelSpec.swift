@@ -10,29 +10,6 @@ public struct ModelSpec: Sendable, Hashable {
     case rmsNorm = "rms_norm"
   }
 
-  /// How a block's parts are joined.
-  public enum Residual: String, Sendable, Hashable, CaseIterable {
-    /// Attention after its norm, added; then the MLP after its own norm, added.
-    case sequential
-    /// Attention and MLP both after the block's one norm (`attention.norm`), both added.
-    case parallel
-  }
-
-  /// How a model knows where a token stands.
-  public enum Positions: Sendable, Hashable {
-    /// A row for each position, added to the embedding.
-    case learned
-    /// Queries and keys are turned by angles that grow with the position.
-    case rotary(Rotary)
-  }
-
-  public enum MLP: String, Sendable, Hashable, CaseIterable {
-    /// down(activation(up(x))).
-    case plain
-    /// down(activation(gate(x)) * up(x)) (Shazeer 2020).
-    case gated
-  }
-
   public enum Activation: String, Sendable, Hashable, CaseIterable {
     /// x * Phi(x) (Hendrycks and Gimpel 2016).
     case gelu
@@ -46,64 +23,72 @@ public struct ModelSpec: Sendable, Hashable {
     case tanh
   }
 
-  /// The widths of one block; they may differ from block to block.
-  public struct Block: Sendable, Hashable {
-    public var heads: Int
-    public var kvHeads: Int
-    public var headSize: Int
-    public var mlpSize: Int
-    /// Positions that a query sees at most, its own included; nil: all.
-    public var window: Int?
-
-    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int, window: Int? = nil) {
-      self.heads = heads
-      self.kvHeads = kvHeads
-      self.headSize = headSize
-      self.mlpSize = mlpSize
-      self.window = window
-    }
-  }
-
   /// The family: `gpt2`.
   public var architecture: String
   public var vocabularySize: Int
   public var hiddenSize: Int
   /// The most positions.
   public var contextLength: Int
-  public var norm: Norm
-  public var normEpsilon: Double
-  public var residual: Residual
-  public var positions: Positions
-  public var mlp: MLP
-  public var activation: Activation
-  /// Roles whose tensors come with a bias; `head` only with a head of its own.
-  public var biases: Set<TensorRole>
+  /// What comes behind the last block.
+  public var norm: NormSpec
+  /// Whether a row for each position is added to the embedding.
+  public var hasLearnedPositions = false
   /// Whether the head is the embedding.
   public var tiedEmbeddings: Bool
-  public var blocks: [Block]
+  /// Whether a head of its own has a bias.
+  public var hasHeadBias = false
+  /// Logits are drawn into (-logitSoftCap, logitSoftCap) by tanh; nil: they stay.
+  public var logitSoftCap: Double?
+  public var blocks: [BlockSpec]
   /// Where blocks were cut out and a linear map stands in for them: h + A h + b, before the block of that number; the
   /// number of blocks means behind the last one.
-  public var patches: Set<Int>
+  public var patches: Set<Int> = []
 
   public init(
-    architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
-    residual: Residual, positions: Positions, mlp: MLP, activation: Activation, biases: Set<TensorRole>,
-    tiedEmbeddings: Bool, blocks: [Block], patches: Set<Int> = []
+    architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: NormSpec,
+    tiedEmbeddings: Bool, blocks: [BlockSpec]
   ) {
     self.architecture = architecture
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.contextLength = contextLength
     self.norm = norm
-    self.normEpsilon = normEpsilon
-    self.residual = residual
-    self.positions = positions
-    self.mlp = mlp
-    self.activation = activation
-    self.biases = biases
     self.tiedEmbeddings = tiedEmbeddings
     self.blocks = blocks
-    self.patches = patches
+  }
+
+  /// What a block does, stage by stage.
+  ///
+  /// - Parameter block: its number.
+  public func stages(of block: Int) -> [StageSpec] { blocks[block].stages }
+
+  /// Gives the layers of some roles a bias in every block, and a head of its own where `head` is among them.
+  public mutating func addBiases(_ roles: Set<TensorRole>) {
+    for block in blocks.indices { blocks[block].changeAll { $0.addBiases(roles) } }
+    if roles.contains(.head), !tiedEmbeddings { hasHeadBias = true }
+  }
+
+  /// Multiplies what is added to mean squares and variances in the norms of the residual stream.
+  package mutating func scaleNormEpsilons(by factor: Double) {
+    norm.epsilon *= factor
+    for block in blocks.indices {
+      for stage in blocks[block].stages.indices {
+        blocks[block].stages[stage].norm?.epsilon *= factor
+        for part in blocks[block].stages[stage].parts.indices {
+          blocks[block].stages[stage].parts[part].outputNorm?.epsilon *= factor
+        }
+      }
+    }
+  }
+
+  /// Roles that have a bias anywhere, norms and the head included.
+  public var biases: Set<TensorRole> {
+    var roles = blocks.reduce(into: Set<TensorRole>()) { roles, block in
+      for part in block.parts { roles.formUnion(part.mixer.biases) }
+    }
+    if norm.hasBias { roles.insert(.norm) }
+    if hasHeadBias { roles.insert(.head) }
+    return roles
   }
 
   // MARK: Tensors
@@ -114,18 +99,15 @@ public struct ModelSpec: Sendable, Hashable {
   /// Every tensor of the model, in the order in which files hold them.
   public var tensors: [TensorSpec] {
     var list = tensor("embedding", .embedding, [vocabularySize, hiddenSize], nil)
-    switch positions {
-    case .learned: list += tensor("positions", .positions, [contextLength, hiddenSize], nil)
-    case .rotary: break
-    }
+    if hasLearnedPositions { list += tensor("positions", .positions, [contextLength, hiddenSize], nil) }
     for index in blocks.indices {
       if patches.contains(index) { list += patch(before: index, index) }
       list += tensors(of: stages(of: index), block: index)
     }
     if patches.contains(blocks.count) { list += patch(before: blocks.count, nil) }
-    list += tensor("norm", .norm, [hiddenSize], nil, hasBias: normSpec.hasBias)
+    list += tensor("norm", .norm, [hiddenSize], nil, hasBias: norm.hasBias)
     if !tiedEmbeddings {
-      list += tensor("head", .head, [vocabularySize, hiddenSize], nil, hasBias: biases.contains(.head))
+      list += tensor("head", .head, [vocabularySize, hiddenSize], nil, hasBias: hasHeadBias)
     }
     return list
   }
@@ -146,7 +128,7 @@ public struct ModelSpec: Sendable, Hashable {
       for part in stage.parts {
         append(part.inputs(hidden: hiddenSize))
         for vector in part.vectors {
-          list += tensor(prefix + vector.name, .norm, vector.shape, block, hasBias: vector.norm?.hasBias ?? false)
+          list += tensor(prefix + vector.name, vector.role, [vector.count], block, hasBias: vector.hasBias)
         }
         append(part.outputs(hidden: hiddenSize))
         append(part.outputNorm, part.name + ".output_norm", hiddenSize)

@@ -2,15 +2,44 @@ import FurlBase
 
 /// A place in a block where linear layers read.
 public struct ReadingSite: Sendable, Hashable {
+  /// What lies there.
+  public enum Place: Sendable, Hashable {
+    /// Behind the stage's norm, where the first layers of all its parts read.
+    case norm
+    /// What the last layer of a part reads; of experts, of the shared one.
+    case output(part: Int)
+    /// Behind the stage's norm, the rows that go through one expert.
+    case expertInput(part: Int, expert: Int)
+    /// What the last layer of one expert reads.
+    case expertOutput(part: Int, expert: Int)
+  }
+
   /// The stage, by its number in the block.
   public let stage: Int
-  /// Where the part of that number has what its last layers read; nil: behind the stage's norm, where the first layers of
-  /// all its parts read.
-  public let part: Int?
+  public let place: Place
 
-  public init(stage: Int, part: Int? = nil) {
+  public init(stage: Int, _ place: Place) {
     self.stage = stage
-    self.part = part
+    self.place = place
+  }
+
+  /// The place behind a stage's norm, or of what the last layer of a part reads.
+  public init(stage: Int, part: Int? = nil) { self.init(stage: stage, part.map { .output(part: $0) } ?? .norm) }
+
+  /// The part that it belongs to; nil behind a stage's norm.
+  public var part: Int? {
+    switch place {
+    case .norm: nil
+    case .output(let part), .expertInput(let part, _), .expertOutput(let part, _): part
+    }
+  }
+
+  /// The expert whose rows are read; nil: all rows are.
+  public var expert: Int? {
+    switch place {
+    case .norm, .output: nil
+    case .expertInput(_, let expert), .expertOutput(_, let expert): expert
+    }
   }
 }
 
@@ -18,30 +47,48 @@ extension ModelSpec {
   /// The places of a block in the order in which they are computed.
   public func sites(of block: Int) -> [ReadingSite] {
     stages(of: block).enumerated().flatMap { index, stage in
-      [ReadingSite(stage: index)] + stage.parts.indices.map { ReadingSite(stage: index, part: $0) }
+      [ReadingSite(stage: index, .norm)]
+        + stage.parts.enumerated().flatMap { part, spec -> [ReadingSite] in
+          guard case .experts(let experts) = spec.mixer else { return [ReadingSite(stage: index, .output(part: part))] }
+          return (0..<experts.count).flatMap { expert in
+            [
+              ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
+              ReadingSite(stage: index, .expertOutput(part: part, expert: expert)),
+            ]
+          } + (experts.shared == nil ? [] : [ReadingSite(stage: index, .output(part: part))])
+        }
     }
   }
 
   /// The layers of a block that read at one of its places.
   public func readers(of site: ReadingSite, in block: Int) -> [LinearSpec] {
     let parts = stages(of: block)[site.stage].parts
-    guard let part = site.part else { return parts.flatMap { $0.inputs(hidden: hiddenSize) } }
-    return parts[part].outputs(hidden: hiddenSize)
+    switch site.place {
+    case .norm: return parts.flatMap { $0.inputs(hidden: hiddenSize) }.filter { $0.expert == nil }
+    case .output(let part): return parts[part].outputs(hidden: hiddenSize).filter { $0.expert == nil }
+    case .expertInput(let part, let expert):
+      return parts[part].inputs(hidden: hiddenSize).filter { $0.expert == expert }
+    case .expertOutput(let part, let expert):
+      return parts[part].outputs(hidden: hiddenSize).filter { $0.expert == expert }
+    }
   }
 
   /// What a place lies behind; nil behind a norm.
   public func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
-    site.part.map { stages(of: block)[site.stage].parts[$0].mixer }
+    let parts = stages(of: block)[site.stage].parts
+    switch site.place {
+    case .norm, .expertInput: return nil
+    case .output(let part):
+      if case .experts(let experts) = parts[part].mixer { return experts.shared.map(MixerSpec.feedForward) }
+      return parts[part].mixer
+    case .expertOutput(let part, _):
+      guard case .experts(let experts) = parts[part].mixer else { return nil }
+      return .feedForward(experts.expert)
+    }
   }
 
-  /// The names of the norms that a block's stages read the stream through.
-  ///
-  /// - Throws: ``FurlError`` of kind `defect` for a stage that reads the stream as it is: nothing computes one yet.
-  public func normNames(of block: Int) throws -> [String] {
-    try stages(of: block).map { stage in
-      let name = "blocks.\(block).\(stage.normName)"
-      guard stage.norm != nil else { throw FurlError(.defect, place: name, "is no norm of this model") }
-      return name
-    }
+  /// The names of the norms that a block's stages read the stream through; nil for a stage that reads it as it is.
+  public func normNames(of block: Int) -> [String?] {
+    stages(of: block).map { stage in stage.norm == nil ? nil : "blocks.\(block).\(stage.normName)" }
   }
 }

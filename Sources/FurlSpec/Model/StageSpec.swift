@@ -4,10 +4,13 @@ public struct StageSpec: Sendable, Hashable {
   public var norm: NormSpec?
   /// They read the same input. What they give is added to the stream in this order.
   public var parts: [PartSpec]
+  /// Whether it reads the stream as the stage before it has read it, and not with what that one adds (GPT-NeoX).
+  public var isBeside: Bool
 
-  public init(norm: NormSpec?, parts: [PartSpec]) {
+  public init(norm: NormSpec?, parts: [PartSpec], isBeside: Bool = false) {
     self.norm = norm
     self.parts = parts
+    self.isBeside = isBeside
   }
 
   /// The name of its norm in a block: that of its first part.
@@ -48,6 +51,16 @@ public struct LinearSpec: Sendable, Hashable {
   /// Inputs.
   public let columns: Int
   public let hasBias: Bool
+  /// The expert that it is a layer of; nil: every row goes through it.
+  public var expert: Int?
+}
+
+extension LinearSpec {
+  fileprivate func of(expert: Int) -> LinearSpec {
+    var layer = self
+    layer.expert = expert
+    return layer
+  }
 }
 
 extension PartSpec {
@@ -67,7 +80,9 @@ extension PartSpec {
         LinearSpec(
           name: "mlp.router", role: .router, rows: experts.count, columns: hidden, hasBias: experts.routerHasBias)
       ]
-        + (0..<experts.count).flatMap { experts.expert.inputs(hidden: hidden, in: "mlp.experts.\($0)") }
+        + (0..<experts.count).flatMap { index in
+          experts.expert.inputs(hidden: hidden, in: "mlp.experts.\(index)").map { $0.of(expert: index) }
+        }
         + (experts.gatesShared && experts.shared != nil
           ? [LinearSpec(name: "mlp.shared.router", role: .router, rows: 1, columns: hidden, hasBias: false)] : [])
         + (experts.shared?.inputs(hidden: hidden, in: "mlp.shared") ?? [])
@@ -93,7 +108,7 @@ extension PartSpec {
       ]
     case .feedForward(let mlp): [mlp.output(hidden: hidden, in: "mlp")]
     case .experts(let experts):
-      (0..<experts.count).map { experts.expert.output(hidden: hidden, in: "mlp.experts.\($0)") }
+      (0..<experts.count).map { experts.expert.output(hidden: hidden, in: "mlp.experts.\($0)").of(expert: $0) }
         + (experts.shared.map { [$0.output(hidden: hidden, in: "mlp.shared")] } ?? [])
     case .recurrent(let mixer):
       [
@@ -104,26 +119,40 @@ extension PartSpec {
     }
   }
 
-  /// Its vectors and small tables beside the linear layers: (name in the block, numbers, bias of a norm).
-  public var vectors: [(name: String, shape: [Int], norm: NormSpec?)] {
+  /// Its vectors and small tables beside the linear layers.
+  public var vectors: [VectorSpec] {
+    func norm(_ name: String, _ count: Int, _ norm: NormSpec?) -> [VectorSpec] {
+      norm.map { [VectorSpec(name: name, role: .norm, count: count, hasBias: $0.hasBias)] } ?? []
+    }
+    func plain(_ name: String, _ role: TensorRole, _ count: Int, if isThere: Bool = true) -> [VectorSpec] {
+      isThere ? [VectorSpec(name: name, role: role, count: count, hasBias: false)] : []
+    }
     switch mixer {
     case .attention(let attention):
       let (queries, keys) =
         attention.normsWholeRows ? (attention.queries, attention.keys) : (attention.headSize, attention.headSize)
-      return (attention.queryNorm.map { [("attention.query_norm", [queries], $0)] } ?? [])
-        + (attention.keyNorm.map { [("attention.key_norm", [keys], $0)] } ?? [])
-        + (attention.hasSinks ? [("attention.sinks", [attention.heads], nil)] : [])
+      return norm("attention.query_norm", queries, attention.queryNorm)
+        + norm("attention.key_norm", keys, attention.keyNorm)
+        + plain("attention.sinks", .sinks, attention.heads, if: attention.hasSinks)
     case .feedForward: return []
     case .experts(let experts):
-      return experts.routerHasChoiceBias ? [("mlp.router.choice", [experts.count], nil)] : []
+      return plain("mlp.router.choice", .routerChoice, experts.count, if: experts.routerHasChoiceBias)
     case .recurrent(let mixer):
       let channels = 2 * mixer.keyHeads * mixer.keySize + mixer.valueHeads * mixer.valueSize
-      return [
-        ("mixer.convolution", [channels * mixer.convolution], nil), ("mixer.decay_rate", [mixer.valueHeads], nil),
-        ("mixer.rate_offset", [mixer.valueHeads], nil), ("mixer.value_norm", [mixer.valueSize], nil),
-      ]
+      return plain("mixer.convolution", .norm, channels * mixer.convolution)
+        + plain("mixer.decay_rate", .norm, mixer.valueHeads) + plain("mixer.rate_offset", .norm, mixer.valueHeads)
+        + plain("mixer.value_norm", .norm, mixer.valueSize)
     }
   }
+}
+
+/// A vector of a block that is no norm of a stage.
+public struct VectorSpec: Sendable, Hashable {
+  /// In its block: `attention.query_norm`.
+  public let name: String
+  public let role: TensorRole
+  public let count: Int
+  public let hasBias: Bool
 }
 
 extension FeedForwardSpec {

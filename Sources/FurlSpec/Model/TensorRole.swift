@@ -14,14 +14,22 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case down = "mlp.down"
   /// What stands in for blocks that were cut out.
   case patch
-  /// What chooses experts.
+  /// What chooses experts, and what is added to its outputs for the choice alone.
   case router = "mlp.router"
+  case routerChoice = "mlp.router.choice"
+  /// A number for each head that the softmax counts beside the rows.
+  case sinks = "attention.sinks"
   /// The layers of a recurrent mixer.
   case mixerInput = "mixer.input"
   case mixerOutput = "mixer.output"
 
   /// Whether tensors of this role are vectors, which stay in FP32.
-  public var isVector: Bool { self == .norm || self == .bias }
+  public var isVector: Bool {
+    switch self {
+    case .norm, .bias, .sinks, .routerChoice: true
+    default: false
+    }
+  }
 
   /// Whether tensors of this role are linear layers of a block.
   public var isBlockLinear: Bool {

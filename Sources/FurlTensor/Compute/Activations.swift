@@ -125,6 +125,15 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
+  /// Copies some of another set's rows, which are as wide, to the first ones of this set.
+  public func copyRows(_ other: Activations, at rows: [Int]) {
+    precondition(other.columns == columns && rows.count <= capacity)
+    precondition(rows.allSatisfy { (0..<other.capacity).contains($0) })
+    for (target, source) in rows.enumerated() {
+      (values + target * stride).update(from: other.values + source * stride, count: stride)
+    }
+  }
+
   /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups. Columns that are left out are
   /// zeros there.
   func quantize(row: Int, of count: Int, leavingOut left: [Int], _ kernels: Kernels) {

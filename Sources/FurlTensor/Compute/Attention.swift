@@ -4,6 +4,22 @@ import CFurlKernels
 /// Attention over what a cache holds. A row's result depends on its own position and window only: neither the
 /// number of threads nor the rest of the batch change a bit of it.
 extension KeyValueCache {
+  /// What becomes of the products of queries and keys.
+  public struct Scores: Sendable {
+    /// What they are multiplied with: above 0.
+    public var scale: Float
+    /// They become softCap * tanh(score / softCap) then; nil: they stay.
+    public var softCap: Float?
+    /// A score of each head that the softmax counts and that nothing is read for: [heads].
+    public var sinks: FloatVector?
+
+    public init(scale: Float, softCap: Float? = nil, sinks: FloatVector? = nil) {
+      self.scale = scale
+      self.softCap = softCap
+      self.sinks = sinks
+    }
+  }
+
   /// Attention of the runs' rows over what their slots hold; every row sees its own position and those before it,
   /// as far back as the block's window reaches.
   ///
@@ -12,14 +28,15 @@ extension KeyValueCache {
   ///   - runs: rows that have been stored, or are in `stored`.
   ///   - stored: keys and values of the runs' rows, if they have not been stored yet; each slot at most once then. What a
   ///     thread reads next it best stores itself: its cache then has it.
-  ///   - scale: on the scores, before the softmax.
+  ///   - scores: what becomes of them before the softmax.
   ///   - output: the same shape as `query`.
   public func attend(
-    block: Int, query: Activations, runs: [Run], storing stored: Stored? = nil, scale: Float, into output: Activations,
-    on context: ComputeContext
+    block: Int, query: Activations, runs: [Run], storing stored: Stored? = nil, scores: Scores,
+    into output: Activations, on context: ComputeContext
   ) {
     let heads = blocks[block]
     precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
+    precondition(scores.sinks == nil || scores.sinks?.count == heads.heads)
     precondition(context.pool.threads <= scratch.work.count)
     precondition(stored == nil || Set(runs.map(\.slot)).count == runs.count)
     for run in runs { check(run, rows: min(query.capacity, output.capacity)) }
@@ -37,7 +54,8 @@ extension KeyValueCache {
       var attention = furl_attention(
         cache: head(block, slot: run.slot, job.kvHead), query: query.values + row * query.stride + job.kvHead * width,
         query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
-        window: heads.window ?? 0, scale: scale, scratch: scratch.work[part].floats,
+        window: heads.window ?? 0, scale: scores.scale, soft_cap: scores.softCap ?? 0,
+        sinks: scores.sinks.map { $0.pointer + job.kvHead * heads.group }, scratch: scratch.work[part].floats,
         out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
         tile_begin: 0, tile_end: 0, next_keys: nil, next_positions: 0)
       if let next, next.run != job.run || next.kvHead != job.kvHead {

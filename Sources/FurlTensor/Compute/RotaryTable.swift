@@ -10,20 +10,25 @@ public final class RotaryTable: @unchecked Sendable {
   /// Positions that there may be.
   public let contextLength: Int
   private let frequencies: [Double]
+  /// What turned numbers are multiplied with.
+  private let factor: Double
   /// Positions whose angles are computed.
   private var computed = 0
   /// [position][cosines, sines][frequency]
   private let storage: ByteStorage
 
-  /// - Parameter frequencies: radians for each position; twice as many numbers of each head are turned.
+  /// - Parameters:
+  ///   - frequencies: radians for each position; twice as many numbers of each head are turned.
+  ///   - factor: what turned numbers are multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when so much memory cannot even be reserved.
-  public init(frequencies: [Double], contextLength: Int) throws {
+  public init(frequencies: [Double], factor: Double = 1, contextLength: Int) throws {
     precondition(!frequencies.isEmpty && contextLength >= 0)
     let (bytes, overflow) = contextLength.multipliedReportingOverflow(by: 8 * frequencies.count)
     guard !overflow else {
       throw FurlError(.unavailable, "the angles of \(contextLength) positions do not fit in memory")
     }
     self.frequencies = frequencies
+    self.factor = factor
     self.contextLength = contextLength
     storage = try ByteStorage(zeroed: bytes)
   }
@@ -41,8 +46,8 @@ public final class RotaryTable: @unchecked Sendable {
       let cosines = row(position)
       for (index, frequency) in frequencies.enumerated() {
         let (cosine, sine) = Elementary.cosineAndSine(Double(position) * frequency)
-        cosines[index] = Float(cosine)
-        cosines[frequencies.count + index] = Float(sine)
+        cosines[index] = Float(factor * cosine)
+        cosines[frequencies.count + index] = Float(factor * sine)
       }
     }
     computed = max(computed, count)

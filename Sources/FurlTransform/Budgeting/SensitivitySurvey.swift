@@ -106,7 +106,7 @@ struct SensitivitySurvey {
       for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor]) { _ in } }
       for block in plan.spec.blocks.indices {
         let prefix = "blocks.\(block)."
-        try walk.begin(block: block, norms: plan.spec.normNames(of: block).map(norm))
+        try walk.begin(block: block) { vectors[$0] }
         let own = byBlock[block] ?? []
         for site in plan.spec.sites(of: block) {
           let layers = plan.spec.readers(of: site, in: block)

@@ -105,12 +105,9 @@ final class CalibratedRun {
   /// Encodes a block's tensors while it is walked.
   private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: Encoded] {
     let prefix = "blocks.\(block)."
-    let norms = try plan.spec.normNames(of: block).map { name in
-      try BlockWalk.Norm(vector(name), vector(name + ".bias"))
-    }
     var result: [String: Encoded] = [:]
     if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }
-    try walk.begin(block: block, norms: norms)
+    try walk.begin(block: block, vector: vector)
     var scalings: [String: ChannelScaling] = [:]
     let byName = Dictionary(uniqueKeysWithValues: tensors.map { ($0.spec.name, $0) })
     for site in plan.spec.sites(of: block) {
@@ -171,11 +168,16 @@ final class CalibratedRun {
       return tensor
     }
     if let made { guard made.method.codes == .awq, made.scheme.block != nil else { return nil } }
+    // A norm can be divided where all that reads it is scaled here: experts read it at other places.
+    let stage = plan.spec.stages(of: block)[site.stage]
+    let isSplit = stage.parts.contains { if case .experts = $0.mixer { true } else { false } }
+    if maker == nil, stage.norm == nil || isSplit { return nil }
     guard let scales = try chooser.columnScales(of: planned, moments) else { return nil }
     for tensor in planned { scalings[tensor.spec.name, default: .none].columns = scales }
     guard let maker, let made else {
-      let norm = try walk.divide(site, by: scales)
-      let name = try plan.spec.normNames(of: block)[site.stage]
+      guard let name = plan.spec.normNames(of: block)[site.stage], let norm = try walk.divide(site, by: scales) else {
+        return nil
+      }
       result[name] = .vector(norm.weight)
       if let bias = norm.bias { result[name + ".bias"] = .vector(bias) }
       return scales
@@ -201,7 +203,13 @@ final class CalibratedRun {
     case .feedForward(let mlp) where mlp.isGated: role = .up
     default: return nil
     }
-    return plan.spec.readers(of: ReadingSite(stage: site.stage), in: block).first { $0.role == role }
+    let first =
+      if case .expertOutput(let part, let expert) = site.place {
+        ReadingSite(stage: site.stage, .expertInput(part: part, expert: expert))
+      } else {
+        ReadingSite(stage: site.stage, .norm)
+      }
+    return plan.spec.readers(of: first, in: block).first { $0.role == role }
   }
 
   /// A vector of the plan, if it has one of that name.

@@ -11,8 +11,6 @@ final class ModelWalk {
   private let math: DenseMath
   let walk: BlockWalk
   private let tensors: [String: TensorSpec]
-  /// Channels of the residual stream that norms read; nil: all.
-  private var channels: [Int]?
 
   init(_ model: Checkpoint, _ sequences: [[Int]], on math: DenseMath) throws {
     self.model = model
@@ -23,14 +21,13 @@ final class ModelWalk {
     }
     walk = try BlockWalk(
       model.spec, embedding: matrix("embedding"),
-      positions: model.spec.positions == .learned ? matrix("positions") : nil, sequences: sequences, format: .float32,
+      positions: model.spec.hasLearnedPositions ? matrix("positions") : nil, sequences: sequences, format: .float32,
       context: ComputeContext(pool: math.pool, kernels: math.kernels))
   }
 
   /// From here on norms read some channels of the residual stream only, and the layers behind them have so many columns;
   /// what others write stays as wide as it was.
   func narrowNorms(to channels: [Int]) throws {
-    self.channels = channels
     try walk.narrowNorms(to: channels)
   }
 
@@ -59,7 +56,7 @@ final class ModelWalk {
       let prefix = "blocks.\(block)."
       if spec.patches.contains(block) { try apply(spec.patchName(before: block), patched) }
       try boundary(block)
-      try walk.begin(block: block, norms: spec.normNames(of: block).map(readNorm))
+      try walk.begin(block: block, vector: vector)
       for site in spec.sites(of: block) {
         let others = try body(block, site)
         if others.isEmpty, walk.isNeeded(site), !didVisit { walk.visit(site) { _, _ in } }
@@ -126,12 +123,6 @@ final class ModelWalk {
   func norm(_ name: String) throws -> BlockWalk.Norm {
     guard let weight = try vector(name) else { throw FurlError(.defect, "a norm is missing") }
     return BlockWalk.Norm(weight: weight, bias: try vector(name + ".bias"))
-  }
-
-  /// The same of the channels that norms read.
-  func readNorm(_ name: String) throws -> BlockWalk.Norm {
-    guard let channels else { return try norm(name) }
-    return try norm(name).gather(channels)
   }
 
   /// Computes an input that a body will not look at; only inside of it.

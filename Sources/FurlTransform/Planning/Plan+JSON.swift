@@ -51,7 +51,7 @@ extension Compressor {
     if plan.recipe.changesModel, changes.isEmpty {
       let quantizing = plan.recipe.steps.filter { if case .quantize = $0 { true } else { false } }
       var spec = checkpoint.spec
-      spec.biases.formUnion([.attentionOutput, .down])
+      spec.addBiases([.attentionOutput, .down])
       if let whole = try? Plan(plan.recipe, steps: quantizing, for: spec) {
         let bound = Compressor(checkpoint, plan: whole, changes: [.null], sample: nil).fileUpperBound(
           tokenizer: tokenizer)

@@ -195,9 +195,7 @@ public struct Plan: Sendable {
   /// Bytes of an FP16 KV cache of one sequence over the whole context; blocks with a window keep no more than that
   /// and one batch.
   public var keyValueBytes: Int {
-    let heads = spec.blocks.map {
-      KeyValueCache.Heads(heads: $0.heads, kvHeads: $0.kvHeads, headSize: $0.headSize, window: $0.window)
-    }
+    let heads = spec.blocks.compactMap { $0.attention?.cached }
     return KeyValueCache.byteCount(
       heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit) ?? .max
   }

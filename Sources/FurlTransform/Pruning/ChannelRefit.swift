@@ -66,7 +66,9 @@ final class ChannelRefit {
   /// Fits a norm and the layers that read it.
   private func readers(_ block: Int, _ site: ReadingSite) throws -> [String: ModelWalk.Layer] {
     let prefix = "blocks.\(block)."
-    let norm = try model.spec.normNames(of: block)[site.stage]
+    guard let norm = model.spec.normNames(of: block)[site.stage] else {
+      throw FurlError(.defect, place: prefix, "has a stage without a norm")
+    }
     let scaled = try scaled(walk.norm(norm))
     walk.walk.replace(site, by: scaled)
     try set(norm, scaled)
@@ -110,7 +112,7 @@ final class ChannelRefit {
     guard model.spec.tiedEmbeddings else {
       try set("norm", scaled)
       // A head without a bias gets none, for most formats have no place for it: it is fitted around zero.
-      let hasBias = model.spec.biases.contains(.head)
+      let hasBias = model.spec.hasHeadBias
       let layer = try fit("head", inputs(own, scaled, isAroundZero: !hasBias), hasBias: hasBias)
       return try set("head", layer.weight, layer.bias)
     }
@@ -142,8 +144,8 @@ final class ChannelRefit {
     try walk.walk.visitHidden { rows, count, _ in
       func normalize(_ rows: Activations, _ norm: BlockWalk.Norm, into result: Activations) {
         result.normalize(
-          rows, count: count, by: .init(spec.norm), weight: norm.weight, bias: norm.bias,
-          epsilon: Float(spec.normEpsilon), quantizing: false, on: compute)
+          rows, count: count, by: .init(spec.norm.kind), weight: norm.weight, bias: norm.bias,
+          epsilon: Float(spec.norm.epsilon), quantizing: false, on: compute)
       }
       normalize(rows, own, into: full)
       chosen.copyColumns(rows, kept, count: count)

@@ -10,9 +10,7 @@ struct ChannelRemoval {
   let kept: [Int]
 
   /// The layers of a block that read the residual stream through a norm.
-  static func readers(_ spec: ModelSpec) -> [TensorRole] {
-    [.query, .key, .value] + (spec.mlp == .gated ? [.gate, .up] : [.up])
-  }
+  static let readers: Set<TensorRole> = [.query, .key, .value, .gate, .up]
 
   /// The specification with so many channels.
   ///
@@ -20,7 +18,7 @@ struct ChannelRemoval {
   static func spec(_ spec: ModelSpec, channels: Int, hasBiases: Bool) -> ModelSpec {
     var result = spec
     result.hiddenSize = channels
-    if hasBiases { result.biases.formUnion(readers(spec)) }
+    if hasBiases { result.addBiases(readers) }
     return result
   }
 

@@ -157,7 +157,7 @@ struct GroupPruning {
     var spec = removal.spec(keeping: kept)
     if step.refit != .none {
       // A bias makes up for the mean of what goes; where there was none, all blocks get one.
-      for group in step.groups { spec.biases.insert(GroupRemoval.reader(of: group)) }
+      spec.addBiases(Set(step.groups.map(GroupRemoval.reader)))
     }
     let walk = try ModelWalk(model, context.sequences, on: context.math)
     var readers: [PruneStep.Group: GroupRemoval.Reader] = [:]

@@ -36,13 +36,12 @@ struct GroupRemoval {
     let groups = RemovableGroups(spec.blocks[index], of: spec)
     for group in PruneStep.Group.allCases {
       guard let stay = kept[group] else { continue }
-      let first: [TensorRole] =
-        group == .heads ? [.query, .key, .value] : spec.mlp == .gated ? [.gate, .up] : [.up]
-      for role in first {
+      for layer in spec.blocks[index].layers(computing: group, hidden: spec.hiddenSize) {
+        let role = layer.role
         guard let rows = groups.rows(role, kept: stay) else { continue }
         let name = "blocks.\(index)." + role.rawValue
         try draft.gather(name, rows: rows)
-        if spec.biases.contains(role) { try draft.gather(name + ".bias", rows: rows) }
+        if layer.hasBias { try draft.gather(name + ".bias", rows: rows) }
       }
       let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
       if let reader = readers[group] {
@@ -58,7 +57,7 @@ struct GroupRemoval {
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      spec.blocks[index] = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
+      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
     }
     return spec
   }
@@ -92,7 +91,7 @@ struct GroupRemoval {
       "removed_weights": .integer(removed),
       "parameters": .integer(spec.parameterCount),
       "widths": .array(
-        spec.blocks.map {
+        spec.blocks.map(\.widths).map {
           ["heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "mlp_size": .integer($0.mlpSize)]
         }),
     ]

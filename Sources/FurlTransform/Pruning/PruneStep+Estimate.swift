@@ -26,9 +26,9 @@ extension PruneStep {
         let left = Int((Double(count) * (1 - share) / Double(chunk)).rounded()) * chunk
         kept[group] = Array(0..<min(count, max(min(chunk, count), left)))
       }
-      spec.blocks[index] = removable.block(heads: kept.heads, neurons: kept.neurons)
+      spec.blocks[index].widths = removable.block(heads: kept.heads, neurons: kept.neurons)
     }
-    if refit != .none { for group in groups { spec.biases.insert(GroupRemoval.reader(of: group)) } }
+    if refit != .none { spec.addBiases(Set(groups.map(GroupRemoval.reader))) }
     return spec
   }
 }

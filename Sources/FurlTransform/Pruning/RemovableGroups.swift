@@ -2,14 +2,14 @@ import FurlSpec
 
 /// What can be removed from one block as a whole, and what of its tensors goes with it.
 struct RemovableGroups: Sendable {
-  let block: ModelSpec.Block
+  let block: UniformDecoder.Widths
   let hidden: Int
   private let isGated: Bool
 
-  init(_ block: ModelSpec.Block, of spec: ModelSpec) {
-    self.block = block
+  init(_ block: BlockSpec, of spec: ModelSpec) {
+    self.block = block.widths
     hidden = spec.hiddenSize
-    isGated = spec.mlp == .gated
+    isGated = block.feedForward?.isGated ?? false
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
@@ -66,7 +66,7 @@ struct RemovableGroups: Sendable {
   }
 
   /// The block without the others.
-  func block(heads: [Int]?, neurons: [Int]?) -> ModelSpec.Block {
+  func block(heads: [Int]?, neurons: [Int]?) -> UniformDecoder.Widths {
     var result = block
     if let heads {
       result.heads = heads.count * headsPerUnit
@@ -85,5 +85,19 @@ struct KeptGroups: Sendable, Hashable {
   subscript(_ group: PruneStep.Group) -> [Int]? {
     get { group == .heads ? heads : neurons }
     set { if group == .heads { heads = newValue } else { neurons = newValue } }
+  }
+}
+
+extension BlockSpec {
+  /// The layers whose outputs make up groups of a kind.
+  ///
+  /// - Parameter hidden: the width of the residual stream.
+  func layers(computing group: PruneStep.Group, hidden: Int) -> [LinearSpec] {
+    parts.flatMap { part -> [LinearSpec] in
+      switch (part.mixer, group) {
+      case (.attention, .heads), (.feedForward, .neurons): part.inputs(hidden: hidden)
+      default: []
+      }
+    }
   }
 }

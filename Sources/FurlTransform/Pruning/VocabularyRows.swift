@@ -9,7 +9,7 @@ struct VocabularyRows {
   init(of spec: ModelSpec) {
     count = spec.vocabularySize
     weights =
-      spec.tiedEmbeddings ? spec.hiddenSize : 2 * spec.hiddenSize + (spec.biases.contains(.head) ? 1 : 0)
+      spec.tiedEmbeddings ? spec.hiddenSize : 2 * spec.hiddenSize + (spec.hasHeadBias ? 1 : 0)
   }
 
   var all: Int { count * weights }

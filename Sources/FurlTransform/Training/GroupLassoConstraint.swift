@@ -52,7 +52,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
       let removable = RemovableGroups(block, of: spec)
       let prefix = "blocks.\(index)."
       for group in PruneStep.Group.allCases where step.groups.contains(group) {
-        let roles: [TensorRole] = group == .heads ? [.query, .key, .value] : spec.mlp == .gated ? [.gate, .up] : [.up]
+        let roles = block.layers(computing: group, hidden: spec.hiddenSize).map(\.role)
         let groups = removable.count(group)
         let producers = roles.compactMap { role -> (Matrix, Matrix?, [Int])? in
           let weight = parameters[prefix + role.rawValue]

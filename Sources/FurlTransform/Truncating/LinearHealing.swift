@@ -91,7 +91,7 @@ struct LinearHealing {
 
   /// (E + P) (I + A)ᵀ + b: the embedding and the learned positions take the map, the embedding the bias.
   private func fold(_ weight: Matrix, _ bias: [Float], into draft: ModelDraft) throws {
-    for name in ["embedding"] + (model.spec.positions == .learned ? ["positions"] : []) {
+    for name in ["embedding"] + (model.spec.hasLearnedPositions ? ["positions"] : []) {
       let rows = try model.floats(name)
       let moved = try rows.adding(
         productWithTransposed: weight, bias: name == "embedding" ? bias : nil, on: context.math)

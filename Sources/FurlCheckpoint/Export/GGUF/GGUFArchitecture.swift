@@ -8,8 +8,8 @@ struct GGUFArchitecture {
   /// `general.architecture`.
   let name: String
   let norm: ModelSpec.Norm
-  let residual: ModelSpec.Residual
-  let mlp: ModelSpec.MLP
+  let residual: UniformDecoder.Residual
+  let mlp: UniformDecoder.MLP
   let activation: ModelSpec.Activation
   var isRotary = true
   /// Biases that must be there.
@@ -81,38 +81,39 @@ struct GGUFArchitecture {
 
   /// What keeps llama.cpp from running a model.
   private func problem(_ spec: ModelSpec) -> String? {
-    guard let block = spec.blocks.first else { return "it has no blocks" }
+    guard let uniform = UniformDecoder(spec) else { return "its blocks are not built as those of \(name)" }
+    guard let block = uniform.blocks.first else { return "it has no blocks" }
     guard spec.blocks.count <= GGUFArchitecture.mostBlocks else {
       return "\(spec.blocks.count) blocks are more than \(GGUFArchitecture.mostBlocks)"
     }
-    for other in spec.blocks
+    for other in uniform.blocks
     where other.heads != block.heads || other.kvHeads != block.kvHeads || other.headSize != block.headSize
       || other.mlpSize != block.mlpSize
     {
       return "its blocks have different widths"
     }
-    guard spec.norm == norm, spec.residual == residual, spec.mlp == mlp else {
+    guard uniform.norm == norm, uniform.residual == residual, uniform.mlp == mlp else {
       return "its blocks are not built as those of \(name)"
     }
-    guard spec.activation == activation else {
-      return "\(name) has the activation \(activation.rawValue) and no \(spec.activation.rawValue)"
+    guard uniform.activation == activation else {
+      return "\(name) has the activation \(activation.rawValue) and no \(uniform.activation.rawValue)"
     }
     guard hasHeadSize || block.heads * block.headSize == spec.hiddenSize else {
       return "\(block.heads) heads of \(block.headSize) are not the hidden size of \(spec.hiddenSize)"
-        + (spec.norm == .layerNorm ? ", and channels of zeros would change the means of its norms" : "")
+        + (norm == .layerNorm ? ", and channels of zeros would change the means of its norms" : "")
     }
-    if let role = neededBiases.subtracting(spec.biases).map(\.rawValue).min() {
+    if let role = neededBiases.subtracting(uniform.biases).map(\.rawValue).min() {
       return "\(name) needs a bias of \(role), which the model does not have"
     }
-    if let role = spec.biases.subtracting(neededBiases.union(possibleBiases)).map(\.rawValue).min() {
+    if let role = uniform.biases.subtracting(neededBiases.union(possibleBiases)).map(\.rawValue).min() {
       return "\(name) has no bias of \(role)"
     }
     guard !(needsHead && spec.tiedEmbeddings) else { return "\(name) needs a head that is not the embedding" }
-    return positionProblem(spec, block)
+    return positionProblem(uniform.positions, block)
   }
 
-  private func positionProblem(_ spec: ModelSpec, _ block: ModelSpec.Block) -> String? {
-    switch spec.positions {
+  private func positionProblem(_ positions: UniformDecoder.Positions, _ block: UniformDecoder.Widths) -> String? {
+    switch positions {
     case .learned: return isRotary ? "\(name) has no learned positions" : nil
     case .rotary(let rotary):
       guard isRotary else { return "\(name) has no rotary positions" }
@@ -128,7 +129,7 @@ struct GGUFArchitecture {
 
   /// What a file says about the model, without its tokenizer.
   func metadata(_ spec: ModelSpec, name modelName: String, fileType: UInt32) -> [GGUFEntry] {
-    let block = spec.blocks[0]
+    let block = spec.blocks[0].widths
     var entries: [GGUFEntry] = [
       .init("general.architecture", .text(name)), .init("general.type", .text("model")),
       .init("general.name", .text(modelName)),
@@ -145,9 +146,9 @@ struct GGUFArchitecture {
       number("attention.key_length", block.headSize)
       number("attention.value_length", block.headSize)
     }
-    real(norm == .rmsNorm ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", spec.normEpsilon)
-    if let window = spec.blocks.compactMap(\.window).min() { number("attention.sliding_window", window) }
-    if case .rotary(let rotary) = spec.positions {
+    real(norm == .rmsNorm ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", spec.norm.epsilon)
+    if let window = spec.blocks.compactMap(\.attention?.window).min() { number("attention.sliding_window", window) }
+    if let rotary = spec.blocks[0].attention?.rotary {
       number("rope.dimension_count", rotary.dimensions)
       real("rope.freq_base", rotary.theta)
       if case .linear(let factor) = rotary.scaling {
@@ -164,7 +165,7 @@ struct GGUFArchitecture {
 
   /// What llama.cpp computes otherwise than Furl.
   func notes(_ spec: ModelSpec) -> [String] {
-    guard let window = spec.blocks.compactMap(\.window).min(), window < spec.contextLength else { return [] }
+    guard let window = spec.blocks.compactMap(\.attention?.window).min(), window < spec.contextLength else { return [] }
     return [
       "llama.cpp's \(name) has no sliding window: beyond \(window) positions it attends to more than the model does"
     ]

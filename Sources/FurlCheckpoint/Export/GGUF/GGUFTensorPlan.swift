@@ -51,7 +51,7 @@ extension GGUFArchitecture {
       plans.append(
         plan(
           prefix + (GGUFNames.block[inner] ?? inner) + suffix, [tensor],
-          interleaved: interleavesHeads && isTurned ? spec.blocks[block].headSize : nil))
+          interleaved: interleavesHeads && isTurned ? spec.blocks[block].widths.headSize : nil))
     }
     if let factors = frequencyFactors(spec) {
       plans.append(GGUFTensorPlan(name: GGUFNames.rotaryFactors, shape: [factors.count], content: .values(factors)))
@@ -68,7 +68,7 @@ extension GGUFArchitecture {
 
   /// What llama.cpp divides each frequency by.
   private func frequencyFactors(_ spec: ModelSpec) -> [Float]? {
-    guard case .rotary(let rotary) = spec.positions, case .llama3 = rotary.scaling else { return nil }
+    guard let rotary = spec.blocks.first?.attention?.rotary, case .llama3 = rotary.scaling else { return nil }
     let plain = ModelSpec.Rotary(theta: rotary.theta, dimensions: rotary.dimensions)
     return zip(plain.frequencies, rotary.frequencies).map { Float($0 / $1) }
   }

@@ -33,19 +33,19 @@ enum ExportedConfiguration {
     size(keys.layers) { $0.blocks.count }
     size(keys.vocabulary) { $0.vocabularySize }
     size(keys.hidden) { $0.hiddenSize }
-    size(keys.heads) { $0.blocks.first?.heads }
-    size(keys.kvHeads) { $0.blocks.first?.kvHeads }
-    size(keys.headSize, follows: true) { $0.blocks.first?.headSize }
-    size(keys.mlp, follows: true) { $0.blocks.first?.mlpSize }
+    size(keys.heads) { $0.blocks.first?.widths.heads }
+    size(keys.kvHeads) { $0.blocks.first?.widths.kvHeads }
+    size(keys.headSize, follows: true) { $0.blocks.first?.widths.headSize }
+    size(keys.mlp, follows: true) { $0.blocks.first?.widths.mlpSize }
     if family.modelType == "llama" {
       for (key, roles) in llamaBiases where !after.biases.isDisjoint(with: roles) && before.biases != after.biases {
         set(key, true)
       }
     }
-    if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.window != nil }),
-      before.blocks.map(\.window) != after.blocks.map(\.window), keys.hasLayerTypes
+    if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.widths.window != nil }),
+      before.blocks.map(\.widths.window) != after.blocks.map(\.widths.window), keys.hasLayerTypes
     {
-      let words = after.blocks.map { $0.window == nil ? "full_attention" : "sliding_attention" }
+      let words = after.blocks.map { $0.widths.window == nil ? "full_attention" : "sliding_attention" }
       set("layer_types", .array(words.map(JSON.string)))
     }
     let name: JSON = type == .float16 ? "float16" : type == .bfloat16 ? "bfloat16" : "float32"
@@ -53,7 +53,7 @@ enum ExportedConfiguration {
     for key in typeKeys.isEmpty ? ["torch_dtype"] : typeKeys { set(key, name) }
     // What is written has to say what the model is, whatever was changed in it.
     if isNarrower, keys.headSize == nil,
-      let block = after.blocks.first(where: { $0.heads * $0.headSize != after.hiddenSize })
+      let block = after.blocks.map(\.widths).first(where: { $0.heads * $0.headSize != after.hiddenSize })
     {
       throw FurlError.input(
         source.path,
@@ -61,9 +61,9 @@ enum ExportedConfiguration {
           + "\(family.modelType) config.json has no keys, and channels of zeros would change the means of its norms",
         remedy: "run it with furl, or prune heads and neurons only")
     }
-    if after.normEpsilon != before.normEpsilon { set(keys.normEpsilon, .number(after.normEpsilon)) }
+    if after.norm.epsilon != before.norm.epsilon { set(keys.normEpsilon, .number(after.norm.epsilon)) }
     if family.modelType == "llama",
-      let (own, old) = after.blocks.first.flatMap({ own in before.blocks.first.map { (own, $0) } }),
+      let (own, old) = after.blocks.first.flatMap({ own in before.blocks.first.map { (own.widths, $0.widths) } }),
       after.hiddenSize % own.heads != 0, before.hiddenSize % old.heads == 0
     {
       throw FurlError.input(
@@ -72,7 +72,7 @@ enum ExportedConfiguration {
         remedy: "run it with furl, or give another multiple")
     }
     guard try spec(members, family, source) == after else {
-      let isUniform = Set(after.blocks.map { [$0.heads, $0.kvHeads, $0.headSize, $0.mlpSize] }).count <= 1
+      let isUniform = Set(after.blocks.map { [$0.widths.heads, $0.widths.kvHeads, $0.widths.headSize, $0.widths.mlpSize] }).count <= 1
       throw FurlError.input(
         source.path,
         isUniform

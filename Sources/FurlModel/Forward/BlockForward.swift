@@ -1,0 +1,180 @@
+import FurlSpec
+import FurlTensor
+
+/// What is done between the linear layers of a block: the same for a model that runs and for one whose weights are coming
+/// to be.
+struct BlockForward {
+  let context: ComputeContext
+
+  /// What the layers of a stage read.
+  ///
+  /// - Parameters:
+  ///   - norm: nil: the rows as they are.
+  ///   - next: the layers that read the result; nil: not as 8-bit activations.
+  func normalize(
+    _ input: Activations, _ norm: NormWeights?, count: Int, for next: LinearGroup?, into output: Activations
+  ) {
+    let isQuantized = next?.readsIntegers(context) ?? false
+    let left = next?.outlierColumns ?? []
+    if let norm {
+      output.normalize(
+        input, count: count, by: .init(norm.spec.kind), weight: norm.weight, bias: norm.bias,
+        epsilon: Float(norm.spec.epsilon), quantizing: isQuantized, leavingOut: left, on: context)
+    } else {
+      output.copyRows(input, count: count, to: 0)
+      if isQuantized { output.quantize(count: count, leavingOut: left, on: context) }
+    }
+  }
+
+  /// Norms and turns queries and keys.
+  ///
+  /// - Parameters:
+  ///   - norms: of queries and of keys, where there are any.
+  ///   - positions: of the rows.
+  func turn(
+    _ attention: AttentionSpec, norms: (query: NormWeights?, key: NormWeights?), _ buffers: BlockBuffers,
+    by rotary: RotaryTable?, positions: [Int]
+  ) {
+    for (states, norm) in [(buffers.query, norms.query), (buffers.key, norms.key)] {
+      guard let norm else { continue }
+      states.normalizePieces(
+        of: attention.normsWholeRows ? states.columns : attention.headSize, count: positions.count,
+        by: .init(norm.spec.kind), weight: norm.weight, bias: norm.bias, epsilon: Float(norm.spec.epsilon), on: context)
+    }
+    rotary?.rotate(
+      query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
+  }
+
+  /// What an MLP's first layers leave to be done behind them.
+  func finish(_ mlp: FeedForwardSpec, _ outputs: [Activations], count: Int) {
+    guard let limit = mlp.limit else { return }
+    outputs[0].gate(by: .init(mlp.activation), outputs[1], limit: Float(limit), count: count, on: context)
+  }
+
+  /// The experts of each row, from what their router has given.
+  func route(_ experts: ExpertsSpec, choiceBias: FloatVector?, _ router: Activations, count: Int)
+    -> [[ExpertRouting.Choice]]
+  {
+    let routing = ExpertRouting(experts, choiceBias: choiceBias)
+    return (0..<count).map { routing.choose(router[$0]) }
+  }
+
+  /// Computes the chosen experts of some rows, and the shared one, into `sum`.
+  ///
+  /// Each expert is read once for all of its rows; a row adds its experts up in the order of their numbers.
+  ///
+  /// - Parameters:
+  ///   - input: what the stage's layers read.
+  func compute(_ weights: ExpertWeights, of input: Activations, _ buffers: ExpertBuffers, count: Int) {
+    let choices = route(weights.spec, choiceBias: weights.choiceBias, buffers.router, count: count)
+    buffers.sum.clear(count: count)
+    for (index, rows) in BlockForward.rows(of: choices, experts: weights.spec.count) {
+      let expert = weights.experts[index]
+      buffers.rows.copyRows(input, at: rows.map(\.row))
+      compute(weights.spec.expert, expert.inputs, expert.output, buffers, count: rows.count)
+      for (place, row) in rows.enumerated() {
+        buffers.sum.addRow(row.row, buffers.output, row: place, times: row.weight)
+      }
+    }
+    guard let output = weights.sharedOutput, let mlp = weights.spec.shared else { return }
+    finish(mlp, buffers.shared, count: count)
+    buffers.shared[0].clearPadding(count: count)
+    apply(output, buffers.shared[0], count: count, into: buffers.output)
+    for row in 0..<count {
+      let gate = weights.spec.gatesShared ? Double(buffers.sharedRouter[row][0]) : nil
+      let weight = gate.map { Float(1 / (1 + Elementary.exp(-$0))) } ?? 1
+      buffers.sum.addRow(row, buffers.output, row: row, times: weight)
+    }
+  }
+
+  /// The rows of each expert that has any, in the order of the experts.
+  static func rows(of choices: [[ExpertRouting.Choice]], experts: Int)
+    -> [(expert: Int, rows: [(row: Int, weight: Float)])]
+  {
+    var rows = [[(row: Int, weight: Float)]](repeating: [], count: experts)
+    for (row, choices) in choices.enumerated() {
+      for choice in choices { rows[choice.expert].append((row, choice.weight)) }
+    }
+    return rows.enumerated().filter { !$1.isEmpty }.map { ($0, $1) }
+  }
+
+  /// One expert on the rows that were gathered for it.
+  private func compute(
+    _ mlp: FeedForwardSpec, _ inputs: LinearGroup, _ output: LinearGroup, _ buffers: ExpertBuffers, count: Int
+  ) {
+    let neurons = mlp.isGated ? buffers.neurons : [buffers.neurons[0]]
+    if inputs.readsIntegers(context) {
+      buffers.rows.quantize(count: count, leavingOut: inputs.outlierColumns, on: context)
+    }
+    inputs(buffers.rows, count: count, into: neurons, on: context)
+    finish(mlp, neurons, count: count)
+    neurons[0].clearPadding(count: count)
+    apply(output, neurons[0], count: count, into: buffers.output)
+  }
+
+  /// One layer, its input made 8-bit where it reads that.
+  func apply(
+    _ layer: LinearGroup, _ input: Activations, count: Int, into output: Activations, accumulate: Bool = false
+  ) {
+    if layer.readsIntegers(context) {
+      input.quantize(count: count, leavingOut: layer.outlierColumns, on: context)
+    }
+    layer(input, count: count, into: [output], accumulate: accumulate, on: context)
+  }
+
+  /// Adds what a part gives to the rows of the residual stream.
+  ///
+  /// - Parameters:
+  ///   - result: what its last layer reads, or where it has none, what it gives.
+  ///   - branch, other: room as wide as the stream.
+  func add(
+    _ part: PartWeights, _ result: Activations, to hidden: Activations, branch: Activations, other: Activations,
+    count: Int
+  ) {
+    let factor = Float(part.spec.factor)
+    if let output = part.output, part.outputNorm == nil, factor == 1 {
+      return apply(output, result, count: count, into: hidden, accumulate: true)
+    }
+    var given = result
+    if let output = part.output {
+      apply(output, result, count: count, into: branch)
+      given = branch
+    }
+    if let norm = part.outputNorm {
+      normalize(given, norm, count: count, for: nil, into: other)
+      given = other
+    }
+    hidden.add(given, times: factor, count: count, on: context)
+  }
+}
+
+extension AttentionSpec {
+  /// What becomes of products of queries and keys.
+  func scores(sinks: FloatVector?) -> KeyValueCache.Scores {
+    KeyValueCache.Scores(
+      scale: scale.map(Float.init) ?? 1 / Float(headSize).squareRoot(), softCap: softCap.map(Float.init), sinks: sinks)
+  }
+
+  /// What a cache keeps of it.
+  package var cached: KeyValueCache.Heads {
+    KeyValueCache.Heads(heads: heads, kvHeads: kvHeads, headSize: headSize, window: window)
+  }
+}
+
+/// The tables of angles that a model's blocks turn with, each once.
+struct RotaryTables {
+  private let tables: [ModelSpec.Rotary: RotaryTable]
+
+  /// - Parameter contextLength: positions that there may be.
+  init(_ spec: ModelSpec, contextLength: Int) throws {
+    var tables: [ModelSpec.Rotary: RotaryTable] = [:]
+    for rotary in spec.blocks.compactMap({ $0.attention?.rotary }) where tables[rotary] == nil {
+      tables[rotary] = try RotaryTable(
+        frequencies: rotary.frequencies(context: contextLength), factor: rotary.attentionFactor,
+        contextLength: contextLength)
+    }
+    self.tables = tables
+  }
+
+  subscript(attention: AttentionSpec) -> RotaryTable? { attention.rotary.flatMap { tables[$0] } }
+}

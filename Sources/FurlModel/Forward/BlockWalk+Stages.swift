@@ -1,0 +1,215 @@
+import FurlSpec
+import FurlTensor
+
+// The stages of a block that is being walked.
+extension BlockWalk {
+  /// Puts other numbers in the place of those of one of the block's norms.
+  public func replace(_ site: ReadingSite, by norm: Norm) {
+    norms[site.stage] = norms[site.stage].map { NormWeights(spec: $0.spec, weight: norm.weight, bias: norm.bias) }
+  }
+
+  /// Makes a layer of the block known.
+  public func install(_ layer: LinearSpec, _ weight: PackedMatrix, bias: FloatVector?) {
+    let part = stages.flatMap(\.parts).first { layer.name.hasPrefix($0.name + ".") }
+    weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
+  }
+
+  private func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
+
+  /// The layers of some parts that read the stage's input, experts apart.
+  private func inputs(of parts: [PartSpec]) -> [LinearSpec] {
+    parts.flatMap { $0.inputs(hidden: spec.hiddenSize) }.filter { $0.expert == nil }
+  }
+
+  func norm(_ spec: NormSpec?, _ name: String) -> NormWeights? {
+    guard let spec, let weight = vectors[name] else { return nil }
+    return NormWeights(spec: spec, weight: weight, bias: vectors[name + ".bias"])
+  }
+
+  /// A part with all its layers.
+  private func weights(of part: PartSpec) -> PartWeights {
+    let outputs = part.outputs(hidden: spec.hiddenSize)
+    let shared = outputs.filter { $0.expert == nil }
+    var isSingle = true
+    if case .experts = part.mixer { isSingle = false }
+    var result = PartWeights(
+      part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"))
+    if case .experts(let experts) = part.mixer {
+      let all = part.inputs(hidden: spec.hiddenSize)
+      result.experts = ExpertWeights(
+        spec: experts,
+        experts: (0..<experts.count).map { index in
+          .init(inputs: group(all.filter { $0.expert == index }), output: group(outputs.filter { $0.expert == index }))
+        },
+        sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"])
+    }
+    return result
+  }
+
+  /// Whether a place of the block is computed for those behind it, too, so that it has to be visited whether anybody looks
+  /// or not.
+  public func isNeeded(_ site: ReadingSite) -> Bool {
+    switch site.place {
+    case .norm: site.stage > 0 && !stages[site.stage].isBeside
+    case .output(let part): BlockWalk.isKept(stages[site.stage].parts[part])
+    case .expertInput, .expertOutput: false
+    }
+  }
+
+  /// Whether what a part's last layer reads is kept for all positions, and not computed again.
+  private static func isKept(_ part: PartSpec) -> Bool { if case .attention = part.mixer { true } else { false } }
+
+  /// Calls `body` with what is read at a place of the block, some rows at a time: all positions in their order, or those
+  /// that go through an expert.
+  ///
+  /// The layers that read at earlier places must be known.
+  ///
+  /// - Parameter body: (rows of the input, how many there are).
+  public func visit(_ site: ReadingSite, _ body: (Activations, Int) throws -> Void) rethrows {
+    let stage = stages[site.stage]
+    switch site.place {
+    case .norm:
+      let before = isNeeded(site) ? parts(endingAt: site.stage - 1) : []
+      try forEachPiece { piece, position in
+        if !before.isEmpty { complete(before, piece, position: position) }
+        normalize(norms[site.stage], for: nil, piece.count)
+        try body(normed, piece.count)
+      }
+    case .output(let index):
+      let part = stage.parts[index]
+      let inputs = group(inputs(of: [part]))
+      try forEachPiece { piece, position in
+        let inner = compute(part, inputs, of: site.stage, piece.count, position: position)
+        if BlockWalk.isKept(part) { heads?.copyRows(inner, count: piece.count, to: piece.lowerBound) }
+        try body(inner, piece.count)
+      }
+    case .expertInput(let index, let expert):
+      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { try body(normed, $0) }
+    case .expertOutput(let index, let expert):
+      guard case .experts(let experts) = stage.parts[index].mixer, let buffers = work?.buffers.experts else { return }
+      let layers = group(
+        stage.parts[index].inputs(hidden: spec.hiddenSize).filter { $0.expert == expert })
+      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { count in
+        if layers.readsIntegers(context) {
+          normed.quantize(count: count, leavingOut: layers.outlierColumns, on: context)
+        }
+        let neurons = experts.expert.isGated ? buffers.neurons : [buffers.neurons[0]]
+        layers(normed, count: count, into: neurons, on: context)
+        forward.finish(experts.expert, neurons, count: count)
+        try body(neurons[0], count)
+      }
+    }
+  }
+
+  /// How many positions go through each expert of a part whose router is known.
+  public func expertCounts(stage: Int, part: Int) -> [Int] {
+    guard case .experts(let experts) = stages[stage].parts[part].mixer else { return [] }
+    route(stages[stage].parts[part], of: stage)
+    var counts = [Int](repeating: 0, count: experts.count)
+    for choice in routes.joined() { counts[choice.expert] += 1 }
+    return counts
+  }
+
+  /// Finds out which experts all positions go through.
+  private func route(_ part: PartSpec, of stage: Int) {
+    guard routes.isEmpty, case .experts(let experts) = part.mixer, let buffers = work?.buffers.experts else { return }
+    let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
+    forEachPiece { piece, _ in
+      normalize(norms[stage], for: router, piece.count)
+      router(normed, count: piece.count, into: [buffers.router], on: context)
+      routes += forward.route(
+        experts, choiceBias: vectors["mlp.router.choice"], buffers.router, count: piece.count)
+    }
+  }
+
+  /// Calls `body` with so many rows in `normed` at a time: what one expert reads.
+  private func forEachRows(
+    of expert: Int, in part: PartSpec, of stage: Int, _ body: (Int) throws -> Void
+  ) rethrows {
+    route(part, of: stage)
+    let places = routes.indices.filter { routes[$0].contains { $0.expert == expert } }
+    for start in stride(from: 0, to: places.count, by: BlockWalk.rowLimit) {
+      let some = Array(places[start..<min(start + BlockWalk.rowLimit, places.count)])
+      rows.copyRows(hidden, at: some)
+      normalize(norms[stage], for: nil, some.count)
+      try body(some.count)
+    }
+  }
+
+  /// Ends the block, all of whose layers must be known: hidden states are those behind it.
+  public func finish() {
+    let parts = parts(endingAt: stages.count - 1)
+    forEachPiece { piece, position in complete(parts, piece, position: position) }
+    weights = [:]
+  }
+
+  /// A part whose results are to be added to the rows.
+  private struct PendingPart {
+    let stage: Int
+    let weights: PartWeights
+    /// The layers that read the stage's input; nil where what they give is kept.
+    let inputs: LinearGroup?
+  }
+
+  /// The parts of a stage and of those before it that it stands beside.
+  private func parts(endingAt last: Int) -> [PendingPart] {
+    var first = last
+    while first > 0, stages[first].isBeside { first -= 1 }
+    return (first...last).flatMap { stage in
+      stages[stage].parts.map { part in
+        PendingPart(
+          stage: stage, weights: weights(of: part), inputs: BlockWalk.isKept(part) ? nil : group(inputs(of: [part])))
+      }
+    }
+  }
+
+  /// Computes what a part's last layer reads, from the rows; of experts, what the shared one's reads.
+  ///
+  /// - Parameter position: of the first row in its sequence.
+  private func compute(
+    _ part: PartSpec, _ layers: LinearGroup, of stage: Int, _ count: Int, position: Int
+  ) -> Activations {
+    guard let work else { preconditionFailure("no block has begun") }
+    let buffers = work.buffers
+    normalize(norms[stage], for: layers, count)
+    layers(normed, count: count, into: buffers.outputs(of: StageSpec(norm: nil, parts: [part])), on: context)
+    switch part.mixer {
+    case .attention(let attention):
+      attend(attention, work, position: position, count: count)
+      return buffers.attended
+    case .feedForward(let mlp):
+      forward.finish(mlp, buffers.mlp, count: count)
+      return buffers.inner
+    case .experts(let experts):
+      guard let own = buffers.experts, let shared = experts.shared else { return normed }
+      forward.finish(shared, own.shared, count: count)
+      return own.shared[0]
+    case .recurrent: preconditionFailure("a model that is not computed was not refused")
+    }
+  }
+
+  /// Adds what parts give to the rows, and keeps them as the hidden states of a piece.
+  private func complete(_ parts: [PendingPart], _ piece: Range<Int>, position: Int) {
+    guard let work else { preconditionFailure("no block has begun") }
+    // What is computed again reads the rows as they are before anything is added.
+    let results = parts.map { part -> Activations in
+      guard let inputs = part.inputs else {
+        if let heads { work.buffers.attended.copyRows(heads, from: piece) }
+        return work.buffers.attended
+      }
+      if let experts = part.weights.experts, let buffers = work.buffers.experts {
+        normalize(norms[part.stage], for: inputs, piece.count)
+        inputs(
+          normed, count: piece.count, into: work.buffers.outputs(of: StageSpec(norm: nil, parts: [part.weights.spec])),
+          on: context)
+        forward.compute(experts, of: normed, buffers, count: piece.count)
+        return buffers.sum
+      }
+      return compute(part.weights.spec, inputs, of: part.stage, piece.count, position: position)
+    }
+    for (part, result) in zip(parts, results) {
+      forward.add(part.weights, result, to: rows, branch: branch, other: copies, count: piece.count)
+    }
+    hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
+  }
+}

@@ -1,0 +1,79 @@
+import FurlSpec
+import FurlTensor
+
+/// Which experts a row goes through, and with which weights.
+///
+/// Kinds of routing: Shazeer et al. 2017; Mixtral (Jiang et al. 2024); DeepSeek-V2 and V3 (2024); SparseMixer (Liu et al.
+/// 2023). In double precision, whatever the kernels are: a choice is no matter of rounding.
+struct ExpertRouting: Sendable {
+  /// An expert with its weight.
+  struct Choice: Sendable, Hashable {
+    let expert: Int
+    let weight: Float
+  }
+
+  let spec: ExpertsSpec
+  /// Added to scores for the choice alone: [count]; empty for none.
+  let choiceBias: [Double]
+
+  init(_ spec: ExpertsSpec, choiceBias: FloatVector?) {
+    self.spec = spec
+    self.choiceBias = choiceBias?.values.map(Double.init) ?? []
+  }
+
+  /// - Parameter logits: of the router: [count].
+  /// - Returns: the chosen experts, in the order of their numbers.
+  func choose(_ logits: [Float]) -> [Choice] {
+    let logits = logits.map(Double.init)
+    guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
+    let scores = spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+    let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
+    let chosen = ExpertRouting.largest(judged, spec.active).sorted()
+    var divisor = 1.0
+    if spec.normalizesWeights {
+      divisor = chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
+    }
+    return chosen.map { Choice(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
+  }
+
+  private func softmax(_ logits: [Double]) -> [Double] {
+    let largest = logits.max() ?? 0
+    let powers = logits.map { Elementary.exp($0 - largest) }
+    let sum = powers.reduce(0, +)
+    return powers.map { $0 / sum }
+  }
+
+  /// Scores with those of groups that are left out at minus infinity.
+  private func allowed(_ scores: [Double]) -> [Double] {
+    guard let groups = spec.groups, groups.active < groups.count else { return scores }
+    let size = scores.count / groups.count
+    let sums = (0..<groups.count).map { group in
+      scores[group * size..<(group + 1) * size].sorted(by: >).prefix(groups.best).reduce(0, +)
+    }
+    let kept = Set(ExpertRouting.largest(sums, groups.active))
+    return scores.enumerated().map { kept.contains($0 / size) ? $1 : -.infinity }
+  }
+
+  /// The places of the largest numbers, the first of equals; what is no number comes last.
+  private static func largest(_ numbers: [Double], _ count: Int) -> [Int] {
+    let keys = numbers.map { $0.isNaN ? -.infinity : $0 }
+    return Array(keys.indices.sorted { keys[$0] != keys[$1] ? keys[$0] > keys[$1] : $0 < $1 }.prefix(count))
+  }
+
+  private func sparseMixer(_ logits: [Double]) -> [Choice] {
+    var left = logits
+    var choices: [Choice] = []
+    for _ in 0..<2 {
+      let best = ExpertRouting.largest(left, 1)[0]
+      let top = left[best]
+      let near = logits.indices.map { index -> Double in
+        let distance = (top - logits[index]) / max(abs(logits[index]), top)
+        return distance > 2 * spec.jitter ? -.infinity : left[index]
+      }
+      let weight = softmax(near)[best]
+      choices.append(Choice(expert: best, weight: Float(weight * spec.weightFactor)))
+      left[best] = -.infinity
+    }
+    return choices.sorted { $0.expert < $1.expert }
+  }
+}

@@ -1,0 +1,85 @@
+import FurlSpec
+import FurlTensor
+
+/// A norm with its numbers.
+struct NormWeights: Sendable {
+  let spec: NormSpec
+  let weight: FloatVector
+  let bias: FloatVector?
+}
+
+/// The weights of a block, stage by stage.
+struct BlockWeights: Sendable {
+  /// What comes before the block where others were cut out.
+  let patch: LinearGroup?
+  let stages: [StageWeights]
+}
+
+/// The weights of a stage.
+struct StageWeights: Sendable {
+  let spec: StageSpec
+  let norm: NormWeights?
+  /// The layers of all parts that read the stage's input, experts apart.
+  let inputs: LinearGroup
+  let parts: [PartWeights]
+}
+
+/// The weights of a part behind the layers that read the stage's input.
+struct PartWeights: Sendable {
+  let spec: PartSpec
+  /// The layer that adds to the stream; nil: experts do.
+  let output: LinearGroup?
+  let outputNorm: NormWeights?
+  var queryNorm: NormWeights?
+  var keyNorm: NormWeights?
+  var sinks: FloatVector?
+  var experts: ExpertWeights?
+
+  init(_ spec: PartSpec, output: LinearGroup?, outputNorm: NormWeights?) {
+    self.spec = spec
+    self.output = output
+    self.outputNorm = outputNorm
+  }
+}
+
+/// The weights of several MLPs of which a router chooses some.
+struct ExpertWeights: Sendable {
+  /// One MLP.
+  struct Expert: Sendable {
+    /// Gate and up, or up alone.
+    let inputs: LinearGroup
+    let output: LinearGroup
+  }
+
+  let spec: ExpertsSpec
+  let experts: [Expert]
+  /// What all rows go through; what reads the stage's input of it is among the stage's inputs.
+  let sharedOutput: LinearGroup?
+  /// Added to the scores for the choice alone.
+  let choiceBias: FloatVector?
+}
+
+extension FeedForwardSpec {
+  /// What follows its layer of a role.
+  func epilogue(_ role: TensorRole) -> LinearGroup.Epilogue {
+    // Where outputs are cut off first, that is done behind the layers.
+    guard limit == nil else { return .none }
+    return switch role {
+    case .gate: .gate(.init(activation))
+    case .up where !isGated: .activation(.init(activation))
+    default: .none
+    }
+  }
+}
+
+extension PartSpec {
+  /// What follows a layer of this part.
+  func epilogue(_ layer: LinearSpec) -> LinearGroup.Epilogue {
+    switch mixer {
+    case .attention, .recurrent: .none
+    case .feedForward(let mlp): mlp.epilogue(layer.role)
+    case .experts(let experts):
+      (layer.name.hasPrefix("mlp.shared.") ? experts.shared ?? experts.expert : experts.expert).epilogue(layer.role)
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import FurlBase
+
+/// A model whose blocks differ in their widths only: what files of the first version of the format say.
+///
+/// A model that can be said this way is said this way, so that artifacts keep their bytes and ids.
+public struct UniformDecoder: Sendable, Hashable {
+  /// How a block's parts are joined.
+  public enum Residual: String, Sendable, Hashable, CaseIterable {
+    /// Attention after its norm, added; then the MLP after its own norm, added.
+    case sequential
+    /// Attention and MLP both after the block's one norm, both added.
+    case parallel
+  }
+
+  /// How a model knows where a token stands.
+  public enum Positions: Sendable, Hashable {
+    /// A row for each position, added to the embedding.
+    case learned
+    /// Queries and keys are turned by angles that grow with the position.
+    case rotary(ModelSpec.Rotary)
+  }
+
+  public enum MLP: String, Sendable, Hashable, CaseIterable {
+    /// down(activation(up(x))).
+    case plain
+    /// down(activation(gate(x)) * up(x)) (Shazeer 2020).
+    case gated
+  }
+
+  /// The widths of one block.
+  public struct Widths: Sendable, Hashable {
+    public var heads: Int
+    public var kvHeads: Int
+    public var headSize: Int
+    public var mlpSize: Int
+    /// Positions that a query sees at most, its own included; nil: all.
+    public var window: Int?
+
+    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int, window: Int? = nil) {
+      self.heads = heads
+      self.kvHeads = kvHeads
+      self.headSize = headSize
+      self.mlpSize = mlpSize
+      self.window = window
+    }
+  }
+
+  public var norm: ModelSpec.Norm
+  public var normEpsilon: Double
+  public var residual: Residual
+  public var positions: Positions
+  public var mlp: MLP
+  public var activation: ModelSpec.Activation
+  /// Roles whose tensors come with a bias; `head` only with a head of its own.
+  public var biases: Set<TensorRole>
+  public var blocks: [Widths]
+
+  public init(
+    norm: ModelSpec.Norm, normEpsilon: Double, residual: Residual, positions: Positions, mlp: MLP,
+    activation: ModelSpec.Activation, biases: Set<TensorRole>, blocks: [Widths]
+  ) {
+    self.norm = norm
+    self.normEpsilon = normEpsilon
+    self.residual = residual
+    self.positions = positions
+    self.mlp = mlp
+    self.activation = activation
+    self.biases = biases
+    self.blocks = blocks
+  }
+
+  private var normSpec: NormSpec { NormSpec(norm, epsilon: normEpsilon, hasBias: biases.contains(.norm)) }
+
+  /// A block of these widths.
+  private func block(_ widths: Widths) -> BlockSpec {
+    var attention = AttentionSpec(
+      heads: widths.heads, kvHeads: widths.kvHeads, headSize: widths.headSize, window: widths.window,
+      biases: biases.intersection([.query, .key, .value, .attentionOutput]))
+    if case .rotary(let rotary) = positions { attention.rotary = rotary }
+    let neurons = FeedForwardSpec(
+      size: widths.mlpSize, isGated: mlp == .gated, activation: activation,
+      biases: biases.intersection(mlp == .gated ? [.gate, .up, .down] : [.up, .down]))
+    let parts = [PartSpec(.attention(attention)), PartSpec(.feedForward(neurons))]
+    return switch residual {
+    case .parallel: BlockSpec([StageSpec(norm: normSpec, parts: parts)])
+    case .sequential: BlockSpec(parts.map { StageSpec(norm: normSpec, parts: [$0]) })
+    }
+  }
+
+  /// A model's description in this form; nil where it cannot be said so.
+  public init?(_ spec: ModelSpec) {
+    guard spec.logitSoftCap == nil else { return nil }
+    let first = spec.blocks.first
+    // Without a block nothing says what it would be: any form says the same.
+    let mlp = first?.feedForward
+    let attention = first?.attention
+    if first != nil { guard mlp != nil, attention != nil else { return nil } }
+    norm = spec.norm.kind
+    normEpsilon = spec.norm.epsilon
+    residual = first?.stages.count == 1 ? .parallel : .sequential
+    positions = .learned
+    if !spec.hasLearnedPositions {
+      if let rotary = attention?.rotary {
+        positions = .rotary(rotary)
+      } else {
+        guard first == nil else { return nil }
+        positions = .rotary(.init(theta: 10_000, dimensions: 2))
+      }
+    }
+    self.mlp = mlp?.isGated ?? true ? .gated : .plain
+    activation = mlp?.activation ?? .silu
+    biases = (attention?.biases ?? []).union(mlp?.biases ?? [])
+    if spec.norm.hasBias { biases.insert(.norm) }
+    if spec.hasHeadBias { biases.insert(.head) }
+    blocks = []
+    for block in spec.blocks {
+      guard let attention = block.attention, let mlp = block.feedForward else { return nil }
+      let widths = Widths(
+        heads: attention.heads, kvHeads: attention.kvHeads, headSize: attention.headSize, mlpSize: mlp.size,
+        window: attention.window)
+      guard self.block(widths) == block else { return nil }
+      blocks.append(widths)
+    }
+  }
+
+  /// The blocks of the model.
+  var blockSpecs: [BlockSpec] { blocks.map(block) }
+
+  /// The norm behind the last block.
+  var lastNorm: NormSpec { normSpec }
+}
+
+extension ModelSpec {
+  /// A model whose blocks differ in their widths only.
+  public init(
+    architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
+    residual: UniformDecoder.Residual, positions: UniformDecoder.Positions, mlp: UniformDecoder.MLP,
+    activation: Activation, biases: Set<TensorRole>, tiedEmbeddings: Bool, blocks: [UniformDecoder.Widths],
+    patches: Set<Int> = []
+  ) {
+    let uniform = UniformDecoder(
+      norm: norm, normEpsilon: normEpsilon, residual: residual, positions: positions, mlp: mlp,
+      activation: activation, biases: biases, blocks: blocks)
+    self.init(
+      architecture: architecture, vocabularySize: vocabularySize, hiddenSize: hiddenSize,
+      contextLength: contextLength, norm: uniform.lastNorm, tiedEmbeddings: tiedEmbeddings,
+      blocks: uniform.blockSpecs)
+    hasLearnedPositions = positions == .learned
+    hasHeadBias = biases.contains(.head) && !tiedEmbeddings
+    self.patches = patches
+  }
+}

@@ -1,0 +1,79 @@
+import CFurlKernels
+import FurlBase
+
+// What is done to rows beside products. Numbers are taken one by one in a fixed order, so that a row's bits depend on
+// nothing else.
+extension Activations {
+  /// Makes zeros of the first rows.
+  public func clear(count: Int) {
+    precondition((0...capacity).contains(count))
+    values.update(repeating: 0, count: count * stride)
+  }
+
+  /// Adds another set's first rows, times a factor.
+  public func add(_ other: Activations, times factor: Float = 1, count: Int, on context: ComputeContext) {
+    precondition(other.columns == columns && count <= capacity && count <= other.capacity)
+    context.forEachRow(count) { addRow($0, other, row: $0, times: factor) }
+  }
+
+  /// Adds a row of another set, times a factor, to one of this set.
+  public func addRow(_ row: Int, _ other: Activations, row source: Int, times factor: Float) {
+    precondition(other.columns == columns && (0..<capacity).contains(row) && (0..<other.capacity).contains(source))
+    let (target, added) = (values + row * stride, other.values + source * other.stride)
+    if factor == 1 {
+      for column in 0..<columns { target[column] += added[column] }
+    } else {
+      for column in 0..<columns { target[column] += factor * added[column] }
+    }
+  }
+
+  /// Normalizes pieces of the first rows in place, each by itself: the heads of queries and keys.
+  ///
+  /// - Parameters:
+  ///   - size: numbers of a piece, which divides the columns.
+  ///   - weight: [size], the same for all pieces.
+  ///   - bias: the same, where there is one.
+  public func normalizePieces(
+    of size: Int, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
+    on context: ComputeContext
+  ) {
+    precondition(size > 0 && columns % size == 0 && count <= capacity)
+    precondition(weight.count == size && (bias == nil || bias?.count == size))
+    let table = context.kernels.table
+    let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
+    context.forEachRow(count) { row in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { piece in
+        for start in Swift.stride(from: row * stride, to: row * stride + columns, by: size) {
+          piece.baseAddress!.update(from: values + start, count: size)
+          kernel(piece.baseAddress!, size, weight.pointer, bias?.pointer, epsilon, values + start)
+        }
+      }
+    }
+  }
+
+  /// Makes cap * tanh(x / cap) of the first rows.
+  public func capSoftly(at cap: Float, count: Int, on context: ComputeContext) {
+    precondition(count <= capacity && cap > 0)
+    context.forEachRow(count) { row in
+      let numbers = values + row * stride
+      for column in 0..<columns { numbers[column] /= cap }
+      context.kernels.table.activate(FURL_TANH, numbers, nil, columns)
+      for column in 0..<columns { numbers[column] *= cap }
+    }
+  }
+
+  /// gpt-oss's gate, in place: activation(min(gate, limit)) * (max(-limit, min(up, limit)) + 1).
+  public func gate(
+    by activation: LinearGroup.Activation, _ up: Activations, limit: Float, count: Int, on context: ComputeContext
+  ) {
+    precondition(up.columns == columns && count <= capacity && count <= up.capacity)
+    context.forEachRow(count) { row in
+      let (gate, factor) = (values + row * stride, up.values + row * up.stride)
+      for column in 0..<columns {
+        gate[column] = min(gate[column], limit)
+        factor[column] = max(-limit, min(factor[column], limit)) + 1
+      }
+      context.kernels.table.activate(activation.kind, gate, factor, columns)
+    }
+  }
+}
