@@ -13,14 +13,14 @@ import Testing
 
   /// Draws what a combination leaves open: widths, heads, windows, biases, rotary positions.
   static func spec(
-    _ mlp: ModelSpec.MLP, _ activation: ModelSpec.Activation, _ norm: ModelSpec.Norm, _ residual: ModelSpec.Residual,
+    _ mlp: UniformDecoder.MLP, _ activation: ModelSpec.Activation, _ norm: ModelSpec.Norm, _ residual: UniformDecoder.Residual,
     isRotary: Bool, _ draws: inout SplitMix64
   ) -> ModelSpec {
     func below(_ limit: Int) -> Int { Int(draws.next() % UInt64(limit)) }
     let context = 18
     let blocks = (0..<1 + below(3)).map { _ in
       let kvHeads = 1 + below(2)
-      return ModelSpec.Block(
+      return UniformDecoder.Widths(
         heads: kvHeads * (1 + below(3)), kvHeads: kvHeads, headSize: 8 * (1 + below(3)), mlpSize: 1 + below(90),
         window: below(2) == 0 ? nil : 1 + below(context + 2))
     }
@@ -42,12 +42,12 @@ import Testing
       activation: activation, biases: roles.filter { _ in below(2) == 0 }, tiedEmbeddings: isTied, blocks: blocks)
   }
 
-  @Test(arguments: ModelSpec.MLP.allCases, ModelSpec.Activation.allCases)
-  func everyCombinationEqualsPlainLoops(_ mlp: ModelSpec.MLP, _ activation: ModelSpec.Activation) throws {
+  @Test(arguments: UniformDecoder.MLP.allCases, ModelSpec.Activation.allCases)
+  func everyCombinationEqualsPlainLoops(_ mlp: UniformDecoder.MLP, _ activation: ModelSpec.Activation) throws {
     let index = ModelSpec.Activation.allCases.firstIndex(of: activation) ?? 0
     var draws = SplitMix64(seed: UInt64(100 * index) + (mlp == .gated ? 1 : 2))
     for norm in ModelSpec.Norm.allCases {
-      for residual in ModelSpec.Residual.allCases {
+      for residual in UniformDecoder.Residual.allCases {
         for isRotary in [false, true] {
           let spec = Self.spec(mlp, activation, norm, residual, isRotary: isRotary, &draws)
           try spec.validate(file: nil)

@@ -78,7 +78,7 @@ struct NaiveModel {
     return hidden.map { linear(norm($0, "norm"), spec.tiedEmbeddings ? "embedding" : "head") }
   }
 
-  private func attention(_ normed: [[Double]], _ name: String, _ block: ModelSpec.Block) -> [[Double]] {
+  private func attention(_ normed: [[Double]], _ name: String, _ block: UniformDecoder.Widths) -> [[Double]] {
     let size = block.headSize
     let q = normed.enumerated().map { rotated(linear($1, name + "query"), $0, headSize: size) }
     let k = normed.enumerated().map { rotated(linear($1, name + "key"), $0, headSize: size) }

@@ -11,7 +11,7 @@ import Testing
 
   /// Calls `body` with a model whose blocks see 12 positions and keep 144 of 400.
   private func withModel(_ body: (LanguageModel, ComputeContext) throws -> Void) throws {
-    let block = ModelSpec.Block(heads: 4, kvHeads: 2, headSize: 8, mlpSize: 48, window: Self.window)
+    let block = UniformDecoder.Widths(heads: 4, kvHeads: 2, headSize: 8, mlpSize: 48, window: Self.window)
     let spec = ModelSpec(
       architecture: "gpt2", vocabularySize: 37, hiddenSize: 24, contextLength: 400, norm: .layerNorm,
       normEpsilon: 1e-5, residual: .sequential, positions: .learned, mlp: .plain, activation: .geluTanh,
