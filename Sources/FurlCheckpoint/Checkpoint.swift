@@ -112,6 +112,10 @@ public struct Checkpoint: Sendable {
     let prefix = opened.names.prefix
     for tensor in opened.spec.tensors {
       let location = opened.names.location(tensor)
+      if !location.pieces.isEmpty {
+        sources[tensor.name] = try joined(location, opened, shape: tensor.shape, &names)
+        continue
+      }
       let candidates = [prefix + location.name, location.name]
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
@@ -130,6 +134,28 @@ public struct Checkpoint: Sendable {
     return (sources, names)
   }
 
+  /// A vector whose pieces are stored as tensors by themselves.
+  private static func joined(
+    _ location: TensorLocation, _ opened: OpenedCheckpoint, shape: [Int], _ names: inout Set<String>
+  ) throws -> WeightSource {
+    var values: [Float] = []
+    for piece in location.pieces {
+      let candidates = [opened.names.prefix + piece, piece]
+      guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
+        let found = opened.stored.tensors[name]
+      else { throw FurlError.input(opened.path, piece, "is missing") }
+      let count = shape[0] / location.pieces.count
+      guard let type = found.type, type.blockSize == 1, found.shape == [count] else {
+        throw FurlError.input(found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
+      }
+      names.insert(name)
+      values += try WeightSource.vector(
+        file: found.file, type: type, offset: found.offset, count: count, stride: found.strides[0]
+      ).folding(location.fold).readAll()
+    }
+    return try WeightSource.vector(of: values)
+  }
+
   private static func source(
     of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String,
     _ names: OpenedCheckpoint.Names
@@ -144,21 +170,33 @@ public struct Checkpoint: Sendable {
     var expected = tensor.shape
     expected[0] = outputs
     if location.isTransposed { expected.reverse() }
+    if let slice = location.slice { expected.insert(slice.count, at: 0) }
     guard found.shape == expected else {
       throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(expected)")
     }
-    let strides = location.isTransposed ? found.strides.reversed() : found.strides
+    var strides = found.strides
+    var first = 0
+    if let slice = location.slice {
+      guard type.blockSize == 1 || strides[0] % type.blockSize == 0 else {
+        throw FurlError.input(found.file.path, name, "does not lie in whole blocks")
+      }
+      first = slice.index * strides.removeFirst()
+    }
+    if location.isTransposed { strides.reverse() }
+    let offset = found.offset + type.byteCount(first + start * strides[0])
     if tensor.shape.count == 1 {
       guard type.blockSize == 1 else {
         throw FurlError.input(found.file.path, name, "is a vector of \(type.rawValue), which is not supported")
       }
       return try .vector(
-        file: found.file, type: type, offset: found.offset + type.byteCount(start * strides[0]),
-        count: tensor.shape[0], stride: strides[0], rowOrder: location.rowOrder)
+        file: found.file, type: type, offset: offset, count: tensor.shape[0], stride: strides[0],
+        rowOrder: location.rowOrder
+      ).folding(location.fold)
     }
     return try WeightSource(
-      file: found.file, type: type, offset: found.offset + type.byteCount(start * strides[0]), rows: tensor.shape[0],
-      columns: tensor.shape[1], rowStride: strides[0], columnStride: strides[1], rowOrder: location.rowOrder)
+      file: found.file, type: type, offset: offset, rows: tensor.shape[0], columns: tensor.shape[1],
+      rowStride: strides[0], columnStride: strides[1], rowOrder: location.rowOrder
+    ).folding(location.fold)
   }
 
   /// Where a tensor of the spec lies.

@@ -73,7 +73,9 @@ struct OpenedCheckpoint {
       chosen = name
       configuration.note("the weights are those of \(name), as transformers_weights of config.json says")
     }
-    let raw = try StoredTensors(folder: folder, weights: chosen)
+    let whole = try StoredTensors(folder: folder, weights: chosen)
+    let text = try TextPart(whole, isWrapped: configuration.isWrapped)
+    let raw = text.stored
     try ForeignWeights.refuse(raw, path: folder)
     try configuration.dropQuantization()
     let naming = try StoredNames(raw, family: family, spec: spec)
@@ -87,10 +89,13 @@ struct OpenedCheckpoint {
     self.spec = spec
     stored = naming.stored
     config = configuration.kept
-    notes = configuration.notes + naming.notes + head.notes
+    notes = configuration.notes + text.notes + naming.notes + head.notes
+    let folds = try family.folds(DocumentReader(configuration.json, file: path), spec)
     names = Names(
       prefix: family.prefix,
-      location: { [spec] in head.location(of: $0) ?? family.location(of: $0, in: spec) },
+      location: { [spec] tensor in
+        (head.location(of: tensor) ?? family.location(of: tensor, in: spec)).folding(folds, tensor)
+      },
       isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) }, sizesFrom: "config.json",
       types: SourceType.allCases.filter { $0.blockSize == 1 })
     gguf = nil
@@ -117,10 +122,10 @@ struct OpenedCheckpoint {
   private static func read(_ config: JSON, file: String) throws -> (any Architecture.Type, ModelSpec) {
     let reader = try DocumentReader(config, file: file)
     guard let modelType = try reader.string("model_type") else { throw reader.error("model_type", "is missing") }
-    guard let family = Architectures.all.first(where: { $0.modelType == modelType }) else {
+    guard let family = Architectures.named(modelType) else {
       throw reader.error(
         "model_type", "\"\(modelType)\" is not supported yet",
-        remedy: "supported: \(Architectures.all.map { $0.modelType }.joined(separator: ", "))")
+        remedy: "supported: \(Architectures.all.map { $0.modelType }.sorted().joined(separator: ", "))")
     }
     let spec = try family.spec(reader)
     try spec.validate(file: file)

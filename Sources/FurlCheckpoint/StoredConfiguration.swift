@@ -9,16 +9,37 @@ struct StoredConfiguration {
   /// What a person should know of how it was read.
   private(set) var notes: [String] = []
   private let path: String
+  /// Whether the model is the text part of one that takes images, too.
+  private(set) var isWrapped = false
 
   /// - Throws: ``FurlError`` of kind `input`.
   init(path: String) throws {
     json = try JSON.parse(
       MappedFile(path: path).readAll(limit: 2 << 20), file: path, depthLimit: 100, dialect: .nonFinite)
-    kept = json
     self.path = path
-    let family = Architectures.all.first { $0.modelType == json["model_type"]?.string }
+    kept = json
+    try unwrap()
+    let family = Architectures.named(json["model_type"]?.string)
     try refuseOtherAliases(family?.aliases ?? [:])
     for (alias, key) in family?.aliases ?? [:] { try rename(alias, key) }
+  }
+
+  /// Takes the text part of a model that takes images or sounds beside text.
+  private mutating func unwrap() throws {
+    guard let text = json["text_config"], var members = text.members, let outer = json["model_type"]?.string,
+      Architectures.named(outer) == nil
+    else { return }
+    guard let kind = text["model_type"]?.string else {
+      throw FurlError.input(path, "text_config.model_type", "is missing")
+    }
+    for key in ["tie_word_embeddings", "eos_token_id", "bos_token_id", "quantization_config"] {
+      guard text[key] == nil, let value = json[key] else { continue }
+      members.append(.init(key, value))
+    }
+    json = .object(members)
+    kept = json
+    isWrapped = true
+    notes.append("of this \(outer) model the text part is taken, a \(kind) model")
   }
 
   /// transformers would read every key under another name by this mapping.

@@ -67,6 +67,11 @@ public struct StoredTensors: Sendable {
     return StoredTensors(tensors: renamed, files: files)
   }
 
+  /// Those whose names are wanted.
+  func keeping(_ isWanted: (String) -> Bool) -> StoredTensors {
+    StoredTensors(tensors: tensors.filter { isWanted($0.key) }, files: files)
+  }
+
   private init(tensors: [String: Tensor], files: [MappedFile]) {
     self.tensors = tensors
     self.files = files

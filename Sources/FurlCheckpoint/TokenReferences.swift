@@ -33,7 +33,7 @@ public struct TokenReferences {
       if let id = value.integer { return .integer(numbers[id] ?? id) }
       return value.array.map { .array($0.map(renumber)) } ?? value
     }
-    let family = Architectures.all.first { $0.modelType == spec.architecture }
+    let family = Architectures.named(spec.architecture)
     let size = family?.configurationKeys.vocabulary
     return .object(
       members.map { member in

@@ -36,7 +36,7 @@ public struct SyntheticCheckpoint: Sendable {
   public init(_ model: PublishedModel, seed: UInt64 = 0, blocks: Int? = nil, type: SourceType = .float32) throws {
     let published = try JSON.parse(model.config, file: nil)
     let reader = try DocumentReader(published, file: nil)
-    guard let family = Architectures.all.first(where: { $0.modelType == published["model_type"]?.string }),
+    guard let family = Architectures.named(published["model_type"]?.string),
       let names = [SourceType.float32: "float32", .float16: "float16", .bfloat16: "bfloat16"][type]
     else { throw FurlError(.defect, "\(model.name) cannot be made") }
     var spec = try family.spec(reader)

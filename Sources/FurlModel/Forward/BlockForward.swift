@@ -38,11 +38,14 @@ struct BlockForward {
     for (states, norm) in [(buffers.query, norms.query), (buffers.key, norms.key)] {
       guard let norm else { continue }
       states.normalizePieces(
-        of: attention.normsWholeRows ? states.columns : attention.headSize, count: positions.count,
+        of: attention.headNorms == .ofRow ? states.columns : attention.headSize, count: positions.count,
         by: .init(norm.spec.kind), weight: norm.weight, bias: norm.bias, epsilon: Float(norm.spec.epsilon), on: context)
     }
     rotary?.rotate(
       query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
+    guard let growth = attention.queryGrowth else { return }
+    buffers.query.scaleRows(
+      by: positions.map { Float(1 + growth.rate * Elementary.log(Double(1 + $0 / growth.context))) })
   }
 
   /// What an MLP's first layers leave to be done behind them.

@@ -24,12 +24,36 @@ public struct AttentionSpec: Sendable, Hashable {
   public var softCap: Double?
   /// Whether every head has a number of its own that the softmax counts beside the rows.
   public var hasSinks: Bool
-  /// Before queries and keys are turned, each head alone or over all heads of a row.
+  /// Before queries and keys are turned.
   public var queryNorm: NormSpec?
   public var keyNorm: NormSpec?
-  public var normsWholeRows: Bool
+  /// What those norms are over.
+  public var headNorms: HeadNorms
+  /// How queries grow with their position; nil: not.
+  public var queryGrowth: QueryGrowth?
   /// Which of `query`, `key`, `value` and `attentionOutput` have a bias.
   public var biases: Set<TensorRole>
+
+  /// What norms of queries and keys are over.
+  public enum HeadNorms: String, Sendable, Hashable, CaseIterable {
+    /// Each head alone, with the same weights.
+    case ofHead = "head"
+    /// Each head alone, with weights of its own.
+    case ofEachHead = "each_head"
+    /// All heads of a row.
+    case ofRow = "row"
+  }
+
+  /// Queries are multiplied with 1 + rate log(1 + floor(position / context)) (Llama 4).
+  public struct QueryGrowth: Sendable, Hashable {
+    public var rate: Double
+    public var context: Int
+
+    public init(rate: Double, context: Int) {
+      self.rate = rate
+      self.context = context
+    }
+  }
 
   public init(
     heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil, rotary: ModelSpec.Rotary? = nil,
@@ -41,7 +65,8 @@ public struct AttentionSpec: Sendable, Hashable {
     self.window = window
     self.rotary = rotary
     self.biases = biases
-    (scale, softCap, hasSinks, queryNorm, keyNorm, normsWholeRows) = (nil, nil, false, nil, nil, false)
+    (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
+    (headNorms, queryGrowth) = (.ofHead, nil)
   }
 
   /// Numbers of all queries of a row.

@@ -75,6 +75,7 @@ extension ModelSpec {
     if let cap = attention.softCap { try checks.positive("soft_cap", cap) }
     if let norm = attention.queryNorm { try checks.norm("query_norm", norm) }
     if let norm = attention.keyNorm { try checks.norm("key_norm", norm) }
+    if let growth = attention.queryGrowth { try checks.range("query_growth.context", growth.context, 1...(1 << 24)) }
     if let rotary = attention.rotary { try rotary.validate(headSize: attention.headSize, checks) }
   }
 

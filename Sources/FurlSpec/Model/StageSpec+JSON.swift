@@ -73,7 +73,11 @@ extension AttentionSpec {
     if hasSinks { members.append(.init("sinks", true)) }
     if let queryNorm { members.append(.init("query_norm", queryNorm.json)) }
     if let keyNorm { members.append(.init("key_norm", keyNorm.json)) }
-    if normsWholeRows { members.append(.init("norms_whole_rows", true)) }
+    if headNorms != .ofHead { members.append(.init("head_norms", .string(headNorms.rawValue))) }
+    if let queryGrowth {
+      members.append(
+        .init("query_growth", ["rate": .number(queryGrowth.rate), "context": .integer(queryGrowth.context)]))
+    }
     return .object(members + biases.members)
   }
 
@@ -88,7 +92,13 @@ extension AttentionSpec {
     hasSinks = try reader.bool("sinks") ?? false
     queryNorm = try reader.reader("query_norm").map(NormSpec.init)
     keyNorm = try reader.reader("key_norm").map(NormSpec.init)
-    normsWholeRows = try reader.bool("norms_whole_rows") ?? false
+    if reader.optional("head_norms") != nil { headNorms = try reader.knownWord("head_norms") }
+    queryGrowth = try reader.reader("query_growth").map { growth in
+      let result = QueryGrowth(
+        rate: try growth.needed("rate") { try growth.number($0, in: 0...1e3) }, context: try growth.size("context"))
+      try growth.finish()
+      return result
+    }
     try reader.finish()
   }
 }

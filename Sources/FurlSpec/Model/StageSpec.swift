@@ -130,7 +130,8 @@ extension PartSpec {
     switch mixer {
     case .attention(let attention):
       let (queries, keys) =
-        attention.normsWholeRows ? (attention.queries, attention.keys) : (attention.headSize, attention.headSize)
+        attention.headNorms == .ofHead
+        ? (attention.headSize, attention.headSize) : (attention.queries, attention.keys)
       return norm("attention.query_norm", queries, attention.queryNorm)
         + norm("attention.key_norm", keys, attention.keyNorm)
         + plain("attention.sinks", .sinks, attention.heads, if: attention.hasSinks)

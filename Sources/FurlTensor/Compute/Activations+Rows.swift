@@ -27,25 +27,38 @@ extension Activations {
     }
   }
 
+  /// Multiplies the first rows with a factor each.
+  public func scaleRows(by factors: [Float]) {
+    precondition(factors.count <= capacity)
+    for (row, factor) in factors.enumerated() where factor != 1 {
+      let numbers = values + row * stride
+      for column in 0..<columns { numbers[column] *= factor }
+    }
+  }
+
   /// Normalizes pieces of the first rows in place, each by itself: the heads of queries and keys.
   ///
   /// - Parameters:
   ///   - size: numbers of a piece, which divides the columns.
-  ///   - weight: [size], the same for all pieces.
+  ///   - weight: [size], the same for all pieces, or [columns].
   ///   - bias: the same, where there is one.
   public func normalizePieces(
     of size: Int, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
     on context: ComputeContext
   ) {
     precondition(size > 0 && columns % size == 0 && count <= capacity)
-    precondition(weight.count == size && (bias == nil || bias?.count == size))
+    precondition(weight.count == size || weight.count == columns)
+    precondition(bias == nil || bias?.count == weight.count)
     let table = context.kernels.table
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
+    let ownWeights = weight.count == size ? 0 : 1
     context.forEachRow(count) { row in
       withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { piece in
         for start in Swift.stride(from: row * stride, to: row * stride + columns, by: size) {
           piece.baseAddress!.update(from: values + start, count: size)
-          kernel(piece.baseAddress!, size, weight.pointer, bias?.pointer, epsilon, values + start)
+          let own = ownWeights * (start - row * stride)
+          kernel(
+            piece.baseAddress!, size, weight.pointer + own, bias.map { $0.pointer + own }, epsilon, values + start)
         }
       }
     }

@@ -3,22 +3,6 @@ import FurlBase
 /// A matrix of weights inside a mapped checkpoint: any strides, so that transposed and fused tensors are read
 /// where they lie.
 public struct WeightSource: Sendable {
-  /// Which stored row a row is.
-  public enum RowOrder: Sendable, Hashable {
-    /// Row by row as they lie.
-    case stored
-    /// The rows of each head are stored with those of its two halves taking turns (llama files in GGUF): row
-    /// half * headSize / 2 + i of a head lies at 2 i + half. The numbers of a vector are rows in this.
-    case interleavedHalves(headSize: Int)
-
-    func stored(_ row: Int) -> Int {
-      guard case .interleavedHalves(let size) = self else { return row }
-      let (head, inside) = row.quotientAndRemainder(dividingBy: size)
-      let (half, index) = inside.quotientAndRemainder(dividingBy: size / 2)
-      return head * size + 2 * index + half
-    }
-  }
-
   public let file: MappedFile
   public let type: SourceType
   /// The byte of element (0, 0).
@@ -30,6 +14,8 @@ public struct WeightSource: Sendable {
   /// Numbers between two columns.
   public let columnStride: Int
   public let rowOrder: RowOrder
+  /// What becomes of stored numbers.
+  public private(set) var fold = Fold.none
   /// Columns that are read as zeros when weights are loaded.
   public private(set) var leftOut: [Int] = []
 
@@ -38,6 +24,13 @@ public struct WeightSource: Sendable {
     precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
     var source = self
     source.leftOut = columns.sorted()
+    return source
+  }
+
+  /// The same with other numbers.
+  public func folding(_ fold: Fold) -> WeightSource {
+    var source = self
+    source.fold = fold
     return source
   }
 
@@ -55,7 +48,8 @@ public struct WeightSource: Sendable {
       return overflow ? room : min(product, room)
     }
     guard rows > 0, columns > 0, rowStride > 0, columnStride > 0, offset >= 0, !isHuge,
-      steps(rows, rowStride) + steps(columns, columnStride) < room
+      let last = rowOrder.last(of: rows), let lastColumn = rows == 1 ? rowOrder.last(of: columns) : columns - 1,
+      steps(last + 1, rowStride) + steps(lastColumn + 1, columnStride) < room
     else {
       throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
     }
@@ -63,11 +57,9 @@ public struct WeightSource: Sendable {
     guard type.blockSize == 1 || (isWhole && (rows > 1 || rowOrder == .stored)) else {
       throw FurlError(.defect, file: file.path, "a tensor of \(type.rawValue) blocks does not lie in whole blocks")
     }
-    if case .interleavedHalves(let size) = rowOrder {
-      let count = rows == 1 ? columns : rows
-      guard size > 0, size % 2 == 0, count % size == 0 else {
-        throw FurlError(.defect, file: file.path, "\(count) rows are not heads of \(size)")
-      }
+    let count = rows == 1 ? columns : rows
+    guard rowOrder.fits(count) else {
+      throw FurlError(.defect, file: file.path, "\(count) rows are not heads as they are stored")
     }
     self.file = file
     self.type = type
@@ -102,6 +94,11 @@ public struct WeightSource: Sendable {
 
   /// Writes some rows as FP32, [range.count][columns].
   func read(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+    readStored(rows: range, into: output)
+    if fold != .none { for index in 0..<range.count * columns { output[index] = fold.applied(to: output[index]) } }
+  }
+
+  private func readStored(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     if rows == 1, rowOrder != .stored {
       guard !range.isEmpty else { return }
@@ -149,10 +146,11 @@ public struct WeightSource: Sendable {
     guard rows == other.rows, columns == other.columns else { return false }
     let isAlike =
       type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
-      && rowOrder == other.rowOrder && leftOut == other.leftOut
+      && rowOrder == other.rowOrder && leftOut == other.leftOut && fold == other.fold
     // One storage under two names, as PyTorch saves a tied head.
     if isAlike, file === other.file, offset == other.offset { return true }
-    let isPlain = isAlike && columnStride == 1 && rowStride == columns && leftOut.isEmpty
+    let isPlain =
+      isAlike && columnStride == 1 && rowStride == columns && leftOut.isEmpty && rowOrder == .stored
     let step = max(1, (1 << 20) / columns)
     for start in stride(from: 0, to: rows, by: step) {
       let range = start..<min(start + step, rows)
@@ -179,16 +177,29 @@ public struct WeightSource: Sendable {
 
   /// Gives the pages of some rows back, where rows lie together.
   private func drop(rows range: Range<Int>) {
-    if columnStride == 1, rowStride == columns { file.drop(bytes(rows: range)) }
+    if columnStride == 1, rowStride == columns, rowOrder == .stored { file.drop(bytes(rows: range)) }
   }
 
   /// The bytes of the file that the matrix lies in.
   public var range: Range<Int> {
-    let numbers = (rows - 1) * rowStride + (columns - 1) * columnStride + 1
+    let last = rowOrder.last(of: rows) ?? rows - 1
+    let lastColumn = rows == 1 ? rowOrder.last(of: columns) ?? columns - 1 : columns - 1
+    let numbers = last * rowStride + lastColumn * columnStride + 1
     let blocks = (numbers + type.blockSize - 1) / type.blockSize
     return offset..<offset + blocks * type.blockBytes
   }
 
   /// Gives the pages back that the matrix lies in.
   public func drop() { file.drop(range) }
+}
+
+extension WeightSource {
+  /// A vector whose numbers no file has as they are; they wait in one without a name.
+  ///
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  public static func vector(of values: [Float]) throws -> WeightSource {
+    let scratch = try ScratchFile(folder: FileManager.default.temporaryDirectory.path)
+    let offset = try scratch.append(values)
+    return try .vector(file: scratch.finish(), type: .float32, offset: offset, count: values.count)
+  }
 }

@@ -138,6 +138,9 @@ public struct Plan: Sendable {
         throw step.overrides[overrides[0]].location.error(
           "match", "\(tensor.name) is claimed twice", remedy: "let one selector match it")
       }
+      // A choice of experts that flips makes another model of a row, and routers are small: they stay as they are unless they
+      // are named.
+      if tensor.role == .router, overrides.isEmpty { continue }
       guard keeps.isEmpty else { continue }
       guard schemes[tensor.name] == nil else {
         throw step.location.error(nil, "\(tensor.name) is already quantized by an earlier step")

@@ -26,7 +26,7 @@ public struct GGUFExport {
     var source = model
     var padding: [String] = []
     if !GGUFArchitecture.canRun(model.spec),
-      let family = Architectures.all.first(where: { $0.modelType == model.spec.architecture }),
+      let family = Architectures.named(model.spec.architecture),
       let padded = [false, true].lazy
         .compactMap({ PaddedModel(model, family: family, biases: [], padsChannels: $0) })
         .first(where: { GGUFArchitecture.canRun($0.spec) })

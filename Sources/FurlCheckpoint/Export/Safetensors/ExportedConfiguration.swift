@@ -101,20 +101,3 @@ enum ExportedConfiguration {
   }
 }
 
-/// What a family's `config.json` calls the sizes that transforms change; nil where a size follows from others.
-struct ConfigurationKeys: Sendable {
-  var layers = "num_hidden_layers"
-  var vocabulary = "vocab_size"
-  var hidden = "hidden_size"
-  var heads = "num_attention_heads"
-  var kvHeads: String? = "num_key_value_heads"
-  var headSize: String? = "head_dim"
-  var mlp = "intermediate_size"
-  var normEpsilon = "rms_norm_eps"
-  /// Whether `layer_types` says which layers have a window.
-  var hasLayerTypes = false
-}
-
-extension Architecture {
-  static var configurationKeys: ConfigurationKeys { ConfigurationKeys(hasLayerTypes: modelType == "qwen2") }
-}

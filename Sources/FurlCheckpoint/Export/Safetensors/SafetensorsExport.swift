@@ -35,12 +35,13 @@ public struct SafetensorsExport {
   public func write(
     _ model: any ExportSource, to folder: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
-    guard let family = Architectures.all.first(where: { $0.modelType == model.spec.architecture }) else {
+    guard let family = Architectures.named(model.spec.architecture) else {
       throw FurlError.input(model.path, "is a \(model.spec.architecture) model, whose names are not known")
     }
     try model.refusePatches()
     let (source, configuration, notes) = try described(model, family)
-    let layouts = try StoredLayout.layouts(of: source.spec, family: family, path: source.path)
+    let folds = try family.folds(DocumentReader(configuration, file: source.path, path: "config"), source.spec)
+    let layouts = try StoredLayout.layouts(of: source.spec, family: family, folds: folds, path: source.path)
     let sideFiles = try source.sideFiles()
     let shards = shards(layouts)
 
@@ -160,50 +161,98 @@ public struct SafetensorsExport {
   private func write(
     _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
   ) throws {
-    if layout.isTransposed { return try writeTransposed(layout, of: source, to: file, with: tools) }
-    for part in layout.parts {
-      let weights = try source.weights(of: part, pool: tools.pool)
-      let columns = part.shape.last ?? 1
-      let rows = part.shape.count == 1 ? 1 : part.shape[0]
-      let step = ExportLimits.rows(columns: columns)
-      for start in stride(from: 0, to: rows, by: step) {
-        let values = try weights.read(rows: start..<min(start + step, rows), with: tools)
-        try check(values, of: part, row: start, source)
-        try file.write(type.bytes(of: values))
+    let writer = StoredTensorWriter(type: type, source: source, tools: tools)
+    for parts in layout.slices {
+      if layout.isTransposed {
+        try writer.writeTransposed(layout, parts, to: file)
+      } else if layout.isPlain || layout.shape.count == 1 + (layout.slices.count > 1 ? 1 : 0) {
+        try writer.writeInOrder(layout, parts, to: file)
+      } else {
+        try writer.writeRows(layout, parts, to: file)
+      }
+    }
+  }
+}
+
+/// Writes tensors as a family stores them: rows where they belong, folds undone.
+private struct StoredTensorWriter {
+  let type: SourceType
+  let source: any ExportSource
+  let tools: ExportTools
+
+  private func read(_ part: StoredLayout.Part, _ weights: ExportedWeights, rows: Range<Int>) throws -> [Float] {
+    let values = try weights.read(rows: rows, with: tools)
+    try check(values, of: part.spec, row: rows.lowerBound)
+    let fold = part.location.fold
+    return fold == .none ? values : values.map(fold.undone)
+  }
+
+  /// Parts whose rows lie one after the other, and vectors.
+  func writeInOrder(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+    if parts[0].spec.shape.count == 1 {
+      var vector = [Float](repeating: 0, count: layout.outputs)
+      for part in parts {
+        let values = try read(part, source.weights(of: part.spec, pool: tools.pool), rows: 0..<1)
+        for (row, value) in values.enumerated() { vector[part.output(row)] = value }
+      }
+      return try file.write(type.bytes(of: Array(vector[layout.piece ?? 0..<vector.count])))
+    }
+    for part in parts {
+      let weights = try source.weights(of: part.spec, pool: tools.pool)
+      let step = ExportLimits.rows(columns: part.spec.shape[1])
+      for start in stride(from: 0, to: part.rows, by: step) {
+        try file.write(type.bytes(of: read(part, weights, rows: start..<min(start + step, part.rows))))
       }
     }
   }
 
+  /// Parts whose rows lie between each other: run by run.
+  func writeRows(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+    var owners = [(part: Int, row: Int)](repeating: (0, 0), count: layout.outputs)
+    for (index, part) in parts.enumerated() {
+      for row in 0..<part.rows { owners[part.output(row)] = (index, row) }
+    }
+    let weights = try parts.map { try source.weights(of: $0.spec, pool: tools.pool) }
+    let most = ExportLimits.rows(columns: parts[0].spec.shape[1])
+    var output = 0
+    while output < owners.count {
+      let first = owners[output]
+      var count = 1
+      while output + count < owners.count, count < most, owners[output + count] == (first.part, first.row + count) {
+        count += 1
+      }
+      try file.write(
+        type.bytes(of: read(parts[first.part], weights[first.part], rows: first.row..<first.row + count)))
+      output += count
+    }
+  }
+
   /// Stripes of inputs, each with the outputs of all parts: what is written last to first is read in rows.
-  private func writeTransposed(
-    _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
-  ) throws {
-    let weights = try layout.parts.map { (spec: $0, values: try source.weights(of: $0, pool: tools.pool)) }
-    let (inputs, outputs) = (layout.shape[0], layout.shape[1])
+  func writeTransposed(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+    let weights = try parts.map { (part: $0, values: try source.weights(of: $0.spec, pool: tools.pool)) }
+    let (inputs, outputs) = (parts[0].spec.shape[1], layout.outputs)
     let step = ExportLimits.rows(columns: outputs)
     for start in stride(from: 0, to: inputs, by: step) {
       let columns = start..<min(start + step, inputs)
       var stripe = [Float](repeating: 0, count: columns.count * outputs)
-      var output = 0
       for (part, weights) in weights {
         let rowStep = ExportLimits.rows(columns: inputs)
-        for first in stride(from: 0, to: part.shape[0], by: rowStep) {
-          let rows = first..<min(first + rowStep, part.shape[0])
-          let values = try weights.read(rows: rows, with: tools)
-          if start == 0 { try check(values, of: part, row: first, source) }
-          for row in 0..<rows.count {
+        for first in stride(from: 0, to: part.rows, by: rowStep) {
+          let rows = first..<min(first + rowStep, part.rows)
+          let values = try read(part, weights, rows: rows)
+          for row in rows {
+            let output = part.output(row)
             for column in columns {
-              stripe[(column - start) * outputs + output + row] = values[row * inputs + column]
+              stripe[(column - start) * outputs + output] = values[(row - first) * inputs + column]
             }
           }
-          output += rows.count
         }
       }
       try file.write(type.bytes(of: stripe))
     }
   }
 
-  private func check(_ values: [Float], of tensor: TensorSpec, row: Int, _ source: any ExportSource) throws {
+  private func check(_ values: [Float], of tensor: TensorSpec, row: Int) throws {
     guard let index = type.firstMisfit(in: values) else { return }
     throw source.misfit(values[index], at: index, of: tensor, row: row, type: type)
   }

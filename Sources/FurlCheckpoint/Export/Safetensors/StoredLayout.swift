@@ -4,53 +4,102 @@ import FurlTensor
 
 /// A tensor as a family stores it: the reverse of what ``Architecture/location(of:in:)`` says of the parts.
 struct StoredLayout {
+  /// A tensor of the specification that it is made of.
+  struct Part {
+    let spec: TensorSpec
+    let location: TensorLocation
+
+    /// Where one of its rows lies among the outputs of its slice.
+    func output(_ row: Int) -> Int { (location.part?.start ?? 0) + location.rowOrder.stored(row) }
+
+    /// Rows, or the numbers of a vector.
+    var rows: Int { spec.shape[0] }
+  }
+
   let name: String
   /// As it is stored.
   let shape: [Int]
-  /// The tensors of the specification that it is made of, their outputs one after the other.
-  let parts: [TensorSpec]
+  /// Of each slice, in the order of their first outputs; one slice unless several matrices are stored as one.
+  let slices: [[Part]]
   /// Stored as input x output.
   let isTransposed: Bool
+  /// The numbers of a vector of which it holds a piece; nil: all.
+  var piece: Range<Int>?
 
   var elementCount: Int { shape.reduce(1, *) }
+  /// Outputs of a slice.
+  var outputs: Int { slices[0].reduce(0) { $0 + $1.rows } }
+  var parts: [TensorSpec] { slices.joined().map(\.spec) }
+  /// Whether the rows of all parts lie one after the other.
+  var isPlain: Bool { slices.count == 1 && slices[0].allSatisfy { $0.location.rowOrder == .stored } }
 
   /// The tensors that a checkpoint of a family has for a specification, in its order.
   ///
-  /// - Parameter path: the model, for errors.
+  /// - Parameters:
+  ///   - folds: what the family makes of stored numbers.
+  ///   - path: the model, for errors.
   /// - Throws: ``FurlError`` of kind `input` when parts of a fused tensor do not make up a whole.
-  static func layouts(of spec: ModelSpec, family: any Architecture.Type, path: String) throws -> [StoredLayout] {
+  static func layouts(
+    of spec: ModelSpec, family: any Architecture.Type, folds: Folds = [:], path: String
+  ) throws -> [StoredLayout] {
     var order: [String] = []
-    var parts: [String: [(tensor: TensorSpec, location: TensorLocation)]] = [:]
+    var parts: [String: [Part]] = [:]
+    var pieces: [String: StoredLayout] = [:]
     for tensor in spec.tensors {
-      let location = family.location(of: tensor, in: spec)
+      let location = family.location(of: tensor, in: spec).folding(folds, tensor)
       // The head stands beside the model whose name is the prefix.
       let isHead = tensor.role == .head || tensor.name == "head.bias"
-      let name = isHead ? location.name : family.prefix + location.name
+      let prefix = isHead ? "" : family.prefix
+      let part = Part(spec: tensor, location: location)
+      if !location.pieces.isEmpty {
+        let count = tensor.shape[0] / location.pieces.count
+        for (index, name) in location.pieces.enumerated() {
+          order.append(prefix + name)
+          pieces[prefix + name] = StoredLayout(
+            name: prefix + name, shape: [count], slices: [[part]], isTransposed: false,
+            piece: index * count..<(index + 1) * count)
+        }
+        continue
+      }
+      let name = prefix + location.name
       if parts[name] == nil { order.append(name) }
-      parts[name, default: []].append((tensor, location))
+      parts[name, default: []].append(part)
     }
-    return try order.map { try layout($0, parts[$0] ?? [], path: path) }
+    return try order.map { try pieces[$0] ?? layout($0, parts[$0] ?? [], path: path) }
   }
 
-  private static func layout(
-    _ name: String, _ parts: [(tensor: TensorSpec, location: TensorLocation)], path: String
-  ) throws -> StoredLayout {
-    let sorted = parts.sorted { ($0.location.part?.start ?? 0) < ($1.location.part?.start ?? 0) }
-    let first = sorted[0]
-    var outputs = 0
-    for (tensor, location) in sorted {
-      guard location.part?.start ?? 0 == outputs, location.isTransposed == first.location.isTransposed,
-        location.rowOrder == .stored, tensor.shape.dropFirst() == first.tensor.shape.dropFirst()
-      else { throw FurlError.input(path, tensor.name, "does not fit beside the other parts of \(name)") }
-      outputs += tensor.shape[0]
+  private static func layout(_ name: String, _ parts: [Part], path: String) throws -> StoredLayout {
+    let first = parts[0]
+    let count = first.location.slice?.count ?? 1
+    var slices = [[Part]](repeating: [], count: count)
+    for part in parts {
+      guard part.location.slice?.count ?? 1 == count, part.location.isTransposed == first.location.isTransposed,
+        part.spec.shape.dropFirst() == first.spec.shape.dropFirst()
+      else { throw FurlError.input(path, part.spec.name, "does not fit beside the other parts of \(name)") }
+      slices[part.location.slice?.index ?? 0].append(part)
     }
-    guard outputs == first.location.part?.total ?? first.tensor.shape[0] else {
-      throw FurlError.input(path, first.tensor.name, "does not fill \(name) together with the other parts")
+    let outputs = first.location.part?.total ?? first.rows
+    for index in slices.indices {
+      slices[index].sort { $0.output(0) < $1.output(0) }
+      var isFilled = [Bool](repeating: false, count: outputs)
+      for part in slices[index] {
+        for row in 0..<part.rows {
+          let output = part.output(row)
+          guard output < outputs, !isFilled[output] else {
+            throw FurlError.input(path, part.spec.name, "does not fit beside the other parts of \(name)")
+          }
+          isFilled[output] = true
+        }
+      }
+      guard !isFilled.contains(false) else {
+        throw FurlError.input(path, first.spec.name, "does not fill \(name) together with the other parts")
+      }
     }
-    let shape = [outputs] + first.tensor.shape.dropFirst()
     let isTransposed = first.location.isTransposed
+    let matrix = [outputs] + first.spec.shape.dropFirst()
     return StoredLayout(
-      name: name, shape: isTransposed ? shape.reversed() : shape, parts: sorted.map(\.tensor),
-      isTransposed: isTransposed)
+      name: name,
+      shape: (first.location.slice == nil ? [] : [count]) + (isTransposed ? matrix.reversed() : matrix),
+      slices: slices, isTransposed: isTransposed)
   }
 }

@@ -5,8 +5,9 @@ import FurlSpec
 /// heads, a plain MLP and, as a rule, biases everywhere.
 enum StarCoder2: Architecture {
   static let modelType = "starcoder2"
-  static let prefix = "model."
-  private static let names = TensorNames(block: ["mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"])
+  static let models = "StarCoder2 3B, 7B, 15B"
+  static let configurationKeys = ConfigurationKeys(normEpsilon: "norm_epsilon")
+  static let names = TensorNames(block: ["mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"])
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 4096, kvHeads: 2, keepsWindows: true)
@@ -23,6 +24,4 @@ enum StarCoder2: Architecture {
       tiedEmbeddings: try decoder.flag("tie_word_embeddings", assumed: true),
       blocks: decoder.blocks { _ in window })
   }
-
-  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
 }

@@ -5,8 +5,9 @@ import FurlSpec
 /// one LayerNorm, part of each head turned, biases everywhere, also at the head.
 enum Phi: Architecture {
   static let modelType = "phi"
-  static let prefix = "model."
-  private static let names = TensorNames(
+  static let models = "Phi-1, Phi-1.5, Phi-2"
+  static let configurationKeys = ConfigurationKeys(normEpsilon: "layer_norm_eps")
+  static let names = TensorNames(
     model: ["norm": "final_layernorm"],
     block: ["attention.output": "self_attn.dense", "mlp.up": "mlp.fc1", "mlp.down": "mlp.fc2"])
 
@@ -24,6 +25,4 @@ enum Phi: Architecture {
       biases: [.norm, .query, .key, .value, .attentionOutput, .up, .down, .head], tiedEmbeddings: false,
       blocks: decoder.blocks { _ in nil })
   }
-
-  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
 }

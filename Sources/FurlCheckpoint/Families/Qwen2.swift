@@ -5,21 +5,27 @@ import FurlSpec
 /// and with a window on some blocks where the configuration asks for it.
 enum Qwen2: Architecture {
   static let modelType = "qwen2"
-  static let prefix = "model."
+  static let models = "Qwen2, Qwen2.5, Qwen2.5-Coder"
+  static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32, keepsWindows: true)
-    // The window is there whether it is used or not.
-    let stated = try decoder.slidingWindow(assumed: 4096)
+    let windows = try windows(decoder)
+    return try Llama.spec(decoder, modelType, biases: [.query, .key, .value]) { windows[$0] }
+  }
+
+  /// The window of each block, as this family and those after it say it.
+  static func windows(_ decoder: DecoderConfig) throws -> [Int?] {
+    let config = decoder.reader
+    // The window is there whether it is used or not; 0 stands for none.
+    let stated = config.optional("sliding_window") == .integer(0) ? nil : try decoder.slidingWindow(assumed: 4096)
     let window = try decoder.flag("use_sliding_window", assumed: false) ? stated : nil
     let firstWithWindow = try config.integer("max_window_layers", in: 0...Int.max) ?? 28
     let isSliding = try slidingBlocks(decoder)
     if window == nil, let block = isSliding?.firstIndex(of: true) {
       throw config.error("layer_types[\(block)]", "\"sliding_attention\" needs use_sliding_window and sliding_window")
     }
-    return try Llama.spec(decoder, modelType, biases: [.query, .key, .value]) { block in
-      isSliding?[block] ?? (block >= firstWithWindow) ? window : nil
-    }
+    return (0..<decoder.layers).map { isSliding?[$0] ?? ($0 >= firstWithWindow) ? window : nil }
   }
 
   /// Which blocks have a window, where `layer_types` says it.
@@ -35,9 +41,5 @@ enum Qwen2: Architecture {
       }
       return word == "sliding_attention"
     }
-  }
-
-  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
-    Llama.location(of: tensor, in: spec)
   }
 }

@@ -5,17 +5,22 @@ import FurlSpec
 /// gated MLP. CodeLlama, DeepSeek-Coder, SmolLM2 and many others say `llama`.
 enum Llama: Architecture {
   static let modelType = "llama"
-  static let prefix = "model."
-  private static let names = TensorNames()
+  static let models = "Code Llama, Llama 1 to 3.3, DeepSeek-Coder, SmolLM2, Yi-Coder, Granite 3B and 8B Code"
+  static let configurationKeys = ConfigurationKeys()
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
+    return try spec(decoder, modelType, biases: biases(decoder)) { _ in nil }
+  }
+
+  /// Of linear layers, which come together.
+  static func biases(_ decoder: DecoderConfig) throws -> Set<TensorRole> {
     var biases: Set<TensorRole> = []
     if try decoder.flag("attention_bias", assumed: false) {
       biases.formUnion([.query, .key, .value, .attentionOutput])
     }
     if try decoder.flag("mlp_bias", assumed: false) { biases.formUnion([.gate, .up, .down]) }
-    return try spec(decoder, modelType, biases: biases) { _ in nil }
+    return biases
   }
 
   /// A model that is built like llama but for its biases and windows.
@@ -31,6 +36,4 @@ enum Llama: Architecture {
       tiedEmbeddings: try decoder.flag("tie_word_embeddings", assumed: false),
       blocks: try decoder.blocks(window: window))
   }
-
-  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation { names.location(of: tensor) }
 }

@@ -4,7 +4,8 @@ import FurlSpec
 /// Mistral (Jiang et al. 2023, https://arxiv.org/abs/2310.06825): llama with a window on every block.
 enum Mistral: Architecture {
   static let modelType = "mistral"
-  static let prefix = "model."
+  static let models = "Mistral 7B, Codestral, Devstral Small"
+  static let configurationKeys = ConfigurationKeys()
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8, keepsWindows: true)
@@ -12,9 +13,5 @@ enum Mistral: Architecture {
     // transformers masks all layers alike here, and keeps those that it calls full otherwise.
     try ConfigurationRules(reader: config).layerTypes(decoder.layers, window: window)
     return try Llama.spec(decoder, modelType, biases: []) { _ in window }
-  }
-
-  static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
-    Llama.location(of: tensor, in: spec)
   }
 }

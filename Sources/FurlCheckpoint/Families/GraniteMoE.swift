@@ -1,0 +1,23 @@
+import FurlBase
+import FurlSpec
+
+/// Granite with experts (IBM 2024): stored as one tensor for all; the chosen ones' weights are a softmax over them.
+enum GraniteMoE: Architecture {
+  static let modelType = "granitemoe"
+  static let models = "Granite 3.0 1B-A400M and 3B-A800M"
+  static let configurationKeys = ConfigurationKeys()
+  static let names = TensorNames(
+    block: ["mlp.router": "block_sparse_moe.router.layer"],
+    experts: .stacked(
+      gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"))
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, context: 2048)
+    let attention = try Granite.attention(decoder)
+    let experts = try ExpertConfig(decoder, active: 2)
+    let spec = ExpertsSpec(count: experts.count, active: experts.active, expert: try experts.mlp(decoder.mlpSize))
+    return try decoder.llama(modelType) { _ in attention } mlp: { _ in .experts(spec) }
+  }
+
+  static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { try Granite.folds(config, spec) }
+}

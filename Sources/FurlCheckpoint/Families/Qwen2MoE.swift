@@ -1,0 +1,34 @@
+import FurlBase
+import FurlSpec
+
+/// Qwen2 with experts (Yang et al. 2024, https://arxiv.org/abs/2407.10671), and one that all rows go through, weighed by a
+/// sigmoid.
+enum Qwen2MoE: Architecture {
+  static let modelType = "qwen2_moe"
+  static let models = "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B"
+  static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
+  static let names = TensorNames(
+    block: [
+      "mlp.shared.router": "mlp.shared_expert_gate", "mlp.shared.gate": "mlp.shared_expert.gate_proj",
+      "mlp.shared.up": "mlp.shared_expert.up_proj", "mlp.shared.down": "mlp.shared_expert.down_proj",
+    ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
+
+  static func spec(_ config: DocumentReader) throws -> ModelSpec {
+    let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 16, keepsWindows: true))
+    let windows = try Qwen2.windows(decoder)
+    let experts = try ExpertConfig(decoder, active: 4)
+    let sparse = try experts.sparseBlocks()
+    let spec = ExpertsSpec(
+      count: experts.count, active: experts.active, expert: try experts.mlp(experts.size("moe_intermediate_size")),
+      shared: try experts.mlp(experts.size("shared_expert_intermediate_size")), gatesShared: true,
+      normalizesWeights: try decoder.flag("norm_topk_prob", assumed: false))
+    let dense = try experts.mlp(decoder.mlpSize)
+    let rotary = try decoder.rotary()
+    let hasBias = try decoder.flag("qkv_bias", assumed: true)
+    return try decoder.llama(modelType) { index in
+      decoder.attention(window: windows[index], rotary: rotary, biases: hasBias ? [.query, .key, .value] : [])
+    } mlp: { index in
+      sparse[index] ? .experts(spec) : .feedForward(dense)
+    }
+  }
+}

@@ -1,0 +1,82 @@
+extension WeightSource {
+  /// Which stored row a row is. The numbers of a vector are rows in this.
+  public struct RowOrder: Sendable, Hashable {
+    /// Numbers of a head whose two halves take turns: 0 for none.
+    var headSize = 0
+    /// How many of them do, from the first on: number half * turned / 2 + i of a head lies at 2 i + half.
+    var turned = 0
+    /// Rows that lie together, and stored rows from one such group to the next; 0: all lie together.
+    var groupRows = 0
+    var groupStride = 0
+
+    /// Row by row as they lie.
+    public static let stored = RowOrder()
+
+    /// The halves of each head take turns (llama files in GGUF, GPT-J).
+    ///
+    /// - Parameter turned: the even count of numbers that do; nil: the whole head.
+    public static func interleavedHalves(headSize: Int, turned: Int? = nil) -> RowOrder {
+      RowOrder(headSize: headSize, turned: turned ?? headSize)
+    }
+
+    /// The rows lie in groups with others between them: queries, keys and values of one head after the other.
+    public func grouped(rows: Int, stride: Int) -> RowOrder {
+      var order = self
+      (order.groupRows, order.groupStride) = (rows, stride)
+      return order
+    }
+
+    package func stored(_ row: Int) -> Int {
+      var row = row
+      if turned > 0 {
+        let (head, inside) = row.quotientAndRemainder(dividingBy: headSize)
+        if inside < turned {
+          let (half, index) = inside.quotientAndRemainder(dividingBy: turned / 2)
+          row = head * headSize + 2 * index + half
+        }
+      }
+      guard groupRows > 0 else { return row }
+      let (group, inside) = row.quotientAndRemainder(dividingBy: groupRows)
+      return group * groupStride + inside
+    }
+
+    /// The last stored row of so many; nil where that is more than an `Int` holds.
+    func last(of count: Int) -> Int? {
+      guard groupRows > 0 else { return count - 1 }
+      let (start, overflow) = ((count - 1) / groupRows).multipliedReportingOverflow(by: groupStride)
+      let (last, isTooLarge) = start.addingReportingOverflow(min(count, groupRows) - 1)
+      return overflow || isTooLarge ? nil : last
+    }
+
+    /// Whether so many rows are whole heads and whole groups.
+    func fits(_ count: Int) -> Bool {
+      if turned != 0 || headSize != 0 {
+        guard headSize > 0, turned > 0, turned % 2 == 0, turned <= headSize, count % headSize == 0 else { return false }
+      }
+      if groupRows != 0 {
+        guard groupRows > 0, groupStride >= groupRows, count % groupRows == 0 else { return false }
+        guard headSize == 0 || groupRows % headSize == 0 else { return false }
+      }
+      return true
+    }
+  }
+
+  /// What a stored number is made into: number * factor + addend. A family whose model computes with other numbers than
+  /// its files hold folds the difference into them.
+  public struct Fold: Sendable, Hashable {
+    public var factor: Float
+    public var addend: Float
+
+    public init(factor: Float = 1, addend: Float = 0) {
+      self.factor = factor
+      self.addend = addend
+    }
+
+    public static let none = Fold()
+
+    package func applied(to number: Float) -> Float { number * factor + addend }
+
+    /// The stored number that gives a number, but for rounding.
+    package func undone(from number: Float) -> Float { (number - addend) / factor }
+  }
+}
