@@ -24,10 +24,10 @@ import Testing
     ]
     for shape in shapes {
       let spec = try SmallDecoder(shape.family).spec(["max_position_embeddings": nil])
-      #expect(spec.contextLength == shape.context && spec.normEpsilon == shape.epsilon, "\(shape.family)")
-      #expect(spec.tiedEmbeddings == shape.tied && spec.blocks.allSatisfy { $0.window == shape.window })
-      #expect(spec.activation == (["starcoder2", "phi"].contains(shape.family) ? .geluTanh : .silu))
-      #expect(spec.positions == .rotary(.init(theta: 10_000, dimensions: shape.family == "phi" ? 4 : 8)))
+      #expect(spec.contextLength == shape.context && spec.norm.epsilon == shape.epsilon, "\(shape.family)")
+      #expect(spec.tiedEmbeddings == shape.tied && spec.blocks.allSatisfy { $0.widths.window == shape.window })
+      #expect(spec.uniform?.activation == (["starcoder2", "phi"].contains(shape.family) ? .geluTanh : .silu))
+      #expect(spec.uniform?.positions == .rotary(.init(theta: 10_000, dimensions: shape.family == "phi" ? 4 : 8)))
     }
     // The class's own number of key/value heads where the file says nothing, one for each head where it says null.
     #expect(try SmallDecoder("starcoder2").error(["num_key_value_heads": nil]).problem.contains("says [16, 16]"))
@@ -37,15 +37,15 @@ import Testing
     for family in ["starcoder2", "llama", "mistral", "qwen2"] {
       #expect(try SmallDecoder(family).error(["num_key_value_heads": "null"]).problem.contains("says [16, 16]"))
     }
-    #expect(try SmallDecoder("phi").spec(["num_key_value_heads": nil]).blocks[0].kvHeads == 2)
+    #expect(try SmallDecoder("phi").spec(["num_key_value_heads": nil]).blocks[0].widths.kvHeads == 2)
     #expect(
       try SmallDecoder("qwen2").error(["tie_word_embeddings": nil]).place == "lm_head.weight", "untied by default")
   }
 
   @Test func sizesAndSwitchesAreRead() throws {
     let starcoder2 = SmallDecoder("starcoder2")
-    #expect(try starcoder2.spec(["sliding_window": "5"]).blocks.map(\.window) == [5, 5])
-    #expect(try starcoder2.spec(["norm_epsilon": "0.001"]).normEpsilon == 0.001)
+    #expect(try starcoder2.spec(["sliding_window": "5"]).blocks.map(\.widths.window) == [5, 5])
+    #expect(try starcoder2.spec(["norm_epsilon": "0.001"]).norm.epsilon == 0.001)
     var noBiases = starcoder2
     noBiases.weights.tensors.removeAll { $0.name.hasSuffix(".bias") && !$0.name.contains("norm") }
     #expect(try noBiases.spec(["use_bias": "false"]).biases == [.norm])
@@ -62,8 +62,8 @@ import Testing
       try biased.spec(["attention_bias": "true", "mlp_bias": "true"]).biases
         == [.query, .key, .value, .attentionOutput, .gate, .up, .down])
     #expect(try biased.error([:]).problem.contains("is not part of"))
-    #expect(try SmallDecoder("mistral").spec(["sliding_window": "null"]).blocks.map(\.window) == [nil, nil])
-    #expect(try SmallDecoder("mistral").spec(["sliding_window": "7"]).blocks.map(\.window) == [7, 7])
+    #expect(try SmallDecoder("mistral").spec(["sliding_window": "null"]).blocks.map(\.widths.window) == [nil, nil])
+    #expect(try SmallDecoder("mistral").spec(["sliding_window": "7"]).blocks.map(\.widths.window) == [7, 7])
   }
 
   /// A head size of its own: two heads of 8 are also one of 16.
@@ -78,14 +78,14 @@ import Testing
       small.weights.tensors[index] = .init(tensor.name, shape, [Float](repeating: 0.5, count: shape[0] * shape[1]))
     }
     let spec = try small.spec(["head_dim": "24"])
-    #expect(spec.blocks[0] == .init(heads: 2, kvHeads: 1, headSize: 24, mlpSize: 24))
-    #expect(spec.positions == .rotary(.init(theta: 10_000, dimensions: 24)))
-    #expect(try SmallDecoder("llama").spec(["head_dim": "null"]).blocks[0].headSize == 8)
+    #expect(spec.blocks[0].widths == .init(heads: 2, kvHeads: 1, headSize: 24, mlpSize: 24))
+    #expect(spec.uniform?.positions == .rotary(.init(theta: 10_000, dimensions: 24)))
+    #expect(try SmallDecoder("llama").spec(["head_dim": "null"]).blocks[0].widths.headSize == 8)
   }
 
   @Test func windowsOfQwen2() throws {
     let small = SmallDecoder("qwen2")
-    func windows(_ changes: [String: String?]) throws -> [Int?] { try small.spec(changes).blocks.map(\.window) }
+    func windows(_ changes: [String: String?]) throws -> [Int?] { try small.spec(changes).blocks.map(\.widths.window) }
     #expect(try windows(["use_sliding_window": "true", "sliding_window": "6", "max_window_layers": "1"]) == [nil, 6])
     #expect(try windows(["use_sliding_window": "true", "sliding_window": "6"]) == [nil, nil], "28 by default")
     #expect(try windows(["use_sliding_window": "true", "max_window_layers": "0"]) == [4096, 4096])
@@ -162,11 +162,11 @@ import Testing
   ])
   func activationsByTheirNames(_ name: String, _ activation: ModelSpec.Activation) throws {
     for family in SmallDecoder.families {
-      #expect(try SmallDecoder(family).spec(["hidden_act": "\"\(name)\""]).activation == activation)
+      #expect(try SmallDecoder(family).spec(["hidden_act": "\"\(name)\""]).uniform?.activation == activation)
     }
     var gpt2 = SmallGPT2()
     gpt2.config["activation_function"] = "\"\(name)\""
-    #expect(try gpt2.open().spec.activation == activation)
+    #expect(try gpt2.open().spec.uniform?.activation == activation)
   }
 
   /// What old versions of transformers saved beside the weights.

@@ -105,9 +105,9 @@ struct FamilyFixtureTests {
     #expect(try spec("llama") == llama)
     var qwen2 = llama
     qwen2.architecture = "qwen2"
-    qwen2.biases = [.query, .key, .value]
+    qwen2.uniform?.biases = [.query, .key, .value]
     qwen2.tiedEmbeddings = true
-    qwen2.blocks = Array(repeating: .init(heads: 4, kvHeads: 1, headSize: 16, mlpSize: 96), count: 2)
+    qwen2.uniform?.blocks = Array(repeating: .init(heads: 4, kvHeads: 1, headSize: 16, mlpSize: 96), count: 2)
     #expect(try spec("qwen2") == qwen2)
   }
 }

@@ -18,7 +18,9 @@ import Testing
     var sized = small
     sized.config["n_inner"] = "40"
     let checkpoint = try sized.open()
-    #expect(checkpoint.spec.blocks == Array(repeating: .init(heads: 2, kvHeads: 2, headSize: 8, mlpSize: 40), count: 2))
+    #expect(
+      checkpoint.spec.uniform?.blocks
+        == Array(repeating: .init(heads: 2, kvHeads: 2, headSize: 8, mlpSize: 40), count: 2))
     func check(_ name: String, _ expected: [Float]) throws {
       #expect(try checkpoint.source(name).readAll() == expected, "\(name)")
     }
@@ -58,12 +60,12 @@ import Testing
     let spec = try small.open().spec
     #expect(
       spec.architecture == "gpt2" && spec.vocabularySize == 10 && spec.hiddenSize == 16 && spec.contextLength == 6)
-    #expect(spec.normEpsilon == 0.001 && spec.tiedEmbeddings && spec.activation == .geluTanh && spec.blocks.count == 2)
-    #expect(spec.blocks[0].mlpSize == 64)
+    #expect(spec.norm.epsilon == 0.001 && spec.tiedEmbeddings && spec.blocks.count == 2)
+    #expect(spec.uniform?.activation == .geluTanh && spec.blocks[0].widths.mlpSize == 64)
     // What transformers assumes when nothing is said.
     for key in ["activation_function", "layer_norm_epsilon", "tie_word_embeddings"] { small.config[key] = nil }
     let assumed = try small.open().spec
-    #expect(assumed.normEpsilon == 1e-5 && assumed.tiedEmbeddings && assumed.activation == .geluTanh)
+    #expect(assumed.norm.epsilon == 1e-5 && assumed.tiedEmbeddings && assumed.uniform?.activation == .geluTanh)
   }
 
   @Test(arguments: ["transformer.", ""])

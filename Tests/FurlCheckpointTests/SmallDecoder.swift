@@ -94,7 +94,7 @@ struct SmallDecoder: CustomTestStringConvertible {
   }
 
   func rotary(_ changes: [String: String?]) throws -> ModelSpec.Rotary? {
-    guard case .rotary(let rotary) = try spec(changes).positions else { return nil }
+    guard case .rotary(let rotary) = try spec(changes).uniform?.positions else { return nil }
     return rotary
   }
 

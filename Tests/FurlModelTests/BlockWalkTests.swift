@@ -35,11 +35,11 @@ import Testing
       .init(weight: try #require(try vector(name)), bias: try vector(name + ".bias"))
     }
     let walk = try BlockWalk(
-      spec, embedding: matrix("embedding"), positions: spec.positions == .learned ? matrix("positions") : nil,
+      spec, embedding: matrix("embedding"), positions: spec.hasLearnedPositions ? matrix("positions") : nil,
       sequences: sequences, context: context)
     var visited: [ReadingSite: Int] = [:]
     for block in spec.blocks.indices {
-      try walk.begin(block: block, norms: spec.normNames(of: block).map(norm))
+      try walk.begin(block: block, vector: vector)
       for site in spec.sites(of: block) {
         walk.visit(site) { visited[site, default: 0] += $1 }
         for layer in spec.readers(of: site, in: block) {

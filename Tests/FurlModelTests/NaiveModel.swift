@@ -11,6 +11,7 @@ import Foundation
 struct NaiveModel {
   let spec: ModelSpec
   let scheme: Scheme
+  private let flat: UniformDecoder
   private var tensors: [String: [Double]] = [:]
   private var matrices: [String: PackedMatrix] = [:]
 
@@ -18,6 +19,8 @@ struct NaiveModel {
   init(_ spec: ModelSpec, seed: UInt64, scheme: Scheme = .float32) throws {
     self.spec = spec
     self.scheme = scheme
+    guard let flat = spec.uniform else { throw FurlError(.defect, "the blocks differ in more than their widths") }
+    self.flat = flat
     let pool = WorkerPool(threads: 1)
     var draws = SplitMix64(seed: seed)
     for tensor in spec.tensors {
@@ -57,15 +60,15 @@ struct NaiveModel {
   /// Logits of every position.
   func logits(_ ids: [Int]) -> [[Double]] {
     var hidden = ids.enumerated().map { position, id in
-      spec.positions == .learned ? add(row("embedding", id), row("positions", position)) : row("embedding", id)
+      spec.hasLearnedPositions ? add(row("embedding", id), row("positions", position)) : row("embedding", id)
     }
-    for (index, block) in spec.blocks.enumerated() {
+    for (index, block) in flat.blocks.enumerated() {
       let name = "blocks.\(index)."
       if spec.patches.contains(index) { hidden = hidden.map { add($0, linear($0, name + "patch")) } }
       let normed = hidden.map { norm($0, name + "attention.norm") }
       let attended = attention(normed, name + "attention.", block)
       for position in ids.indices {
-        switch spec.residual {
+        switch flat.residual {
         case .sequential:
           hidden[position] = add(hidden[position], attended[position])
           hidden[position] = add(hidden[position], mlp(norm(hidden[position], name + "mlp.norm"), name + "mlp."))
@@ -105,7 +108,7 @@ struct NaiveModel {
 
   /// Numbers i and i + dimensions / 2 of a head are the parts of a complex number that is turned.
   private func rotated(_ x: [Double], _ position: Int, headSize: Int) -> [Double] {
-    guard case .rotary(let rotary) = spec.positions else { return x }
+    guard case .rotary(let rotary) = flat.positions else { return x }
     var result = x
     for start in stride(from: 0, to: x.count, by: headSize) {
       for (index, frequency) in rotary.frequencies.enumerated() {
@@ -120,14 +123,14 @@ struct NaiveModel {
 
   private func mlp(_ x: [Double], _ name: String) -> [Double] {
     let up = linear(x, name + "up")
-    switch spec.mlp {
+    switch flat.mlp {
     case .plain: return linear(up.map(activated), name + "down")
     case .gated: return linear(zip(linear(x, name + "gate"), up).map { activated($0) * $1 }, name + "down")
     }
   }
 
   private func activated(_ x: Double) -> Double {
-    switch spec.activation {
+    switch flat.activation {
     case .gelu: 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
     case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     case .quickGelu: x / (1 + exp(-1.702 * x))
@@ -154,11 +157,11 @@ struct NaiveModel {
   }
 
   private func norm(_ x: [Double], _ name: String) -> [Double] {
-    let mean = spec.norm == .layerNorm ? x.reduce(0, +) / Double(x.count) : 0
+    let mean = flat.norm == .layerNorm ? x.reduce(0, +) / Double(x.count) : 0
     let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
     let weight = tensors[name] ?? []
     let bias = tensors[name + ".bias"]
-    let deviation = (variance + spec.normEpsilon).squareRoot()
+    let deviation = (variance + flat.normEpsilon).squareRoot()
     return x.indices.map { index in
       let normal: Double = (x[index] - mean) / deviation
       return normal * weight[index] + (bias?[index] ?? 0)

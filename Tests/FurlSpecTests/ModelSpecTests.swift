@@ -36,22 +36,23 @@ import Testing
   }
 
   /// The places where layers read, in the order in which they are computed, and who reads there.
-  @Test func placesAreThoseOfTheStages() throws {
+  @Test func placesAreThoseOfTheStages() {
     func places(_ spec: ModelSpec) -> [[String]] {
       spec.sites(of: 0).map { spec.readers(of: $0, in: 0).map(\.name) }
     }
     let attention = ["attention.query", "attention.key", "attention.value"]
     #expect(places(Self.gpt2) == [attention, ["attention.output"], ["mlp.up"], ["mlp.down"]])
-    #expect(try Self.gpt2.normNames(of: 1) == ["blocks.1.attention.norm", "blocks.1.mlp.norm"])
+    #expect(Self.gpt2.normNames(of: 1) == ["blocks.1.attention.norm", "blocks.1.mlp.norm"])
     var parallel = Self.gpt2
-    (parallel.residual, parallel.mlp) = (.parallel, .gated)
+    parallel.uniform?.residual = .parallel
+    parallel.uniform?.mlp = .gated
     #expect(
       places(parallel) == [attention + ["mlp.gate", "mlp.up"], ["attention.output"], ["mlp.down"]])
-    #expect(try parallel.normNames(of: 0) == ["blocks.0.attention.norm"])
+    #expect(parallel.normNames(of: 0) == ["blocks.0.attention.norm"])
   }
 
-  /// Nothing computes these yet; their tensors have names, roles and shapes all the same.
-  @Test func stagesSayMoreThanIsComputed() {
+  /// Tensors of all that stages can say have names, roles and shapes.
+  @Test func partsHaveTheseTensors() {
     var attention = AttentionSpec(heads: 4, kvHeads: 2, headSize: 8, biases: [.query])
     attention.queryNorm = NormSpec(.rmsNorm, epsilon: 1e-6)
     attention.keyNorm = attention.queryNorm
@@ -62,8 +63,8 @@ import Testing
         "attention.query 32 24 true", "attention.key 16 24 false", "attention.value 16 24 false",
       ])
     #expect(
-      part.vectors.map { "\($0.name) \($0.shape)" } == [
-        "attention.query_norm [8]", "attention.key_norm [8]", "attention.sinks [4]",
+      part.vectors.map { "\($0.name) \($0.role.rawValue) \($0.count)" } == [
+        "attention.query_norm norm 8", "attention.key_norm norm 8", "attention.sinks attention.sinks 4",
       ])
     let expert = FeedForwardSpec(size: 10, isGated: true, activation: .silu)
     let experts = PartSpec(
@@ -112,7 +113,7 @@ import Testing
     }
     var spec = Self.gpt2
     (spec.vocabularySize, spec.hiddenSize, spec.contextLength) = (sizes[0], sizes[1], sizes[2])
-    spec.blocks = Array(
+    spec.uniform?.blocks = Array(
       repeating: .init(heads: sizes[4], kvHeads: sizes[4], headSize: sizes[1] / sizes[4], mlpSize: 4 * sizes[1]),
       count: sizes[3])
     #expect(spec.parameterCount == stored)
@@ -123,9 +124,9 @@ import Testing
     var specs = [Self.gpt2]
     specs.append(Self.gpt2)
     specs[1].tiedEmbeddings = false
-    specs[1].biases = []
-    specs[1].blocks = []
-    specs[1].normEpsilon = 0
+    specs[1].uniform?.biases = []
+    specs[1].uniform?.blocks = []
+    specs[1].norm.epsilon = 0
     specs.append(Self.gpt2)
     specs[2].patches = [0, 2]
     for spec in specs {
@@ -199,7 +200,8 @@ import Testing
   @Test func noAllowedSizeOverflows() throws {
     var spec = Self.gpt2
     (spec.vocabularySize, spec.hiddenSize, spec.contextLength) = (1 << 24, 1 << 17, 1 << 24)
-    spec.blocks = Array(repeating: .init(heads: 4096, kvHeads: 4096, headSize: 4096, mlpSize: 1 << 20), count: 4096)
+    spec.uniform?.blocks = Array(
+      repeating: .init(heads: 4096, kvHeads: 4096, headSize: 4096, mlpSize: 1 << 20), count: 4096)
     try spec.validate(file: nil)
     #expect(spec.parameterCount > 1 << 50)
   }

@@ -64,8 +64,8 @@ import Testing
     let output = try Activations(columns: queries.columns, capacity: row)
     if storesFirst { cache.store(block: 1, stored, runs: runs, on: context) }
     cache.attend(
-      block: 1, query: queries, runs: runs, storing: storesFirst ? nil : stored, scale: scale, into: output,
-      on: context)
+      block: 1, query: queries, runs: runs, storing: storesFirst ? nil : stored, scores: .init(scale: scale),
+      into: output, on: context)
     return (0..<row).map { output[$0] }
   }
 

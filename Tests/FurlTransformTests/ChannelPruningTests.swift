@@ -149,7 +149,7 @@ import Testing
       let file = try ModelFile(path: folder + "/1.furl")
       let (own, source) = (file.spec, checkpoint.spec)
       // Of 64 channels 48 are left, which is nearest to the 0.23 that both lose.
-      #expect(own.hiddenSize == 48 && own.blocks.allSatisfy { $0.headSize == source.blocks[0].headSize })
+      #expect(own.hiddenSize == 48 && own.blocks.allSatisfy { $0.widths.headSize == source.blocks[0].widths.headSize })
       let share = 1 - Double(own.blockLinearCount) / Double(source.blockLinearCount)
       #expect(share >= 0.4 && share < 0.43, "\(share)")
       guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }

@@ -42,7 +42,7 @@ import Testing
       let removable = RemovableGroups(block, of: spec)
       return KeptGroups(
         heads: (0..<removable.count(.heads)).filter { $0 != index || removable.count(.heads) == 1 },
-        neurons: (0..<block.mlpSize).filter { $0 % (index + 3) != 1 })
+        neurons: (0..<block.widths.mlpSize).filter { $0 % (index + 3) != 1 })
     }
   }
 
@@ -64,7 +64,7 @@ import Testing
       }
       let zeroed = try draft.finish(source.spec)
       let removed = try GroupRemoval(model: zeroed).remove(keeping: kept, folder: folder)
-      #expect(Set(removed.spec.blocks.map(\.mlpSize)).count == 2)
+      #expect(Set(removed.spec.blocks.map(\.widths.mlpSize)).count == 2)
       #expect(removed.spec.parameterCount < source.spec.parameterCount)
       let model = try LanguageModel(removed, pool: pool)
       let (own, expected) = (
@@ -115,8 +115,9 @@ import Testing
       let (own, source) = (file.spec, checkpoint.spec)
       let share = 1 - Double(own.blockLinearCount) / Double(source.blockLinearCount)
       #expect(share >= 0.4 && share < 0.42, "\(share)")
-      #expect(own.blocks.allSatisfy { $0.mlpSize % 16 == 0 && $0.mlpSize >= 16 && $0.heads == $0.kvHeads })
-      #expect(Set(own.blocks.map(\.mlpSize)).count > 1)
+      let widths = own.blocks.map(\.widths)
+      #expect(widths.allSatisfy { $0.mlpSize % 16 == 0 && $0.mlpSize >= 16 && $0.heads == $0.kvHeads })
+      #expect(Set(own.blocks.map(\.widths.mlpSize)).count > 1)
       guard case .artifact(let weights) = file else { throw FurlError(.defect, "not an artifact") }
       let change = try #require(weights.artifact.description.recipe.details["changes"]?.array?.first)
       let blocks = try #require(change["sparsity"]?["blocks"]?.number)
@@ -194,9 +195,10 @@ import Testing
           sequences: sample.sequences, probes: sample.probes,
           math: DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels.forTransforms()), folder: folder
         ) { _, _, _ in }
-        return try GroupPruning(step: step, model: model, context: context).run().model.spec.blocks.map(\.mlpSize)
+        return try GroupPruning(step: step, model: model, context: context).run().model.spec.blocks.map(
+          \.widths.mlpSize)
       }
-      let whole = checkpoint.spec.blocks.map(\.mlpSize)
+      let whole = checkpoint.spec.blocks.map(\.widths.mlpSize)
       #expect(widths[0] == widths[1])
       // The limit is 0.4, a third more than the same share of both.
       #expect(whole[1] - widths[0][1] == whole[1] * 2 / 5 / 16 * 16, "\(whole) \(widths)")
@@ -270,7 +272,7 @@ import Testing
       let source = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/" + family)
       let removal = GroupRemoval(model: source)
       var kept = PruningRecipeTests.kept(source.spec)
-      if source.spec.blocks[0].heads == 1 { kept.indices.forEach { kept[$0].heads = nil } }
+      if source.spec.blocks[0].widths.heads == 1 { kept.indices.forEach { kept[$0].heads = nil } }
       let pruned = try removal.remove(keeping: kept, folder: folder)
       let result = try SafetensorsExport(numbers: .f32, shardBytes: .max)
         .write(ExportedModel(.checkpoint(pruned)), to: folder + "/x", pool: pool)

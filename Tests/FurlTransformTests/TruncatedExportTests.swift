@@ -33,7 +33,7 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let pool = WorkerPool(threads: 2)
       let checkpoint = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/families/qwen2-some-windows")
-      let windows = checkpoint.spec.blocks.map(\.window)
+      let windows = checkpoint.spec.blocks.map(\.widths.window)
       try #require(Set(windows).count == 2)
       let gone = 0
       var source = Truncated(checkpoint: checkpoint, spec: checkpoint.spec)
@@ -70,14 +70,14 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let checkpoint = try Checkpoint(folder: Fixtures.gpt2)
       var source = Truncated(checkpoint: checkpoint, spec: checkpoint.spec)
-      source.spec.blocks[1].mlpSize += 16
+      source.spec.blocks[1].widths.mlpSize += 16
       expectError(.input, "blocks of different widths") {
         _ = try SafetensorsExport(numbers: .f32, shardBytes: .max)
           .write(source, to: folder + "/x", pool: WorkerPool(threads: 1))
       }
       source.spec = checkpoint.spec
       for block in source.spec.blocks.indices {
-        source.spec.blocks[block].headSize *= 2
+        source.spec.blocks[block].widths.headSize *= 2
       }
       // GPT-2's heads are as wide as its hidden size divided by their number.
       expectError(.input, "gpt2 config.json can describe") {

@@ -175,8 +175,7 @@ import Testing
 
   @Test func scaledFrequenciesAreRecognized() throws {
     func scaling(_ text: GGUFText) throws -> ModelSpec.Rotary.Scaling? {
-      guard case .rotary(let rotary) = try Self.open(text).spec.positions else { return nil }
-      return rotary.scaling
+      try Self.open(text).spec.blocks.first?.attention?.rotary?.scaling
     }
     // By the published rule, with numpy: theta 500,000, heads of 8.
     let blend: Float = 2.6945297

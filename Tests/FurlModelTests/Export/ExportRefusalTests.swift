@@ -32,20 +32,21 @@ import Testing
   @Test func modelsThatLlamaDoesNotRun() throws {
     let gpt2 = Fixtures.gpt2
     let phi = ExportFixtures.converted[3]
-    try refused(try changed(gpt2) { $0.activation = .quickGelu }, nil, "quick_gelu", "run it with furl")
-    try refused(try changed(gpt2) { $0.activation = .gelu }, nil, "gelu_tanh")
-    try refused(try changed(gpt2) { $0.blocks[1].mlpSize += 32 }, nil, "different widths")
-    try refused(try changed(gpt2) { $0.blocks[2].heads = 1 }, nil, "different widths")
+    try refused(try changed(gpt2) { $0.uniform?.activation = .quickGelu }, nil, "quick_gelu", "run it with furl")
+    try refused(try changed(gpt2) { $0.uniform?.activation = .gelu }, nil, "gelu_tanh")
+    try refused(try changed(gpt2) { $0.blocks[1].widths.mlpSize += 32 }, nil, "different widths")
+    try refused(try changed(gpt2) { $0.blocks[2].widths.heads = 1 }, nil, "different widths")
     try refused(try changed(gpt2) { $0.blocks = [] }, nil, "no blocks")
-    try refused(try changed(gpt2) { $0.biases.remove(.up) }, nil, "bias of mlp.up")
+    try refused(try changed(gpt2) { _ = $0.uniform?.biases.remove(.up) }, nil, "bias of mlp.up")
     try refused(try changed(gpt2) { $0.architecture = "t5" }, nil, "t5")
     try refused(
-      try changed(gpt2) { $0.positions = .rotary(.init(theta: 10_000, dimensions: 16)) }, nil, "rotary")
+      try changed(gpt2) { $0.uniform?.positions = .rotary(.init(theta: 10_000, dimensions: 16)) }, nil, "rotary")
     try refused(
-      try changed(gpt2) { for block in $0.blocks.indices { $0.blocks[block].headSize = 8 } }, nil, "3 heads of 8")
+      try changed(gpt2) { for block in $0.blocks.indices { $0.blocks[block].widths.headSize = 8 } }, nil, "3 heads of 8"
+    )
     try refused(
       try changed(phi) {
-        $0.tiedEmbeddings = true; $0.biases.remove(.head)
+        $0.tiedEmbeddings = true; _ = $0.uniform?.biases.remove(.head)
       }, nil, "phi2")
     let llama = ExportFixtures.families.first { $0.hasSuffix("llama-scaled") }
     try refused(

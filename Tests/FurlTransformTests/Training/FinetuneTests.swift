@@ -39,7 +39,7 @@ import Testing
       let pruned = try ArtifactWeights(Artifact(path: folder + "/a.furl")).spec
       let share = 1 - Double(pruned.blockLinearCount) / Double(spec.blockLinearCount)
       #expect(share >= 0.4 && share < 0.5, "\(share)")
-      #expect(pruned.blocks.allSatisfy { $0.mlpSize % 8 == 0 })
+      #expect(pruned.blocks.allSatisfy { $0.widths.mlpSize % 8 == 0 })
       let report = try #require(result.changes.first)
       #expect(report["step"]?.string == "prune" && report["train"]?["steps"]?.integer == 40)
       let sparsity = try #require(report["sparsity"]?["blocks"]?.number)
@@ -100,7 +100,7 @@ import Testing
       step, finetune, parameters, try ModelParameters(zeros: checkpoint.spec), math)
     constraint.apply(step: 0, rate: 0.01)
     let names = ["gate", "up", "down"].map { "blocks.0.mlp." + $0 }
-    for neuron in 0..<checkpoint.spec.blocks[0].mlpSize {
+    for neuron in 0..<checkpoint.spec.blocks[0].widths.mlpSize {
       func numbers(_ model: ModelParameters) -> [Double] {
         (model[names[0]][neuron] + model[names[1]][neuron]
           + (0..<model[names[2]].rows).map { model[names[2]][$0][neuron] }).map(Double.init)
