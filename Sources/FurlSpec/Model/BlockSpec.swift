@@ -63,6 +63,7 @@ extension MixerSpec {
   package var biases: Set<TensorRole> {
     switch self {
     case .attention(let attention): attention.biases
+    case .latentAttention(let attention): attention.biases
     case .feedForward(let mlp): mlp.biases
     case .experts(let experts): experts.expert.biases
     case .recurrent: []
@@ -80,6 +81,9 @@ extension MixerSpec {
     case .attention(var attention):
       attention.biases.formUnion(roles.intersection([.query, .key, .value, .attentionOutput]))
       self = .attention(attention)
+    case .latentAttention(var attention):
+      attention.biases.formUnion(roles.intersection(LatentAttentionSpec.roles))
+      self = .latentAttention(attention)
     case .feedForward(let mlp): self = .feedForward(added(mlp))
     case .experts(var experts):
       experts.expert = added(experts.expert)

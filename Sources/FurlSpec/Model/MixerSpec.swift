@@ -1,6 +1,7 @@
 /// What lies between the layers that read a stage's input and the one that writes to the residual stream.
 public enum MixerSpec: Sendable, Hashable {
   case attention(AttentionSpec)
+  case latentAttention(LatentAttentionSpec)
   case feedForward(FeedForwardSpec)
   case experts(ExpertsSpec)
   case recurrent(RecurrentSpec)
@@ -31,8 +32,18 @@ public struct AttentionSpec: Sendable, Hashable {
   public var headNorms: HeadNorms
   /// How queries grow with their position; nil: not.
   public var queryGrowth: QueryGrowth?
-  /// Which of `query`, `key`, `value` and `attentionOutput` have a bias.
+  /// What the heads' outputs are multiplied with before the last layer; nil: nothing.
+  public var outputGate: OutputGate?
+  /// Which of `query`, `key`, `value`, `attentionGate` and `attentionOutput` have a bias.
   public var biases: Set<TensorRole>
+
+  /// Outputs of heads are multiplied with log(1 + exp(g)), g from a linear layer that reads the stage's input (Laguna).
+  public enum OutputGate: String, Sendable, Hashable, CaseIterable {
+    /// One number for each head.
+    case ofHead = "head"
+    /// One for each output.
+    case ofElement = "element"
+  }
 
   /// What norms of queries and keys are over.
   public enum HeadNorms: String, Sendable, Hashable, CaseIterable {
@@ -66,13 +77,21 @@ public struct AttentionSpec: Sendable, Hashable {
     self.rotary = rotary
     self.biases = biases
     (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
-    (headNorms, queryGrowth) = (.ofHead, nil)
+    (headNorms, queryGrowth, outputGate) = (.ofHead, nil, nil)
   }
 
   /// Numbers of all queries of a row.
   public var queries: Int { heads * headSize }
   /// Numbers of all keys of a row.
   public var keys: Int { kvHeads * headSize }
+  /// Numbers of a row's gates; 0: there are none.
+  public var gates: Int {
+    switch outputGate {
+    case nil: 0
+    case .ofHead: heads
+    case .ofElement: queries
+    }
+  }
 }
 
 /// Two or three linear layers with a function between them.

@@ -51,6 +51,7 @@ extension ModelSpec {
         }
         switch part.mixer {
         case .attention(let attention): try validate(attention, checks)
+        case .latentAttention(let attention): try attention.validate(checks)
         case .feedForward(let mlp): try checks.mlp(mlp)
         case .experts(let experts): try validate(experts, checks)
         case .recurrent: throw checks.error("recurrent", "is not computed by this version of Furl")
