@@ -24,7 +24,8 @@ struct ExpertRouting: Sendable {
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
   func choose(_ logits: [Float]) -> [Choice] {
-    let logits = logits.map(Double.init)
+    var logits = logits.map(Double.init)
+    if let cap = spec.routerSoftCap { logits = logits.map { cap * ExpertRouting.tanh($0 / cap) } }
     guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
     let scores = spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
@@ -34,6 +35,11 @@ struct ExpertRouting: Sendable {
       divisor = chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
     }
     return chosen.map { Choice(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
+  }
+
+  private static func tanh(_ number: Double) -> Double {
+    let power = Elementary.exp(-2 * abs(number))
+    return (number < 0 ? -1 : 1) * (1 - power) / (1 + power)
   }
 
   private func softmax(_ logits: [Double]) -> [Double] {

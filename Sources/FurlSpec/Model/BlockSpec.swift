@@ -19,6 +19,12 @@ public struct BlockSpec: Sendable, Hashable {
     }
   }
 
+  /// What its first latent attention does; nil: there is none.
+  public var latentAttention: LatentAttentionSpec? {
+    for part in parts { if case .latentAttention(let attention) = part.mixer { return attention } }
+    return nil
+  }
+
   /// What its first MLP without experts does; nil: there is none, and setting it changes nothing.
   public var feedForward: FeedForwardSpec? {
     get {
@@ -79,10 +85,11 @@ extension MixerSpec {
     }
     switch self {
     case .attention(var attention):
-      attention.biases.formUnion(roles.intersection([.query, .key, .value, .attentionOutput]))
+      let gate: Set<TensorRole> = attention.outputGate == nil ? [] : [.attentionGate]
+      attention.biases.formUnion(roles.intersection(gate.union([.query, .key, .value, .attentionOutput])))
       self = .attention(attention)
     case .latentAttention(var attention):
-      attention.biases.formUnion(roles.intersection(LatentAttentionSpec.roles))
+      attention.biases.formUnion(roles.intersection(attention.outerRoles))
       self = .latentAttention(attention)
     case .feedForward(let mlp): self = .feedForward(added(mlp))
     case .experts(var experts):

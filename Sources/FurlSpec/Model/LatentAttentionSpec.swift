@@ -31,6 +31,11 @@ public struct LatentAttentionSpec: Sendable, Hashable {
     .queryLatent, .query, .latent, .sharedKey, .key, .value, .attentionOutput,
   ]
 
+  /// Those of the layers that read the residual stream or write to it.
+  var outerRoles: Set<TensorRole> {
+    [queryRank == nil ? .query : .queryLatent, .latent, .sharedKey, .attentionOutput]
+  }
+
   public init(
     heads: Int, turnedSize: Int, plainSize: Int, valueSize: Int, queryRank: Int?, rank: Int,
     rotary: ModelSpec.Rotary, norm: NormSpec

@@ -158,6 +158,8 @@ public struct ExpertsSpec: Sendable, Hashable {
   /// Whether the router's outputs have a bias, and whether one is added for the choice alone.
   public var routerHasBias: Bool
   public var routerHasChoiceBias: Bool
+  /// The router's outputs are drawn into (-routerSoftCap, routerSoftCap) by tanh first; nil: they stay.
+  public var routerSoftCap: Double?
   public var groups: Groups?
   /// How far behind the best SparseMixer lets experts be.
   public var jitter: Double
@@ -175,7 +177,7 @@ public struct ExpertsSpec: Sendable, Hashable {
     self.normalizesWeights = normalizesWeights
     self.weightFactor = weightFactor
     (routerHasBias, routerHasChoiceBias) = (false, false)
-    groups = nil
+    (groups, routerSoftCap) = (nil, nil)
     jitter = 0
   }
 }

@@ -88,6 +88,7 @@ extension ModelSpec {
     guard experts.weightFactor.isFinite, abs(experts.weightFactor) <= 1e6 else {
       throw checks.error("experts.factor", "\(experts.weightFactor) is out of range")
     }
+    if let cap = experts.routerSoftCap { try checks.positive("experts.router_soft_cap", cap) }
     if let groups = experts.groups {
       try checks.range("experts.groups.count", groups.count, 1...experts.count)
       guard experts.count % groups.count == 0 else {

@@ -139,6 +139,7 @@ extension ExpertsSpec {
     if let shared { members += [.init("shared", shared.json), .init("gates_shared", .bool(gatesShared))] }
     if weightFactor != 1 { members.append(.init("factor", .number(weightFactor))) }
     if routerHasBias { members.append(.init("router_bias", true)) }
+    if let routerSoftCap { members.append(.init("router_soft_cap", .number(routerSoftCap))) }
     if routerHasChoiceBias { members.append(.init("choice_bias", true)) }
     if let groups {
       members.append(
@@ -159,6 +160,7 @@ extension ExpertsSpec {
       scoring: try reader.knownWord("scoring"), normalizesWeights: try reader.needed("normalizes", reader.bool),
       weightFactor: try reader.number("factor", in: -1e300...1e300) ?? 1)
     routerHasBias = try reader.bool("router_bias") ?? false
+    routerSoftCap = try reader.number("router_soft_cap", in: -1e300...1e300)
     routerHasChoiceBias = try reader.bool("choice_bias") ?? false
     groups = try reader.reader("groups").map { groups in
       let result = Groups(
