@@ -18,7 +18,9 @@ enum DeepSeekV2: Architecture {
     let methods = ["greedy": false, "group_limited_greedy": true]
     let method = try config.string("topk_method") ?? "greedy"
     guard let isGrouped = methods[method] else {
-      throw config.error("topk_method", "\"\(method)\" is not supported yet", remedy: "supported: \(methods.keys.sorted())")
+      throw config.error(
+        "topk_method", "\"\(method)\" is not supported yet",
+        remedy: "supported: \(methods.keys.sorted().joined(separator: ", "))")
     }
     if isGrouped {
       for key in ["n_group", "topk_group"] where config.optional(key) == nil { throw config.error(key, "is missing") }

@@ -45,7 +45,8 @@ struct LatentConfig {
   /// Experts with one that all rows go through.
   ///
   /// - Parameter shared: `n_shared_experts` where the key is missing.
-  func experts(_ config: ExpertConfig, shared: Int, factor: Double, biases: Set<TensorRole> = []) throws -> ExpertsSpec {
+  func experts(_ config: ExpertConfig, shared: Int, factor: Double, biases: Set<TensorRole> = []) throws -> ExpertsSpec
+  {
     let reader = decoder.reader
     let size = try config.size("moe_intermediate_size")
     let count = try reader.integer("n_shared_experts", in: 1...4096) ?? shared

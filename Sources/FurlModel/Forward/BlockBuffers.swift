@@ -89,7 +89,8 @@ struct BlockBuffers {
   func outputs(of stage: StageSpec) -> [Activations] {
     stage.parts.flatMap { part -> [Activations] in
       switch part.mixer {
-      case .attention(let attention): [query, key, value] + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
+      case .attention(let attention):
+        [query, key, value] + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
       case .latentAttention(let spec): latent?.inputs(of: spec) ?? []
       case .feedForward(let mlp): mlp.isGated ? self.mlp : [inner]
       case .experts(let spec): experts?.inputs(of: spec) ?? []

@@ -138,7 +138,8 @@ extension PartSpec {
         + norm("attention.key_norm", keys, attention.keyNorm)
         + plain("attention.sinks", .sinks, attention.heads, if: attention.hasSinks)
     case .latentAttention(let attention):
-      return norm("attention.query_latent_norm", attention.queryRank ?? 0, attention.queryRank.map { _ in attention.norm })
+      let ofQueries = attention.queryRank == nil ? nil : attention.norm
+      return norm("attention.query_latent_norm", attention.queryRank ?? 0, ofQueries)
         + norm("attention.latent_norm", attention.rank, attention.norm)
     case .feedForward: return []
     case .experts(let experts):
