@@ -17,7 +17,8 @@ struct RemovableGroups: Sendable {
   /// Where all heads share the only key/value head, that one stays, and single heads go.
   private var sharesOne: Bool { block.kvHeads == 1 && block.heads > 1 }
 
-  private var headsPerUnit: Int { sharesOne ? 1 : block.heads / block.kvHeads }
+  /// A block without heads that can go has none of either.
+  private var headsPerUnit: Int { sharesOne || block.kvHeads == 0 ? 1 : block.heads / block.kvHeads }
 
   func count(_ group: PruneStep.Group) -> Int {
     switch group {
