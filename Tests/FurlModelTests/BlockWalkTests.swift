@@ -51,7 +51,8 @@ import Testing
           visited[site, default: 0] += count
           expectedVisits[site, default: 0] += total
         } else {
-          #expect(count == walk.expertCounts(stage: site.stage, part: site.part ?? 0)[site.expert ?? 0])
+          let counts = walk.expertCounts(stage: site.stage, part: site.part ?? 0)
+          #expect(count == counts[site.expert ?? 0])
         }
         for layer in spec.readers(of: site, in: block) {
           let name = "blocks.\(block)." + layer.name
@@ -61,7 +62,8 @@ import Testing
       walk.finish()
     }
     #expect(walk.positionCount == total && visited == expectedVisits)
-    #expect(Set(visited.keys) == Set(spec.blocks.indices.flatMap(spec.sites).filter { $0.expert == nil }))
+    let places = spec.blocks.indices.flatMap { spec.sites(of: $0) }.filter { $0.expert == nil }
+    #expect(Set(visited.keys) == Set(places))
 
     // The head on what the walk gives, against a session's logits.
     let head = LinearGroup([
