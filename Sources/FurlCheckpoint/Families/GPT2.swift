@@ -20,7 +20,9 @@ enum GPT2: Architecture {
   static let names = naming(isTransposed: true)
 
   /// Of this family and of those that were made from it.
-  static func naming(isTransposed: Bool, attention: [String: String] = [:], fused: String? = "attn.c_attn") -> TensorNames {
+  static func naming(isTransposed: Bool, attention: [String: String] = [:], fused: String? = "attn.c_attn")
+    -> TensorNames
+  {
     TensorNames(
       model: ["embedding": "wte", "positions": "wpe", "norm": "ln_f"], layer: "h",
       block: [

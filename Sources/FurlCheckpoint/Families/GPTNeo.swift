@@ -23,7 +23,8 @@ enum GPTNeo: Architecture {
     let kinds = try kinds(decoder)
     let norm = NormSpec(.layerNorm, epsilon: try decoder.epsilon("layer_norm_epsilon", assumed: 1e-5), hasBias: true)
     let neurons = FeedForwardSpec(
-      size: decoder.mlpSize, isGated: false, activation: try config.activation("activation_function", assumed: .geluTanh),
+      size: decoder.mlpSize, isGated: false,
+      activation: try config.activation("activation_function", assumed: .geluTanh),
       biases: [.up, .down])
     var spec = try decoder.model(modelType, norm: norm, before: norm, assumesTied: true) { index in
       var attention = decoder.attention(window: kinds[index] == "local" ? window : nil, biases: [.attentionOutput])

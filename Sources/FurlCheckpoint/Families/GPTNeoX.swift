@@ -15,7 +15,8 @@ enum GPTNeoX: Architecture {
     ],
     fusions: [
       .init(
-        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"], isByHead: true)
+        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"],
+        isByHead: true)
     ])
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
@@ -23,7 +24,8 @@ enum GPTNeoX: Architecture {
     var rotary = try decoder.rotary(
       assumedShare: config.number("rotary_pct", in: 0...1) ?? 0.25, older: ("rotary_emb_base", true))
     guard rotary.dimensions % 2 == 0 else {
-      throw config.error("rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
+      throw config.error(
+        "rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
     }
     if let theta = try config.number("rope_theta", in: 1...1e12), config.optional("rotary_emb_base") == nil {
       rotary.theta = theta

@@ -57,7 +57,8 @@ struct GroupRemoval {
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
+      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(
+        heads: kept.heads, neurons: kept.neurons)
     }
     return spec
   }
