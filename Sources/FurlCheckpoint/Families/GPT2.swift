@@ -5,7 +5,7 @@ import FurlSpec
 /// query, key and value fused.
 enum GPT2: Architecture {
   static let modelType = "gpt2"
-  static let models = "GPT-2, CodeGPT, PolyCoder as GPT-2"
+  static let models = "GPT-2, CodeGPT, CodeParrot"
   static let prefix = "transformer."
   static let configurationKeys = ConfigurationKeys(
     layers: "n_layer", hidden: "n_embd", heads: "n_head", kvHeads: nil, headSize: nil, mlp: "n_inner",

@@ -5,7 +5,7 @@ import FurlSpec
 /// block.
 enum GPTNeo: Architecture {
   static let modelType = "gpt_neo"
-  static let models = "GPT-Neo 125M to 2.7B, PolyCoder"
+  static let models = "GPT-Neo 125M to 2.7B"
   static let prefix = GPT2.prefix
   static let configurationKeys = ConfigurationKeys(
     layers: "num_layers", heads: "num_heads", kvHeads: nil, headSize: nil, normEpsilon: "layer_norm_epsilon")

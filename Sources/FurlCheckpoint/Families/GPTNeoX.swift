@@ -5,7 +5,7 @@ import FurlSpec
 /// its own; query, key and value of each head fused; part of each head turned.
 enum GPTNeoX: Architecture {
   static let modelType = "gpt_neox"
-  static let models = "Pythia, GPT-NeoX 20B, StableCode 3B (alpha), Replit's and Dolly's"
+  static let models = "Pythia, GPT-NeoX 20B, PolyCoder, Dolly v2"
   static let prefix = "gpt_neox."
   static let configurationKeys = ConfigurationKeys(kvHeads: nil, headSize: nil, normEpsilon: "layer_norm_eps")
   static let names = TensorNames(
