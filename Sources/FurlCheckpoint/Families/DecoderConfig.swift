@@ -145,10 +145,10 @@ struct DecoderConfig {
 
   /// A model built like llama: RMSNorm before attention and a gated MLP.
   func llama(
-    _ architecture: String, assumesTied: Bool = false, attention: (Int) throws -> AttentionSpec,
-    mlp: ((Int) throws -> MixerSpec)? = nil
+    _ architecture: String, epsilon assumedEpsilon: Double = 1e-6, assumesTied: Bool = false,
+    attention: (Int) throws -> AttentionSpec, mlp: ((Int) throws -> MixerSpec)? = nil
   ) throws -> ModelSpec {
-    let norm = NormSpec(.rmsNorm, epsilon: try epsilon("rms_norm_eps", assumed: 1e-6))
+    let norm = NormSpec(.rmsNorm, epsilon: try epsilon("rms_norm_eps", assumed: assumedEpsilon))
     let neurons = FeedForwardSpec(
       size: mlpSize, isGated: true, activation: try reader.activation("hidden_act", assumed: .silu))
     return try model(

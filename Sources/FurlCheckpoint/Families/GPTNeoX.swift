@@ -30,6 +30,10 @@ enum GPTNeoX: Architecture {
     if let theta = try config.number("rope_theta", in: 1...1e12), config.optional("rotary_emb_base") == nil {
       rotary.theta = theta
     }
+    // The table of angles would be made for it, and the heads would not have it.
+    if let size = try config.integer("head_dim", in: 1...4096), size != decoder.headSize {
+      throw config.error("head_dim", "\(size) is not the hidden size over the heads, which is not supported")
+    }
     let hasBias = try decoder.flag("attention_bias", assumed: true)
     let norm = NormSpec(.layerNorm, epsilon: try decoder.epsilon("layer_norm_eps", assumed: 1e-5), hasBias: true)
     let neurons = FeedForwardSpec(

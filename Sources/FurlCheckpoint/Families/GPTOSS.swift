@@ -18,7 +18,11 @@ enum GPTOSS: Architecture {
     let kinds = try decoder.layerTypes(["full_attention", "sliding_attention"]) { index in
       index % 2 == 0 ? "sliding_attention" : "full_attention"
     }
-    let rotary = try decoder.rotary(theta: 150_000)
+    var rotary = try decoder.rotary(theta: 150_000)
+    if config.optional("rope_scaling") == nil, config.optional("rope_parameters") == nil {
+      rotary.setYaRN(factor: 32, originalContext: 4096, truncates: false)
+    }
+    try config.refuse("swiglu_alpha", unless: 1.702)
     let experts = try ExpertConfig(decoder, active: 4)
     var expert = FeedForwardSpec(
       size: decoder.mlpSize, isGated: true, activation: .quickGelu, biases: [.gate, .up, .down])
@@ -27,7 +31,7 @@ enum GPTOSS: Architecture {
     spec.routerHasBias = true
     let biases: Set<TensorRole> =
       try decoder.flag("attention_bias", assumed: true) ? [.query, .key, .value, .attentionOutput] : []
-    return try decoder.llama(modelType) { index in
+    return try decoder.llama(modelType, epsilon: 1e-5) { [rotary] index in
       var attention = decoder.attention(
         window: kinds[index] == "sliding_attention" ? window : nil, rotary: rotary, biases: biases)
       attention.hasSinks = true

@@ -23,13 +23,10 @@ enum Gemma: Architecture {
     }
   }
 
-  /// The newer key goes first; the first files said `gelu` and meant its tanh form.
-  static func activation(_ config: DocumentReader) throws -> ModelSpec.Activation {
-    if config.optional("hidden_activation") != nil {
-      return try config.activation("hidden_activation", assumed: .geluTanh)
-    }
+  /// The first files said `gelu` and meant its tanh form.
+  private static func activation(_ config: DocumentReader) throws -> ModelSpec.Activation {
     let stated = try config.activation("hidden_act", assumed: .geluTanh)
-    return stated == .gelu ? .geluTanh : stated
+    return config.optional("hidden_act") == "gelu" ? .geluTanh : stated
   }
 
   static func refuseBothWays(_ config: DocumentReader) throws {

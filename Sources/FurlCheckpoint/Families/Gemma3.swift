@@ -15,8 +15,7 @@ enum Gemma3: Architecture {
     let window = try decoder.slidingWindow(assumed: 4096)
     let (full, sliding) = ("full_attention", "sliding_attention")
     let every =
-      try config.integer("sliding_window_pattern", in: 1...4096)
-      ?? config.integer("_sliding_window_pattern", in: 1...4096) ?? 6
+      try config.integer("sliding_window_pattern", in: 1...4096) ?? 6
     let kinds = try decoder.layerTypes([full, sliding]) { ($0 + 1) % every == 0 ? full : sliding }
     let rotaries = [
       full: try decoder.rotary(kind: full, theta: 1e6),
@@ -24,7 +23,7 @@ enum Gemma3: Architecture {
       sliding: try decoder.rotary(kind: sliding, older: ("rope_local_base_freq", false)),
     ]
     let norm = NormSpec(.rmsNorm, epsilon: try decoder.epsilon("rms_norm_eps", assumed: 1e-6))
-    return try Gemma2.spec(decoder, modelType, cap: nil, scoreCap: nil) { index in
+    return try Gemma2.spec(decoder, modelType, cap: nil) { index in
       var attention = decoder.attention(window: kinds[index] == sliding ? window : nil, rotary: rotaries[kinds[index]])
       (attention.queryNorm, attention.keyNorm) = (norm, norm)
       return attention

@@ -18,7 +18,7 @@ enum Mixtral: Architecture {
     let spec = ExpertsSpec(
       count: experts.count, active: experts.active, expert: try experts.mlp(decoder.mlpSize))
     let rotary = try decoder.rotary(theta: 1e6)
-    return try decoder.llama(modelType) { _ in
+    return try decoder.llama(modelType, epsilon: 1e-5) { _ in
       decoder.attention(window: window, rotary: rotary)
     } mlp: { _ in
       .experts(spec)

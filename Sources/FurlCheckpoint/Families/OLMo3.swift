@@ -14,7 +14,9 @@ enum OLMo3: Architecture {
     let (full, sliding) = ("full_attention", "sliding_attention")
     let kinds = try decoder.layerTypes([full, sliding]) { ($0 + 1) % 4 == 0 ? full : sliding }
     let rotaries = [
-      full: try decoder.rotary(kind: full), sliding: try decoder.rotary(kind: sliding, older: ("rope_theta", false)),
+      full: try decoder.rotary(kind: full, theta: 500_000),
+      // rope_theta of older files is that of the others alone.
+      sliding: try decoder.rotary(kind: sliding, theta: 500_000, older: (nil, false)),
     ]
     return try OLMo2.spec(decoder, modelType) { index in
       guard let rotary = rotaries[kinds[index]] else { throw config.error("layer_types", "is not known") }

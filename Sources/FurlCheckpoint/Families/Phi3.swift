@@ -18,6 +18,6 @@ enum Phi3: Architecture {
     let window = try decoder.slidingWindow(assumed: nil)
     try ConfigurationRules(reader: config).layerTypes(decoder.layers, window: window)
     let rotary = try decoder.rotary(assumedShare: 1)
-    return try decoder.llama(modelType) { _ in decoder.attention(window: window, rotary: rotary) }
+    return try decoder.llama(modelType, epsilon: 1e-5) { _ in decoder.attention(window: window, rotary: rotary) }
   }
 }

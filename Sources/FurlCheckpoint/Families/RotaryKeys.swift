@@ -15,11 +15,13 @@ extension DecoderConfig {
   /// - Throws: ``FurlError`` of kind `input` naming the key.
   func rotary(
     kind: String? = nil, assumedShare: Double? = nil, theta assumedTheta: Double = 10_000,
-    older: (theta: String, scales: Bool) = ("rope_theta", true)
+    older: (theta: String?, scales: Bool) = ("rope_theta", true)
   ) throws -> ModelSpec.Rotary {
     let scaling = older.scales ? try mapping("rope_scaling", kind) : nil
     let parameters = try scaling ?? mapping("rope_parameters", kind)
-    let theta = try parameters?.number("rope_theta", in: 1...1e12) ?? reader.number(older.theta, in: 1...1e12)
+    let theta =
+      try parameters?.number("rope_theta", in: 1...1e12)
+      ?? older.theta.flatMap { try reader.number($0, in: 1...1e12) }
     let share = try parameters?.number("partial_rotary_factor", in: 0...1) ?? partialFactor()
     if assumedShare == nil, let share, share != 1 {
       throw reader.error("partial_rotary_factor", "\(share) is not supported yet", remedy: "supported: 1")
@@ -27,7 +29,11 @@ extension DecoderConfig {
     // As int() of Python: towards zero. What is too large for a head is refused with the rest of the specification.
     let turned = (Double(headSize) * (share ?? assumedShare ?? 1)).rounded(.towardZero)
     var rotary = ModelSpec.Rotary(theta: theta ?? assumedTheta, dimensions: Int(exactly: turned) ?? 0)
-    if let parameters { try RotaryScaling(parameters, reader, contextLength: statedContext).apply(to: &rotary) }
+    if let parameters {
+      let scaling = try RotaryScaling(parameters, reader, contextLength: statedContext)
+      if kind != nil { try scaling.refuseLongRoPE() }
+      try scaling.apply(to: &rotary)
+    }
     return rotary
   }
 
@@ -44,6 +50,15 @@ extension DecoderConfig {
       throw mapping.error(other, "rotary positions of its own for a kind of layer are not supported yet")
     }
     return mapping
+  }
+}
+
+extension ModelSpec.Rotary {
+  /// YaRN as families assume it where their keys are missing.
+  mutating func setYaRN(factor: Double, originalContext: Int, truncates: Bool) {
+    scaling = .yarn(
+      factor: factor, slowTurns: 1, fastTurns: 32, originalContext: originalContext, truncates: truncates)
+    attentionFactor = 0.1 * Elementary.log(factor) + 1
   }
 }
 
@@ -91,6 +106,12 @@ struct RotaryScaling {
     case .yarn: try yarn(&rotary)
     case .longRoPE: try longRoPE(&rotary)
     }
+  }
+
+  /// What its original context is for one kind of layer is not settled in transformers.
+  func refuseLongRoPE() throws {
+    guard kind == .longRoPE else { return }
+    throw parameters.error("rope_type", "\"longrope\" for one kind of layer is not supported yet")
   }
 
   private func optional(_ key: String) throws -> Double? { try parameters.number(key, in: -1e6...1e6) }

@@ -14,7 +14,7 @@ enum SmolLM3: Architecture {
       try decoder.flag("use_sliding_window", assumed: false) ? decoder.slidingWindow(assumed: nil) : nil
     let turned = try turnedBlocks(decoder)
     let (full, sliding) = ("full_attention", "sliding_attention")
-    let kinds = try decoder.layerTypes([full, sliding]) { window != nil && turned[$0] ? sliding : full }
+    let kinds = try decoder.layerTypes([full, sliding]) { window != nil && !turned[$0] ? sliding : full }
     if window == nil, let block = kinds.firstIndex(of: sliding) {
       throw config.error("layer_types[\(block)]", "\"sliding_attention\" needs use_sliding_window and sliding_window")
     }
