@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
 

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 extension HTMLReport {
