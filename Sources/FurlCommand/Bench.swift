@@ -97,7 +97,7 @@ struct Bench: AsyncParsableCommand {
     let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths, and that nothing can be executed, are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
-    if suites.contains(where: { $0.kind == .passAt1 }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
+    if suites.contains(where: { $0.kind.type.executes }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
     try CommandProcess.checkThreads(compute.threadCount)
     let speeds = try await measureSpeeds()
     let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))

@@ -166,7 +166,7 @@ public struct Verification {
       }
       let subject = try loaded ?? LoadedModel(file: file, context: context, format: format)
       loaded = subject
-      if suite.kind == .text {
+      if suite.kind.type.readsBaseline {
         // Two models read a text in lockstep, which gives the baseline's figures as well.
         let partner = own.contains(where: \.needsBaseline) ? try baseline?.load(context: context) : nil
         let report = try await evaluator(suite.name).run(suite, on: subject, baseline: partner).report

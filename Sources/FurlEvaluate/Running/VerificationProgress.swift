@@ -27,11 +27,7 @@ struct VerificationProgress {
   /// costs twice as much as the artifact.
   private static func cost(_ suite: Suite, _ gates: [Gate]) -> Int {
     let compares = gates.contains { $0.suite == suite.name && $0.needsBaseline }
-    let own =
-      if case .text(let text) = suite.problems { text.utf8.count / 32 } else {
-        suite.count * suite.protocol.maxTokens
-      }
-    return own * (compares ? 3 : 1)
+    return suite.problems.content.cost(suite.protocol) * (compares ? 3 : 1)
   }
 
   /// Takes in checks of which all problems were put.
@@ -58,7 +54,7 @@ struct VerificationProgress {
   func curtailment(
     _ suite: Suite, _ gates: [Gate], baseline: EvaluationReport?, limit: Int?
   ) throws -> Curtailment? {
-    guard !isComplete, limit == nil, gates.allSatisfy({ $0.metric.kind == suite.kind }) else { return nil }
+    guard !isComplete, limit == nil, gates.allSatisfy({ suite.kind.type.figure($0.metric) != nil }) else { return nil }
     return try Curtailment(
       gates, suite: suite, baseline: baseline, comparisons: comparisons, endsAtFailure: true)
   }

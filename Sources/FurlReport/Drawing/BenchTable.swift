@@ -18,22 +18,17 @@ public enum BenchTable {
     return table.text
   }
 
+  /// What a suite's reports say without a baseline.
+  private static func columns(_ report: EvaluationReport) -> [SuiteFigure] {
+    report.suite.kind.type.figures.filter { $0.heading != nil && !$0.needsBaseline }
+  }
+
   private static func titles(_ report: EvaluationReport) -> [String] {
-    let name = report.suite.name
-    return switch report.suite.kind {
-    case .passAt1: ["pass@1 (\(name))"]
-    case .lines: ["EM (\(name))", "ES (\(name))"]
-    case .text: ["perplexity (\(name))"]
-    }
+    columns(report).map { "\($0.heading ?? "") (\(report.suite.name))" }
   }
 
   private static func figures(_ report: EvaluationReport) -> [String] {
-    func percent(_ value: Double?) -> String { value.map { Figures.percent($0) } ?? "-" }
-    return switch report.suite.kind {
-    case .passAt1: [percent(report.passAt1?.value)]
-    case .lines: [percent(report.exactMatch?.value), percent(report.editSimilarity)]
-    case .text: [report.perplexity.map(Figures.significant) ?? "-"]
-    }
+    columns(report).map { figure in report.value(figure.metric).map(figure.unit.text) ?? "-" }
   }
 
   private static func figures(_ row: BenchRow, _ isBatched: Bool) -> [String] {

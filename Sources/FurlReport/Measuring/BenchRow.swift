@@ -103,14 +103,8 @@ extension BenchRow {
     let watch = TaskCost.Watch()
     let outcome = try await evaluator.run(suite, on: subject, baseline: baseline)
     let report = outcome.report
-    let solved: Int? =
-      switch report.results {
-      case .programs(let items): items.count(where: \.passed)
-      case .lines(let items): items.count(where: \.exact)
-      case .text: nil
-      }
     quality.append(report)
-    costs.append(watch.cost(suite: suite.name, samples: report.results.ids.count, solved: solved))
+    costs.append(watch.cost(suite: suite.name, samples: report.results.ids.count, solved: report.results.found.solved))
     if let summary = CompletionSummary(suite: suite.name, outcome.completions) { completions.append(summary) }
     return outcome
   }

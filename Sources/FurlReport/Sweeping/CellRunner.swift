@@ -48,13 +48,14 @@ struct CellRunner {
     var samples: [JSON.Member] = []
     if !suites.isEmpty {
       let subject = try LoadedModel(path: path, context: context)
-      let needsBaseline = cell.step.recipe != nil && suites.contains { $0.kind == .text }
+      let needsBaseline = cell.step.recipe != nil && suites.contains { $0.kind.type.readsBaseline }
       // Models of different tokens compare by bits per byte alone.
       let whole = needsBaseline ? try LoadedModel(path: checkpoint, context: context) : nil
       let baseline = whole.flatMap { $0.hasTokens(of: subject) ? $0 : nil }
       for suite in suites {
         let outcome = try await row.measure(
-          suite, on: subject, by: Evaluator(.init(limit: plan.limit)), baseline: suite.kind == .text ? baseline : nil)
+          suite, on: subject, by: Evaluator(.init(limit: plan.limit)),
+          baseline: suite.kind.type.readsBaseline ? baseline : nil)
         if !outcome.completions.isEmpty {
           let text = try Samples.text(outcome.report.results, outcome.completions)
           try folder.write(text, to: folder.samples(cell, suite: suite.name))
