@@ -44,9 +44,10 @@ public struct GateReport: Sendable, Hashable {
     /// What a person should know of the measurements: that the machine was busy, that most programs are no Python.
     public var notes: [String]
 
-    /// Takes in a suite's report, and what is to be known of it and of the baseline's.
+    /// Takes in a suite's report, what it was compared with, and what is to be known of both.
     public mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
       reports.append(report)
+      self.baseline = baseline?.model ?? self.baseline
       notes += report.notes.map { "\(report.suite.name): \($0)" }
       notes += (baseline?.notes ?? []).map { "\(report.suite.name) of the baseline: \($0)" }
     }

@@ -131,6 +131,19 @@ import Testing
     #expect(kept[0] == Set((0..<14).map { ProblemID.integer($0) }) && Set(kept).count == 1)
   }
 
+  /// A run that nothing is told of must not be judged by what it was told.
+  @Test func severalDrawsArePutWhole() throws {
+    var suite = suite(10)
+    let gates = [Gate(suite: "lines", metric: .exactMatch, min: 0.5)]
+    func curtailment() throws -> Curtailment? {
+      try VerificationProgress(gates, suites: ["lines": suite], isComplete: false)
+        .curtailment(suite, gates, baseline: nil, limit: nil)
+    }
+    #expect(try curtailment() != nil)
+    suite.protocol.draws = 2
+    #expect(try curtailment() == nil)
+  }
+
   // MARK: With models
 
   private func verification(_ artifact: String, _ gates: String, in folder: String, baseline: String) throws
