@@ -7,7 +7,7 @@ package struct SuiteFigure: Sendable, Hashable {
   package enum Unit: Sendable, Hashable {
     /// From 0 to 1; written in percent.
     case share
-    /// Any number, at most as good as a smaller one.
+    /// Any number; written with three digits.
     case number
   }
 
@@ -64,6 +64,12 @@ package struct SuiteFigure: Sendable, Hashable {
 
   /// The key in JSON.
   package var key: String { metric.rawValue }
+
+  /// What values can be; rounding may take a divergence below 0.
+  package var range: ClosedRange<Double> {
+    if unit == .share { return 0...1 }
+    return (basis == .losses ? 0 : -Double.greatestFiniteMagnitude)...Double.greatestFiniteMagnitude
+  }
 
   /// Whether it follows from single problems, which then can be compared pair by pair.
   package var isOfProblems: Bool { basis == .outcomes || basis == .scores }
