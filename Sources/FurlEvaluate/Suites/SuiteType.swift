@@ -12,7 +12,7 @@ package protocol SuiteType: Sendable, Hashable {
   // MARK: The kind
 
   static var kind: SuiteKind { get }
-  /// What its reports say; the first one is what their interval is of.
+  /// What its reports say; there is at least one, and the first is what their interval is of.
   static var figures: [SuiteFigure] { get }
   /// The keys of a protocol that mean something for it, in the order in which they are written.
   static var keys: [String] { get }
@@ -90,6 +90,9 @@ extension SuiteType {
 }
 
 extension SuiteType {
+  /// The figure that stands for a suite in one line or one plot.
+  package static var headline: SuiteFigure { figures[0] }
+
   /// The figure that gates call by a name; nil for one of another kind.
   package static func figure(_ metric: Gate.Metric) -> SuiteFigure? { figures.first { $0.metric == metric } }
 }

@@ -7,12 +7,12 @@ public enum BenchTable {
   public static func text(_ rows: [BenchRow]) -> String {
     let suites = rows.first?.quality ?? []
     let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
-    let isBatched = rows.contains { !$0.speed.batched.isEmpty }
+    let isBatched = rows.contains { $0.speed?.batched.isEmpty == false }
     var table = TextTable(names + (isBatched ? ["batched"] : []) + suites.flatMap(titles) + ["J/token"])
     for row in rows {
       table.add(
         figures(row, isBatched) + row.quality.flatMap(figures) + [
-          row.speed.energy.joulesPerToken.map(Figures.significant) ?? "-"
+          row.speed?.energy.joulesPerToken.map(Figures.significant) ?? "-"
         ])
     }
     return table.text
@@ -32,23 +32,25 @@ public enum BenchTable {
   }
 
   private static func figures(_ row: BenchRow, _ isBatched: Bool) -> [String] {
-    func rate(_ samples: [Double], _ unit: String, times factor: Double = 1) -> String {
-      Rate(samples).median.map { Figures.significant($0 * factor) + unit } ?? "-"
+    let speed = row.speed
+    func rate(_ samples: [Double]?, _ unit: String, times factor: Double = 1) -> String {
+      Rate(samples ?? []).median.map { Figures.significant($0 * factor) + unit } ?? "-"
     }
     return [
       row.name, Figures.bytes(row.diskBytes), Figures.significant(row.bitsPerWeight),
-      Figures.count(row.parameters.total), row.speed.peakBytes.map(Figures.bytes) ?? "-",
-      rate(row.speed.loadSeconds, " ms", times: 1000), rate(row.speed.prefill, " t/s"), rate(row.speed.decode, " t/s"),
-    ] + (isBatched ? [rate(row.speed.batched, " t/s")] : [])
+      Figures.count(row.parameters.total), speed?.peakBytes.map(Figures.bytes) ?? "-",
+      rate(speed?.loadSeconds, " ms", times: 1000), rate(speed?.prefill, " t/s"), rate(speed?.decode, " t/s"),
+    ] + (isBatched ? [rate(speed?.batched, " t/s")] : [])
   }
 
   /// What a reader must know beside the table: energy that was not measured, a machine that was busy.
   public static func notes(_ rows: [BenchRow]) -> [String] {
     var notes: [String] = []
-    if let reason = rows.compactMap({ $0.speed.energy.joules == nil ? $0.speed.energy.reason : nil }).first {
+    let readings = rows.compactMap(\.speed?.energy)
+    if let reason = readings.lazy.compactMap({ $0.joules == nil ? $0.reason : nil }).first {
       notes.append("energy: not measured, \(reason)")
     }
-    if let busiest = rows.compactMap(\.speed.competingLoad).max(), busiest > 0.1 {
+    if let busiest = rows.compactMap(\.speed?.competingLoad).max(), busiest > 0.1 {
       notes.append("speed: other processes took up to \(Figures.percent(busiest, digits: 0)) of the CPU meanwhile")
     }
     if rows.contains(where: { $0.quality.contains { $0.sandbox == "none" } }) {

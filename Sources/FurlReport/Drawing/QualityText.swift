@@ -5,7 +5,7 @@ import FurlSpec
 /// An evaluation in a few lines for people.
 public enum QualityText {
   public static func lines(_ report: EvaluationReport) -> [String] {
-    let unit = report.suite.kind.type.figures[0].unit
+    let unit = report.suite.kind.type.headline.unit
     let interval =
       report.interval95.map { " (95 %: \(unit.text($0.lowerBound)) to \(unit.text($0.upperBound)))" } ?? ""
     var lines = report.results.found.lines(name: report.suite.name, interval: interval, report.protocol)

@@ -15,7 +15,7 @@ extension HTMLReport {
     let document = document
     let found = SuiteKind.types.lazy.compactMap { type in document.suites(type).first.map { (type, $0) } }
     guard let (type, suite) = found.first else { return nil }
-    let figure = type.figures[0]
+    let figure = type.headline
     guard figure.unit == .share else {
       return Quality(
         title: "baseline's \(figure.name) over the model's (\(suite))",

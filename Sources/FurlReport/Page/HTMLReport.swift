@@ -147,7 +147,7 @@ public struct HTMLReport {
 
   /// The first figures of the kinds of suites that are written in a unit.
   private static func headlines(_ unit: SuiteFigure.Unit) -> String {
-    SuiteKind.types.map { $0.figures[0] }.filter { $0.unit == unit }.map(\.name).joined(separator: " and ")
+    SuiteKind.types.map { $0.headline }.filter { $0.unit == unit }.map(\.name).joined(separator: " and ")
   }
 
   // MARK: The table

@@ -239,8 +239,8 @@ public struct ReportDocument: Sendable {
     }
     return rows[index].quality.allSatisfy { entry in
       guard let other = rows[place].quality.first(where: { $0.isSame(as: entry) }) else { return true }
-      guard let own = entry.headline.value, let before = other.headline.value else { return true }
-      switch entry.headline.figure.unit {
+      guard let own = entry.headline, let before = other.headline else { return true }
+      switch entry.kind.type.headline.unit {
       case .share: return own >= before - 0.05
       case .number: return entry.ratio(to: other).map { $0 <= 1.05 } ?? false
       }

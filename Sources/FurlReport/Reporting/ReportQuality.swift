@@ -54,7 +54,7 @@ public struct ReportQuality: Sendable {
 
   private static func value(_ figure: SuiteFigure, _ reader: DocumentReader) throws -> Double? {
     // Older documents have a mapping with the mean in it.
-    if let mean = reader.optional(figure.key)?["mean"]?.number { return mean }
+    if let mean = reader.optional(figure.key)?["mean"]?.number, figure.range.contains(mean) { return mean }
     return try reader.number(figure.key, in: figure.range)
   }
 
@@ -72,7 +72,7 @@ public struct ReportQuality: Sendable {
   public func value(_ metric: Gate.Metric) -> Double? { figures[metric] }
 
   /// The figure that plots look at first.
-  var headline: (figure: SuiteFigure, value: Double?) { (kind.type.figures[0], figures[kind.type.figures[0].metric]) }
+  var headline: Double? { figures[kind.type.headline.metric] }
 
   /// Whether another entry was measured with the same problems by the same protocol.
   func isSame(as other: ReportQuality) -> Bool {
@@ -81,7 +81,7 @@ public struct ReportQuality: Sendable {
 
   /// The first figure by another entry's; nil where tokens are others, because it is for each token.
   func ratio(to other: ReportQuality?) -> Double? {
-    guard let other, let own = headline.value, let before = other.headline.value, before > 0, own.isFinite,
+    guard let other, let own = headline, let before = other.headline, before > 0, own.isFinite,
       tokens == nil || other.tokens == nil || tokens == other.tokens
     else { return nil }
     return own / before
