@@ -77,6 +77,9 @@ struct GivenCompletions: CompletionSource {
   func complete(
     _ prompts: [CompletionPrompt], _ run: SuiteRun, onCompletion: (Int, Completion) throws -> Void
   ) throws -> Written {
+    guard run.options.limit != nil || completions.count <= prompts.count else {
+      throw FurlError(.defect, "more completions than problems")
+    }
     let own = Array(completions.prefix(prompts.count))
     for (place, completion) in own.enumerated() {
       guard completion.id == prompts[place].id else {
