@@ -1,4 +1,5 @@
 import FurlBase
+import FurlSpec
 
 extension EvaluationReport {
   /// The figures of a text.
@@ -118,17 +119,14 @@ extension EvaluationReport {
   }
 }
 
+extension EvaluationReport.Results {
+  public static func text(_ figures: EvaluationReport.TextFigures) -> Self { Self(figures) }
+
+  /// The figures of a text; nil for results of another kind.
+  public var text: EvaluationReport.TextFigures? { found as? EvaluationReport.TextFigures }
+}
+
 extension EvaluationReport {
-  /// The report on the baseline that was read in lockstep; nil for a report without one.
-  func ofBaseline(_ model: Model) -> EvaluationReport? {
-    guard case .text(let figures) = results, let comparison = figures.comparison else { return nil }
-    var report = self
-    report.model = model
-    report.results = .text(
-      TextFigures(
-        perplexity: comparison.baselinePerplexity, klDivergence: nil, interval95: nil, tokens: figures.tokens,
-        bytes: figures.bytes,
-        chunks: figures.chunks.map { TextChunk(tokens: $0.tokens, loss: $0.baselineLoss ?? 0) }))
-    return report
-  }
+  public var perplexity: Double? { results.found.value(.perplexity) }
+  public var klDivergence: Double? { results.found.value(.klDivergence) }
 }

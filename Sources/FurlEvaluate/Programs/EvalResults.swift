@@ -26,7 +26,7 @@ public enum EvalResults {
   /// - Throws: ``FurlError``: `usage` as ``check(_:)``, `defect` when the outcome is not of the suite.
   public static func text(_ outcome: Evaluator.Outcome, of suite: Suite, date: Date = Date()) throws -> String {
     try check(suite)
-    guard case .programs(let problems) = suite.problems, outcome.programs.count == outcome.completions.count else {
+    guard let problems = suite.problems.programs, outcome.programs.count == outcome.completions.count else {
       throw FurlError(.defect, "the results are not those of suite \(suite.name)")
     }
     let known = Dictionary(problems.map { (ProblemID.text($0.taskID), $0) }) { first, _ in first }

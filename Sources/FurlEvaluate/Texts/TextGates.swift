@@ -1,10 +1,18 @@
 import FurlBase
 import FurlSpec
 
-/// Gates on a text and on the file.
+extension EvaluationReport.TextFigures {
+  package func check(
+    _ gate: Gate, in report: EvaluationReport, baseline: EvaluationReport?
+  ) throws -> [GateCheck] {
+    try gate.check(self, baseline)
+  }
+}
+
+/// Gates on a text.
 extension Gate {
   /// Judges the figures of a text.
-  func check(_ figures: EvaluationReport.TextFigures, _ baseline: EvaluationReport?) throws -> [GateCheck] {
+  fileprivate func check(_ figures: EvaluationReport.TextFigures, _ baseline: EvaluationReport?) throws -> [GateCheck] {
     switch metric {
     case .perplexity:
       var checks: [GateCheck] = []
@@ -26,8 +34,7 @@ extension Gate {
           verdict: holds ? .pass : .fail,
           reason: "\(share.successes) of \(share.count) tokens is \(holds ? "at least" : "below") \(min)")
       ]
-    case .passAt1, .exactMatch, .editSimilarity, .diskBytes:
-      throw FurlError(.defect, "a gate on \(metric.rawValue) does not judge a text")
+    default: throw FurlError(.defect, "a gate on \(metric.rawValue) does not judge a text")
     }
   }
 
@@ -35,17 +42,6 @@ extension Gate {
     FurlError(
       .usage, "the gate on \(title) needs the baseline's weights, because both models read the text in lockstep",
       remedy: "give --baseline with the checkpoint itself, not a report on it")
-  }
-
-  /// Judges the size of the artifact's file.
-  func check(diskBytes: Int) -> [GateCheck] { max.map { [atMost(Double(diskBytes), $0, interval95: nil)] } ?? [] }
-
-  private func atMost(_ value: Double, _ bound: Double, interval95: ClosedRange<Double>?) -> GateCheck {
-    let holds = value <= bound
-    func text(_ value: Double) -> String { metric == .diskBytes ? "\(Int(value)) bytes" : "\(value)" }
-    return GateCheck(
-      suite: suite, metric: metric, bound: .max(bound, confidence: nil), value: value, interval95: interval95,
-      verdict: holds ? .pass : .fail, reason: "\(text(value)) is \(holds ? "at most" : "above") \(text(bound))")
   }
 
   /// A divergence judged by one-sided limits, for texts like this one.
@@ -71,7 +67,7 @@ extension Gate {
     _ figures: EvaluationReport.TextFigures, _ baseline: EvaluationReport?, maxRise: Double
   ) throws -> GateCheck {
     let confidence = confidence ?? Gate.usualConfidence
-    guard case .text(let before)? = baseline?.results, before.chunks.count == figures.chunks.count,
+    guard let before = baseline?.results.text, before.chunks.count == figures.chunks.count,
       !figures.chunks.isEmpty, zip(before.chunks, figures.chunks).allSatisfy({ $0.tokens == $1.tokens }),
       // Another vocabulary cuts the same text elsewhere.
       before.bytes == nil || figures.bytes == nil || before.bytes == figures.bytes

@@ -2,7 +2,7 @@ import FurlBase
 
 extension EvaluationReport.TextFigures {
   /// What a report says about a text, in the order of its keys.
-  var members: [JSON.Member] {
+  package var members: [JSON.Member] {
     var members: [JSON.Member] = [
       .init("perplexity", .number(perplexity)), .init("kl_divergence", .optional(klDivergence)),
       .init("tokens", .integer(tokens)),
@@ -15,7 +15,9 @@ extension EvaluationReport.TextFigures {
   }
 
   /// Reads what a report says about a text; a figure that the windows contradict is an error.
-  init(_ reader: DocumentReader) throws {
+  package init(_ reader: DocumentReader) throws {
+    guard let items = try reader.readers("results") else { throw reader.error("results", "is missing") }
+    guard items.isEmpty else { throw reader.error("results", "a text has none") }
     let positive = 0...Double.greatestFiniteMagnitude
     self.init(
       perplexity: try reader.figure("perplexity", in: positive),
@@ -39,6 +41,10 @@ extension EvaluationReport.TextFigures {
     }
     try equal("perplexity", perplexity, exp(Self.meanLoss(chunks)))
     try equal("kl_divergence", klDivergence, Self.meanDivergence(chunks))
+  }
+
+  package func check(_ reader: DocumentReader) throws {
+    if reader.optional("limit") != nil { throw reader.error("limit", "means nothing for a text") }
   }
 }
 

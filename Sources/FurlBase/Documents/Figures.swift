@@ -1,5 +1,3 @@
-import FurlBase
-
 /// How figures are written for people.
 public enum Figures {
   /// `7.4 MB`: decimal units, three digits.
@@ -43,8 +41,8 @@ public enum Figures {
   }
 
   /// A share that may be missing.
-  static func share(_ value: Double?) -> String { value.map { percent($0) } ?? "–" }
+  package static func share(_ value: Double?) -> String { value.map { percent($0) } ?? "–" }
 
   /// So many digits behind the point.
-  static func fixed(_ value: Double, digits: Int) -> String { value.text(decimals: digits) }
+  package static func fixed(_ value: Double, digits: Int) -> String { value.text(decimals: digits) }
 }
