@@ -132,7 +132,7 @@ public struct ExpertsSpec: Sendable, Hashable {
   /// Whether the shared one is weighed by a sigmoid of a linear layer with one output.
   public var gatesShared: Bool
   public var scoring: Scoring
-  /// Whether the weights of those that were chosen are made to add up to one.
+  /// Whether the weights of those that were chosen are made to add up to one; those of SparseMixer never are.
   public var normalizesWeights: Bool
   /// What weights are multiplied with behind that.
   public var weightFactor: Double
