@@ -55,7 +55,7 @@ struct BlockForward {
   func route(_ experts: ExpertsSpec, choiceBias: FloatVector?, _ router: Activations, count: Int)
     -> [[ExpertRouting.Choice]]
   {
-    let routing = ExpertRouting(experts, choiceBias: choiceBias)
+    let routing = ExpertRouting(experts, choiceBias: choiceBias?.values ?? [])
     return (0..<count).map { routing.choose(router[$0]) }
   }
 
