@@ -16,7 +16,7 @@ import Testing
       let experts = specs.experts()
       let bias = experts.routerHasChoiceBias ? draws.floats(experts.count) : nil
       let logits = draws.floats(experts.count, scale: 4)
-      let routing = ExpertRouting(experts, choiceBias: try bias.map { try FloatVector($0) })
+      let routing = ExpertRouting(experts, choiceBias: bias ?? [])
       let actual = routing.choose(logits)
       let expected = NaiveRouting(spec: experts, choiceBias: bias?.map(Double.init)).choose(logits.map(Double.init))
       guard expected.gap > 1e-9 else { continue }
@@ -39,7 +39,7 @@ import Testing
       let spec = try Self.spec(try #require(item["router"]))
       func numbers(_ json: JSON?) throws -> [Double] { try #require(json?.array).compactMap(\.number) }
       let bias = try item["choice_bias"].map { try numbers($0) }
-      let routing = ExpertRouting(spec, choiceBias: try bias.map { try FloatVector($0.map { Float($0) }) })
+      let routing = ExpertRouting(spec, choiceBias: bias?.map { Float($0) } ?? [])
       for row in try #require(item["rows"]?.array) {
         let (logits, weights) = (try numbers(row["logits"]), try numbers(row["weights"]))
         let experts = try #require(row["experts"]?.array).compactMap(\.integer)
@@ -75,12 +75,12 @@ import Testing
     let expert = FeedForwardSpec(size: 1, isGated: true, activation: .silu)
     for scoring in [ExpertsSpec.Scoring.softmax, .sigmoid] {
       let spec = ExpertsSpec(count: 4, active: 2, expert: expert, scoring: scoring)
-      let routing = ExpertRouting(spec, choiceBias: nil)
+      let routing = ExpertRouting(spec, choiceBias: [])
       #expect(routing.choose([1, 1, 1, 1]) == [.init(expert: 0, weight: 0.5), .init(expert: 1, weight: 0.5)])
       #expect(routing.choose([-1, 3, -1, 3]).map(\.expert) == [1, 3])
       #expect(routing.choose([.nan, 1, .nan, 2]).count == 2 && routing.choose([.nan, .nan, .nan, .nan]).count == 2)
     }
-    let sigmoid = ExpertRouting(ExpertsSpec(count: 4, active: 2, expert: expert, scoring: .sigmoid), choiceBias: nil)
+    let sigmoid = ExpertRouting(ExpertsSpec(count: 4, active: 2, expert: expert, scoring: .sigmoid), choiceBias: [])
     #expect(sigmoid.choose([.nan, 1, .nan, 2]).map(\.expert) == [1, 3])
   }
 
@@ -91,7 +91,7 @@ import Testing
       for logits: [Float] in [[3e4, -3e4, 3e4, 0], [-3e4, -3e4, -3e4, -3e4], [1e-30, 0, -1e-30, 0]] {
         var spec = ExpertsSpec(count: 4, active: 2, expert: expert, scoring: scoring)
         spec.jitter = 0.01
-        let choices = ExpertRouting(spec, choiceBias: nil).choose(logits)
+        let choices = ExpertRouting(spec, choiceBias: []).choose(logits)
         #expect(choices.count == 2 && choices.allSatisfy { $0.weight.isFinite && $0.weight >= 0 }, "\(spec) \(logits)")
       }
     }

@@ -70,7 +70,7 @@ struct NaiveParts {
   /// Queries or keys of a position behind their norm.
   private func normed(_ x: [Double], _ attention: AttentionSpec, _ norm: NormSpec?, _ name: String) -> [Double] {
     guard let norm else { return x }
-    let size = attention.normsWholeRows ? x.count : attention.headSize
+    let size = attention.headNorms == .ofRow ? x.count : attention.headSize
     var result: [Double] = []
     for start in stride(from: 0, to: x.count, by: size) {
       result += model.norm(Array(x[start..<start + size]), block + "attention." + name, norm)

@@ -102,13 +102,13 @@ enum StagedModels {
       spec.eachAttention { ($0.queryNorm, $0.keyNorm) = (rms, rms) }
     },
     Feature("norms of whole rows") { spec in
-      spec.eachAttention { ($0.queryNorm, $0.keyNorm, $0.normsWholeRows) = (rms, rms, true) }
+      spec.eachAttention { ($0.queryNorm, $0.keyNorm, $0.headNorms) = (rms, rms, .ofRow) }
     },
     Feature("layer norms of each head") { spec in
       spec.eachAttention { ($0.queryNorm, $0.keyNorm) = (layerNorm, NormSpec(.layerNorm, epsilon: 1e-5)) }
     },
     Feature("layer norms of whole rows") { spec in
-      spec.eachAttention { ($0.queryNorm, $0.keyNorm, $0.normsWholeRows) = (layerNorm, layerNorm, true) }
+      spec.eachAttention { ($0.queryNorm, $0.keyNorm, $0.headNorms) = (layerNorm, layerNorm, .ofRow) }
     },
     Feature("norms of queries alone") { $0.eachAttention { $0.queryNorm = rms } },
     Feature("norms of keys alone") { $0.eachAttention { $0.keyNorm = rms } },

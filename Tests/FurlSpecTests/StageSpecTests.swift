@@ -38,7 +38,7 @@ import Testing
       biases: [.query, .attentionOutput])
     (attention.scale, attention.softCap, attention.hasSinks) = (0.25, 50, true)
     (attention.queryNorm, attention.keyNorm) = (rms, NormSpec(.layerNorm, epsilon: 1e-5))
-    attention.normsWholeRows = true
+    attention.headNorms = .ofRow
     var expert = FeedForwardSpec(size: 10, isGated: true, activation: .quickGelu, biases: [.gate, .up, .down])
     expert.limit = 7
     var experts = ExpertsSpec(
@@ -151,7 +151,7 @@ import Testing
       { $0.blocks[0].stages[1].parts[0].outputNorm = $0.norm }, { $0.blocks[0].attention?.scale = 1 },
       { $0.blocks[0].attention?.softCap = 1 }, { $0.blocks[0].attention?.hasSinks = true },
       { $0.blocks[0].attention?.queryNorm = $0.norm }, { $0.blocks[0].attention?.keyNorm = $0.norm },
-      { $0.blocks[0].attention?.normsWholeRows = true }, { $0.blocks[0].attention?.rotary = nil },
+      { $0.blocks[0].attention?.headNorms = .ofRow }, { $0.blocks[0].attention?.rotary = nil },
       { $0.hasLearnedPositions = true }, { $0.blocks[0].feedForward?.limit = 7 },
       { $0.blocks[0].stages.remove(at: 0) }, { $0.blocks[0].stages.remove(at: 1) },
       { spec in

@@ -79,7 +79,7 @@ public struct SpecDraws {
     attention.hasSinks = coin()
     if coin() { attention.queryNorm = norm() }
     if coin() { attention.keyNorm = norm() }
-    attention.normsWholeRows = coin()
+    attention.headNorms = coin() ? .ofRow : .ofHead
     return attention
   }
 

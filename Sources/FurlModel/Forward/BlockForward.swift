@@ -45,7 +45,7 @@ struct BlockForward {
       query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
     guard let growth = attention.queryGrowth else { return }
     buffers.query.scaleRows(
-      by: positions.map { Float(1 + growth.rate * Elementary.log(Double(1 + $0 / growth.context))) })
+      by: positions.map(growth.factor))
   }
 
   /// What an MLP's first layers leave to be done behind them.
@@ -58,7 +58,7 @@ struct BlockForward {
   func route(_ experts: ExpertsSpec, choiceBias: FloatVector?, _ router: Activations, count: Int)
     -> [[ExpertRouting.Choice]]
   {
-    let routing = ExpertRouting(experts, choiceBias: choiceBias)
+    let routing = ExpertRouting(experts, choiceBias: choiceBias?.values ?? [])
     return (0..<count).map { routing.choose(router[$0]) }
   }
 

@@ -16,24 +16,32 @@ struct ExpertRouting: Sendable {
   /// Added to scores for the choice alone: [count]; empty for none.
   let choiceBias: [Double]
 
-  init(_ spec: ExpertsSpec, choiceBias: FloatVector?) {
+  /// - Parameter choiceBias: empty for none.
+  init(_ spec: ExpertsSpec, choiceBias: [Float]) {
     self.spec = spec
-    self.choiceBias = choiceBias?.values.map(Double.init) ?? []
+    self.choiceBias = choiceBias.map(Double.init)
   }
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
   func choose(_ logits: [Float]) -> [Choice] {
-    let logits = logits.map(Double.init)
-    guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
-    let scores = spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+    guard spec.scoring != .sparseMixer else { return sparseMixer(logits.map(Double.init)) }
+    let scores = scores(logits)
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
     let chosen = ExpertRouting.largest(judged, spec.active).sorted()
-    var divisor = 1.0
-    if spec.normalizesWeights {
-      divisor = chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
-    }
+    let divisor = spec.normalizesWeights ? divisor(scores, chosen) : 1
     return chosen.map { Choice(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
+  }
+
+  /// What weights are made of: [count].
+  func scores(_ logits: [Float]) -> [Double] {
+    let logits = logits.map(Double.init)
+    return spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+  }
+
+  /// What makes the weights of those that were chosen add up to one.
+  func divisor(_ scores: [Double], _ chosen: [Int]) -> Double {
+    chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
   }
 
   private func softmax(_ logits: [Double]) -> [Double] {

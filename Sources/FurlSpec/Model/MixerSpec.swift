@@ -1,3 +1,5 @@
+import FurlTensor
+
 /// What lies between the layers that read a stage's input and the one that writes to the residual stream.
 public enum MixerSpec: Sendable, Hashable {
   case attention(AttentionSpec)
@@ -52,6 +54,11 @@ public struct AttentionSpec: Sendable, Hashable {
     public init(rate: Double, context: Int) {
       self.rate = rate
       self.context = context
+    }
+
+    /// What the query of a position is multiplied with.
+    public func factor(position: Int) -> Float {
+      Float(1 + rate * Elementary.log(Double(1 + position / context)))
     }
   }
 

@@ -29,8 +29,11 @@ struct GroupRemoval {
   ///
   /// - Parameters:
   ///   - readers: where they are more than their own kept columns.
+  ///   - fitsNorms: whether norms over whole rows of queries and keys are to compute with fewer numbers what they did
+  ///     with zeros among them.
   func write(
-    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], to draft: ModelDraft
+    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], fitsNorms: Bool = false,
+    to draft: ModelDraft
   ) throws {
     let spec = model.spec
     let groups = RemovableGroups(spec.blocks[index], of: spec)
@@ -43,7 +46,7 @@ struct GroupRemoval {
         try draft.gather(name, rows: rows)
         if layer.hasBias { try draft.gather(name + ".bias", rows: rows) }
       }
-      if group == .heads { try gatherVectors(of: spec.blocks[index], index, groups, stay, to: draft) }
+      if group == .heads { try writeVectors(block: index, keeping: stay, fitsNorms: fitsNorms, to: draft) }
       let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
       if let reader = readers[group] {
         try draft.set(name, reader.weight)
@@ -54,27 +57,22 @@ struct GroupRemoval {
     }
   }
 
-  /// Numbers that are of single heads go with them. A norm over all heads of a row takes its mean over those that stay.
-  private func gatherVectors(
-    of block: BlockSpec, _ index: Int, _ groups: RemovableGroups, _ stay: [Int], to draft: ModelDraft
+  /// Writes what attention has for each head beside its layers.
+  private func writeVectors(
+    block index: Int, keeping stay: [Int], fitsNorms: Bool, to draft: ModelDraft
   ) throws {
-    guard let part = block.parts.first(where: { if case .attention = $0.mixer { true } else { false } }),
-      let attention = block.attention
-    else { return }
-    for vector in part.vectors {
-      let role: TensorRole? =
-        vector.name.hasSuffix("query_norm") ? .query : vector.name.hasSuffix("key_norm") ? .key : nil
-      let rows: [Int]?
-      if vector.role == .sinks {
-        let queries = groups.rows(.query, kept: stay) ?? []
-        rows = stride(from: 0, to: queries.count, by: attention.headSize).map { queries[$0] / attention.headSize }
-      } else {
-        rows = attention.headNorms == .ofHead ? nil : role.flatMap { groups.rows($0, kept: stay) }
+    let block = model.spec.blocks[index]
+    let groups = RemovableGroups(block, of: model.spec)
+    for part in block.parts {
+      guard case .attention(let attention) = part.mixer else { continue }
+      for vector in part.vectors {
+        guard let numbers = groups.numbers(vector, of: attention, kept: stay) else { continue }
+        let name = "blocks.\(index)." + vector.name
+        let values = try model.source(name).readAll()
+        let factor = fitsNorms && attention.headNorms == .ofRow && vector.role == .norm ? (Double(vector.count) / Double(numbers.count)).squareRoot() : 1
+        try draft.set(name, numbers.map { Float(factor * Double(values[$0])) }, shape: [numbers.count])
+        if vector.hasBias { try draft.gather(name + ".bias", rows: numbers) }
       }
-      guard let rows else { continue }
-      let name = "blocks.\(index)." + vector.name
-      try draft.gather(name, rows: rows)
-      if vector.hasBias { try draft.gather(name + ".bias", rows: rows) }
     }
   }
 
@@ -82,8 +80,8 @@ struct GroupRemoval {
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(
-        heads: kept.heads, neurons: kept.neurons)
+      let groups = RemovableGroups(spec.blocks[index], of: spec)
+      spec.blocks[index].widths = groups.block(heads: kept.heads, neurons: kept.neurons)
     }
     return spec
   }
@@ -95,8 +93,23 @@ struct GroupRemoval {
   ///   - folder: for what is written on the way.
   func remove(keeping kept: [KeptGroups], folder: String) throws -> Checkpoint {
     let draft = try ModelDraft(model, folder: folder)
-    for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, to: draft) }
-    return try draft.finish(spec(keeping: kept))
+    for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, fitsNorms: true, to: draft) }
+    var spec = spec(keeping: kept)
+    for index in spec.blocks.indices { fitNorms(of: index, in: &spec) }
+    return try draft.finish(spec)
+  }
+
+  /// Norms over whole rows of queries and keys have fewer numbers behind a removal, and those that are gone were zero: mean
+  /// squares grow by the ratio of the counts. What is added to them grows with them, and weights make up for both.
+  private func fitNorms(of index: Int, in spec: inout ModelSpec) {
+    guard let before = model.spec.blocks[index].attention, var after = spec.blocks[index].attention,
+      after.headNorms == .ofRow
+    else { return }
+    let queryRatio = Double(before.queries) / Double(max(1, after.queries))
+    let keyRatio = Double(before.keys) / Double(max(1, after.keys))
+    after.queryNorm?.epsilon *= queryRatio
+    after.keyNorm?.epsilon *= keyRatio
+    spec.blocks[index].attention = after
   }
 
   /// What an artifact says about a removal.
