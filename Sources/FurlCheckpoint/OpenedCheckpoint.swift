@@ -89,14 +89,16 @@ struct OpenedCheckpoint {
     self.spec = spec
     stored = naming.stored
     config = configuration.kept
-    notes = configuration.notes + text.notes + naming.notes + head.notes
-    let folds = try family.folds(DocumentReader(configuration.json, file: path), spec)
+    let reader = try DocumentReader(configuration.json, file: path)
+    let folds = try family.folds(reader, spec)
+    let beyond = LayersBeyond(family, spec, count: try family.layersBeyond(reader))
+    notes = configuration.notes + text.notes + naming.notes + head.notes + beyond.notes(naming.stored.tensors.keys)
     names = Names(
       prefix: family.prefix,
       location: { [spec] tensor in
         (head.location(of: tensor) ?? family.location(of: tensor, in: spec)).folding(folds, tensor)
       },
-      isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) }, sizesFrom: "config.json",
+      isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) }, sizesFrom: "config.json",
       types: SourceType.allCases.filter { $0.blockSize == 1 })
     gguf = nil
   }

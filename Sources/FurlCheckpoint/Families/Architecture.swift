@@ -28,6 +28,9 @@ protocol Architecture: Sendable {
   /// Other names of keys, and which keys they stand for.
   static var aliases: KeyValuePairs<String, String> { get }
 
+  /// Layers that files may have behind those of the model and that are not part of it: what predicts further tokens.
+  static func layersBeyond(_ config: DocumentReader) throws -> Int
+
   /// What it covers, for people.
   static var models: String { get }
 }
@@ -41,6 +44,7 @@ extension Architecture {
   static var names: TensorNames { TensorNames() }
   static var aliases: KeyValuePairs<String, String> { [:] }
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { [:] }
+  static func layersBeyond(_ config: DocumentReader) throws -> Int { 0 }
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     names.location(of: tensor, in: spec)
   }
@@ -90,6 +94,7 @@ enum Architectures {
     Phi3.self, Llama.self, Mistral.self, Ministral3.self, Qwen2.self, Qwen3.self, Gemma.self, Gemma2.self, Gemma3.self,
     Granite.self, GraniteMoEHybrid.self, SeedOSS.self, IQuestCoder.self, StableLM.self, SmolLM3.self, OLMo2.self,
     OLMo3.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self, GraniteMoE.self, PhiMoE.self, Mellum.self, GPTOSS.self,
+    DeepSeekV2.self, DeepSeekV3.self, GLM4MoELite.self, Laguna.self,
   ]
 
   /// The family of a `model_type`.

@@ -131,11 +131,18 @@ struct DecoderConfig {
     _ architecture: String, norm: NormSpec, before: NormSpec?, behind: NormSpec? = nil, assumesTied: Bool = false,
     attention: (Int) throws -> AttentionSpec, mlp: (Int) throws -> MixerSpec
   ) throws -> ModelSpec {
+    try model(architecture, norm: norm, before: before, behind: behind, assumesTied: assumesTied) { index in
+      [.attention(try attention(index)), try mlp(index)]
+    }
+  }
+
+  /// A model of such mixers, one after the other.
+  func model(
+    _ architecture: String, norm: NormSpec, before: NormSpec?, behind: NormSpec? = nil, assumesTied: Bool = false,
+    mixers: (Int) throws -> [MixerSpec]
+  ) throws -> ModelSpec {
     let blocks = try (0..<layers).map { index in
-      BlockSpec(
-        try [.attention(attention(index)), mlp(index)].map {
-          StageSpec(norm: before, parts: [PartSpec($0, outputNorm: behind)])
-        })
+      BlockSpec(try mixers(index).map { StageSpec(norm: before, parts: [PartSpec($0, outputNorm: behind)]) })
     }
     return ModelSpec(
       architecture: architecture, vocabularySize: vocabularySize, hiddenSize: hiddenSize,

@@ -49,9 +49,11 @@ struct ExpertConfig {
   }
 
   /// Which blocks have experts, by `mlp_layer_types`.
-  func sparseTypes() throws -> [Bool] {
+  ///
+  /// - Parameter dense: so many blocks without, from the first on, where the key is missing.
+  func sparseTypes(dense: Int = 0) throws -> [Bool] {
     let key = "mlp_layer_types"
-    guard let words = try decoder.reader.strings(key) else { return Array(repeating: true, count: decoder.layers) }
+    guard let words = try decoder.reader.strings(key) else { return (0..<decoder.layers).map { $0 >= dense } }
     guard words.count == decoder.layers, words.allSatisfy({ ["dense", "sparse"].contains($0) }) else {
       throw decoder.reader.error(key, "\"dense\" or \"sparse\" for each of \(decoder.layers) layers is expected")
     }

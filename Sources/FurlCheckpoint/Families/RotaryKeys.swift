@@ -37,6 +37,20 @@ extension DecoderConfig {
     return rotary
   }
 
+  /// What DeepSeek multiplies scores with where positions are scaled: the square of YaRN's growth by `mscale_all_dim`.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` naming the key.
+  func scoreGrowth() throws -> Double {
+    guard let parameters = try mapping("rope_scaling", nil) ?? mapping("rope_parameters", nil),
+      let scale = try parameters.number("mscale_all_dim", in: -1e6...1e6), scale != 0
+    else { return 1 }
+    let kind = try parameters.string("rope_type") ?? parameters.string("type")
+    guard let kind, kind != "default" else { return 1 }
+    let factor = try parameters.needed("factor") { try parameters.number($0, in: 1e-3...1e6) }
+    let growth = factor <= 1 ? 1 : 0.1 * scale * Elementary.log(factor) + 1
+    return growth * growth
+  }
+
   private func partialFactor() throws -> Double? { try reader.number("partial_rotary_factor", in: 0...1) }
 
   /// The mapping under a key; one without keys says nothing.

@@ -7,6 +7,7 @@ struct BlockBuffers {
   private struct Widths {
     var queries = 1
     var keys = 1
+    var gates = 0
     var neurons = 1
     var router = 0
     var expertNeurons = 0
@@ -19,6 +20,10 @@ struct BlockBuffers {
         case .attention(let attention):
           queries = max(queries, attention.queries)
           keys = max(keys, attention.keys)
+          gates = max(gates, attention.gates)
+        case .latentAttention(let latent):
+          queries = max(queries, latent.expanded.queries)
+          keys = max(keys, latent.expanded.keys)
         case .feedForward(let mlp):
           neurons = max(neurons, mlp.size)
           hasGate = hasGate || mlp.isGated
@@ -36,6 +41,10 @@ struct BlockBuffers {
   let key: Activations
   let value: Activations
   let attended: Activations
+  /// What heads' outputs are multiplied with, where blocks have that.
+  let gates: Activations?
+  /// Where attention is latent.
+  let latent: LatentBuffers?
   /// The outputs of an MLP's first layers: gate and up, or up alone. The first holds what its last layer reads in the end.
   let mlp: [Activations]
   /// Where the block has experts.
@@ -52,6 +61,9 @@ struct BlockBuffers {
     key = try buffer(widths.keys)
     value = try buffer(widths.keys)
     attended = try buffer(widths.queries)
+    gates = widths.gates > 0 ? try buffer(widths.gates) : nil
+    let latents = blocks.flatMap(\.latents)
+    latent = latents.isEmpty ? nil : try LatentBuffers(latents, rows: rows)
     mlp = try (0..<(widths.hasGate ? 2 : 1)).map { _ in try buffer(widths.neurons) }
     experts =
       widths.router > 0
@@ -67,6 +79,8 @@ struct BlockBuffers {
     key = Activations(columns: widths.keys, sharing: wider.key)
     value = Activations(columns: widths.keys, sharing: wider.value)
     attended = Activations(columns: widths.queries, sharing: wider.attended)
+    gates = widths.gates > 0 ? wider.gates.map { Activations(columns: widths.gates, sharing: $0) } : nil
+    latent = block.latents.first.flatMap { spec in wider.latent.map { LatentBuffers(spec, sharing: $0) } }
     mlp = wider.mlp.map { Activations(columns: widths.neurons, sharing: $0) }
     experts = block.experts.flatMap { spec in wider.experts.map { ExpertBuffers(spec, sharing: $0) } }
   }
@@ -75,7 +89,9 @@ struct BlockBuffers {
   func outputs(of stage: StageSpec) -> [Activations] {
     stage.parts.flatMap { part -> [Activations] in
       switch part.mixer {
-      case .attention: [query, key, value]
+      case .attention(let attention):
+        [query, key, value] + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
+      case .latentAttention(let spec): latent?.inputs(of: spec) ?? []
       case .feedForward(let mlp): mlp.isGated ? self.mlp : [inner]
       case .experts(let spec): experts?.inputs(of: spec) ?? []
       case .recurrent: []

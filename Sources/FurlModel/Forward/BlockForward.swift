@@ -48,6 +48,12 @@ struct BlockForward {
       by: positions.map(growth.factor))
   }
 
+  /// What is done to heads' outputs before the last layer reads them.
+  func finish(_ attention: AttentionSpec, _ buffers: BlockBuffers, count: Int) {
+    guard attention.outputGate != nil, let gates = buffers.gates else { return }
+    buffers.attended.gateSoftly(by: gates, count: count, on: context)
+  }
+
   /// What an MLP's first layers leave to be done behind them.
   func finish(_ mlp: FeedForwardSpec, _ outputs: [Activations], count: Int) {
     guard let limit = mlp.limit else { return }
@@ -171,7 +177,7 @@ struct RotaryTables {
   /// - Parameter contextLength: positions that there may be.
   init(_ spec: ModelSpec, contextLength: Int) throws {
     var tables: [ModelSpec.Rotary: RotaryTable] = [:]
-    for rotary in spec.blocks.compactMap({ $0.attention?.rotary }) where tables[rotary] == nil {
+    for rotary in spec.blocks.flatMap(\.parts).compactMap({ $0.attention?.rotary }) where tables[rotary] == nil {
       tables[rotary] = try RotaryTable(
         frequencies: rotary.frequencies(context: contextLength), factor: rotary.attentionFactor,
         contextLength: contextLength)

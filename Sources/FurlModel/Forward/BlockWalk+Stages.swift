@@ -34,6 +34,7 @@ extension BlockWalk {
     if case .experts = part.mixer { isSingle = false }
     var result = PartWeights(
       part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"))
+    result.latent = latent(of: part)
     if case .experts(let experts) = part.mixer {
       let all = part.inputs(hidden: spec.hiddenSize)
       result.experts = ExpertWeights(
@@ -46,18 +47,27 @@ extension BlockWalk {
     return result
   }
 
+  /// The inner layers of a part, which must be known.
+  private func latent(of part: PartSpec) -> LatentWeights? {
+    guard case .latentAttention(let latent) = part.mixer,
+      let norm = norm(latent.norm, "attention.latent_norm")
+    else { return nil }
+    let queries = self.norm(latent.norm, "attention.query_latent_norm").map { ($0, group(part.inner(.queries))) }
+    return LatentWeights(queries: queries, norm: norm, keysAndValues: group(part.inner(.keysAndValues)))
+  }
+
   /// Whether a place of the block is computed for those behind it, too, so that it has to be visited whether anybody looks
   /// or not.
   public func isNeeded(_ site: ReadingSite) -> Bool {
     switch site.place {
     case .norm: site.stage > 0 && !stages[site.stage].isBeside
     case .output(let part): BlockWalk.isKept(stages[site.stage].parts[part])
-    case .expertInput, .expertOutput: false
+    case .latent, .expertInput, .expertOutput: false
     }
   }
 
   /// Whether what a part's last layer reads is kept for all positions, and not computed again.
-  private static func isKept(_ part: PartSpec) -> Bool { if case .attention = part.mixer { true } else { false } }
+  private static func isKept(_ part: PartSpec) -> Bool { part.attendedSize != nil }
 
   /// Calls `body` with what is read at a place of the block, some rows at a time: all positions in their order, or those
   /// that go through an expert.
@@ -75,6 +85,8 @@ extension BlockWalk {
         normalize(norms[site.stage], for: nil, piece.count)
         try body(normed, piece.count)
       }
+    case .latent(let index, let latent):
+      try visit(latent, of: stage.parts[index], stage: site.stage, body)
     case .output(let index):
       let part = stage.parts[index]
       let inputs = group(inputs(of: [part]))
@@ -98,6 +110,21 @@ extension BlockWalk {
         forward.finish(experts.expert, neurons, count: count)
         try body(neurons[0], count)
       }
+    }
+  }
+
+  /// Calls `body` with what the inner layers of a part read.
+  private func visit(
+    _ latent: ReadingSite.Latent, of part: PartSpec, stage: Int, _ body: (Activations, Int) throws -> Void
+  ) rethrows {
+    guard case .latentAttention(let spec) = part.mixer, let buffers = work?.buffers, let own = buffers.latent,
+      let norm = norm(spec.norm, latent == .queries ? "attention.query_latent_norm" : "attention.latent_norm")
+    else { return }
+    let inputs = group(inputs(of: [part]))
+    try forEachPiece { piece, _ in
+      normalize(norms[stage], for: inputs, piece.count)
+      inputs(normed, count: piece.count, into: own.inputs(of: spec), on: context)
+      try body(forward.normalize(latent, norm, own, count: piece.count, for: nil), piece.count)
     }
   }
 
@@ -176,7 +203,13 @@ extension BlockWalk {
     switch part.mixer {
     case .attention(let attention):
       attend(attention, work, position: position, count: count)
+      forward.finish(attention, buffers, count: count)
       return buffers.attended
+    case .latentAttention(let spec):
+      guard let inner = latent(of: part) else { preconditionFailure("a layer is not known") }
+      forward.expand(spec, inner, buffers, count: count)
+      attend(spec.expanded, work, position: position, count: count)
+      return forward.narrow(spec, buffers, count: count)
     case .feedForward(let mlp):
       forward.finish(mlp, buffers.mlp, count: count)
       return buffers.inner
@@ -194,8 +227,9 @@ extension BlockWalk {
     // What is computed again reads the rows as they are before anything is added.
     let results = parts.map { part -> Activations in
       guard let inputs = part.inputs else {
-        if let heads { work.buffers.attended.copyRows(heads, from: piece) }
-        return work.buffers.attended
+        let attended = work.buffers.latent?.attended ?? work.buffers.attended
+        if let heads { attended.copyRows(heads, from: piece) }
+        return attended
       }
       if let experts = part.weights.experts, let buffers = work.buffers.experts {
         normalize(norms[part.stage], for: inputs, piece.count)

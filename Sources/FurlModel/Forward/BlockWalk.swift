@@ -118,9 +118,9 @@ public final class BlockWalk {
 
     init(_ block: BlockSpec, hidden: Int, longest: Int, format: KeyValueCache.Format, threads: Int) throws {
       self.block = block
-      cache = try block.attention.map {
+      cache = try block.cached.map {
         try KeyValueCache(
-          blocks: [$0.cached], slots: 1, contextLength: longest, format: format, threads: threads,
+          blocks: [$0], slots: 1, contextLength: longest, format: format, threads: threads,
           rowLimit: BlockWalk.rowLimit)
       }
       buffers = try BlockBuffers([block], hidden: hidden, rows: BlockWalk.rowLimit)
@@ -161,7 +161,9 @@ public final class BlockWalk {
       work = try Work(
         own, hidden: spec.hiddenSize, longest: max(1, sequences.map(\.count).max() ?? 1), format: format,
         threads: context.pool.threads)
-      heads = try own.attention.map { try Activations(columns: $0.queries, capacity: max(1, positionCount)) }
+      heads = try own.parts.lazy.compactMap(\.attendedSize).first.map {
+        try Activations(columns: $0, capacity: max(1, positionCount))
+      }
     }
   }
 

@@ -25,7 +25,7 @@ struct ExpertRouting: Sendable {
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
   func choose(_ logits: [Float]) -> [Choice] {
-    guard spec.scoring != .sparseMixer else { return sparseMixer(logits.map(Double.init)) }
+    guard spec.scoring != .sparseMixer else { return sparseMixer(capped(logits)) }
     let scores = scores(logits)
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
     let chosen = ExpertRouting.largest(judged, spec.active).sorted()
@@ -35,8 +35,18 @@ struct ExpertRouting: Sendable {
 
   /// What weights are made of: [count].
   func scores(_ logits: [Float]) -> [Double] {
-    let logits = logits.map(Double.init)
+    let logits = capped(logits)
     return spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+  }
+
+  private func capped(_ logits: [Float]) -> [Double] {
+    guard let cap = spec.routerSoftCap else { return logits.map(Double.init) }
+    return logits.map { cap * ExpertRouting.tanh(Double($0) / cap) }
+  }
+
+  private static func tanh(_ number: Double) -> Double {
+    let power = Elementary.exp(-2 * abs(number))
+    return (number < 0 ? -1 : 1) * (1 - power) / (1 + power)
   }
 
   /// What makes the weights of those that were chosen add up to one.

@@ -74,14 +74,14 @@ public final class Session {
     self.slots = slots
     // The cache comes first: it refuses more slots than there is memory for.
     cache = try KeyValueCache(
-      blocks: spec.blocks.compactMap { $0.attention?.cached },
+      blocks: spec.blocks.compactMap(\.cached),
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
     rotary = try RotaryTables(spec, contextLength: cache.contextLength)
     forward = BlockForward(context: context)
     var count = 0
     places = spec.blocks.map { block in
-      guard block.attention != nil else { return nil }
+      guard block.cached != nil else { return nil }
       count += 1
       return count - 1
     }
@@ -267,7 +267,14 @@ public final class Session {
       case .attention(let attention):
         attend(part, attention, beside: stage, &state)
         if state.isOver { return }
+        forward.finish(attention, buffer, count: state.rows)
         state.results.append((part, buffer.attended))
+      case .latentAttention(let latent):
+        guard let weights = part.latent else { continue }
+        forward.expand(latent, weights, buffer, count: state.rows)
+        attend(part, latent.expanded, beside: stage, &state)
+        if state.isOver { return }
+        state.results.append((part, forward.narrow(latent, buffer, count: state.rows)))
       case .feedForward(let mlp):
         forward.finish(mlp, buffer.mlp, count: state.rows)
         state.results.append((part, buffer.inner))
@@ -301,7 +308,8 @@ public final class Session {
     // What lies in buffers of all rows comes to the front with those that are wanted.
     state.wanted = nil
     state.rows = wanted.rows.count
-    for waiting in [hidden, buffer.attended] + state.results.map(\.result) { waiting.gatherRows(wanted.rows) }
+    let waiting = [hidden, buffer.attended] + (buffer.gates.map { [$0] } ?? []) + state.results.map(\.result)
+    for rows in waiting { rows.gatherRows(wanted.rows) }
     // Parts before this one are among the results.
     let others = stage.spec.parts.drop { $0.name != part.spec.name }.dropFirst()
     if !others.isEmpty {

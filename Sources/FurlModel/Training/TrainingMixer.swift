@@ -32,11 +32,23 @@ extension PartSpec {
   var untrainable: String? {
     switch mixer {
     case .attention(let attention):
-      attention.headNorms == .ofEachHead
-        ? "norms with weights for each head have no gradient that Furl computes" : nil
+      if attention.headNorms == .ofEachHead {
+        "norms with weights for each head have no gradient that Furl computes"
+      } else if attention.outputGate != nil {
+        "gates on what heads give have no gradient that Furl computes"
+      } else {
+        nil
+      }
+    case .latentAttention: "latent attention has no gradient that Furl computes"
     case .feedForward: nil
     case .experts(let experts):
-      experts.scoring == .sparseMixer ? "experts that SparseMixer chooses have no gradient that Furl computes" : nil
+      if experts.scoring == .sparseMixer {
+        "experts that SparseMixer chooses have no gradient that Furl computes"
+      } else if experts.routerSoftCap != nil {
+        "a capped router has no gradient that Furl computes"
+      } else {
+        nil
+      }
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
     }
   }
@@ -47,7 +59,7 @@ extension PartSpec {
     case .attention(let attention): attention.keptWidths
     case .feedForward(let mlp): mlp.keptWidths
     case .experts(let experts): experts.keptWidths
-    case .recurrent: [:]
+    case .latentAttention, .recurrent: [:]
     }
   }
 
@@ -57,7 +69,7 @@ extension PartSpec {
     case .attention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
     case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
     case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
-    case .recurrent: [:]
+    case .latentAttention, .recurrent: [:]
     }
   }
 }

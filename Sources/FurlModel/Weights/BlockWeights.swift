@@ -34,6 +34,7 @@ struct PartWeights: Sendable {
   var keyNorm: NormWeights?
   var sinks: FloatVector?
   var experts: ExpertWeights?
+  var latent: LatentWeights?
 
   init(_ spec: PartSpec, output: LinearGroup?, outputNorm: NormWeights?) {
     self.spec = spec
@@ -76,7 +77,7 @@ extension PartSpec {
   /// What follows a layer of this part.
   func epilogue(_ layer: LinearSpec) -> LinearGroup.Epilogue {
     switch mixer {
-    case .attention, .recurrent: .none
+    case .attention, .latentAttention, .recurrent: .none
     case .feedForward(let mlp): mlp.epilogue(layer.role)
     case .experts(let experts):
       (layer.name.hasPrefix("mlp.shared.") ? experts.shared ?? experts.expert : experts.expert).epilogue(layer.role)

@@ -128,10 +128,23 @@ public final class LanguageModel: Sendable {
         weights.queryNorm = try attention.queryNorm.map { try norm(name(".query_norm"), $0) }
         weights.keyNorm = try attention.keyNorm.map { try norm(name(".key_norm"), $0) }
         weights.sinks = try vector(name(".sinks"))
+      case .latentAttention(let spec): weights.latent = try latent(spec, part, prefix)
       case .experts(let spec): weights.experts = try experts(spec, part, prefix, hidden: hidden)
       case .feedForward, .recurrent: break
       }
       return weights
+    }
+
+    private mutating func latent(
+      _ spec: LatentAttentionSpec, _ part: PartSpec, _ prefix: String
+    ) throws -> LatentWeights {
+      func group(_ latent: ReadingSite.Latent) throws -> LinearGroup {
+        LinearGroup(try part.inner(latent).map { try layer(prefix + $0.name) })
+      }
+      return LatentWeights(
+        queries: spec.queryRank == nil
+          ? nil : (try norm(prefix + "attention.query_latent_norm", spec.norm), try group(.queries)),
+        norm: try norm(prefix + "attention.latent_norm", spec.norm), keysAndValues: try group(.keysAndValues))
     }
 
     private mutating func experts(

@@ -21,6 +21,12 @@ public struct BlockSpec: Sendable, Hashable {
     }
   }
 
+  /// What its first latent attention does; nil: there is none.
+  public var latentAttention: LatentAttentionSpec? {
+    for part in parts { if case .latentAttention(let attention) = part.mixer { return attention } }
+    return nil
+  }
+
   /// What its first MLP without experts does; nil: there is none, and setting it changes nothing.
   public var feedForward: FeedForwardSpec? {
     get {
@@ -69,6 +75,7 @@ extension MixerSpec {
   package var biases: Set<TensorRole> {
     switch self {
     case .attention(let attention): attention.biases
+    case .latentAttention(let attention): attention.biases
     case .feedForward(let mlp): mlp.biases
     case .experts(let experts): experts.expert.biases
     case .recurrent: []
@@ -84,8 +91,12 @@ extension MixerSpec {
     }
     switch self {
     case .attention(var attention):
-      attention.biases.formUnion(roles.intersection([.query, .key, .value, .attentionOutput]))
+      let gate: Set<TensorRole> = attention.outputGate == nil ? [] : [.attentionGate]
+      attention.biases.formUnion(roles.intersection(gate.union([.query, .key, .value, .attentionOutput])))
       self = .attention(attention)
+    case .latentAttention(var attention):
+      attention.biases.formUnion(roles.intersection(attention.outerRoles))
+      self = .latentAttention(attention)
     case .feedForward(let mlp): self = .feedForward(added(mlp))
     case .experts(var experts):
       experts.expert = added(experts.expert)

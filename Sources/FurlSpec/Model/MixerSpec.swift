@@ -3,6 +3,7 @@ import FurlTensor
 /// What lies between the layers that read a stage's input and the one that writes to the residual stream.
 public enum MixerSpec: Sendable, Hashable {
   case attention(AttentionSpec)
+  case latentAttention(LatentAttentionSpec)
   case feedForward(FeedForwardSpec)
   case experts(ExpertsSpec)
   case recurrent(RecurrentSpec)
@@ -33,8 +34,18 @@ public struct AttentionSpec: Sendable, Hashable {
   public var headNorms: HeadNorms
   /// How queries grow with their position; nil: not.
   public var queryGrowth: QueryGrowth?
-  /// Which of `query`, `key`, `value` and `attentionOutput` have a bias.
+  /// What the heads' outputs are multiplied with before the last layer; nil: nothing.
+  public var outputGate: OutputGate?
+  /// Which of `query`, `key`, `value`, `attentionGate` and `attentionOutput` have a bias.
   public var biases: Set<TensorRole>
+
+  /// Outputs of heads are multiplied with log(1 + exp(g)), g from a linear layer that reads the stage's input (Laguna).
+  public enum OutputGate: String, Sendable, Hashable, CaseIterable {
+    /// One number for each head.
+    case ofHead = "head"
+    /// One for each output.
+    case ofElement = "element"
+  }
 
   /// What norms of queries and keys are over.
   public enum HeadNorms: String, Sendable, Hashable, CaseIterable {
@@ -73,13 +84,21 @@ public struct AttentionSpec: Sendable, Hashable {
     self.rotary = rotary
     self.biases = biases
     (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
-    (headNorms, queryGrowth) = (.ofHead, nil)
+    (headNorms, queryGrowth, outputGate) = (.ofHead, nil, nil)
   }
 
   /// Numbers of all queries of a row.
   public var queries: Int { heads * headSize }
   /// Numbers of all keys of a row.
   public var keys: Int { kvHeads * headSize }
+  /// Numbers of a row's gates; 0: there are none.
+  public var gates: Int {
+    switch outputGate {
+    case nil: 0
+    case .ofHead: heads
+    case .ofElement: queries
+    }
+  }
 }
 
 /// Two or three linear layers with a function between them.
@@ -146,6 +165,8 @@ public struct ExpertsSpec: Sendable, Hashable {
   /// Whether the router's outputs have a bias, and whether one is added for the choice alone.
   public var routerHasBias: Bool
   public var routerHasChoiceBias: Bool
+  /// The router's outputs are drawn into (-routerSoftCap, routerSoftCap) by tanh first; nil: they stay.
+  public var routerSoftCap: Double?
   public var groups: Groups?
   /// How far behind the best SparseMixer lets experts be.
   public var jitter: Double
@@ -163,7 +184,7 @@ public struct ExpertsSpec: Sendable, Hashable {
     self.normalizesWeights = normalizesWeights
     self.weightFactor = weightFactor
     (routerHasBias, routerHasChoiceBias) = (false, false)
-    groups = nil
+    (groups, routerSoftCap) = (nil, nil)
     jitter = 0
   }
 }

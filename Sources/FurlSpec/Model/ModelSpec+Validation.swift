@@ -51,6 +51,7 @@ extension ModelSpec {
         }
         switch part.mixer {
         case .attention(let attention): try validate(attention, checks)
+        case .latentAttention(let attention): try attention.validate(checks)
         case .feedForward(let mlp): try checks.mlp(mlp)
         case .experts(let experts): try validate(experts, checks)
         case .recurrent: throw checks.error("recurrent", "is not computed by this version of Furl")
@@ -87,6 +88,7 @@ extension ModelSpec {
     guard experts.weightFactor.isFinite, abs(experts.weightFactor) <= 1e6 else {
       throw checks.error("experts.factor", "\(experts.weightFactor) is out of range")
     }
+    if let cap = experts.routerSoftCap { try checks.positive("experts.router_soft_cap", cap) }
     if let groups = experts.groups {
       try checks.range("experts.groups.count", groups.count, 1...experts.count)
       guard experts.count % groups.count == 0 else {

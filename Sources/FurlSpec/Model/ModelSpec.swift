@@ -126,7 +126,7 @@ public struct ModelSpec: Sendable, Hashable {
     for stage in stages {
       append(stage.norm, stage.normName, hiddenSize)
       for part in stage.parts {
-        append(part.inputs(hidden: hiddenSize))
+        append(part.inputs(hidden: hiddenSize) + part.innerLayers)
         for vector in part.vectors {
           list += tensor(prefix + vector.name, vector.role, [vector.count], block, hasBias: vector.hasBias)
         }

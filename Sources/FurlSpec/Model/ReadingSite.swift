@@ -6,12 +6,22 @@ public struct ReadingSite: Sendable, Hashable {
   public enum Place: Sendable, Hashable {
     /// Behind the stage's norm, where the first layers of all its parts read.
     case norm
+    /// What layers of a part read that other layers of it have made: behind a norm of its own.
+    case latent(part: Int, Latent)
     /// What the last layer of a part reads; of experts, of the shared one.
     case output(part: Int)
     /// Behind the stage's norm, the rows that go through one expert.
     case expertInput(part: Int, expert: Int)
     /// What the last layer of one expert reads.
     case expertOutput(part: Int, expert: Int)
+  }
+
+  /// What latent attention makes on the way.
+  public enum Latent: Sendable, Hashable, CaseIterable {
+    /// What queries are made from.
+    case queries
+    /// What keys and values are made from.
+    case keysAndValues
   }
 
   /// The stage, by its number in the block.
@@ -30,14 +40,14 @@ public struct ReadingSite: Sendable, Hashable {
   public var part: Int? {
     switch place {
     case .norm: nil
-    case .output(let part), .expertInput(let part, _), .expertOutput(let part, _): part
+    case .latent(let part, _), .output(let part), .expertInput(let part, _), .expertOutput(let part, _): part
     }
   }
 
   /// The expert whose rows are read; nil: all rows are.
   public var expert: Int? {
     switch place {
-    case .norm, .output: nil
+    case .norm, .latent, .output: nil
     case .expertInput(_, let expert), .expertOutput(_, let expert): expert
     }
   }
@@ -49,7 +59,11 @@ extension ModelSpec {
     stages(of: block).enumerated().flatMap { index, stage in
       [ReadingSite(stage: index, .norm)]
         + stage.parts.enumerated().flatMap { part, spec -> [ReadingSite] in
-          guard case .experts(let experts) = spec.mixer else { return [ReadingSite(stage: index, .output(part: part))] }
+          guard case .experts(let experts) = spec.mixer else {
+            let latents = ReadingSite.Latent.allCases.filter { !spec.inner($0).isEmpty }
+            return latents.map { ReadingSite(stage: index, .latent(part: part, $0)) }
+              + [ReadingSite(stage: index, .output(part: part))]
+          }
           return (0..<experts.count).flatMap { expert in
             [
               ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
@@ -65,6 +79,7 @@ extension ModelSpec {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
     case .norm: return parts.flatMap { $0.inputs(hidden: hiddenSize) }.filter { $0.expert == nil }
+    case .latent(let part, let latent): return parts[part].inner(latent)
     case .output(let part): return parts[part].outputs(hidden: hiddenSize).filter { $0.expert == nil }
     case .expertInput(let part, let expert):
       return parts[part].inputs(hidden: hiddenSize).filter { $0.expert == expert }
@@ -77,7 +92,7 @@ extension ModelSpec {
   public func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
-    case .norm, .expertInput: return nil
+    case .norm, .latent, .expertInput: return nil
     case .output(let part):
       if case .experts(let experts) = parts[part].mixer { return experts.shared.map(MixerSpec.feedForward) }
       return parts[part].mixer

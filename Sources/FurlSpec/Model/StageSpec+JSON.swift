@@ -23,6 +23,7 @@ extension PartSpec {
     let mixer: JSON.Member =
       switch mixer {
       case .attention(let attention): .init("attention", attention.json)
+      case .latentAttention(let attention): .init("latent_attention", attention.json)
       case .feedForward(let mlp): .init("mlp", mlp.json)
       case .experts(let experts): .init("experts", experts.json)
       case .recurrent(let mixer): .init("recurrent", mixer.json)
@@ -36,10 +37,15 @@ extension PartSpec {
   init(_ reader: DocumentReader) throws {
     var mixers: [MixerSpec] = []
     if let found = try reader.reader("attention") { mixers.append(.attention(try AttentionSpec(found))) }
+    if let found = try reader.reader("latent_attention") {
+      mixers.append(.latentAttention(try LatentAttentionSpec(found)))
+    }
     if let found = try reader.reader("mlp") { mixers.append(.feedForward(try FeedForwardSpec(found))) }
     if let found = try reader.reader("experts") { mixers.append(.experts(try ExpertsSpec(found))) }
     if let found = try reader.reader("recurrent") { mixers.append(.recurrent(try RecurrentSpec(found))) }
-    guard mixers.count == 1 else { throw reader.error(nil, "one of attention, mlp, experts and recurrent is expected") }
+    guard mixers.count == 1 else {
+      throw reader.error(nil, "one of attention, latent_attention, mlp, experts and recurrent is expected")
+    }
     self.init(
       mixers[0], outputNorm: try reader.reader("output_norm").map(NormSpec.init),
       factor: try reader.number("factor", in: -1e300...1e300) ?? 1)
@@ -78,6 +84,7 @@ extension AttentionSpec {
       members.append(
         .init("query_growth", ["rate": .number(queryGrowth.rate), "context": .integer(queryGrowth.context)]))
     }
+    if let outputGate { members.append(.init("output_gate", .string(outputGate.rawValue))) }
     return .object(members + biases.members)
   }
 
@@ -86,7 +93,7 @@ extension AttentionSpec {
       heads: try reader.size("heads"), kvHeads: try reader.size("kv_heads"), headSize: try reader.size("head_size"),
       window: try reader.integer("window", in: 0...Int.max),
       rotary: try reader.reader("rotary").map(ModelSpec.Rotary.init),
-      biases: try reader.biases(among: [.query, .key, .value, .attentionOutput]))
+      biases: try reader.biases(among: [.query, .key, .value, .attentionOutput, .attentionGate]))
     scale = try reader.number("scale", in: -1e300...1e300)
     softCap = try reader.number("soft_cap", in: -1e300...1e300)
     hasSinks = try reader.bool("sinks") ?? false
@@ -99,6 +106,7 @@ extension AttentionSpec {
       try growth.finish()
       return result
     }
+    if reader.optional("output_gate") != nil { outputGate = try reader.knownWord("output_gate") }
     try reader.finish()
   }
 }
@@ -131,6 +139,7 @@ extension ExpertsSpec {
     if let shared { members += [.init("shared", shared.json), .init("gates_shared", .bool(gatesShared))] }
     if weightFactor != 1 { members.append(.init("factor", .number(weightFactor))) }
     if routerHasBias { members.append(.init("router_bias", true)) }
+    if let routerSoftCap { members.append(.init("router_soft_cap", .number(routerSoftCap))) }
     if routerHasChoiceBias { members.append(.init("choice_bias", true)) }
     if let groups {
       members.append(
@@ -151,6 +160,7 @@ extension ExpertsSpec {
       scoring: try reader.knownWord("scoring"), normalizesWeights: try reader.needed("normalizes", reader.bool),
       weightFactor: try reader.number("factor", in: -1e300...1e300) ?? 1)
     routerHasBias = try reader.bool("router_bias") ?? false
+    routerSoftCap = try reader.number("router_soft_cap", in: -1e300...1e300)
     routerHasChoiceBias = try reader.bool("choice_bias") ?? false
     groups = try reader.reader("groups").map { groups in
       let result = Groups(
@@ -182,13 +192,13 @@ extension RecurrentSpec {
 
 extension Set<TensorRole> {
   /// As a list of an object, in a fixed order.
-  fileprivate var members: [JSON.Member] {
+  var members: [JSON.Member] {
     isEmpty ? [] : [.init("biases", .array(TensorRole.allCases.filter(contains).map { .string($0.rawValue) }))]
   }
 }
 
 extension DocumentReader {
-  fileprivate func biases(among roles: Set<TensorRole>) throws -> Set<TensorRole> {
+  func biases(among roles: Set<TensorRole>) throws -> Set<TensorRole> {
     try Set(
       (strings("biases") ?? []).map { name in
         guard let role = TensorRole(rawValue: name), roles.contains(role) else {

@@ -34,7 +34,7 @@ public struct PartSpec: Sendable, Hashable {
   /// What its tensors' names in a block begin with.
   public var name: String {
     switch mixer {
-    case .attention: "attention"
+    case .attention, .latentAttention: "attention"
     case .feedForward, .experts: "mlp"
     case .recurrent: "mixer"
     }
@@ -73,7 +73,8 @@ extension PartSpec {
       [(TensorRole.query, attention.queries), (.key, attention.keys), (.value, attention.keys)].map { role, rows in
         LinearSpec(
           name: role.rawValue, role: role, rows: rows, columns: hidden, hasBias: attention.biases.contains(role))
-      }
+      } + (attention.outputGate == nil ? [] : [attention.gate(hidden: hidden)])
+    case .latentAttention(let attention): attention.inputs(hidden: hidden)
     case .feedForward(let mlp): mlp.inputs(hidden: hidden, in: "mlp")
     case .experts(let experts):
       [
@@ -106,6 +107,7 @@ extension PartSpec {
           name: "attention.output", role: .attentionOutput, rows: hidden, columns: attention.queries,
           hasBias: attention.biases.contains(.attentionOutput))
       ]
+    case .latentAttention(let attention): [attention.output(hidden: hidden)]
     case .feedForward(let mlp): [mlp.output(hidden: hidden, in: "mlp")]
     case .experts(let experts):
       (0..<experts.count).map { experts.expert.output(hidden: hidden, in: "mlp.experts.\($0)").of(expert: $0) }
@@ -135,6 +137,10 @@ extension PartSpec {
       return norm("attention.query_norm", queries, attention.queryNorm)
         + norm("attention.key_norm", keys, attention.keyNorm)
         + plain("attention.sinks", .sinks, attention.heads, if: attention.hasSinks)
+    case .latentAttention(let attention):
+      let ofQueries = attention.queryRank == nil ? nil : attention.norm
+      return norm("attention.query_latent_norm", attention.queryRank ?? 0, ofQueries)
+        + norm("attention.latent_norm", attention.rank, attention.norm)
     case .feedForward: return []
     case .experts(let experts):
       return plain("mlp.router.choice", .routerChoice, experts.count, if: experts.routerHasChoiceBias)
@@ -154,6 +160,14 @@ public struct VectorSpec: Sendable, Hashable {
   public let role: TensorRole
   public let count: Int
   public let hasBias: Bool
+}
+
+extension AttentionSpec {
+  fileprivate func gate(hidden: Int) -> LinearSpec {
+    LinearSpec(
+      name: TensorRole.attentionGate.rawValue, role: .attentionGate, rows: gates, columns: hidden,
+      hasBias: biases.contains(.attentionGate))
+  }
 }
 
 extension FeedForwardSpec {

@@ -9,6 +9,12 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case key = "attention.key"
   case value = "attention.value"
   case attentionOutput = "attention.output"
+  /// What heads' outputs are multiplied with comes from it.
+  case attentionGate = "attention.gate"
+  /// The short vectors that queries, and keys and values, are made from; the part of keys that all heads share.
+  case queryLatent = "attention.query_latent"
+  case latent = "attention.latent"
+  case sharedKey = "attention.shared_key"
   case up = "mlp.up"
   case gate = "mlp.gate"
   case down = "mlp.down"
@@ -34,7 +40,8 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// Whether tensors of this role are linear layers of a block.
   public var isBlockLinear: Bool {
     switch self {
-    case .query, .key, .value, .attentionOutput, .up, .gate, .down, .mixerInput, .mixerOutput: true
+    case .query, .key, .value, .attentionOutput, .attentionGate, .queryLatent, .latent, .sharedKey: true
+    case .up, .gate, .down, .mixerInput, .mixerOutput: true
     default: false
     }
   }

@@ -27,6 +27,55 @@ extension Activations {
     }
   }
 
+  /// Where pieces of a row lie: heads.
+  public struct Pieces: Sendable {
+    /// The first number of the first.
+    public let start: Int
+    /// Numbers from one to the next; 0: all pieces are one.
+    public let step: Int
+
+    public init(start: Int = 0, step: Int) {
+      self.start = start
+      self.step = step
+    }
+  }
+
+  /// Copies pieces of another set's first rows.
+  ///
+  /// - Parameters:
+  ///   - size: numbers of a piece.
+  ///   - pieces: how many a row has.
+  ///   - source: where they lie in the other set; target: where in this one.
+  public func copyPieces(
+    of size: Int, _ pieces: Int, _ other: Activations, from source: Pieces, to target: Pieces, count: Int
+  ) {
+    precondition(size > 0 && pieces > 0 && count <= capacity && count <= other.capacity)
+    precondition(source.start >= 0 && source.step >= 0 && target.start >= 0 && target.step >= size)
+    precondition(source.start + (pieces - 1) * source.step + size <= other.columns)
+    precondition(target.start + (pieces - 1) * target.step + size <= columns)
+    for row in 0..<count {
+      let from = other.values + row * other.stride + source.start
+      let to = values + row * stride + target.start
+      for piece in 0..<pieces { (to + piece * target.step).update(from: from + piece * source.step, count: size) }
+    }
+  }
+
+  /// Multiplies pieces of the first rows with log(1 + exp(gate)), each with its own.
+  ///
+  /// - Parameter gates: as many columns as a row has pieces.
+  public func gateSoftly(by gates: Activations, count: Int, on context: ComputeContext) {
+    precondition(gates.columns > 0 && columns % gates.columns == 0 && count <= capacity && count <= gates.capacity)
+    let size = columns / gates.columns
+    context.forEachRow(count) { row in
+      let (numbers, gate) = (values + row * stride, gates.values + row * gates.stride)
+      for piece in 0..<gates.columns {
+        let power = Double(gate[piece])
+        let factor = Float(max(power, 0) + Elementary.log(1 + Elementary.exp(-abs(power))))
+        for column in piece * size..<(piece + 1) * size { numbers[column] *= factor }
+      }
+    }
+  }
+
   /// Multiplies the first rows with a factor each.
   public func scaleRows(by factors: [Float]) {
     precondition(factors.count <= capacity)

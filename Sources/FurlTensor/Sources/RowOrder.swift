@@ -3,8 +3,11 @@ extension WeightSource {
   public struct RowOrder: Sendable, Hashable {
     /// Numbers of a head whose two halves take turns: 0 for none.
     var headSize = 0
-    /// How many of them do, from the first on: number half * turned / 2 + i of a head lies at 2 i + half.
+    /// How many of them do: number half * turned / 2 + i of a head lies at 2 i + half, counted from `start`. The others of
+    /// the head come behind them, as they lie.
     var turned = 0
+    /// Where in a stored head those that do begin.
+    var start = 0
     /// Rows that lie together, and stored rows from one such group to the next; 0: all lie together.
     var groupRows = 0
     var groupStride = 0
@@ -14,9 +17,11 @@ extension WeightSource {
 
     /// The halves of each head take turns (llama files in GGUF, GPT-J).
     ///
-    /// - Parameter turned: the even count of numbers that do; nil: the whole head.
-    public static func interleavedHalves(headSize: Int, turned: Int? = nil) -> RowOrder {
-      RowOrder(headSize: headSize, turned: turned ?? headSize)
+    /// - Parameters:
+    ///   - turned: the even count of numbers that do, which are the first rows of the head; nil: the whole head.
+    ///   - start: where in a stored head they begin.
+    public static func interleavedHalves(headSize: Int, turned: Int? = nil, start: Int = 0) -> RowOrder {
+      RowOrder(headSize: headSize, turned: turned ?? headSize, start: start)
     }
 
     /// The rows lie in groups with others between them: queries, keys and values of one head after the other.
@@ -32,7 +37,9 @@ extension WeightSource {
         let (head, inside) = row.quotientAndRemainder(dividingBy: headSize)
         if inside < turned {
           let (half, index) = inside.quotientAndRemainder(dividingBy: turned / 2)
-          row = head * headSize + 2 * index + half
+          row = head * headSize + start + 2 * index + half
+        } else if inside < turned + start {
+          row -= turned
         }
       }
       guard groupRows > 0 else { return row }
@@ -52,6 +59,7 @@ extension WeightSource {
     func fits(_ count: Int) -> Bool {
       if turned != 0 || headSize != 0 {
         guard headSize > 0, turned > 0, turned % 2 == 0, turned <= headSize, count % headSize == 0 else { return false }
+        guard (0...headSize - turned).contains(start) else { return false }
       }
       if groupRows != 0 {
         guard groupRows > 0, groupStride >= groupRows, count % groupRows == 0 else { return false }

@@ -198,7 +198,7 @@ public struct Plan: Sendable {
   /// Bytes of an FP16 KV cache of one sequence over the whole context; blocks with a window keep no more than that
   /// and one batch.
   public var keyValueBytes: Int {
-    let heads = spec.blocks.compactMap { $0.attention?.cached }
+    let heads = spec.blocks.compactMap(\.cached)
     return KeyValueCache.byteCount(
       heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit) ?? .max
   }

@@ -10,7 +10,9 @@ struct ChannelRemoval {
   let kept: [Int]
 
   /// The layers of a block that read the residual stream through a norm.
-  static let readers: Set<TensorRole> = [.query, .key, .value, .gate, .up]
+  static let readers: Set<TensorRole> = [
+    .query, .key, .value, .attentionGate, .queryLatent, .latent, .sharedKey, .gate, .up,
+  ]
 
   /// The specification with so many channels.
   ///

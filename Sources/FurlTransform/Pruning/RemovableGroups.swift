@@ -5,11 +5,13 @@ struct RemovableGroups: Sendable {
   let block: UniformDecoder.Widths
   let hidden: Int
   private let isGated: Bool
+  private let outputGate: AttentionSpec.OutputGate?
 
   init(_ block: BlockSpec, of spec: ModelSpec) {
     self.block = block.widths
     hidden = spec.hiddenSize
     isGated = block.feedForward?.isGated ?? false
+    outputGate = block.attention?.outputGate
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
@@ -34,8 +36,17 @@ struct RemovableGroups: Sendable {
   /// Weights of one group in the block's linear layers.
   func weights(_ group: PruneStep.Group) -> Int {
     switch group {
-    case .heads: hidden * block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2))
+    case .heads: hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
     case .neurons: hidden * (isGated ? 3 : 2)
+    }
+  }
+
+  /// Outputs of the layer that gates heads' outputs which belong to one group.
+  private var gates: Int {
+    switch outputGate {
+    case nil: 0
+    case .ofHead: headsPerUnit
+    case .ofElement: headsPerUnit * block.headSize
     }
   }
 
@@ -55,6 +66,7 @@ struct RemovableGroups: Sendable {
     switch role {
     case .query: return kept.flatMap { $0 * headsPerUnit * size..<($0 + 1) * headsPerUnit * size }
     case .key, .value: return sharesOne ? nil : kept.flatMap { $0 * size..<($0 + 1) * size }
+    case .attentionGate: return kept.flatMap { $0 * gates..<($0 + 1) * gates }
     case .up, .gate: return kept
     default: return nil
     }
