@@ -28,6 +28,9 @@ protocol Architecture: Sendable {
   /// Other names of keys, and which keys they stand for.
   static var aliases: KeyValuePairs<String, String> { get }
 
+  /// What llama.cpp's files call its keys and tensors; nil: llama.cpp does not run it.
+  static var gguf: GGUFFamily? { get }
+
   /// What it covers, for people.
   static var models: String { get }
 }
@@ -40,6 +43,7 @@ extension Architecture {
   static var prefix: String { "model." }
   static var names: TensorNames { TensorNames() }
   static var aliases: KeyValuePairs<String, String> { [:] }
+  static var gguf: GGUFFamily? { nil }
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { [:] }
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     names.location(of: tensor, in: spec)
@@ -56,6 +60,8 @@ struct TensorLocation: Sendable {
   var part: (start: Int, total: Int)?
   /// Which of several matrices that are stored as one tensor of a dimension more.
   var slice: (index: Int, count: Int)?
+  /// The shape that it is stored in, where that is another than its own: a matrix of one row as a vector.
+  var storedShape: [Int]?
   /// The names of vectors that make up the tensor, one after the other; empty: it is one tensor.
   var pieces: [String] = []
   /// How the source orders the rows.
