@@ -6,7 +6,7 @@ enum TableBlocks {
   typealias Floats = UnsafeMutablePointer<Float>
 
   /// FP4 (E2M1) of the OCP Microscaling formats, times 2.
-  private static let halves = SIMD16<Float>(0, 1, 2, 3, 4, 6, 8, 12, -0.0, -1, -2, -3, -4, -6, -8, -12)
+  private static let halves = SIMD16<Float>(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
 
   private static let numbers = SIMD16<Float>(
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
