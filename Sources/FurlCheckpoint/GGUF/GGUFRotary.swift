@@ -96,7 +96,9 @@ struct GGUFRotary {
     if let attention = try keys.number(name("scaling.yarn_attn_factor")), attention != 1 {
       members.append(.init("attention_factor", .number(attention)))
     } else if let share = try keys.number(name("scaling.attn_factor")), share != 1 {
-      members.append(.init("attention_factor", .number(share * GGUFRotary.growth(factor))))
+      let attention = share * GGUFRotary.growth(factor)
+      // None at all, but for the rounding of the share.
+      members.append(.init("attention_factor", .number(abs(attention - 1) < 1e-6 ? 1 : attention)))
     }
     // mscale is 1 wherever there is such a key.
     if let all = try keys.number(name("scaling.yarn_log_multiplier")), all != 0 {

@@ -70,7 +70,8 @@ extension GGUFArchitecture {
       keys: PlannedKeys(entries, path: path), path: path,
       shapes: Dictionary(plans.map { ($0.name, $0.shape) }) { $1 },
       vector: { wanted in
-        for plan in plans where plan.name == wanted { if case .values(let values) = plan.content { return values } }
+        // Any divisors of llama3's kind will do.
+        for plan in plans where plan.name == wanted && wanted != GGUFNames.rotaryFactors { if case .values(let values) = plan.content { return values } }
         return nil
       })
     let config = try GGUFConfiguration(head, family: family, gguf: gguf).json()
@@ -99,6 +100,7 @@ extension GGUFArchitecture {
     for index in spec.blocks.indices {
       guard var attention = spec.blocks[index].attention else { continue }
       if case .none = gguf.windows { attention.window = nil }
+      if case .llama3 = attention.rotary?.scaling { attention.rotary?.scaling = .none }
       let usual = 1 / Double(attention.headSize).squareRoot()
       // What is not said is multiplied into the queries.
       if !keyed || abs((attention.scale ?? usual) / usual - 1) < 1e-6 { attention.scale = nil }
