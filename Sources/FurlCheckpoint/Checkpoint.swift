@@ -146,7 +146,8 @@ public struct Checkpoint: Sendable {
       else { throw FurlError.input(opened.path, piece, "is missing") }
       let count = shape[0] / location.pieces.count
       guard let type = found.type, type.blockSize == 1, found.shape == [count] else {
-        throw FurlError.input(found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
+        throw FurlError.input(
+          found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
       }
       names.insert(name)
       values += try WeightSource.vector(
@@ -176,7 +177,9 @@ public struct Checkpoint: Sendable {
       throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(shape)")
     }
     // What is stored in another shape lies without gaps.
-    var strides = location.storedShape == nil ? found.strides : Array([expected.dropFirst().reduce(1, *), 1].suffix(expected.count))
+    var strides =
+      location.storedShape == nil
+      ? found.strides : Array([expected.dropFirst().reduce(1, *), 1].suffix(expected.count))
     var first = 0
     if let slice = location.slice {
       guard type.blockSize == 1 || strides[0] % type.blockSize == 0 else {

@@ -110,7 +110,8 @@ struct GGUFConfiguration {
     if let key = names.headSize {
       if !isPlain || gguf.hasHeadSize { sizes.append((key, .integer(headSize))) }
     } else if !isPlain {
-      throw keys.error(name("attention.key_length"), "\(heads) heads of \(headSize) are not the embedding length of \(hidden)")
+      throw keys.error(
+        name("attention.key_length"), "\(heads) heads of \(headSize) are not the embedding length of \(hidden)")
     }
     if let divisor = scoreDivisor(hidden: hidden, heads: heads, headSize: headSize) {
       sizes.append(("query_pre_attn_scalar", .integer(divisor)))
@@ -187,7 +188,8 @@ struct GGUFConfiguration {
   private func refuseOthers() throws {
     let known = Set(gguf.keys.map(\.name))
     for (key, harmless) in [
-      ("expert_count", [0.0]), ("attention.scale", [0]), ("attention.clamp_kqv", [0]), ("attention.max_alibi_bias", [0]),
+      ("expert_count", [0.0]), ("attention.scale", [0]), ("attention.clamp_kqv", [0]),
+      ("attention.max_alibi_bias", [0]),
       ("logit_scale", [0]), ("attn_logit_softcapping", [0]), ("final_logit_softcapping", [0]), ("embedding_scale", [0]),
       ("residual_scale", [0]), ("expert_weights_scale", [0, 1]), ("expert_shared_count", [0]),
       ("expert_group_count", [0, 1]), ("expert_shared_feed_forward_length", [0]), ("attention.temperature_scale", [0]),

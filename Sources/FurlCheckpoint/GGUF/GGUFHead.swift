@@ -92,7 +92,8 @@ struct GGUFHead {
     vector = { name in
       guard let (tensor, data) = file.tensors.first(where: { $0.tensor.name == name }) else { return nil }
       guard tensor.type == .float32, tensor.shape.count == 1, tensor.shape[0] <= 1 << 16 else {
-        throw FurlError.input(data.path, name, "is \(tensor.typeName) of shape \(tensor.shape); a vector of F32 is expected")
+        throw FurlError.input(
+          data.path, name, "is \(tensor.typeName) of shape \(tensor.shape); a vector of F32 is expected")
       }
       return data.floats(.float32, at: tensor.offset, count: tensor.shape[0])
     }

@@ -22,13 +22,15 @@ struct GGUFRotary {
     switch gguf.slidingBase {
     case .same:
       guard sliding == nil || sliding == theta else {
-        throw keys.error(name("freq_base_swa"), "another base for blocks with a window is not supported for \(gguf.architecture)")
+        throw keys.error(
+          name("freq_base_swa"), "another base for blocks with a window is not supported for \(gguf.architecture)")
       }
       var members: [JSON.Member] = [.init(gguf.baseKey, .number(theta))]
       if !scaling.isEmpty { members.append(.init("rope_scaling", .object(scaling))) }
       return members
     case .own(let assumed):
-      let full = [JSON.Member("rope_theta", .number(theta))] + (scaling.isEmpty ? [.init("rope_type", "default")] : scaling)
+      let full =
+        [JSON.Member("rope_theta", .number(theta))] + (scaling.isEmpty ? [.init("rope_type", "default")] : scaling)
       return [
         .init(
           "rope_parameters",

@@ -19,7 +19,8 @@ import Testing
     let json = try JSON.parse(TestData.bytes(path(name) + "/expected.json"), file: nil)
     func numbers(_ key: String) throws -> [Double] { try #require(json[key]?.array).compactMap(\.number) }
     return (
-      try #require(json["input_ids"]?.array).compactMap(\.integer), try numbers("first_logits"), try numbers("last_logits")
+      try #require(json["input_ids"]?.array).compactMap(\.integer), try numbers("first_logits"),
+      try numbers("last_logits")
     )
   }
 
@@ -128,7 +129,8 @@ import Testing
         }
       }
       let (phi, _) = try ExportFixtures.gguf(SampleSource(Self.path("phi3-longrope")), .f32, in: folder)
-      #expect(try #require(phi.tensors["rope_factors_short.weight"]).weights == [1, 1.35, 1.7, 2.05, 2.4, 2.75, 3.1, 3.45])
+      #expect(
+        try #require(phi.tensors["rope_factors_short.weight"]).weights == [1, 1.35, 1.7, 2.05, 2.4, 2.75, 3.1, 3.45])
     }
   }
 
@@ -143,7 +145,8 @@ import Testing
         }
         let (file, _) = try ExportFixtures.gguf(SampleSource(Self.path(name)), .f32, in: folder)
         for (own, theirs, more) in [
-          ("token_embd.weight", "model.embed_tokens.weight", Float(0)), ("output_norm.weight", "model.norm.weight", addend),
+          ("token_embd.weight", "model.embed_tokens.weight", Float(0)),
+          ("output_norm.weight", "model.norm.weight", addend),
           ("blk.1.attn_norm.weight", "model.layers.1.input_layernorm.weight", addend),
         ] {
           let pairs = zip(try #require(file.tensors[own]).weights, try values(theirs).map { $0 + more })

@@ -58,7 +58,9 @@ import Testing
           #expect(own.bytes == tensor.bytes, "\(name)")
           continue
         }
-        let isClose = zip(floats(own.bytes), floats(tensor.bytes)).allSatisfy { abs($0 - $1) <= 1.2e-7 * max(1, abs($1)) }
+        let isClose = zip(floats(own.bytes), floats(tensor.bytes)).allSatisfy {
+          abs($0 - $1) <= 1.2e-7 * max(1, abs($1))
+        }
         #expect(isClose, "\(name)")
       }
       let (before, after) = (try Checkpoint(folder: folder), try Checkpoint(folder: output + "/x"))

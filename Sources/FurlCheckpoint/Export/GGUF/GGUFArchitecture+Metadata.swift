@@ -78,7 +78,9 @@ extension GGUFArchitecture {
   }
 
   private var rotary: [GGUFEntry] {
-    let turned = spec.blocks.compactMap { block in block.attention.flatMap { part in part.rotary.map { (part.window, $0) } } }
+    let turned = spec.blocks.compactMap { block in
+      block.attention.flatMap { part in part.rotary.map { (part.window, $0) } }
+    }
     guard let full = turned.first(where: { $0.0 == nil }) ?? turned.first else { return [] }
     let rotary = full.1
     var entries = [integer("rope.dimension_count", rotary.dimensions), real("rope.freq_base", rotary.theta)]

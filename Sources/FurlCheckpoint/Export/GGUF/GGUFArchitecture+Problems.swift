@@ -28,7 +28,8 @@ extension GGUFArchitecture {
     }
     switch gguf.head {
     case .apart where spec.tiedEmbeddings: return "\(name) needs a head that is not the embedding"
-    case .embedding where !spec.tiedEmbeddings: return "\(name) takes the embedding for the head, and the model has another"
+    case .embedding where !spec.tiedEmbeddings:
+      return "\(name) takes the embedding for the head, and the model has another"
     default: break
     }
     return difference(file)
@@ -71,7 +72,9 @@ extension GGUFArchitecture {
       shapes: Dictionary(plans.map { ($0.name, $0.shape) }) { $1 },
       vector: { wanted in
         // Any divisors of llama3's kind will do.
-        for plan in plans where plan.name == wanted && wanted != GGUFNames.rotaryFactors { if case .values(let values) = plan.content { return values } }
+        for plan in plans where plan.name == wanted && wanted != GGUFNames.rotaryFactors {
+          if case .values(let values) = plan.content { return values }
+        }
         return nil
       })
     let config = try GGUFConfiguration(head, family: family, gguf: gguf).json()
@@ -82,7 +85,9 @@ extension GGUFArchitecture {
   private func difference(_ file: Result<ModelSpec, any Error>) -> String? {
     do {
       let (own, other) = (comparable(spec), comparable(try file.get()))
-      guard own.blocks.map(\.form) == other.blocks.map(\.form) else { return "its blocks are not built as those of \(name)" }
+      guard own.blocks.map(\.form) == other.blocks.map(\.form) else {
+        return "its blocks are not built as those of \(name)"
+      }
       return own.json.difference(from: other.json, at: "").map { place in
         "\(name) files have no key that would say its \(place.isEmpty ? "description" : place)"
       }
@@ -128,12 +133,13 @@ extension BlockSpec {
     stages.map { stage in
       ["\(stage.norm?.kind.rawValue ?? "") \(stage.isBeside)"]
         + stage.parts.map { part in
-          let kind = switch part.mixer {
-          case .attention: "attention"
-          case .feedForward(let mlp): "mlp \(mlp.isGated)"
-          case .experts: "experts"
-          case .recurrent: "recurrent"
-          }
+          let kind =
+            switch part.mixer {
+            case .attention: "attention"
+            case .feedForward(let mlp): "mlp \(mlp.isGated)"
+            case .experts: "experts"
+            case .recurrent: "recurrent"
+            }
           return "\(kind) \(part.outputNorm?.kind.rawValue ?? "")"
         }
     }
@@ -152,7 +158,9 @@ extension JSON {
         guard let value = others.first(where: { $0.key == member.key })?.value else { return place }
         if let found = member.value.difference(from: value, at: place) { return found }
       }
-      return others.first { member in !own.contains { $0.key == member.key } }.map { path.isEmpty ? $0.key : "\(path).\($0.key)" }
+      return others.first { member in !own.contains { $0.key == member.key } }.map {
+        path.isEmpty ? $0.key : "\(path).\($0.key)"
+      }
     case (.array(let own), .array(let others)):
       guard own.count == others.count else { return path }
       for (index, pair) in zip(own, others).enumerated() {

@@ -20,7 +20,8 @@ struct GGUFArchitecture {
   /// - Throws: ``FurlError`` of kind `input` that says what llama.cpp cannot run.
   init(_ source: any ExportSource) throws {
     func refuse(_ problem: String) -> FurlError {
-      .input(source.path, "llama.cpp cannot run it: \(problem)", remedy: "run it with furl, or export it as safetensors")
+      .input(
+        source.path, "llama.cpp cannot run it: \(problem)", remedy: "run it with furl, or export it as safetensors")
     }
     guard let family = Architectures.named(source.spec.architecture), let gguf = family.gguf else {
       throw refuse("it has no architecture for a \(source.spec.architecture) model that Furl knows")
@@ -57,7 +58,8 @@ struct GGUFArchitecture {
       case .pattern: break
       case .none, .leftOut:
         notes.append(
-          "llama.cpp's \(name) has no sliding window: beyond \(window) positions it attends to more than the model does")
+          "llama.cpp's \(name) has no sliding window: beyond \(window) positions it attends to more than the model does"
+        )
       }
     }
     if folds["attention.query"] != nil || folds["attention.query_norm"] != nil {
