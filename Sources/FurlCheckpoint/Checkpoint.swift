@@ -172,10 +172,14 @@ public struct Checkpoint: Sendable {
     expected[0] = outputs
     if location.isTransposed { expected.reverse() }
     if let slice = location.slice { expected.insert(slice.count, at: 0) }
-    guard found.shape == expected else {
-      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(expected)")
+    let shape = location.storedShape ?? expected
+    guard found.shape == shape else {
+      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(shape)")
     }
-    var strides = found.strides
+    // What is stored in another shape lies without gaps.
+    var strides =
+      location.storedShape == nil
+      ? found.strides : Array([expected.dropFirst().reduce(1, *), 1].suffix(expected.count))
     var first = 0
     if let slice = location.slice {
       guard type.blockSize == 1 || strides[0] % type.blockSize == 0 else {

@@ -33,6 +33,13 @@ enum GPT2: Architecture {
       isTransposed: isTransposed)
   }
 
+  static let gguf: GGUFFamily? = GGUFFamily("gpt2", "GPT2LMHeadModel").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.fixed = ["activation_function": "gelu_new"]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.neededBiases = GGUFFamily.linearBiases.union([.norm])
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     try config.refuse("scale_attn_weights", unless: true)
     try config.refuse("scale_attn_by_inverse_layer_idx", unless: false)

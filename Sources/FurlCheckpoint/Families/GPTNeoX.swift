@@ -19,6 +19,24 @@ enum GPTNeoX: Architecture {
         isByHead: true)
     ])
 
+  static let gguf: GGUFFamily? = GGUFFamily("gptneox", "GPTNeoXForCausalLM").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.fixed = ["hidden_act": "gelu"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.keys = [
+      .parallelResidual,
+      // No key of llama.cpp's, which computes the tanh form in any case.
+      GGUFKey("hidden_activation", "hidden_act", .word) { spec, _ in
+        spec.blocks.first?.feedForward?.activation == .geluTanh ? .word("gelu_new") : nil
+      },
+    ]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.turnedShare = "rotary_pct"
+    $0.baseKey = "rotary_emb_base"
+    $0.neededBiases = GGUFFamily.linearBiases.union([.norm])
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048, keys: configurationKeys)
     var rotary = try decoder.rotary(

@@ -11,6 +11,19 @@ enum GPTOSS: Architecture {
     block: ["mlp.router": "mlp.router"],
     experts: .takingTurns(gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"))
 
+  static let gguf: GGUFFamily? = GGUFFamily("gpt-oss", "GptOssForCausalLM").with {
+    $0.names = GGUFFamily.names(block: ["mlp.norm": "post_attention_norm"])
+    $0.fixed = ["hidden_act": "silu", "swiglu_limit": 7.0]
+    $0.switches = ["attention_bias": ["attn_output.bias"]]
+    $0.keys = GGUFKey.experts("num_local_experts") + [.expertSize(nil)]
+    $0.windows = .pattern(every: 2, assumed: 128)
+    $0.roundsYarn = false
+    $0.hasHeadSize = true
+    $0.neededBiases = [.attentionOutput, .gate, .up, .down]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(
       config, .init(context: 131_072, kvHeads: 8, headSize: 64, keepsWindows: true))

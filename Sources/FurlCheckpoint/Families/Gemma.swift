@@ -9,6 +9,23 @@ enum Gemma: Architecture {
   static let models = "Gemma 2B and 7B, CodeGemma"
   static let configurationKeys = ConfigurationKeys()
 
+  static let gguf: GGUFFamily? = GGUFFamily("gemma", "GemmaForCausalLM").with {
+    $0.fixed = ["hidden_activation": "gelu_pytorch_tanh"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.folds = { _, spec in storedFolds(spec) }
+    $0.hasHeadSize = true
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .embedding
+  }
+
+  /// Of GGUF files, whose norms have one more than those of checkpoints.
+  private static func storedFolds(_ spec: ModelSpec) -> Folds {
+    let root = Float(Double(spec.hiddenSize).squareRoot())
+    var folds: Folds = ["embedding": .init(factor: root)]
+    if spec.tiedEmbeddings { folds["norm"] = .init(factor: 1 / root) }
+    return folds
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 8192, kvHeads: 16, headSize: 256))
     try refuseBothWays(config)

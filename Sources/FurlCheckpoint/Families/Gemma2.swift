@@ -13,6 +13,14 @@ enum Gemma2: Architecture {
       "mlp.output_norm": "post_feedforward_layernorm",
     ])
 
+  static let gguf = Gemma.gguf?.with {
+    $0.architecture = "gemma2"
+    $0.className = "Gemma2ForCausalLM"
+    $0.keys = [.logitCap, .scoreCap]
+    $0.windows = .pattern(every: 2, assumed: 4096)
+    $0.dividesByWidth = 46
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     try Gemma.refuseBothWays(config)
     let decoder = try DecoderConfig(config, .init(context: 8192, kvHeads: 4, headSize: 256, keepsWindows: true))

@@ -9,6 +9,16 @@ enum Gemma3: Architecture {
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
   static let names = Gemma2.names
 
+  static let gguf = Gemma.gguf?.with {
+    $0.architecture = "gemma3"
+    $0.className = "Gemma3ForCausalLM"
+    $0.keys = [.logitCap]
+    $0.windows = .pattern(every: 6)
+    $0.slidingBase = .own(assumed: 10_000)
+    $0.dividesByWidth = 62
+    $0.head = .either
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     try Gemma.refuseBothWays(config)
     let decoder = try DecoderConfig(config, .init(context: 131_072, kvHeads: 4, headSize: 256, keepsWindows: true))

@@ -12,6 +12,13 @@ enum GraniteMoE: Architecture {
       gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
     ))
 
+  static let gguf = Granite.gguf?.with {
+    $0.architecture = "granitemoe"
+    $0.className = "GraniteMoeForCausalLM"
+    $0.keys += GGUFKey.experts("num_local_experts")
+    $0.possibleBiases = GGUFFamily.attentionBiases.union([.attentionOutput])
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     let attention = try Granite.attention(decoder)

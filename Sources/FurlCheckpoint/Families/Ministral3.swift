@@ -7,6 +7,16 @@ enum Ministral3: Architecture {
   static let models = "Ministral 3, Devstral Small 2 (text)"
   static let configurationKeys = ConfigurationKeys()
 
+  static let gguf = Llama.gguf?.with {
+    $0.architecture = "mistral3"
+    $0.className = "Ministral3ForCausalLM"
+    $0.keys = [
+      GGUFKey("attention.temperature_scale", "llama_4_scaling_beta", .number, isRotary: true) { spec, _ in
+        spec.blocks.first?.attention?.queryGrowth.map { .number($0.rate) }
+      }
+    ]
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 262_144, kvHeads: 8, keepsWindows: true))
     let window = try decoder.slidingWindow(assumed: nil)

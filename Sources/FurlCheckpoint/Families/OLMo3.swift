@@ -8,6 +8,14 @@ enum OLMo3: Architecture {
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
   static let names = OLMo2.names
 
+  static let gguf = OLMo2.gguf?.with {
+    $0.className = "Olmo3ForCausalLM"
+    $0.markers = ["attention.sliding_window"]
+    $0.windows = .pattern(every: 4)
+    $0.slidingBase = .own(assumed: nil)
+    $0.turnsAllByOneBase = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 2048, keepsWindows: true))
     let window = try decoder.slidingWindow(assumed: 4096)

@@ -13,6 +13,17 @@ enum Qwen2MoE: Architecture {
       "mlp.shared.up": "mlp.shared_expert.up_proj", "mlp.shared.down": "mlp.shared_expert.down_proj",
     ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
 
+  static let gguf: GGUFFamily? = GGUFFamily("qwen2moe", "Qwen2MoeForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": false]
+    $0.switches = ["qkv_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.keys =
+      GGUFKey.experts("num_experts") + [
+        .expertSize("moe_intermediate_size"), .sharedSize("shared_expert_intermediate_size"),
+      ]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 16, keepsWindows: true))
     let windows = try windows(decoder)

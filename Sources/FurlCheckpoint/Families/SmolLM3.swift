@@ -8,6 +8,13 @@ enum SmolLM3: Architecture {
   static let models = "SmolLM3 3B"
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
 
+  static let gguf: GGUFFamily? = GGUFFamily("smollm3", "SmolLM3ForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.interleavesHeads = true
+    $0.hasHeadSize = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 4, keepsWindows: true))
     let window =
