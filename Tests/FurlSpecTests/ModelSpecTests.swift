@@ -85,6 +85,48 @@ import Testing
     #expect(mixer.outputs(hidden: 24).map(\.columns) == [15])
   }
 
+  /// Latent attention has layers that read what others have made, in the order in which they are computed.
+  @Test func latentAttentionHasPlacesOfItsOwn() throws {
+    let norm = NormSpec(.rmsNorm, epsilon: 1e-6)
+    var latent = LatentAttentionSpec(
+      heads: 3, turnedSize: 4, plainSize: 6, valueSize: 13, queryRank: 7, rank: 9,
+      rotary: .init(theta: 100, dimensions: 4), norm: norm)
+    latent.scale = 0.25
+    latent.biases = [.latent, .attentionOutput]
+    var spec = ModelSpec(
+      architecture: "deepseek_v2", vocabularySize: 50, hiddenSize: 24, contextLength: 20, norm: norm,
+      tiedEmbeddings: true, blocks: [BlockSpec([StageSpec(norm: norm, parts: [PartSpec(.latentAttention(latent))])])])
+    #expect(
+      spec.tensors.dropFirst().dropLast().map { "\($0.name.dropFirst("blocks.0.attention.".count)) \($0.shape)" } == [
+        "norm [24]", "query_latent [7, 24]", "latent [9, 24]", "latent.bias [9]", "shared_key [4, 24]", "query [30, 7]",
+        "key [18, 9]", "value [39, 9]", "query_latent_norm [7]", "latent_norm [9]", "output [24, 39]", "output.bias [24]",
+      ])
+    func places() -> [[String]] { spec.sites(of: 0).map { spec.readers(of: $0, in: 0).map(\.role.rawValue) } }
+    let (own, ends) = (["attention.key", "attention.value"], ["attention.output"])
+    #expect(
+      places() == [
+        ["attention.query_latent", "attention.latent", "attention.shared_key"], ["attention.query"], own, ends,
+      ])
+    #expect(latent.expanded.headSize == 14 && latent.expanded.scale == 0.25)
+    let text = Array(spec.json.prettyText.utf8)
+    #expect(try ModelSpec(JSON.parse(text, file: nil), architecture: "deepseek_v2", file: nil) == spec)
+    latent.queryRank = nil
+    spec.blocks[0].stages[0].parts[0].mixer = .latentAttention(latent)
+    #expect(places() == [["attention.query", "attention.latent", "attention.shared_key"], own, ends])
+    let hostile: [(inout LatentAttentionSpec) -> Void] = [
+      { $0.heads = 0 }, { $0.heads = 4097 }, { $0.turnedSize = 0 }, { $0.turnedSize = .max }, { $0.plainSize = 4093 },
+      { $0.plainSize = 0 }, { $0.valueSize = .max }, { $0.rank = 0 }, { $0.rank = .max }, { $0.queryRank = 0 },
+      { $0.scale = .nan }, { $0.scale = 0 }, { $0.norm.epsilon = -1 }, { $0.rotary.dimensions = 6 },
+    ]
+    for change in hostile {
+      var changed = latent
+      change(&changed)
+      spec.blocks[0].stages[0].parts[0].mixer = .latentAttention(changed)
+      let error = #expect(throws: FurlError.self) { try spec.validate(file: "a.furl") }
+      #expect(error?.kind == .input && error?.place?.hasPrefix("blocks[0].") == true)
+    }
+  }
+
   /// A linear map stands before the block of its number, or behind all.
   @Test func mapsInPlaceOfBlocks() {
     var spec = Self.gpt2

@@ -84,6 +84,23 @@ import Testing
     }
   }
 
+  /// What is turned comes first, wherever it lies in a head: here four of six numbers behind the first two, and two heads
+  /// with a row between them.
+  @Test func turnedRowsComeFirst() throws {
+    let file = try TestData.mapped(TestData.littleEndian((0..<14).map(Float.init)))
+    func read(_ start: Int) throws -> [Float] {
+      try WeightSource(
+        file: file, type: .float32, offset: 0, rows: 12, columns: 1, rowStride: 1,
+        rowOrder: .interleavedHalves(headSize: 6, turned: 4, start: start).grouped(rows: 6, stride: 7)
+      ).readAll()
+    }
+    #expect(try read(2) == [2, 4, 3, 5, 0, 1, 9, 11, 10, 12, 7, 8])
+    #expect(try read(1) == [1, 3, 2, 4, 0, 5, 8, 10, 9, 11, 7, 12])
+    #expect(try read(0) == [0, 2, 1, 3, 4, 5, 7, 9, 8, 10, 11, 12])
+    #expect(throws: FurlError.self) { try read(3) }
+    #expect(throws: FurlError.self) { try read(-1) }
+  }
+
   /// A bias of heads whose halves take turns: its numbers are what rows are in a matrix.
   @Test func vectorsAreReordered() throws {
     let file = try TestData.mapped(TestData.littleEndian((0..<8).map(Float.init)))

@@ -22,10 +22,10 @@ struct PaddedModel: ExportSource {
   ) {
     guard
       let before = try? family.spec(DocumentReader(source.config, file: source.path, path: "config")),
-      let whole = before.blocks.first?.widths,
+      let whole = before.blocks.first?.widths, whole.kvHeads > 0,
       !padsChannels || source.spec.norm.kind == .rmsNorm && source.spec.hiddenSize <= before.hiddenSize,
       source.spec.blocks.map(\.widths).allSatisfy({
-        $0.heads <= whole.heads && $0.kvHeads <= whole.kvHeads && $0.headSize == whole.headSize
+        $0.kvHeads > 0 && $0.heads <= whole.heads && $0.kvHeads <= whole.kvHeads && $0.headSize == whole.headSize
           && $0.mlpSize <= whole.mlpSize
           // Heads are padded behind the others, so that each has to keep its key/value head.
           && ($0.heads / $0.kvHeads == whole.heads / whole.kvHeads || $0.kvHeads == whole.kvHeads && $0.kvHeads == 1)
