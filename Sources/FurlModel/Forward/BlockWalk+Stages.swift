@@ -64,8 +64,12 @@ extension BlockWalk {
   ///
   /// The layers that read at earlier places must be known.
   ///
-  /// - Parameter body: (rows of the input, how many there are).
-  public func visit(_ site: ReadingSite, _ body: (Activations, Int) throws -> Void) rethrows {
+  /// - Parameters:
+  ///   - positions: of a place of an expert: those that are taken, ascending, whether they go through it or not; nil: its own.
+  ///   - body: (rows of the input, how many there are).
+  public func visit(
+    _ site: ReadingSite, positions: [Int]? = nil, _ body: (Activations, Int) throws -> Void
+  ) rethrows {
     let stage = stages[site.stage]
     switch site.place {
     case .norm:
@@ -84,12 +88,14 @@ extension BlockWalk {
         try body(inner, piece.count)
       }
     case .expertInput(let index, let expert):
-      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { try body(normed, $0) }
+      let own = positions ?? self.positions(of: expert, in: stage.parts[index], of: site.stage)
+      try forEachRows(at: own, of: site.stage) { try body(normed, $0) }
     case .expertOutput(let index, let expert):
       guard case .experts(let experts) = stage.parts[index].mixer, let buffers = work?.buffers.experts else { return }
       let layers = group(
         stage.parts[index].inputs(hidden: spec.hiddenSize).filter { $0.expert == expert })
-      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { count in
+      let own = positions ?? self.positions(of: expert, in: stage.parts[index], of: site.stage)
+      try forEachRows(at: own, of: site.stage) { count in
         if layers.readsIntegers(context) {
           normed.quantize(count: count, leavingOut: layers.outlierColumns, on: context)
         }
@@ -122,12 +128,14 @@ extension BlockWalk {
     }
   }
 
-  /// Calls `body` with so many rows in `normed` at a time: what one expert reads.
-  private func forEachRows(
-    of expert: Int, in part: PartSpec, of stage: Int, _ body: (Int) throws -> Void
-  ) rethrows {
+  /// The positions that go through an expert.
+  private func positions(of expert: Int, in part: PartSpec, of stage: Int) -> [Int] {
     route(part, of: stage)
-    let places = routes.indices.filter { routes[$0].contains { $0.expert == expert } }
+    return routes.indices.filter { routes[$0].contains { $0.expert == expert } }
+  }
+
+  /// Calls `body` with so many rows in `normed` at a time: what experts read at some positions.
+  private func forEachRows(at places: [Int], of stage: Int, _ body: (Int) throws -> Void) rethrows {
     for start in stride(from: 0, to: places.count, by: BlockWalk.rowLimit) {
       let some = Array(places[start..<min(start + BlockWalk.rowLimit, places.count)])
       rows.copyRows(hidden, at: some)
