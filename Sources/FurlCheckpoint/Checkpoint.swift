@@ -146,7 +146,8 @@ public struct Checkpoint: Sendable {
       else { throw FurlError.input(opened.path, piece, "is missing") }
       let count = shape[0] / location.pieces.count
       guard let type = found.type, type.blockSize == 1, found.shape == [count] else {
-        throw FurlError.input(found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
+        throw FurlError.input(
+          found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
       }
       names.insert(name)
       values += try WeightSource.vector(

@@ -14,7 +14,10 @@ struct DecoderConfig {
   let kvHeads: Int
   let headSize: Int
   let mlpSize: Int
+  /// The most positions, with those that a scaling of frequencies adds.
   let contextLength: Int
+  /// The most positions by the key of their own.
+  let statedContext: Int
 
   /// What families differ in.
   struct Assumed {
@@ -61,9 +64,10 @@ struct DecoderConfig {
     } else {
       mlpSize = try reader.size(keys.mlp)
     }
-    contextLength = try reader.integer(keys.context, in: 1...Int.max) ?? assumed.context
+    statedContext = try reader.integer(keys.context, in: 1...Int.max) ?? assumed.context
+    contextLength = try RotaryScaling.context(statedContext, reader)
     try ConfigurationRules(reader: reader).check(
-      layers: layers, contextLength: contextLength, keepsWindows: assumed.keepsWindows)
+      layers: layers, contextLength: statedContext, keepsWindows: assumed.keepsWindows)
   }
 
   /// For a family that is as most are.

@@ -5,7 +5,7 @@ import FurlSpec
 /// its own; query, key and value of each head fused; part of each head turned.
 enum GPTNeoX: Architecture {
   static let modelType = "gpt_neox"
-  static let models = "Pythia, GPT-NeoX 20B, StableCode 3B (alpha), Replit's and Dolly's"
+  static let models = "Pythia, GPT-NeoX 20B, PolyCoder, Dolly v2"
   static let prefix = "gpt_neox."
   static let configurationKeys = ConfigurationKeys(kvHeads: nil, headSize: nil, normEpsilon: "layer_norm_eps")
   static let names = TensorNames(
@@ -15,7 +15,8 @@ enum GPTNeoX: Architecture {
     ],
     fusions: [
       .init(
-        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"], isByHead: true)
+        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"],
+        isByHead: true)
     ])
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
@@ -23,7 +24,8 @@ enum GPTNeoX: Architecture {
     var rotary = try decoder.rotary(
       assumedShare: config.number("rotary_pct", in: 0...1) ?? 0.25, older: ("rotary_emb_base", true))
     guard rotary.dimensions % 2 == 0 else {
-      throw config.error("rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
+      throw config.error(
+        "rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
     }
     if let theta = try config.number("rope_theta", in: 1...1e12), config.optional("rotary_emb_base") == nil {
       rotary.theta = theta

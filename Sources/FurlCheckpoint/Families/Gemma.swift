@@ -40,7 +40,10 @@ enum Gemma: Architecture {
     let root = Float(Double(spec.hiddenSize).squareRoot())
     let more = WeightSource.Fold(addend: 1)
     var folds: Folds = ["embedding": .init(factor: root)]
-    for name in ["attention.norm", "attention.output_norm", "mlp.norm", "mlp.output_norm", "attention.query_norm", "attention.key_norm"] {
+    for name in [
+      "attention.norm", "attention.output_norm", "mlp.norm", "mlp.output_norm", "attention.query_norm",
+      "attention.key_norm",
+    ] {
       folds[name] = more
     }
     // The head is the embedding, with its factor.

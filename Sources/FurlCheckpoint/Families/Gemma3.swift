@@ -14,7 +14,8 @@ enum Gemma3: Architecture {
     let decoder = try DecoderConfig(config, .init(context: 131_072, kvHeads: 4, headSize: 256, keepsWindows: true))
     let window = try decoder.slidingWindow(assumed: 4096)
     let (full, sliding) = ("full_attention", "sliding_attention")
-    let every = try config.integer("sliding_window_pattern", in: 1...4096)
+    let every =
+      try config.integer("sliding_window_pattern", in: 1...4096)
       ?? config.integer("_sliding_window_pattern", in: 1...4096) ?? 6
     let kinds = try decoder.layerTypes([full, sliding]) { ($0 + 1) % every == 0 ? full : sliding }
     let rotaries = [

@@ -15,7 +15,11 @@ enum Granite: Architecture {
     let neurons = FeedForwardSpec(
       size: decoder.mlpSize, isGated: true, activation: try config.activation("hidden_act", assumed: .silu),
       biases: mlpBiases)
-    return try decoder.llama(modelType) { _ in attention } mlp: { _ in .feedForward(neurons) }
+    return try decoder.llama(modelType) { _ in
+      attention
+    } mlp: { _ in
+      .feedForward(neurons)
+    }
   }
 
   /// Attention of this family and of those that were made from it.

@@ -27,7 +27,7 @@ extension DecoderConfig {
     // As int() of Python: towards zero. What is too large for a head is refused with the rest of the specification.
     let turned = (Double(headSize) * (share ?? assumedShare ?? 1)).rounded(.towardZero)
     var rotary = ModelSpec.Rotary(theta: theta ?? assumedTheta, dimensions: Int(exactly: turned) ?? 0)
-    if let parameters { try RotaryScaling(parameters, reader, contextLength: contextLength).apply(to: &rotary) }
+    if let parameters { try RotaryScaling(parameters, reader, contextLength: statedContext).apply(to: &rotary) }
     return rotary
   }
 
@@ -67,6 +67,16 @@ struct RotaryScaling {
       "longrope": .longRoPE, "su": .longRoPE,
     ]
     kind = try parameters.word(key, words, later: ["mrope", "proportional", "axial"]) ?? .none
+  }
+
+  /// The positions that there may be: dynamic scaling reaches beyond those that a model was trained with, which its key
+  /// says; the others have them in it.
+  static func context(_ stated: Int, _ config: DocumentReader) throws -> Int {
+    guard let parameters = try config.reader("rope_scaling") ?? config.reader("rope_parameters"),
+      parameters.optional("rope_type") ?? parameters.optional("type") == "dynamic",
+      let factor = try parameters.number("factor", in: 1e-3...1e6), factor > 1
+    else { return stated }
+    return Int(exactly: (Double(stated) * factor).rounded(.down)) ?? stated
   }
 
   func apply(to rotary: inout ModelSpec.Rotary) throws {

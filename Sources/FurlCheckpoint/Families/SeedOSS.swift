@@ -4,7 +4,7 @@ import FurlSpec
 /// Seed-OSS (ByteDance 2025): llama with biases on query, key and value, and switches for the others.
 enum SeedOSS: Architecture {
   static let modelType = "seed_oss"
-  static let models = "Seed-OSS 36B, Seed-Coder as llama"
+  static let models = "Seed-OSS 36B"
   static let configurationKeys = ConfigurationKeys()
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {

@@ -40,7 +40,8 @@ enum SmolLM3: Architecture {
       return (0..<decoder.layers).map { ($0 + 1) % every != 0 }
     }
     let numbers = list.array?.compactMap(\.integer) ?? []
-    guard numbers.count == decoder.layers, numbers.count == list.array?.count, numbers.allSatisfy({ $0 == 0 || $0 == 1 })
+    guard numbers.count == decoder.layers, numbers.count == list.array?.count,
+      numbers.allSatisfy({ $0 == 0 || $0 == 1 })
     else { throw decoder.reader.error(key, "0 or 1 for each of \(decoder.layers) layers is expected") }
     return numbers.map { $0 == 1 }
   }

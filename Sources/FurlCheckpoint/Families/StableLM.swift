@@ -5,7 +5,7 @@ import FurlSpec
 /// of each head turned, attention and MLP one after the other or side by side.
 enum StableLM: Architecture {
   static let modelType = "stablelm"
-  static let models = "StableLM 3B and 1.6B, Stable Code 3B, StableLM 2 12B as far as its heads have no norms"
+  static let models = "StableLM 3B and 1.6B, Stable Code 3B, StableLM 2 12B"
   static let configurationKeys = ConfigurationKeys(normEpsilon: "layer_norm_eps")
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {

@@ -70,7 +70,8 @@ struct TensorNames: Sendable {
     if let fusion = fusions.first(where: { $0.parts.contains(base) }) {
       return fused(base, fusion, tensor, in: spec, prefix + fusion.name + suffix)
     }
-    return TensorLocation(name: prefix + (block[base] ?? base) + suffix, isTransposed: isTransposed && isLinear && !isBias)
+    return TensorLocation(
+      name: prefix + (block[base] ?? base) + suffix, isTransposed: isTransposed && isLinear && !isBias)
   }
 
   /// Tensors whose names have no `.weight` behind them.

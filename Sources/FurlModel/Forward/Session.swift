@@ -298,7 +298,8 @@ public final class Session {
     for waiting in [hidden, buffer.attended] + state.results.map(\.result) { waiting.gatherRows(wanted.rows) }
     if stage.parts.count > 1 {
       normed.gatherRows(wanted.rows)
-      let others = buffer.outputs(of: StageSpec(norm: nil, parts: stage.spec.parts.filter { $0.name != part.spec.name }))
+      let others = buffer.outputs(
+        of: StageSpec(norm: nil, parts: stage.spec.parts.filter { $0.name != part.spec.name }))
       for output in others { output.gatherRows(wanted.rows) }
     }
   }

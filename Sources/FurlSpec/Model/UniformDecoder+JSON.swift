@@ -35,7 +35,8 @@ extension UniformDecoder {
       return Widths(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3], window: window)
     }
     self.init(
-      norm: try reader.knownWord("norm"), normEpsilon: try reader.needed("norm_epsilon") { try reader.number($0, in: 0...1) },
+      norm: try reader.knownWord("norm"),
+      normEpsilon: try reader.needed("norm_epsilon") { try reader.number($0, in: 0...1) },
       residual: try reader.knownWord("residual"), positions: try Positions(reader), mlp: try reader.knownWord("mlp"),
       activation: try reader.knownWord("activation"), biases: Set(biases), blocks: blocks)
   }

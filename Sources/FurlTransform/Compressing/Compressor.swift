@@ -142,7 +142,8 @@ public struct Compressor: Sendable {
 
   /// An artifact that is begun, for whose bytes there is room.
   func writer(to path: String) throws -> ArtifactWriter {
-    let writer = try ArtifactWriter(path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped)
+    let writer = try ArtifactWriter(
+      path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped, formatVersion: plan.spec.formVersion)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
     return writer

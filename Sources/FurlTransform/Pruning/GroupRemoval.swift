@@ -43,6 +43,7 @@ struct GroupRemoval {
         try draft.gather(name, rows: rows)
         if layer.hasBias { try draft.gather(name + ".bias", rows: rows) }
       }
+      if group == .heads { try gatherVectors(of: spec.blocks[index], index, groups, stay, to: draft) }
       let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
       if let reader = readers[group] {
         try draft.set(name, reader.weight)
@@ -53,11 +54,36 @@ struct GroupRemoval {
     }
   }
 
+  /// Numbers that are of single heads go with them. A norm over all heads of a row takes its mean over those that stay.
+  private func gatherVectors(
+    of block: BlockSpec, _ index: Int, _ groups: RemovableGroups, _ stay: [Int], to draft: ModelDraft
+  ) throws {
+    guard let part = block.parts.first(where: { if case .attention = $0.mixer { true } else { false } }),
+      let attention = block.attention
+    else { return }
+    for vector in part.vectors {
+      let role: TensorRole? =
+        vector.name.hasSuffix("query_norm") ? .query : vector.name.hasSuffix("key_norm") ? .key : nil
+      let rows: [Int]?
+      if vector.role == .sinks {
+        let queries = groups.rows(.query, kept: stay) ?? []
+        rows = stride(from: 0, to: queries.count, by: attention.headSize).map { queries[$0] / attention.headSize }
+      } else {
+        rows = attention.headNorms == .ofHead ? nil : role.flatMap { groups.rows($0, kept: stay) }
+      }
+      guard let rows else { continue }
+      let name = "blocks.\(index)." + vector.name
+      try draft.gather(name, rows: rows)
+      if vector.hasBias { try draft.gather(name + ".bias", rows: rows) }
+    }
+  }
+
   /// The specification without what goes.
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
+      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(
+        heads: kept.heads, neurons: kept.neurons)
     }
     return spec
   }

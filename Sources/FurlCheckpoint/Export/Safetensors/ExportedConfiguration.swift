@@ -42,7 +42,8 @@ enum ExportedConfiguration {
         set(key, true)
       }
     }
-    if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.widths.window != nil }),
+    if members.contains(where: { $0.key == "layer_types" })
+      || before.blocks.contains(where: { $0.widths.window != nil }),
       before.blocks.map(\.widths.window) != after.blocks.map(\.widths.window), keys.hasLayerTypes
     {
       let words = after.blocks.map { $0.widths.window == nil ? "full_attention" : "sliding_attention" }
@@ -72,7 +73,8 @@ enum ExportedConfiguration {
         remedy: "run it with furl, or give another multiple")
     }
     guard try spec(members, family, source) == after else {
-      let isUniform = Set(after.blocks.map { [$0.widths.heads, $0.widths.kvHeads, $0.widths.headSize, $0.widths.mlpSize] }).count <= 1
+      let isUniform =
+        Set(after.blocks.map { [$0.widths.heads, $0.widths.kvHeads, $0.widths.headSize, $0.widths.mlpSize] }).count <= 1
       throw FurlError.input(
         source.path,
         isUniform
@@ -100,4 +102,3 @@ enum ExportedConfiguration {
     try family.spec(DocumentReader(.object(members), file: source.path, path: "config"))
   }
 }
-
