@@ -114,7 +114,7 @@ struct OpenedCheckpoint {
     stored = StoredTensors(file)
     names = Names(
       prefix: "", location: naming.location, isSuperfluous: { name, _ in naming.isSuperfluous(name) },
-      sizesFrom: "its metadata", types: SourceType.allCases)
+      sizesFrom: "its metadata", types: SourceType.allCases.filter { $0 != .mxfp4Codes })
     gguf = file
     notes = []
   }
