@@ -14,10 +14,10 @@ extension BlockWalk {
     weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
   }
 
-  private func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
+  func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
 
   /// The layers of some parts that read the stage's input, experts apart.
-  private func inputs(of parts: [PartSpec]) -> [LinearSpec] {
+  func inputs(of parts: [PartSpec]) -> [LinearSpec] {
     parts.flatMap { $0.inputs(hidden: spec.hiddenSize) }.filter { $0.expert == nil }
   }
 
@@ -27,7 +27,7 @@ extension BlockWalk {
   }
 
   /// A part with all its layers.
-  private func weights(of part: PartSpec) -> PartWeights {
+  func weights(of part: PartSpec) -> PartWeights {
     let outputs = part.outputs(hidden: spec.hiddenSize)
     let shared = outputs.filter { $0.expert == nil }
     var isSingle = true
@@ -41,7 +41,8 @@ extension BlockWalk {
         experts: (0..<experts.count).map { index in
           .init(inputs: group(all.filter { $0.expert == index }), output: group(outputs.filter { $0.expert == index }))
         },
-        sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"])
+        sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"],
+        kept: keptExperts)
     }
     return result
   }
@@ -117,14 +118,14 @@ extension BlockWalk {
   }
 
   /// Finds out which experts all positions go through.
-  private func route(_ part: PartSpec, of stage: Int) {
+  func route(_ part: PartSpec, of stage: Int) {
     guard routes.isEmpty, case .experts(let experts) = part.mixer, let buffers = work?.buffers.experts else { return }
+    let routing = ExpertRouting(experts, choiceBias: vectors["mlp.router.choice"], keeping: keptExperts)
     let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
     forEachPiece { piece, _ in
       normalize(norms[stage], for: router, piece.count)
       router(normed, count: piece.count, into: [buffers.router], on: context)
-      routes += forward.route(
-        experts, choiceBias: vectors["mlp.router.choice"], buffers.router, count: piece.count)
+      routes += forward.route(routing, buffers.router, count: piece.count)
     }
   }
 

@@ -97,19 +97,19 @@ struct SensitivitySurvey {
     func survey(_ progress: (_ tensor: String, _ done: Int) -> Void) throws {
       var found: [String: Sensitivity] = [:]
       func measure(
-        _ readers: [Plan.PlannedTensor], moments: ([Plan.PlannedTensor]) throws -> SecondMoments?
+        _ readers: [Plan.PlannedTensor], moments find: ([Plan.PlannedTensor]) throws -> SecondMoments?
       ) throws {
         let variants = try readers.map { tensor in try Run.variants(of: tensor).map(tensor.choosing) }
-        let moments = try moments(variants.flatMap { $0 })
+        let moments = try find(variants.flatMap { $0 })
         var factors = CodeChooser.Factors(moments, variants.flatMap { $0 })
         for (tensor, forms) in zip(readers, variants) {
           found[tensor.spec.name] = try self.measure(tensor, forms, &factors)
           progress(tensor.spec.name, found.count)
         }
       }
-      func none(_ forms: [Plan.PlannedTensor]) throws -> SecondMoments? { try chooser.moments(for: forms) { _ in } }
+      func unseen(_ forms: [Plan.PlannedTensor]) throws -> SecondMoments? { try chooser.moments(for: forms) { _ in } }
       let byBlock = Dictionary(grouping: plan.tensors, by: { $0.spec.block ?? -1 })
-      for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor], moments: none) }
+      for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor], moments: unseen) }
       for block in plan.spec.blocks.indices {
         let prefix = "blocks.\(block)."
         try walk.begin(block: block) { vectors[$0] }
@@ -127,7 +127,7 @@ struct SensitivitySurvey {
           }
         }
         walk.finish()
-        for tensor in own where tensor.spec.shape.count == 1 { try measure([tensor], moments: none) }
+        for tensor in own where tensor.spec.shape.count == 1 { try measure([tensor], moments: unseen) }
       }
       for tensor in byBlock[-1] ?? [] where tensor.spec.role == .head {
         let norm = try norm("norm")

@@ -44,10 +44,13 @@ final class ModelWalk {
   ///   - boundary: called before every block, and behind the last one.
   ///   - body: called with every place where layers read, before those are known; it returns those that are others than
   ///     the model's own, by their names in the block.
+  ///   - completing: called with every block all of whose layers are known, before it is computed; returns those that become
+  ///     others.
   ///   - patched: called with the name of what stands in for blocks that were cut out; gives what stands there instead.
   func run(
     blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
     body: (_ block: Int, ReadingSite) throws -> [String: Layer] = { _, _ in [:] },
+    completing: (_ block: Int) throws -> [String: Layer] = { _ in [:] },
     patched: (String) throws -> Layer? = { _ in nil }
   ) throws {
     let spec = model.spec
@@ -69,6 +72,10 @@ final class ModelWalk {
             walk.install(reader, own.weight, bias: own.bias)
           }
         }
+      }
+      let changed = try completing(block)
+      for layer in spec.blocks[block].parts.flatMap({ $0.outputs(hidden: spec.hiddenSize) }) {
+        if let other = changed[layer.name] { walk.install(layer, other.weight, bias: other.bias) }
       }
       walk.finish()
     }
