@@ -1,5 +1,6 @@
 import FurlBase
 import FurlCheckpoint
+import FurlModel
 import FurlNumerics
 import FurlSpec
 import FurlTensor

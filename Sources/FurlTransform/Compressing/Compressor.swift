@@ -173,8 +173,8 @@ public struct Compressor: Sendable {
       return (run.notes, run.weightBytes, run.experts.json)
     }
     let sources = try sourceFiles(pool: pool)
-    let id = try writer.finish(
-      description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts)), tokenizer: tokenizer.serialized())
+    let description = self.description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
+    let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return Result(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }

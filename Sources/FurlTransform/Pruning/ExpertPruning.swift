@@ -9,7 +9,7 @@ import FurlTensor
 /// with the weights that the router gives to those that are left.
 ///
 /// The calibration is walked twice: through the model as it is, where experts are judged; and through the model as it
-/// becomes, where those that stay are refitted.
+/// becomes, where those that stay are refitted, and beside it once more through the model as it was.
 struct ExpertPruning {
   let step: PruneStep
   let model: Checkpoint
@@ -86,14 +86,17 @@ struct ExpertPruning {
   /// Walks the model as it becomes, and writes the last layers of its experts.
   private func refit(_ kept: [[Int]], _ draft: ModelDraft) throws {
     let walk = try ModelWalk(model, context.sequences, on: context.math)
+    let original = try ModelWalk(model, context.sequences, on: context.math)
     let places = ExpertExtent.places(model.spec)
     try walk.run(
       boundary: { context.progress("refitting experts of block", $0, model.spec.blocks.count) },
       completing: { block in
+        try original.advance(block: block)
         guard let place = places[block], let spec = model.spec.blocks[block].experts else { return [:] }
         let prefix = "blocks.\(block).mlp.experts."
-        let changed = try ExpertRefit(walk: walk, math: context.math, block: block, place: place, spec: spec)
-          .run(keeping: kept[block])
+        let changed = try ExpertRefit(
+          walk: walk, original: original, math: context.math, block: block, place: place, spec: spec
+        ).run(keeping: kept[block])
         var layers: [String: ModelWalk.Layer] = [:]
         for (expert, weight) in changed.sorted(by: { $0.key < $1.key }) {
           guard let index = kept[block].firstIndex(of: expert) else { continue }

@@ -1,4 +1,5 @@
 import FurlBase
+import FurlCheckpoint
 import FurlModel
 import FurlNumerics
 import FurlSpec
@@ -11,6 +12,8 @@ import FurlTensor
 /// moments and what the others leave to be desired; a ridge keeps experts that few positions go through near what they were.
 struct ExpertRefit {
   let walk: ModelWalk
+  /// The model as it was, behind the block.
+  let original: ModelWalk
   let math: DenseMath
   let block: Int
   let place: (stage: Int, part: Int)
@@ -26,7 +29,7 @@ struct ExpertRefit {
   func run(keeping kept: [Int]) throws -> [Int: Matrix] {
     let block = walk.walk
     block.keepExperts(nil)
-    let missing = try block.expertSums(stage: place.stage, part: place.part)
+    let missing = try wanted()
     block.keepExperts(kept)
     let own = try block.expertSums(stage: place.stage, part: place.part)
     missing.add(own, times: -1, count: block.positionCount, on: block.context)
@@ -48,6 +51,21 @@ struct ExpertRefit {
       result[expert] = weight
     }
     return result
+  }
+
+  /// What the experts should give together: what makes the residual stream that of the model as it was, where they add to
+  /// it as they are and alone; else what all of them would give.
+  private func wanted() throws -> Activations {
+    let block = walk.walk
+    let stage = walk.model.spec.blocks[self.block].stages[place.stage]
+    let part = stage.parts[place.part]
+    guard stage.parts.count == 1, part.outputNorm == nil, !stage.isBeside else {
+      return try block.expertSums(stage: place.stage, part: place.part)
+    }
+    let difference = try original.walk.hiddenStates()
+    difference.add(try block.hiddenStates(), times: -1, count: block.positionCount, on: block.context)
+    difference.scaleRows(by: Array(repeating: Float(1 / part.factor), count: block.positionCount))
+    return difference
   }
 
   /// Room for some rows of an expert.

@@ -20,7 +20,8 @@ struct GroupSurvey {
   init(_ model: Checkpoint, groups: Int, _ context: ChangeContext) throws {
     scheme = SensitivityProbe.scheme(for: model.spec)
     probe = try SensitivityProbe(
-      of: model, measurements: model.spec.blocks.count * groups, work: GroupSurvey.work, positions: GroupSurvey.positions,
+      of: model, measurements: model.spec.blocks.count * groups, work: GroupSurvey.work,
+      positions: GroupSurvey.positions,
       context)
   }
 
