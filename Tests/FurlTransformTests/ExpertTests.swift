@@ -76,7 +76,7 @@ import Testing
 
   // MARK: Removal
 
-  private static func pruning(_ settings: String, samples: Int = 24) throws -> Recipe {
+  private static func pruning(_ settings: String, samples: Int = 40) throws -> Recipe {
     try Fixtures.recipe(
       "  - prune: {groups: [experts], of: groups, sparsity: 0.25\(settings)}\n",
       more: "calibration: {text: \"checkpoint:calibration.txt\", samples: \(samples), length: 256}\n")

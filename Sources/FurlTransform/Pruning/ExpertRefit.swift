@@ -20,8 +20,8 @@ struct ExpertRefit {
   let spec: ExpertsSpec
 
   /// How often every expert is gone through, and what is added to the diagonal of its moments, as a share of their mean.
-  private static let sweeps = 3
-  private static let ridge = 0.03
+  private static let sweeps = 2
+  private static let ridge = 0.2
 
   /// The changed last layers by their expert, when the others are gone.
   ///
