@@ -117,6 +117,15 @@ public struct Checkpoint: Sendable {
         continue
       }
       let candidates = [prefix + location.name, location.name]
+      let packed = try candidates.compactMap { name in
+        try MXFP4Experts.source(
+          of: tensor, at: location, name: name, in: opened.stored, sizesFrom: opened.names.sizesFrom)
+      }.first
+      if let packed {
+        names.formUnion(packed.names)
+        sources[tensor.name] = packed.source
+        continue
+      }
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
       else {

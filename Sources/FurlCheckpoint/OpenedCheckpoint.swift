@@ -116,8 +116,9 @@ struct OpenedCheckpoint {
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(
-      prefix: "", location: { naming.location(of: $0).folding(folds, $0) }, isSuperfluous: { name, _ in naming.isSuperfluous(name) },
-      sizesFrom: "its metadata", types: SourceType.allCases)
+      prefix: "", location: { naming.location(of: $0).folding(folds, $0) },
+      isSuperfluous: { name, _ in naming.isSuperfluous(name) }, sizesFrom: "its metadata",
+      types: SourceType.allCases.filter { $0 != .mxfp4Codes })
     self.gguf = file
     notes = []
   }

@@ -97,6 +97,8 @@ struct StoredConfiguration {
     }
     json = .object((json.members ?? []).filter { $0.key != key })
     kept = .object((kept.members ?? []).filter { $0.key != key })
+    // What transformers unpacks is read as it lies.
+    if value["quant_method"]?.string == "mxfp4" { return }
     let method = value["quant_method"]?.string.map { " (\($0.prefix(40)))" } ?? ""
     notes.append("\(key)\(method) of config.json is left over: the weights are plain numbers")
   }

@@ -5,28 +5,60 @@ import FurlTensor
 ///
 /// Kinds of routing: Shazeer et al. 2017; Mixtral (Jiang et al. 2024); DeepSeek-V2 and V3 (2024); SparseMixer (Liu et al.
 /// 2023). In double precision, whatever the kernels are: a choice is no matter of rounding.
-struct ExpertRouting: Sendable {
+package struct ExpertRouting: Sendable {
   /// An expert with its weight.
-  struct Choice: Sendable, Hashable {
-    let expert: Int
-    let weight: Float
+  package struct Choice: Sendable, Hashable {
+    package let expert: Int
+    package let weight: Float
   }
 
   let spec: ExpertsSpec
   /// Added to scores for the choice alone: [count]; empty for none.
   let choiceBias: [Double]
+  /// The experts that there are to choose from, ascending, as if there were no others; nil: all.
+  let kept: [Int]?
 
-  /// - Parameter choiceBias: empty for none.
-  init(_ spec: ExpertsSpec, choiceBias: [Float]) {
-    self.spec = spec
-    self.choiceBias = choiceBias.map(Double.init)
+  /// - Parameters:
+  ///   - choiceBias: empty for none.
+  ///   - kept: the experts that there are to choose from; nil: all.
+  init(_ spec: ExpertsSpec, choiceBias: [Float], keeping kept: [Int]? = nil) {
+    self.init(spec, choiceBias: choiceBias.map(Double.init), keeping: kept)
   }
+
+  private init(_ spec: ExpertsSpec, choiceBias: [Double], keeping kept: [Int]?) {
+    self.spec = spec
+    self.choiceBias = choiceBias
+    self.kept = kept
+  }
+
+  /// The same with these experts alone.
+  package func keeping(_ kept: [Int]) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
-  func choose(_ logits: [Float]) -> [Choice] {
-    guard spec.scoring != .sparseMixer else { return sparseMixer(capped(logits)) }
-    let scores = scores(logits)
+  package func choose(_ logits: [Float]) -> [Choice] {
+    let logits = capped(logits)
+    guard let kept else { return choose(logits, choiceBias) }
+    return choose(kept.map { logits[$0] }, choiceBias.isEmpty ? [] : kept.map { choiceBias[$0] }).map {
+      Choice(expert: kept[$0.expert], weight: $0.weight)
+    }
+  }
+
+  /// The experts that a row would choose first, best first.
+  package func ranked(_ logits: [Float], count: Int) -> [Int] {
+    ExpertRouting.largest(allowed(judged(capped(logits))), count)
+  }
+
+  /// Numbers in the order in which experts are chosen.
+  private func judged(_ logits: [Double]) -> [Double] {
+    if spec.scoring == .sparseMixer { return logits }
+    let scores = scores(capped: logits)
+    return choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 }
+  }
+
+  private func choose(_ logits: [Double], _ choiceBias: [Double]) -> [Choice] {
+    guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
+    let scores = scores(capped: logits)
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
     let chosen = ExpertRouting.largest(judged, spec.active).sorted()
     let divisor = spec.normalizesWeights ? divisor(scores, chosen) : 1
@@ -34,9 +66,10 @@ struct ExpertRouting: Sendable {
   }
 
   /// What weights are made of: [count].
-  func scores(_ logits: [Float]) -> [Double] {
-    let logits = capped(logits)
-    return spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+  func scores(_ logits: [Float]) -> [Double] { scores(capped: capped(logits)) }
+
+  private func scores(capped logits: [Double]) -> [Double] {
+    spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
   }
 
   private func capped(_ logits: [Float]) -> [Double] {

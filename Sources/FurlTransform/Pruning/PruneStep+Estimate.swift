@@ -27,6 +27,7 @@ extension PruneStep {
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when channels alone cannot give so much.
   func estimate(_ source: ModelSpec) throws -> ModelSpec {
     guard method == .groupLasso else { return source }
+    if prunesExperts { return try ExpertExtent(self, of: source).estimate() }
     try checkStructure(of: source)
     if prunesVocabulary { return try VocabularyExtent(self, of: source).estimate() }
     var spec = source

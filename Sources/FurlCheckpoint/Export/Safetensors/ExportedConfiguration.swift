@@ -37,6 +37,9 @@ enum ExportedConfiguration {
     size(keys.kvHeads) { $0.blocks.first?.widths.kvHeads }
     size(keys.headSize, follows: true) { $0.blocks.first?.widths.headSize }
     size(keys.mlp, follows: true) { $0.blocks.first?.widths.mlpSize }
+    for key in ["num_experts", "num_local_experts"] where members.contains(where: { $0.key == key }) {
+      size(key) { $0.blocks.compactMap(\.experts).first?.count }
+    }
     if family.modelType == "llama" {
       for (key, roles) in llamaBiases where !after.biases.isDisjoint(with: roles) && before.biases != after.biases {
         set(key, true)
