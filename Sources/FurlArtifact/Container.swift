@@ -82,14 +82,17 @@ struct Footer: Equatable {
         remedy: "use a newer Furl")
     }
     formatVersion = max(version, Container.formatVersions.lowerBound)
-    guard file.read(0..<Container.headerBytes) == Container.header(version: formatVersion) else { throw cut("has a damaged header") }
+    guard file.read(0..<Container.headerBytes) == Container.header(version: formatVersion) else {
+      throw cut("has a damaged header")
+    }
 
     let start = file.count - Container.footerBytes
     let stored = file.read(start..<file.count)
     guard Array(stored.prefix(8)) == Container.footerMagic else {
       throw cut("is cut off or damaged: it does not end as an artifact")
     }
-    guard Digest(of: Container.header(version: formatVersion) + stored.dropLast(32)).bytes == Array(stored.suffix(32)) else {
+    guard Digest(of: Container.header(version: formatVersion) + stored.dropLast(32)).bytes == Array(stored.suffix(32))
+    else {
       throw cut("has a damaged footer")
     }
     func integer(_ offset: Int) throws -> Int {

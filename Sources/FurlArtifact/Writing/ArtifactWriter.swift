@@ -123,7 +123,8 @@ public final class ArtifactWriter {
       try output.write(stored)
       try align()
       let footer = Footer(
-        formatVersion: UInt32(formatVersion), indexOffset: offset, indexLength: stored.count, indexDecodedLength: text.count,
+        formatVersion: UInt32(formatVersion), indexOffset: offset, indexLength: stored.count,
+        indexDecodedLength: text.count,
         indexDigest: Digest(of: stored))
       try output.write(footer.bytes)
       isOpen = false

@@ -69,7 +69,9 @@ struct GroupRemoval {
         guard let numbers = groups.numbers(vector, of: attention, kept: stay) else { continue }
         let name = "blocks.\(index)." + vector.name
         let values = try model.source(name).readAll()
-        let factor = fitsNorms && attention.headNorms == .ofRow && vector.role == .norm ? (Double(vector.count) / Double(numbers.count)).squareRoot() : 1
+        let factor =
+          fitsNorms && attention.headNorms == .ofRow && vector.role == .norm
+          ? (Double(vector.count) / Double(numbers.count)).squareRoot() : 1
         try draft.set(name, numbers.map { Float(factor * Double(values[$0])) }, shape: [numbers.count])
         if vector.hasBias { try draft.gather(name + ".bias", rows: numbers) }
       }
