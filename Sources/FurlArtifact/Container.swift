@@ -2,8 +2,8 @@ import FurlBase
 
 /// The fixed parts of a `.furl` file: header, alignment, footer. FORMAT.md describes them.
 enum Container {
-  /// The version of the layout that this code writes, and the newest that it reads.
-  static let formatVersion: UInt32 = 1
+  /// The versions that this code reads. A file says the oldest that can describe its model.
+  static let formatVersions: ClosedRange<UInt32> = 1...2
   static let alignment = 64
   static let headerBytes = 64
   static let footerBytes = 128
@@ -21,8 +21,11 @@ enum Container {
   /// The first multiple of 64 that is not below `offset`.
   static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
 
-  static var header: [UInt8] {
-    padded(magic + littleEndian(formatVersion), to: headerBytes)
+  /// The header of the first version.
+  static var header: [UInt8] { header(version: formatVersions.lowerBound) }
+
+  static func header(version: UInt32) -> [UInt8] {
+    padded(magic + littleEndian(version), to: headerBytes)
   }
 
   static func padded(_ bytes: [UInt8], to count: Int) -> [UInt8] {
@@ -36,6 +39,7 @@ enum Container {
 
 /// What the last 128 bytes say.
 struct Footer: Equatable {
+  var formatVersion = Container.formatVersions.lowerBound
   var indexOffset: Int
   /// As stored.
   var indexLength: Int
@@ -47,13 +51,13 @@ struct Footer: Equatable {
   /// The 128 bytes. The last 32 are the digest of the header and of all before them.
   var bytes: [UInt8] {
     var bytes = Container.footerMagic
-    bytes += Container.littleEndian(Container.formatVersion) + Container.littleEndian(UInt32(0))
+    bytes += Container.littleEndian(formatVersion) + Container.littleEndian(UInt32(0))
     for value in [indexOffset, indexLength, indexDecodedLength, fileLength] {
       bytes += Container.littleEndian(Int64(value))
     }
     bytes += indexDigest.bytes
     bytes = Container.padded(bytes, to: Container.footerBytes - 32)
-    return bytes + Digest(of: Container.header + bytes).bytes
+    return bytes + Digest(of: Container.header(version: formatVersion) + bytes).bytes
   }
 
   /// Reads and checks header and footer.
@@ -71,19 +75,24 @@ struct Footer: Equatable {
       throw cut("is cut off: it has only \(file.count) bytes")
     }
     let version = file.integer(at: 8, as: UInt32.self)
-    guard version <= Container.formatVersion else {
+    let newest = Container.formatVersions.upperBound
+    guard version <= newest else {
       throw FurlError.input(
-        path, "was made by a newer Furl (format \(version); this one reads up to \(Container.formatVersion))",
+        path, "was made by a newer Furl (format \(version); this one reads up to \(newest))",
         remedy: "use a newer Furl")
     }
-    guard file.read(0..<Container.headerBytes) == Container.header else { throw cut("has a damaged header") }
+    formatVersion = max(version, Container.formatVersions.lowerBound)
+    guard file.read(0..<Container.headerBytes) == Container.header(version: formatVersion) else {
+      throw cut("has a damaged header")
+    }
 
     let start = file.count - Container.footerBytes
     let stored = file.read(start..<file.count)
     guard Array(stored.prefix(8)) == Container.footerMagic else {
       throw cut("is cut off or damaged: it does not end as an artifact")
     }
-    guard Digest(of: Container.header + stored.dropLast(32)).bytes == Array(stored.suffix(32)) else {
+    guard Digest(of: Container.header(version: formatVersion) + stored.dropLast(32)).bytes == Array(stored.suffix(32))
+    else {
       throw cut("has a damaged footer")
     }
     func integer(_ offset: Int) throws -> Int {
@@ -110,7 +119,11 @@ struct Footer: Equatable {
     guard stored == bytes else { throw cut("has a damaged footer") }
   }
 
-  init(indexOffset: Int, indexLength: Int, indexDecodedLength: Int, indexDigest: Digest) {
+  init(
+    formatVersion: UInt32 = Container.formatVersions.lowerBound, indexOffset: Int, indexLength: Int,
+    indexDecodedLength: Int, indexDigest: Digest
+  ) {
+    self.formatVersion = formatVersion
     self.indexOffset = indexOffset
     self.indexLength = indexLength
     self.indexDecodedLength = indexDecodedLength

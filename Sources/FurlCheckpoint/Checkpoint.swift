@@ -117,6 +117,15 @@ public struct Checkpoint: Sendable {
         continue
       }
       let candidates = [prefix + location.name, location.name]
+      let packed = try candidates.compactMap { name in
+        try MXFP4Experts.source(
+          of: tensor, at: location, name: name, in: opened.stored, sizesFrom: opened.names.sizesFrom)
+      }.first
+      if let packed {
+        names.formUnion(packed.names)
+        sources[tensor.name] = packed.source
+        continue
+      }
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
       else {
@@ -146,7 +155,8 @@ public struct Checkpoint: Sendable {
       else { throw FurlError.input(opened.path, piece, "is missing") }
       let count = shape[0] / location.pieces.count
       guard let type = found.type, type.blockSize == 1, found.shape == [count] else {
-        throw FurlError.input(found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
+        throw FurlError.input(
+          found.file.path, name, "is \(found.typeName) of shape \(found.shape); a vector of \(count) is expected")
       }
       names.insert(name)
       values += try WeightSource.vector(
@@ -171,10 +181,14 @@ public struct Checkpoint: Sendable {
     expected[0] = outputs
     if location.isTransposed { expected.reverse() }
     if let slice = location.slice { expected.insert(slice.count, at: 0) }
-    guard found.shape == expected else {
-      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(expected)")
+    let shape = location.storedShape ?? expected
+    guard found.shape == shape else {
+      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(shape)")
     }
-    var strides = found.strides
+    // What is stored in another shape lies without gaps.
+    var strides =
+      location.storedShape == nil
+      ? found.strides : Array([expected.dropFirst().reduce(1, *), 1].suffix(expected.count))
     var first = 0
     if let slice = location.slice {
       guard type.blockSize == 1 || strides[0] % type.blockSize == 0 else {

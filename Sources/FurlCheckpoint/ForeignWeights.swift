@@ -53,7 +53,9 @@ enum ForeignWeights {
     default: break
     }
     if parts.contains(where: { $0 == "quant_state" }) || last.hasPrefix("bitsandbytes__") { return "bitsandbytes" }
-    if last.hasSuffix("_blocks"), has(last.dropLast("_blocks".count) + "_scales") { return "MXFP4" }
+    if last.hasSuffix("_blocks"), has(last.dropLast("_blocks".count) + "_scales"), !MXFP4Experts.mayRead(tensor) {
+      return "MXFP4"
+    }
     let type = tensor.typeName.uppercased()
     if tensor.isFP8 { return "FP8" }
     if type.hasPrefix("F4") || type.hasPrefix("F6_") { return "\(type) codes" }

@@ -107,17 +107,19 @@ struct OpenedCheckpoint {
     let file = try GGUFFile(path: path)
     let configuration = try GGUFConfiguration(file)
     config = try configuration.json()
-    let (_, spec) = try OpenedCheckpoint.read(config, file: path)
-    let naming = GGUFNames(
-      spec: spec, architecture: configuration.architecture, stored: Set(file.tensors.map(\.tensor.name)))
+    let (family, spec) = try OpenedCheckpoint.read(config, file: path)
+    let gguf = configuration.gguf
+    let naming = GGUFNames(gguf, spec: spec, stored: Set(file.tensors.map(\.tensor.name)))
+    let folds = try gguf.folds(family, DocumentReader(config, file: path), spec)
     self.path = path
     folder = path.folderPath
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(
-      prefix: "", location: naming.location, isSuperfluous: { name, _ in naming.isSuperfluous(name) },
-      sizesFrom: "its metadata", types: SourceType.allCases)
-    gguf = file
+      prefix: "", location: { naming.location(of: $0).folding(folds, $0) },
+      isSuperfluous: { name, _ in naming.isSuperfluous(name) }, sizesFrom: "its metadata",
+      types: SourceType.allCases.filter { $0 != .mxfp4Codes })
+    self.gguf = file
     notes = []
   }
 

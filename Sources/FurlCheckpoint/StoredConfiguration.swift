@@ -32,7 +32,12 @@ struct StoredConfiguration {
     guard let kind = text["model_type"]?.string else {
       throw FurlError.input(path, "text_config.model_type", "is missing")
     }
-    for key in ["tie_word_embeddings", "eos_token_id", "bos_token_id", "quantization_config"] {
+    // Whether the head is the embedding is said by the whole; the rest by its text part where that does.
+    if let tied = json["tie_word_embeddings"], tied != .null {
+      members.removeAll { $0.key == "tie_word_embeddings" }
+      members.append(.init("tie_word_embeddings", tied))
+    }
+    for key in ["eos_token_id", "bos_token_id", "quantization_config"] {
       guard text[key] == nil, let value = json[key] else { continue }
       members.append(.init(key, value))
     }
@@ -92,6 +97,8 @@ struct StoredConfiguration {
     }
     json = .object((json.members ?? []).filter { $0.key != key })
     kept = .object((kept.members ?? []).filter { $0.key != key })
+    // What transformers unpacks is read as it lies.
+    if value["quant_method"]?.string == "mxfp4" { return }
     let method = value["quant_method"]?.string.map { " (\($0.prefix(40)))" } ?? ""
     notes.append("\(key)\(method) of config.json is left over: the weights are plain numbers")
   }

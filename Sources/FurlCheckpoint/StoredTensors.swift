@@ -26,9 +26,12 @@ public struct StoredTensors: Sendable {
       self.typeName = typeName
       self.type = type
       self.shape = shape
-      self.strides =
-        strides
-        ?? shape.indices.map { shape[($0 + 1)...].reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue } }
+      self.strides = strides ?? Tensor.denseStrides(shape)
+    }
+
+    /// Those of a tensor without gaps, its last dimension innermost.
+    static func denseStrides(_ shape: [Int]) -> [Int] {
+      shape.indices.map { shape[($0 + 1)...].reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue } }
     }
   }
 

@@ -97,23 +97,16 @@ struct Bench: AsyncParsableCommand {
     let reportFile = try report.map { try TextOutput(path: $0) }
     // Wrong paths, and that nothing can be executed, are found before anything is measured.
     for path in paths { _ = try ModelFile(path: path).tokenizer() }
-    if suites.contains(where: { $0.kind == .passAt1 }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
+    if suites.contains(where: { $0.kind.type.executes }) { _ = try Sandbox.detect(unsandboxed: settings.unsandboxed) }
     try CommandProcess.checkThreads(compute.threadCount)
-    let speeds = try await measureSpeeds()
-    let extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
-    let context = try compute.context()
-    var rows: [BenchRow] = []
-    for (path, speed) in zip(paths, speeds) {
-      var row = try BenchRow(path: path, speed: speed, quality: [], threads: compute.threadCount, pool: context.pool)
-      row.extras = extras
-      if !suites.isEmpty {
-        let subject = try LoadedModel(path: path, context: context, format: compute.kv?.format)
-        for suite in suites {
-          let evaluator = settings.evaluator(limit: limit, label: "\(subject.file.name) \(suite.name)")
-          try await row.measure(suite, on: subject, by: evaluator)
-        }
-      }
-      rows.append(row)
+    var measurement = ModelMeasurement(speed: runner, suites: suites, threads: compute.threadCount)
+    measurement.format = compute.kv?.format
+    measurement.extras = EnergyExtras(thermalDesignPower: tdp, carbon: carbon.flatMap(EnergyExtras.CarbonFactor.init))
+    let start = ContinuousClock.now
+    let rows = try await measurement.rows(of: paths, context: compute.context) { label in
+      settings.evaluator(limit: limit, label: label)
+    } progress: {
+      Terminal.progress("measuring", done: $0, total: $1, since: start)
     }
     Terminal.clearProgress()
     let document: JSON = [
@@ -140,17 +133,14 @@ struct Bench: AsyncParsableCommand {
     ]
   }
 
-  private func measureSpeeds() async throws -> [SpeedMeasurement] {
+  private var runner: BenchRunner {
     let measuring = SpeedMeasurement.Settings(
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
-    let executable = ownExecutable ?? CommandLine.arguments[0]
-    let start = ContinuousClock.now
-    var runner = BenchRunner(executable: executable, settings: measuring, rounds: rounds)
+    var runner = BenchRunner(
+      executable: ownExecutable ?? CommandLine.arguments[0], settings: measuring, rounds: rounds)
     runner.idleSeconds = idle
-    return try await runner.run(paths) {
-      Terminal.progress("measuring", done: $0, total: $1, since: start)
-    }
+    return runner
   }
 }

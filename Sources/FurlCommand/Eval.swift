@@ -88,7 +88,7 @@ struct Eval: AsyncParsableCommand {
     let samplesFile = try samples.map { try TextOutput(path: $0) }
     if evalResults != nil { try EvalResults.check(suite) }
     let evalResultsFile = try evalResults.map { try TextOutput(path: $0) }
-    if baseline != nil, suite.kind != .text {
+    if baseline != nil, !suite.kind.type.readsBaseline {
       throw FurlError(
         .usage, file: "--baseline", "only a text is compared here", remedy: "use verify with max_drop gates")
     }

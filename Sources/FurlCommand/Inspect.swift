@@ -68,7 +68,11 @@ struct Inspect: ParsableCommand {
     )
     if let widths = spec.widthsText { line("widths", widths) }
     let parameters = inspection.parameters
-    line("parameters", "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings)")
+    let active = parameters.active == parameters.total ? "" : ", \(parameters.active) active for a token"
+    line(
+      "parameters",
+      "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings\(active))")
+    for text in inspection.expertTexts { line("experts", text) }
     line(
       "disk",
       "\(file.diskBytes) bytes (\(Figures.bytes(file.diskBytes))), \(Figures.significant(file.bitsPerWeight)) bits per weight"

@@ -36,7 +36,10 @@ struct Logits: ParsableCommand {
       try tokenizer.check(tokens.filter { $0 < tokenizer.vocabularySize }, rows: file.spec.vocabularySize, file: path)
     }
     let model = try file.load(pool: context.pool)
-    let session = try Session(model, context: context, format: compute.kv?.format)
+    // Some scalings of frequencies depend on how many positions there may be: here, on those that there are.
+    let session = try Session(
+      model, context: context, contextLength: min(max(1, tokens.count), model.spec.contextLength),
+      format: compute.kv?.format)
     var rows: [[Float]] = []
     try Likelihood(session).forEachPosition(tokens) { position, logits, row in
       guard all || position == tokens.count - 1 else { return }

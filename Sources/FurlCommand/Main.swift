@@ -79,6 +79,7 @@ struct FurlTool: AsyncParsableCommand {
     version: furlVersion,
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
-      DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Measure.self, MeasureTraining.self,
+      DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Families.self, Measure.self,
+      MeasureTraining.self,
     ])
 }

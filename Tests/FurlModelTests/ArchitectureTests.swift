@@ -13,7 +13,8 @@ import Testing
 
   /// Draws what a combination leaves open: widths, heads, windows, biases, rotary positions.
   static func spec(
-    _ mlp: UniformDecoder.MLP, _ activation: ModelSpec.Activation, _ norm: ModelSpec.Norm, _ residual: UniformDecoder.Residual,
+    _ mlp: UniformDecoder.MLP, _ activation: ModelSpec.Activation, _ norm: ModelSpec.Norm,
+    _ residual: UniformDecoder.Residual,
     isRotary: Bool, _ draws: inout SplitMix64
   ) -> ModelSpec {
     func below(_ limit: Int) -> Int { Int(draws.next() % UInt64(limit)) }

@@ -41,35 +41,46 @@ import Testing
 
   @Test(arguments: [Subject.minipy] + ArchitectureTests.families.indices.map { .family($0) }, Weights.allCases)
   func aRowIsTheSameWhateverIsBesideIt(_ subject: Subject, _ weights: Weights) throws {
-    try models(subject, weights) { model, contexts in
-      let ids = Fixtures.ids(40, below: model.spec.vocabularySize)
-      let alone = try Fixtures.logits(Session(model, context: contexts[0]), ids)
-      #expect(alone.count == 40 && alone.allSatisfy { $0.allSatisfy(\.isFinite) })
-      for context in contexts {
-        let session = try Session(model, context: context, slots: 5)
-        for pieces in [[128], [1], [7, 1, 16, 3], [39, 1]] {
-          #expect(try Fixtures.logits(session, slot: 3, ids, pieces: pieces) == alone, "pieces of \(pieces)")
-        }
-        // In a batch with others that come and go, in any place of it.
-        for slot in 0..<5 { session.truncate(slot: slot) }
-        var rows: [[Float]] = []
-        var draws = SplitMix64(seed: 3)
-        var rest = ids[...]
-        while !rest.isEmpty {
-          var segments = (0..<4).map { slot in
-            Session.Segment(
-              slot: slot,
-              ids: Fixtures.ids(Int(draws.next() % 9), below: model.spec.vocabularySize, seed: draws.next()),
-              logits: [.none, .last, .all][Int(draws.next() % 3)])
-          }
-          let piece = Array(rest.prefix(1 + Int(draws.next() % 8)))
-          rest = rest.dropFirst(piece.count)
-          let place = Int(draws.next() % 5)
-          segments.insert(.init(slot: 4, ids: piece, logits: .all), at: place)
-          rows += try session.forward(segments)[place].map { session.logits[$0] }
-        }
-        #expect(rows == alone)
+    try models(subject, weights) { model, contexts in try Self.check(model, contexts) }
+  }
+
+  /// The same of a model of plain loops.
+  static func check(_ spec: ModelSpec, _ scheme: Scheme) throws {
+    try TestData.withTemporaryFolder { folder in
+      try NaiveModel(spec, seed: 5, scheme: scheme).write(to: folder + "/a.furl")
+      let contexts = try [1, 2].map { try Fixtures.context(threads: $0) }
+      try check(try ModelFile(path: folder + "/a.furl").load(pool: contexts[1].pool), contexts)
+    }
+  }
+
+  private static func check(_ model: LanguageModel, _ contexts: [ComputeContext]) throws {
+    let ids = Fixtures.ids(40, below: model.spec.vocabularySize)
+    let alone = try Fixtures.logits(Session(model, context: contexts[0]), ids)
+    #expect(alone.count == 40 && alone.allSatisfy { $0.allSatisfy(\.isFinite) })
+    for context in contexts {
+      let session = try Session(model, context: context, slots: 5)
+      for pieces in [[128], [1], [7, 1, 16, 3], [39, 1]] {
+        #expect(try Fixtures.logits(session, slot: 3, ids, pieces: pieces) == alone, "pieces of \(pieces)")
       }
+      // In a batch with others that come and go, in any place of it.
+      for slot in 0..<5 { session.truncate(slot: slot) }
+      var rows: [[Float]] = []
+      var draws = SplitMix64(seed: 3)
+      var rest = ids[...]
+      while !rest.isEmpty {
+        var segments = (0..<4).map { slot in
+          Session.Segment(
+            slot: slot,
+            ids: Fixtures.ids(Int(draws.next() % 9), below: model.spec.vocabularySize, seed: draws.next()),
+            logits: [.none, .last, .all][Int(draws.next() % 3)])
+        }
+        let piece = Array(rest.prefix(1 + Int(draws.next() % 8)))
+        rest = rest.dropFirst(piece.count)
+        let place = Int(draws.next() % 5)
+        segments.insert(.init(slot: 4, ids: piece, logits: .all), at: place)
+        rows += try session.forward(segments)[place].map { session.logits[$0] }
+      }
+      #expect(rows == alone)
     }
   }
 

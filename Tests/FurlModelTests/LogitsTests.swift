@@ -72,6 +72,7 @@ import Testing
   @Test(
     arguments: [
       (TestData.minipy, "/Tests/Fixtures/minipy/expected-logits.json"),
+      (TestData.minimoe, "/Tests/Fixtures/minimoe/expected-logits.json"),
       (TestData.root + "/Tests/Fixtures/gpt2", "/Tests/Fixtures/gpt2/expected.json"),
     ], [1, 2])
   func equalsTransformers(_ model: (checkpoint: String, expected: String), threads: Int) throws {

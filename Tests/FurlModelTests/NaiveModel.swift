@@ -11,22 +11,20 @@ import Foundation
 struct NaiveModel {
   let spec: ModelSpec
   let scheme: Scheme
-  private let flat: UniformDecoder
-  private var tensors: [String: [Double]] = [:]
-  private var matrices: [String: PackedMatrix] = [:]
+  /// Of the FP32 numbers, or of what codes decode to.
+  let tensors: [String: [Double]]
+  let matrices: [String: PackedMatrix]
 
-  /// - Parameter scheme: what the matrices of the artifact are stored as; this model has the same, decoded.
+  /// - Parameters:
+  ///   - seed: a tensor's numbers follow from it, from the tensor's name and from its shape: models that share tensors have
+  ///     the same in them.
+  ///   - scheme: what the matrices of the artifact are stored as; this model has the same, decoded.
   init(_ spec: ModelSpec, seed: UInt64, scheme: Scheme = .float32) throws {
-    self.spec = spec
-    self.scheme = scheme
-    guard let flat = spec.uniform else { throw FurlError(.defect, "the blocks differ in more than their widths") }
-    self.flat = flat
     let pool = WorkerPool(threads: 1)
-    var draws = SplitMix64(seed: seed)
+    var tensors: [String: [Double]] = [:]
+    var matrices: [String: PackedMatrix] = [:]
     for tensor in spec.tensors {
-      let scale = tensor.shape.count == 2 ? 1.5 / Double(tensor.shape[1]).squareRoot() : 0.4
-      let center = tensor.role == .norm ? 1.0 : 0
-      let values = (0..<tensor.elementCount).map { _ in Float(center + scale * (draws.unit() * 2 - 1)) }
+      let values = NaiveModel.draw(tensor, seed: seed)
       tensors[tensor.name] = values.map(Double.init)
       guard tensor.shape.count == 2 else { continue }
       let matrix = try PackedMatrix.encode(
@@ -36,7 +34,24 @@ struct NaiveModel {
         tensors[tensor.name] = (0..<tensor.shape[0]).flatMap { matrix.row($0).map(Double.init) }
       }
     }
+    self.spec = spec
+    self.scheme = scheme
+    self.tensors = tensors
+    self.matrices = matrices
   }
+
+  private static func draw(_ tensor: TensorSpec, seed: UInt64) -> [Float] {
+    let name = tensor.name.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    var draws = SplitMix64(seed: seed &* 0x9E37_79B9 ^ name)
+    var scale = tensor.shape.count == 2 ? 1.5 / Double(tensor.shape[1]).squareRoot() : 0.4
+    // Routers that choose, and sinks that are felt.
+    if [.router, .sinks].contains(tensor.role) { scale *= 4 }
+    let center = tensor.role == .norm ? 1.0 : 0
+    return (0..<tensor.elementCount).map { _ in Float(center + scale * (draws.unit() * 2 - 1)) }
+  }
+
+  /// A vector as the artifact has it.
+  func vector(_ name: String) throws -> FloatVector? { try tensors[name].map { try FloatVector($0.map { Float($0) }) } }
 
   /// Writes the model as an artifact.
   ///
@@ -57,96 +72,52 @@ struct NaiveModel {
     try writer.finish(Fixtures.description(spec: lie ?? spec.json), tokenizer: tokenizer)
   }
 
+  // MARK: Computing
+
+  /// What is found out on the way.
+  final class Trace {
+    /// The least that a router's score would have to change by for another choice.
+    var gap = Double.infinity
+  }
+
   /// Logits of every position.
-  func logits(_ ids: [Int]) -> [[Double]] {
+  ///
+  /// - Parameter context: positions that there may be; nil: the model's.
+  func logits(_ ids: [Int], context: Int? = nil, trace: Trace = Trace()) -> [[Double]] {
     var hidden = ids.enumerated().map { position, id in
       spec.hasLearnedPositions ? add(row("embedding", id), row("positions", position)) : row("embedding", id)
     }
-    for (index, block) in flat.blocks.enumerated() {
+    for (index, block) in spec.blocks.enumerated() {
       let name = "blocks.\(index)."
       if spec.patches.contains(index) { hidden = hidden.map { add($0, linear($0, name + "patch")) } }
-      let normed = hidden.map { norm($0, name + "attention.norm") }
-      let attended = attention(normed, name + "attention.", block)
-      for position in ids.indices {
-        switch flat.residual {
-        case .sequential:
-          hidden[position] = add(hidden[position], attended[position])
-          hidden[position] = add(hidden[position], mlp(norm(hidden[position], name + "mlp.norm"), name + "mlp."))
-        case .parallel:
-          hidden[position] = add(hidden[position], add(attended[position], mlp(normed[position], name + "mlp.")))
+      // What the stage before has read.
+      var read = hidden
+      for stage in block.stages {
+        if !stage.isBeside { read = hidden }
+        let part = NaiveParts(model: self, block: name, context: context ?? spec.contextLength, trace: trace)
+        let input = stage.norm.map { norm in read.map { self.norm($0, name + stage.normName, norm) } } ?? read
+        for spec in stage.parts {
+          for (position, given) in part.compute(spec, input).enumerated() {
+            hidden[position] = add(hidden[position], given)
+          }
         }
       }
     }
     if spec.patches.contains(spec.blocks.count) { hidden = hidden.map { add($0, linear($0, "patch")) } }
-    return hidden.map { linear(norm($0, "norm"), spec.tiedEmbeddings ? "embedding" : "head") }
-  }
-
-  private func attention(_ normed: [[Double]], _ name: String, _ block: UniformDecoder.Widths) -> [[Double]] {
-    let size = block.headSize
-    let q = normed.enumerated().map { rotated(linear($1, name + "query"), $0, headSize: size) }
-    let k = normed.enumerated().map { rotated(linear($1, name + "key"), $0, headSize: size) }
-    let v = normed.map { linear($0, name + "value") }
-    return normed.indices.map { position in
-      var attended: [Double] = []
-      let visible = max(0, position + 1 - (block.window ?? Int.max))...position
-      for head in 0..<block.heads {
-        let own = head * size
-        let shared = head / (block.heads / block.kvHeads) * size
-        var weights = visible.map { past in
-          (0..<size).reduce(0) { $0 + q[position][own + $1] * k[past][shared + $1] } / Double(size).squareRoot()
-        }
-        let largest = weights.max() ?? 0
-        weights = weights.map { exp($0 - largest) }
-        let sum = weights.reduce(0, +)
-        attended += (0..<size).map { column in
-          zip(weights, visible).reduce(0) { $0 + $1.0 / sum * v[$1.1][shared + column] }
-        }
-      }
-      return linear(attended, name + "output")
+    return hidden.map { row in
+      let logits = linear(norm(row, "norm", spec.norm), spec.tiedEmbeddings ? "embedding" : "head")
+      guard let cap = spec.logitSoftCap else { return logits }
+      return logits.map { cap * tanh($0 / cap) }
     }
   }
 
-  /// Numbers i and i + dimensions / 2 of a head are the parts of a complex number that is turned.
-  private func rotated(_ x: [Double], _ position: Int, headSize: Int) -> [Double] {
-    guard case .rotary(let rotary) = flat.positions else { return x }
-    var result = x
-    for start in stride(from: 0, to: x.count, by: headSize) {
-      for (index, frequency) in rotary.frequencies.enumerated() {
-        let (i, j) = (start + index, start + index + rotary.dimensions / 2)
-        let angle = Double(position) * frequency
-        result[i] = x[i] * cos(angle) - x[j] * sin(angle)
-        result[j] = x[j] * cos(angle) + x[i] * sin(angle)
-      }
-    }
-    return result
-  }
-
-  private func mlp(_ x: [Double], _ name: String) -> [Double] {
-    let up = linear(x, name + "up")
-    switch flat.mlp {
-    case .plain: return linear(up.map(activated), name + "down")
-    case .gated: return linear(zip(linear(x, name + "gate"), up).map { activated($0) * $1 }, name + "down")
-    }
-  }
-
-  private func activated(_ x: Double) -> Double {
-    switch flat.activation {
-    case .gelu: 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
-    case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-    case .quickGelu: x / (1 + exp(-1.702 * x))
-    case .silu: x / (1 + exp(-x))
-    case .relu: max(0, x)
-    case .tanh: tanh(x)
-    }
-  }
-
-  private func add(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
+  func add(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 + $1 } }
 
   private func row(_ name: String, _ index: Int) -> [Double] {
     Array((tensors[name] ?? [])[index * spec.hiddenSize..<(index + 1) * spec.hiddenSize])
   }
 
-  private func linear(_ x: [Double], _ name: String) -> [Double] {
+  func linear(_ x: [Double], _ name: String) -> [Double] {
     let weights = tensors[name] ?? []
     let bias = tensors[name + ".bias"]
     return (0..<weights.count / x.count).map { row in
@@ -156,12 +127,12 @@ struct NaiveModel {
     }
   }
 
-  private func norm(_ x: [Double], _ name: String) -> [Double] {
-    let mean = flat.norm == .layerNorm ? x.reduce(0, +) / Double(x.count) : 0
+  func norm(_ x: [Double], _ name: String, _ spec: NormSpec) -> [Double] {
+    let mean = spec.kind == .layerNorm ? x.reduce(0, +) / Double(x.count) : 0
     let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
     let weight = tensors[name] ?? []
     let bias = tensors[name + ".bias"]
-    let deviation = (variance + flat.normEpsilon).squareRoot()
+    let deviation = (variance + spec.epsilon).squareRoot()
     return x.indices.map { index in
       let normal: Double = (x[index] - mean) / deviation
       return normal * weight[index] + (bias?[index] ?? 0)

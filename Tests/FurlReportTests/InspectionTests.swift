@@ -35,6 +35,22 @@ import Testing
     #expect(count.embedding == (8192 + 512) * 256)
   }
 
+  /// Six of eight experts of each of six blocks stand idle.
+  @Test func activeParametersAreWhatATokenGoesThrough() throws {
+    let inspection = try Inspection(ModelFile(path: TestData.minimoe), listingTensors: false, pool: pool)
+    #expect(inspection.parameters.total == 12_730_368)
+    #expect(inspection.parameters.active == 12_730_368 - 6 * 6 * 3 * 256 * 256)
+    let json = try inspection.json
+    #expect(json["parameters"]?["active"]?.integer == inspection.parameters.active)
+    let blocks = json["experts"]?["blocks"]?.array ?? []
+    #expect(blocks.count == 6 && blocks.allSatisfy { $0["count"]?.integer == 8 && $0["active"]?.integer == 2 })
+    #expect(inspection.expertTexts == ["8 in each of 6 blocks, of which a token goes through 2"])
+    // Without experts all are active.
+    let plain = try Inspection(checkpoint, listingTensors: false, pool: pool)
+    #expect(plain.parameters.active == plain.parameters.total && plain.expertTexts.isEmpty)
+    #expect(try plain.json["experts"] == nil)
+  }
+
   @Test func zerosAreNotCounted() throws {
     try TestData.withTemporaryFolder { folder in
       var sample = try SampleCheckpoint(folder: TestData.minipy)

@@ -99,7 +99,8 @@ import Testing
     #expect(
       spec.tensors.dropFirst().dropLast().map { "\($0.name.dropFirst("blocks.0.attention.".count)) \($0.shape)" } == [
         "norm [24]", "query_latent [7, 24]", "latent [9, 24]", "latent.bias [9]", "shared_key [4, 24]", "query [30, 7]",
-        "key [18, 9]", "value [39, 9]", "query_latent_norm [7]", "latent_norm [9]", "output [24, 39]", "output.bias [24]",
+        "key [18, 9]", "value [39, 9]", "query_latent_norm [7]", "latent_norm [9]", "output [24, 39]",
+        "output.bias [24]",
       ])
     func places() -> [[String]] { spec.sites(of: 0).map { spec.readers(of: $0, in: 0).map(\.role.rawValue) } }
     let (own, ends) = (["attention.key", "attention.value"], ["attention.output"])

@@ -34,7 +34,9 @@ import Testing
   }
 
   @Test func everyTypeHasASample() throws {
-    #expect(try Self.samples().map(\.type).sorted() == SourceType.allCases.map(\.rawValue).sorted())
+    // Codes whose scales lie elsewhere have tests of their own.
+    let types = SourceType.allCases.filter { $0 != .mxfp4Codes }
+    #expect(try Self.samples().map(\.type).sorted() == types.map(\.rawValue).sorted())
   }
 
   @Test(arguments: try samples())

@@ -23,6 +23,9 @@ public enum TestData {
   /// The tiny code model that is bundled with the project.
   public static let minipy = root + "/checkpoints/minipy"
 
+  /// The tiny code model with experts that is bundled with the project.
+  public static let minimoe = root + "/checkpoints/minimoe"
+
   /// A new empty folder for one test, removed when `body` returns.
   public static func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
     let folder = try makeTemporaryFolder()

@@ -236,7 +236,7 @@ import Testing
         #expect(error?.kind == .usage && error?.description.contains("bits per byte") ?? false)
       }
       let figures = try await Evaluator().run(suite, on: models[0]).report.results
-      guard case .text(let text) = figures else { throw FurlError(.defect, "not a text") }
+      guard let text = figures.text else { throw FurlError(.defect, "not a text") }
       #expect(text.bitsPerByte ?? 0 > 0)
     }
   }

@@ -2,6 +2,7 @@ import FurlBase
 
 /// The index of a file: everything it says about itself.
 struct ArtifactIndex: Sendable, Hashable {
+  var formatVersion = Int(Container.formatVersions.lowerBound)
   var storage: ArtifactStorage
   var description: ArtifactDescription
   var tokenizer: TokenizerSection
@@ -31,7 +32,7 @@ struct ArtifactIndex: Sendable, Hashable {
   var text: [UInt8] {
     let own: [JSON.Member] = [
       .init("artifact_id", .string(id.hex)),
-      .init("format_version", .integer(Int(Container.formatVersion))),
+      .init("format_version", .integer(formatVersion)),
       .init("storage", .string(storage.rawValue)),
       .init("tensors", .array(tensors.map(\.json))),
       .init("tokenizer", tokenizer.json),

@@ -14,10 +14,11 @@ struct IndexReader {
 
   /// - Parameters:
   ///   - text: the decoded index.
+  ///   - version: of the file's form, as its header says it.
   ///   - limit: where the index begins in the file.
-  static func read(_ text: [UInt8], file: String, limit: Int) throws -> ArtifactIndex {
+  static func read(_ text: [UInt8], version: Int = 1, file: String, limit: Int) throws -> ArtifactIndex {
     var reader = IndexReader(file: file, limit: limit)
-    return try reader.index(text)
+    return try reader.index(text, version: version)
   }
 
   private init(file: String, limit: Int) {
@@ -25,13 +26,12 @@ struct IndexReader {
     self.limit = limit
   }
 
-  private mutating func index(_ text: [UInt8]) throws -> ArtifactIndex {
+  private mutating func index(_ text: [UInt8], version: Int) throws -> ArtifactIndex {
     let value = try JSON.parse(text, file: file)
     guard value.canonicalBytes == text else {
       throw FurlError.input(file, "index", "is not in canonical form", remedy: "compress again")
     }
     let top = try DocumentReader(value, file: file)
-    let version = Int(Container.formatVersion)
     _ = try top.needed("format_version") { try top.integer($0, in: version...version) }
     let storage = try top.needed("storage") { try top.name($0, of: ArtifactStorage.self) }
     let description = try ArtifactDescription(top)
@@ -48,7 +48,8 @@ struct IndexReader {
       throw error("index", "bytes \(end) to \(limit) of the file belong to no section")
     }
 
-    let index = ArtifactIndex(storage: storage, description: description, tokenizer: tokenizer, tensors: tensors)
+    let index = ArtifactIndex(
+      formatVersion: version, storage: storage, description: description, tokenizer: tokenizer, tensors: tensors)
     guard try top.digest("artifact_id") == index.id else {
       throw top.error("artifact_id", "is not the id of what the index lists")
     }

@@ -35,10 +35,11 @@ public final class Artifact: Sendable {
     } catch let damage as Zstd.Damage {
       throw FurlError.input(path, "index", damage.sentence, remedy: "copy the file again, or compress again")
     }
-    let index = try IndexReader.read(text, file: path, limit: footer.indexOffset)
+    let index = try IndexReader.read(
+      text, version: Int(footer.formatVersion), file: path, limit: footer.indexOffset)
     self.path = path
     diskBytes = file.count
-    formatVersion = Int(Container.formatVersion)
+    formatVersion = Int(footer.formatVersion)
     storage = index.storage
     id = index.id
     description = index.description

@@ -16,13 +16,16 @@ public final class ArtifactWriter {
 
   private let output: OutputFile
   private let storage: ArtifactStorage
+  private let formatVersion: Int
   private var tensors: [ArtifactTensor] = []
   private var names: Set<String> = []
   private var isOpen = true
 
   /// - Throws: ``FurlError`` of kind `cannotCreate` when `path` is a folder or its folder cannot be written to.
-  public convenience init(path: String, storage: ArtifactStorage) throws {
-    try self.init(output: OutputFile(path: path), storage: storage)
+  ///
+  /// - Parameter formatVersion: the oldest that can describe the model.
+  public convenience init(path: String, storage: ArtifactStorage, formatVersion: Int = 1) throws {
+    try self.init(output: OutputFile(path: path), storage: storage, formatVersion: formatVersion)
   }
 
   /// Sees to it that there is room for the file.
@@ -31,11 +34,13 @@ public final class ArtifactWriter {
   /// - Throws: ``FurlError`` of kind `cannotWrite` that says how much is needed.
   public func require(bytes: Int) throws { try guarded { try output.require(bytes: bytes) } }
 
-  init(output: OutputFile, storage: ArtifactStorage) throws {
+  init(output: OutputFile, storage: ArtifactStorage, formatVersion: Int = 1) throws {
+    precondition(Container.formatVersions.contains(UInt32(formatVersion)))
     self.output = output
+    self.formatVersion = formatVersion
     self.storage = storage
     packer = TensorPacker(path: output.path, storage: storage)
-    try guarded { try output.write(Container.header) }
+    try guarded { try output.write(Container.header(version: UInt32(formatVersion))) }
   }
 
   /// Bytes written so far.
@@ -107,7 +112,8 @@ public final class ArtifactWriter {
         throw FurlError(.defect, file: output.path, place: "lineage", "\"\(source.name)\" is not the name of a file")
       }
       let section = try write(tokenizer: tokenizer)
-      let index = ArtifactIndex(storage: storage, description: description, tokenizer: section, tensors: tensors)
+      let index = ArtifactIndex(
+        formatVersion: formatVersion, storage: storage, description: description, tokenizer: section, tensors: tensors)
       let text = index.text
       let stored = try Zstd.compress(text, isAwaited: true)
       guard text.count <= min(Container.indexLimit, Container.textLimit(stored: stored.count)) else {
@@ -117,7 +123,8 @@ public final class ArtifactWriter {
       try output.write(stored)
       try align()
       let footer = Footer(
-        indexOffset: offset, indexLength: stored.count, indexDecodedLength: text.count,
+        formatVersion: UInt32(formatVersion), indexOffset: offset, indexLength: stored.count,
+        indexDecodedLength: text.count,
         indexDigest: Digest(of: stored))
       try output.write(footer.bytes)
       isOpen = false

@@ -36,6 +36,14 @@ public enum StoredNumbers: Sendable, Hashable {
   /// The same with zeros around them, so that they are numbers now.
   case padded(Scheme)
 
+  /// Whether several weights share a scale.
+  var isBlocks: Bool {
+    switch self {
+    case .plain(let type): type.blockSize > 1
+    case .packed(let scheme), .padded(let scheme): scheme != .float32
+    }
+  }
+
   /// What people call it.
   var name: String {
     switch self {

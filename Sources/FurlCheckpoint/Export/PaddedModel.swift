@@ -53,7 +53,8 @@ struct PaddedModel: ExportSource {
   var note: String {
     let more = spec.parameterCount - source.spec.parameterCount
     let channels = spec.hiddenSize == source.spec.hiddenSize ? "" : " and \(spec.hiddenSize) channels"
-    return "blocks are padded with zeros to \(spec.blocks[0].widths.heads) heads and \(spec.blocks[0].widths.mlpSize) MLP neurons"
+    return
+      "blocks are padded with zeros to \(spec.blocks[0].widths.heads) heads and \(spec.blocks[0].widths.mlpSize) MLP neurons"
       + "\(channels), "
       + "\(more) numbers that the model does not have"
   }

@@ -31,6 +31,9 @@ protocol Architecture: Sendable {
   /// Layers that files may have behind those of the model and that are not part of it: what predicts further tokens.
   static func layersBeyond(_ config: DocumentReader) throws -> Int
 
+  /// What llama.cpp's files call its keys and tensors; nil: llama.cpp does not run it.
+  static var gguf: GGUFFamily? { get }
+
   /// What it covers, for people.
   static var models: String { get }
 }
@@ -43,6 +46,7 @@ extension Architecture {
   static var prefix: String { "model." }
   static var names: TensorNames { TensorNames() }
   static var aliases: KeyValuePairs<String, String> { [:] }
+  static var gguf: GGUFFamily? { nil }
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { [:] }
   static func layersBeyond(_ config: DocumentReader) throws -> Int { 0 }
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
@@ -60,6 +64,8 @@ struct TensorLocation: Sendable {
   var part: (start: Int, total: Int)?
   /// Which of several matrices that are stored as one tensor of a dimension more.
   var slice: (index: Int, count: Int)?
+  /// The shape that it is stored in, where that is another than its own: a matrix of one row as a vector.
+  var storedShape: [Int]?
   /// The names of vectors that make up the tensor, one after the other; empty: it is one tensor.
   var pieces: [String] = []
   /// How the source orders the rows.

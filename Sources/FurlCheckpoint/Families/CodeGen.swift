@@ -6,7 +6,7 @@ import FurlTensor
 /// they lay on the four devices that it was trained on.
 enum CodeGen: Architecture {
   static let modelType = "codegen"
-  static let models = "CodeGen 350M to 16B, CodeGen2"
+  static let models = "CodeGen 350M to 16B"
   static let prefix = GPT2.prefix
   static let configurationKeys = GPT2.configurationKeys
   static let aliases = GPT2.aliases

@@ -14,7 +14,10 @@ struct DecoderConfig {
   let kvHeads: Int
   let headSize: Int
   let mlpSize: Int
+  /// The most positions, with those that a scaling of frequencies adds.
   let contextLength: Int
+  /// The most positions by the key of their own.
+  let statedContext: Int
 
   /// What families differ in.
   struct Assumed {
@@ -61,9 +64,10 @@ struct DecoderConfig {
     } else {
       mlpSize = try reader.size(keys.mlp)
     }
-    contextLength = try reader.integer(keys.context, in: 1...Int.max) ?? assumed.context
+    statedContext = try reader.integer(keys.context, in: 1...Int.max) ?? assumed.context
+    contextLength = try RotaryScaling.context(statedContext, reader)
     try ConfigurationRules(reader: reader).check(
-      layers: layers, contextLength: contextLength, keepsWindows: assumed.keepsWindows)
+      layers: layers, contextLength: statedContext, keepsWindows: assumed.keepsWindows)
   }
 
   /// For a family that is as most are.
@@ -148,10 +152,10 @@ struct DecoderConfig {
 
   /// A model built like llama: RMSNorm before attention and a gated MLP.
   func llama(
-    _ architecture: String, assumesTied: Bool = false, attention: (Int) throws -> AttentionSpec,
-    mlp: ((Int) throws -> MixerSpec)? = nil
+    _ architecture: String, epsilon assumedEpsilon: Double = 1e-6, assumesTied: Bool = false,
+    attention: (Int) throws -> AttentionSpec, mlp: ((Int) throws -> MixerSpec)? = nil
   ) throws -> ModelSpec {
-    let norm = NormSpec(.rmsNorm, epsilon: try epsilon("rms_norm_eps", assumed: 1e-6))
+    let norm = NormSpec(.rmsNorm, epsilon: try epsilon("rms_norm_eps", assumed: assumedEpsilon))
     let neurons = FeedForwardSpec(
       size: mlpSize, isGated: true, activation: try reader.activation("hidden_act", assumed: .silu))
     return try model(

@@ -25,11 +25,14 @@ struct ExpertConfig {
   /// A gated MLP with the family's activation.
   func mlp(_ size: Int, biases: Set<TensorRole> = []) throws -> FeedForwardSpec {
     FeedForwardSpec(
-      size: size, isGated: true, activation: try decoder.reader.activation("hidden_act", assumed: .silu), biases: biases)
+      size: size, isGated: true, activation: try decoder.reader.activation("hidden_act", assumed: .silu), biases: biases
+    )
   }
 
   /// The size under a key of its own.
-  func size(_ key: String) throws -> Int { try decoder.reader.needed(key) { try decoder.reader.integer($0, in: 1...Int.max) } }
+  func size(_ key: String) throws -> Int {
+    try decoder.reader.needed(key) { try decoder.reader.integer($0, in: 1...Int.max) }
+  }
 
   /// Which blocks have experts, as Qwen says it.
   func sparseBlocks() throws -> [Bool] {

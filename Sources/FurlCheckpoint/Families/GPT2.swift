@@ -5,7 +5,7 @@ import FurlSpec
 /// query, key and value fused.
 enum GPT2: Architecture {
   static let modelType = "gpt2"
-  static let models = "GPT-2, CodeGPT, PolyCoder as GPT-2"
+  static let models = "GPT-2, CodeGPT, CodeParrot"
   static let prefix = "transformer."
   static let configurationKeys = ConfigurationKeys(
     layers: "n_layer", hidden: "n_embd", heads: "n_head", kvHeads: nil, headSize: nil, mlp: "n_inner",
@@ -20,7 +20,9 @@ enum GPT2: Architecture {
   static let names = naming(isTransposed: true)
 
   /// Of this family and of those that were made from it.
-  static func naming(isTransposed: Bool, attention: [String: String] = [:], fused: String? = "attn.c_attn") -> TensorNames {
+  static func naming(isTransposed: Bool, attention: [String: String] = [:], fused: String? = "attn.c_attn")
+    -> TensorNames
+  {
     TensorNames(
       model: ["embedding": "wte", "positions": "wpe", "norm": "ln_f"], layer: "h",
       block: [
@@ -29,6 +31,13 @@ enum GPT2: Architecture {
       ].merging(attention) { $1 },
       fusions: fused.map { [.init(name: $0, parts: ["attention.query", "attention.key", "attention.value"])] } ?? [],
       isTransposed: isTransposed)
+  }
+
+  static let gguf: GGUFFamily? = GGUFFamily("gpt2", "GPT2LMHeadModel").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.fixed = ["activation_function": "gelu_new"]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.neededBiases = GGUFFamily.linearBiases.union([.norm])
   }
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {

@@ -11,6 +11,14 @@ enum GPTBigCode: Architecture {
   static let aliases = GPT2.aliases
   static let names = GPT2.naming(isTransposed: false)
 
+  static let gguf: GGUFFamily? = GGUFFamily("starcoder", "GPTBigCodeForCausalLM").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.fixed = ["activation_function": "gelu_pytorch_tanh"]
+    $0.singleKeyHead = "multi_query"
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.neededBiases = GGUFFamily.linearBiases.union([.norm])
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     try config.refuse("scale_attn_weights", unless: true)
     try config.refuse("add_cross_attention", unless: false)

@@ -28,7 +28,8 @@ enum GPTJ: Architecture {
     let turned = try config.integer("rotary_dim", in: 1...4096) ?? (config.keys.contains("rotary_dim") ? nil : 64)
     let norm = NormSpec(.layerNorm, epsilon: try decoder.epsilon("layer_norm_epsilon", assumed: 1e-5), hasBias: true)
     let neurons = FeedForwardSpec(
-      size: decoder.mlpSize, isGated: false, activation: try config.activation("activation_function", assumed: .geluTanh),
+      size: decoder.mlpSize, isGated: false,
+      activation: try config.activation("activation_function", assumed: .geluTanh),
       biases: [.up, .down])
     let rotary = ModelSpec.Rotary(theta: 10_000, dimensions: turned ?? decoder.headSize)
     var spec = try decoder.model(architecture, norm: norm, before: norm) { _ in
@@ -45,7 +46,8 @@ enum GPTJ: Architecture {
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     var location = names.location(of: tensor, in: spec)
-    guard tensor.role == .query || tensor.role == .key, let attention = tensor.block.flatMap({ spec.blocks[$0].attention })
+    guard tensor.role == .query || tensor.role == .key,
+      let attention = tensor.block.flatMap({ spec.blocks[$0].attention })
     else { return location }
     location.rowOrder = .interleavedHalves(
       headSize: attention.headSize, turned: attention.rotary?.dimensions ?? attention.headSize)

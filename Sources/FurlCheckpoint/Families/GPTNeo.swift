@@ -5,7 +5,7 @@ import FurlSpec
 /// block.
 enum GPTNeo: Architecture {
   static let modelType = "gpt_neo"
-  static let models = "GPT-Neo 125M to 2.7B, PolyCoder"
+  static let models = "GPT-Neo 125M to 2.7B"
   static let prefix = GPT2.prefix
   static let configurationKeys = ConfigurationKeys(
     layers: "num_layers", heads: "num_heads", kvHeads: nil, headSize: nil, normEpsilon: "layer_norm_epsilon")
@@ -23,7 +23,8 @@ enum GPTNeo: Architecture {
     let kinds = try kinds(decoder)
     let norm = NormSpec(.layerNorm, epsilon: try decoder.epsilon("layer_norm_epsilon", assumed: 1e-5), hasBias: true)
     let neurons = FeedForwardSpec(
-      size: decoder.mlpSize, isGated: false, activation: try config.activation("activation_function", assumed: .geluTanh),
+      size: decoder.mlpSize, isGated: false,
+      activation: try config.activation("activation_function", assumed: .geluTanh),
       biases: [.up, .down])
     var spec = try decoder.model(modelType, norm: norm, before: norm, assumesTied: true) { index in
       var attention = decoder.attention(window: kinds[index] == "local" ? window : nil, biases: [.attentionOutput])

@@ -5,7 +5,7 @@ import FurlSpec
 /// its own; query, key and value of each head fused; part of each head turned.
 enum GPTNeoX: Architecture {
   static let modelType = "gpt_neox"
-  static let models = "Pythia, GPT-NeoX 20B, StableCode 3B (alpha), Replit's and Dolly's"
+  static let models = "Pythia, GPT-NeoX 20B, PolyCoder, Dolly v2"
   static let prefix = "gpt_neox."
   static let configurationKeys = ConfigurationKeys(kvHeads: nil, headSize: nil, normEpsilon: "layer_norm_eps")
   static let names = TensorNames(
@@ -15,18 +15,42 @@ enum GPTNeoX: Architecture {
     ],
     fusions: [
       .init(
-        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"], isByHead: true)
+        name: "attention.query_key_value", parts: ["attention.query", "attention.key", "attention.value"],
+        isByHead: true)
     ])
+
+  static let gguf: GGUFFamily? = GGUFFamily("gptneox", "GPTNeoXForCausalLM").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.fixed = ["hidden_act": "gelu"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.keys = [
+      .parallelResidual,
+      // No key of llama.cpp's, which computes the tanh form in any case.
+      GGUFKey("hidden_activation", "hidden_act", .word) { spec, _ in
+        spec.blocks.first?.feedForward?.activation == .geluTanh ? .word("gelu_new") : nil
+      },
+    ]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.turnedShare = "rotary_pct"
+    $0.baseKey = "rotary_emb_base"
+    $0.neededBiases = GGUFFamily.linearBiases.union([.norm])
+    $0.head = .apart
+  }
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048, keys: configurationKeys)
     var rotary = try decoder.rotary(
       assumedShare: config.number("rotary_pct", in: 0...1) ?? 0.25, older: ("rotary_emb_base", true))
     guard rotary.dimensions % 2 == 0 else {
-      throw config.error("rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
+      throw config.error(
+        "rotary_pct", "turns \(rotary.dimensions) numbers of a head, an odd count, which is not supported")
     }
     if let theta = try config.number("rope_theta", in: 1...1e12), config.optional("rotary_emb_base") == nil {
       rotary.theta = theta
+    }
+    // The table of angles would be made for it, and the heads would not have it.
+    if let size = try config.integer("head_dim", in: 1...4096), size != decoder.headSize {
+      throw config.error("head_dim", "\(size) is not the hidden size over the heads, which is not supported")
     }
     let hasBias = try decoder.flag("attention_bias", assumed: true)
     let norm = NormSpec(.layerNorm, epsilon: try decoder.epsilon("layer_norm_eps", assumed: 1e-5), hasBias: true)

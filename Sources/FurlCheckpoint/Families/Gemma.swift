@@ -9,6 +9,23 @@ enum Gemma: Architecture {
   static let models = "Gemma 2B and 7B, CodeGemma"
   static let configurationKeys = ConfigurationKeys()
 
+  static let gguf: GGUFFamily? = GGUFFamily("gemma", "GemmaForCausalLM").with {
+    $0.fixed = ["hidden_activation": "gelu_pytorch_tanh"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.folds = { _, spec in storedFolds(spec) }
+    $0.hasHeadSize = true
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .embedding
+  }
+
+  /// Of GGUF files, whose norms have one more than those of checkpoints.
+  private static func storedFolds(_ spec: ModelSpec) -> Folds {
+    let root = Float(Double(spec.hiddenSize).squareRoot())
+    var folds: Folds = ["embedding": .init(factor: root)]
+    if spec.tiedEmbeddings { folds["norm"] = .init(factor: 1 / root) }
+    return folds
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 8192, kvHeads: 16, headSize: 256))
     try refuseBothWays(config)
@@ -23,13 +40,10 @@ enum Gemma: Architecture {
     }
   }
 
-  /// The newer key goes first; the first files said `gelu` and meant its tanh form.
-  static func activation(_ config: DocumentReader) throws -> ModelSpec.Activation {
-    if config.optional("hidden_activation") != nil {
-      return try config.activation("hidden_activation", assumed: .geluTanh)
-    }
+  /// The first files said `gelu` and meant its tanh form.
+  private static func activation(_ config: DocumentReader) throws -> ModelSpec.Activation {
     let stated = try config.activation("hidden_act", assumed: .geluTanh)
-    return stated == .gelu ? .geluTanh : stated
+    return config.optional("hidden_act") == "gelu" ? .geluTanh : stated
   }
 
   static func refuseBothWays(_ config: DocumentReader) throws {
@@ -40,7 +54,10 @@ enum Gemma: Architecture {
     let root = Float(Double(spec.hiddenSize).squareRoot())
     let more = WeightSource.Fold(addend: 1)
     var folds: Folds = ["embedding": .init(factor: root)]
-    for name in ["attention.norm", "attention.output_norm", "mlp.norm", "mlp.output_norm", "attention.query_norm", "attention.key_norm"] {
+    for name in [
+      "attention.norm", "attention.output_norm", "mlp.norm", "mlp.output_norm", "attention.query_norm",
+      "attention.key_norm",
+    ] {
       folds[name] = more
     }
     // The head is the embedding, with its factor.

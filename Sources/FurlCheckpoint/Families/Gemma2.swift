@@ -13,6 +13,14 @@ enum Gemma2: Architecture {
       "mlp.output_norm": "post_feedforward_layernorm",
     ])
 
+  static let gguf = Gemma.gguf?.with {
+    $0.architecture = "gemma2"
+    $0.className = "Gemma2ForCausalLM"
+    $0.keys = [.logitCap, .scoreCap]
+    $0.windows = .pattern(every: 2, assumed: 4096)
+    $0.dividesByWidth = 46
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     try Gemma.refuseBothWays(config)
     let decoder = try DecoderConfig(config, .init(context: 8192, kvHeads: 4, headSize: 256, keepsWindows: true))
@@ -29,19 +37,21 @@ enum Gemma2: Architecture {
   /// Of this family and of the one behind it.
   ///
   /// - Parameters:
-  ///   - cap, scoreCap: of logits and of scores, where the keys are missing.
+  ///   - cap: of logits, where the key is missing.
+  ///   - scoreCap: the same of scores; nil: the family has none, whatever the key says.
   static func spec(
-    _ decoder: DecoderConfig, _ architecture: String, cap: Double?, scoreCap: Double?,
+    _ decoder: DecoderConfig, _ architecture: String, cap: Double?, scoreCap: Double? = nil,
     attention: (Int) throws -> AttentionSpec
   ) throws -> ModelSpec {
     let config = decoder.reader
     let norm = NormSpec(.rmsNorm, epsilon: try decoder.epsilon("rms_norm_eps", assumed: 1e-6))
-    let neurons = FeedForwardSpec(size: decoder.mlpSize, isGated: true, activation: try Gemma.activation(config))
+    let neurons = FeedForwardSpec(
+      size: decoder.mlpSize, isGated: true, activation: try config.activation("hidden_activation", assumed: .geluTanh))
     let scale = 1 / (try config.number("query_pre_attn_scalar", in: 1e-6...1e6) ?? 256).squareRoot()
     func capped(_ key: String, _ assumed: Double?) throws -> Double? {
       try config.number(key, in: 1e-6...1e6) ?? (config.keys.contains(key) ? nil : assumed)
     }
-    let softCap = try capped("attn_logit_softcapping", scoreCap)
+    let softCap = try scoreCap.flatMap { try capped("attn_logit_softcapping", $0) }
     let biases: Set<TensorRole> =
       try decoder.flag("attention_bias", assumed: false) ? [.query, .key, .value, .attentionOutput] : []
     var spec = try decoder.model(architecture, norm: norm, before: norm, behind: norm, assumesTied: true) { index in

@@ -8,6 +8,16 @@ enum Granite: Architecture {
   static let models = "Granite 3.0 to 4.0 dense (2B, 8B)"
   static let configurationKeys = ConfigurationKeys()
 
+  static let gguf = Llama.gguf?.with {
+    $0.architecture = "granite"
+    $0.className = "GraniteForCausalLM"
+    $0.keys = [
+      .multiplier("embedding_scale", "embedding_multiplier", assumed: nil),
+      .multiplier("residual_scale", "residual_multiplier", assumed: nil),
+      .multiplier("logit_scale", "logits_scaling", assumed: 1), .scale("attention_multiplier"),
+    ]
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     let attention = try attention(decoder)
@@ -15,7 +25,11 @@ enum Granite: Architecture {
     let neurons = FeedForwardSpec(
       size: decoder.mlpSize, isGated: true, activation: try config.activation("hidden_act", assumed: .silu),
       biases: mlpBiases)
-    return try decoder.llama(modelType) { _ in attention } mlp: { _ in .feedForward(neurons) }
+    return try decoder.llama(modelType) { _ in
+      attention
+    } mlp: { _ in
+      .feedForward(neurons)
+    }
   }
 
   /// Attention of this family and of those that were made from it.

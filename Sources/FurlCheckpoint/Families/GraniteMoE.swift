@@ -9,14 +9,26 @@ enum GraniteMoE: Architecture {
   static let names = TensorNames(
     block: ["mlp.router": "block_sparse_moe.router.layer"],
     experts: .stacked(
-      gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"))
+      gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
+    ))
+
+  static let gguf = Granite.gguf?.with {
+    $0.architecture = "granitemoe"
+    $0.className = "GraniteMoeForCausalLM"
+    $0.keys += GGUFKey.experts("num_local_experts")
+    $0.possibleBiases = GGUFFamily.attentionBiases.union([.attentionOutput])
+  }
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     let attention = try Granite.attention(decoder)
     let experts = try ExpertConfig(decoder, active: 2)
     let spec = ExpertsSpec(count: experts.count, active: experts.active, expert: try experts.mlp(decoder.mlpSize))
-    return try decoder.llama(modelType) { _ in attention } mlp: { _ in .experts(spec) }
+    return try decoder.llama(modelType) { _ in
+      attention
+    } mlp: { _ in
+      .experts(spec)
+    }
   }
 
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { try Granite.folds(config, spec) }

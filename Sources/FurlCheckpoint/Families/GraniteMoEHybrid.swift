@@ -14,7 +14,8 @@ enum GraniteMoEHybrid: Architecture {
     block: ["mlp.router": "block_sparse_moe.router.layer", "mlp.shared.down": "shared_mlp.output_linear"],
     fusions: [.init(name: "shared_mlp.input_linear", parts: ["mlp.shared.gate", "mlp.shared.up"])],
     experts: .stacked(
-      gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"))
+      gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
+    ))
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 2048, keepsWindows: true), keys: configurationKeys)
@@ -27,12 +28,20 @@ enum GraniteMoEHybrid: Architecture {
     let neurons = FeedForwardSpec(
       size: decoder.mlpSize, isGated: true, activation: try config.activation("hidden_act", assumed: .silu))
     guard let count = try config.integer("num_local_experts", in: 0...4096), count > 0 else {
-      return try decoder.llama(modelType) { _ in attention } mlp: { _ in .feedForward(neurons) }
+      return try decoder.llama(modelType) { _ in
+        attention
+      } mlp: { _ in
+        .feedForward(neurons)
+      }
     }
     let experts = try ExpertConfig(decoder, active: 2)
     let spec = ExpertsSpec(
       count: count, active: experts.active, expert: try experts.mlp(experts.size("intermediate_size")), shared: neurons)
-    return try decoder.llama(modelType) { _ in attention } mlp: { _ in .experts(spec) }
+    return try decoder.llama(modelType) { _ in
+      attention
+    } mlp: { _ in
+      .experts(spec)
+    }
   }
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {

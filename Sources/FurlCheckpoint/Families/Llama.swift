@@ -8,6 +8,15 @@ enum Llama: Architecture {
   static let models = "Code Llama, Llama 1 to 3.3, DeepSeek-Coder, SmolLM2, Yi-Coder, Granite 3B and 8B Code"
   static let configurationKeys = ConfigurationKeys()
 
+  static let gguf: GGUFFamily? = GGUFFamily("llama", "LlamaForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"], "mlp_bias": ["ffn_up.bias"]]
+    $0.interleavesHeads = true
+    $0.hasFrequencyFactors = true
+    $0.hasHeadSize = true
+    $0.possibleBiases = GGUFFamily.linearBiases.union([.gate])
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     return try spec(decoder, modelType, biases: biases(decoder)) { _ in nil }

@@ -8,6 +8,16 @@ enum Mellum: Architecture {
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
   static let names = Qwen3MoE.names
 
+  static let gguf = Qwen3MoE.gguf?.with {
+    $0.architecture = "mellum"
+    $0.className = "MellumForCausalLM"
+    $0.fixed = ["hidden_act": "silu", "norm_topk_prob": true]
+    $0.windows = .pattern(every: 4)
+    $0.slidingBase = .own(assumed: nil)
+    $0.turnsAllByOneBase = true
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 131_072, kvHeads: 4, keepsWindows: true))
     let window = try decoder.slidingWindow(assumed: 1024)

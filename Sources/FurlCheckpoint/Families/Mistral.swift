@@ -7,6 +7,12 @@ enum Mistral: Architecture {
   static let models = "Mistral 7B, Codestral, Devstral Small"
   static let configurationKeys = ConfigurationKeys()
 
+  /// llama.cpp knows it as llama, and so are its files read.
+  static let gguf = Llama.gguf?.with {
+    $0.className = "MistralForCausalLM"
+    $0.isRead = false
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: 4096)

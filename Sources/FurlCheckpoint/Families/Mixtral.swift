@@ -10,6 +10,14 @@ enum Mixtral: Architecture {
     block: ["mlp.router": "block_sparse_moe.gate"],
     experts: .single(prefix: "block_sparse_moe.experts", gate: "w1", up: "w3", down: "w2"))
 
+  static let gguf = Llama.gguf?.with {
+    $0.className = "MixtralForCausalLM"
+    $0.markers = ["expert_count"]
+    $0.switches = [:]
+    $0.keys = GGUFKey.experts("num_local_experts")
+    $0.possibleBiases = []
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: nil)
@@ -18,7 +26,7 @@ enum Mixtral: Architecture {
     let spec = ExpertsSpec(
       count: experts.count, active: experts.active, expert: try experts.mlp(decoder.mlpSize))
     let rotary = try decoder.rotary(theta: 1e6)
-    return try decoder.llama(modelType) { _ in
+    return try decoder.llama(modelType, epsilon: 1e-5) { _ in
       decoder.attention(window: window, rotary: rotary)
     } mlp: { _ in
       .experts(spec)

@@ -12,6 +12,12 @@ enum OLMo2: Architecture {
       "attention.output_norm": "post_attention_layernorm", "mlp.output_norm": "post_feedforward_layernorm",
     ])
 
+  static let gguf: GGUFFamily? = GGUFFamily("olmo2", "Olmo2ForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     let rotary = try decoder.rotary()

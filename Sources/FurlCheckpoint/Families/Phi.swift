@@ -11,6 +11,15 @@ enum Phi: Architecture {
     model: ["norm": "final_layernorm"],
     block: ["attention.output": "self_attn.dense", "mlp.up": "mlp.fc1", "mlp.down": "mlp.fc2"])
 
+  static let gguf: GGUFFamily? = GGUFFamily("phi2", "PhiForCausalLM").with {
+    $0.fixed = ["hidden_act": "gelu_new", "qk_layernorm": false]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.turnedShare = "partial_rotary_factor"
+    $0.neededBiases = [.norm, .attentionOutput, .up, .down, .head]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 2048)
     try config.refuse("qk_layernorm", unless: false)

@@ -13,11 +13,20 @@ enum Phi3: Architecture {
       .init(name: "mlp.gate_up_proj", parts: ["mlp.gate", "mlp.up"]),
     ])
 
+  static let gguf: GGUFFamily? = GGUFFamily("phi3", "Phi3ForCausalLM").with {
+    $0.names = GGUFFamily.names(
+      fusions: [GGUFFamily.fusedQueries, .init(name: "ffn_up", parts: ["mlp.gate", "mlp.up"])])
+    $0.fixed = ["hidden_act": "silu"]
+    $0.windows = .leftOut(writesZero: true)
+    $0.turnedShare = "partial_rotary_factor"
+    $0.hasLongFactors = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 4096, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: nil)
     try ConfigurationRules(reader: config).layerTypes(decoder.layers, window: window)
     let rotary = try decoder.rotary(assumedShare: 1)
-    return try decoder.llama(modelType) { _ in decoder.attention(window: window, rotary: rotary) }
+    return try decoder.llama(modelType, epsilon: 1e-5) { _ in decoder.attention(window: window, rotary: rotary) }
   }
 }

@@ -9,6 +9,15 @@ enum PhiMoE: Architecture {
   static let configurationKeys = ConfigurationKeys()
   static let names = Mixtral.names
 
+  static let gguf: GGUFFamily? = GGUFFamily("phimoe", "PhiMoEForCausalLM").with {
+    $0.refusal = "its phimoe has RMSNorm and a softmax over all experts, and the model LayerNorm and SparseMixer"
+    $0.fixed = ["hidden_act": "silu"]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"], "lm_head_bias": ["output.bias"]]
+    $0.keys = GGUFKey.experts("num_local_experts")
+    $0.windows = .leftOut(writesZero: true)
+    $0.hasLongFactors = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 131_072, kvHeads: 8, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: nil)

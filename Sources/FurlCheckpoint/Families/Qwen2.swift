@@ -8,6 +8,11 @@ enum Qwen2: Architecture {
   static let models = "Qwen2, Qwen2.5, Qwen2.5-Coder"
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
 
+  static let gguf: GGUFFamily? = GGUFFamily("qwen2", "Qwen2ForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false]
+    $0.possibleBiases = GGUFFamily.attentionBiases.union([.head])
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 32_768, kvHeads: 32, keepsWindows: true)
     let windows = try windows(decoder)

@@ -13,9 +13,20 @@ enum Qwen2MoE: Architecture {
       "mlp.shared.up": "mlp.shared_expert.up_proj", "mlp.shared.down": "mlp.shared_expert.down_proj",
     ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
 
+  static let gguf: GGUFFamily? = GGUFFamily("qwen2moe", "Qwen2MoeForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": false]
+    $0.switches = ["qkv_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.keys =
+      GGUFKey.experts("num_experts") + [
+        .expertSize("moe_intermediate_size"), .sharedSize("shared_expert_intermediate_size"),
+      ]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .apart
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 16, keepsWindows: true))
-    let windows = try Qwen2.windows(decoder)
+    let windows = try windows(decoder)
     let experts = try ExpertConfig(decoder, active: 4)
     let sparse = try experts.sparseBlocks()
     let spec = ExpertsSpec(
@@ -30,5 +41,17 @@ enum Qwen2MoE: Architecture {
     } mlp: { index in
       sparse[index] ? .experts(spec) : .feedForward(dense)
     }
+  }
+
+  /// The window of each block: of every other one below `max_window_layers`, unless `layer_types` says it.
+  private static func windows(_ decoder: DecoderConfig) throws -> [Int?] {
+    let config = decoder.reader
+    if config.optional("layer_types") != nil { return try Qwen2.windows(decoder) }
+    guard try decoder.flag("use_sliding_window", assumed: false) else {
+      return Array(repeating: nil, count: decoder.layers)
+    }
+    let window = try decoder.slidingWindow(assumed: 4096)
+    let last = try config.integer("max_window_layers", in: 0...Int.max) ?? 28
+    return (0..<decoder.layers).map { $0 % 2 == 0 && $0 < last ? window : nil }
   }
 }

@@ -7,6 +7,12 @@ enum Qwen3: Architecture {
   static let models = "Qwen3 0.6B to 32B"
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
 
+  static let gguf: GGUFFamily? = GGUFFamily("qwen3", "Qwen3ForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.hasHeadSize = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(
       config, .init(context: 32_768, kvHeads: 32, headSize: 128, keepsWindows: true))

@@ -9,6 +9,13 @@ enum Qwen3MoE: Architecture {
   static let names = TensorNames(
     experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
 
+  static let gguf = Qwen3.gguf?.with {
+    $0.architecture = "qwen3moe"
+    $0.className = "Qwen3MoeForCausalLM"
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": true]
+    $0.keys = GGUFKey.experts("num_experts") + [.expertSize("moe_intermediate_size")]
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 4, keepsWindows: true))
     let window =

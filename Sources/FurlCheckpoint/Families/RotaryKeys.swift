@@ -15,11 +15,13 @@ extension DecoderConfig {
   /// - Throws: ``FurlError`` of kind `input` naming the key.
   func rotary(
     kind: String? = nil, assumedShare: Double? = nil, theta assumedTheta: Double = 10_000,
-    older: (theta: String, scales: Bool) = ("rope_theta", true)
+    older: (theta: String?, scales: Bool) = ("rope_theta", true)
   ) throws -> ModelSpec.Rotary {
     let scaling = older.scales ? try mapping("rope_scaling", kind) : nil
     let parameters = try scaling ?? mapping("rope_parameters", kind)
-    let theta = try parameters?.number("rope_theta", in: 1...1e12) ?? reader.number(older.theta, in: 1...1e12)
+    let theta =
+      try parameters?.number("rope_theta", in: 1...1e12)
+      ?? older.theta.flatMap { try reader.number($0, in: 1...1e12) }
     let share = try parameters?.number("partial_rotary_factor", in: 0...1) ?? partialFactor()
     if assumedShare == nil, let share, share != 1 {
       throw reader.error("partial_rotary_factor", "\(share) is not supported yet", remedy: "supported: 1")
@@ -27,7 +29,11 @@ extension DecoderConfig {
     // As int() of Python: towards zero. What is too large for a head is refused with the rest of the specification.
     let turned = (Double(headSize) * (share ?? assumedShare ?? 1)).rounded(.towardZero)
     var rotary = ModelSpec.Rotary(theta: theta ?? assumedTheta, dimensions: Int(exactly: turned) ?? 0)
-    if let parameters { try RotaryScaling(parameters, reader, contextLength: contextLength).apply(to: &rotary) }
+    if let parameters {
+      let scaling = try RotaryScaling(parameters, reader, contextLength: statedContext)
+      if kind != nil { try scaling.refuseLongRoPE() }
+      try scaling.apply(to: &rotary)
+    }
     return rotary
   }
 
@@ -61,6 +67,15 @@ extension DecoderConfig {
   }
 }
 
+extension ModelSpec.Rotary {
+  /// YaRN as families assume it where their keys are missing.
+  mutating func setYaRN(factor: Double, originalContext: Int, truncates: Bool) {
+    scaling = .yarn(
+      factor: factor, slowTurns: 1, fastTurns: 32, originalContext: originalContext, truncates: truncates)
+    attentionFactor = 0.1 * Elementary.log(factor) + 1
+  }
+}
+
 /// How frequencies are scaled, by the words of transformers' `modeling_rope_utils`.
 struct RotaryScaling {
   private let parameters: DocumentReader
@@ -83,6 +98,16 @@ struct RotaryScaling {
     kind = try parameters.word(key, words, later: ["mrope", "proportional", "axial"]) ?? .none
   }
 
+  /// The positions that there may be: dynamic scaling reaches beyond those that a model was trained with, which its key
+  /// says; the others have them in it.
+  static func context(_ stated: Int, _ config: DocumentReader) throws -> Int {
+    guard let parameters = try config.reader("rope_scaling") ?? config.reader("rope_parameters"),
+      parameters.optional("rope_type") ?? parameters.optional("type") == "dynamic",
+      let factor = try parameters.number("factor", in: 1e-3...1e6), factor > 1
+    else { return stated }
+    return Int(exactly: (Double(stated) * factor).rounded(.down)) ?? stated
+  }
+
   func apply(to rotary: inout ModelSpec.Rotary) throws {
     switch kind {
     case .none: break
@@ -95,6 +120,12 @@ struct RotaryScaling {
     case .yarn: try yarn(&rotary)
     case .longRoPE: try longRoPE(&rotary)
     }
+  }
+
+  /// What its original context is for one kind of layer is not settled in transformers.
+  func refuseLongRoPE() throws {
+    guard kind == .longRoPE else { return }
+    throw parameters.error("rope_type", "\"longrope\" for one kind of layer is not supported yet")
   }
 
   private func optional(_ key: String) throws -> Double? { try parameters.number(key, in: -1e6...1e6) }

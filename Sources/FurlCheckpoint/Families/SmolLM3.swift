@@ -8,13 +8,20 @@ enum SmolLM3: Architecture {
   static let models = "SmolLM3 3B"
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
 
+  static let gguf: GGUFFamily? = GGUFFamily("smollm3", "SmolLM3ForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "use_sliding_window": false]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.interleavesHeads = true
+    $0.hasHeadSize = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 32_768, kvHeads: 4, keepsWindows: true))
     let window =
       try decoder.flag("use_sliding_window", assumed: false) ? decoder.slidingWindow(assumed: nil) : nil
     let turned = try turnedBlocks(decoder)
     let (full, sliding) = ("full_attention", "sliding_attention")
-    let kinds = try decoder.layerTypes([full, sliding]) { window != nil && turned[$0] ? sliding : full }
+    let kinds = try decoder.layerTypes([full, sliding]) { window != nil && !turned[$0] ? sliding : full }
     if window == nil, let block = kinds.firstIndex(of: sliding) {
       throw config.error("layer_types[\(block)]", "\"sliding_attention\" needs use_sliding_window and sliding_window")
     }
@@ -40,7 +47,8 @@ enum SmolLM3: Architecture {
       return (0..<decoder.layers).map { ($0 + 1) % every != 0 }
     }
     let numbers = list.array?.compactMap(\.integer) ?? []
-    guard numbers.count == decoder.layers, numbers.count == list.array?.count, numbers.allSatisfy({ $0 == 0 || $0 == 1 })
+    guard numbers.count == decoder.layers, numbers.count == list.array?.count,
+      numbers.allSatisfy({ $0 == 0 || $0 == 1 })
     else { throw decoder.reader.error(key, "0 or 1 for each of \(decoder.layers) layers is expected") }
     return numbers.map { $0 == 1 }
   }

@@ -5,8 +5,22 @@ import FurlSpec
 /// of each head turned, attention and MLP one after the other or side by side.
 enum StableLM: Architecture {
   static let modelType = "stablelm"
-  static let models = "StableLM 3B and 1.6B, Stable Code 3B, StableLM 2 12B as far as its heads have no norms"
+  static let models = "StableLM 3B and 1.6B, Stable Code 3B, StableLM 2 12B"
   static let configurationKeys = ConfigurationKeys(normEpsilon: "layer_norm_eps")
+
+  static let gguf: GGUFFamily? = GGUFFamily("stablelm", "StableLmForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu"]
+    $0.switches = [
+      "use_qkv_bias": ["attn_q.bias", "attn_qkv.bias"], "qk_layernorm": ["attn_q_norm.weight"],
+      "use_parallel_residual": ["!ffn_norm.weight"],
+    ]
+    $0.keys = [GGUFKey("use_parallel_residual", nil, .flag) { spec, _ in .flag(spec.blocks.first?.stages.count == 1) }]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.turnedShare = "partial_rotary_factor"
+    $0.neededBiases = [.norm]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+    $0.head = .apart
+  }
 
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 4096, kvHeads: 32)

@@ -9,6 +9,15 @@ enum StarCoder2: Architecture {
   static let configurationKeys = ConfigurationKeys(normEpsilon: "norm_epsilon")
   static let names = TensorNames(block: ["mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"])
 
+  static let gguf: GGUFFamily? = GGUFFamily("starcoder2", "Starcoder2ForCausalLM").with {
+    $0.fixed = ["hidden_act": "gelu_pytorch_tanh"]
+    $0.switches = ["use_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.windows = .leftOut()
+    $0.neededBiases = [.norm, .attentionOutput, .up, .down]
+    $0.possibleBiases = GGUFFamily.attentionBiases
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, context: 4096, kvHeads: 2, keepsWindows: true)
     let window = try decoder.slidingWindow(assumed: nil)

@@ -32,6 +32,8 @@ struct TensorNames: Sendable {
   var experts: Experts?
   /// Linear layers of blocks are stored input x output.
   var isTransposed = false
+  /// All names end with `.weight` or `.bias`, those of numbers that are no layer's, too.
+  var namesAllWeights = false
 
   private static let llamaModel = ["embedding": "embed_tokens", "norm": "norm", "head": "lm_head"]
   private static let llamaBlock = [
@@ -60,7 +62,7 @@ struct TensorNames: Sendable {
     let isBias = tensor.role == .bias
     let whole = tensor.nameInBlock
     let base = isBias ? String(whole.dropLast(".bias".count)) : whole
-    let suffix = isBias ? ".bias" : TensorNames.isBare(tensor.role) ? "" : ".weight"
+    let suffix = isBias ? ".bias" : !namesAllWeights && TensorNames.isBare(tensor.role) ? "" : ".weight"
     guard let index = tensor.block else { return TensorLocation(name: (model[base] ?? base) + suffix) }
     let prefix = "\(layer).\(index)."
     if base.hasPrefix("mlp.experts."), let location = expert(base, tensor, spec.blocks[index], prefix, suffix) {
@@ -70,7 +72,8 @@ struct TensorNames: Sendable {
     if let fusion = fusions.first(where: { $0.parts.contains(base) }) {
       return fused(base, fusion, tensor, in: spec, prefix + fusion.name + suffix)
     }
-    return TensorLocation(name: prefix + (block[base] ?? base) + suffix, isTransposed: isTransposed && isLinear && !isBias)
+    return TensorLocation(
+      name: prefix + (block[base] ?? base) + suffix, isTransposed: isTransposed && isLinear && !isBias)
   }
 
   /// Tensors whose names have no `.weight` behind them.

@@ -1,125 +1,262 @@
 import FurlBase
+import FurlSpec
 import FurlTensor
 
 /// The `config.json` that a GGUF model would have in Hugging Face's form, so that one reader serves both.
 ///
 /// Keys of the metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; what a missing key means is what
-/// llama.cpp takes it for.
+/// llama.cpp takes it for. What a family's files say beyond that is declared with the family (``GGUFFamily``).
 struct GGUFConfiguration {
-  private let file: GGUFFile
-  private let metadata: GGUFMetadata
-  /// By the format's name: `phi2`.
-  let architecture: String
-  private let shapes: [String: [Int]]
+  let head: GGUFHead
+  let family: any Architecture.Type
+  let gguf: GGUFFamily
+  private var keys: any GGUFKeys { head.keys }
 
-  /// Architectures by the format's name for them, and `model_type` of Hugging Face.
-  static let modelTypes: KeyValuePairs = [
-    "llama": "llama", "qwen2": "qwen2", "starcoder2": "starcoder2", "phi2": "phi", "gpt2": "gpt2",
-  ]
+  /// Families that GGUF files are read as, and those with more markers first.
+  private static var readable: [(family: any Architecture.Type, gguf: GGUFFamily)] {
+    Architectures.all.compactMap { family in
+      family.gguf.flatMap { $0.isRead ? (family, $0) : nil }
+    }.sorted { $0.gguf.markers.count > $1.gguf.markers.count }
+  }
 
   /// - Throws: ``FurlError`` of kind `input` when the architecture is not among them.
   init(_ file: GGUFFile) throws {
     try file.refuseOtherKinds()
+    try self.init(GGUFHead(file))
+  }
+
+  init(_ head: GGUFHead) throws {
     let key = "general.architecture"
-    guard let architecture = try file.metadata.string(key) else { throw file.metadata.error(key, "is missing") }
-    guard GGUFConfiguration.modelTypes.contains(where: { $0.key == architecture }) else {
-      throw file.metadata.error(
-        key, "\"\(architecture)\" is not supported yet",
-        remedy: "supported: \(GGUFConfiguration.modelTypes.map { $0.key }.joined(separator: ", "))")
+    guard let architecture = try head.keys.string(key) else { throw head.keys.error(key, "is missing") }
+    let all = GGUFConfiguration.readable
+    let found = try all.first { candidate in
+      try candidate.gguf.architecture == architecture
+        && candidate.gguf.markers.allSatisfy { try (head.keys.integer("\(architecture).\($0)") ?? 0) != 0 }
     }
-    self.file = file
-    metadata = file.metadata
-    self.architecture = architecture
-    shapes = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.tensor.name, $0.tensor.shape) })
+    guard let found else {
+      throw head.keys.error(
+        key, "\"\(architecture)\" is not supported yet",
+        remedy: "supported: \(Set(all.map(\.gguf.architecture)).sorted().joined(separator: ", "))")
+    }
+    self.init(head, family: found.family, gguf: found.gguf)
+  }
+
+  /// What a file says to a family.
+  init(_ head: GGUFHead, family: any Architecture.Type, gguf: GGUFFamily) {
+    (self.head, self.family, self.gguf) = (head, family, gguf)
   }
 
   /// - Throws: ``FurlError`` of kind `input` naming the key, also for what Furl does not compute.
   func json() throws -> JSON {
     try refuseOthers()
-    var members = architecture == "gpt2" ? try gpt2() : try decoder()
-    members.append(.init("tie_word_embeddings", .bool(shapes["output.weight"] == nil)))
+    var members: [JSON.Member] = [
+      .init("model_type", .string(family.modelType)), .init("architectures", [.string(gguf.className)]),
+    ]
+    func set(_ key: String, _ value: JSON) {
+      members.removeAll { $0.key == key }
+      members.append(.init(key, value))
+    }
+    for (key, value) in gguf.fixed { set(key, value) }
+    for (key, value) in try sizes() { set(key, value) }
+    if let key = gguf.keys.first(where: { $0.name == "attention.scale" })?.configuration {
+      let heads = try required("attention.head_count")
+      let size = try headSize(hidden: required("embedding_length"), heads: heads)
+      set(key, .number(1 / Double(max(1, size)).squareRoot()))
+    }
+    for (key, tensors) in gguf.switches {
+      set(key, .bool(tensors.contains { $0.hasPrefix("!") ? !has(String($0.dropFirst())) : has($0) }))
+    }
+    var rotaryKeys: [JSON.Member] = []
+    for key in gguf.keys {
+      guard let configuration = key.configuration, let value = try value(key) else { continue }
+      if key.isRotary { rotaryKeys.append(.init(configuration, value)) } else { set(configuration, value) }
+    }
+    for member in try windows() + rotary(rotaryKeys) { set(member.key, member.value) }
+    set("tie_word_embeddings", .bool(head.shapes["output.weight"] == nil))
     for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
       // An id that no row has stands for none, as in llama.cpp.
-      if let id = try metadata.integer("tokenizer.ggml.\(name)_token_id"), try (0..<vocabularySize()).contains(id) {
-        members.append(.init(key, .integer(id)))
+      if let id = try keys.integer("tokenizer.ggml.\(name)_token_id"), try (0..<vocabularySize()).contains(id) {
+        set(key, .integer(id))
       }
     }
     return .object(members)
   }
 
-  // MARK: Families
+  // MARK: Sizes
 
-  private func gpt2() throws -> [JSON.Member] {
-    let heads = try required("attention.head_count")
-    guard try perBlock("attention.head_count_kv") ?? heads == heads else {
-      throw metadata.error(name("attention.head_count_kv"), "fewer key/value heads are not supported yet for gpt2")
-    }
-    return [
-      .init("model_type", "gpt2"), .init("architectures", ["GPT2LMHeadModel"]),
-      .init("vocab_size", .integer(try vocabularySize())),
-      .init("n_positions", .integer(try required("context_length"))),
-      .init("n_embd", .integer(try required("embedding_length"))),
-      .init("n_layer", .integer(try required("block_count"))),
-      .init("n_head", .integer(heads)), .init("n_inner", .integer(try required("feed_forward_length"))),
-      .init("activation_function", "gelu_new"),
-      .init("layer_norm_epsilon", .number(try epsilon("attention.layer_norm_epsilon"))),
-    ]
-  }
-
-  private func decoder() throws -> [JSON.Member] {
+  private func sizes() throws -> [(String, JSON)] {
+    let names = family.configurationKeys
     let heads = try required("attention.head_count")
     let hidden = try required("embedding_length")
     let headSize = try headSize(hidden: hidden, heads: heads)
-    var members: [JSON.Member] = [
-      .init("vocab_size", .integer(try vocabularySize())), .init("hidden_size", .integer(hidden)),
-      .init("intermediate_size", .integer(try required("feed_forward_length"))),
-      .init("num_hidden_layers", .integer(try required("block_count"))), .init("num_attention_heads", .integer(heads)),
-      .init("num_key_value_heads", .integer(try perBlock("attention.head_count_kv") ?? heads)),
-      .init("max_position_embeddings", .integer(try required("context_length"))),
+    var sizes: [(String, JSON)] = [
+      (names.vocabulary, .integer(try vocabularySize())), (names.hidden, .integer(hidden)),
+      (names.mlp, .integer(try mlpSize())), (names.layers, .integer(try required("block_count"))),
+      (names.heads, .integer(heads)), (names.context, .integer(try required("context_length"))),
+      (names.normEpsilon, .number(try epsilon())),
     ]
-    let (product, overflow) = headSize.multipliedReportingOverflow(by: heads)
-    if overflow || product != hidden { members.append(.init("head_dim", .integer(headSize))) }
-    let turned = try metadata.integer(name("rope.dimension_count")) ?? headSize
-    members += try GGUFRotary(file: file, architecture: architecture, dimensions: turned).members()
-    let hasAttentionBias = has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias")
-    if architecture != "phi2", turned != headSize {
-      throw metadata.error(
-        name("rope.dimension_count"),
-        "\(turned) of \(headSize) numbers of a head are turned, which is not supported for \(architecture)")
+    let kvHeads = try perBlock("attention.head_count_kv") ?? heads
+    if let key = names.kvHeads {
+      sizes.append((key, .integer(kvHeads)))
+    } else if let key = gguf.singleKeyHead, kvHeads == 1 || kvHeads == heads {
+      sizes.append((key, .bool(kvHeads == 1)))
+    } else if kvHeads != heads {
+      throw keys.error(
+        name("attention.head_count_kv"), "fewer key/value heads are not supported yet for \(gguf.architecture)")
     }
-    switch architecture {
-    case "llama":
-      members.insert(.init("model_type", "llama"), at: 0)
-      members.insert(.init("architectures", ["LlamaForCausalLM"]), at: 1)
-      members += [
-        .init("hidden_act", "silu"), .init("rms_norm_eps", .number(try epsilon("attention.layer_norm_rms_epsilon"))),
-        .init("attention_bias", .bool(hasAttentionBias)), .init("mlp_bias", .bool(has("blk.0.ffn_up.bias"))),
-      ]
-    case "qwen2":
-      members.insert(.init("model_type", "qwen2"), at: 0)
-      members.insert(.init("architectures", ["Qwen2ForCausalLM"]), at: 1)
-      members += [
-        .init("hidden_act", "silu"), .init("rms_norm_eps", .number(try epsilon("attention.layer_norm_rms_epsilon"))),
-        .init("use_sliding_window", false),
-      ]
-    case "starcoder2":
-      members.insert(.init("model_type", "starcoder2"), at: 0)
-      members.insert(.init("architectures", ["Starcoder2ForCausalLM"]), at: 1)
-      let window = try metadata.integer(name("attention.sliding_window")).flatMap { $0 == 0 ? nil : $0 }
-      members += [
-        .init("hidden_act", "gelu_pytorch_tanh"),
-        .init("norm_epsilon", .number(try epsilon("attention.layer_norm_epsilon"))),
-        .init("sliding_window", .optional(window)), .init("use_bias", .bool(hasAttentionBias)),
-      ]
-    default:
-      members.insert(.init("model_type", "phi"), at: 0)
-      members.insert(.init("architectures", ["PhiForCausalLM"]), at: 1)
-      members += [
-        .init("hidden_act", "gelu_new"),
-        .init("layer_norm_eps", .number(try epsilon("attention.layer_norm_epsilon"))),
-        .init("partial_rotary_factor", .number(share(turned, of: headSize))),
-        .init("qk_layernorm", false),
-      ]
+    let (product, overflow) = headSize.multipliedReportingOverflow(by: heads)
+    let isPlain = !overflow && product == hidden
+    // Some families assume another size where the key is missing.
+    if let key = names.headSize {
+      if !isPlain || gguf.hasHeadSize { sizes.append((key, .integer(headSize))) }
+    } else if !isPlain {
+      throw keys.error(
+        name("attention.key_length"), "\(heads) heads of \(headSize) are not the embedding length of \(hidden)")
+    }
+    if let divisor = scoreDivisor(hidden: hidden, heads: heads, headSize: headSize) {
+      sizes.append(("query_pre_attn_scalar", .integer(divisor)))
+    }
+    return sizes
+  }
+
+  /// What Gemma's `config.json` says and its GGUF files do not.
+  private func scoreDivisor(hidden: Int, heads: Int, headSize: Int) -> Int? {
+    guard let blocks = gguf.dividesByWidth else { return nil }
+    return (try? required("block_count")) == blocks ? hidden / heads : headSize
+  }
+
+  private func mlpSize() throws -> Int {
+    try perBlock("feed_forward_length") ?? perBlock("expert_feed_forward_length") ?? required("feed_forward_length")
+  }
+
+  private func epsilon() throws -> Double {
+    guard let value = try keys.number(name(gguf.epsilon)) else { throw keys.error(name(gguf.epsilon), "is missing") }
+    return value
+  }
+
+  private func vocabularySize() throws -> Int {
+    guard let shape = head.shapes["token_embd.weight"], shape.count == 2 else {
+      throw FurlError.input(head.path, "token_embd.weight", "is missing or no matrix")
+    }
+    return shape[0]
+  }
+
+  private func headSize(hidden: Int, heads: Int) throws -> Int {
+    let size = try keys.integer(name("attention.key_length"))
+    if let other = try keys.integer(name("attention.value_length")), other != size {
+      throw keys.error(name("attention.value_length"), "is not as attention.key_length, which is not supported yet")
+    }
+    guard heads > 0, size != nil || hidden % heads == 0 else {
+      throw keys.error(
+        name("attention.head_count"), "\(heads) heads do not divide an embedding length of \(hidden)")
+    }
+    return size ?? hidden / heads
+  }
+
+  // MARK: Keys
+
+  private func name(_ key: String) -> String { gguf.architecture + "." + key }
+
+  /// Whether the first block has a tensor, or the model has: `output.bias`.
+  private func has(_ tensor: String) -> Bool { head.shapes["blk.0." + tensor] != nil || head.shapes[tensor] != nil }
+
+  private func required(_ key: String) throws -> Int {
+    guard let value = try perBlock(key) else { throw keys.error(name(key), "is missing") }
+    return value
+  }
+
+  /// An integer, or a list with one for every block if all are the same.
+  private func perBlock(_ key: String) throws -> Int? {
+    guard keys.count(name(key)) != nil else { return try keys.integer(name(key)) }
+    guard let list = try keys.integers(name(key)), let first = list.first, list.allSatisfy({ $0 == first }) else {
+      throw keys.error(name(key), "differs from block to block, which is not supported yet")
+    }
+    return first
+  }
+
+  private func value(_ key: GGUFKey) throws -> JSON? {
+    switch key.kind {
+    case .integer: try perBlock(key.name).map(JSON.integer)
+    // 0 stands for nothing said.
+    case .number: try keys.number(name(key.name)).flatMap { $0 == 0 ? nil : .number($0) }
+    case .flag: try keys.bool(name(key.name)).map(JSON.bool)
+    case .word: try keys.string(name(key.name)).map(JSON.string)
+    }
+  }
+
+  /// Keys that change what a model computes, where their values are not the ones that mean nothing.
+  private func refuseOthers() throws {
+    let known = Set(gguf.keys.map(\.name))
+    for (key, harmless) in [
+      ("expert_count", [0.0]), ("attention.scale", [0]), ("attention.clamp_kqv", [0]),
+      ("attention.max_alibi_bias", [0]),
+      ("logit_scale", [0]), ("attn_logit_softcapping", [0]), ("final_logit_softcapping", [0]), ("embedding_scale", [0]),
+      ("residual_scale", [0]), ("expert_weights_scale", [0, 1]), ("expert_shared_count", [0]),
+      ("expert_group_count", [0, 1]), ("expert_shared_feed_forward_length", [0]), ("attention.temperature_scale", [0]),
+      ("attention.value_scale", [0, 1]), ("attention.output_scale", [0, 1]), ("router_logit_softcapping", [0]),
+      // A softmax over all experts, or over the chosen ones.
+      ("expert_gating_func", [0, 1, 3]),
+    ] where !known.contains(key) {
+      guard let value = try keys.number(name(key)), !harmless.contains(value) else { continue }
+      throw keys.error(name(key), "\(value) is not supported yet")
+    }
+    if try keys.bool(name("attention.causal")) == false {
+      throw keys.error(name("attention.causal"), "false is not supported")
+    }
+    if gguf.architecture.hasPrefix("granite"), try keys.bool(name("rope.scaling.finetuned")) == false {
+      throw keys.error(name("rope.scaling.finetuned"), "false, heads that are not turned, is not supported yet")
+    }
+    if case .none = gguf.windows, let window = try keys.integer(name("attention.sliding_window")), window != 0 {
+      throw keys.error(name("attention.sliding_window"), "\(window) is not supported yet for \(gguf.architecture)")
+    }
+  }
+
+  // MARK: Windows and positions
+
+  private func windows() throws -> [JSON.Member] {
+    let key = "attention.sliding_window"
+    let stated = try keys.integer(name(key)).flatMap { $0 == 0 ? nil : $0 }
+    switch gguf.windows {
+    case .none: return []
+    case .leftOut: return [.init("sliding_window", .optional(stated))]
+    case .pattern(let every, let assumed):
+      let hasKey = keys.has(name(key))
+      let window = hasKey ? stated : assumed
+      let sliding = try window == nil ? nil : slidingBlocks(every)
+      let blocks = try required("block_count")
+      guard (0...4096).contains(blocks) else { throw keys.error(name("block_count"), "\(blocks) is out of range") }
+      let words = (0..<blocks).map { sliding?($0) ?? false ? "sliding_attention" : "full_attention" }
+      return [.init("sliding_window", .optional(window)), .init("layer_types", .array(words.map(JSON.string)))]
+    }
+  }
+
+  /// Which blocks have a window.
+  private func slidingBlocks(_ assumed: Int) throws -> (Int) -> Bool {
+    let key = name("attention.sliding_window_pattern")
+    if keys.count(key) != nil {
+      guard let list = try keys.bools(key), try list.count >= required("block_count") else {
+        throw keys.error(key, "is shorter than the list of blocks")
+      }
+      return { list[$0] }
+    }
+    let every = try keys.integer(key) ?? assumed
+    guard every >= 0 else { throw keys.error(key, "\(every) is out of range") }
+    return { every == 0 || $0 % every < every - 1 }
+  }
+
+  private func rotary(_ others: [JSON.Member]) throws -> [JSON.Member] {
+    // Learned positions.
+    guard head.shapes["position_embd.weight"] == nil else { return [] }
+    let heads = try required("attention.head_count")
+    let headSize = try headSize(hidden: required("embedding_length"), heads: heads)
+    let turned = try keys.integer(name("rope.dimension_count")) ?? headSize
+    var members = try GGUFRotary(head: head, gguf: gguf, dimensions: turned, others: others).members()
+    if let key = gguf.turnedShare {
+      members.append(.init(key, .number(share(turned, of: headSize))))
+    } else if turned != headSize {
+      throw keys.error(
+        name("rope.dimension_count"),
+        "\(turned) of \(headSize) numbers of a head are turned, which is not supported for \(gguf.architecture)")
     }
     return members
   }
@@ -128,68 +265,5 @@ struct GGUFConfiguration {
   private func share(_ turned: Int, of headSize: Int) -> Double {
     let share = Double(turned) / Double(max(1, headSize))
     return Int(exactly: (Double(headSize) * share).rounded(.towardZero)) == turned ? share : share.nextUp
-  }
-
-  // MARK: Keys
-
-  private func name(_ key: String) -> String { architecture + "." + key }
-
-  private func has(_ tensor: String) -> Bool { shapes[tensor] != nil }
-
-  private func required(_ key: String) throws -> Int {
-    guard let value = try perBlock(key) else { throw metadata.error(name(key), "is missing") }
-    return value
-  }
-
-  /// An integer, or a list with one for every block if all are the same.
-  private func perBlock(_ key: String) throws -> Int? {
-    guard metadata.count(name(key)) != nil else { return try metadata.integer(name(key)) }
-    guard let list = try metadata.integers(name(key)), let first = list.first, list.allSatisfy({ $0 == first }) else {
-      throw metadata.error(name(key), "differs from block to block, which is not supported yet")
-    }
-    return first
-  }
-
-  private func epsilon(_ key: String) throws -> Double {
-    guard let value = try metadata.number(name(key)) else { throw metadata.error(name(key), "is missing") }
-    return value
-  }
-
-  private func vocabularySize() throws -> Int {
-    guard let shape = shapes["token_embd.weight"], shape.count == 2 else {
-      throw FurlError.input(file.path, "token_embd.weight", "is missing or no matrix")
-    }
-    return shape[0]
-  }
-
-  private func headSize(hidden: Int, heads: Int) throws -> Int {
-    let size = try metadata.integer(name("attention.key_length"))
-    if let other = try metadata.integer(name("attention.value_length")), other != size {
-      throw metadata.error(name("attention.value_length"), "is not as attention.key_length, which is not supported yet")
-    }
-    if let size { return size }
-    guard heads > 0, hidden % heads == 0 else {
-      throw metadata.error(
-        name("attention.head_count"), "\(heads) heads do not divide an embedding length of \(hidden)")
-    }
-    return hidden / heads
-  }
-
-  /// Keys that change what a model computes, where their values are not the ones that mean nothing.
-  private func refuseOthers() throws {
-    for (key, harmless) in [
-      ("expert_count", 0.0), ("attention.scale", 0), ("attention.clamp_kqv", 0), ("attention.max_alibi_bias", 0),
-      ("logit_scale", 0), ("attn_logit_softcapping", 0), ("final_logit_softcapping", 0), ("embedding_scale", 0),
-      ("residual_scale", 0), ("rope.scaling.attn_factor", 1),
-    ] {
-      guard let value = try metadata.number(name(key)), value != harmless else { continue }
-      throw metadata.error(name(key), "\(value) is not supported yet")
-    }
-    if try metadata.bool(name("attention.causal")) == false {
-      throw metadata.error(name("attention.causal"), "false is not supported")
-    }
-    if architecture != "starcoder2", let window = try metadata.integer(name("attention.sliding_window")), window != 0 {
-      throw metadata.error(name("attention.sliding_window"), "\(window) is not supported yet for \(architecture)")
-    }
   }
 }

@@ -46,9 +46,10 @@ public struct SyntheticCheckpoint: Sendable {
         .usage, file: "--blocks", "\(model.name) has \(layers) blocks", remedy: "allowed: 1 to \(layers)")
     }
     let range = Float(try reader.number("initializer_range", in: 0...1) ?? 0.02)
-    let whole = try SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
+    let folds = try family.folds(reader, spec)
+    let whole = try SyntheticCheckpoint.stored(spec, family, folds, deviation: range, layers: layers)
     spec.blocks = Array(spec.blocks.prefix(blocks))
-    let slice = try SyntheticCheckpoint.stored(spec, family, deviation: range, layers: layers)
+    let slice = try SyntheticCheckpoint.stored(spec, family, folds, deviation: range, layers: layers)
     let limit = (whole.reduce(0) { $0 + $1.count } + model.shards - 1) / model.shards
     var shards: [[Stored]] = []
     var numbers = 0
@@ -65,18 +66,26 @@ public struct SyntheticCheckpoint: Sendable {
     let changes: [String: JSON] = [
       "torch_dtype": .string(names), "n_layer": .integer(blocks), "num_hidden_layers": .integer(blocks),
     ]
-    config = .object((published.members ?? []).map { JSON.Member($0.key, changes[$0.key] ?? $0.value) })
+    config = .object(
+      (published.members ?? []).map { member in
+        var value = changes[member.key] ?? member.value
+        // What is said of each layer is said of those that are there.
+        if let list = value.array, list.count == layers { value = .array(Array(list.prefix(blocks))) }
+        return JSON.Member(member.key, value)
+      })
   }
 
   /// The tensors of a specification as the family stores them.
   private static func stored(
-    _ spec: ModelSpec, _ family: any Architecture.Type, deviation: Float, layers: Int
+    _ spec: ModelSpec, _ family: any Architecture.Type, _ folds: Folds, deviation: Float, layers: Int
   ) throws -> [Stored] {
-    try StoredLayout.layouts(of: spec, family: family, path: family.modelType).map { layout in
+    try StoredLayout.layouts(of: spec, family: family, folds: folds, path: family.modelType).map { layout in
       let role = layout.parts[0].role
       let addsToResidual = role == .attentionOutput || role == .down
       return Stored(
-        name: layout.name, shape: layout.shape, mean: role == .norm ? 1 : 0,
+        name: layout.name, shape: layout.shape,
+        // Where one is added to what is stored, norms are around 0 there.
+        mean: role == .norm && layout.slices[0][0].location.fold.addend == 0 ? 1 : 0,
         deviation: addsToResidual ? deviation / Float(2 * layers).squareRoot() : deviation)
     }
   }

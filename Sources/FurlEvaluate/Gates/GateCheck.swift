@@ -78,6 +78,9 @@ public struct GateCheck: Sendable, Hashable {
 }
 
 extension GateCheck {
+  /// The comparison problem by problem; nil for what is not of problems.
+  public var paired: Comparison? { metric.figure?.isOfProblems == true ? comparison : nil }
+
   /// Four decimals, which is finer than any suite resolves.
   static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
 }

@@ -44,9 +44,10 @@ public struct GateReport: Sendable, Hashable {
     /// What a person should know of the measurements: that the machine was busy, that most programs are no Python.
     public var notes: [String]
 
-    /// Takes in a suite's report, and what is to be known of it and of the baseline's.
+    /// Takes in a suite's report, what it was compared with, and what is to be known of both.
     public mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
       reports.append(report)
+      self.baseline = baseline?.model ?? self.baseline
       notes += report.notes.map { "\(report.suite.name): \($0)" }
       notes += (baseline?.notes ?? []).map { "\(report.suite.name) of the baseline: \($0)" }
     }
@@ -142,7 +143,6 @@ extension GateCheck {
   /// One entry of `gates`. What compares with a baseline is null when there is none, what counts problems is null for
   /// a text.
   public var json: JSON {
-    let paired = metric.isOfProblems ? comparison : nil
     return [
       "suite": suite.isEmpty ? .null : .string(suite), "metric": .string(metric.rawValue), "bound": bound.json,
       "value": value.isFinite ? .number(value) : .null,
@@ -168,7 +168,7 @@ extension GateCheck {
 extension EvaluationReport {
   /// The report without its single results. What a part of a suite gave that is no random draw from it is no figure.
   fileprivate var summary: JSON {
-    let figures = ["pass_at_1", "exact_match", "edit_similarity", "interval_95"]
+    let figures = suite.kind.type.figures.map(\.key) + ["interval_95"]
     return .object(
       (json.members ?? []).filter { $0.key != "results" }.map { member in
         isCurtailed && figures.contains(member.key) ? JSON.Member(member.key, .null) : member

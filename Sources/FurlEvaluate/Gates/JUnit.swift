@@ -56,11 +56,9 @@ extension GateReport {
         ("baseline", "\(comparison.baseline)"), ("difference", "\(comparison.difference)"),
         ("lower_limit", "\(comparison.lowerLimit)"), ("upper_limit", "\(comparison.upperLimit)"),
       ]
-      if check.metric.isOfProblems {
-        result += [
-          ("regressions", "\(comparison.regressed.count)"), ("fixes", "\(comparison.fixed.count)"),
-        ]
-      }
+    }
+    if let paired = check.paired {
+      result += [("regressions", "\(paired.regressed.count)"), ("fixes", "\(paired.fixed.count)")]
     }
     return result
   }

@@ -11,7 +11,7 @@ extension Gate {
   /// - Throws: ``FurlError`` of kind `usage` when the baseline is missing, `input` when a report is of another
   ///   suite, or the baseline's suite, protocol or problems are not the same.
   public func check(_ report: EvaluationReport, baseline: EvaluationReport? = nil) throws -> [GateCheck] {
-    guard report.suite.kind == metric.kind else {
+    guard report.suite.kind.type.figure(metric) != nil else {
       throw FurlError.input(
         nil, "suite \(report.suite.name)",
         "is of kind \(report.suite.kind.rawValue), which has no \(metric.rawValue)")
@@ -23,9 +23,7 @@ extension Gate {
       }
       try comparable(report, baseline)
     }
-    if case .text(let figures) = report.results { return try check(figures, baseline) }
-    let scores = try ProblemScores(self, report)
-    return try check(scores, baseline: baseline.map { try ProblemScores(self, $0) }, limit: report.limit)
+    return try report.results.found.check(self, in: report, baseline: baseline)
   }
 
   private func comparable(_ report: EvaluationReport, _ baseline: EvaluationReport) throws {
@@ -37,6 +35,20 @@ extension Gate {
     guard baseline.suite.sha256 == report.suite.sha256 else { throw refuse("was measured on another problem file") }
     guard baseline.protocol == report.protocol else { throw refuse("was measured by another protocol") }
     guard baseline.results.ids == report.results.ids else { throw refuse("was measured on other problems") }
+  }
+
+  // MARK: Exact bounds
+
+  /// Judges the size of the artifact's file.
+  func check(diskBytes: Int) -> [GateCheck] { max.map { [atMost(Double(diskBytes), $0, interval95: nil)] } ?? [] }
+
+  /// Holds a value to an exact bound.
+  func atMost(_ value: Double, _ bound: Double, interval95: ClosedRange<Double>?) -> GateCheck {
+    let holds = value <= bound
+    func text(_ value: Double) -> String { metric == .diskBytes ? "\(Int(value)) bytes" : "\(value)" }
+    return GateCheck(
+      suite: suite, metric: metric, bound: .max(bound, confidence: nil), value: value, interval95: interval95,
+      verdict: holds ? .pass : .fail, reason: "\(text(value)) is \(holds ? "at most" : "above") \(text(bound))")
   }
 
   // MARK: Problems
@@ -94,7 +106,7 @@ extension Gate {
     case .inconclusive, .notPut: break
     }
     let limits = "the limits of the difference, \(lower) and \(upper), lie on both sides of -\(maxDrop)"
-    guard metric != .editSimilarity, maxDrop > 0 else { return limits }
+    guard comparison.p != nil, maxDrop > 0 else { return limits }
     let count = comparison.count
     let unchanged = PairedOutcomes(regressions: 0, fixes: 0, count: count).shownMargin(confidence: confidence)
     if unchanged >= maxDrop {
@@ -156,19 +168,18 @@ struct ProblemScores {
 extension ProblemScores {
   /// - Throws: ``FurlError`` of kind `usage` when there are none.
   init(_ gate: Gate, _ report: EvaluationReport) throws {
-    ids = report.results.ids
-    clusters = [String?](repeating: nil, count: ids.count)
-    switch (gate.metric, report.results) {
-    case (.passAt1, .programs(let items)): values = items.map { $0.passed ? 1 : 0 }
-    case (.exactMatch, .lines(let items)): values = items.map { $0.exact ? 1 : 0 }
-    case (.editSimilarity, .lines(let items)):
-      values = items.map(\.editSimilarity)
-      clusters = items.map(\.source)
-    default: values = []
-    }
+    let found = report.results.found
+    self.init(
+      ids: found.ids, values: found.scores(gate.metric), clusters: found.clusters,
+      isShare: gate.metric.figure?.basis == .outcomes, suiteCount: report.suite.count)
     guard !values.isEmpty else { throw FurlError(.usage, "suite \(report.suite.name) has no results to verify") }
-    isShare = gate.metric != .editSimilarity
-    suiteCount = report.suite.count
+  }
+
+  /// A suite's problems without scores.
+  init(_ gate: Gate, problems: Problems) {
+    self.init(
+      ids: problems.ids, values: [Double](repeating: 0, count: problems.count), clusters: problems.content.clusters,
+      isShare: gate.metric.figure?.basis == .outcomes, suiteCount: problems.count)
   }
 
   var sum: Double { values.reduce(0, +) }

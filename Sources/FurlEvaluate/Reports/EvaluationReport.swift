@@ -47,68 +47,20 @@ public struct EvaluationReport: Sendable, Hashable {
     }
   }
 
-  /// One executed program.
-  public struct ProgramItem: Sendable, Hashable {
-    public var id: ProblemID
-    public var outcome: Outcome
-    public var detail: String?
-    public var tokens: Int?
-    public var stopReason: String?
-    public var passed: Bool { outcome == .passed }
-    /// Of inputs: what the base ones alone came to.
-    public var base: Outcome?
-    /// What each of several completions came to, the first one included; empty where there is one.
-    public var draws: [Outcome]
+  /// What was found, of whatever kind the suite is.
+  public struct Results: Sendable, Hashable {
+    package let found: any SuiteResults
 
-    public init(
-      id: ProblemID, outcome: Outcome, detail: String?, tokens: Int?, stopReason: String?, base: Outcome? = nil,
-      draws: [Outcome] = []
-    ) {
-      self.base = base
-      self.draws = draws
-      self.id = id
-      self.outcome = outcome
-      self.detail = detail
-      self.tokens = tokens
-      self.stopReason = stopReason
+    package init(_ found: any SuiteResults) { self.found = found }
+
+    /// The problems' names, in the suite's order; a text has none.
+    public var ids: [ProblemID] { found.ids }
+
+    public static func == (one: Results, other: Results) -> Bool {
+      AnyHashable(one.found) == AnyHashable(other.found)
     }
-  }
 
-  /// One completed line.
-  public struct LineItem: Sendable, Hashable {
-    public var id: ProblemID
-    public var exact: Bool
-    /// From 0 to 1.
-    public var editSimilarity: Double
-    public var tokens: Int?
-    public var stopReason: String?
-    /// What the line was taken from, where the suite says it.
-    public var source: String?
-
-    public init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?, source: String? = nil) {
-      self.id = id
-      self.source = source
-      exact = score.exact
-      editSimilarity = score.editSimilarity
-      self.tokens = tokens
-      self.stopReason = stopReason
-    }
-  }
-
-  /// What was found, problem by problem in the suite's order.
-  public enum Results: Sendable, Hashable {
-    case programs([ProgramItem])
-    case lines([LineItem])
-    case text(TextFigures)
-
-    /// The problems' names.
-    public var ids: [ProblemID] {
-      switch self {
-      case .programs(let items): items.map(\.id)
-      case .lines(let items): items.map(\.id)
-      case .text: []
-      }
-    }
+    public func hash(into hasher: inout Hasher) { found.hash(into: &hasher) }
   }
 
   public var suite: SuiteSummary
@@ -142,12 +94,13 @@ public struct EvaluationReport: Sendable, Hashable {
     guard expected == ids else {
       throw FurlError(.defect, "the results do not belong to the problems of suite \(suite.name)")
     }
-    if suite.kind != .text, ids.isEmpty { throw FurlError(.usage, "no problem of suite \(suite.name) was put") }
+    let hasProblems = suite.kind.type.hasProblems
+    if hasProblems, ids.isEmpty { throw FurlError(.usage, "no problem of suite \(suite.name) was put") }
     self.suite = SuiteSummary(suite)
     self.model = model
     self.protocol = suite.protocol
     self.overrides = overrides
-    limit = suite.kind == .text || isCurtailed || ids.count == suite.count ? nil : ids.count
+    limit = !hasProblems || isCurtailed || ids.count == suite.count ? nil : ids.count
     self.isCurtailed = isCurtailed
     self.sandbox = sandbox
     self.python = python
@@ -173,76 +126,19 @@ public struct EvaluationReport: Sendable, Hashable {
 }
 
 extension EvaluationReport {
-  /// Programs that passed, of those that were executed; of several completions the first ones.
-  public var passAt1: Proportion? {
-    guard case .programs(let items) = results, !items.isEmpty else { return nil }
-    return Proportion(successes: items.count(where: \.passed), count: items.count)
-  }
-
-  /// Lines that are equal to the truth.
-  public var exactMatch: Proportion? {
-    guard case .lines(let items) = results, !items.isEmpty else { return nil }
-    return Proportion(successes: items.count(where: \.exact), count: items.count)
-  }
-
-  /// The mean similarity of the lines, from 0 to 1.
-  public var editSimilarity: Double? {
-    guard case .lines(let items) = results, !items.isEmpty else { return nil }
-    return items.reduce(0) { $0 + $1.editSimilarity } / Double(items.count)
-  }
-
-  public var perplexity: Double? { if case .text(let figures) = results { figures.perplexity } else { nil } }
-  public var klDivergence: Double? { if case .text(let figures) = results { figures.klDivergence } else { nil } }
+  /// What gates hold, by its name; nil where it was not measured.
+  public func value(_ metric: Gate.Metric) -> Double? { results.found.value(metric) }
 
   /// The 95 % interval of the suite's first figure: Wilson's for a share.
-  public var interval95: ClosedRange<Double>? {
-    switch results {
-    case .programs: passAt1Interval
-    case .lines: exactMatch?.interval()
-    case .text(let figures): figures.interval95
-    }
-  }
-}
+  public var interval95: ClosedRange<Double>? { results.found.interval95 }
 
-extension EvaluationReport.Results {
-  /// Scores completions of lines. Each completion must be of the problem at its place.
-  ///
-  /// - Throws: ``FurlError`` of kind `input` for a completion that is too long to compare, `defect` for one
-  ///   that belongs to another problem.
-  public static func scoring(
-    _ completions: [Completion], of problems: [LineProblem], method: LineScore.Method = .plain
-  ) throws -> Self {
-    guard completions.count <= problems.count else { throw FurlError(.defect, "more completions than problems") }
-    return .lines(
-      try zip(completions, problems).map { completion, problem in
-        guard completion.id == problem.id else {
-          throw FurlError(.defect, "completion \(completion.id) is not of problem \(problem.id)")
-        }
-        do {
-          return EvaluationReport.LineItem(
-            id: problem.id, score: try LineScore(completion: completion.text, gt: problem.gt, method: method),
-            tokens: completion.tokens, stopReason: completion.stopReason, source: problem.source)
-        } catch var error as FurlError {
-          error.place = "problem \(problem.id)"
-          throw error
-        }
-      })
-  }
-
-  /// Puts executed programs and their completions together, place by place.
-  ///
-  /// - Parameter draws: how many of them belong to each problem, one after the other.
-  public static func executed(_ results: [ProgramResult], _ completions: [Completion], draws: Int = 1) throws -> Self {
-    guard results.map(\.id) == completions.map(\.id), results.count.isMultiple(of: draws) else {
-      throw FurlError(.defect, "results and completions are not of the same problems")
+  /// The report on the baseline that was read in lockstep; nil for a report without one.
+  func ofBaseline(_ model: Model) -> EvaluationReport? {
+    results.found.ofBaseline.map { found in
+      var report = self
+      report.model = model
+      report.results = Results(found)
+      return report
     }
-    return .programs(
-      stride(from: 0, to: results.count, by: draws).map { start in
-        let (result, completion) = (results[start], completions[start])
-        return EvaluationReport.ProgramItem(
-          id: result.id, outcome: result.outcome, detail: result.detail, tokens: completion.tokens,
-          stopReason: completion.stopReason, base: result.base,
-          draws: draws == 1 ? [] : results[start..<start + draws].map(\.outcome))
-      })
   }
 }

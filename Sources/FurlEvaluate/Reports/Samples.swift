@@ -7,22 +7,12 @@ public enum Samples {
   ///
   /// The keys `task_id` and `completion` are HumanEval's, so that other evaluators can score the file.
   public static func text(_ results: EvaluationReport.Results, _ completions: [Completion]) throws -> String {
-    let draws = results.drawCount
-    guard results.ids.flatMap({ Array(repeating: $0, count: draws) }) == completions.map(\.id) else {
+    let found = results.found
+    guard found.ids.flatMap({ Array(repeating: $0, count: found.completionsEach) }) == completions.map(\.id) else {
       throw FurlError(.defect, "results and completions are not of the same problems")
     }
-    let scores: [[JSON.Member]] =
-      switch results {
-      case .programs(let items):
-        items.flatMap(members)
-      case .lines(let items):
-        items.map { item in
-          [.init("exact", .bool(item.exact)), .init("edit_similarity", .number(item.editSimilarity))]
-        }
-      case .text: []
-      }
-    let key = if case .lines = results { "id" } else { "task_id" }
-    return zip(completions, scores).map { completion, score in
+    let key = type(of: found).sampleKey
+    return zip(completions, found.samples).map { completion, score in
       // HumanEval's evaluator reads `completion`, EvalPlus's prefers `solution`.
       var head: [JSON.Member] = [.init(key, completion.id.json), .init("completion", .string(completion.text))]
       if let solution = completion.solution { head.append(.init("solution", .string(solution))) }
@@ -30,19 +20,6 @@ public enum Samples {
       head.append(.init("stop_reason", .optional(completion.stopReason)))
       return JSON.object(head + score).compactText + "\n"
     }.joined()
-  }
-
-  /// The results of each of a problem's completions.
-  private static func members(_ item: EvaluationReport.ProgramItem) -> [[JSON.Member]] {
-    let outcomes = item.draws.isEmpty ? [item.outcome] : item.draws
-    return outcomes.enumerated().map { place, outcome in
-      var members: [JSON.Member] = [
-        .init("passed", .bool(outcome == .passed)), .init("outcome", .string(outcome.rawValue)),
-        .init("detail", .optional(place == 0 ? item.detail : nil)),
-      ]
-      if place == 0, let base = item.base { members.append(.init("base_outcome", .string(base.rawValue))) }
-      return members
-    }
   }
 
   /// Reads what was generated elsewhere: lines of `task_id` (or `id`) and `completion`, as many for each problem as for the
@@ -61,12 +38,15 @@ public enum Samples {
   public static func completions(
     path: String, of problems: Problems, in suite: Problems? = nil, draws: Int? = 1
   ) throws -> [Completion] {
-    if case .text = problems { throw FurlError(.usage, "a suite of kind text has no completions to score") }
+    let type = problems.kind.type
+    guard type.hasProblems else {
+      throw FurlError(.usage, "a suite of kind \(type.kind.rawValue) has no completions to score")
+    }
     let bytes = try ProblemFile.content(path: path)
     let ids = problems.ids
     let wanted = Set(ids)
     let known = suite.map { Set($0.ids) } ?? wanted
-    let isProgram = if case .programs = problems { true } else { false }
+    let isProgram = type.executes
     var found: [ProblemID: [Completion]] = [:]
     var names = UniqueNames()
     try ProblemFile.forEachLine(bytes, file: path) { reader, line in
@@ -110,14 +90,6 @@ public enum Samples {
   }
 
   static let longestCompletion = 1 << 20
-}
-
-extension EvaluationReport.Results {
-  /// How many completions each problem has.
-  fileprivate var drawCount: Int {
-    guard case .programs(let items) = self, let first = items.first else { return 1 }
-    return max(1, first.draws.count)
-  }
 }
 
 extension DocumentReader {

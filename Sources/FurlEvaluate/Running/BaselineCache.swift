@@ -86,7 +86,7 @@ public struct BaselineCache: Sendable {
   func key(
     model: ModelFile, suite: Suite, protocol settings: SuiteProtocol, context: ComputeContext, isUnsandboxed: Bool
   ) throws -> Key {
-    let sandbox = suite.kind == .passAt1 ? try Sandbox.detect(unsandboxed: isUnsandboxed) : nil
+    let sandbox = suite.kind.type.executes ? try Sandbox.detect(unsandboxed: isUnsandboxed) : nil
     return Key(
       json: [
         "form": 2, "build": .string(build), "model": .string(try model.digest().hex),
@@ -128,7 +128,7 @@ public struct BaselineCache: Sendable {
   ///
   /// A result with programs that were too slow or too large may be another one on a quieter machine, so it is not kept.
   func store(_ entry: Entry, for key: Key) {
-    guard entry.report.limit == nil, !entry.report.isCurtailed, !entry.report.hasAccidents else { return }
+    guard entry.report.limit == nil, !entry.report.isCurtailed, !entry.report.results.found.hasAccidents else { return }
     let content = entry.json
     let json: JSON = [
       "furl_cache": 2, "key": key.json, "sha256": .string(Digest(of: content.canonicalText.utf8).hex),
@@ -150,13 +150,5 @@ public struct BaselineCache: Sendable {
       place.remove(entry.name)
       total -= entry.status.bytes
     }
-  }
-}
-
-extension EvaluationReport {
-  /// Whether a program ended as it may not end again.
-  fileprivate var hasAccidents: Bool {
-    guard case .programs(let items) = results else { return false }
-    return items.contains { $0.outcome == .timeout || $0.outcome == .memory }
   }
 }

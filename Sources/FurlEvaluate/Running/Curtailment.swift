@@ -10,16 +10,11 @@ final class Curtailment: Sendable {
   /// Ends generating; never seen by a caller.
   struct Settled: Error {}
 
-  /// What a problem gave.
-  private enum Score {
-    case program(passed: Bool)
-    case line(LineScore)
-  }
-
   private struct State {
     /// The places of the problems whose completions ended, in that order.
     var ended: [Int] = []
-    var scores: [Int: Score] = [:]
+    /// What each problem gave to each of the gates.
+    var scores: [Int: [Double]] = [:]
     /// How many of ``ended`` were looked at.
     var seen = 0
     /// How many of ``ended`` the verdicts rest on, once they are settled.
@@ -69,7 +64,7 @@ final class Curtailment: Sendable {
     }
     first = solved
     // Resampling takes its time.
-    let resamples = gates.contains { $0.metric == .editSimilarity }
+    let resamples = templates.contains { !$0.isShare }
     stride = max(1, ids.count / (resamples ? 16 : 512))
   }
 
@@ -81,13 +76,11 @@ final class Curtailment: Sendable {
     state.withLock { $0.ended.append(place) }
   }
 
-  func found(_ id: ProblemID, passed: Bool) { found(id, .program(passed: passed)) }
-
-  func found(_ id: ProblemID, _ score: LineScore) { found(id, .line(score)) }
-
-  private func found(_ id: ProblemID, _ score: Score) {
+  /// What a problem gave to a figure, from 0 to 1.
+  func found(_ id: ProblemID, _ score: (Gate.Metric) -> Double) {
     guard let place = places[id] else { return }
-    state.withLock { $0.scores[place] = score }
+    let scores = gates.map { score($0.metric) }
+    state.withLock { $0.scores[place] = scores }
   }
 
   /// Generating ended while so many problems were begun.
@@ -133,31 +126,12 @@ final class Curtailment: Sendable {
     }
   }
 
-  private func settlements(_ ended: ArraySlice<Int>, _ scores: [Int: Score]) throws -> [Settlement] {
+  private func settlements(_ ended: ArraySlice<Int>, _ scores: [Int: [Double]]) throws -> [Settlement] {
     try gates.indices.map { index in
       var known = [Double?](repeating: nil, count: places.count)
-      for place in ended { known[place] = scores[place].map { value(of: $0, gates[index].metric) } }
+      for place in ended { known[place] = scores[place]?[index] }
       return try Settlement(
         gates[index], known: known, template: templates[index], baseline: baselines[index], comparisons: comparisons)
     }
-  }
-
-  private func value(of score: Score, _ metric: Gate.Metric) -> Double {
-    switch score {
-    case .program(let passed): passed ? 1 : 0
-    case .line(let line): metric == .editSimilarity ? line.editSimilarity : line.exact ? 1 : 0
-    }
-  }
-}
-
-extension ProblemScores {
-  /// A suite's problems without scores.
-  init(_ gate: Gate, problems: Problems) {
-    let sources: [String?] = if case .lines(let lines) = problems { lines.map(\.source) } else { [] }
-    let count = problems.ids.count
-    self.init(
-      ids: problems.ids, values: [Double](repeating: 0, count: count),
-      clusters: gate.metric == .editSimilarity ? sources : [String?](repeating: nil, count: count),
-      isShare: gate.metric != .editSimilarity, suiteCount: count)
   }
 }

@@ -155,8 +155,8 @@ public struct Verification {
   /// - Parameter evaluator: makes the evaluator of a run from its label.
   public func run(_ options: Options = .init(), _ evaluator: (String) -> Evaluator) async throws -> GateReport {
     var progress = VerificationProgress(gates, suites: suites, isComplete: options.isComplete)
-    var evidence = GateReport.Evidence(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
-    for gate in gates where gate.metric == .diskBytes { progress.add(gate.check(diskBytes: file.diskBytes)) }
+    progress.evidence = .init(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
+    for gate in gates where !gate.metric.needsSuite { progress.add(gate.check(diskBytes: file.diskBytes)) }
     var loaded: LoadedModel?
     for suite in progress.order {
       let own = gates.filter { $0.suite == suite.name }
@@ -166,49 +166,62 @@ public struct Verification {
       }
       let subject = try loaded ?? LoadedModel(file: file, context: context, format: format)
       loaded = subject
-      if suite.kind == .text {
-        // Two models read a text in lockstep, which gives the baseline's figures as well.
-        let partner = own.contains(where: \.needsBaseline) ? try baseline?.load(context: context) : nil
-        let report = try await evaluator(suite.name).run(suite, on: subject, baseline: partner).report
-        var other = try partner.flatMap { try report.ofBaseline(.init(path: $0.file.name, digest: $0.file.digest())) }
-        if partner == nil, own.contains(where: \.needsBaseline) { other = try baseline?.stored(suite, like: report) }
-        evidence.baseline = other?.model ?? evidence.baseline
-        try refuseWeakness(own, baseline: other)
-        evidence.add(report, baseline: other)
-        progress.add(try own.flatMap { try $0.check(report, baseline: other) })
-        continue
-      }
-      var run = evaluator(suite.name)
-      var other: EvaluationReport?
-      if own.contains(where: \.needsBaseline), let baseline {
-        let found = try await baseline.report(suite, by: run, cache: options.cache, context: context) {
-          evaluator("\(suite.name) of the baseline")
-        }
-        progress.savings.add(found, suite)
-        other = found.report
-        evidence.baseline = other?.model
-        // The first few problems may all be ones that the baseline does not solve.
-        if run.options.limit == nil { try refuseWeakness(own, baseline: other) }
-        if options.draftsFromBaseline { run = run.drafting(found.completions) }
-      }
-      let curtailment = try progress.curtailment(suite, own, baseline: other, limit: run.options.limit)
-      let outcome = try await run.curtailed(by: curtailment).run(suite, on: subject)
-      let report = outcome.report
-      evidence.add(report, baseline: other)
-      if let curtailment {
-        let (checks, hasFailed) = try curtailment.verdicts()
-        progress.add(checks, hasFailed: hasFailed)
+      if suite.kind.type.readsBaseline {
+        try await readAlong(suite, own, on: subject, by: evaluator(suite.name), &progress)
       } else {
-        progress.add(try own.flatMap { try $0.check(report, baseline: other) })
+        try await put(suite, own, on: subject, options, &progress, evaluator)
       }
-      progress.savings.add(outcome, begun: curtailment?.begun)
     }
     // No suite may have looked at it, and the last look of one that did was at another time.
     try file.checkUnchanged(pool: context.pool)
     try baseline?.checkUnchanged(pool: context.pool)
     return try GateReport(
-      artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(), evidence: evidence,
-      savings: progress.savings)
+      artifact: file.path, gatesFrom: gatesFrom, checks: progress.inOrder(of: gates).corrected(),
+      evidence: progress.evidence, savings: progress.savings)
+  }
+
+  /// Two models read a text in lockstep, which gives the baseline's figures as well.
+  private func readAlong(
+    _ suite: Suite, _ gates: [Gate], on subject: LoadedModel, by evaluator: Evaluator,
+    _ progress: inout VerificationProgress
+  ) async throws {
+    let compares = gates.contains(where: \.needsBaseline)
+    let partner = compares ? try baseline?.load(context: context) : nil
+    let report = try await evaluator.run(suite, on: subject, baseline: partner).report
+    var other = try partner.flatMap { try report.ofBaseline(.init(path: $0.file.name, digest: $0.file.digest())) }
+    if partner == nil, compares { other = try baseline?.stored(suite, like: report) }
+    try refuseWeakness(gates, baseline: other)
+    progress.evidence.add(report, baseline: other)
+    progress.add(try gates.flatMap { try $0.check(report, baseline: other) })
+  }
+
+  /// The problems of a suite are put until its gates are settled.
+  private func put(
+    _ suite: Suite, _ gates: [Gate], on subject: LoadedModel, _ options: Options,
+    _ progress: inout VerificationProgress, _ evaluator: (String) -> Evaluator
+  ) async throws {
+    var run = evaluator(suite.name)
+    var other: EvaluationReport?
+    if gates.contains(where: \.needsBaseline), let baseline {
+      let found = try await baseline.report(suite, by: run, cache: options.cache, context: context) {
+        evaluator("\(suite.name) of the baseline")
+      }
+      progress.savings.add(found, suite)
+      other = found.report
+      // The first few problems may all be ones that the baseline does not solve.
+      if run.options.limit == nil { try refuseWeakness(gates, baseline: other) }
+      if options.draftsFromBaseline { run = run.drafting(found.completions) }
+    }
+    let curtailment = try progress.curtailment(suite, gates, baseline: other, limit: run.options.limit)
+    let outcome = try await run.curtailed(by: curtailment).run(suite, on: subject)
+    progress.evidence.add(outcome.report, baseline: other)
+    if let curtailment {
+      let (checks, hasFailed) = try curtailment.verdicts()
+      progress.add(checks, hasFailed: hasFailed)
+    } else {
+      progress.add(try gates.flatMap { try $0.check(outcome.report, baseline: other) })
+    }
+    progress.savings.add(outcome, begun: curtailment?.begun)
   }
 }
 
@@ -220,129 +233,5 @@ extension Verification {
         baseline: baseline, vocabularySize: weights.spec.vocabularySize,
         file: gatesFrom == "recipe" ? file.path : gatesFrom)
     }
-  }
-}
-
-/// What an artifact is compared with: the checkpoint that it was made from, or reports on that.
-struct Baseline {
-  private enum Source {
-    case model(ModelFile)
-    case reports([EvaluationReport])
-  }
-
-  private let source: Source
-  private let path: String
-
-  /// - Throws: ``FurlError`` of kind `input` when it is not what `artifact` was made from.
-  init(path: String, source artifact: ModelFile) throws {
-    self.path = path
-    let wanted = try artifact.sourceDigest()
-    if Baseline.isReport(path) {
-      let reports = try Baseline.reports(path: path)
-      let own = reports.filter { $0.model.digest == wanted }
-      guard !own.isEmpty else {
-        throw FurlError.input(
-          path, "holds no report on the checkpoint that \(artifact.name) was made from",
-          remedy: "its digest is \(wanted)")
-      }
-      source = .reports(own)
-      return
-    }
-    let model = try ModelFile(path: path)
-    guard case .checkpoint = model, try model.sourceDigest() == wanted else {
-      throw FurlError.input(
-        path, "is not the checkpoint that \(artifact.name) was made from",
-        remedy: "inspect both and compare their files' sha256")
-    }
-    source = .model(model)
-  }
-
-  private static func isReport(_ path: String) -> Bool { path.hasSuffix(".json") && !path.contains(".index.") }
-
-  /// The folder that suite cards may lie in, of a path that is not opened; nil for a report.
-  static func folder(of path: String) -> String? {
-    if isReport(path) { return nil }
-    return FileNames.isFolder(path) == true ? path : path.folderPath
-  }
-
-  /// A report of `eval`, or all those in a report of `bench`.
-  private static func reports(path: String) throws -> [EvaluationReport] {
-    let json = try JSON.parse(MappedFile(path: path).readAll(limit: 256 << 20), file: path)
-    guard let rows = json["results"]?.array, json["suite"] == nil else {
-      return [try EvaluationReport(json, file: path)]
-    }
-    return try rows.flatMap { $0["quality"]?.array ?? [] }.map { try EvaluationReport($0, file: path) }
-  }
-
-  func checkUnchanged(pool: WorkerPool) throws {
-    if case .model(let file) = source { try file.checkUnchanged(pool: pool) }
-  }
-
-  /// Whether it is the checkpoint itself.
-  var isModel: Bool { if case .model = source { true } else { false } }
-
-  /// The checkpoint in memory; nil when there are only reports on it.
-  func load(context: ComputeContext) throws -> LoadedModel? {
-    guard case .model(let file) = source else { return nil }
-    return try LoadedModel(path: file.path, context: context)
-  }
-
-  /// The folder that suite cards may lie in.
-  var folder: String? { if case .model(let file) = source { file.folder } else { nil } }
-
-  /// Where a report on the baseline came from.
-  enum Found {
-    case given(EvaluationReport)
-    case cached(BaselineCache.Entry)
-    case measured(BaselineCache.Entry)
-
-    var report: EvaluationReport {
-      switch self {
-      case .given(let report): report
-      case .cached(let entry), .measured(let entry): entry.report
-      }
-    }
-
-    /// What the baseline wrote; nothing where a report was given, which does not hold it.
-    var completions: [ProblemID: String] {
-      switch self {
-      case .given: [:]
-      case .cached(let entry), .measured(let entry): entry.completions
-      }
-    }
-  }
-
-  /// The report on a suite among those that were given.
-  func stored(_ suite: Suite, like report: EvaluationReport) throws -> EvaluationReport {
-    try stored(suite, report.protocol)
-  }
-
-  private func stored(_ suite: Suite, _ settings: SuiteProtocol) throws -> EvaluationReport {
-    guard case .reports(let reports) = source,
-      let found = reports.first(where: { $0.suite.sha256 == suite.sha256 && $0.protocol == settings })
-    else {
-      throw FurlError.input(path, "holds no report on suite \(suite.name) under the same protocol")
-    }
-    return found
-  }
-
-  /// The baseline's report on a suite: given, kept from an earlier run, or measured now.
-  ///
-  /// - Parameter run: the evaluator of the artifact's run, whose protocol is to be the same.
-  func report(
-    _ suite: Suite, by run: Evaluator, cache: BaselineCache?, context: ComputeContext, evaluator: () -> Evaluator
-  ) async throws -> Found {
-    let settings = try suite.protocol.applying(run.options.overrides)
-    guard case .model(let file) = source else { return .given(try stored(suite, settings)) }
-    // A part of a suite is measured in less time than it takes to explain why it would be kept.
-    let key =
-      run.options.limit == nil
-      ? try cache?.key(
-        model: file, suite: suite, protocol: settings, context: context, isUnsandboxed: run.options.isUnsandboxed) : nil
-    if let cache, let key, let entry = cache.entry(for: key, suite: suite, model: file.name) { return .cached(entry) }
-    let entry = BaselineCache.Entry(
-      try await evaluator().run(suite, on: LoadedModel(path: file.path, context: context)))
-    if let cache, let key { cache.store(entry, for: key) }
-    return .measured(entry)
   }
 }

@@ -7,6 +7,7 @@ struct VerificationProgress {
   /// changes no verdict.
   let order: [Suite]
   var savings = GateReport.Savings()
+  var evidence = GateReport.Evidence()
   /// Whether a gate is broken, so that nothing more is to be found out.
   private(set) var hasFailed = false
   private var checks: [GateCheck] = []
@@ -27,11 +28,7 @@ struct VerificationProgress {
   /// costs twice as much as the artifact.
   private static func cost(_ suite: Suite, _ gates: [Gate]) -> Int {
     let compares = gates.contains { $0.suite == suite.name && $0.needsBaseline }
-    let own =
-      if case .text(let text) = suite.problems { text.utf8.count / 32 } else {
-        suite.count * suite.protocol.maxTokens
-      }
-    return own * (compares ? 3 : 1)
+    return suite.problems.content.cost(suite.protocol) * (compares ? 3 : 1)
   }
 
   /// Takes in checks of which all problems were put.
@@ -54,11 +51,14 @@ struct VerificationProgress {
     checks += gates.flatMap { $0.notPut(suite, because: "not put, because another gate had failed") }
   }
 
-  /// What ends a suite's run early; nil when it is to be put whole, or only a part of it is put anyway.
+  /// What ends a suite's run early; nil when it is to be put whole, or only a part of it is put anyway, or of each problem
+  /// several completions are drawn, of which one ends nothing.
   func curtailment(
     _ suite: Suite, _ gates: [Gate], baseline: EvaluationReport?, limit: Int?
   ) throws -> Curtailment? {
-    guard !isComplete, limit == nil, gates.allSatisfy({ $0.metric.kind == suite.kind }) else { return nil }
+    guard !isComplete, limit == nil, suite.protocol.draws == 1,
+      gates.allSatisfy({ suite.kind.type.figure($0.metric) != nil })
+    else { return nil }
     return try Curtailment(
       gates, suite: suite, baseline: baseline, comparisons: comparisons, endsAtFailure: true)
   }

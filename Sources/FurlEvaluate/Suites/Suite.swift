@@ -42,10 +42,10 @@ public struct Suite: Sendable, Hashable {
   private init(problems path: String) throws {
     let bytes = try ProblemFile.content(path: path)
     let kind = try ProblemFile.kind(of: bytes, file: path)
-    let problems = try ProblemFile.read(bytes, kind: kind, file: path)
+    let problems = try Problems(bytes, kind: kind, file: path)
     self.init(
       name: Suite.stem(path), file: path, sha256: Digest(of: bytes),
-      protocol: SuiteProtocol(defaultsFor: problems, kind: kind), problems: problems)
+      protocol: problems.content.defaults, problems: problems)
   }
 
   /// Reads a problem file with the protocol of a card, whatever file the card names.
@@ -71,8 +71,8 @@ public struct Suite: Sendable, Hashable {
     try card.requireVersion(of: "suite card")
     let name = try card.suiteName("suite")
     _ = try card.string("description")
-    guard let kind = try card.word("kind", ["pass_at_1": SuiteKind.passAt1, "lines": .lines, "text": .text]) else {
-      throw card.error("kind", "is missing", remedy: "allowed: pass_at_1, lines, text")
+    guard let kind = try card.name("kind", of: SuiteKind.self) else {
+      throw card.error("kind", "is missing", remedy: "allowed: \(SuiteKind.words)")
     }
     return (name, kind, try card.string("file"), try card.string("sha256"))
   }
@@ -81,10 +81,10 @@ public struct Suite: Sendable, Hashable {
     _ card: DocumentReader, _ problems: Problems, kind: SuiteKind
   ) throws -> SuiteProtocol {
     let settings = try SuiteProtocol(
-      card.reader("protocol"), kind: kind, defaults: SuiteProtocol(defaultsFor: problems, kind: kind))
+      card.reader("protocol"), kind: kind, defaults: problems.content.defaults)
     try card.finish()
     do {
-      try settings.check(problems)
+      try problems.content.check(settings)
     } catch let error {
       throw card.error("protocol", error.problem, remedy: error.remedy)
     }
@@ -109,7 +109,7 @@ public struct Suite: Sendable, Hashable {
       throw card.error(
         "sha256", "\(base) has the sha256 \(actual)", remedy: "restore \(base), or write its new sha256 into the card")
     }
-    let problems = try ProblemFile.read(bytes, kind: kind, file: file)
+    let problems = try Problems(bytes, kind: kind, file: file)
     self.init(
       name: name, file: file, sha256: actual, protocol: try Suite.protocolOf(card, problems, kind: kind),
       problems: problems)

@@ -94,46 +94,13 @@ public struct SuiteProtocol: Sendable, Hashable {
   /// What a bare problem file of a kind is run with.
   public init(defaultsOf kind: SuiteKind) {
     self.kind = kind
-    prompt = kind == .passAt1 ? .stripped : .raw
+    prompt = .raw
     bos = .auto
-    maxTokens = kind == .passAt1 ? 256 : 64
-    stop =
-      switch kind {
-      case .passAt1: ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]
-      case .lines: ["<EOL>", "</s>"]
-      case .text: []
-      }
-    context = kind == .text ? 512 : nil
+    maxTokens = 64
+    stop = []
     timeout = 5
     memory = 1024
-  }
-
-  /// What a bare problem file is run with: as its kind's default, or as EvalPlus does where programs are put to inputs.
-  public init(defaultsFor problems: Problems, kind: SuiteKind) {
-    self.init(defaultsOf: kind)
-    guard problems.haveInputs else { return }
-    prompt = .evalplus
-    maxTokens = 768
-    stop = [
-      "<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\ndef ", "\nclass ",
-      "\nimport ", "\nfrom ", "\nassert ",
-    ]
-    if case .programs(let programs) = problems, programs.contains(where: { $0.taskID.hasPrefix("Mbpp/") }) {
-      stop = Array(stop.prefix(6)) + ["\n\"\"\"", "\nassert"]
-    }
-    timeout = 60
-    memory = 4096
-    sanitize = .evalplus
-    tests = .plus
-  }
-
-  /// Refuses what the problems do not have.
-  func check(_ problems: Problems) throws(FurlError) {
-    guard case .programs = problems, (tests == .check) == problems.haveInputs else { return }
-    let (own, other) = problems.haveInputs ? ("base or plus", "inputs") : ("check", "a test of its own")
-    throw FurlError(
-      .input, place: "tests", "\"\(tests.rawValue)\" does not go with this file: each problem has \(other)",
-      remedy: "allowed: \(own)")
+    kind.type.setDefaults(&self)
   }
 
   /// The text that the model is given for a program's prompt, and that its program begins with.
@@ -160,26 +127,7 @@ public struct SuiteProtocol: Sendable, Hashable {
 
 extension SuiteProtocol {
   /// The keys that mean something for a kind, in the order in which they are written.
-  static func keys(of kind: SuiteKind) -> [String] {
-    switch kind {
-    case .passAt1: ["prompt", "bos", "max_tokens", "stop", "context", "timeout", "memory"] + laterKeys(of: kind)
-    case .lines: ["prompt", "bos", "max_tokens", "stop", "context"] + laterKeys(of: kind)
-    case .text: ["bos", "context"] + laterKeys(of: kind)
-    }
-  }
-
-  /// Keys that older reports do not have; their defaults are what was done then.
-  static func laterKeys(of kind: SuiteKind) -> [String] {
-    switch kind {
-    case .passAt1:
-      [
-        "eos", "sanitize", "tests", "load_timeout", "input_timeout", "input_factor", "draws", "temperature", "top_p",
-        "seed",
-      ]
-    case .lines: ["eos", "score"]
-    case .text: ["chunking"]
-    }
-  }
+  static func keys(of kind: SuiteKind) -> [String] { kind.type.keys + kind.type.laterKeys }
 
   /// Reads the keys of a `protocol:` mapping over defaults.
   ///
@@ -196,7 +144,7 @@ extension SuiteProtocol {
     if let key = reader.keys.first(where: { all.contains($0) && !known.contains($0) }) {
       throw reader.error(key, "means nothing for a suite of kind \(kind.rawValue)", remedy: "remove it")
     }
-    let later = SuiteProtocol.laterKeys(of: kind)
+    let later = kind.type.laterKeys
     if complete, let missing = known.first(where: { !later.contains($0) && !reader.keys.contains($0) }) {
       throw reader.error(missing, "is missing")
     }

@@ -45,7 +45,7 @@ struct BlockForward {
       query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
     guard let growth = attention.queryGrowth else { return }
     buffers.query.scaleRows(
-      by: positions.map { Float(1 + growth.rate * Elementary.log(Double(1 + $0 / growth.context))) })
+      by: positions.map(growth.factor))
   }
 
   /// What is done to heads' outputs before the last layer reads them.
@@ -61,11 +61,8 @@ struct BlockForward {
   }
 
   /// The experts of each row, from what their router has given.
-  func route(_ experts: ExpertsSpec, choiceBias: FloatVector?, _ router: Activations, count: Int)
-    -> [[ExpertRouting.Choice]]
-  {
-    let routing = ExpertRouting(experts, choiceBias: choiceBias)
-    return (0..<count).map { routing.choose(router[$0]) }
+  func route(_ routing: ExpertRouting, _ router: Activations, count: Int) -> [[ExpertRouting.Choice]] {
+    (0..<count).map { routing.choose(router[$0]) }
   }
 
   /// Computes the chosen experts of some rows, and the shared one, into `sum`.
@@ -75,12 +72,14 @@ struct BlockForward {
   /// - Parameters:
   ///   - input: what the stage's layers read.
   func compute(_ weights: ExpertWeights, of input: Activations, _ buffers: ExpertBuffers, count: Int) {
-    let choices = route(weights.spec, choiceBias: weights.choiceBias, buffers.router, count: count)
+    let routing = ExpertRouting(
+      weights.spec, choiceBias: weights.choiceBias?.values ?? [], keeping: weights.kept)
+    let choices = route(routing, buffers.router, count: count)
     buffers.sum.clear(count: count)
     for (index, rows) in BlockForward.rows(of: choices, experts: weights.spec.count) {
       let expert = weights.experts[index]
       buffers.rows.copyRows(input, at: rows.map(\.row))
-      compute(weights.spec.expert, expert.inputs, expert.output, buffers, count: rows.count)
+      compute(expert, weights.spec.expert, buffers, count: rows.count)
       for (place, row) in rows.enumerated() {
         buffers.sum.addRow(row.row, buffers.output, row: place, times: row.weight)
       }
@@ -108,9 +107,8 @@ struct BlockForward {
   }
 
   /// One expert on the rows that were gathered for it.
-  private func compute(
-    _ mlp: FeedForwardSpec, _ inputs: LinearGroup, _ output: LinearGroup, _ buffers: ExpertBuffers, count: Int
-  ) {
+  func compute(_ expert: ExpertWeights.Expert, _ mlp: FeedForwardSpec, _ buffers: ExpertBuffers, count: Int) {
+    let inputs = expert.inputs
     let neurons = mlp.isGated ? buffers.neurons : [buffers.neurons[0]]
     if inputs.readsIntegers(context) {
       buffers.rows.quantize(count: count, leavingOut: inputs.outlierColumns, on: context)
@@ -118,7 +116,7 @@ struct BlockForward {
     inputs(buffers.rows, count: count, into: neurons, on: context)
     finish(mlp, neurons, count: count)
     neurons[0].clearPadding(count: count)
-    apply(output, neurons[0], count: count, into: buffers.output)
+    apply(expert.output, neurons[0], count: count, into: buffers.output)
   }
 
   /// One layer, its input made 8-bit where it reads that.

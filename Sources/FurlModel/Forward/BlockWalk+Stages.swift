@@ -14,10 +14,10 @@ extension BlockWalk {
     weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
   }
 
-  private func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
+  func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }
 
   /// The layers of some parts that read the stage's input, experts apart.
-  private func inputs(of parts: [PartSpec]) -> [LinearSpec] {
+  func inputs(of parts: [PartSpec]) -> [LinearSpec] {
     parts.flatMap { $0.inputs(hidden: spec.hiddenSize) }.filter { $0.expert == nil }
   }
 
@@ -27,7 +27,7 @@ extension BlockWalk {
   }
 
   /// A part with all its layers.
-  private func weights(of part: PartSpec) -> PartWeights {
+  func weights(of part: PartSpec) -> PartWeights {
     let outputs = part.outputs(hidden: spec.hiddenSize)
     let shared = outputs.filter { $0.expert == nil }
     var isSingle = true
@@ -42,7 +42,8 @@ extension BlockWalk {
         experts: (0..<experts.count).map { index in
           .init(inputs: group(all.filter { $0.expert == index }), output: group(outputs.filter { $0.expert == index }))
         },
-        sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"])
+        sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"],
+        kept: keptExperts)
     }
     return result
   }
@@ -74,8 +75,12 @@ extension BlockWalk {
   ///
   /// The layers that read at earlier places must be known.
   ///
-  /// - Parameter body: (rows of the input, how many there are).
-  public func visit(_ site: ReadingSite, _ body: (Activations, Int) throws -> Void) rethrows {
+  /// - Parameters:
+  ///   - positions: of a place of an expert: those that are taken, ascending, whether they go through it or not; nil: its own.
+  ///   - body: (rows of the input, how many there are).
+  public func visit(
+    _ site: ReadingSite, positions: [Int]? = nil, _ body: (Activations, Int) throws -> Void
+  ) rethrows {
     let stage = stages[site.stage]
     switch site.place {
     case .norm:
@@ -96,12 +101,14 @@ extension BlockWalk {
         try body(inner, piece.count)
       }
     case .expertInput(let index, let expert):
-      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { try body(normed, $0) }
+      let own = positions ?? self.positions(of: expert, in: stage.parts[index], of: site.stage)
+      try forEachRows(at: own, of: site.stage) { try body(normed, $0) }
     case .expertOutput(let index, let expert):
       guard case .experts(let experts) = stage.parts[index].mixer, let buffers = work?.buffers.experts else { return }
       let layers = group(
         stage.parts[index].inputs(hidden: spec.hiddenSize).filter { $0.expert == expert })
-      try forEachRows(of: expert, in: stage.parts[index], of: site.stage) { count in
+      let own = positions ?? self.positions(of: expert, in: stage.parts[index], of: site.stage)
+      try forEachRows(at: own, of: site.stage) { count in
         if layers.readsIntegers(context) {
           normed.quantize(count: count, leavingOut: layers.outlierColumns, on: context)
         }
@@ -138,23 +145,26 @@ extension BlockWalk {
   }
 
   /// Finds out which experts all positions go through.
-  private func route(_ part: PartSpec, of stage: Int) {
+  func route(_ part: PartSpec, of stage: Int) {
     guard routes.isEmpty, case .experts(let experts) = part.mixer, let buffers = work?.buffers.experts else { return }
+    let routing = ExpertRouting(
+      experts, choiceBias: vectors["mlp.router.choice"]?.values ?? [], keeping: keptExperts)
     let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
     forEachPiece { piece, _ in
       normalize(norms[stage], for: router, piece.count)
       router(normed, count: piece.count, into: [buffers.router], on: context)
-      routes += forward.route(
-        experts, choiceBias: vectors["mlp.router.choice"], buffers.router, count: piece.count)
+      routes += forward.route(routing, buffers.router, count: piece.count)
     }
   }
 
-  /// Calls `body` with so many rows in `normed` at a time: what one expert reads.
-  private func forEachRows(
-    of expert: Int, in part: PartSpec, of stage: Int, _ body: (Int) throws -> Void
-  ) rethrows {
+  /// The positions that go through an expert.
+  private func positions(of expert: Int, in part: PartSpec, of stage: Int) -> [Int] {
     route(part, of: stage)
-    let places = routes.indices.filter { routes[$0].contains { $0.expert == expert } }
+    return routes.indices.filter { routes[$0].contains { $0.expert == expert } }
+  }
+
+  /// Calls `body` with so many rows in `normed` at a time: what experts read at some positions.
+  private func forEachRows(at places: [Int], of stage: Int, _ body: (Int) throws -> Void) rethrows {
     for start in stride(from: 0, to: places.count, by: BlockWalk.rowLimit) {
       let some = Array(places[start..<min(start + BlockWalk.rowLimit, places.count)])
       rows.copyRows(hidden, at: some)

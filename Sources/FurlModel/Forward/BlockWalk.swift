@@ -43,6 +43,8 @@ public final class BlockWalk {
   var vectors: [String: FloatVector] = [:]
   /// Of each position, the experts that it goes through; empty as long as nobody has asked.
   var routes: [[ExpertRouting.Choice]] = []
+  /// The experts of the present block that there are to choose from; nil: all.
+  var keptExperts: [Int]?
 
   /// A norm's numbers.
   public struct Norm: Sendable {
@@ -141,6 +143,7 @@ public final class BlockWalk {
     stages = spec.stages(of: index)
     weights = [:]
     routes = []
+    keptExperts = nil
     vectors = [:]
     let prefix = "blocks.\(index)."
     norms = try zip(stages, spec.normNames(of: index)).map { stage, name -> NormWeights? in

@@ -5,41 +5,86 @@ import FurlTensor
 ///
 /// Kinds of routing: Shazeer et al. 2017; Mixtral (Jiang et al. 2024); DeepSeek-V2 and V3 (2024); SparseMixer (Liu et al.
 /// 2023). In double precision, whatever the kernels are: a choice is no matter of rounding.
-struct ExpertRouting: Sendable {
+package struct ExpertRouting: Sendable {
   /// An expert with its weight.
-  struct Choice: Sendable, Hashable {
-    let expert: Int
-    let weight: Float
+  package struct Choice: Sendable, Hashable {
+    package let expert: Int
+    package let weight: Float
   }
 
   let spec: ExpertsSpec
   /// Added to scores for the choice alone: [count]; empty for none.
   let choiceBias: [Double]
+  /// The experts that there are to choose from, ascending, as if there were no others; nil: all.
+  let kept: [Int]?
 
-  init(_ spec: ExpertsSpec, choiceBias: FloatVector?) {
-    self.spec = spec
-    self.choiceBias = choiceBias?.values.map(Double.init) ?? []
+  /// - Parameters:
+  ///   - choiceBias: empty for none.
+  ///   - kept: the experts that there are to choose from; nil: all.
+  init(_ spec: ExpertsSpec, choiceBias: [Float], keeping kept: [Int]? = nil) {
+    self.init(spec, choiceBias: choiceBias.map(Double.init), keeping: kept)
   }
+
+  private init(_ spec: ExpertsSpec, choiceBias: [Double], keeping kept: [Int]?) {
+    self.spec = spec
+    self.choiceBias = choiceBias
+    self.kept = kept
+  }
+
+  /// The same with these experts alone.
+  package func keeping(_ kept: [Int]) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
-  func choose(_ logits: [Float]) -> [Choice] {
-    var logits = logits.map(Double.init)
-    if let cap = spec.routerSoftCap { logits = logits.map { cap * ExpertRouting.tanh($0 / cap) } }
+  package func choose(_ logits: [Float]) -> [Choice] {
+    let logits = capped(logits)
+    guard let kept else { return choose(logits, choiceBias) }
+    return choose(kept.map { logits[$0] }, choiceBias.isEmpty ? [] : kept.map { choiceBias[$0] }).map {
+      Choice(expert: kept[$0.expert], weight: $0.weight)
+    }
+  }
+
+  /// The experts that a row would choose first, best first.
+  package func ranked(_ logits: [Float], count: Int) -> [Int] {
+    ExpertRouting.largest(allowed(judged(capped(logits))), count)
+  }
+
+  /// Numbers in the order in which experts are chosen.
+  private func judged(_ logits: [Double]) -> [Double] {
+    if spec.scoring == .sparseMixer { return logits }
+    let scores = scores(capped: logits)
+    return choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 }
+  }
+
+  private func choose(_ logits: [Double], _ choiceBias: [Double]) -> [Choice] {
     guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
-    let scores = spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+    let scores = scores(capped: logits)
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
     let chosen = ExpertRouting.largest(judged, spec.active).sorted()
-    var divisor = 1.0
-    if spec.normalizesWeights {
-      divisor = chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
-    }
+    let divisor = spec.normalizesWeights ? divisor(scores, chosen) : 1
     return chosen.map { Choice(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
+  }
+
+  /// What weights are made of: [count].
+  func scores(_ logits: [Float]) -> [Double] { scores(capped: capped(logits)) }
+
+  private func scores(capped logits: [Double]) -> [Double] {
+    spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
+  }
+
+  private func capped(_ logits: [Float]) -> [Double] {
+    guard let cap = spec.routerSoftCap else { return logits.map(Double.init) }
+    return logits.map { cap * ExpertRouting.tanh(Double($0) / cap) }
   }
 
   private static func tanh(_ number: Double) -> Double {
     let power = Elementary.exp(-2 * abs(number))
     return (number < 0 ? -1 : 1) * (1 - power) / (1 + power)
+  }
+
+  /// What makes the weights of those that were chosen add up to one.
+  func divisor(_ scores: [Double], _ chosen: [Int]) -> Double {
+    chosen.reduce(0) { $0 + scores[$1] } + (spec.scoring == .sigmoid ? 1e-20 : 0)
   }
 
   private func softmax(_ logits: [Double]) -> [Double] {

@@ -63,10 +63,12 @@ public final class SensitivityProbe {
   /// - Parameters:
   ///   - replacements: by name, as large as what they replace.
   ///   - biases: of replaced layers of blocks, by name; a layer may have had none.
+  ///   - experts: of blocks by their number, those that there are to choose from; of others all.
   public func divergence(
-    replacing replacements: [String: PackedMatrix], biases: [String: FloatVector] = [:]
+    replacing replacements: [String: PackedMatrix], biases: [String: FloatVector] = [:],
+    keepingExperts experts: [Int: [Int]] = [:]
   ) throws -> Double {
-    let first = replacements.keys.map(firstBlock).min() ?? spec.blocks.count
+    let first = (replacements.keys.map(firstBlock) + experts.keys).min() ?? spec.blocks.count
     if replacements["embedding"] != nil || replacements["positions"] != nil {
       walk.embed(
         replacements["embedding"] ?? matrices["embedding"]!,
@@ -74,7 +76,7 @@ public final class SensitivityProbe {
     } else {
       walk.resume(starts[first])
     }
-    for block in first..<spec.blocks.count { try compute(block, replacements, biases) }
+    for block in first..<spec.blocks.count { try compute(block, replacements, biases, experts[block]) }
     try patch(before: spec.blocks.count, replacements)
     var sum = 0.0
     var row = 0
@@ -122,11 +124,13 @@ public final class SensitivityProbe {
   }
 
   private func compute(
-    _ block: Int, _ replacements: [String: PackedMatrix], _ biases: [String: FloatVector] = [:]
+    _ block: Int, _ replacements: [String: PackedMatrix], _ biases: [String: FloatVector] = [:],
+    _ experts: [Int]? = nil
   ) throws {
     try patch(before: block, replacements)
     let prefix = "blocks.\(block)."
     try walk.begin(block: block) { vectors[$0] }
+    walk.keepExperts(experts)
     for site in spec.sites(of: block) {
       // The others are inputs that nothing else is computed with.
       if walk.isNeeded(site) { walk.visit(site) { _, _ in } }

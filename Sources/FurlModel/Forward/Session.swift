@@ -227,8 +227,14 @@ public final class Session {
   /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
   private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
     let block = model.blocks[index]
-    if let patch = block.patch { apply(patch, rows) }
     var state = BlockState(index: index, runs: runs, rows: rows, wanted: wanted)
+    if let wanted, places[index] == nil {
+      // Without attention no row looks at another.
+      hidden.gatherRows(wanted.rows)
+      (state.rows, state.wanted) = (wanted.rows.count, nil)
+      if wanted.rows.isEmpty { return }
+    }
+    if let patch = block.patch { apply(patch, state.rows) }
     for (place, stage) in block.stages.enumerated() {
       compute(stage, &state)
       if state.isOver { return }
@@ -304,10 +310,11 @@ public final class Session {
     state.rows = wanted.rows.count
     let waiting = [hidden, buffer.attended] + (buffer.gates.map { [$0] } ?? []) + state.results.map(\.result)
     for rows in waiting { rows.gatherRows(wanted.rows) }
-    if stage.parts.count > 1 {
+    // Parts before this one are among the results.
+    let others = stage.spec.parts.drop { $0.name != part.spec.name }.dropFirst()
+    if !others.isEmpty {
       normed.gatherRows(wanted.rows)
-      let others = buffer.outputs(of: StageSpec(norm: nil, parts: stage.spec.parts.filter { $0.name != part.spec.name }))
-      for output in others { output.gatherRows(wanted.rows) }
+      for output in buffer.outputs(of: StageSpec(norm: nil, parts: Array(others))) { output.gatherRows(wanted.rows) }
     }
   }
 

@@ -72,7 +72,7 @@ public final class ModelParameters: Sendable {
   /// What makes logits of hidden states.
   public var head: HeadWeights {
     spec.tiedEmbeddings
-      ? HeadWeights(weight: self["embedding"], bias: nil)
-      : HeadWeights(weight: self["head"], bias: optional("head.bias"))
+      ? HeadWeights(weight: self["embedding"], bias: nil, softCap: spec.logitSoftCap.map(Float.init))
+      : HeadWeights(weight: self["head"], bias: optional("head.bias"), softCap: spec.logitSoftCap.map(Float.init))
   }
 }

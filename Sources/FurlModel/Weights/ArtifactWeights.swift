@@ -16,6 +16,10 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     decoded = nil
     spec = try ModelSpec(
       artifact.description.spec, architecture: artifact.description.architecture, file: artifact.path)
+    guard spec.formVersion <= artifact.formatVersion else {
+      throw FurlError.input(
+        artifact.path, "spec", "is of a later form than the file", remedy: "compress again")
+    }
     let expected = spec.tensors
     for tensor in expected {
       guard let found = artifact.tensor(named: tensor.name) else {

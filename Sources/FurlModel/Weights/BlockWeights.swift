@@ -58,6 +58,8 @@ struct ExpertWeights: Sendable {
   let sharedOutput: LinearGroup?
   /// Added to the scores for the choice alone.
   let choiceBias: FloatVector?
+  /// The experts that there are to choose from; nil: all.
+  var kept: [Int]?
 }
 
 extension FeedForwardSpec {

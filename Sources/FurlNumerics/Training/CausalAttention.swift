@@ -15,6 +15,12 @@ public struct CausalAttention: Sendable {
   public let sequences: Int
   /// Positions of each sequence.
   public let length: Int
+  /// What products of queries and keys are multiplied with; one over the square root of the head's size unless it is set.
+  public var scale: Float
+  /// They become softCap * tanh(score / softCap) then (Gemma 2); nil: they stay.
+  public var softCap: Float?
+  /// What the softmax counts beside the rows, a number for each head, [1][heads] (gpt-oss); nil: nothing.
+  public var sinks: Matrix?
 
   public init(heads: Int, kvHeads: Int, headSize: Int, window: Int?, sequences: Int, length: Int) {
     precondition(heads % kvHeads == 0)
@@ -24,11 +30,13 @@ public struct CausalAttention: Sendable {
     self.window = window
     self.sequences = sequences
     self.length = length
+    scale = 1 / Float(headSize).squareRoot()
   }
 
   private static let tile = 64
 
-  private var scale: Float { 1 / Float(headSize).squareRoot() }
+  /// What ``saturate(_:_:with:)`` leaves to be multiplied with.
+  private var exponentScale: Float { softCap ?? scale }
 
   /// Queries at once, and the keys that any of them sees.
   private struct AttentionTile {
@@ -84,6 +92,28 @@ public struct CausalAttention: Sendable {
     }
   }
 
+  /// Makes tanh(score * scale / softCap) of a row's scores, where they are capped.
+  private func saturate(_ seen: UnsafeMutablePointer<Float>, _ count: Int, with math: DenseMath) {
+    guard let softCap else { return }
+    for index in 0..<count { seen[index] *= scale / softCap }
+    math.table.activate(FURL_TANH, seen, nil, count)
+  }
+
+  /// Counts a head's sink beside a row's probabilities, where there are sinks.
+  ///
+  /// - Parameter offset: the logarithm of the row's sum without it.
+  /// - Returns: that with it.
+  private func countSink(
+    of head: Int, _ seen: UnsafeMutablePointer<Float>, _ count: Int, offset: Float
+  ) -> Float {
+    guard let sinks else { return offset }
+    let (a, b) = (Double(offset), Double(sinks.numbers[head]))
+    let total = max(a, b) + Elementary.log(1 + Elementary.exp(-abs(a - b)))
+    let share = Float(Elementary.exp(a - total))
+    for index in 0..<count { seen[index] *= share }
+    return Float(total)
+  }
+
   /// - Parameters:
   ///   - query: [sequences * length][heads * headSize], turned already.
   ///   - key: [sequences * length][kvHeads * headSize].
@@ -94,6 +124,7 @@ public struct CausalAttention: Sendable {
     query: Matrix, key: Matrix, value: Matrix, into out: Matrix, statistics: Matrix,
     with math: DenseMath
   ) {
+    precondition(sinks == nil || sinks?.count == heads)
     let shared = heads / kvHeads
     let softmax = math.table.softmax
     forEachGroup(math, matrices: 1) { first, kvHead, scratch in
@@ -106,10 +137,11 @@ public struct CausalAttention: Sendable {
           let p = MatrixView(scratch, rows: tile.queries.count, columns: tile.keys.count)
           score(tile, queries, keys, into: p, with: math)
           forEachRow(tile, p) { position, seen, count in
+            saturate(seen, count, with: math)
             var largest: Float = 0
-            let sum = softmax(seen, count, scale, &largest)
-            statistics.numbers[(first + position) * heads + head] = LogSoftmax.offset(
-              largest: largest, sum: sum)
+            let sum = softmax(seen, count, exponentScale, &largest)
+            statistics.numbers[(first + position) * heads + head] = countSink(
+              of: head, seen, count, offset: LogSoftmax.offset(largest: largest, sum: sum))
           }
           math.multiply(p, values.rows(tile.keys), into: target.rows(tile.queries), .set)
         }
@@ -117,45 +149,90 @@ public struct CausalAttention: Sendable {
     }
   }
 
-  /// The gradients of queries, keys and values, from that of the output.
+  // MARK: Backward
+
+  /// One head of a sequence on the way back.
+  private struct HeadGradient {
+    let head: Int
+    /// The sequence's first row.
+    let first: Int
+    let queries, keys, values, outputs: MatrixView
+    /// The gradient of the outputs.
+    let above: MatrixView
+    let query, key, value: MatrixView
+  }
+
+  /// The gradients of queries, keys, values and sinks, from that of the output.
+  ///
+  /// - Parameters:
+  ///   - gradient: of the output.
+  ///   - out: queries, keys and values are set, sinks are added to.
   public func backward(
-    _ saved: SavedAttention, gradient: Matrix, query: Matrix, key: Matrix, value: Matrix,
-    with math: DenseMath
+    _ saved: SavedAttention, gradient: Matrix, into out: AttentionGradients, with math: DenseMath
   ) {
+    precondition((sinks == nil) == (out.sinks == nil))
     let shared = heads / kvHeads
-    let table = math.table
-    forEachGroup(math, matrices: 2) { first, kvHead, scratch in
-      let keys = part(saved.key, first, kvHead)
-      let values = part(saved.value, first, kvHead)
-      let keyGradient = part(key, first, kvHead)
-      let valueGradient = part(value, first, kvHead)
-      keyGradient.clear()
-      valueGradient.clear()
-      for head in kvHead * shared..<(kvHead + 1) * shared {
-        let queries = part(saved.query, first, head)
-        let outputs = part(saved.out, first, head)
-        let above = part(gradient, first, head)
-        let queryGradient = part(query, first, head)
-        forEachTile { tile in
-          let (rows, columns) = (tile.queries.count, tile.keys.count)
-          let p = MatrixView(scratch, rows: rows, columns: columns)
-          let d = MatrixView(scratch + CausalAttention.tile * length, rows: rows, columns: columns)
-          let here = above.rows(tile.queries)
-          score(tile, queries, keys, into: p, with: math)
-          forEachRow(tile, p) { position, seen, count in
-            table.probabilities(seen, count, scale, saved.statistics.numbers[(first + position) * heads + head])
-          }
-          math.multiplyTransposed(p, here, into: valueGradient.rows(tile.keys), .add)
-          math.multiplyOuter(here, values.rows(tile.keys), into: d, .set)
-          forEachRow(tile, d) { position, seen, count in
-            let inner = table.dot(above.row(position), outputs.row(position), headSize)
-            table.softmax_back(p.base + (seen - d.base), count, scale, inner, seen)
-          }
-          math.multiply(d, keys.rows(tile.keys), into: queryGradient.rows(tile.queries), .set)
-          math.multiplyTransposed(d, queries.rows(tile.queries), into: keyGradient.rows(tile.keys), .add)
+    // Of each sequence and head, so that they are added up in one order.
+    var sums = [Float](repeating: 0, count: sinks == nil ? 0 : sequences * heads)
+    sums.withUnsafeMutableBufferPointer { sums in
+      nonisolated(unsafe) let sums = sums
+      forEachGroup(math, matrices: softCap == nil ? 2 : 3) { first, kvHead, scratch in
+        let (keys, values) = (part(saved.key, first, kvHead), part(saved.value, first, kvHead))
+        let (key, value) = (part(out.key, first, kvHead), part(out.value, first, kvHead))
+        key.clear()
+        value.clear()
+        for head in kvHead * shared..<(kvHead + 1) * shared {
+          let state = HeadGradient(
+            head: head, first: first, queries: part(saved.query, first, head), keys: keys, values: values,
+            outputs: part(saved.out, first, head), above: part(gradient, first, head),
+            query: part(out.query, first, head), key: key, value: value)
+          let sum = backward(state, statistics: saved.statistics, scratch, with: math)
+          if !sums.isEmpty { sums[first / length * heads + head] = sum }
         }
       }
     }
+    guard let total = out.sinks else { return }
+    for (index, sum) in sums.enumerated() { total.numbers[index % heads] += sum }
+  }
+
+  /// - Returns: the gradient of the head's sink; 0 where there is none.
+  private func backward(
+    _ state: HeadGradient, statistics: Matrix, _ scratch: UnsafeMutablePointer<Float>, with math: DenseMath
+  ) -> Float {
+    let table = math.table
+    var sinkSum = 0.0
+    forEachTile { tile in
+      let (rows, columns) = (tile.queries.count, tile.keys.count)
+      func matrix(_ index: Int) -> MatrixView {
+        MatrixView(scratch + index * CausalAttention.tile * length, rows: rows, columns: columns)
+      }
+      let (p, d) = (matrix(0), matrix(1))
+      // What tanh gave: its derivative is 1 - tanh^2.
+      let saturated = softCap == nil ? nil : matrix(2)
+      func offset(_ position: Int) -> Float { statistics.numbers[(state.first + position) * heads + state.head] }
+      let here = state.above.rows(tile.queries)
+      score(tile, state.queries, state.keys, into: p, with: math)
+      forEachRow(tile, p) { position, seen, count in
+        saturate(seen, count, with: math)
+        if let saturated { (saturated.base + (seen - p.base)).update(from: seen, count: count) }
+        table.probabilities(seen, count, exponentScale, offset(position))
+      }
+      math.multiplyTransposed(p, here, into: state.value.rows(tile.keys), .add)
+      math.multiplyOuter(here, state.values.rows(tile.keys), into: d, .set)
+      forEachRow(tile, d) { position, seen, count in
+        let inner = table.dot(state.above.row(position), state.outputs.row(position), headSize)
+        table.softmax_back(p.base + (seen - d.base), count, scale, inner, seen)
+        if let saturated {
+          let values = saturated.base + (seen - d.base)
+          for index in 0..<count { seen[index] *= 1 - values[index] * values[index] }
+        }
+        // What a sink counts has no value: its own gradient is that of a row of zeros.
+        if let sinks { sinkSum -= Double(Elementary.exp(sinks.numbers[state.head] - offset(position)) * inner) }
+      }
+      math.multiply(d, state.keys.rows(tile.keys), into: state.query.rows(tile.queries), .set)
+      math.multiplyTransposed(d, state.queries.rows(tile.queries), into: state.key.rows(tile.keys), .add)
+    }
+    return Float(sinkSum)
   }
 }
 
@@ -168,5 +245,16 @@ public struct SavedAttention {
   ) {
     (self.query, self.key, self.value) = (query, key, value)
     (self.out, self.statistics) = (out, statistics)
+  }
+}
+
+/// Where the gradients of attention go.
+public struct AttentionGradients {
+  let query, key, value: Matrix
+  /// [1][heads]; nil where there are no sinks.
+  let sinks: Matrix?
+
+  public init(query: Matrix, key: Matrix, value: Matrix, sinks: Matrix?) {
+    (self.query, self.key, self.value, self.sinks) = (query, key, value, sinks)
   }
 }

@@ -101,12 +101,16 @@ extension DenseMath {
 
   // MARK: Sums
 
-  /// a += b.
-  public func add(_ b: Matrix, to a: Matrix) {
+  /// a += b, or a multiple of b.
+  public func add(_ b: Matrix, times factor: Float = 1, to a: Matrix) {
     precondition(a.count == b.count)
     forEachPiece(a.count, of: 1 << 16) { range in
       let (target, source) = (a.numbers + range.lowerBound, b.numbers + range.lowerBound)
-      for index in 0..<range.count { target[index] += source[index] }
+      if factor == 1 {
+        for index in 0..<range.count { target[index] += source[index] }
+      } else {
+        for index in 0..<range.count { target[index] += factor * source[index] }
+      }
     }
   }
 

@@ -54,7 +54,8 @@ public struct HeadLoss: Sendable {
         math.linear(teacher.hidden.rows(range), teacher.head.weight, bias: teacher.head.bias, into: matrix)
         taughtScores = matrix
       }
-      for loss in rowLosses(scores, taughtScores, targets: Array(targets[range]), weights) {
+      let caps = (head.softCap, teacher?.head.softCap)
+      for loss in rowLosses(scores, taughtScores, targets: Array(targets[range]), caps: caps, weights) {
         sums.entropy += Double(loss.entropy)
         sums.divergence += Double(loss.divergence)
       }
@@ -67,39 +68,68 @@ public struct HeadLoss: Sendable {
   }
 
   /// Losses of some rows; gradients take the place of the logits.
+  ///
+  /// - Parameter caps: of the logits, and of the teacher's; nil: none.
   private func rowLosses(
-    _ scores: Matrix, _ taught: Matrix?, targets: [Int], _ weights: LossShares
+    _ scores: Matrix, _ taught: Matrix?, targets: [Int], caps: (own: Float?, taught: Float?), _ weights: LossShares
   ) -> [RowLoss] {
     var losses = [RowLoss](repeating: RowLoss(), count: targets.count)
-    let table = math.table
     losses.withUnsafeMutableBufferPointer { losses in
       nonisolated(unsafe) let losses = losses
       math.forEachPiece(targets.count, of: 8) { rows in
-        for row in rows {
-          let logits = scores.numbers + row * vocabulary
-          let target = targets[row]
-          let wanted = target >= 0 ? logits[target] : 0
-          let entropyWeight = target >= 0 ? weights.entropy : 0
-          let total: Float
-          if let taught {
-            let d = table.distill(
-              logits, taught.numbers + row * vocabulary, vocabulary, 1, weights.divergence + entropyWeight,
-              weights.divergence)
-            losses[row].divergence = d.difference - Elementary.log(d.teacher_sum) + Elementary.log(d.student_sum)
-            total = LogSoftmax.offset(largest: d.student_largest, sum: d.student_sum)
-          } else {
-            var largest: Float = 0
-            let sum = table.softmax(logits, vocabulary, 1, &largest)
-            total = LogSoftmax.offset(largest: largest, sum: sum)
-            for index in 0..<vocabulary { logits[index] *= entropyWeight }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: caps.own == nil ? 0 : vocabulary) { slopes in
+          for row in rows {
+            let logits = scores.row(row)
+            if let cap = caps.own { saturate(logits, at: cap, slopes: slopes.baseAddress) }
+            if let cap = caps.taught, let taught { saturate(taught.row(row), at: cap, slopes: nil) }
+            losses[row] = rowLoss(logits, taught: taught?.row(row), target: targets[row], weights)
+            if caps.own != nil { for index in 0..<vocabulary { logits[index] *= slopes[index] } }
           }
-          guard target >= 0 else { continue }
-          losses[row].entropy = total - wanted
-          logits[target] -= entropyWeight
         }
       }
     }
     return losses
+  }
+
+  /// Makes cap * tanh(x / cap) of a row of logits.
+  ///
+  /// - Parameter slopes: is set to the derivatives: [vocabulary].
+  private func saturate(
+    _ logits: UnsafeMutablePointer<Float>, at cap: Float, slopes: UnsafeMutablePointer<Float>?
+  ) {
+    for index in 0..<vocabulary { logits[index] /= cap }
+    math.table.activate(FURL_TANH, logits, nil, vocabulary)
+    for index in 0..<vocabulary {
+      let share = logits[index]
+      slopes?[index] = 1 - share * share
+      logits[index] = cap * share
+    }
+  }
+
+  /// The losses of a row; its gradient takes the place of the logits.
+  private func rowLoss(
+    _ logits: UnsafeMutablePointer<Float>, taught: UnsafeMutablePointer<Float>?, target: Int, _ weights: LossShares
+  ) -> RowLoss {
+    let table = math.table
+    var loss = RowLoss()
+    let wanted = target >= 0 ? logits[target] : 0
+    let entropyWeight = target >= 0 ? weights.entropy : 0
+    let total: Float
+    if let taught {
+      let d = table.distill(
+        logits, taught, vocabulary, 1, weights.divergence + entropyWeight, weights.divergence)
+      loss.divergence = d.difference - Elementary.log(d.teacher_sum) + Elementary.log(d.student_sum)
+      total = LogSoftmax.offset(largest: d.student_largest, sum: d.student_sum)
+    } else {
+      var largest: Float = 0
+      let sum = table.softmax(logits, vocabulary, 1, &largest)
+      total = LogSoftmax.offset(largest: largest, sum: sum)
+      for index in 0..<vocabulary { logits[index] *= entropyWeight }
+    }
+    guard target >= 0 else { return loss }
+    loss.entropy = total - wanted
+    logits[target] -= entropyWeight
+    return loss
   }
 }
 
@@ -109,10 +139,13 @@ public struct HeadWeights: Sendable {
   public let weight: Matrix
   /// [1][vocabulary]
   public let bias: Matrix?
+  /// Logits become softCap * tanh(logit / softCap); nil: they stay.
+  public let softCap: Float?
 
-  public init(weight: Matrix, bias: Matrix?) {
+  public init(weight: Matrix, bias: Matrix?, softCap: Float? = nil) {
     self.weight = weight
     self.bias = bias
+    self.softCap = softCap
   }
 }
 

@@ -1,7 +1,8 @@
 import FurlBase
 import FurlTensor
 
-/// Cosines and sines of rotary positions, and the sines the other way round for turning back.
+/// Cosines and sines of rotary positions, and the sines the other way round for turning back: what is turned is multiplied
+/// with a factor either way, as gradients are.
 public final class RotaryAngles: @unchecked Sendable {
   /// Positions.
   public let count: Int
@@ -10,16 +11,19 @@ public final class RotaryAngles: @unchecked Sendable {
   /// [position][cosines, sines, -sines][half]
   private let numbers: Matrix
 
-  /// - Parameter frequencies: radians for each position.
+  /// - Parameters:
+  ///   - frequencies: radians for each position.
+  ///   - factor: what turned numbers are multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(frequencies: [Double], count: Int) throws {
+  public init(frequencies: [Double], factor: Double = 1, count: Int) throws {
     self.count = count
     half = frequencies.count
     numbers = try Matrix(rows: count, columns: 3 * half)
     for position in 0..<count {
       let angles = frequencies.map { Elementary.cosineAndSine(Double(position) * $0) }
       numbers[position] =
-        angles.map { Float($0.cosine) } + angles.map { Float($0.sine) } + angles.map { Float(-$0.sine) }
+        angles.map { Float(factor * $0.cosine) } + angles.map { Float(factor * $0.sine) }
+        + angles.map { Float(factor * -$0.sine) }
     }
   }
 

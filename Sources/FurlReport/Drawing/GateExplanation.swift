@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
 
@@ -48,11 +49,11 @@ public enum GateExplanation {
     var steps: [String] = []
     let baseline = GateText.figure(comparison.baseline, check.metric)
     let known = check.partial == nil ? "" : " so far"
-    if check.metric.isOfProblems {
+    if check.paired != nil {
       steps.append(
         "baseline \(baseline); \(comparison.regressed.count) regressions and \(comparison.fixed.count) fixes\(known) "
           + "among \(comparison.count) problems: flips \(Figures.percent(comparison.flips))")
-    } else if check.metric == .perplexity {
+    } else if check.metric.figure?.needsBaseline == false {
       steps.append("baseline \(baseline), over \(comparison.count) windows that both models read")
     } else {
       steps.append("over \(comparison.count) windows that both models read in lockstep")

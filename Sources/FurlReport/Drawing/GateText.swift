@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 import FurlModel
 import FurlSpec
@@ -40,7 +41,7 @@ public enum GateText {
     var table = TextTable(
       ["gate", "bound", "value", "95 %", "regressions", "fixes", "verdict"], leftAligned: [0, 1, 6])
     for check in report.checks {
-      let paired = check.metric.isOfProblems ? check.comparison : nil
+      let paired = check.paired
       table.add([
         title(check), "\(check.bound)\(check.isLoose ? ", loose" : "")", value(check), interval(check),
         paired.map { "\($0.regressed.count)" } ?? "", paired.map { "\($0.fixed.count)" } ?? "",
@@ -84,10 +85,6 @@ public enum GateText {
   }
 
   static func figure(_ value: Double, _ metric: Gate.Metric) -> String {
-    switch metric {
-    case .passAt1, .exactMatch, .editSimilarity, .sameTop: Figures.percent(value)
-    case .perplexity, .klDivergence: Figures.significant(value)
-    case .diskBytes: Figures.bytes(Int(exactly: value.rounded()) ?? 0)
-    }
+    metric.figure?.unit.text(value) ?? Figures.bytes(Int(exactly: value.rounded()) ?? 0)
   }
 }

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// Measures the energy of decoding, in stretches that are long enough for counters.
 struct DecodeEnergy {
   /// Stretches.

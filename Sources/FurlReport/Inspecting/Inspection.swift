@@ -153,6 +153,7 @@ public struct Inspection: Sendable {
         .init("changes", .array(changes)),
         .init("source", try source),
       ]
+      if let experts { members.append(.init("experts", experts)) }
       members += texts.members
       if let budget {
         members.append(
@@ -169,6 +170,29 @@ public struct Inspection: Sendable {
       "heads": .integer(block.heads), "kv_heads": .integer(block.kvHeads), "head_size": .integer(block.headSize),
       "mlp_size": .integer(block.mlpSize),
     ]
+  }
+
+  /// How many experts the blocks have and how many of them a token goes through, and what they saw of the calibration
+  /// that chose their codes; nil for a model without any.
+  public var experts: JSON? {
+    let blocks = file.spec.blocks.map(\.experts)
+    guard blocks.contains(where: { $0 != nil }) else { return nil }
+    var members: [JSON.Member] = [
+      .init(
+        "blocks",
+        .array(
+          blocks.map { experts -> JSON in
+            guard let experts else { return .null }
+            return [
+              "count": .integer(experts.count), "active": .integer(experts.active),
+              "size": .integer(experts.expert.size), "shared_size": .integer(experts.shared?.size ?? 0),
+            ]
+          }))
+    ]
+    if case .artifact(let weights) = file, let seen = weights.artifact.description.recipe.details["experts"] {
+      members.append(.init("calibration", seen))
+    }
+    return .object(members)
   }
 
   /// What steps that computed with the model have made of it; empty for a checkpoint.

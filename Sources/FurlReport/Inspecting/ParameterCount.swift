@@ -10,18 +10,24 @@ public struct ParameterCount: Sendable, Hashable {
   public let total: Int
   public let nonzero: Int
   public let embedding: Int
+  /// What a token goes through: all but the experts that are not chosen for it.
+  public let active: Int
 
   /// Reads every weight, tensor by tensor.
   public init(_ file: ModelFile, pool: WorkerPool) throws {
     total = file.spec.parameterCount
     embedding = file.spec.embeddingParameterCount
+    active = file.spec.activeParameterCount
     nonzero = try file.spec.tensors.reduce(0) { sum, tensor in
       sum + (try TensorValues(file, tensor, pool: pool).countNonzero(pool: pool))
     }
   }
 
   public var json: JSON {
-    ["total": .integer(total), "nonzero": .integer(nonzero), "embedding": .integer(embedding)]
+    [
+      "total": .integer(total), "nonzero": .integer(nonzero), "embedding": .integer(embedding),
+      "active": .integer(active),
+    ]
   }
 }
 

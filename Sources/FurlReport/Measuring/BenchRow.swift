@@ -5,7 +5,7 @@ import FurlModel
 import FurlSpec
 import FurlTensor
 
-/// Everything that `bench` says about one model.
+/// Everything that `bench` and a sweep's cell say about one model.
 public struct BenchRow: Sendable {
   public let path: String
   public let name: String
@@ -20,7 +20,8 @@ public struct BenchRow: Sendable {
   public let recipe: String?
   public let architecture: String
   public let layers: Int
-  public let speed: SpeedMeasurement
+  /// Nil where it was not to be measured.
+  public let speed: SpeedMeasurement?
   public var quality: [EvaluationReport]
   public let threads: Int
   /// How the completions of each suite ended.
@@ -30,8 +31,9 @@ public struct BenchRow: Sendable {
   public var extras = EnergyExtras()
 
   /// - Throws: ``FurlError`` when the model cannot be opened.
-  public init(path: String, speed: SpeedMeasurement, quality: [EvaluationReport], threads: Int, pool: WorkerPool) throws
-  {
+  public init(
+    path: String, speed: SpeedMeasurement?, quality: [EvaluationReport] = [], threads: Int, pool: WorkerPool
+  ) throws {
     let file = try ModelFile(path: path)
     self.path = path
     name = file.name
@@ -55,17 +57,39 @@ public struct BenchRow: Sendable {
     return seconds > 0 ? Double(quality.reduce(0) { $0 + $1.results.ids.count }) / seconds : nil
   }
 
+  /// The row's document. Where speed was not to be measured it holds only what is the same on every machine and at every
+  /// time.
   public var json: JSON {
+    guard let speed else {
+      let reports = quality.map { JSON.object(($0.json.members ?? []).filter { $0.key != "seconds" }) }
+      return .object(
+        identity + [
+          .init("parameters", parameters.json), .init("quality", .array(reports)),
+          .init("completions", .array(completions.map(\.json))),
+          .init("energy", ["method": "none", "reason": "the sweep asked for no measurements"]),
+        ])
+    }
+    return .object([.init("path", .string(path)), .init("name", .string(name))] + identity + measured(speed))
+  }
+
+  /// What the model is.
+  private var identity: [JSON.Member] {
+    [
+      .init("model", .string(digest.hex)), .init("source", .string(source.hex)), .init("recipe", .optional(recipe)),
+      .init("architecture", .string(architecture)), .init("layers", .integer(layers)),
+      .init("disk_bytes", .integer(diskBytes)), .init("bits_per_weight", .number(bitsPerWeight)),
+      .init("weight_bytes", .integer(weightBytes)),
+    ]
+  }
+
+  /// What was measured of it.
+  private func measured(_ speed: SpeedMeasurement) -> [JSON.Member] {
     let prefill = Rate(speed.prefill)
     let decode = Rate(speed.decode)
     let batched = Rate(speed.batched)
     let load = Rate(speed.loadSeconds)
     let cpu = Rate(speed.cpuSecondsPerToken)
-    return [
-      "path": .string(path), "name": .string(name), "model": .string(digest.hex),
-      "source": .string(source.hex), "recipe": .optional(recipe), "architecture": .string(architecture),
-      "layers": .integer(layers), "disk_bytes": .integer(diskBytes),
-      "bits_per_weight": .number(bitsPerWeight), "weight_bytes": .integer(weightBytes),
+    let json: JSON = [
       "peak_rss_bytes": .optional(speed.peakBytes), "loaded_rss_bytes": .optional(speed.loadedBytes),
       "parameters": parameters.json, "load_seconds": .optional(load.median),
       "prefill_tokens_per_second": .optional(prefill.median), "decode_tokens_per_second": .optional(decode.median),
@@ -76,42 +100,18 @@ public struct BenchRow: Sendable {
         "samples_per_second": .array(
           quality.filter { $0.seconds > 0 }.map { .number(Double($0.results.ids.count) / $0.seconds) }),
       ],
-      "energy": energy(cpu), "counters": speed.counters?.json ?? .null, "threads": .integer(threads),
+      "energy": energy(speed.energy, cpu), "counters": speed.counters?.json ?? .null, "threads": .integer(threads),
       "kernels": .string(speed.kernels),
       "competing_cpu_share": .optional(speed.competingLoad), "quality": .array(quality.map(\.json)),
       "completions": .array(completions.map(\.json)),
     ]
+    return json.members ?? []
   }
 
-  private func energy(_ cpu: Rate) -> JSON {
+  private func energy(_ reading: EnergyReading, _ cpu: Rate) -> JSON {
     .object(
-      (speed.energy.json.members ?? [])
-        + extras.members(speed.energy, cpuSecondsPerToken: cpu.median, cores: WorkerPool.availableCores)
+      (reading.json.members ?? [])
+        + extras.members(reading, cpuSecondsPerToken: cpu.median, cores: WorkerPool.availableCores)
         + (costs.isEmpty ? [] : [.init("suites", .array(costs.map(\.json)))]))
-  }
-}
-
-extension BenchRow {
-  /// Runs a suite on the row's model and adds what it gave and what it took.
-  ///
-  /// - Parameter baseline: of a text, what the KL divergence is measured from.
-  /// - Returns: the completions; none of a text.
-  @discardableResult
-  public mutating func measure(
-    _ suite: Suite, on subject: LoadedModel, by evaluator: Evaluator, baseline: LoadedModel? = nil
-  ) async throws -> Evaluator.Outcome {
-    let watch = TaskCost.Watch()
-    let outcome = try await evaluator.run(suite, on: subject, baseline: baseline)
-    let report = outcome.report
-    let solved: Int? =
-      switch report.results {
-      case .programs(let items): items.count(where: \.passed)
-      case .lines(let items): items.count(where: \.exact)
-      case .text: nil
-      }
-    quality.append(report)
-    costs.append(watch.cost(suite: suite.name, samples: report.results.ids.count, solved: solved))
-    if let summary = CompletionSummary(suite: suite.name, outcome.completions) { completions.append(summary) }
-    return outcome
   }
 }

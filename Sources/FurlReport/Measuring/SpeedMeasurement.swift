@@ -168,14 +168,3 @@ extension Duration {
     Double(components.seconds) + Double(components.attoseconds) / 1e18
   }
 }
-
-extension SpeedMeasurement {
-  /// No figures at all.
-  init(nothingBecause reason: String) {
-    loadSeconds = []
-    prefill = []
-    decode = []
-    energy = .none(reason)
-    kernels = ""
-  }
-}

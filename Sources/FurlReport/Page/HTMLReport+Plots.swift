@@ -1,8 +1,10 @@
+import FurlBase
+import FurlEvaluate
 import FurlSpec
 
 extension HTMLReport {
-  /// A figure of each row that plots put on their upright axis: pass@1, else exact match, else how near the
-  /// perplexity is to the baseline's.
+  /// A figure of each row that plots put on their upright axis: that of the first kind of suite that there is, or, where it
+  /// is no share, how near it is to the baseline's.
   private struct Quality {
     let title: String
     let value: (Int) -> (value: Double, interval: ClosedRange<Double>?)?
@@ -11,26 +13,24 @@ extension HTMLReport {
 
   private var quality: Quality? {
     let document = document
-    for (kind, name) in [(SuiteKind.passAt1, "pass@1"), (.lines, "exact match")] {
-      guard let suite = document.suites(kind).first else { continue }
+    let found = SuiteKind.types.lazy.compactMap { type in document.suites(type).first.map { (type, $0) } }
+    guard let (type, suite) = found.first else { return nil }
+    let figure = type.headline
+    guard figure.unit == .share else {
       return Quality(
-        title: "\(name) on \(suite)",
+        title: "baseline's \(figure.name) over the model's (\(suite))",
         value: { index in
-          guard let entry = document.rows[index].quality(kind, suite: suite), let value = entry.headline else {
-            return nil
-          }
-          return (value, entry.interval95)
-        }, isShare: true)
+          let other = document.rows[document.baseline(of: index) ?? index].quality(type, suite: suite)
+          let ratio = document.rows[index].quality(type, suite: suite)?.ratio(to: other)
+          return ratio.flatMap { $0 > 0 ? (1 / $0, nil) : nil }
+        }, isShare: false)
     }
-    guard let suite = document.suites(.text).first else { return nil }
     return Quality(
-      title: "baseline's perplexity over the model's (\(suite))",
+      title: "\(figure.name) on \(suite)",
       value: { index in
-        let place = document.baseline(of: index) ?? index
-        let other = document.rows[place].quality(.text, suite: suite)
-        let ratio = document.rows[index].quality(.text, suite: suite)?.perplexityRatio(to: other)
-        return ratio.flatMap { $0 > 0 ? (1 / $0, nil) : nil }
-      }, isShare: false)
+        let entry = document.rows[index].quality(type, suite: suite)
+        return entry?.value(figure.metric).map { ($0, entry?.interval95) }
+      }, isShare: true)
   }
 
   /// Models that were made from one checkpoint are one series.

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
 
@@ -136,7 +137,7 @@ extension HTMLReport {
     let (before, after) = marked(flip.before.completion, flip.after.completion)
     func side(_ name: String, _ item: ReportQuality.Item, _ code: String?) -> String {
       let facts = [
-        name, item.outcome ?? (item.isRight ? "exact" : "different"), item.stopReason.map { "ended by \($0)" },
+        name, item.outcome, item.stopReason.map { "ended by \($0)" },
       ]
       let words = Markup.escape(facts.compactMap { $0 }.joined(separator: " · "))
       let label = Markup.escape("\(name)'s completion of \(flip.after.id)")

@@ -1,4 +1,6 @@
 import FurlBase
+import FurlEvaluate
+import FurlSpec
 
 /// A report as one HTML page that loads nothing and runs no script: table, plots, gates, flips and facts.
 ///
@@ -138,9 +140,14 @@ public struct HTMLReport {
     }
     let rule =
       isJudged
-      ? "<p class=\"hint\">Keeps its quality: no gate fails, and it loses at most 5 points of pass@1 and exact match and 5 % of perplexity.</p>"
+      ? "<p class=\"hint\">Keeps its quality: no gate fails, and it loses at most 5 points of \(HTMLReport.headlines(.share)) and 5 % of \(HTMLReport.headlines(.number)).</p>"
       : ""
     return "<dl class=\"glance\">\(list.joined())</dl>\(rule)"
+  }
+
+  /// The first figures of the kinds of suites that are written in a unit.
+  private static func headlines(_ unit: SuiteFigure.Unit) -> String {
+    SuiteKind.types.map { $0.headline }.filter { $0.unit == unit }.map(\.name).joined(separator: " and ")
   }
 
   // MARK: The table

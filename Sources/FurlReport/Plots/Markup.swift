@@ -1,3 +1,5 @@
+import FurlBase
+
 /// HTML and SVG as text. Whatever comes from a document goes through ``escape(_:)``.
 enum Markup {
   /// A text in which no markup is seen, in elements and in quoted attributes alike. Line ends and tabs stay; other

@@ -1,4 +1,5 @@
 import FurlBase
+import FurlEvaluate
 import FurlSpec
 
 /// Everything that a report shows, put together from the documents of `bench`, `eval`, `verify` and `sweep`.
@@ -230,18 +231,19 @@ public struct ReportDocument: Sendable {
     return ReportComparison(quality, baseline: other)
   }
 
-  /// Whether a row fails no gate and loses at most 5 points of pass@1 and exact match, and 5 % of perplexity.
+  /// Whether a row fails no gate and loses at most 5 points of what is a share, and 5 % of what is not, of its suites'
+  /// first figures.
   func keepsQuality(_ index: Int) -> Bool {
     guard rows[index].verdict != "fail", let place = baseline(of: index), !rows[index].quality.isEmpty else {
       return false
     }
     return rows[index].quality.allSatisfy { entry in
       guard let other = rows[place].quality.first(where: { $0.isSame(as: entry) }) else { return true }
-      if let own = entry.passAt1 ?? entry.exactMatch, let before = other.passAt1 ?? other.exactMatch {
-        return own >= before - 0.05
+      guard let own = entry.headline, let before = other.headline else { return true }
+      switch entry.kind.type.headline.unit {
+      case .share: return own >= before - 0.05
+      case .number: return entry.ratio(to: other).map { $0 <= 1.05 } ?? false
       }
-      guard entry.perplexity != nil, other.perplexity != nil else { return true }
-      return entry.perplexityRatio(to: other).map { $0 <= 1.05 } ?? false
     }
   }
 
@@ -253,9 +255,9 @@ public struct ReportDocument: Sendable {
   }
 
   /// The names of suites of a kind, in the order of the rows.
-  func suites(_ kind: SuiteKind) -> [String] {
+  func suites(_ type: any SuiteType.Type) -> [String] {
     var names: [String] = []
-    for entry in rows.flatMap(\.quality) where entry.kind == kind && !names.contains(entry.suite) {
+    for entry in rows.flatMap(\.quality) where entry.kind == type.kind && !names.contains(entry.suite) {
       names.append(entry.suite)
     }
     return names

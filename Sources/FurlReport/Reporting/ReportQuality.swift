@@ -11,7 +11,8 @@ public struct ReportQuality: Sendable {
     public var id: String
     /// Passed, or exact.
     public var isRight: Bool
-    public var outcome: String?
+    /// In a word.
+    public var outcome: String
     public var stopReason: String?
     public var completion: String?
   }
@@ -21,12 +22,8 @@ public struct ReportQuality: Sendable {
   public var kind: SuiteKind
   public var count: Int
   public var limit: Int?
-  public var passAt1: Double?
-  public var exactMatch: Double?
-  public var editSimilarity: Double?
-  public var perplexity: Double?
-  public var klDivergence: Double?
-  public var sameTop: Double?
+  /// By what gates call them.
+  private var figures: [Gate.Metric: Double] = [:]
   /// Of a text: how many were scored.
   public var tokens: Int?
   public var interval95: ClosedRange<Double>?
@@ -45,53 +42,56 @@ public struct ReportQuality: Sendable {
     (self.suite, sha256, self.kind) = (name, hash, kind)
     count = try suite.integer("count", in: 0...Int.max) ?? 0
     limit = try reader.integer("limit", in: 0...Int.max)
-    let share = 0.0...1.0
-    let signed = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
-    passAt1 = try reader.number("pass_at_1", in: share)
-    exactMatch = try reader.number("exact_match", in: share)
-    editSimilarity = try reader.number("edit_similarity", in: share)
-    perplexity = try reader.number("perplexity", in: 0...Double.greatestFiniteMagnitude)
-    klDivergence = reader.optional("kl_divergence").flatMap { $0.number ?? $0["mean"]?.number }
-    sameTop = try reader.number("same_top", in: share) ?? reader.number("same_top_share", in: share)
+    for figure in kind.type.figures { figures[figure.metric] = try ReportQuality.value(figure, reader) }
     tokens = try reader.integer("tokens", in: 0...Int.max)
     let ends = try reader.numbers("interval_95")
-    interval95 = ends.count == 2 && signed.contains(ends[0]) && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
+    interval95 = ends.count == 2 && ends[0].isFinite && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
     sandbox = try reader.string("sandbox")
     python = try reader.string("python")
     `protocol` = reader.optional("protocol") ?? .null
-    items = try reader.readers("results")?.compactMap(ReportQuality.item) ?? []
+    items = try reader.readers("results")?.compactMap { try ReportQuality.item($0, kind.type) } ?? []
   }
 
-  private static func item(_ reader: DocumentReader) throws -> Item? {
+  private static func value(_ figure: SuiteFigure, _ reader: DocumentReader) throws -> Double? {
+    // Older documents have a mapping with the mean in it.
+    if let mean = reader.optional(figure.key)?["mean"]?.number, figure.range.contains(mean) { return mean }
+    return try reader.number(figure.key, in: figure.range)
+  }
+
+  private static func item(_ reader: DocumentReader, _ type: any SuiteType.Type) throws -> Item? {
     guard let id = reader.optional("id").flatMap({ $0.string ?? $0.integer.map(String.init) }) else {
       throw reader.error("id", "is missing")
     }
-    guard let isRight = try reader.bool("passed") ?? reader.bool("exact") else { return nil }
+    guard let answer = type.answer, let isRight = try reader.bool(answer.key) else { return nil }
     return Item(
-      id: id, isRight: isRight, outcome: try reader.string("outcome"), stopReason: try reader.string("stop_reason"),
-      completion: try reader.string("completion"))
+      id: id, isRight: isRight, outcome: try reader.string("outcome") ?? (isRight ? answer.right : answer.wrong),
+      stopReason: try reader.string("stop_reason"), completion: try reader.string("completion"))
   }
 
-  /// The figure that plots and gates look at first.
-  var headline: Double? { passAt1 ?? exactMatch ?? perplexity }
+  /// A figure, by what gates call it.
+  public func value(_ metric: Gate.Metric) -> Double? { figures[metric] }
+
+  /// The figure that plots look at first.
+  var headline: Double? { figures[kind.type.headline.metric] }
 
   /// Whether another entry was measured with the same problems by the same protocol.
   func isSame(as other: ReportQuality) -> Bool {
     sha256 == other.sha256 && `protocol` == other.protocol && limit == other.limit
   }
 
-  /// The perplexity by another entry's; nil where tokens are others, because it is for each token.
-  func perplexityRatio(to other: ReportQuality?) -> Double? {
-    guard let other, let own = perplexity, let before = other.perplexity, before > 0, own.isFinite,
+  /// The first figure by another entry's; nil where tokens are others, because it is for each token.
+  func ratio(to other: ReportQuality?) -> Double? {
+    guard let other, let own = headline, let before = other.headline, before > 0, own.isFinite,
       tokens == nil || other.tokens == nil || tokens == other.tokens
     else { return nil }
     return own / before
   }
 
-  /// Takes over what the other entry knows more.
+  /// Takes over what the other entry knows more: what was read beside a baseline, and single results.
   mutating func absorb(_ other: ReportQuality) {
-    klDivergence = klDivergence ?? other.klDivergence
-    sameTop = sameTop ?? other.sameTop
+    for figure in kind.type.figures where figure.needsBaseline {
+      figures[figure.metric] = figures[figure.metric] ?? other.figures[figure.metric]
+    }
     repeating = repeating ?? other.repeating
     if items.isEmpty { items = other.items }
   }

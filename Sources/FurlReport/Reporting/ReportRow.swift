@@ -103,8 +103,8 @@ public struct ReportRow: Sendable {
   }
 
   /// The first entry of a kind, or that of a suite.
-  func quality(_ kind: SuiteKind, suite: String? = nil) -> ReportQuality? {
-    quality.first { $0.kind == kind && (suite == nil || $0.suite == suite) }
+  func quality(_ type: any SuiteType.Type, suite: String? = nil) -> ReportQuality? {
+    quality.first { $0.kind == type.kind && (suite == nil || $0.suite == suite) }
   }
 }
 

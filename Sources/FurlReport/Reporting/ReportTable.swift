@@ -1,3 +1,4 @@
+import FurlBase
 import FurlEvaluate
 import FurlSpec
 
@@ -21,43 +22,44 @@ struct ReportTable {
   let header: [String]
   let rows: [[Cell]]
 
-  init(_ document: ReportDocument) {
-    let programs = document.suites(.passAt1)
-    let lines = document.suites(.lines)
-    let texts = document.suites(.text)
-    func title(_ figure: String, _ suite: String, of suites: [String]) -> String {
-      suites.count > 1 ? "\(figure) (\(suite))" : figure
+  /// A figure of a suite; of no suite where the documents have none of its kind.
+  private struct Column {
+    let title: String
+    let type: any SuiteType.Type
+    let suite: String?
+    let figure: SuiteFigure
+
+    static func all(_ document: ReportDocument) -> [Column] {
+      SuiteKind.types.flatMap { type in
+        let suites = document.suites(type)
+        return (suites.isEmpty ? [nil] : suites.map { $0 }).flatMap { suite in
+          type.figures.compactMap { figure in
+            figure.heading.map { heading in
+              let title = heading + figure.comparison.mark
+              return Column(
+                title: suites.count > 1 ? "\(title) (\(suite ?? ""))" : title, type: type, suite: suite, figure: figure)
+            }
+          }
+        }
+      }
     }
+  }
+
+  init(_ document: ReportDocument) {
+    let columns = Column.all(document)
     header =
       ["artifact", "MB", "bits/weight", "params (non-zero)", "peak MB", "prefill", "decode", "J/token"]
-      + (programs.isEmpty ? ["pass@1 Δ [95 %]"] : programs.map { title("pass@1 Δ [95 %]", $0, of: programs) })
-      + (lines.isEmpty
-        ? ["EM Δ", "ES"] : lines.flatMap { [title("EM Δ", $0, of: lines), title("ES", $0, of: lines)] })
-      + (texts.isEmpty
-        ? ["perplexity x", "KL"]
-        : texts.flatMap { [title("perplexity x", $0, of: texts), title("KL", $0, of: texts)] })
-      + ["flips", "gate"]
+      + columns.map(\.title) + ["flips", "gate"]
     let isMixed = Set(document.rows.compactMap { $0.energy?.method }).count > 1
     rows = document.rows.indices.map { index in
       let row = document.rows[index]
-      var cells = ReportTable.size(row) + [ReportTable.energy(row, namingMethod: isMixed)]
-      cells += (programs.isEmpty ? [""] : programs).map { suite in
-        row.quality(.passAt1, suite: suite).map { ReportTable.share($0.passAt1, $0, document, index, interval: true) }
-          ?? .missing
-      }
-      for suite in lines.isEmpty ? [""] : lines {
-        let entry = row.quality(.lines, suite: suite)
-        cells.append(entry.map { ReportTable.share($0.exactMatch, $0, document, index, interval: false) } ?? .missing)
-        cells.append(entry?.editSimilarity.map { Cell(Figures.percent($0)) } ?? .missing)
-      }
-      for suite in texts.isEmpty ? [""] : texts {
-        let entry = row.quality(.text, suite: suite)
-        cells.append(entry.map { ReportTable.perplexity($0, document, index) } ?? .missing)
-        cells.append(entry?.klDivergence.map { Cell(Figures.significant($0)) } ?? .missing)
-      }
-      return cells + [
-        ReportTable.flips(row, document, index), Cell(row.verdict.flatMap(Verdict.init(rawValue:))?.rawValue ?? "–"),
-      ]
+      return ReportTable.size(row) + [ReportTable.energy(row, namingMethod: isMixed)]
+        + columns.map { column in
+          row.quality(column.type, suite: column.suite).map { ReportTable.cell(column.figure, $0, document, index) }
+            ?? .missing
+        } + [
+          ReportTable.flips(row, document, index), Cell(row.verdict.flatMap(Verdict.init(rawValue:))?.rawValue ?? "–"),
+        ]
     }
   }
 
@@ -87,16 +89,30 @@ struct ReportTable {
     return energy.modelledJoulesPerToken.map { Cell("–", detail: "(modelled: \(Figures.significant($0)))") } ?? .missing
   }
 
-  private static func share(
-    _ value: Double?, _ entry: ReportQuality, _ document: ReportDocument, _ index: Int, interval: Bool
+  private static func cell(
+    _ figure: SuiteFigure, _ entry: ReportQuality, _ document: ReportDocument, _ index: Int
   ) -> Cell {
-    guard let value else { return .missing }
-    guard let outcomes = document.comparison(index, entry)?.outcomes else { return Cell(Figures.percent(value)) }
-    let limits = outcomes.interval()
-    return Cell(
-      Figures.percent(value),
-      detail: points(outcomes.difference)
-        + (interval ? " [\(points(limits.lowerBound)), \(points(limits.upperBound))]" : ""))
+    guard let value = entry.value(figure.metric) else { return .missing }
+    let text = figure.unit.text(value)
+    switch figure.comparison {
+    case .none: return Cell(text)
+    case .points(let withLimits):
+      guard let outcomes = document.comparison(index, entry)?.outcomes else { return Cell(text) }
+      let limits = outcomes.interval()
+      return Cell(
+        text,
+        detail: points(outcomes.difference)
+          + (withLimits ? " [\(points(limits.lowerBound)), \(points(limits.upperBound))]" : ""))
+    case .ratio:
+      guard let place = document.baseline(of: index),
+        let other = document.rows[place].quality.first(where: { $0.isSame(as: entry) })
+      else { return Cell(text) }
+      guard let ratio = entry.ratio(to: other) else {
+        // Where there is none, the reader learns why.
+        return Cell(text, detail: entry.tokens == other.tokens ? nil : "(other tokens)")
+      }
+      return Cell("×" + Figures.significant(ratio), detail: "(\(text))")
+    }
   }
 
   /// `−1.2`: a difference in points, with its sign.
@@ -105,23 +121,10 @@ struct ReportTable {
     return text == "0.0" ? "±0.0" : (difference < 0 ? "−" : "+") + text
   }
 
-  private static func perplexity(_ entry: ReportQuality, _ document: ReportDocument, _ index: Int) -> Cell {
-    guard let value = entry.perplexity else { return .missing }
-    let text = Figures.significant(value)
-    guard let place = document.baseline(of: index),
-      let other = document.rows[place].quality.first(where: { $0.isSame(as: entry) })
-    else { return Cell(text) }
-    guard let ratio = entry.perplexityRatio(to: other) else {
-      // Where there is none, the reader learns why.
-      return Cell(text, detail: entry.tokens == other.tokens ? nil : "(other tokens)")
-    }
-    return Cell("×" + Figures.significant(ratio), detail: "(\(text))")
-  }
-
-  /// Of the first suite that can be compared: programs before lines.
+  /// Of the first suite that can be compared, in the order of the kinds.
   private static func flips(_ row: ReportRow, _ document: ReportDocument, _ index: Int) -> Cell {
-    for kind in [SuiteKind.passAt1, .lines] {
-      guard let entry = row.quality(kind), let found = document.comparison(index, entry)?.outcomes else { continue }
+    for type in SuiteKind.types {
+      guard let entry = row.quality(type), let found = document.comparison(index, entry)?.outcomes else { continue }
       return Cell(
         Figures.percent(found.flips), detail: "(−\(found.regressions) +\(found.fixes))")
     }

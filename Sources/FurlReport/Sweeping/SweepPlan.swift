@@ -1,5 +1,7 @@
 import FurlBase
 import FurlCheckpoint
+import FurlEvaluate
+import FurlSpec
 
 /// What a sweep file asks for: every checkpoint with every recipe, put to every suite, so many times.
 public struct SweepPlan: Sendable {
@@ -90,12 +92,17 @@ public struct SweepPlan: Sendable {
     if speed == nil, cards.isEmpty { throw reader.error("suites", "nothing is to be measured") }
     for series in series {
       guard let until = series.until else { continue }
-      guard ["pass_at_1", "exact_match", "edit_similarity"].contains(until.metric) else {
+      guard SweepPlan.falling.contains(until.metric) else {
         throw reader.error(
-          nil, "until: \"\(until.metric)\" is no figure that falls", remedy: "pass_at_1, exact_match or edit_similarity"
-        )
+          nil, "until: \"\(until.metric)\" is no figure that falls",
+          remedy: SweepPlan.falling.dropLast().joined(separator: ", ") + " or \(SweepPlan.falling.last ?? "")")
       }
     }
+  }
+
+  /// Figures that can end a series: shares that need no baseline.
+  private static var falling: [String] {
+    SuiteKind.types.flatMap { $0.figures }.filter { $0.unit == .share && !$0.needsBaseline }.map(\.key)
   }
 
   private static func subject(_ reader: DocumentReader, _ folder: String) throws -> Subject {

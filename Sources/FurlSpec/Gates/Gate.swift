@@ -14,15 +14,8 @@ public struct Gate: Sendable, Hashable {
     /// The artifact's file.
     case diskBytes = "disk_bytes"
 
-    /// The kind of suite that gives it; nil for what needs no suite.
-    public var kind: SuiteKind? {
-      switch self {
-      case .passAt1: .passAt1
-      case .exactMatch, .editSimilarity: .lines
-      case .perplexity, .klDivergence, .sameTop: .text
-      case .diskBytes: nil
-      }
-    }
+    /// Whether it is a figure of a suite, not of the artifact alone.
+    public var needsSuite: Bool { self != .diskBytes }
 
     /// The keys that bound it.
     var bounds: [String] {
@@ -33,9 +26,6 @@ public struct Gate: Sendable, Hashable {
       case .sameTop: ["min"]
       }
     }
-
-    /// Whether it is the mean of what single problems gave.
-    public var isOfProblems: Bool { kind == .passAt1 || kind == .lines }
   }
 
   /// The name of the suite; empty for a figure that needs none.
@@ -85,10 +75,10 @@ public struct Gate: Sendable, Hashable {
       throw reader.error(
         "metric", "is missing", remedy: "allowed: \(Metric.allCases.map(\.rawValue).joined(separator: ", "))")
     }
-    if metric.kind == nil, reader.optional("suite") != nil {
+    if !metric.needsSuite, reader.optional("suite") != nil {
       throw reader.error("suite", "means nothing for \(metric.rawValue)", remedy: "remove it")
     }
-    let suite = metric.kind == nil ? "" : try reader.suiteName("suite")
+    let suite = !metric.needsSuite ? "" : try reader.suiteName("suite")
     for key in ["min", "max_drop", "max", "max_rise"]
     where !metric.bounds.contains(key) && reader.optional(key) != nil {
       throw reader.error(

@@ -15,7 +15,9 @@ public struct BlockSpec: Sendable, Hashable {
     }
     set {
       guard let newValue else { return }
-      changeFirst { if case .attention = $0 { $0 = .attention(newValue) } else { return false }; return true }
+      changeFirst {
+        if case .attention = $0 { $0 = .attention(newValue) } else { return false }; return true
+      }
     }
   }
 
@@ -33,7 +35,9 @@ public struct BlockSpec: Sendable, Hashable {
     }
     set {
       guard let newValue else { return }
-      changeFirst { if case .feedForward = $0 { $0 = .feedForward(newValue) } else { return false }; return true }
+      changeFirst {
+        if case .feedForward = $0 { $0 = .feedForward(newValue) } else { return false }; return true
+      }
     }
   }
 
@@ -45,7 +49,9 @@ public struct BlockSpec: Sendable, Hashable {
     }
     set {
       guard let newValue else { return }
-      changeFirst { if case .experts = $0 { $0 = .experts(newValue) } else { return false }; return true }
+      changeFirst {
+        if case .experts = $0 { $0 = .experts(newValue) } else { return false }; return true
+      }
     }
   }
 

@@ -1,3 +1,5 @@
+import FurlTensor
+
 /// What lies between the layers that read a stage's input and the one that writes to the residual stream.
 public enum MixerSpec: Sendable, Hashable {
   case attention(AttentionSpec)
@@ -63,6 +65,11 @@ public struct AttentionSpec: Sendable, Hashable {
     public init(rate: Double, context: Int) {
       self.rate = rate
       self.context = context
+    }
+
+    /// What the query of a position is multiplied with.
+    public func factor(position: Int) -> Float {
+      Float(1 + rate * Elementary.log(Double(1 + position / context)))
     }
   }
 
@@ -151,7 +158,7 @@ public struct ExpertsSpec: Sendable, Hashable {
   /// Whether the shared one is weighed by a sigmoid of a linear layer with one output.
   public var gatesShared: Bool
   public var scoring: Scoring
-  /// Whether the weights of those that were chosen are made to add up to one.
+  /// Whether the weights of those that were chosen are made to add up to one; those of SparseMixer never are.
   public var normalizesWeights: Bool
   /// What weights are multiplied with behind that.
   public var weightFactor: Double

@@ -63,7 +63,7 @@ extension ModelSpec {
   private func validate(_ attention: AttentionSpec, _ checks: SpecChecks) throws {
     try checks.range("heads", attention.heads, 1...(1 << 12))
     try checks.range("kv_heads", attention.kvHeads, 1...attention.heads)
-    try checks.range("head_size", attention.headSize, 1...(1 << 12))
+    try checks.range("head_size", attention.headSize, 1...SpecChecks.largestHead)
     guard attention.heads % attention.kvHeads == 0 else {
       throw checks.error(
         "kv_heads", "\(attention.heads) heads cannot share \(attention.kvHeads) key/value heads evenly")
@@ -103,11 +103,16 @@ extension ModelSpec {
     guard experts.scoring != .sparseMixer || experts.active == 2 && experts.count > 2 else {
       throw checks.error("experts.active", "SparseMixer chooses two experts of more")
     }
+    guard experts.scoring != .sparseMixer || experts.groups == nil && !experts.routerHasChoiceBias else {
+      throw checks.error("experts.scoring", "SparseMixer knows neither groups nor a bias for the choice")
+    }
+    try checks.range("experts.jitter", experts.jitter, 0...1e3)
   }
 }
 
 /// Checks of single figures, with the place that errors name.
 struct SpecChecks {
+  static let largestHead = 1 << 12
   let file: String?
   let place: String
 

@@ -152,6 +152,17 @@ public struct ModelSpec: Sendable, Hashable {
   /// Numbers in all tensors.
   public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
 
+  /// Numbers that a token goes through: all but those of the experts that its routers do not choose.
+  public var activeParameterCount: Int {
+    let idle = blocks.flatMap(\.parts).reduce(0) { sum, part in
+      guard case .experts(let experts) = part.mixer else { return sum }
+      let layers = (part.inputs(hidden: hiddenSize) + part.outputs(hidden: hiddenSize)).filter { $0.expert == 0 }
+      let one = layers.reduce(0) { $0 + $1.rows * ($1.columns + ($1.hasBias ? 1 : 0)) }
+      return sum + (experts.count - experts.active) * one
+    }
+    return parameterCount - idle
+  }
+
   /// Numbers in the linear layers of the blocks, without biases.
   public var blockLinearCount: Int { tensors.reduce(0) { $0 + ($1.role.isBlockLinear ? $1.elementCount : 0) } }
 

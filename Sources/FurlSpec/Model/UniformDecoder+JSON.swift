@@ -35,20 +35,24 @@ extension UniformDecoder {
       return Widths(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3], window: window)
     }
     self.init(
-      norm: try reader.knownWord("norm"), normEpsilon: try reader.needed("norm_epsilon") { try reader.number($0, in: 0...1) },
+      norm: try reader.knownWord("norm"),
+      normEpsilon: try reader.needed("norm_epsilon") { try reader.number($0, in: 0...1) },
       residual: try reader.knownWord("residual"), positions: try Positions(reader), mlp: try reader.knownWord("mlp"),
       activation: try reader.knownWord("activation"), biases: Set(biases), blocks: blocks)
   }
 
-  /// Checks that biases fit the model.
+  /// Checks what the blocks do not hold: biases that no layer has, and rotary positions where there is no block.
   ///
-  /// - Throws: ``FurlError`` of kind `input` that names the role.
+  /// - Throws: ``FurlError`` of kind `input` that names the role or the figure.
   func validate(tiedEmbeddings: Bool, file: String?) throws {
     var biased: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down]
     if mlp == .gated { biased.insert(.gate) }
     if !tiedEmbeddings { biased.insert(.head) }
     if let role = biases.subtracting(biased).map(\.rawValue).min() {
       throw FurlError.input(file, "biases", "a bias of \(role) does not fit this model")
+    }
+    if blocks.isEmpty, case .rotary(let rotary) = positions {
+      try rotary.validate(headSize: SpecChecks.largestHead, SpecChecks(file: file, place: ""))
     }
   }
 }

@@ -39,6 +39,17 @@ public struct PruneStep: Sendable {
     case magnitude
     /// Seeded draws, to compare with.
     case random
+    /// Of experts: how often one is chosen.
+    case frequency
+    /// Of experts: the mean of weight times length of the output where one is chosen (REAP; Lasby et al. 2025).
+    case reap
+    /// Of experts: what a layer's outputs become without one, others chosen in its place.
+    case measured
+    /// Of experts: what predictions become without one, others chosen in its place.
+    case predictions
+
+    /// Whether experts are what it chooses, and nothing else is.
+    public var isOfExperts: Bool { [.frequency, .reap, .measured, .predictions].contains(self) }
   }
 
   /// What makes up for groups that are gone.
@@ -79,6 +90,8 @@ public struct PruneStep: Sendable {
   public let groups: [Group]
   /// Whether rows of the vocabulary go.
   public private(set) var prunesVocabulary: Bool
+  /// Whether experts go, as many from every block that has some.
+  public let prunesExperts: Bool
   /// Whether rows of the vocabulary have gone, and this is what is left of the step.
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
@@ -115,13 +128,16 @@ public struct PruneStep: Sendable {
     }
     prunesVocabulary = words.contains(PruneStep.vocabularyWord)
     hasChannels = words.contains(PruneStep.channelsWord)
-    groups = try words.filter { ![PruneStep.vocabularyWord, PruneStep.channelsWord].contains($0) }.map { word in
+    prunesExperts = words.contains(PruneStep.expertsWord)
+    let others = [PruneStep.vocabularyWord, PruneStep.channelsWord, PruneStep.expertsWord]
+    groups = try words.filter { !others.contains($0) }.map { word in
       guard let group = Group(rawValue: word) else {
         throw reader.error(
-          "groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels, vocabulary")
+          "groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels, vocabulary, experts")
       }
       return group
     }
+    if prunesExperts { try PruneStep.checkExperts(reader, words) }
     if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
     let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
     guard !(isTrained && hasChannels) else {
@@ -130,12 +146,19 @@ public struct PruneStep: Sendable {
         remedy: "take channels with fit: reconstruct, and heal behind it")
     }
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
-    choose = try reader.name("choose", of: Choice.self) ?? .lasso
+    choose = try reader.name("choose", of: Choice.self) ?? (prunesExperts ? .predictions : .lasso)
+    let isOfExperts = prunesExperts
+    guard choose.isOfExperts == isOfExperts else {
+      throw reader.error(
+        "choose", "\"\(choose.rawValue)\" does not choose among \(words.joined(separator: " and "))",
+        remedy: "use "
+          + Choice.allCases.filter { $0.isOfExperts == isOfExperts }.map(\.rawValue).joined(separator: ", "))
+    }
     let refit = try reader.name("refit", of: Refit.self) ?? .squares
     // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
     self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
     allocation = try reader.name("allocation", of: Allocation.self) ?? .global
-    guard !groups.isEmpty || reader.optional("allocation") == nil else {
+    guard !groups.isEmpty || isOfExperts || reader.optional("allocation") == nil else {
       throw reader.error(
         "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
     }
@@ -151,9 +174,31 @@ public struct PruneStep: Sendable {
 
   static let vocabularyWord = "vocabulary"
   static let channelsWord = "channels"
+  static let expertsWord = "experts"
 
   /// Whether nothing else goes.
   package var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
+
+  /// What does not go together with experts.
+  private static func checkExperts(_ reader: DocumentReader, _ groups: [String]) throws {
+    guard groups.count == 1 else {
+      throw reader.error(
+        "groups", "experts and other groups do not go in one step",
+        remedy: "prune them in a step of its own before: prune: {groups: [experts], of: groups, sparsity: 0.25}")
+    }
+    guard reader.optional("fit")?.string != "finetune" else {
+      throw reader.error(
+        "fit", "experts do not go while a model is trained",
+        remedy: "take them with fit: reconstruct, and heal behind it")
+    }
+    for key in ["allocation", "multiple", "limit"] where reader.optional(key) != nil {
+      throw reader.error(
+        key, "has no meaning for experts, of which every block loses as many", remedy: "leave it out")
+    }
+    guard reader.optional("refit")?.string != "bias" else {
+      throw reader.error("refit", "experts have no bias that makes up for others", remedy: "use squares or none")
+    }
+  }
 
   /// What does not go together with rows of the vocabulary.
   private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, _ groups: [String]) throws {
@@ -230,12 +275,19 @@ public struct PruneStep: Sendable {
     }
     let words =
       groups.map(\.rawValue) + (hasChannels ? [PruneStep.channelsWord] : [])
-      + (prunesVocabulary ? [PruneStep.vocabularyWord] : [])
+      + (prunesVocabulary ? [PruneStep.vocabularyWord] : []) + (prunesExperts ? [PruneStep.expertsWord] : [])
     let common: [JSON.Member] = [
       .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
       .init("groups", .array(words.map(JSON.string))),
     ]
     if isVocabularyAlone { return .object(common + [.init("multiple", .integer(multiple))]) }
+    if prunesExperts {
+      return .object(
+        common + [
+          .init("fit", "reconstruct"), .init("choose", .string(choose.rawValue)),
+          .init("refit", .string(refit.rawValue)),
+        ])
+    }
     let widths =
       [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
     if let finetune {

@@ -7,8 +7,8 @@ public enum SuiteKind: String, Sendable, Hashable, CaseIterable {
   /// One text: perplexity and KL divergence.
   case text
 
-  /// Whether the model generates text for it.
-  public var generates: Bool { self != .text }
+  /// The words for people.
+  package static var words: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
 /// The name of one problem: a text, or an integer as line suites number theirs.

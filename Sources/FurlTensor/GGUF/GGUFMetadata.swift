@@ -199,6 +199,12 @@ public struct GGUFMetadata: Sendable {
     return try (0..<(value.listCount ?? 0)).map { try integer(value, at: $0, key: key) }
   }
 
+  /// A list of booleans.
+  public func bools(_ key: String) throws -> [Bool]? {
+    guard let value = try value(key, isList: true, "a list of booleans", { $0 == .bool }) else { return nil }
+    return file.read(value.range).map { $0 != 0 }
+  }
+
   /// A list of FP32 numbers.
   public func floats(_ key: String) throws -> [Float]? {
     guard let value = try value(key, isList: true, "a list of FP32 numbers", { $0 == .float32 }) else { return nil }

@@ -2,7 +2,7 @@ extension WeightSource {
   /// Which stored row a row is. The numbers of a vector are rows in this.
   public struct RowOrder: Sendable, Hashable {
     /// Numbers of a head whose two halves take turns: 0 for none.
-    var headSize = 0
+    package var headSize = 0
     /// How many of them do: number half * turned / 2 + i of a head lies at 2 i + half, counted from `start`. The others of
     /// the head come behind them, as they lie.
     var turned = 0

@@ -21,12 +21,15 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   case q5k = "Q5_K"
   case q6k = "Q6_K"
   case iq4xs = "IQ4_XS"
+  case mxfp4 = "MXFP4"
+  /// Codes of blocks whose scales lie elsewhere: see ``BlockScales``.
+  case mxfp4Codes = "MXFP4 codes"
 
   /// Numbers that are stored together: 1 unless the type has blocks.
   public var blockSize: Int {
     switch self {
     case .float32, .float16, .bfloat16, .float64: 1
-    case .q80, .q40, .q41, .q50, .q51, .iq4nl: 32
+    case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4, .mxfp4Codes: 32
     case .q2k, .q3k, .q4k, .q5k, .q6k, .iq4xs: 256
     }
   }
@@ -48,6 +51,8 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .q5k: 4 + 12 + 32 + 128
     case .q6k: 128 + 64 + 16 + 2
     case .iq4xs: 2 + 2 + 4 + 128
+    case .mxfp4: 1 + 16
+    case .mxfp4Codes: 16
     }
   }
 
@@ -100,6 +105,8 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .q6k: forEachBlock(source, output, count, SuperBlocks.q6k)
     case .iq4nl: forEachBlock(source, output, count, TableBlocks.iq4nl)
     case .iq4xs: forEachBlock(source, output, count, TableBlocks.iq4xs)
+    case .mxfp4: forEachBlock(source, output, count, TableBlocks.mxfp4)
+    case .mxfp4Codes: forEachBlock(source, output, count, BlockScales.decode)
     }
   }
 

@@ -16,6 +16,8 @@ public struct WeightSource: Sendable {
   public let rowOrder: RowOrder
   /// What becomes of stored numbers.
   public private(set) var fold = Fold.none
+  /// Of blocks whose scales lie in a tensor of their own.
+  private(set) var scales: (scales: BlockScales, file: MappedFile)?
   /// Columns that are read as zeros when weights are loaded.
   public private(set) var leftOut: [Int] = []
 
@@ -24,6 +26,13 @@ public struct WeightSource: Sendable {
     precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
     var source = self
     source.leftOut = columns.sorted()
+    return source
+  }
+
+  /// The same with scales, which are known to lie in their file.
+  func scaling(by scales: (BlockScales, MappedFile)) -> WeightSource {
+    var source = self
+    source.scales = scales
     return source
   }
 
@@ -139,6 +148,7 @@ public struct WeightSource: Sendable {
   private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {
     let start = offset + type.byteCount(number)
     type.convert(file.bytes(start..<start + type.byteCount(count)), to: output, count: count)
+    if scales != nil { applyScales(number: number, count: count, to: output) }
   }
 
   /// Whether all numbers are those of another matrix, bit by bit as FP32; ends with the first that differs.
@@ -147,6 +157,7 @@ public struct WeightSource: Sendable {
     let isAlike =
       type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
       && rowOrder == other.rowOrder && leftOut == other.leftOut && fold == other.fold
+      && scales == nil && other.scales == nil
     // One storage under two names, as PyTorch saves a tied head.
     if isAlike, file === other.file, offset == other.offset { return true }
     let isPlain =

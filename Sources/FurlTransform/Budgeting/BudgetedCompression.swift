@@ -74,7 +74,8 @@ struct BudgetedCompression {
       }
       let details = details(survey, mix, predicted: allocation.harm)
       let id = try writer.finish(
-        chosen.description(files, tokenizer: tokenizer, sample: sample, budget: details),
+        chosen.description(
+          files, tokenizer: tokenizer, sample: sample, details: .init(budget: details, experts: run.experts.json)),
         tokenizer: writer.packer.tokenizer(packed)
       ) { bytes in
         if !isDivergence && !isMemory { actual = Double(bytes) }
@@ -157,7 +158,8 @@ struct BudgetedCompression {
     }
     let description = compressor.description(
       files, tokenizer: tokenizer, sample: sample,
-      budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }))
+      details: .init(
+        budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }), experts: survey.experts.json))
     let bytes = try ArtifactSize.bytes(
       of: tensors, storage: plan.recipe.storage == .mapped ? .mapped : .compact, description: description,
       tokenizer: tokenizer.serialized())

@@ -15,6 +15,8 @@ struct SensitivitySurvey {
   let tensors: [Sensitivity]
   let probe: SensitivityProbe
   let notes: [String]
+  /// What experts have seen of the calibration.
+  let experts: ExpertCoverage
 
   /// Bits at which steps for the entropy coder are measured, within the bounds.
   private static let bits = [2, 3, 4.25, 7]
@@ -32,7 +34,8 @@ struct SensitivitySurvey {
   ) throws {
     let run = try Run(plan, checkpoint, sample, pool)
     try run.survey(progress)
-    (tensors, probe, notes) = (run.tensors, run.probe, run.chooser.notes)
+    (tensors, probe, notes) = (run.tensors, run.probe, run.chooser.notes + run.chooser.experts.notes)
+    experts = run.chooser.experts
   }
 
   /// A survey at work.
@@ -93,17 +96,20 @@ struct SensitivitySurvey {
 
     func survey(_ progress: (_ tensor: String, _ done: Int) -> Void) throws {
       var found: [String: Sensitivity] = [:]
-      func measure(_ readers: [Plan.PlannedTensor], visit: ((Activations, Int) -> Void) -> Void) throws {
+      func measure(
+        _ readers: [Plan.PlannedTensor], moments find: ([Plan.PlannedTensor]) throws -> SecondMoments?
+      ) throws {
         let variants = try readers.map { tensor in try Run.variants(of: tensor).map(tensor.choosing) }
-        let moments = try chooser.moments(for: variants.flatMap { $0 }, visit: visit)
+        let moments = try find(variants.flatMap { $0 })
         var factors = CodeChooser.Factors(moments, variants.flatMap { $0 })
         for (tensor, forms) in zip(readers, variants) {
           found[tensor.spec.name] = try self.measure(tensor, forms, &factors)
           progress(tensor.spec.name, found.count)
         }
       }
+      func unseen(_ forms: [Plan.PlannedTensor]) throws -> SecondMoments? { try chooser.moments(for: forms) { _ in } }
       let byBlock = Dictionary(grouping: plan.tensors, by: { $0.spec.block ?? -1 })
-      for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor]) { _ in } }
+      for tensor in byBlock[-1] ?? [] where tensor.spec.role != .head { try measure([tensor], moments: unseen) }
       for block in plan.spec.blocks.indices {
         let prefix = "blocks.\(block)."
         try walk.begin(block: block) { vectors[$0] }
@@ -111,7 +117,9 @@ struct SensitivitySurvey {
         for site in plan.spec.sites(of: block) {
           let layers = plan.spec.readers(of: site, in: block)
           let names = Set(layers.map { prefix + $0.name })
-          try measure(own.filter { names.contains($0.spec.name) }) { body in walk.visit(site, body) }
+          try measure(own.filter { names.contains($0.spec.name) }) {
+            try chooser.moments(for: $0, at: site, of: walk)
+          }
           for layer in layers {
             let name = prefix + layer.name
             guard let matrix = matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
@@ -119,11 +127,11 @@ struct SensitivitySurvey {
           }
         }
         walk.finish()
-        for tensor in own where tensor.spec.shape.count == 1 { try measure([tensor]) { _ in } }
+        for tensor in own where tensor.spec.shape.count == 1 { try measure([tensor], moments: unseen) }
       }
       for tensor in byBlock[-1] ?? [] where tensor.spec.role == .head {
         let norm = try norm("norm")
-        try measure([tensor]) { body in walk.visitHead(norm, body) }
+        try measure([tensor]) { try chooser.moments(for: $0) { body in walk.visitHead(norm, body) } }
       }
       tensors = plan.tensors.compactMap { found[$0.spec.name] }
       guard tensors.count == plan.tensors.count else { throw FurlError(.defect, "a tensor was not measured") }

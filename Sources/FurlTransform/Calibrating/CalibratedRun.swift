@@ -23,7 +23,9 @@ final class CalibratedRun {
   private let totalBytes: Int
   private let fileBytes: Int
   /// What a reader of the result should know.
-  var notes: [String] { chooser.notes }
+  var notes: [String] { chooser.notes + chooser.experts.notes }
+  /// What experts have seen of the calibration.
+  var experts: ExpertCoverage { chooser.experts }
   /// Matrices by name, where they are kept.
   private(set) var kept: [String: PackedMatrix]?
   /// Bytes of all streams so far, decoded.
@@ -118,7 +120,7 @@ final class CalibratedRun {
         return Reader(layer: layer, tensor: tensor)
       }
       let planned = readers.map(\.tensor)
-      let moments = try chooser.moments(for: planned) { body in walk.visit(site, body) }
+      let moments = try chooser.moments(for: planned, at: site, of: walk)
       var factors = CodeChooser.Factors(moments, planned)
       if let moments, let scales = try scale(site, block, of: walk, readers, byName, moments, &scalings, &result) {
         factors = CodeChooser.Factors(

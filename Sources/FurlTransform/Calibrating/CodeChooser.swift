@@ -1,5 +1,6 @@
 import FurlBase
 import FurlCheckpoint
+import FurlModel
 import FurlNumerics
 import FurlSpec
 import FurlTensor
@@ -13,6 +14,8 @@ final class CodeChooser {
   private(set) var notes: [String] = []
   /// For matrices with a row for each token: see ``TokenSteps``. Nil where no text is known.
   var tokenSteps: TokenSteps?
+  /// What experts have seen of the calibration.
+  private(set) var experts = ExpertCoverage()
 
   init(_ checkpoint: Checkpoint, plan: Plan, on math: DenseMath) {
     self.checkpoint = checkpoint
@@ -21,6 +24,28 @@ final class CodeChooser {
   }
 
   // MARK: Inputs
+
+  /// The moments of what some layers read at a place of a block that is being walked.
+  ///
+  /// An expert that has seen few positions learns from others, too: see ``ExpertCoverage``.
+  func moments(
+    for readers: [Plan.PlannedTensor], at site: ReadingSite, of walk: BlockWalk
+  ) throws -> SecondMoments? {
+    guard let expert = site.expert, let part = site.part else {
+      return try moments(for: readers) { body in walk.visit(site, body) }
+    }
+    // Nobody else needs an expert's inputs.
+    guard readers.contains(where: plan.isCalibrated), let columns = readers.first?.spec.shape[1] else { return nil }
+    let own = walk.expertCounts(stage: site.stage, part: part)[expert]
+    let others = ExpertCoverage.others(own: own, columns: columns, positions: walk.positionCount)
+    if let name = readers.first?.spec.name {
+      experts.note(name, tokens: own, others: others.count, positions: walk.positionCount)
+    }
+    return try moments(for: readers) { body in
+      walk.visit(site, body)
+      walk.visit(site, positions: others, body)
+    }
+  }
 
   /// The moments of an input that some layers read, as far as their methods want them.
   func moments(

@@ -49,6 +49,8 @@ struct ModelChanges {
         (model, report) = try WeightPruning(step: step, model: model, context: context).run()
       case .prune(let step) where step.prunesVocabulary:
         (model, report) = try pruneVocabulary(step, model, &sample, math)
+      case .prune(let step) where step.prunesExperts:
+        (model, report) = try ExpertPruning(step: step, model: model, context: context).run()
       case .prune(let step) where step.hasChannels:
         (model, report) = try ChannelPruning(step: step, model: model, context: context).run()
       case .prune(let step):

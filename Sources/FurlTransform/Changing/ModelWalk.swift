@@ -44,36 +44,55 @@ final class ModelWalk {
   ///   - boundary: called before every block, and behind the last one.
   ///   - body: called with every place where layers read, before those are known; it returns those that are others than
   ///     the model's own, by their names in the block.
+  ///   - completing: called with every block all of whose layers are known, before it is computed; returns those that become
+  ///     others.
   ///   - patched: called with the name of what stands in for blocks that were cut out; gives what stands there instead.
   func run(
     blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
     body: (_ block: Int, ReadingSite) throws -> [String: Layer] = { _, _ in [:] },
+    completing: (_ block: Int) throws -> [String: Layer] = { _ in [:] },
     patched: (String) throws -> Layer? = { _ in nil }
   ) throws {
     let spec = model.spec
     let end = blocks ?? spec.blocks.count
     for block in 0..<end {
-      let prefix = "blocks.\(block)."
       if spec.patches.contains(block) { try apply(spec.patchName(before: block), patched) }
       try boundary(block)
-      try walk.begin(block: block, vector: vector)
-      for site in spec.sites(of: block) {
-        let others = try body(block, site)
-        if others.isEmpty, walk.isNeeded(site), !didVisit { walk.visit(site) { _, _ in } }
-        didVisit = false
-        for reader in spec.readers(of: site, in: block) {
-          if let other = others[reader.name] {
-            walk.install(reader, other.weight, bias: other.bias)
-          } else {
-            let own = try layer(prefix + reader.name)
-            walk.install(reader, own.weight, bias: own.bias)
-          }
-        }
-      }
-      walk.finish()
+      try compute(block, body, completing)
     }
     if end == spec.blocks.count, spec.patches.contains(end) { try apply(spec.patchName(before: end), patched) }
     try boundary(end)
+  }
+
+  /// Walks the next block as it is.
+  func advance(block: Int) throws {
+    if model.spec.patches.contains(block) { try apply(model.spec.patchName(before: block)) { _ in nil } }
+    try compute(block, { _, _ in [:] }, { _ in [:] })
+  }
+
+  private func compute(
+    _ block: Int, _ body: (Int, ReadingSite) throws -> [String: Layer], _ completing: (Int) throws -> [String: Layer]
+  ) throws {
+    let (spec, prefix) = (model.spec, "blocks.\(block).")
+    try walk.begin(block: block, vector: vector)
+    for site in spec.sites(of: block) {
+      let others = try body(block, site)
+      if others.isEmpty, walk.isNeeded(site), !didVisit { walk.visit(site) { _, _ in } }
+      didVisit = false
+      for reader in spec.readers(of: site, in: block) {
+        if let other = others[reader.name] {
+          walk.install(reader, other.weight, bias: other.bias)
+        } else {
+          let own = try layer(prefix + reader.name)
+          walk.install(reader, own.weight, bias: own.bias)
+        }
+      }
+    }
+    let changed = try completing(block)
+    for layer in spec.blocks[block].parts.flatMap({ $0.outputs(hidden: spec.hiddenSize) }) {
+      if let other = changed[layer.name] { walk.install(layer, other.weight, bias: other.bias) }
+    }
+    walk.finish()
   }
 
   /// Whether the body has visited the input that it was called with.

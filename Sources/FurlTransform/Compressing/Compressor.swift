@@ -142,7 +142,8 @@ public struct Compressor: Sendable {
 
   /// An artifact that is begun, for whose bytes there is room.
   func writer(to path: String) throws -> ArtifactWriter {
-    let writer = try ArtifactWriter(path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped)
+    let writer = try ArtifactWriter(
+      path: path, storage: plan.recipe.storage == .compact ? .compact : .mapped, formatVersion: plan.spec.formVersion)
     // What the tokenizer takes is not known yet; it is never much more than its file.
     try writer.require(bytes: fileUpperBound(tokenizer: 2 * checkpoint.sideFileBytes))
     return writer
@@ -166,14 +167,14 @@ public struct Compressor: Sendable {
         guard isCalibrated else { return nil }
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
-    let (notes, weightBytes) = try withoutActuallyEscaping(progress) { progress in
+    let (notes, weightBytes, experts) = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
       try run.run(sample)
-      return (run.notes, run.weightBytes)
+      return (run.notes, run.weightBytes, run.experts.json)
     }
     let sources = try sourceFiles(pool: pool)
-    let id = try writer.finish(
-      description(sources, tokenizer: tokenizer, sample: sample), tokenizer: tokenizer.serialized())
+    let description = self.description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
+    let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return Result(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }
@@ -209,16 +210,24 @@ public struct Compressor: Sendable {
       .cannotCreate, file: path, "is a file of the checkpoint", remedy: "give a name that is not taken")
   }
 
-  /// - Parameters:
-  ///   - tokenizer: its tokens that end a text are said by the artifact where they are others than it says without.
-  ///   - budget: what the artifact says of the mix that a budget has chosen.
+  /// What an artifact says of how its codes were chosen.
+  struct Details {
+    /// Of the mix that a budget has chosen.
+    var budget: JSON?
+    /// Of what experts have seen of the calibration.
+    var experts: JSON?
+  }
+
+  /// - Parameter tokenizer: its tokens that end a text are said by the artifact where they are others than it says without.
   func description(
-    _ files: [Checkpoint.SourceFile], tokenizer: Tokenizer?, sample: CalibrationSample? = nil, budget: JSON? = nil
+    _ files: [Checkpoint.SourceFile], tokenizer: Tokenizer?, sample: CalibrationSample? = nil,
+    details found: Details = Details()
   ) -> ArtifactDescription {
     let recipe = plan.recipe
     var details: [JSON.Member] = []
-    if let budget { details.append(.init("budget", budget)) }
+    if let budget = found.budget { details.append(.init("budget", budget)) }
     if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
+    if let experts = found.experts { details.append(.init("experts", experts)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }
     let ends = tokenizer.flatMap { tokenizer in
       // What opens the artifact asks the same.

@@ -91,7 +91,9 @@ struct ChannelPruning {
       }
       let scores =
         switch step.choose {
-        case .magnitude, .random: GroupScores.magnitude(weight, groups: groups)
+        // What chooses among experts alone is refused where a recipe is read.
+        case .magnitude, .random, .frequency, .reap, .measured, .predictions:
+          GroupScores.magnitude(weight, groups: groups)
         case .wanda: GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: groups)
         case .variance, .lasso:
           zip(mean.variances, covariance.variances).map { Double(weight.rows) * $0 * $1 }

@@ -80,7 +80,9 @@ struct GroupPruning {
       let least = max(chunk, columns.count - step.mostRemoved(of: columns.count, chunk: chunk, share: share))
       let importances: [Double]
       switch step.choose {
-      case .magnitude: importances = GroupScores.magnitude(weight, groups: columns)
+      // What chooses among experts alone is refused where a recipe is read.
+      case .magnitude, .frequency, .reap, .measured, .predictions:
+        importances = GroupScores.magnitude(weight, groups: columns)
       case .random: importances = columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
       case .wanda:
         importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
@@ -110,7 +112,7 @@ struct GroupPruning {
       units = layers.map { layer in
         switch step.choose {
         case .lasso, .variance: energies[layer.block]
-        case .wanda, .magnitude, .random: layer.importances.reduce(0, +)
+        case .wanda, .magnitude, .random, .frequency, .reap, .measured, .predictions: layer.importances.reduce(0, +)
         }
       }
     }

@@ -29,8 +29,11 @@ struct GroupRemoval {
   ///
   /// - Parameters:
   ///   - readers: where they are more than their own kept columns.
+  ///   - fitsNorms: whether norms over whole rows of queries and keys are to compute with fewer numbers what they did
+  ///     with zeros among them.
   func write(
-    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], to draft: ModelDraft
+    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], fitsNorms: Bool = false,
+    to draft: ModelDraft
   ) throws {
     let spec = model.spec
     let groups = RemovableGroups(spec.blocks[index], of: spec)
@@ -43,6 +46,7 @@ struct GroupRemoval {
         try draft.gather(name, rows: rows)
         if layer.hasBias { try draft.gather(name + ".bias", rows: rows) }
       }
+      if group == .heads { try writeVectors(block: index, keeping: stay, fitsNorms: fitsNorms, to: draft) }
       let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
       if let reader = readers[group] {
         try draft.set(name, reader.weight)
@@ -53,11 +57,33 @@ struct GroupRemoval {
     }
   }
 
+  /// Writes what attention has for each head beside its layers.
+  private func writeVectors(
+    block index: Int, keeping stay: [Int], fitsNorms: Bool, to draft: ModelDraft
+  ) throws {
+    let block = model.spec.blocks[index]
+    let groups = RemovableGroups(block, of: model.spec)
+    for part in block.parts {
+      guard case .attention(let attention) = part.mixer else { continue }
+      for vector in part.vectors {
+        guard let numbers = groups.numbers(vector, of: attention, kept: stay) else { continue }
+        let name = "blocks.\(index)." + vector.name
+        let values = try model.source(name).readAll()
+        let factor =
+          fitsNorms && attention.headNorms == .ofRow && vector.role == .norm
+          ? (Double(vector.count) / Double(numbers.count)).squareRoot() : 1
+        try draft.set(name, numbers.map { Float(factor * Double(values[$0])) }, shape: [numbers.count])
+        if vector.hasBias { try draft.gather(name + ".bias", rows: numbers) }
+      }
+    }
+  }
+
   /// The specification without what goes.
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      spec.blocks[index].widths = RemovableGroups(spec.blocks[index], of: spec).block(heads: kept.heads, neurons: kept.neurons)
+      let groups = RemovableGroups(spec.blocks[index], of: spec)
+      spec.blocks[index].widths = groups.block(heads: kept.heads, neurons: kept.neurons)
     }
     return spec
   }
@@ -69,8 +95,23 @@ struct GroupRemoval {
   ///   - folder: for what is written on the way.
   func remove(keeping kept: [KeptGroups], folder: String) throws -> Checkpoint {
     let draft = try ModelDraft(model, folder: folder)
-    for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, to: draft) }
-    return try draft.finish(spec(keeping: kept))
+    for (index, kept) in kept.enumerated() { try write(block: index, keeping: kept, fitsNorms: true, to: draft) }
+    var spec = spec(keeping: kept)
+    for index in spec.blocks.indices { fitNorms(of: index, in: &spec) }
+    return try draft.finish(spec)
+  }
+
+  /// Norms over whole rows of queries and keys have fewer numbers behind a removal, and those that are gone were zero: mean
+  /// squares grow by the ratio of the counts. What is added to them grows with them, and weights make up for both.
+  private func fitNorms(of index: Int, in spec: inout ModelSpec) {
+    guard let before = model.spec.blocks[index].attention, var after = spec.blocks[index].attention,
+      after.headNorms == .ofRow
+    else { return }
+    let queryRatio = Double(before.queries) / Double(max(1, after.queries))
+    let keyRatio = Double(before.keys) / Double(max(1, after.keys))
+    after.queryNorm?.epsilon *= queryRatio
+    after.keyNorm?.epsilon *= keyRatio
+    spec.blocks[index].attention = after
   }
 
   /// What an artifact says about a removal.

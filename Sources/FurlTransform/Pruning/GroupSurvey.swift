@@ -18,26 +18,11 @@ struct GroupSurvey {
   ///
   /// - Parameter groups: kinds of groups in each block.
   init(_ model: Checkpoint, groups: Int, _ context: ChangeContext) throws {
-    guard !context.probes.isEmpty else {
-      throw FurlError(.defect, "there is no text to measure on")
-    }
-    let spec = model.spec
-    scheme = SensitivityProbe.scheme(for: spec)
-    var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
-    for tensor in spec.tensors {
-      if tensor.shape.count == 2 {
-        matrices[tensor.name] = try model.matrix(tensor, scheme: scheme, pool: context.pool)
-      } else {
-        vectors[tensor.name] = try model.vector(tensor)
-      }
-    }
-    model.dropPages()
+    scheme = SensitivityProbe.scheme(for: model.spec)
     probe = try SensitivityProbe(
-      spec, matrices: matrices, vectors: vectors,
-      sequences: CalibrationSample.affordable(
-        context.probes, measurements: spec.blocks.count * groups, of: spec, work: GroupSurvey.work,
-        positions: GroupSurvey.positions),
-      context: ComputeContext(pool: context.pool, kernels: try Kernels.forTransforms()))
+      of: model, measurements: model.spec.blocks.count * groups, work: GroupSurvey.work,
+      positions: GroupSurvey.positions,
+      context)
   }
 
   /// What a layer's importances are to be divided by so that they are nats of the KL divergence that their loss costs.
@@ -57,5 +42,37 @@ struct GroupSurvey {
     let importance = all - kept.reduce(0) { $0 + layer.importances[$1] }
     // Nothing is free: what seems so still goes by its importance.
     return max(importance, 1e-9 * all) / max(divergence, 1e-9)
+  }
+}
+
+extension SensitivityProbe {
+  /// A probe of a checkpoint, over as much of the probes' text as may be read for so many measurements.
+  ///
+  /// - Parameters:
+  ///   - work: multiplications that all measurements together may take, about.
+  ///   - positions: of one measurement, at least and at most.
+  /// - Throws: ``FurlError``.
+  convenience init(
+    of model: Checkpoint, measurements: Int, work: Double, positions: ClosedRange<Double>, _ context: ChangeContext
+  ) throws {
+    guard !context.probes.isEmpty else {
+      throw FurlError(.defect, "there is no text to measure on")
+    }
+    let spec = model.spec
+    let scheme = SensitivityProbe.scheme(for: spec)
+    var (matrices, vectors): ([String: PackedMatrix], [String: FloatVector]) = ([:], [:])
+    for tensor in spec.tensors {
+      if tensor.shape.count == 2 {
+        matrices[tensor.name] = try model.matrix(tensor, scheme: scheme, pool: context.pool)
+      } else {
+        vectors[tensor.name] = try model.vector(tensor)
+      }
+    }
+    model.dropPages()
+    try self.init(
+      spec, matrices: matrices, vectors: vectors,
+      sequences: CalibrationSample.affordable(
+        context.probes, measurements: measurements, of: spec, work: work, positions: positions),
+      context: ComputeContext(pool: context.pool, kernels: try Kernels.forTransforms()))
   }
 }

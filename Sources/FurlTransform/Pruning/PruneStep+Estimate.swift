@@ -1,11 +1,34 @@
+import FurlBase
 import FurlSpec
 
 extension PruneStep {
+  /// - Throws: ``FurlError`` of kind `input` at the recipe's line for groups that a model's blocks do not have, or that
+  ///   cannot be taken out of them.
+  private func checkStructure(of source: ModelSpec) throws {
+    func refuse(_ key: String, _ problem: String, _ remedy: String) -> FurlError {
+      location.error(key, "\(problem) of a \(source.architecture) model cannot be removed", remedy: remedy)
+    }
+    for block in source.blocks {
+      if groups.contains(.neurons), block.feedForward == nil {
+        throw refuse("groups", "neurons of experts", "leave neurons out")
+      }
+      if groups.contains(.heads), block.attention == nil { throw refuse("groups", "heads", "leave heads out") }
+      guard hasChannels else { continue }
+      // What is left out would be felt where nothing makes up for it.
+      let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }
+      if block.experts != nil || hasOwnNorms {
+        throw refuse("groups", "channels", "prune heads or neurons")
+      }
+    }
+  }
+
   /// About what it makes of a model: the same share of every layer.
   ///
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when channels alone cannot give so much.
   func estimate(_ source: ModelSpec) throws -> ModelSpec {
     guard method == .groupLasso else { return source }
+    if prunesExperts { return try ExpertExtent(self, of: source).estimate() }
+    try checkStructure(of: source)
     if prunesVocabulary { return try VocabularyExtent(self, of: source).estimate() }
     var spec = source
     var extent = PruneExtent(self, of: source)

@@ -17,9 +17,9 @@ struct RemovableGroups: Sendable {
   /// Where all heads share the only key/value head, that one stays, and single heads go.
   private var sharesOne: Bool { block.kvHeads == 1 && block.heads > 1 }
 
-  /// A block without heads that can go has none of either.
-  private var headsPerUnit: Int { sharesOne || block.kvHeads == 0 ? 1 : block.heads / block.kvHeads }
+  private var headsPerUnit: Int { sharesOne ? 1 : max(1, block.heads / max(1, block.kvHeads)) }
 
+  /// Groups of a kind; 0 where the block has no attention, or no MLP that all rows go through.
   func count(_ group: PruneStep.Group) -> Int {
     switch group {
     case .heads: block.heads / headsPerUnit
@@ -69,6 +69,18 @@ struct RemovableGroups: Sendable {
     case .attentionGate: return kept.flatMap { $0 * gates..<($0 + 1) * gates }
     case .up, .gate: return kept
     default: return nil
+    }
+  }
+
+  /// Numbers of a vector of attention that stay with some heads; nil: all.
+  ///
+  /// - Parameter attention: that of the block.
+  func numbers(_ vector: VectorSpec, of attention: AttentionSpec, kept: [Int]) -> [Int]? {
+    switch vector.name {
+    case "attention.sinks": kept.flatMap { $0 * headsPerUnit..<($0 + 1) * headsPerUnit }
+    case "attention.query_norm" where attention.headNorms != .ofHead: rows(.query, kept: kept)
+    case "attention.key_norm" where attention.headNorms != .ofHead: rows(.key, kept: kept)
+    default: nil
     }
   }
 

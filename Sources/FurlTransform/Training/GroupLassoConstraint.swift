@@ -1,3 +1,4 @@
+import FurlBase
 import FurlModel
 import FurlNumerics
 import FurlSpec
@@ -38,6 +39,8 @@ final class GroupLassoConstraint: Trainer.Constraint {
   /// Steps between two looks at which groups go.
   private static let interval = 10
 
+  /// - Throws: ``FurlError`` of kind `input` at the recipe's line for groups that cannot be taken out of the model, of kind
+  ///   `unavailable` without memory.
   init(
     _ step: PruneStep, _ schedule: PruneStep.Finetune, _ parameters: ModelParameters, _ gradients: ModelParameters,
     _ math: DenseMath
@@ -46,12 +49,14 @@ final class GroupLassoConstraint: Trainer.Constraint {
     self.schedule = schedule
     self.math = math
     let spec = parameters.spec
+    try Self.check(step, spec)
     var layers: [Layer] = []
     var count = 0
     for (index, block) in spec.blocks.enumerated() {
       let removable = RemovableGroups(block, of: spec)
       let prefix = "blocks.\(index)."
-      for group in PruneStep.Group.allCases where step.groups.contains(group) {
+      // A block whose neurons are those of experts has none that all rows go through.
+      for group in PruneStep.Group.allCases where step.groups.contains(group) && removable.count(group) > 0 {
         let roles = block.layers(computing: group, hidden: spec.hiddenSize).map(\.role)
         let groups = removable.count(group)
         let producers = roles.compactMap { role -> (Matrix, Matrix?, [Int])? in
@@ -78,6 +83,19 @@ final class GroupLassoConstraint: Trainer.Constraint {
     scores = try Matrix(rows: 1, columns: count)
     alive = try Matrix(rows: 1, columns: count)
     alive.values = [Float](repeating: 1, count: count)
+  }
+
+  /// Heads that are zero change the mean of a LayerNorm over all of them, which no weight makes up for.
+  private static func check(_ step: PruneStep, _ spec: ModelSpec) throws {
+    let isCentred = spec.blocks.contains { block in
+      guard let attention = block.attention, attention.headNorms == .ofRow else { return false }
+      return [attention.queryNorm, attention.keyNorm].contains { $0?.kind == .layerNorm }
+    }
+    guard !isCentred || !step.groups.contains(.heads) else {
+      throw step.location.error(
+        "groups", "heads of this model share LayerNorms of queries and keys, and cannot go while it is trained",
+        remedy: "name neurons alone")
+    }
   }
 
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when so much cannot go.

@@ -63,6 +63,12 @@ def write_blocks():
     with numpy.errstate(all="ignore"):
         values = doubles.astype(numpy.float32)
     types.append({"type": "F64", "blocks": doubles.astype("<f8").tobytes().hex(), "values": values.tobytes().hex()})
+    # Behind the others, whose draws stay as they are: blocks without an FP16 number, each with a scale of 8 bits.
+    data = draws.integers(0, 256, (16, 17), dtype=numpy.uint8)
+    data[:4, 0] = [0, 1, 2, 255]
+    with numpy.errstate(all="ignore"):
+        values = gguf.quants.dequantize(data, gguf.GGMLQuantizationType.MXFP4).astype(numpy.float32)
+    types.append({"type": "MXFP4", "blocks": data.tobytes().hex(), "values": values.tobytes().hex()})
     with open(os.path.join(HERE, "blocks.json"), "w") as file:
         json.dump({"types": types}, file, separators=(",", ":"))
         file.write("\n")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes variants.json: configurations of the six families, each with one thing changed, and the logits that Hugging
-Face transformers (5.24.0 was used) computes from each.
+Face transformers (5.24.0 was used) computes from each; with --modern modern.json, the same of the families of today.
 
 The weights are a formula of a tensor's name and the number's place (`weights` below, and `VariantWeights` in the test),
 so that only the names and shapes are stored. A variant that transformers cannot load or run is left out. REFUSED are
 those that Furl refuses, with a word that its message has to name; all others have to give the same logits.
 
-    make_variants.py [--check]      # --check: print what changes the logits and what does not, write nothing
+    make_variants.py [--modern] [--check]      # --check: print what changes the logits and what does not, write nothing
 """
 
 import json
@@ -18,7 +18,7 @@ import warnings
 import numpy
 import torch
 import transformers
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 warnings.filterwarnings("ignore")
@@ -232,8 +232,169 @@ add(["mistral", "starcoder2"], "window-types-alike", sliding_window=5, layer_typ
 add(["mistral", "starcoder2"], "types-full-no-window", sliding_window=None, layer_types=[FULL] * 3)
 add("mistral", "window-missing", max_position_embeddings=64)
 
+
+# ---- the families of today: what each of them can switch
+MODERN = {
+    "gpt_bigcode": {"model_type": "gpt_bigcode", "vocab_size": 64, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64,
+                    "n_inner": 48, "bos_token_id": 1, "eos_token_id": 2},
+    "gpt_neo": {"model_type": "gpt_neo", "vocab_size": 64, "hidden_size": 32, "num_layers": 4, "num_heads": 4,
+                "intermediate_size": 48, "attention_types": [[["global", "local"], 2]], "window_size": 4,
+                "max_position_embeddings": 64, "bos_token_id": 1, "eos_token_id": 2},
+    "gptj": {"model_type": "gptj", "vocab_size": 64, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64,
+             "rotary_dim": 4, "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2},
+    "codegen": {"model_type": "codegen", "vocab_size": 64, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64,
+                "rotary_dim": 4, "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2},
+    "gpt_neox": {"model_type": "gpt_neox", **decoder},
+    "gemma": {"model_type": "gemma", **decoder, "head_dim": 8},
+    "gemma2": {"model_type": "gemma2", **decoder, "head_dim": 8, "sliding_window": 4},
+    "gemma3_text": {"model_type": "gemma3_text", **decoder, "num_hidden_layers": 6, "head_dim": 8, "sliding_window": 4},
+    "granite": {"model_type": "granite", **decoder},
+    "granitemoe": {"model_type": "granitemoe", **decoder, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "granitemoehybrid": {"model_type": "granitemoehybrid", **decoder, "layer_types": [FULL] * 3, "num_local_experts": 4,
+                         "num_experts_per_tok": 2, "shared_intermediate_size": 40, "position_embedding_type": "rope"},
+    "phi3": {"model_type": "phi3", **decoder, "pad_token_id": 0},
+    "qwen3": {"model_type": "qwen3", **decoder, "head_dim": 8},
+    "qwen3_moe": {"model_type": "qwen3_moe", **decoder, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2,
+                  "moe_intermediate_size": 16},
+    "qwen2_moe": {"model_type": "qwen2_moe", **decoder, "num_experts": 4, "num_experts_per_tok": 2,
+                  "moe_intermediate_size": 16, "shared_expert_intermediate_size": 24},
+    "mixtral": {"model_type": "mixtral", **decoder, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "phimoe": {"model_type": "phimoe", **decoder, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "gpt_oss": {"model_type": "gpt_oss", **decoder, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2,
+                "sliding_window": 4, "rope_scaling": {"rope_type": "yarn", **YARN, "truncate": False}},
+    "olmo2": {"model_type": "olmo2", **decoder, "pad_token_id": 0},
+    "olmo3": {"model_type": "olmo3", **decoder, "num_hidden_layers": 4, "sliding_window": 4, "pad_token_id": 0},
+    "smollm3": {"model_type": "smollm3", **decoder, "num_hidden_layers": 4, "pad_token_id": 0},
+    "stablelm": {"model_type": "stablelm", **decoder},
+    "seed_oss": {"model_type": "seed_oss", **decoder, "head_dim": 8},
+    "ministral3": {"model_type": "ministral3", **decoder, "head_dim": 8, "rope_parameters": {
+        "rope_type": "yarn", "rope_theta": 500.0, **YARN, "beta_fast": 32.0, "beta_slow": 1.0, "mscale": 1.0,
+        "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1}},
+}
+HEADS = [f for f in MODERN if f not in ("gpt_bigcode", "gpt_neo", "gptj", "codegen")]
+EXPERTS = [f for f in MODERN if "num_experts_per_tok" in MODERN[f]]
+
+
+def modern():
+    every = list(MODERN)
+    add(every, "base")
+    add(every, "is-causal-false", is_causal=False)
+    add(every, "types-sliding", layer_types=[SLIDING] * 3)
+    add(every, "types-mixed", layer_types=[SLIDING, FULL, SLIDING, FULL], num_hidden_layers=4, sliding_window=3)
+    add(every, "types-linear", layer_types=["linear_attention"] + [FULL] * 2)
+    add(every, "window-3", sliding_window=3)
+    add(every, "window-null", sliding_window=None)
+    add(every, "window-used", sliding_window=3, use_sliding_window=True, max_window_layers=1)
+    add(every, "per-layer", per_layer_config={"1": {"num_attention_heads": 2}})
+    add(every, "tied", tie_word_embeddings=True)
+    add(every, "untied", tie_word_embeddings=False)
+    add(every, "unknown", furl=1, alibi=True, parallel_residual=True, attn_bias=True, scale_emb=12, clip_qkv=0.1)
+    add(every, "others-scales", logit_scale=0.5, attention_multiplier=0.5, embedding_multiplier=3.0,
+        residual_multiplier=0.3, logits_scaling=8.0, final_logit_softcapping=2.0, attn_logit_softcapping=2.0,
+        query_pre_attn_scalar=3)
+    add(every, "others-switches", use_qk_norm=True, qkv_bias=False, no_rope_layers=[0, 1, 0], use_parallel_residual=False,
+        qk_layernorm=True, multi_query=False, use_bidirectional_attention=False)
+    add(every, "both-ways", use_bidirectional_attention=True)
+    add(every, "biases", attention_bias=True, mlp_bias=True, attention_out_bias=True, lm_head_bias=True,
+        use_qkv_bias=True, add_bias_linear=True)
+    add(every, "no-biases", attention_bias=False, mlp_bias=False, lm_head_bias=False, use_qkv_bias=False)
+    add(every, "epsilon", rms_norm_eps=0.1, layer_norm_eps=0.1, layer_norm_epsilon=0.1, norm_eps=0.1)
+    for act in ("relu", "gelu", "silu", "gelu_pytorch_tanh", "relu2"):
+        add(every, "act-" + act, hidden_act=act, activation_function=act, hidden_activation=act)
+    add(every, "act-old-key", hidden_act="relu")
+    add(HEADS, "theta", rope_theta=77.0, rotary_emb_base=77)
+    add(HEADS, "scaling-linear", rope_scaling={"rope_type": "linear", "factor": 4.0})
+    add(HEADS, "scaling-dynamic", rope_scaling={"rope_type": "dynamic", "factor": 4.0})
+    add(HEADS, "scaling-yarn", rope_scaling={"rope_type": "yarn", **YARN})
+    add(HEADS, "scaling-yarn-factors", rope_scaling={"rope_type": "yarn", **YARN, "attention_factor": 1.3, "beta_fast": 16,
+        "beta_slow": 2, "truncate": False})
+    add(HEADS, "scaling-yarn-mscale", rope_scaling={"rope_type": "yarn", **YARN, "mscale": 0.7, "mscale_all_dim": 0.9})
+    add(HEADS, "scaling-llama3", rope_scaling={"rope_type": "llama3", **LLAMA3})
+    add(HEADS, "scaling-longrope", original_max_position_embeddings=8, rope_scaling={"rope_type": "longrope",
+        "short_factor": [1.0, 1.5, 2.0, 2.5], "long_factor": [2.0, 3.0, 4.0, 5.0]})
+    add(HEADS, "scaling-longrope-short", original_max_position_embeddings=32, rope_scaling={"rope_type": "longrope",
+        "short_factor": [1.0, 1.5, 2.0, 2.5], "long_factor": [2.0, 3.0, 4.0, 5.0]})
+    add(HEADS, "partial-half", partial_rotary_factor=0.5, rotary_pct=0.5)
+    add(HEADS, "partial-inside", rope_parameters={"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.5})
+    add(HEADS, "nested", rope_parameters={FULL: {"rope_type": "default", "rope_theta": 77.0},
+        SLIDING: {"rope_type": "default", "rope_theta": 7.0}})
+    add(HEADS, "head-dim-16", head_dim=16)
+    add(HEADS, "head-dim-missing", head_dim=REMOVED)
+    add(HEADS, "kv-heads-1", num_key_value_heads=1)
+    add(HEADS, "kv-heads-4", num_key_value_heads=4)
+    add(HEADS, "kv-heads-missing", num_key_value_heads=REMOVED, num_attention_heads=8)
+    add(HEADS, "positions-missing", max_position_embeddings=REMOVED)
+    # ---- experts
+    add(EXPERTS, "top-1", num_experts_per_tok=1)
+    add(EXPERTS, "top-3", num_experts_per_tok=3)
+    add(EXPERTS, "top-missing", num_experts_per_tok=REMOVED)
+    add(EXPERTS, "normalized", norm_topk_prob=True)
+    add(EXPERTS, "not-normalized", norm_topk_prob=False)
+    add(EXPERTS, "sparse-step-2", decoder_sparse_step=2)
+    add(EXPERTS, "dense-first", mlp_only_layers=[0])
+    add(EXPERTS, "jitter", router_jitter_noise=0.4, input_jitter_noise=0.0)
+    add(EXPERTS, "limit", swiglu_limit=1.0, swiglu_alpha=1.0, routed_scaling_factor=2.5)
+    add(EXPERTS, "scoring", scoring_func="sigmoid", n_group=2, topk_group=1)
+    add("granitemoehybrid", "no-experts", num_local_experts=0)
+    add("granitemoehybrid", "no-positions", position_embedding_type=None)
+    add("granitemoehybrid", "nope", position_embedding_type="nope")
+    add("granitemoehybrid", "mamba", layer_types=["mamba", FULL, FULL])
+    add("qwen2_moe", "shared-8", shared_expert_intermediate_size=8)
+    # ---- single families
+    for family in ("granite", "granitemoe", "granitemoehybrid"):
+        add(family, "multipliers", attention_multiplier=0.2, embedding_multiplier=6.0, residual_multiplier=0.4,
+            logits_scaling=4.0)
+        add(family, "multipliers-untied", attention_multiplier=0.2, embedding_multiplier=6.0, residual_multiplier=0.4,
+            logits_scaling=4.0, tie_word_embeddings=False)
+        add(family, "multipliers-tied", attention_multiplier=0.2, embedding_multiplier=6.0, residual_multiplier=0.4,
+            logits_scaling=4.0, tie_word_embeddings=True)
+    for family in ("gemma2", "gemma3_text"):
+        add(family, "caps", attn_logit_softcapping=2.0, final_logit_softcapping=3.0)
+        add(family, "no-caps", attn_logit_softcapping=None, final_logit_softcapping=None)
+        add(family, "scalar", query_pre_attn_scalar=5)
+    add("gemma3_text", "pattern-2", sliding_window_pattern=2)
+    add("gemma3_text", "pattern-inner", _sliding_window_pattern=3)
+    add("gemma3_text", "local-base", rope_local_base_freq=33.0)
+    add("gemma3_text", "scaled-full", rope_scaling={"rope_type": "linear", "factor": 8.0}, rope_theta=500.0)
+    add("gpt_bigcode", "mha", multi_query=False)
+    add("gpt_bigcode", "inner-null", n_inner=None)
+    add("gpt_bigcode", "unscaled", scale_attn_weights=False)
+    add("gpt_neo", "all-global", attention_types=[[["global"], 4]])
+    add("gpt_neo", "mixed", attention_types=[[["global"], 1], [["local", "global"], 1], [["local"], 1]])
+    add("gpt_neo", "window-2", window_size=2)
+    add(["gptj", "codegen"], "rotary-8", rotary_dim=8)
+    add(["gptj", "codegen"], "rotary-null", rotary_dim=None)
+    add(["gptj", "codegen"], "rotary-missing", rotary_dim=REMOVED, n_embd=256)
+    add(["gptj", "codegen"], "inner", n_inner=40)
+    add("gpt_neox", "sequential", use_parallel_residual=False)
+    add("gpt_neox", "rotary-all", rotary_pct=1.0)
+    add("gpt_neox", "rotary-missing", rotary_pct=REMOVED)
+    add("stablelm", "parallel", use_parallel_residual=True)
+    add("stablelm", "heads-norm", qk_layernorm=True)
+    add("stablelm", "parallel-heads-norm", qk_layernorm=True, use_parallel_residual=True)
+    add("smollm3", "no-rope", no_rope_layers=[0, 1, 1, 0])
+    add("smollm3", "interval", no_rope_layer_interval=2)
+    add("smollm3", "windows", use_sliding_window=True, sliding_window=3, layer_types=[SLIDING, FULL, SLIDING, FULL])
+    add("seed_oss", "head-dim", head_dim=16, attention_out_bias=True)
+    add("ministral3", "no-growth", rope_parameters={"rope_type": "yarn", "rope_theta": 500.0, **YARN})
+    add("ministral3", "growth", max_position_embeddings=32, rope_parameters={"rope_type": "yarn", "rope_theta": 500.0,
+        "factor": 8.0, "original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.3})
+    add("gpt_oss", "no-scaling", rope_scaling=None)
+    add("gpt_oss", "no-bias", attention_bias=False)
+    add("phi3", "su", original_max_position_embeddings=8, rope_scaling={"type": "su",
+        "short_factor": [1.0, 1.5, 2.0, 2.5], "long_factor": [2.0, 3.0, 4.0, 5.0]})
+
+
+if "--modern" in sys.argv:
+    BASES, FILE = MODERN, "modern"
+    VARIANTS.clear()
+    modern()
+else:
+    FILE = "variants"
+
 # What Furl refuses, by the end of a variant's name, or by the whole; each with a word of its message.
-REFUSED = json.loads((here / "refused.json").read_text()) if (here / "refused.json").exists() else {}
+LISTED = here / ("refused.json" if FILE == "variants" else FILE + "-refused.json")
+REFUSED = json.loads(LISTED.read_text()) if LISTED.exists() else {}
 
 
 def refused(name):
@@ -243,8 +404,13 @@ def refused(name):
 def tensors(variant, config):
     """Names and shapes as transformers saves them, and which are copies of others."""
     model = AutoModelForCausalLM.from_config(config_of(config))
+    if FILE == "modern":  # experts have other names in memory than in files
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            stored = load_file(pathlib.Path(folder) / "model.safetensors")
+        return {name: list(tensor.shape) for name, tensor in stored.items()}, {}
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    embedding = next(name for name in shapes if name.endswith(("wte.weight", "embed_tokens.weight")))
+    embedding = next(name for name in shapes if name.endswith(("wte.weight", "embed_tokens.weight", "embed_in.weight")))
     copies = {}
     head = variant["head"]
     tied = model.config.tie_word_embeddings
@@ -344,7 +510,7 @@ def main():
     text = json.dumps(document)[:-1] + ',\n"layouts": [\n' + ",\n".join(map(json.dumps, layouts)) + '],\n"logits": [\n'
     text += ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + '],\n"variants": [\n'
     text += ",\n".join(json.dumps(v, separators=(",", ":")) for v in variants) + "]}\n"
-    (here / "variants.json").write_text(text)
+    (here / f"{FILE}.json").write_text(text)
 
 
 main()

@@ -115,8 +115,13 @@ import Testing
       ("llama.attention.head_count", .uint32(3), "do not divide"), ("llama.attention.head_count", .uint32(0), "divide"),
       ("llama.attention.key_length", .uint32(4), ""),
       ("llama.attention.value_length", .uint32(4), "attention.key_length"),
-      ("llama.rope.dimension_count", .uint32(4), "4 of 8 numbers"), ("llama.expert_count", .uint32(8), "not supported"),
-      ("llama.rope.scaling.type", .string("yarn"), "\"yarn\" is not supported yet"),
+      ("llama.rope.dimension_count", .uint32(4), "4 of 8 numbers"),
+      ("llama.expert_count", .uint32(8), "blk.0.ffn_gate_inp.weight"),
+      ("llama.expert_group_count", .uint32(4), "not supported"),
+      ("llama.expert_gating_func", .uint32(2), "not supported"),
+      ("llama.rope.scaling.type", .string("dynamic"), "\"dynamic\" is not supported yet"),
+      ("llama.rope.scaling.attn_factor", .float32(1.5), "not supported yet without YaRN"),
+      ("llama.rope.freq_base_swa", .float32(7), "not supported for llama"),
       ("llama.attention.sliding_window", .uint32(7), "not supported yet for llama"),
       ("llama.attention.causal", .bool(0), "not supported"), ("llama.attention.scale", .float32(0.5), "not supported"),
       ("llama.rope.freq_base", .float32(.nan), "out of range"), ("llama.rope.freq_base", .float32(0), "out of range"),
@@ -145,7 +150,7 @@ import Testing
     #expect(try Self.error(more).problem.contains("is not part of a llama model"))
   }
 
-  @Test(arguments: [(16, "IQ2_XXS"), (34, "TQ1_0"), (39, "MXFP4"), (26, "I32"), (4, "Q4_2")] as [(UInt32, String)])
+  @Test(arguments: [(16, "IQ2_XXS"), (34, "TQ1_0"), (40, "NVFP4"), (26, "I32"), (4, "Q4_2")] as [(UInt32, String)])
   func typesThatAreNotReadAreNamed(_ type: UInt32, _ name: String) throws {
     var text = Self.llama()
     text.tensors[6].type = type
@@ -192,11 +197,32 @@ import Testing
       try scaling(
         Self.llama(["llama.rope.scaling.factor": .float32(4), "llama.rope.scaling.type": .string("none")]))
         == ModelSpec.Rotary.Scaling.none)
+    // YaRN: what llama.cpp multiplies the usual factor of 0.1 ln 4 + 1 with.
+    let yarn = try Self.open(
+      Self.llama([
+        "llama.rope.scaling.factor": .float32(4), "llama.rope.scaling.type": .string("yarn"),
+        "llama.rope.scaling.original_context_length": .uint32(16), "llama.rope.scaling.attn_factor": .float32(2),
+      ])
+    ).spec.blocks[0].attention?.rotary
+    #expect(
+      yarn?.scaling == .yarn(factor: 4, slowTurns: 1, fastTurns: 32, originalContext: 16, truncates: true))
+    #expect(abs((yarn?.attentionFactor ?? 0) - 2 * 1.1386294361) < 1e-9)
     for factors: [Float] in [[1, 1, 2, 8], [1, 1, 1], [.nan, 1, 1, 1], [1, 1, blend, .infinity], [0, 0, 0, 0]] {
       #expect(try Self.error(Self.scaled(factors)).place == "rope_freqs.weight")
     }
     let both = Self.scaled([1, 1, blend, 8], ["llama.rope.scaling.factor": .float32(4)])
     #expect(try Self.error(both).place == "llama.rope.scaling.factor")
+  }
+
+  @Test func blocksOfFP4AreRead() throws {
+    var text = Self.llama(width: 32)
+    // 2^(128 - 127) times 1.5 and -6.
+    text.tensors[4] = .init(
+      "blk.0.attn_q.weight", [32, 32], type: 39,
+      (0..<32).flatMap { _ in [128] + [UInt8](repeating: 0xF3, count: 16) })
+    let row = [Float](repeating: 3, count: 16) + [Float](repeating: -12, count: 16)
+    let source = try Self.open(text).source("blocks.0.attention.query")
+    #expect(source.type == .mxfp4 && source.readAll() == (0..<32).flatMap { _ in row })
   }
 
   // MARK: Files and folders

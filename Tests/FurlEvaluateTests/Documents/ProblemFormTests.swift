@@ -18,7 +18,7 @@ import Testing
 
   @Test func inputsComeWithEvalPlussProtocol() throws {
     let suite = try open(ProblemFormTests.plus)
-    guard case .programs(let problems) = suite.problems, let inputs = problems[0].inputs else {
+    guard let problems = suite.problems.programs, let inputs = problems[0].inputs else {
       Issue.record("no inputs")
       return
     }
@@ -44,7 +44,7 @@ import Testing
       {"text": "Write a function to add.", "code": "def add(a, b): return a + b", "task_id": 11, "test_setup_code": "import math", "test_list": ["assert add(1, 2) == 3", "assert math.isclose(add(0.5, \"\\n\" and 1), 1.5)"], "challenge_test_list": []}
       """#
     let suite = try open(line)
-    guard case .programs(let problems) = suite.problems else { return }
+    let problems = try #require(suite.problems.programs)
     #expect(problems[0].taskID == "11" && problems[0].entryPoint == "add")
     #expect(problems[0].prompt == "\"\"\"\nWrite a function to add.\nassert add(1, 2) == 3\n\"\"\"\n")
     #expect(problems[0].test.hasPrefix("import math\n"))

@@ -10,7 +10,7 @@ extension ExecutionTests {
     /// Runs every problem's own solution; gives what did not pass.
     private func failures(problems path: String, workers: Int = 2) async throws -> [ProgramResult] {
       let suite = try Suite(path: path)
-      guard case .programs(let problems) = suite.problems else { return [] }
+      let problems = try #require(suite.problems.programs)
       #expect(problems.count == 164)
       let lines = try JSON.parseLines(Inputs.unpacked(path), file: path)
       let solutions = lines.map { $0["canonical_solution"]?.string ?? "" }
@@ -37,7 +37,7 @@ extension ExecutionTests {
     func completionsOfTheReferenceAreJudgedAsThere() async throws {
       let folder = try #require(TestData.shared) + "/reference-model"
       let suite = try Suite(path: folder + "/minieval.jsonl")
-      guard case .programs(let problems) = suite.problems else { return }
+      let problems = try #require(suite.problems.programs)
       let reference = try JSON.parse(TestData.bytes(folder + "/reference.json"), file: nil)["fp32"]
       let entries = reference?["minieval"]?.array ?? []
       #expect(entries.count == 164)

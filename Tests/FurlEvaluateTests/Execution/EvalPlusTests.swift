@@ -10,7 +10,7 @@ extension ExecutionTests {
   struct EvalPlusTests {
     private func problems(_ name: String) throws -> [ProgramProblem] {
       let suite = try Suite(path: try #require(TestData.shared) + "/data/\(name)")
-      guard case .programs(let problems) = suite.problems else { return [] }
+      let problems = try #require(suite.problems.programs)
       #expect(problems.count == 164 && suite.protocol.tests == .plus && suite.protocol.prompt == .evalplus)
       return problems
     }

@@ -58,7 +58,7 @@ import Testing
   @Test(.enabled(if: TestData.shared != nil, "needs PY150's lines"))
   func truthsThatTheMistakeCannotMeet() throws {
     let suite = try Suite(path: try #require(TestData.shared) + "/data/py150-lines-2000.jsonl.gz")
-    guard case .lines(let problems) = suite.problems else { return }
+    let problems = try #require(suite.problems.lines)
     #expect(problems.count == 2000)
     var lost = 0
     for problem in problems {

@@ -68,7 +68,7 @@ import Testing
   func linesOfTheReferenceScoreAsThere() throws {
     let folder = try #require(TestData.shared) + "/reference-model"
     let suite = try Suite(path: folder + "/lines.jsonl")
-    guard case .lines(let problems) = suite.problems else { return }
+    let problems = try #require(suite.problems.lines)
     #expect(suite.kind == .lines && problems.count == 1000)
     let reference = try #require(try JSON.parse(TestData.bytes(folder + "/reference.json"), file: nil)["fp32"])
     let entries = reference["lines"]?.array ?? []
@@ -77,7 +77,7 @@ import Testing
         id: .integer(try #require(entry["id"]?.integer)), text: try #require(entry["completion"]?.string))
     }
     let results = try EvaluationReport.Results.scoring(completions, of: problems)
-    guard case .lines(let items) = results else { return }
+    let items = try #require(results.lines)
     #expect(items.map(\.exact) == entries.map { $0["exact"]?.bool })
     for (item, entry) in zip(items, entries) {
       #expect(abs(item.editSimilarity - (entry["edit_similarity"]?.number ?? .nan)) < 5.1e-7)

@@ -111,7 +111,7 @@ import Testing
       func key(_ number: Int) -> BaselineCache.Key { .init(json: ["n": .integer(number)]) }
       cache.store(.init(report: try Made.programs([true], of: 4), completions: [:]), for: key(0))
       var slow = report
-      guard case .programs(var items) = slow.results else { return }
+      var items = try #require(slow.results.programs)
       items[1].outcome = .timeout
       slow.results = .programs(items)
       cache.store(.init(report: slow, completions: [:]), for: key(0))

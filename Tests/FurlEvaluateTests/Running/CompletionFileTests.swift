@@ -42,7 +42,7 @@ extension ExecutionTests {
     }
 
     private func outcomes(_ report: EvaluationReport) -> [Outcome] {
-      if case .programs(let items) = report.results { items.map(\.outcome) } else { [] }
+      if let items = report.results.programs { items.map(\.outcome) } else { [] }
     }
 
     @Test func limitTakesTheFirst() async throws {
@@ -129,7 +129,7 @@ extension ExecutionTests {
       try await TestData.withTemporaryFolder { folder in
         try TestData.write(try #require(problem.inputs).line, to: folder + "/s.jsonl")
         let suite = try Suite(path: folder + "/s.jsonl")
-        guard case .programs(let read) = suite.problems else { return }
+        let read = try #require(suite.problems.programs)
         let sources = [
           "def f(x): return [x]", "def f(x): return [float(x)]", "def f(x): return [x if x == x else float('nan')]",
           "def f(x): return [0 if x == float('-inf') else x]", "def f(x): return [x[:0] if isinstance(x, str) else x]",

@@ -51,7 +51,7 @@ import Testing
       let ownScores = try scores(own)
       for place in order {
         curtailment.ended(.integer(place))
-        curtailment.found(.integer(place), ownScores[place])
+        curtailment.found(.integer(place), ownScores[place].value)
         if try curtailment.isSettled() { break }
       }
       let expected = try gates.flatMap { try $0.check(whole, baseline: baseline) }
@@ -95,7 +95,7 @@ import Testing
     for place in base.indices.filter({ base[$0] }) {
       put += 1
       curtailment.ended(.integer(place))
-      curtailment.found(.integer(place), try LineScore(completion: "g", gt: "g"))
+      curtailment.found(.integer(place), try LineScore(completion: "g", gt: "g").value)
       if try curtailment.isSettled() { break }
     }
     // A model that keeps what was solved needs none of the others.
@@ -117,18 +117,31 @@ import Testing
         while waiting.count > delay {
           let index = delay == 7 ? waiting.count - 1 : 0
           let next = waiting.remove(at: index)
-          curtailment.found(.integer(next), try LineScore(completion: next % 2 == 0 ? "g" : "h", gt: "g"))
+          curtailment.found(.integer(next), try LineScore(completion: next % 2 == 0 ? "g" : "h", gt: "g").value)
         }
         if try curtailment.isSettled() { break }
       }
       for next in waiting.reversed() {
-        curtailment.found(.integer(next), try LineScore(completion: next % 2 == 0 ? "g" : "h", gt: "g"))
+        curtailment.found(.integer(next), try LineScore(completion: next % 2 == 0 ? "g" : "h", gt: "g").value)
       }
       #expect(try curtailment.isSettled())
       kept.append(curtailment.kept)
     }
     // Seven wrong ones of 60 are too many for 0.9.
     #expect(kept[0] == Set((0..<14).map { ProblemID.integer($0) }) && Set(kept).count == 1)
+  }
+
+  /// A run that nothing is told of must not be judged by what it was told.
+  @Test func severalDrawsArePutWhole() throws {
+    var suite = suite(10)
+    let gates = [Gate(suite: "lines", metric: .exactMatch, min: 0.5)]
+    func curtailment() throws -> Curtailment? {
+      try VerificationProgress(gates, suites: ["lines": suite], isComplete: false)
+        .curtailment(suite, gates, baseline: nil, limit: nil)
+    }
+    #expect(try curtailment() != nil)
+    suite.protocol.draws = 2
+    #expect(try curtailment() == nil)
   }
 
   // MARK: With models

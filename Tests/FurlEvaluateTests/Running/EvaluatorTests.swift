@@ -60,7 +60,7 @@ import Testing
     let outcome = try await Evaluator(options).run(suite, on: subject)
     #expect(outcome.completions.count == 20 && outcome.report.limit == 5)
     #expect(Set(outcome.completions.map(\.text)).count > 8)
-    guard case .programs(let items) = outcome.report.results else { return }
+    let items = try #require(outcome.report.results.programs)
     #expect(items.count == 5 && items.allSatisfy { $0.draws.count == 4 && $0.draws[0] == $0.outcome })
     #expect(outcome.report.passCounts == [1, 4] && outcome.report.passAt(5) == nil)
     let passes = items.map { Double($0.draws.count { $0 == .passed }) }
@@ -166,7 +166,7 @@ import Testing
   @Test func perplexityEqualsNumPy() async throws {
     let suite = try Suite(path: TestData.minipy + "/validation.yaml")
     let report = try await Evaluator().run(suite, on: Running.minipy()).report
-    guard case .text(let figures) = report.results else { return }
+    let figures = try #require(report.results.text)
     #expect(figures.tokens == 14_280 && figures.klDivergence == nil)
     #expect(abs(figures.perplexity / 2.257470851126059 - 1) < 1e-4)
     #expect(abs((figures.interval95?.lowerBound ?? 0) / 2.173554848390847 - 1) < 1e-4)
@@ -180,7 +180,7 @@ import Testing
       let same = try await Evaluator().run(suite, on: model, baseline: Running.minipy())
       let alone = try await Evaluator().run(suite, on: model)
       #expect(same.report.klDivergence == 0 && alone.report.klDivergence == nil)
-      guard case .text(let figures) = same.report.results else { return }
+      let figures = try #require(same.report.results.text)
       #expect(figures.comparison?.sameTop.value == 1)
       #expect(same.report.perplexity == alone.report.perplexity)
       // Quantized, it diverges a little, and more with fewer bits.
@@ -192,7 +192,7 @@ import Testing
         let outcome = try await Evaluator().run(suite, on: artifact, baseline: model)
         let divergence = outcome.report.klDivergence ?? .infinity
         #expect(divergence > 4 * last && divergence < 0.5)
-        guard case .text(let figures) = outcome.report.results else { return }
+        let figures = try #require(outcome.report.results.text)
         #expect((0.7..<1).contains(figures.comparison?.sameTop.value ?? 0))
         last = max(divergence, 1e-6)
       }

@@ -26,7 +26,7 @@ import Testing
       let ending = completion.stopReason == "eos" ? 1 : 0
       #expect(completion.tokens == (one["tokens"]?.integer ?? -9) + ending, "\(completion.id)")
     }
-    guard case .programs(let items) = outcome.report.results else { return }
+    let items = try #require(outcome.report.results.programs)
     let flips = zip(items, expected).filter { $0.passed != $1["passed"]?.bool }
     #expect(flips.count <= 2)
     let passed = try #require(outcome.report.passAt1).successes
@@ -42,7 +42,7 @@ import Testing
     let expected = all.prefix(TestData.isThorough ? 1000 : 200)
     let outcome = try await Evaluator(.init(limit: expected.count)).run(
       Suite(path: TestData.minipy + "/lines.yaml"), on: Running.minipy())
-    guard case .lines(let items) = outcome.report.results else { return }
+    let items = try #require(outcome.report.results.lines)
     #expect(items.count == expected.count && outcome.report.suite.count == 1000)
     #expect(zip(items, expected).filter { $0.exact != $1["exact"]?.bool }.count <= 1)
     let other = zip(outcome.completions, expected).filter { $0.text != $1["completion"]?.string }

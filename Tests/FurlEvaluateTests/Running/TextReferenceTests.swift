@@ -24,7 +24,7 @@ import Testing
       try sample.write(to: folder + "/five")
       let five = try LoadedModel(path: folder + "/five", context: Running.context())
       let report = try await Evaluator().run(suite, on: five, baseline: Running.minipy()).report
-      guard case .text(let figures) = report.results else { return }
+      let figures = try #require(report.results.text)
       let comparison = try #require(figures.comparison)
       #expect(figures.tokens == expected["tokens"]?.integer && figures.bytes == expected["bytes"]?.integer)
       #expect(comparison.sameTop.successes == expected["same_top"]?.integer)

@@ -51,7 +51,7 @@ import Testing
     let gradients: ModelParameters
     let loss: Double
 
-    enum Goal { case entropy, divergence, hidden }
+    enum Goal: String { case entropy, divergence, hidden }
 
     /// - Parameter patches: numbers of the maps that stand in for blocks, by name.
     init(
@@ -60,12 +60,27 @@ import Testing
     ) throws {
       var spec = checkpoint.spec
       if !patches.isEmpty { spec.patches = [1, spec.blocks.count] }
-      let math = DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels))
       let own = try ModelParameters(checkpoint)
-      parameters = try ModelParameters(zeros: spec)
-      for tensor in spec.tensors {
-        parameters[tensor.name].values = try patches[tensor.name] ?? #require(own.optional(tensor.name)).values
+      let weights = Dictionary(uniqueKeysWithValues: own.tensors.map { ($0.name, own[$0.name].values) })
+      try self.init(
+        spec, weights.merging(patches) { $1 }, ids, goal: goal,
+        on: DenseMath(pool: WorkerPool(threads: threads), kernels: try Kernels(named: kernels)))
+    }
+
+    /// - Parameter weights: of every tensor.
+    init(
+      _ spec: ModelSpec, _ weights: [String: [Float]], _ ids: [[Int]], goal: Goal, on math: DenseMath
+    ) throws {
+      func model(normsTimes factor: Float = 1) throws -> ModelParameters {
+        let model = try ModelParameters(zeros: spec)
+        for tensor in spec.tensors {
+          let values = try #require(weights[tensor.name], "\(tensor.name)")
+          try #require(values.count == tensor.elementCount, "\(tensor.name)")
+          model[tensor.name].values = tensor.role == .norm ? values.map { factor * $0 } : values
+        }
+        return model
       }
+      parameters = try model()
       gradients = try ModelParameters(zeros: spec)
       let length = ids[0].count
       let all = ids.flatMap { $0 }
@@ -74,22 +89,19 @@ import Testing
       }
       let pass = try makePass(isTrained: true)
       pass.forward(parameters, ids: all)
-      let gradient = try Matrix(rows: all.count, columns: checkpoint.spec.hiddenSize)
+      let gradient = try Matrix(rows: all.count, columns: spec.hiddenSize)
       let targets = ids.flatMap { $0.dropFirst() + [-1] }
       let count = Float(targets.count { $0 >= 0 })
       var teacher: TaughtHead?
       if goal != .entropy {
-        let taught = try ModelParameters(checkpoint)
-        for tensor in taught.tensors where tensor.role == .norm {
-          taught[tensor.name].values = taught[tensor.name].values.map { 2 * $0 }
-        }
+        let taught = try model(normsTimes: 2)
         let other = try makePass(isTrained: false)
         other.forward(taught, ids: all)
         teacher = TaughtHead(hidden: other.output, head: taught.head)
       }
       let into = HeadGradients(hidden: gradient, head: gradients.head)
       let head = try HeadLoss(
-        rows: all.count, vocabulary: checkpoint.spec.vocabularySize, hasTeacher: goal == .divergence, math: math)
+        rows: all.count, vocabulary: spec.vocabularySize, hasTeacher: goal == .divergence, math: math)
       switch goal {
       case .entropy:
         let sums = head(

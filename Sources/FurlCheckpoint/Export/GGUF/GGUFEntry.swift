@@ -12,6 +12,7 @@ struct GGUFEntry {
     case texts([String])
     case int32s([Int32])
     case floats([Float])
+    case bools([Bool])
   }
 
   let key: String
@@ -48,6 +49,9 @@ struct GGUFEntry {
     case .floats(let numbers):
       GGUFEntry.list(.float32, numbers.count, to: &bytes)
       for number in numbers { bytes.append(number.bitPattern) }
+    case .bools(let flags):
+      GGUFEntry.list(.bool, flags.count, to: &bytes)
+      for flag in flags { bytes.append(UInt8(flag ? 1 : 0)) }
     }
   }
 

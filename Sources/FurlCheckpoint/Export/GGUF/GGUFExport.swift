@@ -25,23 +25,23 @@ public struct GGUFExport {
     try model.refusePatches()
     var source = model
     var padding: [String] = []
-    if !GGUFArchitecture.canRun(model.spec),
+    if !GGUFArchitecture.canRun(model),
       let family = Architectures.named(model.spec.architecture),
       let padded = [false, true].lazy
         .compactMap({ PaddedModel(model, family: family, biases: [], padsChannels: $0) })
-        .first(where: { GGUFArchitecture.canRun($0.spec) })
+        .first(where: { GGUFArchitecture.canRun($0) })
     {
       (source, padding) = (padded, [padded.note])
     }
-    let architecture = try GGUFArchitecture.of(source.spec, path: source.path)
+    let architecture = try GGUFArchitecture(source)
     let vocabulary = try source.vocabulary().completed(for: source)
     var result = ExportResult()
     let forms = GGUFForms(numbers: numbers, source: source, architecture: architecture.name)
-    let tensors = try architecture.tensors(source.spec).map { try forms.decided($0, &result) }
+    let tensors = try architecture.tensors().map { try forms.decided($0, &result) }
     result.tensors = tensors.count
-    result.notes = padding + architecture.notes(source.spec) + vocabulary.notes
+    result.notes = padding + architecture.notes + vocabulary.notes
     let metadata =
-      architecture.metadata(source.spec, name: source.name, fileType: GGUFForms.fileType(of: tensors))
+      architecture.metadata(name: source.name, fileType: GGUFForms.fileType(of: tensors))
       + vocabulary.metadata
 
     let file = try OutputFile(path: path)
@@ -94,33 +94,43 @@ public struct GGUFExport {
   private func write(
     _ tensor: GGUFTensorPlan, of source: any ExportSource, to file: OutputFile, with tools: ExportTools
   ) throws {
-    let (parts, interleaved): ([TensorSpec], Int?)
     switch tensor.content {
-    case .values(let values): return try file.write(SourceType.float32.bytes(of: values))
-    case .weights(let specs, let headSize): (parts, interleaved) = (specs, headSize)
+    case .values(let values): try file.write(SourceType.float32.bytes(of: values))
+    case .weights(let layout):
+      for part in layout.slices.joined() { try write(part, of: tensor, source, to: file, with: tools) }
     }
-    for part in parts {
-      let weights = try source.weights(of: part, pool: tools.pool)
-      if part.shape.count == 1 {
-        let values = try weights.read(rows: 0..<1, with: tools)
-        try check(values, of: part, row: 0, as: .f32, source)
-        let order = GGUFExport.order(of: 0..<values.count, interleaved: interleaved)
-        try file.write(bytes(order.map { values[$0] }, of: part, row: 0, as: .f32, source, tools.pool))
+  }
+
+  /// Rows of a part lie one after the other in a file, those of a head perhaps in another order.
+  private func write(
+    _ part: StoredLayout.Part, of tensor: GGUFTensorPlan, _ source: any ExportSource, to file: OutputFile,
+    with tools: ExportTools
+  ) throws {
+    let (weights, order, fold) = (
+      try source.weights(of: part.spec, pool: tools.pool), part.location.rowOrder, part.location.fold
+    )
+    func read(_ rows: Range<Int>, as numbers: ExportNumbers) throws -> [Float] {
+      let values = try weights.read(rows: rows, with: tools)
+      let stored = fold == .none ? values : values.map(fold.undone)
+      try check(stored, of: part.spec, row: rows.lowerBound, as: numbers, source)
+      return stored
+    }
+    if part.spec.shape.count == 1 {
+      let values = try read(0..<1, as: .f32)
+      let places = GGUFExport.places(of: 0..<values.count, order)
+      return try file.write(bytes(places.map { values[$0] }, of: part.spec, row: 0, as: .f32, source, tools.pool))
+    }
+    let step = ExportLimits.rows(columns: part.spec.shape[1], unit: max(1, order.headSize))
+    for start in stride(from: 0, to: part.rows, by: step) {
+      let rows = start..<min(start + step, part.rows)
+      let places = GGUFExport.places(of: rows, order)
+      var values = try read(rows, as: tensor.numbers)
+      if fold == .none, let kept = try kept(weights, rows: places, as: tensor.numbers, with: tools) {
+        try file.write(kept)
         continue
       }
-      let step = ExportLimits.rows(columns: part.shape[1], unit: interleaved ?? 1)
-      for start in stride(from: 0, to: part.shape[0], by: step) {
-        let rows = start..<min(start + step, part.shape[0])
-        let order = GGUFExport.order(of: rows, interleaved: interleaved)
-        var values = try weights.read(rows: rows, with: tools)
-        try check(values, of: part, row: start, as: tensor.numbers, source)
-        if let kept = try kept(weights, rows: order, as: tensor.numbers, with: tools) {
-          try file.write(kept)
-          continue
-        }
-        if interleaved != nil { values = GGUFExport.reorder(values, order.map { $0 - start }, part.shape[1]) }
-        try file.write(bytes(values, of: part, row: start, as: tensor.numbers, source, tools.pool))
-      }
+      if order != .stored { values = GGUFExport.reorder(values, places.map { $0 - start }, part.spec.shape[1]) }
+      try file.write(bytes(values, of: part.spec, row: start, as: tensor.numbers, source, tools.pool))
     }
   }
 
@@ -158,15 +168,12 @@ public struct GGUFExport {
     return bytes
   }
 
-  /// The rows that lie in the place of some: llama.cpp's llama turns neighbours together, where row
-  /// half * size / 2 + i of a head lies at 2 i + half.
-  private static func order(of rows: Range<Int>, interleaved size: Int?) -> [Int] {
-    guard let size else { return Array(rows) }
-    return rows.map { place in
-      let (head, inside) = place.quotientAndRemainder(dividingBy: size)
-      let (index, half) = inside.quotientAndRemainder(dividingBy: 2)
-      return head * size + half * (size / 2) + index
-    }
+  /// The rows that lie in the place of some, which are whole heads.
+  private static func places(of rows: Range<Int>, _ order: WeightSource.RowOrder) -> [Int] {
+    guard order != .stored else { return Array(rows) }
+    var places = [Int](repeating: rows.lowerBound, count: rows.count)
+    for row in rows { places[order.stored(row) - rows.lowerBound] = row }
+    return places
   }
 
   private static func reorder(_ values: [Float], _ order: [Int], _ columns: Int) -> [Float] {

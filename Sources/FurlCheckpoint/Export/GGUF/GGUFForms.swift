@@ -18,7 +18,7 @@ struct GGUFForms {
   /// `general.file_type`, llama.cpp's number of the form that most weights have.
   static func fileType(of tensors: [GGUFTensorPlan]) -> UInt32 {
     var counts: [ExportNumbers: Int] = [:]
-    for tensor in tensors where tensor.shape.count == 2 && tensor.name.hasPrefix("blk.") {
+    for tensor in tensors where tensor.hasForms && tensor.name.hasPrefix("blk.") {
       counts[tensor.numbers, default: 0] += tensor.elementCount
     }
     // The first of equals by the enumeration's order, so that equal models give equal bytes.
@@ -39,54 +39,74 @@ struct GGUFForms {
   ///   for.
   func decided(_ tensor: GGUFTensorPlan, _ result: inout ExportResult) throws -> GGUFTensorPlan {
     var decided = tensor
-    if case .weights(let parts, _) = tensor.content, tensor.shape.count == 2 {
+    if case .weights(let layout) = tensor.content, tensor.hasForms {
+      let parts = layout.slices.joined().map { Part(spec: $0.spec, isFolded: $0.location.fold != .none) }
       decided.numbers = try numbers.map { try asked($0, tensor, parts, &result) } ?? kept(tensor, parts)
     }
     result.forms[decided.numbers.rawValue, default: 0] += 1
     return decided
   }
 
+  /// A tensor of the model that belongs to one of the file.
+  private struct Part {
+    let spec: TensorSpec
+    /// Whether the file has other numbers than the model: blocks cannot be taken over.
+    let isFolded: Bool
+  }
+
   /// The form that holds exactly the weights that a tensor has.
-  private func exact(_ tensor: TensorSpec) throws -> ExportNumbers? {
-    switch try source.numbers(of: tensor) {
-    case .plain(let type): ExportNumbers(type)
-    case .packed(.float32): .f32
-    case .padded: nil
-    case .packed(let scheme): scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
+  private func exact(_ part: Part) throws -> ExportNumbers? {
+    let tensor = part.spec
+    let numbers = try source.numbers(of: tensor)
+    if part.isFolded, numbers.isBlocks { return nil }
+    switch numbers {
+    case .plain(let type): return ExportNumbers(type)
+    case .packed(.float32): return .f32
+    case .padded: return nil
+    case .packed(let scheme): return scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
     }
   }
 
-  private func kept(_ tensor: GGUFTensorPlan, _ parts: [TensorSpec]) throws -> ExportNumbers {
+  private func kept(_ tensor: GGUFTensorPlan, _ parts: [Part]) throws -> ExportNumbers {
     let remedy = "give --dtype f16, or q8_0, q4_0 or q4_1 to encode the weights anew"
     let forms = try parts.map { part in
-      guard let form = try exact(part) else {
-        let name = try source.numbers(of: part).name
-        let isWhole = if case .padded = try source.numbers(of: part) { true } else { part.shape[1] % 32 == 0 }
-        throw FurlError.input(
-          source.path, part.name,
-          isWhole
-            ? "GGUF has no form for weights in \(name)"
-            : "GGUF has blocks of 32 weights only, and its rows have \(part.shape[1])",
-          remedy: isWhole ? remedy : "give --dtype f16")
-      }
+      guard let form = try exact(part) else { throw try noForm(part, remedy: remedy) }
       return form
     }
     guard Set(forms).count == 1 else {
       throw FurlError.input(
-        source.path, parts[0].name,
+        source.path, parts[0].spec.name,
         "is \(forms[0].rawValue) and other parts of llama.cpp's \(tensor.name) are \(forms[1...].map(\.rawValue).joined(separator: " and "))",
         remedy: remedy)
     }
     return forms[0]
   }
 
+  private func noForm(_ part: Part, remedy: String) throws -> FurlError {
+    let numbers = try source.numbers(of: part.spec)
+    let columns = part.spec.shape[1]
+    let isWhole = if case .padded = numbers { true } else { columns % 32 == 0 }
+    guard isWhole else {
+      return .input(
+        source.path, part.spec.name, "GGUF has blocks of 32 weights only, and its rows have \(columns)",
+        remedy: "give --dtype f16")
+    }
+    guard !(part.isFolded && numbers.isBlocks) else {
+      return .input(
+        source.path, part.spec.name,
+        "\(architecture) files have a multiple of its weights, which blocks in \(numbers.name) cannot be made into exactly",
+        remedy: remedy)
+    }
+    return .input(source.path, part.spec.name, "GGUF has no form for weights in \(numbers.name)", remedy: remedy)
+  }
+
   private func asked(
-    _ numbers: ExportNumbers, _ tensor: GGUFTensorPlan, _ parts: [TensorSpec], _ result: inout ExportResult
+    _ numbers: ExportNumbers, _ tensor: GGUFTensorPlan, _ parts: [Part], _ result: inout ExportResult
   ) throws -> ExportNumbers {
     let held = try parts.map(exact)
     var form = numbers
     let isHeld = held.allSatisfy { $0 == numbers }
-    switch parts[0].role {
+    switch parts[0].spec.role {
     case .positions where !isHeld:
       // As llama.cpp's converter: they are added, not multiplied, and there are few of them.
       form = held[0]?.isBlocks == true ? held[0] ?? .f32 : .f32
@@ -97,15 +117,16 @@ struct GGUFForms {
     }
     guard tensor.columns % form.type.blockSize == 0 else {
       throw FurlError.input(
-        source.path, parts[0].name,
+        source.path, parts[0].spec.name,
         "cannot be \(form.rawValue): it has blocks of \(form.type.blockSize) weights, and its rows have \(tensor.columns)",
         remedy: "give --dtype f16 or f32")
     }
     var schemes: Set<String> = []
     for (part, held) in zip(parts, held) where held != form && form != .f32 {
-      switch try source.numbers(of: part) {
+      let numbers = try source.numbers(of: part.spec)
+      switch numbers {
       case .packed(let scheme) where scheme != .float32: schemes.insert(scheme.name)
-      case .padded: schemes.insert(try source.numbers(of: part).name)
+      case .padded: schemes.insert(numbers.name)
       default: break
       }
     }

@@ -37,12 +37,16 @@ enum ExportedConfiguration {
     size(keys.kvHeads) { $0.blocks.first?.widths.kvHeads }
     size(keys.headSize, follows: true) { $0.blocks.first?.widths.headSize }
     size(keys.mlp, follows: true) { $0.blocks.first?.widths.mlpSize }
+    for key in ["num_experts", "num_local_experts"] where members.contains(where: { $0.key == key }) {
+      size(key) { $0.blocks.compactMap(\.experts).first?.count }
+    }
     if family.modelType == "llama" {
       for (key, roles) in llamaBiases where !after.biases.isDisjoint(with: roles) && before.biases != after.biases {
         set(key, true)
       }
     }
-    if members.contains(where: { $0.key == "layer_types" }) || before.blocks.contains(where: { $0.widths.window != nil }),
+    if members.contains(where: { $0.key == "layer_types" })
+      || before.blocks.contains(where: { $0.widths.window != nil }),
       before.blocks.map(\.widths.window) != after.blocks.map(\.widths.window), keys.hasLayerTypes
     {
       let words = after.blocks.map { $0.widths.window == nil ? "full_attention" : "sliding_attention" }
@@ -72,7 +76,8 @@ enum ExportedConfiguration {
         remedy: "run it with furl, or give another multiple")
     }
     guard try spec(members, family, source) == after else {
-      let isUniform = Set(after.blocks.map { [$0.widths.heads, $0.widths.kvHeads, $0.widths.headSize, $0.widths.mlpSize] }).count <= 1
+      let isUniform =
+        Set(after.blocks.map { [$0.widths.heads, $0.widths.kvHeads, $0.widths.headSize, $0.widths.mlpSize] }).count <= 1
       throw FurlError.input(
         source.path,
         isUniform
@@ -100,4 +105,3 @@ enum ExportedConfiguration {
     try family.spec(DocumentReader(.object(members), file: source.path, path: "config"))
   }
 }
-

@@ -42,28 +42,39 @@ struct StoredLayout {
   static func layouts(
     of spec: ModelSpec, family: any Architecture.Type, folds: Folds = [:], path: String
   ) throws -> [StoredLayout] {
+    try layouts(of: spec, path: path) { tensor in
+      var location = family.location(of: tensor, in: spec).folding(folds, tensor)
+      // The head stands beside the model whose name is the prefix.
+      let isHead = tensor.role == .head || tensor.name == "head.bias"
+      let prefix = isHead ? "" : family.prefix
+      location.name = prefix + location.name
+      location.pieces = location.pieces.map { prefix + $0 }
+      return location
+    }
+  }
+
+  /// The same, wherever tensors lie.
+  static func layouts(
+    of spec: ModelSpec, path: String, location: (TensorSpec) -> TensorLocation
+  ) throws -> [StoredLayout] {
     var order: [String] = []
     var parts: [String: [Part]] = [:]
     var pieces: [String: StoredLayout] = [:]
     for tensor in spec.tensors {
-      let location = family.location(of: tensor, in: spec).folding(folds, tensor)
-      // The head stands beside the model whose name is the prefix.
-      let isHead = tensor.role == .head || tensor.name == "head.bias"
-      let prefix = isHead ? "" : family.prefix
+      let location = location(tensor)
       let part = Part(spec: tensor, location: location)
       if !location.pieces.isEmpty {
         let count = tensor.shape[0] / location.pieces.count
         for (index, name) in location.pieces.enumerated() {
-          order.append(prefix + name)
-          pieces[prefix + name] = StoredLayout(
-            name: prefix + name, shape: [count], slices: [[part]], isTransposed: false,
+          order.append(name)
+          pieces[name] = StoredLayout(
+            name: name, shape: [count], slices: [[part]], isTransposed: false,
             piece: index * count..<(index + 1) * count)
         }
         continue
       }
-      let name = prefix + location.name
-      if parts[name] == nil { order.append(name) }
-      parts[name, default: []].append(part)
+      if parts[location.name] == nil { order.append(location.name) }
+      parts[location.name, default: []].append(part)
     }
     return try order.map { try pieces[$0] ?? layout($0, parts[$0] ?? [], path: path) }
   }
@@ -99,7 +110,8 @@ struct StoredLayout {
     let matrix = [outputs] + first.spec.shape.dropFirst()
     return StoredLayout(
       name: name,
-      shape: (first.location.slice == nil ? [] : [count]) + (isTransposed ? matrix.reversed() : matrix),
+      shape: first.location.storedShape
+        ?? (first.location.slice == nil ? [] : [count]) + (isTransposed ? matrix.reversed() : matrix),
       slices: slices, isTransposed: isTransposed)
   }
 }

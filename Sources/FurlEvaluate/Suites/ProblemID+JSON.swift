@@ -1,0 +1,12 @@
+import FurlBase
+import FurlSpec
+
+extension ProblemID {
+  /// The name as JSON has it.
+  public var json: JSON {
+    switch self {
+    case .text(let text): .string(text)
+    case .integer(let integer): .integer(integer)
+    }
+  }
+}

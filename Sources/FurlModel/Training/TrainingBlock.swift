@@ -1,0 +1,194 @@
+import FurlNumerics
+import FurlSpec
+
+/// A block of a pass: its stages one after the other, and what they keep for the way back.
+struct TrainingBlock {
+  private struct Part {
+    let spec: PartSpec
+    let mixer: any TrainingMixer
+    /// What it gives before its norm; nil where it has none.
+    let given: Matrix?
+
+    /// Whether what it gives is added as it is.
+    var isPlain: Bool { spec.outputNorm == nil && spec.factor == 1 }
+  }
+
+  private struct Stage {
+    let spec: StageSpec
+    let parts: [Part]
+  }
+
+  /// Stages that stand beside each other: all read the stream as the first of them does.
+  private struct Group {
+    /// What they read; nil: the stream itself, which nothing has been added to yet.
+    let input: Matrix?
+    let stages: [Stage]
+  }
+
+  private let groups: [Group]
+  private let hidden: Int
+  private let scratch: TrainingMatrices
+
+  init(
+    _ spec: BlockSpec, shape: TrainingShape, angles: RotaryAngles?, kept: TrainingMatrices, scratch: TrainingMatrices
+  ) {
+    hidden = shape.hidden
+    self.scratch = scratch
+    groups = spec.stageGroups.map { numbers in
+      let stages = numbers.map { spec.stages[$0] }
+      return Group(
+        input: spec.keepsInput(of: numbers, isTrained: shape.isTrained)
+          ? kept[.input(stage: numbers.lowerBound), shape.hidden] : nil,
+        stages: stages.map { stage in
+          Stage(
+            spec: stage,
+            parts: stage.parts.map { part in
+              Part(
+                spec: part,
+                mixer: TrainingBlock.mixer(part, shape: shape, angles: angles, kept: kept, scratch: scratch),
+                given: part.outputNorm == nil ? nil : kept[.given(part: part.name), shape.hidden])
+            })
+        })
+    }
+  }
+
+  private static func mixer(
+    _ part: PartSpec, shape: TrainingShape, angles: RotaryAngles?, kept: TrainingMatrices, scratch: TrainingMatrices
+  ) -> any TrainingMixer {
+    switch part.mixer {
+    case .attention(let spec):
+      TrainingAttention(spec, angles: angles, shape: shape, kept: kept, scratch: scratch)
+    case .feedForward(let spec): TrainingFeedForward(spec, kept: kept, scratch: scratch)
+    case .experts(let spec): TrainingExperts(spec, shape: shape, kept: kept, scratch: scratch)
+    case .latentAttention, .recurrent: preconditionFailure("a model that cannot be trained was not refused")
+    }
+  }
+
+  // MARK: Forward
+
+  /// - Parameter stream: [rows][hidden], in place.
+  func forward(_ stream: Matrix, _ layers: TrainingLayers) {
+    for group in groups {
+      group.input?.copy(stream)
+      for stage in group.stages {
+        let input = read(stage, from: group.input ?? stream, layers)
+        for part in stage.parts { add(part, of: input, to: stream, layers) }
+      }
+    }
+  }
+
+  /// What the parts of a stage read.
+  private func read(_ stage: Stage, from source: Matrix, _ layers: TrainingLayers) -> Matrix {
+    guard let norm = stage.spec.norm else { return source }
+    let normed = scratch[.normed, hidden]
+    layers.normalize(source, norm, stage.spec.normName, into: normed)
+    return normed
+  }
+
+  /// Adds what a part gives to the stream.
+  private func add(_ part: Part, of input: Matrix, to stream: Matrix, _ layers: TrainingLayers) {
+    guard !part.isPlain else { return part.mixer.forward(input, into: stream, accumulate: true, layers) }
+    let branch = scratch[.branch, hidden]
+    part.mixer.forward(input, into: part.given ?? branch, accumulate: false, layers)
+    if let given = part.given, let norm = part.spec.outputNorm {
+      layers.normalize(given, norm, part.spec.outputNormName, into: branch)
+    }
+    layers.math.add(branch, times: Float(part.spec.factor), to: stream)
+  }
+
+  // MARK: Backward
+
+  /// - Parameter stream: the gradient of the stream behind the block, [rows][hidden], which becomes that before it.
+  func backward(_ stream: Matrix, _ layers: TrainingLayers) throws {
+    for group in groups.reversed() {
+      var above = stream
+      if group.stages.count > 1 {
+        // Every stage has the gradient of the stream behind all of them.
+        above = scratch[.streamGradient, hidden]
+        above.copy(stream)
+      }
+      for stage in group.stages.reversed() {
+        guard let source = group.input else { preconditionFailure("this pass has no way back") }
+        let input = read(stage, from: source, layers)
+        let change = scratch[.normedGradient, hidden]
+        for (index, part) in stage.parts.reversed().enumerated() {
+          try part.mixer.backward(
+            given(part, above, layers), input: input, into: change, accumulate: index > 0, layers)
+        }
+        if let norm = stage.spec.norm {
+          try layers.normalizeBack(source, norm, stage.spec.normName, gradient: change, addingTo: stream)
+        } else {
+          layers.math.add(change, to: stream)
+        }
+      }
+    }
+  }
+
+  /// The gradient of what a part gives, from that of the stream.
+  private func given(_ part: Part, _ above: Matrix, _ layers: TrainingLayers) throws -> Matrix {
+    var gradient = above
+    if part.spec.factor != 1 {
+      gradient = scratch[.branch, hidden]
+      gradient.clear()
+      layers.math.add(above, times: Float(part.spec.factor), to: gradient)
+    }
+    guard let given = part.given, let norm = part.spec.outputNorm else { return gradient }
+    let change = scratch[.branchGradient, hidden]
+    change.clear()
+    try layers.normalizeBack(given, norm, part.spec.outputNormName, gradient: gradient, addingTo: change)
+    return change
+  }
+}
+
+extension PartSpec {
+  fileprivate var outputNormName: String { name + ".output_norm" }
+}
+
+// MARK: Memory
+
+extension BlockSpec {
+  /// The stages that read the stream at one place, by their numbers.
+  fileprivate var stageGroups: [Range<Int>] {
+    var groups: [Range<Int>] = []
+    for (index, stage) in stages.enumerated() {
+      if stage.isBeside, let last = groups.popLast() {
+        groups.append(last.lowerBound..<index + 1)
+      } else {
+        groups.append(index..<index + 1)
+      }
+    }
+    return groups
+  }
+
+  /// Whether what stages read has to be kept apart from the stream: for the way back, or because others have added to that
+  /// by the time that it is read.
+  fileprivate func keepsInput(of group: Range<Int>, isTrained: Bool) -> Bool {
+    isTrained || group.count > 1 || stages[group.lowerBound].norm == nil
+  }
+
+  /// Columns of what the block leaves for the way back.
+  func keptWidths(_ shape: TrainingShape) -> TrainingMatrices.Widths {
+    var widths = parts.reduce(into: TrainingMatrices.Widths()) { widths, part in
+      widths = widths.union(part.keptWidths)
+      if part.outputNorm != nil { widths[.given(part: part.name)] = shape.hidden }
+    }
+    for group in stageGroups where keepsInput(of: group, isTrained: shape.isTrained) {
+      widths[.input(stage: group.lowerBound)] = shape.hidden
+    }
+    return widths
+  }
+
+  /// Columns of what the block needs for a moment.
+  func scratchWidths(_ shape: TrainingShape) -> TrainingMatrices.Widths {
+    var widths = parts.reduce(into: TrainingMatrices.Widths()) { widths, part in
+      widths = widths.union(part.scratchWidths(shape))
+      if part.outputNorm != nil || part.factor != 1 { widths[.branch] = shape.hidden }
+      if part.outputNorm != nil, shape.isTrained { widths[.branchGradient] = shape.hidden }
+    }
+    if stages.contains(where: { $0.norm != nil }) { widths[.normed] = shape.hidden }
+    guard shape.isTrained else { return widths }
+    widths[.normedGradient] = shape.hidden
+    if stages.contains(where: \.isBeside) { widths[.streamGradient] = shape.hidden }
+    return widths
+  }
+}

@@ -1,0 +1,63 @@
+import FurlBase
+import FurlNumerics
+
+/// Matrices of a pass by what they hold, each as wide as the widest that is asked for.
+struct TrainingMatrices {
+  /// What a matrix holds.
+  enum Content: Hashable {
+    // What is left for the way back.
+    /// What stages read that stand beside each other, by the number of the first of them.
+    case input(stage: Int)
+    case query, key, value, attended, statistics
+    /// Outputs of an MLP's first layers; of experts for each row and each of its experts, those of an expert together.
+    case gate, up
+    case router, sharedRouter, sharedGate, sharedUp
+    /// What a part gives before its norm, by the part's name.
+    case given(part: String)
+
+    // What is used for a moment.
+    /// What comes out of a stage's norm.
+    case normed
+    /// What a part gives before it is multiplied or normed.
+    case branch
+    /// Queries and keys that were normed and turned.
+    case turnedQuery, turnedKey
+    /// What an MLP's last layer reads.
+    case inner
+    /// The rows of an expert, and what it makes of them.
+    case expertInput, expertOutput
+
+    // What is used for a moment on the way back: gradients.
+    case normedGradient, streamGradient, branchGradient
+    case queryGradient, keyGradient, valueGradient, attendedGradient
+    case innerGradient, upGradient, routerGradient, expertGradient
+  }
+
+  /// Columns of each.
+  typealias Widths = [Content: Int]
+
+  private let rows: Int
+  private let all: [Content: Matrix]
+
+  /// Zeros.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  init(_ widths: Widths, rows: Int) throws {
+    self.rows = rows
+    all = try widths.mapValues { try Matrix(rows: rows, columns: $0) }
+  }
+
+  /// The rows of a pass, of some columns.
+  subscript(content: Content, columns: Int) -> Matrix { self[content, columns, rows: rows] }
+
+  /// So many rows of some columns, in as much memory as the rows of a pass have.
+  subscript(content: Content, columns: Int, rows rows: Int) -> Matrix {
+    guard let matrix = all[content] else { preconditionFailure("\(content) was not asked for") }
+    return matrix.shaped(columns: columns, rows: rows)
+  }
+}
+
+extension TrainingMatrices.Widths {
+  /// The wider of each.
+  func union(_ other: Self) -> Self { merging(other, uniquingKeysWith: Swift.max) }
+}

@@ -1,0 +1,75 @@
+import FurlBase
+import FurlNumerics
+import FurlSpec
+
+/// A part of a block in a pass: its linear layers, and what is done between them.
+protocol TrainingMixer {
+  /// Computes what the part gives from what its stage reads.
+  ///
+  /// - Parameter accumulate: whether `out` is added to, and not set.
+  func forward(_ input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers)
+
+  /// From the gradient of what the part gives to those of its weights and of its input.
+  ///
+  /// - Parameter accumulate: whether `out` is added to, and not set.
+  func backward(_ gradient: Matrix, input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers) throws
+}
+
+/// What all parts of a pass share.
+struct TrainingShape {
+  let hidden: Int
+  let sequences: Int
+  /// Tokens of each sequence.
+  let length: Int
+  /// Whether there will be a way back.
+  let isTrained: Bool
+
+  var rows: Int { sequences * length }
+}
+
+extension PartSpec {
+  /// Why a part cannot be trained; nil: it can.
+  var untrainable: String? {
+    switch mixer {
+    case .attention(let attention):
+      if attention.headNorms == .ofEachHead {
+        "norms with weights for each head have no gradient that Furl computes"
+      } else if attention.outputGate != nil {
+        "gates on what heads give have no gradient that Furl computes"
+      } else {
+        nil
+      }
+    case .latentAttention: "latent attention has no gradient that Furl computes"
+    case .feedForward: nil
+    case .experts(let experts):
+      if experts.scoring == .sparseMixer {
+        "experts that SparseMixer chooses have no gradient that Furl computes"
+      } else if experts.routerSoftCap != nil {
+        "a capped router has no gradient that Furl computes"
+      } else {
+        nil
+      }
+    case .recurrent: "a recurrent mixer has no gradient that Furl computes"
+    }
+  }
+
+  /// Columns of what the part leaves for the way back.
+  var keptWidths: TrainingMatrices.Widths {
+    switch mixer {
+    case .attention(let attention): attention.keptWidths
+    case .feedForward(let mlp): mlp.keptWidths
+    case .experts(let experts): experts.keptWidths
+    case .latentAttention, .recurrent: [:]
+    }
+  }
+
+  /// Columns of what the part needs for a moment.
+  func scratchWidths(_ shape: TrainingShape) -> TrainingMatrices.Widths {
+    switch mixer {
+    case .attention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
+    case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
+    case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
+    case .latentAttention, .recurrent: [:]
+    }
+  }
+}

@@ -1,0 +1,469 @@
+#!/usr/bin/env python3
+"""Writes into stages/ what PyTorch's autograd makes of tiny models of families whose blocks are more than attention and an
+MLP of one kind (transformers 5.24.0 and torch 2.13.0 were used, in FP64): the loss of two sequences, and the gradient of
+every tensor under Furl's name for it.
+
+The weights are seeded draws, which any program can make: number j of a tensor is middle + width * (2 u - 1), where u is
+the j-th draw of SplitMix64 (Steele, Lea and Flood 2014) from the tensor's seed, its upper 53 bits over 2^53; all in double
+precision, rounded to FP32 in the end. What Furl folds into weights (gemma's norms + 1, its embedding's factor) is undone
+here, so that gradients are those of what Furl holds. No router has a near-tie: the least distance is printed.
+
+Losses: `entropy` is the mean cross entropy of the next tokens, `divergence` the mean Kullback-Leibler divergence from the
+same model with all norms' weights doubled, `hidden` a tenth of the mean square of the last hidden state's distance from
+that model's, over the mean square of that.
+"""
+
+import base64
+import json
+import pathlib
+
+import numpy as np
+import torch
+import transformers
+
+torch.set_num_threads(1)
+folder = pathlib.Path(__file__).parent / "stages"
+folder.mkdir(exist_ok=True)
+VOCABULARY, HIDDEN, HEADS, KV_HEADS, HEAD, NEURONS, BLOCKS = 20, 12, 4, 2, 4, 10, 2
+MASK = (1 << 64) - 1
+
+
+def draws(seed, count):
+    state, result = seed, []
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & MASK
+        mixed = state
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & MASK
+        mixed ^= mixed >> 31
+        result.append((mixed >> 11) * 2.0 ** -53)
+    return np.array(result)
+
+
+class Weights:
+    """Tensors under Furl's names: how they are drawn, and their numbers as leaves of autograd."""
+
+    def __init__(self, seed):
+        self.seed, self.how, self.tensors = seed, {}, {}
+
+    def add(self, name, shape, middle=0.0, width=None, norm=False):
+        if norm:
+            middle, width = 1.0, 0.5
+        if width is None:
+            width = 1.2 * (3 / shape[-1]) ** 0.5 if len(shape) == 2 else 0.3
+        self.seed += 1
+        self.how[name] = {"seed": self.seed, "middle": middle, "width": width, "shape": list(shape), "norm": norm}
+        values = (middle + width * (2 * draws(self.seed, int(np.prod(shape))) - 1)).astype(np.float32)
+        self.tensors[name] = torch.tensor(values.reshape(shape), dtype=torch.float64, requires_grad=True)
+
+    def norm(self, name, count, bias=False):
+        self.add(name, (count,), norm=True)
+        if bias:
+            self.add(name + ".bias", (count,))
+
+    def linear(self, name, rows, columns, bias=False):
+        self.add(name, (rows, columns))
+        if bias:
+            self.add(name + ".bias", (rows,))
+
+    def attention(self, block, heads=HEADS, kv=KV_HEADS, biases=(), head=HEAD, hidden=HIDDEN):
+        for name, rows in (("query", heads * head), ("key", kv * head), ("value", kv * head)):
+            self.linear(f"blocks.{block}.attention.{name}", rows, hidden, name in biases)
+        self.linear(f"blocks.{block}.attention.output", hidden, heads * head, "output" in biases)
+
+    def mlp(self, prefix, size=NEURONS, gated=True, bias=False, hidden=HIDDEN):
+        for name in (("gate", "up") if gated else ("up",)):
+            self.linear(f"{prefix}.{name}", size, hidden, bias)
+        self.linear(f"{prefix}.down", hidden, size, bias)
+
+    def experts(self, block, count, size, bias=False):
+        prefix = f"blocks.{block}.mlp."
+        self.linear(prefix + "router", count, HIDDEN, bias)
+        for expert in range(count):
+            self.mlp(f"{prefix}experts.{expert}", size, bias=bias)
+
+    def ends(self, bias=False, head=True):
+        self.add("embedding", (VOCABULARY, HIDDEN), width=1.5)
+        self.norm("norm", HIDDEN, bias)
+        if head:
+            self.linear("head", VOCABULARY, HIDDEN)
+
+
+def base(**more):
+    return dict(
+        vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=BLOCKS, num_attention_heads=HEADS,
+        num_key_value_heads=KV_HEADS, intermediate_size=NEURONS, max_position_embeddings=128, rms_norm_eps=1e-5,
+        bos_token_id=None, eos_token_id=None, pad_token_id=None, tie_word_embeddings=False) | more
+
+
+def llama(t, i, names):
+    """The state of a block with llama's names: those of Furl's tensors by the ones behind a layer's prefix."""
+    prefix, own = f"model.layers.{i}.", f"blocks.{i}."
+    known = {"self_attn.q_proj": "attention.query", "self_attn.k_proj": "attention.key",
+             "self_attn.v_proj": "attention.value", "self_attn.o_proj": "attention.output",
+             "mlp.gate_proj": "mlp.gate", "mlp.up_proj": "mlp.up", "mlp.down_proj": "mlp.down"} | names
+    state = {}
+    for theirs, ours in known.items():
+        for suffix in ("", ".bias"):
+            if own + ours + suffix in t:
+                state[prefix + theirs + (suffix or ".weight")] = t[own + ours + suffix]
+    return state
+
+
+def ends(t):
+    return {"model.embed_tokens.weight": t["embedding"], "model.norm.weight": t["norm"], "lm_head.weight": t["head"]}
+
+
+def experts(t, i, count):
+    own = f"blocks.{i}.mlp.experts."
+    prefix = f"model.layers.{i}.mlp.experts."
+    return {
+        prefix + "gate_up_proj": torch.stack(
+            [torch.cat([t[f"{own}{e}.gate"], t[f"{own}{e}.up"]]) for e in range(count)]),
+        prefix + "down_proj": torch.stack([t[f"{own}{e}.down"] for e in range(count)]),
+    }
+
+
+PRE = {"input_layernorm": "attention.norm", "post_attention_layernorm": "mlp.norm"}
+QK = {"self_attn.q_norm": "attention.query_norm", "self_attn.k_norm": "attention.key_norm"}
+cases = {}
+
+
+def case(goal="entropy", length=20, seed=0):
+    def register(function):
+        cases[function.__name__] = (function, goal, length, seed)
+        return function
+    return register
+
+
+@case()
+def qwen3(w):
+    """Norms of each head of queries and keys, more context than the base of the rotary positions is made for."""
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i)
+        w.mlp(f"blocks.{i}.mlp")
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        for name in ("attention.query_norm", "attention.key_norm"):
+            w.norm(f"blocks.{i}.{name}", HEAD)
+    config = transformers.Qwen3Config(**base(
+        head_dim=HEAD, max_position_embeddings=12,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}))
+
+    def state(t):
+        return ends(t) | {k: v for i in range(BLOCKS) for k, v in llama(t, i, PRE | QK).items()}
+    return config, state
+
+
+SANDWICH = {"input_layernorm": "attention.norm", "post_attention_layernorm": "attention.output_norm",
+            "pre_feedforward_layernorm": "mlp.norm", "post_feedforward_layernorm": "mlp.output_norm"}
+
+
+def gemma(w, names):
+    w.ends(head=False)
+    for i in range(BLOCKS):
+        w.attention(i)
+        w.mlp(f"blocks.{i}.mlp")
+        for name in names.values():
+            w.norm(f"blocks.{i}.{name}", HEAD if "query_norm" in name or "key_norm" in name else HIDDEN)
+
+    def state(t):
+        result = {"model.embed_tokens.weight": t["embedding"] / HIDDEN ** 0.5, "lm_head.weight": t["embedding"],
+                  "model.norm.weight": t["norm"] - 1}
+        for i in range(BLOCKS):
+            for key, value in llama(t, i, names).items():
+                result[key] = value - 1 if "norm" in key else value
+        return result
+    return state
+
+
+@case(goal="divergence", length=70)
+def gemma2(w):
+    """Norms before and behind parts, soft caps of scores and logits, a scale of its own, windows in some blocks."""
+    state = gemma(w, SANDWICH)
+    config = transformers.Gemma2Config(**base(
+        head_dim=HEAD, query_pre_attn_scalar=2, attn_logit_softcapping=1.5, final_logit_softcapping=3.0,
+        sliding_window=5, layer_types=["sliding_attention", "full_attention"],
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+    return config, state
+
+
+@case()
+def gemma3(w):
+    """As gemma2 without caps, with norms of queries and keys, and blocks that turn by other angles."""
+    state = gemma(w, SANDWICH | QK)
+    config = transformers.Gemma3TextConfig(**base(
+        head_dim=HEAD, query_pre_attn_scalar=4, sliding_window=5, layer_types=["sliding_attention", "full_attention"],
+        rope_parameters={"sliding_attention": {"rope_type": "default", "rope_theta": 1e2},
+                         "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}))
+    return config, state
+
+
+@case()
+def olmo2(w):
+    """No norms before parts but behind them, norms of whole rows of queries and keys."""
+    names = {"post_attention_layernorm": "attention.output_norm", "post_feedforward_layernorm": "mlp.output_norm"}
+    head = HIDDEN // HEADS * 2
+    heads = HIDDEN // head
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i, heads, 1, head=head)
+        w.mlp(f"blocks.{i}.mlp")
+        for name in names.values():
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        w.norm(f"blocks.{i}.attention.query_norm", heads * head)
+        w.norm(f"blocks.{i}.attention.key_norm", head)
+    config = transformers.Olmo2Config(**base(
+        num_attention_heads=heads, num_key_value_heads=1, rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        return ends(t) | {k: v for i in range(BLOCKS) for k, v in llama(t, i, names | QK).items()}
+    return config, state
+
+
+@case(goal="divergence")
+def gpt_neox(w):
+    """Attention and MLP beside each other, each behind a LayerNorm of its own; some numbers of a head are turned."""
+    heads, head = 3, HIDDEN // 3
+    w.ends(bias=True)
+    for i in range(BLOCKS):
+        w.attention(i, heads, heads, ("query", "key", "value", "output"), head)
+        w.mlp(f"blocks.{i}.mlp", gated=False, bias=True)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN, bias=True)
+    config = transformers.GPTNeoXConfig(
+        vocab_size=VOCABULARY, hidden_size=HIDDEN, num_hidden_layers=BLOCKS, num_attention_heads=heads,
+        intermediate_size=NEURONS, max_position_embeddings=128, hidden_act="gelu", layer_norm_eps=1e-5,
+        use_parallel_residual=True, bos_token_id=None, eos_token_id=None, tie_word_embeddings=False,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5})
+
+    def state(t):
+        result = {"gpt_neox.embed_in.weight": t["embedding"], "lm_head.weight": t["head"],
+                  "gpt_neox.final_layer_norm.weight": t["norm"], "gpt_neox.final_layer_norm.bias": t["norm.bias"]}
+        names = {"input_layernorm": "attention.norm", "post_attention_layernorm": "mlp.norm",
+                 "attention.dense": "attention.output", "mlp.dense_h_to_4h": "mlp.up", "mlp.dense_4h_to_h": "mlp.down"}
+        for i in range(BLOCKS):
+            prefix, own = f"gpt_neox.layers.{i}.", f"blocks.{i}."
+            for suffix, rest in (("", (HIDDEN,)), (".bias", ())):
+                for theirs, ours in names.items():
+                    result[prefix + theirs + (suffix or ".weight")] = t[own + ours + suffix]
+                parts = [t[f"{own}attention.{n}{suffix}"].reshape(heads, 1, head, *rest)
+                         for n in ("query", "key", "value")]
+                result[prefix + "attention.query_key_value" + (suffix or ".weight")] = torch.cat(parts, 1).reshape(
+                    3 * heads * head, *rest)
+        return result
+    return config, state
+
+
+@case(goal="hidden", seed=2)
+def glm4_moe(w):
+    """DeepSeek-V3's routing: sigmoids, a bias of the choice alone, groups, a shared expert; the first block is dense."""
+    count, size = 6, 5
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    w.mlp("blocks.0.mlp")
+    w.experts(1, count, size)
+    w.add("blocks.1.mlp.router.choice", (count,), width=0.3)
+    w.mlp("blocks.1.mlp.shared", 2 * size)
+    config = transformers.Glm4MoeConfig(**base(
+        head_dim=HEAD, n_routed_experts=count, num_experts_per_tok=2, moe_intermediate_size=size, n_shared_experts=2,
+        first_k_dense_replace=1, n_group=3, topk_group=2, norm_topk_prob=True, routed_scaling_factor=2.5,
+        use_qk_norm=False, rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}))
+
+    def state(t):
+        result = ends(t) | llama(t, 0, PRE) | llama(t, 1, PRE | {
+            "mlp.gate": "mlp.router", "mlp.shared_experts.gate_proj": "mlp.shared.gate",
+            "mlp.shared_experts.up_proj": "mlp.shared.up", "mlp.shared_experts.down_proj": "mlp.shared.down"})
+        result |= experts(t, 1, count)
+        return result | {"model.layers.1.mlp.gate.e_score_correction_bias": t["blocks.1.mlp.router.choice"]}
+    return config, state
+
+
+@case()
+def qwen2_moe(w):
+    """Weights that do not add up to one, a shared expert that is weighed itself, biases of queries, keys and values."""
+    count, size, shared = 5, 5, 7
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i, biases=("query", "key", "value"))
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        w.experts(i, count, size)
+        w.linear(f"blocks.{i}.mlp.shared.router", 1, HIDDEN)
+        w.mlp(f"blocks.{i}.mlp.shared", shared)
+    config = transformers.Qwen2MoeConfig(**base(
+        head_dim=HEAD, num_experts=count, num_experts_per_tok=2, moe_intermediate_size=size,
+        shared_expert_intermediate_size=shared, norm_topk_prob=False, qkv_bias=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        result = ends(t)
+        for i in range(BLOCKS):
+            result |= llama(t, i, PRE | {
+                "mlp.gate": "mlp.router", "mlp.shared_expert_gate": "mlp.shared.router",
+                "mlp.shared_expert.gate_proj": "mlp.shared.gate", "mlp.shared_expert.up_proj": "mlp.shared.up",
+                "mlp.shared_expert.down_proj": "mlp.shared.down"}) | experts(t, i, count)
+        return result
+    return config, state
+
+
+@case()
+def qwen3_moe(w):
+    """Weights of a softmax that are made to add up to one, norms of queries and keys."""
+    count, size = 5, 5
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        for name in ("attention.query_norm", "attention.key_norm"):
+            w.norm(f"blocks.{i}.{name}", HEAD)
+        w.experts(i, count, size)
+    config = transformers.Qwen3MoeConfig(**base(
+        head_dim=HEAD, num_experts=count, num_experts_per_tok=3, moe_intermediate_size=size, norm_topk_prob=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        result = ends(t)
+        for i in range(BLOCKS):
+            result |= llama(t, i, PRE | QK | {"mlp.gate": "mlp.router"}) | experts(t, i, count)
+        return result
+    return config, state
+
+
+@case(length=70)
+def gpt_oss(w):
+    """Sinks, windows, an attention factor, biases everywhere, gates that are cut off."""
+    count, size = 4, 5
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i, biases=("query", "key", "value", "output"))
+        w.add(f"blocks.{i}.attention.sinks", (HEADS,), width=1.5)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        w.experts(i, count, size, bias=True)
+    config = transformers.GptOssConfig(**base(
+        head_dim=HEAD, num_local_experts=count, num_experts_per_tok=2, sliding_window=5, swiglu_limit=0.7,
+        layer_types=["sliding_attention", "full_attention"], attention_bias=True, intermediate_size=size,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 1e4, "factor": 8.0, "beta_fast": 4.0, "beta_slow": 1.0,
+                         "truncate": False, "original_max_position_embeddings": 16}))
+
+    def state(t):
+        result = ends(t)
+        for i in range(BLOCKS):
+            own, prefix = f"blocks.{i}.mlp.experts.", f"model.layers.{i}."
+
+            def all(name):
+                return torch.stack([t[f"{own}{e}.{name}"] for e in range(count)])
+            result |= llama(t, i, PRE | {"mlp.router": "mlp.router"})
+            result |= {
+                prefix + "self_attn.sinks": t[f"blocks.{i}.attention.sinks"],
+                prefix + "mlp.experts.gate_up_proj": torch.stack(
+                    [all("gate"), all("up")], 2).reshape(count, 2 * size, HIDDEN).transpose(1, 2),
+                prefix + "mlp.experts.gate_up_proj_bias": torch.stack(
+                    [all("gate.bias"), all("up.bias")], 2).reshape(count, 2 * size),
+                prefix + "mlp.experts.down_proj": all("down").transpose(1, 2),
+                prefix + "mlp.experts.down_proj_bias": all("down.bias"),
+            }
+        return result
+    return config, state
+
+
+@case()
+def smollm3(w):
+    """A block that turns nothing."""
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i)
+        w.mlp(f"blocks.{i}.mlp")
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    config = transformers.SmolLM3Config(**base(
+        head_dim=HEAD, no_rope_layers=[1, 0], rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        return ends(t) | {k: v for i in range(BLOCKS) for k, v in llama(t, i, PRE).items()}
+    return config, state
+
+
+@case()
+def granite(w):
+    """Parts that are multiplied before they are added, and a scale of products of queries and keys."""
+    heads, head = 3, HIDDEN // 3
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i, heads, 1, head=head)
+        w.mlp(f"blocks.{i}.mlp")
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    config = transformers.GraniteConfig(**base(
+        num_attention_heads=heads, num_key_value_heads=1, residual_multiplier=0.4, attention_multiplier=0.8,
+        embedding_multiplier=1.0, logits_scaling=1.0, rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        return ends(t) | {k: v for i in range(BLOCKS) for k, v in llama(t, i, PRE).items()}
+    return config, state
+
+
+def watch(model, distances):
+    """Notes by how much every row's last choice is before the first that was not chosen."""
+    def note(module, _, output):
+        logits = output[0].detach()
+        if hasattr(module, "e_score_correction_bias"):
+            scores = logits.sigmoid() + module.e_score_correction_bias
+            groups = scores.reshape(len(scores), module.num_group, -1).topk(2, -1)[0].sum(-1)
+            sums = groups.sort(-1, descending=True)[0]
+            distances.append((sums[:, module.topk_group - 1] - sums[:, module.topk_group]).min().item())
+            kept = groups >= sums[:, module.topk_group - 1:module.topk_group]
+            logits = torch.where(kept.repeat_interleave(scores.shape[1] // groups.shape[1], 1), scores, -torch.inf)
+        best = logits.sort(-1, descending=True)[0]
+        distances.append((best[:, module.top_k - 1] - best[:, module.top_k]).min().item())
+    for name, module in model.named_modules():
+        if name.endswith(("mlp.gate", "mlp.router")) and hasattr(module, "top_k"):
+            module.register_forward_hook(note)
+
+
+for number, (name, (make, goal, length, seed)) in enumerate(cases.items()):
+    w = Weights(1000 * (number + 1) + 100 * seed)
+    config, state = make(w)
+    config._attn_implementation = "eager"
+    config._experts_implementation = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").double().eval()
+    own = {key for key, _ in list(model.named_parameters()) + list(model.named_buffers()) if "inv_freq" not in key}
+    given = state(w.tensors)
+    assert own - {"model.embed_tokens.embed_scale"} == set(given), own ^ set(given)
+    distances = []
+    watch(model, distances)
+    ids = torch.tensor((draws(77 + number, 2 * length) * VOCABULARY).astype(int).reshape(2, length))
+
+    def run(tensors):
+        outputs = torch.func.functional_call(
+            model, state(tensors), (ids,), {"output_hidden_states": True, "use_cache": False}, strict=False)
+        return outputs.logits, outputs.hidden_states[-1]
+
+    logits, hidden = run(w.tensors)
+    if goal == "entropy":
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1))
+    else:
+        with torch.no_grad():
+            taught, wanted = run({k: 2 * v if w.how[k]["norm"] else v for k, v in w.tensors.items()})
+        if goal == "divergence":
+            p, q = logits.log_softmax(-1), taught.log_softmax(-1)
+            loss = (q.exp() * (q - p)).sum(-1).mean()
+        else:
+            loss = 0.1 * ((hidden - wanted) ** 2).mean() / (wanted ** 2).mean()
+    loss.backward()
+    document = {
+        "note": make.__doc__, "goal": goal, "input_ids": ids.tolist(), "loss": loss.item(),
+        "weights": {k: {n: h[n] for n in ("seed", "middle", "width")} for k, h in w.how.items()},
+        "gradients": {
+            k: base64.b64encode(v.grad.float().numpy().tobytes()).decode() for k, v in w.tensors.items()
+            if v.grad is not None},
+    }
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    without = [k for k, v in w.tensors.items() if v.grad is None]
+    print(name, goal, loss.item(), "least distance", min(distances, default=None), "no gradient", without)

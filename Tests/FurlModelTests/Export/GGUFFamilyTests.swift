@@ -1,0 +1,208 @@
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// GGUF files of families that llama.cpp has its own architectures for: what they say, and what is computed from them again.
+@Suite struct GGUFFamilyTests {
+  static let families = [
+    "qwen3_moe", "gemma2", "gemma3_text", "gpt_oss", "phi3-longrope", "granitemoe", "olmo2", "gpt_neox",
+  ]
+
+  static func path(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
+
+  /// The first and the last logits after some ids, as transformers computed them.
+  static func expected(_ name: String) throws -> (ids: [Int], first: [Double], last: [Double]) {
+    let json = try JSON.parse(TestData.bytes(path(name) + "/expected.json"), file: nil)
+    func numbers(_ key: String) throws -> [Double] { try #require(json[key]?.array).compactMap(\.number) }
+    return (
+      try #require(json["input_ids"]?.array).compactMap(\.integer), try numbers("first_logits"),
+      try numbers("last_logits")
+    )
+  }
+
+  /// The largest difference of what a model computes from what transformers computed.
+  private func difference(_ path: String, from name: String) throws -> Double {
+    let expected = try Self.expected(name)
+    let context = try Fixtures.context()
+    let session = try Session(ModelFile(path: path).load(pool: context.pool), context: context, format: .float32)
+    let rows = try Fixtures.logits(session, expected.ids)
+    let pairs = [(rows[0], expected.first), (rows[rows.count - 1], expected.last)]
+    #expect(pairs.allSatisfy { $0.count == $1.count })
+    return pairs.flatMap { zip($0, $1).map { abs(Double($0) - $1) } }.max() ?? .infinity
+  }
+
+  /// The bound of the checkpoints themselves.
+  @Test(arguments: families)
+  func aFileComputesWhatTransformersDoes(_ name: String) throws {
+    #expect(try difference(Self.path(name), from: name) <= 1e-4)
+    try TestData.withTemporaryFolder { folder in
+      let source = try SampleSource(Self.path(name))
+      _ = try ExportFixtures.gguf(source, .f32, in: folder)
+      #expect(try difference(folder + "/x.gguf", from: name) <= 1e-4)
+      // And the file of the file is the same file.
+      let again = try SampleSource(folder + "/x.gguf")
+      try TestData.withTemporaryFolder { other in
+        _ = try ExportFixtures.gguf(again, .f32, in: other)
+        let (one, two) = (try ParsedGGUF(path: folder + "/x.gguf"), try ParsedGGUF(path: other + "/x.gguf"))
+        #expect(one.tensors.keys.sorted() == two.tensors.keys.sorted())
+        for (name, tensor) in one.tensors {
+          let other = try #require(two.tensors[name])
+          #expect(
+            zip(tensor.weights, other.weights).allSatisfy { abs($0 - $1) <= 1.2e-7 * max(1, abs($1)) }, "\(name)")
+        }
+        for (key, value) in one.metadata { #expect(two.metadata[key] == value, "\(key)") }
+      }
+    }
+  }
+
+  /// By llama.cpp's `src/llama-arch.cpp` and `conversion`.
+  static let keys: [String: [String: ParsedGGUF.Value]] = [
+    "qwen3_moe": [
+      "general.architecture": .text("qwen3moe"), "qwen3moe.expert_count": .integer(6),
+      "qwen3moe.expert_used_count": .integer(2),
+    ],
+    "gemma2": [
+      "general.architecture": .text("gemma2"), "gemma2.attn_logit_softcapping": .real(5),
+      "gemma2.final_logit_softcapping": .real(3), "gemma2.attention.sliding_window": .integer(8),
+      "gemma2.attention.key_length": .integer(16),
+    ],
+    "gemma3_text": [
+      "general.architecture": .text("gemma3"), "gemma3.rope.freq_base": .real(1e6),
+      "gemma3.rope.freq_base_swa": .real(1e4), "gemma3.rope.scaling.type": .text("linear"),
+      "gemma3.rope.scaling.factor": .real(8),
+      "gemma3.attention.sliding_window_pattern": .list([.bool(true), .bool(true), .bool(false), .bool(true)]),
+    ],
+    "gpt_oss": [
+      "general.architecture": .text("gpt-oss"), "gpt-oss.expert_feed_forward_length": .integer(24),
+      "gpt-oss.rope.scaling.type": .text("yarn"), "gpt-oss.rope.scaling.factor": .real(8),
+      "gpt-oss.rope.scaling.original_context_length": .integer(32), "gpt-oss.attention.sliding_window": .integer(8),
+    ],
+    "phi3-longrope": [
+      "general.architecture": .text("phi3"), "phi3.attention.sliding_window": .integer(0),
+      // sqrt(1 + ln 4 / ln 16)
+      "phi3.rope.scaling.attn_factor": .real(1.2247449), "phi3.rope.scaling.original_context_length": .integer(16),
+    ],
+    "granitemoe": [
+      "general.architecture": .text("granitemoe"), "granitemoe.embedding_scale": .real(6),
+      "granitemoe.residual_scale": .real(0.5), "granitemoe.logit_scale": .real(3),
+      "granitemoe.attention.scale": .real(0.2), "granitemoe.expert_count": .integer(6),
+    ],
+    "olmo2": ["general.architecture": .text("olmo2"), "olmo2.rope.freq_base": .real(500_000)],
+    "gpt_neox": [
+      "general.architecture": .text("gptneox"), "gptneox.use_parallel_residual": .bool(true),
+      "gptneox.rope.dimension_count": .integer(6),
+    ],
+  ]
+
+  @Test(arguments: families)
+  func saysWhatLlamaReads(_ name: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let (file, _) = try ExportFixtures.gguf(SampleSource(Self.path(name)), .f32, in: folder)
+      for (key, value) in try #require(Self.keys[name]) {
+        #expect(file.metadata[key] == value, "\(key): \(String(describing: file.metadata[key]))")
+      }
+    }
+  }
+
+  /// Columns first, by llama.cpp's `src/models`.
+  @Test func tensorsHaveTheShapesThatLlamaReads() throws {
+    let shapes: [String: [String: [Int]]] = [
+      "gpt_oss": [
+        "attn_sinks.weight": [4], "post_attention_norm.weight": [32], "ffn_gate_inp.weight": [32, 4],
+        "ffn_gate_inp.bias": [4], "ffn_gate_exps.weight": [32, 24, 4], "ffn_gate_exps.bias": [24, 4],
+        "ffn_up_exps.weight": [32, 24, 4], "ffn_down_exps.weight": [24, 32, 4], "ffn_down_exps.bias": [32, 4],
+      ],
+      "phi3-longrope": ["attn_qkv.weight": [48, 144], "ffn_up.weight": [48, 160]],
+      "gpt_neox": ["attn_qkv.weight": [48, 144], "attn_qkv.bias": [144]],
+      "olmo2": ["attn_q_norm.weight": [48], "attn_k_norm.weight": [24], "post_ffw_norm.weight": [48]],
+      "gemma3_text": ["attn_q_norm.weight": [16], "post_attention_norm.weight": [48], "ffn_norm.weight": [48]],
+    ]
+    try TestData.withTemporaryFolder { folder in
+      for (name, tensors) in shapes {
+        let (file, _) = try ExportFixtures.gguf(SampleSource(Self.path(name)), .f32, in: folder)
+        for (tensor, extents) in tensors {
+          #expect(file.tensors["blk.1." + tensor]?.extents == extents, "\(name) \(tensor)")
+        }
+      }
+      let (phi, _) = try ExportFixtures.gguf(SampleSource(Self.path("phi3-longrope")), .f32, in: folder)
+      #expect(
+        try #require(phi.tensors["rope_factors_short.weight"]).weights == [1, 1.35, 1.7, 2.05, 2.4, 2.75, 3.1, 3.45])
+    }
+  }
+
+  /// Files hold the numbers of checkpoints, and not those that Furl computes with; Gemma's norms have one more.
+  @Test func numbersAreThoseOfTheCheckpoint() throws {
+    for (name, addend) in [("granitemoe", Float(0)), ("gemma2", 1)] {
+      try TestData.withTemporaryFolder { folder in
+        let stored = try StoredTensors(folder: Self.path(name))
+        func values(_ tensor: String) throws -> [Float] {
+          let found = try #require(stored.tensors[tensor])
+          return found.file.floats(.float32, at: found.offset, count: found.shape.reduce(1, *))
+        }
+        let (file, _) = try ExportFixtures.gguf(SampleSource(Self.path(name)), .f32, in: folder)
+        for (own, theirs, more) in [
+          ("token_embd.weight", "model.embed_tokens.weight", Float(0)),
+          ("output_norm.weight", "model.norm.weight", addend),
+          ("blk.1.attn_norm.weight", "model.layers.1.input_layernorm.weight", addend),
+        ] {
+          let pairs = zip(try #require(file.tensors[own]).weights, try values(theirs).map { $0 + more })
+          #expect(pairs.allSatisfy { abs($0 - $1) <= 1.2e-7 * max(1, abs($1)) }, "\(name) \(own)")
+        }
+      }
+    }
+  }
+
+  @Test func whatLlamaComputesOtherwiseIsSaid() throws {
+    try TestData.withTemporaryFolder { folder in
+      func notes(_ name: String) throws -> String {
+        try ExportFixtures.gguf(SampleSource(Self.path(name)), .f32, in: folder).result.notes.joined(separator: "; ")
+      }
+      for (name, words) in [
+        ("gemma2", "multiplied into the queries"), ("gpt_oss", "YaRN"), ("gpt_neox", "tanh"),
+        ("phi3-longrope", "16 positions"),
+      ] {
+        let said = try notes(name)
+        #expect(said.contains(words), "\(name): \(said)")
+      }
+      let said = try notes("olmo2")
+      #expect(said.isEmpty)
+    }
+  }
+
+  @Test func whatLlamaDoesNotRunIsRefused() throws {
+    func refused(_ name: String, _ words: String, _ change: (inout SampleSource) -> Void) throws {
+      var source = try SampleSource(Self.path(name))
+      change(&source)
+      try TestData.withTemporaryFolder { folder in
+        let error = #expect(throws: FurlError.self) { try ExportFixtures.gguf(source, .f32, in: folder) }
+        #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+        let content = try ExportFixtures.content(folder)
+        #expect(content.isEmpty)
+      }
+    }
+    try refused("qwen3_moe", "normalizes") { source in
+      for block in source.spec.blocks.indices { source.spec.blocks[block].experts?.normalizesWeights = false }
+    }
+    try refused("olmo2", "no dynamic scaling") { source in
+      for block in source.spec.blocks.indices {
+        source.spec.blocks[block].attention?.rotary?.scaling = .dynamic(factor: 2, originalContext: 16)
+      }
+    }
+    try refused("gemma2", "takes the embedding for the head") { $0.spec.tiedEmbeddings = false }
+    try refused("gpt_oss", "gpt-oss files have no key") { source in
+      for block in source.spec.blocks.indices { source.spec.blocks[block].experts?.expert.limit = 5 }
+    }
+    try refused("gpt_oss", "different widths") { $0.spec.blocks[1].experts?.count = 3 }
+    // No blocks hold a multiple of their numbers.
+    var packed = try SampleSource(Self.path("granitemoe"))
+    packed.stored = { $0.shape.count == 2 ? .packed(.int8(.columns(32))) : .plain(.float32) }
+    try TestData.withTemporaryFolder { folder in
+      let error = #expect(throws: FurlError.self) { try ExportFixtures.gguf(packed, in: folder) }
+      #expect(error?.place == "embedding" && error?.remedy?.contains("--dtype") == true)
+    }
+  }
+}
