@@ -116,6 +116,10 @@ public struct Checkpoint: Sendable {
         sources[tensor.name] = try joined(location, opened, shape: tensor.shape, &names)
         continue
       }
+      if let row = location.computed {
+        sources[tensor.name] = try .matrix(rows: tensor.shape[0], columns: tensor.shape[1], row: row)
+        continue
+      }
       let candidates = [prefix + location.name, location.name]
       let packed = try candidates.compactMap { name in
         try MXFP4Experts.source(

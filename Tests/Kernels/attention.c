@@ -90,15 +90,17 @@ static void check_stored(outcome *o, const cache *c, const float *key, const flo
 
 /// One row's output and, for each dimension, the sum of the magnitudes of its terms.
 ///
-/// `cap`: 0 for none. `sink`: NULL for none.
+/// `slope`, `cap`: 0 for none. `sink`: NULL for none.
 static void expect(
-  const shape *s, const cache *c, const float *query, size_t i, double cap, const float *sink, double *out, double *size)
+  const shape *s, const cache *c, const float *query, size_t i, double slope, double cap, const float *sink, double *out,
+  double *size)
 {
   size_t begin = window_begin(s, i), end = s->position + i + 1, h = s->head_size;
   double *weights = calloc(end, sizeof(double)), largest = -INFINITY, total = 0;
   for (size_t p = begin; p < end; p++) {
     for (size_t d = 0; d < h; d++) weights[p] += (double)query[d] * read_key(c, p, d);
     weights[p] *= 0.125;
+    weights[p] += slope * ((double)p - (double)(s->position + i));
     if (cap > 0) weights[p] = cap * tanh(weights[p] / cap);
     if (weights[p] > largest) largest = weights[p];
   }
@@ -166,9 +168,11 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
   }
   float *sinks = draw_below(3) == 0 ? garbage(s->heads * 4) : NULL;
   for (size_t g = 0; sinks != NULL && g < s->heads; g++) sinks[g] = draw_unit() * 4 * s->sharpness;
+  float *slopes = draw_below(3) == 0 ? garbage(s->heads * 4) : NULL;
+  for (size_t g = 0; slopes != NULL && g < s->heads; g++) slopes[g] = fabsf(draw_unit()) / (float)(1 + g);
   furl_attention a = {
     .cache = ring.head, .query = query, .query_stride = stride, .queries = s->queries, .heads = s->heads,
-    .position = s->position, .window = s->window, .scale = 0.125f, .out = out, .out_stride = stride,
+    .position = s->position, .window = s->window, .scale = 0.125f, .out = out, .out_stride = stride, .slopes = slopes,
     .soft_cap = draw_below(3) == 0 ? 1.5f : 0, .sinks = sinks};
   attend(k, s->format, a);
 
@@ -178,11 +182,12 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
     for (size_t g = 0; g < s->heads; g++) {
       size_t at = i * stride + g * h;
       const float *sink = sinks == NULL ? NULL : sinks + g;
-      expect(s, &ring, query + at, i, (double)a.soft_cap, sink, expected, size);
+      double slope = slopes == NULL ? 0 : (double)slopes[g];
+      expect(s, &ring, query + at, i, slope, (double)a.soft_cap, sink, expected, size);
       for (size_t d = 0; d < h; d++) compare(o, (double)out[at + d], expected[d], size[d], 1e-5);
       furl_attention one = a;
       one.query = query + at, one.queries = one.heads = 1, one.position = s->position + i, one.out = other;
-      one.sinks = sink;
+      one.sinks = sink, one.slopes = slopes == NULL ? NULL : slopes + g;
       attend(k, s->format, one);
       require(o, same_bits(other, out + at, h), "a row's result depends on those beside it");
     }
@@ -196,7 +201,7 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
   require(o, same_rows(&a, out, other), "a ring gives another result than a cache that holds everything");
   free_cache(&ring), free_cache(&whole), free(nothing);
   free(keys), free(values), free(query), free(out), free(expected), free(size), free(other), free(untouched);
-  free(sinks);
+  free(sinks), free(slopes);
 }
 
 // MARK: Storing

@@ -123,6 +123,7 @@ typedef struct furl_attention {
   size_t window;   // 0: none; otherwise each query sees at most its last `window` positions
   float scale;     // on the scores, before the softmax; above 0
   float soft_cap;  // 0: none; otherwise scores become soft_cap * tanh(score / soft_cap) behind the scale
+  const float *_Nullable slopes; // [heads]: each score grows by slope * (position of the key - that of the query), scaled or not
   const float *_Nullable sinks; // [heads]: a score of each head that the softmax counts and nothing is read for
   float *scratch;  // [furl_attention_scratch(queries * heads, head_size)]
   float *out;      // as the queries lie

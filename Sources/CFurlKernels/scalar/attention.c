@@ -54,6 +54,9 @@ static void attend_tile(
       score += (double)x[d] * (double)read.key(cache, furl_index(cache, begin + p), d);
     }
     weights[p] = (float)score * a->scale;
+    if (a->slopes != NULL) {
+      weights[p] += a->slopes[head] * (float)((int64_t)(begin + p) - (int64_t)(a->position + query));
+    }
     if (a->soft_cap > 0) weights[p] = a->soft_cap * tangent(weights[p] / a->soft_cap);
     if (weights[p] > largest) largest = weights[p];
   }

@@ -56,6 +56,15 @@ INLINE void weigh_rows(const cells kind, const int n, const furl_attention *a, s
   }
 }
 
+/// Scores grow with their positions; they are scaled later.
+INLINE void slope_scores(const furl_attention *a, const row *row) {
+  v16 slope = splat(row->slope / a->scale), lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (size_t p = row->seen.begin / 16 * 16; p < row->seen.end; p += 16) {
+    v16 distance = splat(row->distance + (float)p) + lanes;
+    store(row->scores + p, fma16(slope, distance, load(row->scores + p)));
+  }
+}
+
 /// soft_cap * tanh(score / soft_cap), the scale included.
 INLINE void cap_scores(const furl_attention *a, const row *row) {
   v16 inner = splat(a->scale / a->soft_cap), cap = splat(a->soft_cap);
@@ -68,6 +77,7 @@ INLINE void attend_rows(const cells kind, const int n, const furl_attention *a, 
   score_rows(kind, n, a, tile, rows);
   float scale = a->soft_cap > 0 ? 1 : a->scale;
   for (int q = 0; q < n; q++) {
+    if (a->slopes != NULL) slope_scores(a, rows + q);
     if (a->soft_cap > 0) cap_scores(a, rows + q);
     // To base 2, where powers need one factor less.
     rows[q].target[1] = softmax(rows[q].scores, rows[q].seen, scale * LOG2_E, rows[q].target);
@@ -143,6 +153,8 @@ INLINE void attend_tile(
       rows[q].scores = scores + q * TILE;
       rows[q].target = into + (query * a->heads + head) * stride;
       rows[q].seen = furl_in_tile(a, query, tile);
+      rows[q].slope = a->slopes == NULL ? 0 : a->slopes[head];
+      rows[q].distance = (float)((int64_t)(tile * TILE) - (int64_t)(a->position + query));
       if (++head == a->heads) head = 0, query++;
     }
     functions.rows[n - 1](a, tile, rows);

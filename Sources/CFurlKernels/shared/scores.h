@@ -16,6 +16,8 @@ typedef struct row {
   float *scores;  // [FURL_ATTENTION_TILE], then the weights
   float *target;  // its part of the tile
   furl_span seen; // of the tile
+  float slope;    // of the head; 0 where there is none
+  float distance; // from the query's position to the tile's first: mostly below 0
 } row;
 
 INLINE size_t larger_size(size_t a, size_t b) {

@@ -68,6 +68,8 @@ struct TensorLocation: Sendable {
   var storedShape: [Int]?
   /// The names of vectors that make up the tensor, one after the other; empty: it is one tensor.
   var pieces: [String] = []
+  /// Makes a row of a matrix that no file has: (row, columns); nil: files have it.
+  var computed: (@Sendable (Int, Int) -> [Float])?
   /// How the source orders the rows.
   var rowOrder: WeightSource.RowOrder = .stored
   var fold: WeightSource.Fold = .none
@@ -100,6 +102,7 @@ enum Architectures {
     Phi3.self, Llama.self, Mistral.self, Ministral3.self, Qwen2.self, Qwen3.self, Gemma.self, Gemma2.self, Gemma3.self,
     Granite.self, GraniteMoEHybrid.self, SeedOSS.self, IQuestCoder.self, StableLM.self, SmolLM3.self, OLMo2.self,
     OLMo3.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self, GraniteMoE.self, PhiMoE.self, Mellum.self, GPTOSS.self,
+    XGLM.self, MPT.self,
     DeepSeekV2.self, DeepSeekV3.self, GLM4MoELite.self, Laguna.self,
   ]
 

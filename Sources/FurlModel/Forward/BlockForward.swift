@@ -159,7 +159,8 @@ extension AttentionSpec {
   /// What becomes of products of queries and keys.
   func scores(sinks: FloatVector?) -> KeyValueCache.Scores {
     KeyValueCache.Scores(
-      scale: scale.map(Float.init) ?? 1 / Float(headSize).squareRoot(), softCap: softCap.map(Float.init), sinks: sinks)
+      scale: scale.map(Float.init) ?? 1 / Float(headSize).squareRoot(), softCap: softCap.map(Float.init), sinks: sinks,
+      slopes: slopes.flatMap { try? FloatVector($0) })
   }
 
   /// What a cache keeps of it.

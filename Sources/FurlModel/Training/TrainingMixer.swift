@@ -34,6 +34,8 @@ extension PartSpec {
     case .attention(let attention):
       if attention.headNorms == .ofEachHead {
         "norms with weights for each head have no gradient that Furl computes"
+      } else if attention.slopeLimit != nil {
+        "slopes of scores have no place in the backward pass"
       } else if attention.outputGate != nil {
         "gates on what heads give have no gradient that Furl computes"
       } else {

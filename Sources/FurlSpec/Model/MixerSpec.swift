@@ -32,6 +32,9 @@ public struct AttentionSpec: Sendable, Hashable {
   public var keyNorm: NormSpec?
   /// What those norms are over.
   public var headNorms: HeadNorms
+  /// What the slopes of scores over positions reach up to: 2^-i slopeLimit / heads for head i (ALiBi; Press et al. 2022);
+  /// nil: scores have none.
+  public var slopeLimit: Double?
   /// How queries grow with their position; nil: not.
   public var queryGrowth: QueryGrowth?
   /// What the heads' outputs are multiplied with before the last layer; nil: nothing.
@@ -84,7 +87,18 @@ public struct AttentionSpec: Sendable, Hashable {
     self.rotary = rotary
     self.biases = biases
     (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
-    (headNorms, queryGrowth, outputGate) = (.ofHead, nil, nil)
+    (headNorms, queryGrowth, outputGate, slopeLimit) = (.ofHead, nil, nil, nil)
+  }
+
+  /// The slope of each head, as MPT has them: those of the next power of two of heads, every other one first where that is more.
+  public var slopes: [Float]? {
+    guard let slopeLimit else { return nil }
+    var all = 1
+    while all < heads { all *= 2 }
+    let slopes = (1...all).map { Float(Elementary.pow(2, -slopeLimit * Double($0) / Double(all))) }
+    guard all > heads else { return slopes }
+    let (odd, even) = (stride(from: 1, to: all, by: 2), stride(from: 0, to: all, by: 2))
+    return Array((odd.map { slopes[$0] } + even.map { slopes[$0] }).prefix(heads))
   }
 
   /// Numbers of all queries of a row.

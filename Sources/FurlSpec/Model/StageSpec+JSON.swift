@@ -80,6 +80,7 @@ extension AttentionSpec {
     if let queryNorm { members.append(.init("query_norm", queryNorm.json)) }
     if let keyNorm { members.append(.init("key_norm", keyNorm.json)) }
     if headNorms != .ofHead { members.append(.init("head_norms", .string(headNorms.rawValue))) }
+    if let slopeLimit { members.append(.init("slope_limit", .number(slopeLimit))) }
     if let queryGrowth {
       members.append(
         .init("query_growth", ["rate": .number(queryGrowth.rate), "context": .integer(queryGrowth.context)]))
@@ -100,6 +101,7 @@ extension AttentionSpec {
     queryNorm = try reader.reader("query_norm").map(NormSpec.init)
     keyNorm = try reader.reader("key_norm").map(NormSpec.init)
     if reader.optional("head_norms") != nil { headNorms = try reader.knownWord("head_norms") }
+    slopeLimit = try reader.number("slope_limit", in: -1e300...1e300)
     queryGrowth = try reader.reader("query_growth").map { growth in
       let result = QueryGrowth(
         rate: try growth.needed("rate") { try growth.number($0, in: 0...1e3) }, context: try growth.size("context"))

@@ -12,8 +12,11 @@ extension KeyValueCache {
     public var softCap: Float?
     /// A score of each head that the softmax counts and that nothing is read for: [heads].
     public var sinks: FloatVector?
+    /// What scores of each head grow by from one position to the next: [heads] (ALiBi; Press et al. 2022).
+    public var slopes: FloatVector?
 
-    public init(scale: Float, softCap: Float? = nil, sinks: FloatVector? = nil) {
+    public init(scale: Float, softCap: Float? = nil, sinks: FloatVector? = nil, slopes: FloatVector? = nil) {
+      self.slopes = slopes
       self.scale = scale
       self.softCap = softCap
       self.sinks = sinks
@@ -37,6 +40,7 @@ extension KeyValueCache {
     let heads = blocks[block]
     precondition(query.columns == heads.heads * heads.headSize && output.columns == query.columns)
     precondition(scores.sinks == nil || scores.sinks?.count == heads.heads)
+    precondition(scores.slopes == nil || scores.slopes?.count == heads.heads)
     precondition(context.pool.threads <= scratch.work.count)
     precondition(stored == nil || Set(runs.map(\.slot)).count == runs.count)
     for run in runs { check(run, rows: min(query.capacity, output.capacity)) }
@@ -55,6 +59,7 @@ extension KeyValueCache {
         cache: head(block, slot: run.slot, job.kvHead), query: query.values + row * query.stride + job.kvHead * width,
         query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
         window: heads.window ?? 0, scale: scores.scale, soft_cap: scores.softCap ?? 0,
+        slopes: scores.slopes.map { $0.pointer + job.kvHead * heads.group },
         sinks: scores.sinks.map { $0.pointer + job.kvHead * heads.group }, scratch: scratch.work[part].floats,
         out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
         tile_begin: 0, tile_end: 0, next_keys: nil, next_positions: 0)

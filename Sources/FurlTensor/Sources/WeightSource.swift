@@ -213,4 +213,16 @@ extension WeightSource {
     let offset = try scratch.append(values)
     return try .vector(file: scratch.finish(), type: .float32, offset: offset, count: values.count)
   }
+
+  /// The same of a matrix.
+  ///
+  /// - Parameter row: makes one: (its number, columns).
+  /// - Throws: ``FurlError`` of kind `cannotWrite`.
+  public static func matrix(rows: Int, columns: Int, row: (Int, Int) -> [Float]) throws -> WeightSource {
+    let scratch = try ScratchFile(folder: FileManager.default.temporaryDirectory.path)
+    // Pieces of whole rows are padded to 64 bytes each: all of it at once lies without gaps.
+    let offset = try scratch.append((0..<rows).flatMap { row($0, columns) })
+    return try WeightSource(
+      file: scratch.finish(), type: .float32, offset: offset, rows: rows, columns: columns, rowStride: columns)
+  }
 }

@@ -62,6 +62,7 @@ struct StoredLayout {
     var pieces: [String: StoredLayout] = [:]
     for tensor in spec.tensors {
       let location = location(tensor)
+      if location.computed != nil { continue }
       let part = Part(spec: tensor, location: location)
       if !location.pieces.isEmpty {
         let count = tensor.shape[0] / location.pieces.count
