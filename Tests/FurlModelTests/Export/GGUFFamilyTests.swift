@@ -157,7 +157,7 @@ import Testing
   }
 
   @Test func whatLlamaComputesOtherwiseIsSaid() throws {
-    let words = [
+    let words: [String: String?] = [
       "gemma2": "multiplied into the queries", "gpt_oss": "YaRN", "gpt_neox": "tanh", "phi3-longrope": "16 positions",
       "olmo2": nil,
     ]
