@@ -7,6 +7,7 @@ import FurlNumerics
 import FurlSpec
 import FurlTensor
 import FurlTestSupport
+import FurlTokenizer
 import Testing
 
 @testable import FurlTransform
