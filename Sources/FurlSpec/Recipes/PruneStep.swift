@@ -146,7 +146,7 @@ public struct PruneStep: Sendable {
         remedy: "take channels with fit: reconstruct, and heal behind it")
     }
     finetune = isTrained ? try PruneStep.finetune(reader) : nil
-    choose = try reader.name("choose", of: Choice.self) ?? (prunesExperts ? .predictions : .lasso)
+    choose = try reader.name("choose", of: Choice.self) ?? (prunesExperts ? .frequency : .lasso)
     let isOfExperts = prunesExperts
     guard choose.isOfExperts == isOfExperts else {
       throw reader.error(
