@@ -124,9 +124,9 @@ import Testing
       let path = folder + "/a.furl"
       try Samples.write(Samples.tiny(), to: path, .compact)
       var bytes = try TestData.bytes(path)
-      bytes[8] = 2
+      bytes[8] = 3
       try TestData.write(bytes, to: path)
-      #expect(damage(of: path)?.contains("was made by a newer Furl (format 2; this one reads up to 1)") == true)
+      #expect(damage(of: path)?.contains("was made by a newer Furl (format 3; this one reads up to 2)") == true)
       bytes[8] = 0
       try TestData.write(bytes, to: path)
       #expect(damage(of: path)?.contains("damaged header") == true)

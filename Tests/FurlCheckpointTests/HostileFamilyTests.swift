@@ -73,7 +73,7 @@ import Testing
     for value in ["0", "-1", "0.5", "1e13", "1e400"] { #expect(try small.error(["rope_theta": value]).kind == .input) }
     let epsilon = ["starcoder2": "norm_epsilon", "phi": "layer_norm_eps"][family] ?? "rms_norm_eps"
     for value in ["-1", "2", "\"x\""] { try check(epsilon, value) }
-    for kind in ["dynamic", "yarn", "longrope", "mrope", "nonsense"] {
+    for kind in ["mrope", "proportional", "axial", "nonsense"] {
       try check("rope_scaling", "{\"type\": \"\(kind)\", \"factor\": 2}", at: "rope_scaling.type")
       try check("rope_scaling", "{\"rope_type\": \"\(kind)\", \"factor\": 2}", at: "rope_scaling.rope_type")
       try check("rope_parameters", "{\"rope_type\": \"\(kind)\"}", at: "rope_parameters.rope_type")
@@ -83,6 +83,13 @@ import Testing
       try check("rope_parameters", value)
     }
     try check("rope_scaling", #"{"type": "linear"}"#, at: "rope_scaling.factor")
+    try check("rope_scaling", #"{"type": "dynamic"}"#, at: "rope_scaling.factor")
+    try check("rope_scaling", #"{"type": "yarn", "factor": "2"}"#, at: "rope_scaling.factor")
+    try check("rope_scaling", #"{"type": "yarn", "factor": 2, "beta_fast": "32"}"#, at: "rope_scaling.beta_fast")
+    try check("rope_scaling", #"{"type": "longrope", "factor": 2}"#, at: "rope_scaling.short_factor")
+    try check(
+      "rope_scaling", #"{"type": "longrope", "factor": 2, "short_factor": [1], "long_factor": [1]}"#,
+      at: "rope_scaling.short_factor")
     try check("rope_scaling", #"{"type": "linear", "factor": 0}"#, at: "rope_scaling.factor")
     try check("rope_scaling", #"{"type": "linear", "factor": "2"}"#, at: "rope_scaling.factor")
     try check("rope_scaling", #"{"type": 3}"#, at: "rope_scaling.type")

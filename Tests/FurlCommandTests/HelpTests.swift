@@ -8,7 +8,7 @@ import Testing
 @Suite struct HelpTests {
   @Test(arguments: [
     "", "compress", "inspect", "run", "eval", "bench", "verify", "report", "sweep", "data", "synth", "export",
-    "tokenize", "logits",
+    "tokenize", "logits", "families",
   ])
   func isWhatItWas(_ command: String) async throws {
     let result = command.isEmpty ? try await Tool.run("--help") : try await Tool.run(command, "--help")

@@ -29,7 +29,8 @@ enum Fixtures {
   static func writeArtifact(_ folder: String, to path: String, _ recipe: Recipe = Recipe()) throws {
     let checkpoint = try Checkpoint(folder: folder)
     let pool = WorkerPool(threads: 2)
-    let writer = try ArtifactWriter(path: path, storage: recipe.storage)
+    let writer = try ArtifactWriter(
+      path: path, storage: recipe.storage, formatVersion: checkpoint.spec.formVersion)
     for tensor in checkpoint.spec.tensors {
       var streams: [PackedLayout.StreamKind: ByteStorage]
       let source = try checkpoint.source(tensor.name)

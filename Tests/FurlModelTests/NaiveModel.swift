@@ -57,7 +57,7 @@ struct NaiveModel {
   ///
   /// - Parameter spec: what the artifact says of itself; nil: the truth.
   func write(to path: String, tokenizer: [UInt8] = [], spec lie: JSON? = nil) throws {
-    let writer = try ArtifactWriter(path: path, storage: .mapped)
+    let writer = try ArtifactWriter(path: path, storage: .mapped, formatVersion: spec.formVersion)
     for tensor in spec.tensors {
       var streams: [PackedLayout.StreamKind: ByteStorage] = [:]
       if let matrix = matrices[tensor.name] {

@@ -76,7 +76,7 @@ import Testing
     ("A.head_size", 7, "head_size"), ("A.head_size", .integer(1 << 60), "head_size"), ("A.window", 0, "window"),
     ("A.window", -1, "window"), ("A.window", .integer(.max), "window"), ("A.scale", 0, "scale"),
     ("A.scale", -0.5, "scale"), ("A.scale", 1e9, "scale"), ("A.soft_cap", 0, "soft_cap"),
-    ("A.soft_cap", -50, "soft_cap"), ("A.sinks", 4, "sinks"), ("A.norms_whole_rows", "yes", "norms_whole_rows"),
+    ("A.soft_cap", -50, "soft_cap"), ("A.sinks", 4, "sinks"), ("A.head_norms", "all", "head_norms"),
     ("A.query_norm.epsilon", -1e-6, "epsilon"), ("A.key_norm.kind", "norm", "kind"), ("A.biases", ["mlp.up"], "biases"),
     ("A.biases", ["attention"], "biases"), ("A.biases", "all", "biases"), ("A.more", 1, "more"),
     ("A.rotary", 4, "rotary"), ("A.rotary.theta", -10_000, "theta"), ("A.rotary.theta", 0, "theta"),

@@ -19,7 +19,7 @@ import Testing
     "head_size":8,"window":7,"rotary":{"theta":10000.0,"dimensions":4,"scaling":{"kind":"longrope",\
     "short":[1.0,1.5],"long":[2.0,9.0],"original_context":16},"attention_factor":1.25},"scale":0.25,"soft_cap":50.0,\
     "sinks":true,"query_norm":{"kind":"rms_norm","epsilon":1e-06},"key_norm":{"kind":"layer_norm","epsilon":1e-05},\
-    "norms_whole_rows":true,"biases":["attention.query","attention.output"]},\
+    "head_norms":"row","biases":["attention.query","attention.output"]},\
     "output_norm":{"kind":"rms_norm","epsilon":1e-06},"factor":0.5}]},\
     {"beside":true,"parts":[{"experts":{"count":8,"active":2,"expert":{"size":10,"gated":true,"activation":"quick_gelu",\
     "limit":7.0,"biases":["mlp.up","mlp.gate","mlp.down"]},"scoring":"sigmoid","normalizes":true,\

@@ -20,10 +20,13 @@ enum Qwen2: Architecture {
   }
 
   /// The window of each block, as this family and those after it say it.
-  static func windows(_ decoder: DecoderConfig) throws -> [Int?] {
+  ///
+  /// - Parameter zeroIsNone: whether a window of 0 stands for none.
+  static func windows(_ decoder: DecoderConfig, zeroIsNone: Bool = false) throws -> [Int?] {
     let config = decoder.reader
-    // The window is there whether it is used or not; 0 stands for none.
-    let stated = config.optional("sliding_window") == .integer(0) ? nil : try decoder.slidingWindow(assumed: 4096)
+    // The window is there whether it is used or not.
+    let isNone = zeroIsNone && config.optional("sliding_window") == .integer(0)
+    let stated = isNone ? nil : try decoder.slidingWindow(assumed: 4096)
     let window = try decoder.flag("use_sliding_window", assumed: false) ? stated : nil
     let firstWithWindow = try config.integer("max_window_layers", in: 0...Int.max) ?? 28
     let isSliding = try slidingBlocks(decoder)

@@ -46,7 +46,7 @@ enum Qwen2MoE: Architecture {
   /// The window of each block: of every other one below `max_window_layers`, unless `layer_types` says it.
   private static func windows(_ decoder: DecoderConfig) throws -> [Int?] {
     let config = decoder.reader
-    if config.optional("layer_types") != nil { return try Qwen2.windows(decoder) }
+    if config.optional("layer_types") != nil { return try Qwen2.windows(decoder, zeroIsNone: true) }
     guard try decoder.flag("use_sliding_window", assumed: false) else {
       return Array(repeating: nil, count: decoder.layers)
     }

@@ -1,7 +1,7 @@
 import FurlBase
 
-/// A byte-level BPE that fits any vocabulary: the 256 bytes, and pairs of them as merges, those of frequent letters
-/// first. Any text has ids in it, about one for every two letters.
+/// A byte-level BPE that fits any vocabulary: the 256 bytes, then pairs of them as merges, those of frequent letters
+/// first, and then pairs with a third. Any text has ids in it, about one for every two letters.
 public enum SyntheticTokenizer {
   /// Bytes by how often code has them, roughly; the rest follows by value.
   private static let frequent = Array(" etanrsiolcdumpfghyb_vw\n.,()=:'\"xkq0123456789-jz[]#{}/*+<>!@%&|^~\\;?$`".utf8)
@@ -21,7 +21,7 @@ public enum SyntheticTokenizer {
   }()
 
   /// The most ids that a vocabulary may have.
-  public static let largest = 256 + 256 * 256
+  public static let largest = 256 + 256 * 256 + 256 * 256 * 256
 
   /// The texts of `tokenizer.json` and `tokenizer_config.json`.
   ///
@@ -36,15 +36,15 @@ public enum SyntheticTokenizer {
     vocabulary.reserveCapacity(count)
     var merges: [JSON] = []
     var single = letters.makeIterator()
-    var pairs = Pairs()
+    var merged = Merges()
     for id in 0..<count {
       if let text = special[id] {
         vocabulary.append(.init(text, .integer(id)))
       } else if let letter = single.next() {
         vocabulary.append(.init(letter, .integer(id)))
       } else {
-        let (left, right) = pairs.next()
-        let parts = [letters[Int(bytes[left])], letters[Int(bytes[right])]]
+        let bytes = merged.next()
+        let parts = [bytes.left.map { letters[Int($0)] }.joined(), letters[Int(bytes.right)]]
         vocabulary.append(.init(parts.joined(), .integer(id)))
         merges.append(.string(parts.joined(separator: " ")))
       }
@@ -72,6 +72,26 @@ public enum SyntheticTokenizer {
       "add_bos_token": .bool(false), "model_max_length": .integer(contextLength),
     ]
     return (tokenizer.prettyText, config.prettyText)
+  }
+
+  /// What is merged, one after the other: every pair of bytes once, and then every pair of these and a byte.
+  private struct Merges {
+    private var pairs = Pairs()
+    /// The pairs so far, which the third bytes follow.
+    private var made: [[UInt8]] = []
+    private var triples = Pairs()
+
+    mutating func next() -> (left: [UInt8], right: UInt8) {
+      if made.count < bytes.count * bytes.count {
+        let (left, right) = pairs.next()
+        made.append([bytes[left], bytes[right]])
+        return ([bytes[left]], bytes[right])
+      }
+      // Frequent pairs and frequent third bytes first, as far as there are third bytes.
+      var (pair, third) = triples.next()
+      while third >= bytes.count { (pair, third) = triples.next() }
+      return (made[pair], bytes[third])
+    }
   }
 
   /// Pairs (left, right) of whole numbers in order of the larger one, each pair once.

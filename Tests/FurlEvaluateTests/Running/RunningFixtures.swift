@@ -24,7 +24,7 @@ enum Running {
   ) throws {
     let checkpoint = try Checkpoint(folder: folder)
     let pool = WorkerPool(threads: 2)
-    let writer = try ArtifactWriter(path: path, storage: storage)
+    let writer = try ArtifactWriter(path: path, storage: storage, formatVersion: checkpoint.spec.formVersion)
     for tensor in checkpoint.spec.tensors {
       let source = try checkpoint.source(tensor.name)
       guard tensor.shape.count == 2 else {

@@ -95,7 +95,8 @@ import Testing
       }
       let trainer = try trained(threads: 1)
       let losses = trainer.losses
-      #expect(try #require(losses.last) < 0.9 * losses[0], "\(losses)")
+      // Batches differ: the last of them together say where the loss has come to.
+      #expect(losses.suffix(5).reduce(0, +) / 5 < 0.9 * losses[0], "\(losses)")
       let before = try ModelParameters(model)
       for tensor in spec.tensors {
         let isSame = trainer.parameters[tensor.name].values == before[tensor.name].values
