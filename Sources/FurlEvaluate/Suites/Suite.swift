@@ -69,7 +69,7 @@ public struct Suite: Sendable, Hashable {
     name: String, kind: SuiteKind, file: String?, sha: String?
   ) {
     try card.requireVersion(of: "suite card")
-    let name = try card.suiteName("suite")
+    let name = try card.needed("suite") { try ValueCodec.suiteName.read(card, $0) }
     _ = try card.string("description")
     guard let kind = try card.word("kind", ["pass_at_1": SuiteKind.passAt1, "lines": .lines, "text": .text]) else {
       throw card.error("kind", "is missing", remedy: "allowed: pass_at_1, lines, text")

@@ -1,7 +1,7 @@
 import FurlBase
 
 /// A bound on a figure of a report.
-public struct Gate: Sendable, Hashable {
+public struct Gate: DeclaredDocument, Sendable, Hashable {
   /// The figure that is bounded.
   public enum Metric: String, Sendable, Hashable, CaseIterable {
     case passAt1 = "pass_at_1"
@@ -72,92 +72,23 @@ public struct Gate: Sendable, Hashable {
   package static let usualConfidence = 0.95
 
   /// Reads one entry of a list of gates.
-  public init(_ reader: DocumentReader) throws {
-    let later = ["memory", "speed", "energy"]
-    guard
-      let metric = try reader.word(
-        "metric",
-        [
-          "pass_at_1": Metric.passAt1, "exact_match": .exactMatch, "edit_similarity": .editSimilarity,
-          "perplexity": .perplexity, "kl_divergence": .klDivergence, "same_top": .sameTop, "disk_bytes": .diskBytes,
-        ], later: later)
-    else {
-      throw reader.error(
-        "metric", "is missing", remedy: "allowed: \(Metric.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    if metric.kind == nil, reader.optional("suite") != nil {
-      throw reader.error("suite", "means nothing for \(metric.rawValue)", remedy: "remove it")
-    }
-    let suite = metric.kind == nil ? "" : try reader.suiteName("suite")
-    for key in ["min", "max_drop", "max", "max_rise"]
-    where !metric.bounds.contains(key) && reader.optional(key) != nil {
-      throw reader.error(
-        key, "means nothing for \(metric.rawValue)", remedy: "it is bounded by \(metric.bounds.joined(separator: ", "))"
-      )
-    }
-    self.init(
-      suite: suite, metric: metric, min: try reader.number("min", in: 0...1),
-      maxDrop: try reader.number("max_drop", in: 0...1), max: try Gate.largest(reader, metric),
-      maxRise: try reader.number("max_rise", in: 0...1e18))
-    guard min != nil || maxDrop != nil || max != nil || maxRise != nil else {
-      let words = metric.bounds.count == 1 ? metric.bounds[0] : "\(metric.bounds.joined(separator: ", ")) or both"
-      throw reader.error(metric.bounds[0], "is missing", remedy: "a gate on \(metric.rawValue) needs \(words)")
-    }
-    if let level = try reader.number("confidence", in: 0.5...1) {
-      if level == 1 { throw reader.error("confidence", "no finite sample gives certainty", remedy: "0.95 is usual") }
-      guard maxDrop != nil || maxRise != nil || metric == .klDivergence else {
-        throw reader.error(
-          "confidence", "belongs to max_drop, max_rise and the max of kl_divergence",
-          remedy: "other bounds are exact on the fixed set and need none")
-      }
-      confidence = level
-    }
-    isLoose = try reader.bool("loose") ?? false
-    try reader.finish()
-    try refuseWeakness { reader.error($0, $1, remedy: $2) }
-  }
+  public init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
 
-  /// `max`: a number, or for a file also a size with its unit.
-  private static func largest(_ reader: DocumentReader, _ metric: Metric) throws -> Double? {
-    if metric == .diskBytes, let text = reader.optional("max")?.string {
-      let units: KeyValuePairs = ["kB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1]
-      for (unit, size) in units where text.hasSuffix(unit) {
-        let digits = text.dropLast(unit.count).filter { $0 != " " }
-        if let value = Double(String(digits)), value > 0, value.isFinite { return value * size }
-      }
-      throw reader.error("max", "\"\(text)\" is no size", remedy: "write bytes, or a number with kB, MB or GB")
-    }
-    return try reader.number("max", in: metric == .perplexity ? 1...1e18 : 0...1e18)
-  }
+  /// The gate as a recipe says it, with its defaults.
+  public var json: JSON { declaredJSON }
 
   /// Reads the list under the key `gates` of a recipe or a gate file; a document without the key has none.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a wrong entry, or two that are the same.
   public static func parse(from document: DocumentReader) throws -> [Gate] {
-    guard let readers = try document.readers("gates") else { return [] }
-    var gates: [Gate] = []
-    for reader in readers {
-      let gate = try Gate(reader)
-      if gates.contains(where: { $0.suite == gate.suite && $0.metric == gate.metric }) {
-        throw reader.error(
-          "metric",
-          "\(gate.suite.isEmpty ? "the artifact" : "suite \(gate.suite)") already has a gate on \(gate.metric.rawValue)",
-          remedy: "put all bounds into one gate")
-      }
-      gates.append(gate)
-    }
-    return gates
+    try ValueCodec<[Gate]>.gates.read(document, "gates") ?? []
   }
 
   /// Reads a gate file.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a mistake, `usage` when there is nothing in it to verify.
   public static func read(path: String) throws -> [Gate] {
-    let document = try YAML.read(path: path)
-    try document.requireVersion(of: "gate file")
-    _ = try document.string("description")
-    let gates = try parse(from: document)
-    try document.finish()
+    let gates = try GateFile(declared: YAML.read(path: path)).gates
     guard !gates.isEmpty else {
       throw FurlError(
         .usage, file: path, "has no gates, so there is nothing to verify", remedy: "list them under gates:")
@@ -173,18 +104,6 @@ public struct Gate: Sendable, Hashable {
 
   /// What it is called in a sentence: `exact_match of lines`.
   package var title: String { suite.isEmpty ? metric.rawValue : "\(metric.rawValue) of \(suite)" }
-
-  /// The gate as a recipe says it, with its defaults.
-  public var json: JSON {
-    var members: [JSON.Member] = suite.isEmpty ? [] : [.init("suite", .string(suite))]
-    members.append(.init("metric", .string(metric.rawValue)))
-    for (key, value) in [("min", min), ("max_drop", maxDrop), ("max", max), ("max_rise", maxRise)] {
-      if let value { members.append(.init(key, .number(value))) }
-    }
-    if let confidence { members.append(.init("confidence", .number(confidence))) }
-    if isLoose { members.append(.init("loose", true)) }
-    return .object(members)
-  }
 }
 
 /// What a gate, or a list of them, came to.
