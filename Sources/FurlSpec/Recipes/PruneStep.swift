@@ -2,7 +2,7 @@ import FurlBase
 
 /// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
 /// the matrices. Or, to compare with, sets single weights to zero, which changes no width.
-public struct PruneStep: Sendable {
+public struct PruneStep: DeclaredDocument, Sendable {
   public enum Method: String, Sendable, CaseIterable {
     case groupLasso = "group-lasso"
     /// Single weights, by what they add to the outputs.
@@ -63,119 +63,47 @@ public struct PruneStep: Sendable {
 
   /// Group lasso while the model is trained.
   public struct Finetune: Sendable {
-    public let train: TrainSettings
+    public internal(set) var train = TrainSettings()
     /// What each group shrinks by at each step: rate * penalty * sqrt(numbers).
-    public let penalty: Double
+    public internal(set) var penalty = 0.1
     /// Steps in which groups go; in those that are left the rest recovers.
-    public let ramp: Int
+    public internal(set) var ramp = 1
     /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-    public let labels: Double
+    public internal(set) var labels = 1.0
   }
 
-  public let method: Method
-  public private(set) var sparsity: Double
-  public private(set) var of: Whole
+  enum Fit: String, Sendable, CaseIterable { case reconstruct, finetune }
+
+  public internal(set) var method = Method.groupLasso
+  public internal(set) var sparsity = 0.0
+  public internal(set) var of = Whole.blocks
   /// Groups of the blocks.
-  public let groups: [Group]
+  public internal(set) var groups: [Group] = [.heads, .neurons]
   /// Whether rows of the vocabulary go.
-  public private(set) var prunesVocabulary: Bool
+  public internal(set) var prunesVocabulary = false
   /// Whether rows of the vocabulary have gone, and this is what is left of the step.
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
-  public let hasChannels: Bool
-  public let choose: Choice
-  public let refit: Refit
-  public let allocation: Allocation
+  public internal(set) var hasChannels = false
+  public internal(set) var choose = Choice.lasso
+  public internal(set) var refit = Refit.squares
+  public internal(set) var allocation = Allocation.global
   /// Widths are kept to multiples of this.
-  public let multiple: Int
+  public internal(set) var multiple = 16
   /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
-  public let limit: Double?
-  public let seed: Int
+  public internal(set) var limit: Double?
+  public internal(set) var seed = 0
+  var fit = Fit.reconstruct
+  var training = Finetune()
+  package internal(set) var location = DocumentLocation.none
+
+  package init() {}
+
   /// How the model is trained meanwhile; nil: groups go by reconstruction.
-  public let finetune: Finetune?
-  package let location: DocumentLocation
-
-  init(_ reader: DocumentReader) throws {
-    method = try reader.name("method", of: Method.self) ?? .groupLasso
-    if method != .groupLasso, let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) }) {
-      throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
-    }
-    guard let sparsity = try reader.number("sparsity", in: 0.001...0.95) else {
-      throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
-    }
-    self.sparsity = sparsity
-    let of = try reader.name("of", of: Whole.self) ?? .blocks
-    self.of = of
-    guard method == .groupLasso || of == .blocks else {
-      throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
-    }
-    let words = try reader.strings("groups") ?? ["heads", "neurons"]
-    guard !words.isEmpty, Set(words).count == words.count else {
-      throw reader.error("groups", "a list of different groups is expected")
-    }
-    prunesVocabulary = words.contains(PruneStep.vocabularyWord)
-    hasChannels = words.contains(PruneStep.channelsWord)
-    groups = try words.filter { ![PruneStep.vocabularyWord, PruneStep.channelsWord].contains($0) }.map { word in
-      guard let group = Group(rawValue: word) else {
-        throw reader.error(
-          "groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels, vocabulary")
-      }
-      return group
-    }
-    if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
-    let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
-    guard !(isTrained && hasChannels) else {
-      throw reader.error(
-        "groups", "channels do not go while a model is trained",
-        remedy: "take channels with fit: reconstruct, and heal behind it")
-    }
-    finetune = isTrained ? try PruneStep.finetune(reader) : nil
-    choose = try reader.name("choose", of: Choice.self) ?? .lasso
-    let refit = try reader.name("refit", of: Refit.self) ?? .squares
-    // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
-    self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
-    allocation = try reader.name("allocation", of: Allocation.self) ?? .global
-    guard !groups.isEmpty || reader.optional("allocation") == nil else {
-      throw reader.error(
-        "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
-    }
-    multiple = try reader.integer("multiple", in: 1...1024) ?? 16
-    limit = try reader.number("limit", in: 0.01...1) ?? (allocation == .measured ? nil : PruneStep.limit(sparsity))
-    guard choose == .random || reader.optional("seed") == nil else {
-      throw reader.error("seed", "has no meaning without draws", remedy: "use choose: random")
-    }
-    seed = try reader.integer("seed", in: 0...Int.max) ?? 0
-    try reader.finish()
-    location = reader.location
-  }
-
-  static let vocabularyWord = "vocabulary"
-  static let channelsWord = "channels"
+  public var finetune: Finetune? { fit == .finetune ? training : nil }
 
   /// Whether nothing else goes.
   package var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
-
-  /// What does not go together with rows of the vocabulary.
-  private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, _ groups: [String]) throws {
-    let before = "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
-    guard !groups.contains("channels") else {
-      throw reader.error("groups", "channels and rows of the vocabulary do not go in one step", remedy: before)
-    }
-    guard of != .blocks else {
-      throw reader.error(
-        "of", "rows of the vocabulary are no weights of the blocks", remedy: "say of: groups or of: model")
-    }
-    if reader.optional("fit")?.string == "finetune" {
-      throw reader.error(
-        "fit", "rows of the vocabulary do not go while a model is trained", remedy: before)
-    }
-    guard groups.count == 1 else { return }
-    for key in ["choose", "refit", "allocation", "limit", "seed"] where reader.optional(key) != nil {
-      throw reader.error(
-        key, "has no meaning for rows of the vocabulary: those go that the calibration's text uses least",
-        remedy: "leave it out")
-    }
-  }
 
   /// The rest of the step when rows of the vocabulary are gone.
   ///
@@ -207,49 +135,6 @@ public struct PruneStep: Sendable {
     return min(count, max(Int(share * 4 / 3 * Double(count)), even))
   }
 
-  private static func finetune(_ reader: DocumentReader) throws -> Finetune {
-    for key in ["choose", "refit", "allocation", "seed"] where reader.optional(key) != nil {
-      throw reader.error(key, "has no meaning with fit: finetune", remedy: "leave it out")
-    }
-    guard let settings = try reader.reader("train") else {
-      throw reader.error("train", "is missing", remedy: "say how: train: {text: FILE, steps: 800, rate: 3.0e-4}")
-    }
-    let train = try TrainSettings(settings)
-    let ramp = try reader.integer("ramp", in: 1...train.steps) ?? max(1, train.steps / 2)
-    return Finetune(
-      train: train, penalty: try reader.number("penalty", in: 0...1e3) ?? 0.1, ramp: ramp,
-      labels: try reader.number("labels", in: 0...1) ?? 1)
-  }
-
   /// Of the second moments, as a share of the mean of their diagonal.
   package static let damping = 0.01
-
-  var json: JSON {
-    guard method == .groupLasso else {
-      return ["method": .string(method.rawValue), "sparsity": .number(sparsity), "of": .string(of.rawValue)]
-    }
-    let words =
-      groups.map(\.rawValue) + (hasChannels ? [PruneStep.channelsWord] : [])
-      + (prunesVocabulary ? [PruneStep.vocabularyWord] : [])
-    let common: [JSON.Member] = [
-      .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
-      .init("groups", .array(words.map(JSON.string))),
-    ]
-    if isVocabularyAlone { return .object(common + [.init("multiple", .integer(multiple))]) }
-    let widths =
-      [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
-    if let finetune {
-      return .object(
-        common + [
-          .init("fit", "finetune"), .init("train", finetune.train.json), .init("penalty", .number(finetune.penalty)),
-          .init("ramp", .integer(finetune.ramp)), .init("labels", .number(finetune.labels)),
-        ] + widths)
-    }
-    return .object(
-      common + [
-        .init("fit", "reconstruct"),
-        .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
-      ] + (groups.isEmpty ? [] : [.init("allocation", .string(allocation.rawValue))]) + widths
-        + (choose == .random ? [.init("seed", .integer(seed))] : []))
-  }
 }

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// Names tensors: by role (`mlp.down`), by role in a range of blocks (`blocks.0-1.mlp.down`), or by a glob on their
 /// names (`blocks.*.attention.*`).
 package struct Selector: Sendable, Hashable {
@@ -7,9 +9,14 @@ package struct Selector: Sendable, Hashable {
   }
 
   private let kind: Kind
+  /// What a recipe says.
+  package let text: String
+
+  init(_ role: TensorRole) { (kind, text) = (.role(role, nil), role.rawValue) }
 
   /// Nil when the text names no role and is neither a glob nor like a tensor's name.
   init?(_ text: String) {
+    self.text = text
     if text.contains("*") || text.contains("?") {
       kind = .glob(Array(text))
       return
@@ -65,5 +72,25 @@ package struct Selector: Sendable, Hashable {
       }
     }
     return pattern[p...].allSatisfy { $0 == "*" }
+  }
+}
+
+extension ValueCodec<Selector> {
+  static var selector: ValueCodec {
+    ValueCodec<String>.text.mapped({ try Selector($0, $1, $2) }, back: \.text)
+  }
+}
+
+extension ValueCodec<[Selector]> {
+  static var selectors: ValueCodec {
+    ValueCodec<[String]>.texts.mapped(
+      { texts, reader, key in try texts.map { try Selector($0, reader, key) } }, back: { $0.map(\.text) })
+  }
+}
+
+extension Selector {
+  fileprivate init(_ text: String, _ reader: DocumentReader, _ key: String) throws {
+    guard let selector = Selector(text) else { throw reader.error(key, "\"\(text)\" is not a role or a name") }
+    self = selector
   }
 }
