@@ -130,7 +130,7 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
   /// Whether it means something.
   package func means(_ root: Root) -> Bool { conditions.allSatisfy { $0.holds(root) } }
 
-  func read(_ reader: DocumentReader, into root: inout Root) throws {
+  package func read(_ reader: DocumentReader, into root: inout Root) throws {
     let current = root
     guard let broken = conditions.first(where: { !$0.holds(current) }) else { return try take(reader, &root) }
     guard let (problem, remedy) = broken.refusal?(root) else { return }
