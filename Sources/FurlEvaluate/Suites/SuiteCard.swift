@@ -26,7 +26,7 @@ package struct SuiteCard: DeclaredDocument {
     Field("file", \.file, .text, "The problem file, relative to the card; .gz too.")
     Field(
       "sha256", \.sha256,
-      .text.described(ValueOutline(schema: ["type": "string", "pattern": "^[0-9a-f]{64}$"])),
+      .text(matching: "^[0-9a-f]{64}$"),
       "Of the unpacked problem file.")
     Field("protocol", \.settings, .mapping(of: SuiteProtocol.declaration.outline), "How it is run.")
     Field.check { $0.location = $1.location }

@@ -12,12 +12,12 @@ public struct CalibrationSettings: DeclaredDocument, Sendable {
     case bundled
   }
 
-  public internal(set) var text = Text.bundled
-  public internal(set) var samples = 128
+  public private(set) var text = Text.bundled
+  public private(set) var samples = 128
   /// Tokens of a sequence.
-  public internal(set) var length = 256
-  public internal(set) var seed = 0
-  package internal(set) var location = DocumentLocation.none
+  public private(set) var length = 256
+  public private(set) var seed = 0
+  package private(set) var location = DocumentLocation.none
 
   package init() {}
 

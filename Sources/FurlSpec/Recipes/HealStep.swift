@@ -3,14 +3,14 @@ import FurlBase
 /// Trains what is left of a model to do as the source does (Hinton, Vinyals and Dean, "Distilling the knowledge in a
 /// neural network", 2015).
 public struct HealStep: DeclaredDocument, Sendable {
-  public internal(set) var train = TrainSettings()
+  public private(set) var train = TrainSettings()
   /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-  public internal(set) var labels = 0.0
+  public private(set) var labels = 0.0
   /// What the distance of the last hidden states counts, over the mean square of the source's.
-  public internal(set) var hidden = 0.0
+  public private(set) var hidden = 0.0
   /// Columns of the low-rank update of every linear layer in the blocks; nil: all weights are trained.
-  public internal(set) var rank: Int?
-  package internal(set) var location = DocumentLocation.none
+  public private(set) var rank: Int?
+  package private(set) var location = DocumentLocation.none
 
   package init() {}
 

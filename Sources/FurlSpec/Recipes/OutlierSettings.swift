@@ -4,9 +4,9 @@ import FurlTensor
 /// Which columns of the linear layers are kept apart: `outliers` of a step.
 public struct OutlierSettings: DeclaredDocument, Sendable, Hashable {
   /// The most columns of a matrix that are kept apart, as a share of them; without a threshold, how many.
-  public internal(set) var share = 0.02
+  public private(set) var share = 0.02
   /// Those whose inputs reach this magnitude in the calibration; nil: those with the largest weights.
-  public internal(set) var threshold: Double?
+  public private(set) var threshold: Double?
 
   package init() {}
 

@@ -63,39 +63,39 @@ public struct PruneStep: DeclaredDocument, Sendable {
 
   /// Group lasso while the model is trained.
   public struct Finetune: Sendable {
-    public internal(set) var train = TrainSettings()
+    public fileprivate(set) var train = TrainSettings()
     /// What each group shrinks by at each step: rate * penalty * sqrt(numbers).
-    public internal(set) var penalty = 0.1
+    public fileprivate(set) var penalty = 0.1
     /// Steps in which groups go; in those that are left the rest recovers.
-    public internal(set) var ramp = 1
+    public fileprivate(set) var ramp = 1
     /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-    public internal(set) var labels = 1.0
+    public fileprivate(set) var labels = 1.0
   }
 
   enum Fit: String, Sendable, CaseIterable { case reconstruct, finetune }
 
-  public internal(set) var method = Method.groupLasso
-  public internal(set) var sparsity = 0.0
-  public internal(set) var of = Whole.blocks
+  public private(set) var method = Method.groupLasso
+  public private(set) var sparsity = 0.0
+  public private(set) var of = Whole.blocks
   /// Groups of the blocks.
-  public internal(set) var groups: [Group] = [.heads, .neurons]
+  public private(set) var groups: [Group] = [.heads, .neurons]
   /// Whether rows of the vocabulary go.
-  public internal(set) var prunesVocabulary = false
+  public private(set) var prunesVocabulary = false
   /// Whether rows of the vocabulary have gone, and this is what is left of the step.
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
-  public internal(set) var hasChannels = false
-  public internal(set) var choose = Choice.lasso
-  public internal(set) var refit = Refit.squares
-  public internal(set) var allocation = Allocation.global
+  public private(set) var hasChannels = false
+  public private(set) var choose = Choice.lasso
+  public private(set) var refit = Refit.squares
+  public private(set) var allocation = Allocation.global
   /// Widths are kept to multiples of this.
-  public internal(set) var multiple = 16
+  public private(set) var multiple = 16
   /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
-  public internal(set) var limit: Double?
-  public internal(set) var seed = 0
+  public private(set) var limit: Double?
+  public private(set) var seed = 0
   var fit = Fit.reconstruct
   var training = Finetune()
-  package internal(set) var location = DocumentLocation.none
+  package private(set) var location = DocumentLocation.none
 
   package init() {}
 
@@ -117,9 +117,6 @@ public struct PruneStep: DeclaredDocument, Sendable {
     return step
   }
 
-  /// Half of what would be left everywhere may go from one layer, too.
-  private static func limit(_ sparsity: Double) -> Double { (1 + sparsity) / 2 }
-
   /// The most groups that a layer may lose.
   ///
   /// What is measured of one layer alone holds for a little more than it was measured with: what many layers lose in a
@@ -137,4 +134,145 @@ public struct PruneStep: DeclaredDocument, Sendable {
 
   /// Of the second moments, as a share of the mean of their diagonal.
   package static let damping = 0.01
+}
+
+extension PruneStep {
+  package static let declaration = Declaration<PruneStep>(
+    "prune", "Removes groups of weights for good; or, to compare with, sets single weights to zero."
+  ) {
+    Field(
+      "method", \.method, .word,
+      "Whole groups by group lasso; or single weights by what they add to the outputs, as Wanda and SparseGPT.")
+    Field.check { step, reader in
+      guard step.method != .groupLasso,
+        let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) })
+      else { return }
+      throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
+    }
+    Field(
+      "sparsity", \.sparsity, .number(in: 0.001...0.95), "The share that goes.",
+      absent: .refused(remedy: "the share that goes, such as 0.6"))
+    Field(
+      "of", \.of, .word,
+      "What it is a share of: the weights in the blocks' linear layers, all parameters, or those of the groups.")
+    Field.rule("of", "single weights are a share of the blocks'", "use of: blocks") {
+      $0.method == .groupLasso || $0.of == .blocks
+    }
+    ofGroups.map { $0.known("with method: group-lasso") { $0.method == .groupLasso } }
+    Field.check { $0.location = $1.location }
+  }
+
+  @DeclarationBuilder<PruneStep> private static var ofGroups: [Field] {
+    Field(
+      "groups", \.words, .groups,
+      "Attention heads (with all that share a key/value head), neurons of the MLP, channels of the residual stream, "
+        + "rows of the vocabulary."
+    )
+    Field.rule("groups", "channels and rows of the vocabulary do not go in one step", apart) {
+      !$0.hasChannels || !$0.prunesVocabulary
+    }
+    Field.rule("of", "rows of the vocabulary are no weights of the blocks", "say of: groups or of: model") {
+      $0.of != .blocks || !$0.prunesVocabulary
+    }
+    Field("fit", \.fit, .word, "Closed form, layer by layer; or training with the penalty.")
+      .written { !$0.isVocabularyAlone }
+    Field.rule("fit", "rows of the vocabulary do not go while a model is trained", apart) {
+      $0.fit != .finetune || !$0.prunesVocabulary
+    }
+    Field.rule(
+      "groups", "channels do not go while a model is trained", "take channels with fit: reconstruct, and heal behind it"
+    ) { $0.fit != .finetune || !$0.hasChannels }
+    ofTraining.map { $0.known("with fit: finetune") { $0.fit == .finetune } }
+    Field(
+      "choose", \.choose, .word,
+      "What groups go by: the penalty at which they vanish, the variance of what they add, inputs times weights, "
+        + "weights, or draws."
+    ).unlessVocabularyAlone().unlessTrained()
+    Field(
+      "refit", \.refit, .word,
+      "What makes up for them: least squares over those that stay, the bias alone, or nothing."
+    ).unlessVocabularyAlone().unlessTrained()
+    Field(
+      "allocation", \.allocation, .word,
+      "How much each layer loses: by one threshold, by one that is weighed by what is measured, or the same everywhere."
+    ).unlessVocabularyAlone().unlessTrained().only(
+      if: { !$0.groups.isEmpty }, else: "has no meaning for channels, which are the same ones in all layers",
+      "leave it out")
+    Field("multiple", \.multiple, .integer(in: 1...1024), "Widths are kept to multiples of this.")
+    Field(
+      "limit", \.limit, .number(in: 0.01...1), "The largest share of its groups that a layer may lose.",
+      absent: .derived("half way from `sparsity` to 1; with allocation: measured a third more than the mean") {
+        // Half of what would be left everywhere may go from one layer, too.
+        $0.allocation == .measured ? nil : (1 + $0.sparsity) / 2
+      }
+    ).unlessVocabularyAlone()
+    Field("seed", \.seed, .integer(in: 0...Int.max), "Begins the draws.").unlessVocabularyAlone().unlessTrained().only(
+      if: { $0.choose == .random }, else: "has no meaning without draws", "use choose: random")
+  }
+
+  @DeclarationBuilder<PruneStep> private static var ofTraining: [Field] {
+    Field(
+      "train", \.training.train, .document, "How the model is trained meanwhile.",
+      absent: .refused(remedy: "say how: train: {text: FILE, steps: 800, rate: 3.0e-4}"))
+    Field(
+      "penalty", \.training.penalty, .number(in: 0...1e3),
+      "What each group shrinks by at a step, times its rate and the root of its size.")
+    Field(
+      "ramp", \.training.ramp, .integer(in: 1...Int.max, unit: "steps"),
+      "How long groups go, at most all steps; in the rest what stays recovers.",
+      absent: .derived("half of the steps") { max(1, $0.training.train.steps / 2) },
+      reading: { .integer(in: 1...$0.training.train.steps) })
+    Field("labels", \.training.labels, .number(in: 0...1), "As `labels` of heal.")
+  }
+
+  /// All groups as a recipe names them, those of the blocks first.
+  private var words: [String] {
+    get {
+      groups.map(\.rawValue) + (hasChannels ? [PruneStep.channels] : [])
+        + (prunesVocabulary ? [PruneStep.vocabulary] : [])
+    }
+    set {
+      groups = newValue.compactMap(Group.init)
+      hasChannels = newValue.contains(PruneStep.channels)
+      prunesVocabulary = newValue.contains(PruneStep.vocabulary)
+    }
+  }
+
+  private static let vocabulary = "vocabulary"
+  private static let channels = "channels"
+  fileprivate static let groupWords = Group.allCases.map(\.rawValue) + [channels, vocabulary]
+
+  private static let apart =
+    "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
+
+  package mutating func settle(_ reader: DocumentReader) throws {
+    // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
+    if fit == .finetune || isVocabularyAlone { refit = .none }
+  }
+}
+
+extension DocumentField<PruneStep> {
+  fileprivate func unlessTrained() -> DocumentField {
+    only(if: { $0.fit != .finetune }, else: "has no meaning with fit: finetune", "leave it out")
+  }
+
+  fileprivate func unlessVocabularyAlone() -> DocumentField {
+    only(
+      if: { !$0.isVocabularyAlone },
+      else: "has no meaning for rows of the vocabulary: those go that the calibration's text uses least", "leave it out"
+    )
+  }
+}
+
+extension ValueCodec<[String]> {
+  fileprivate static var groups: ValueCodec {
+    let known = PruneStep.groupWords
+    let words = JSON.array(known.map(JSON.string))
+    return texts.described(ValueOutline(schema: ["type": "array", "minItems": 1, "items": ["enum": words]]))
+      .checked({ _ in "a list of different groups is expected" }) { !$0.isEmpty && Set($0).count == $0.count }
+      .checked(
+        { words in "\"\(words.first { !known.contains($0) } ?? "")\" is not a group" },
+        "known: \(known.joined(separator: ", "))"
+      ) { $0.allSatisfy(known.contains) }
+  }
 }

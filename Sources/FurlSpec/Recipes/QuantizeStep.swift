@@ -5,11 +5,11 @@ import FurlTensor
 public struct QuantizeStep: DeclaredDocument, Sendable {
   /// Another scheme for some tensors.
   package struct Override: DeclaredDocument, Sendable {
-    package internal(set) var selector = Selector(.norm)
+    package private(set) var selector = Selector(.norm)
     /// With coded bits: of these tensors.
-    package internal(set) var bits: Double?
+    package private(set) var bits: Double?
     var settings = SchemeSettings()
-    package internal(set) var scheme = Scheme.float32
+    package private(set) var scheme = Scheme.float32
 
     package init() {}
 
@@ -22,9 +22,9 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   /// Of the linear layers in the blocks, as the recipe says it.
   var settings = SchemeSettings()
   /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width, or bits that a budget chooses.
-  public internal(set) var bits: Double?
+  public private(set) var bits: Double?
   /// The same of the embedding, the head and the positions.
-  public internal(set) var embeddingBits: Double?
+  public private(set) var embeddingBits: Double?
   var leastBits: Double?
   var mostBits: Double?
   var choices: [SchemeSettings]?
@@ -34,10 +34,10 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   var search = false
   var embeddings: SchemeSettings.Weights?
   /// Columns of the linear layers in the blocks that are kept apart; nil: none.
-  public internal(set) var outliers: OutlierSettings?
+  public private(set) var outliers: OutlierSettings?
   /// What stays in FP32.
-  package internal(set) var keepSelectors = [Selector(.norm), Selector(.bias)]
-  package internal(set) var overrides: [Override] = []
+  package private(set) var keepSelectors = [Selector(.norm), Selector(.bias)]
+  package private(set) var overrides: [Override] = []
 
   /// Of the linear layers in the blocks.
   public private(set) var scheme = Scheme.float32
@@ -123,5 +123,132 @@ extension QuantizeStep.Override {
     settings = settings.filled(from: step.settings)
     scheme = try settings.scheme()
     if scheme.scales == step.scheme.scales { settings.scales = nil }
+  }
+}
+
+extension QuantizeStep {
+  package static let declaration = Declaration<QuantizeStep>("quantize", "Writes weights down in fewer bits.") {
+    Field(
+      "goal", \.goal, .word,
+      "Codes of fixed width, as small in memory as in the file; or 8 bits in memory, with steps that an entropy coder "
+        + "makes small on disk."
+    ).written { $0.isCoded }
+    SchemeSettings.keys.map { $0.lifted(to: \.settings) }
+    Field.check { step, reader in
+      if !step.isCoded, step.settings.weights == nil { throw reader.error("weights", "is missing") }
+    }
+    coded(
+      "bits", \.bits,
+      "Coded bits of a weight in the linear layers; needed with goal: disk unless a budget chooses them.")
+    coded("embedding_bits", \.embeddingBits, "The same of the embedding, the head and the positions.")
+    ofBudgets.map { $0.written { $0.freedom != nil } }
+    ofMethods
+    Field("outliers", \.outliers, .document, "Columns of int8 matrices that are kept apart.")
+    Field(
+      "embeddings", \.embeddings, .embeddings, "The codes of embedding, head and positions.",
+      absent: .means("those of the weights, or what a budget chooses")
+    ).writing {
+      // What a budget is to choose is not said, for then it were fixed.
+      $0.freedom?.hasEmbeddings == true ? .null : .string(($0.embeddings ?? $0.settings.weights ?? .int8).rawValue)
+    }
+    Field(
+      "keep", \.keepSelectors, .selectors,
+      "What stays in FP32: roles, ranges of blocks or globs; `norm` and `bias` always.")
+    Field.rule("embeddings", "are int8 where they have embedding_bits", "leave one of them out") {
+      $0.embeddingBits == nil || $0.embeddings == nil || $0.embeddings == .int8
+    }
+    Field.check { step, reader in
+      for role in ["norm", "bias"] where !step.keep.contains(role) {
+        throw reader.error("keep", "norms and biases stay in FP32", remedy: "add \(role)")
+      }
+    }
+    Field("overrides", \.overrides, .documents(), "Other schemes for some tensors; no two for one.").written {
+      !$0.overrides.isEmpty
+    }
+  }
+
+  static let noBits = (problem: "has no meaning without goal: disk", remedy: "add goal: disk, or leave it out")
+
+  /// Bits are coded with `goal: disk`. Above 7, eight bits without a step are as small.
+  private static func coded(
+    _ key: String, _ path: any WritableKeyPath<QuantizeStep, Double?> & Sendable, _ line: String
+  ) -> Field {
+    Field(key, path, .codedBits, line).only(if: \.isCoded, else: noBits.problem, noBits.remedy)
+  }
+
+  @DeclarationBuilder<QuantizeStep> private static var ofBudgets: [Field] {
+    Field(
+      "least_bits", \.leastBits, .codedBits, "With goal: disk, the fewest bits that a budget may choose.",
+      absent: .means("2"))
+    Field(
+      "most_bits", \.mostBits, .codedBits, "With goal: disk, the most bits that a budget may choose.",
+      absent: .means("7"))
+    Field(
+      "choices", \.choices, .documents(),
+      "Without goal: disk, the schemes besides the step's own that a budget may choose.")
+  }
+
+  @DeclarationBuilder<QuantizeStep> private static var ofMethods: [Field] {
+    Field(
+      "method", \.methodWord, .word,
+      "How codes are found: each by itself; with scales by the inputs' mean squares; with columns scaled before (AWQ); "
+        + "or with errors fed back (GPTQ)."
+    )
+    Field(
+      "order", \.order, .word, "Which columns get their codes first: from the left, or those with the largest inputs.",
+      absent: .derived("activation") { _ in .activation }
+    ).withFeedback()
+    Field(
+      "damping", \.damping, .number(in: 0.0001...1),
+      "Added to the diagonal of the second moments, as a share of its mean.",
+      absent: .derived("0.01") { _ in QuantizeMethod.Feedback.usualDamping }
+    ).withFeedback()
+    Field(
+      "search", \.search, .truth, "Tries several scales for each block.",
+      absent: .derived("true, with method: nearest false") { $0.methodWord != .nearest }
+    ).only(
+      if: { !$0.isCoded }, else: "has no meaning with goal: disk", "steps follow from bits; leave it out"
+    ).written { $0.methodWord != .imatrix && ($0.methodWord != .nearest || $0.search) }
+    Field.check { step, reader in
+      guard step.isCoded, step.methodWord == .imatrix || step.methodWord == .awq else { return }
+      throw reader.error(
+        "method", "\(step.methodWord) weighs columns in a search for scales, and goal: disk has none",
+        remedy: "use gptq")
+    }
+    Field.rule("search", "is what method: imatrix does", "use method: nearest, or leave it out") {
+      $0.methodWord != .imatrix || $0.search
+    }
+  }
+}
+
+extension QuantizeStep.Override {
+  package static let declaration = Declaration<QuantizeStep.Override>("override", "Another scheme for some tensors.") {
+    Field(
+      "match", \.selector, .selector, "Which tensors: a role, `blocks.0-1.mlp.down`, or a glob on names.",
+      absent: .refused())
+    Field("bits", \.bits, .codedBits, "Coded bits of these tensors, with goal: disk.")
+    Field.check { override, _ in override.settings.isCoded = override.bits != nil }
+    SchemeSettings.keys.map { $0.lifted(to: \.settings) }
+    Field.check { override, reader in
+      if override.bits == nil, override.settings.weights == nil { throw reader.error("weights", "is missing") }
+    }
+  }
+}
+
+extension DocumentField<QuantizeStep> {
+  fileprivate func withFeedback() -> DocumentField {
+    only(if: { $0.methodWord == .gptq }, else: "has no meaning without feedback", "use method: gptq")
+  }
+}
+
+extension ValueCodec<Double> {
+  fileprivate static var codedBits: ValueCodec { .number(in: 1...7, unit: "bits") }
+}
+
+extension ValueCodec<SchemeSettings.Weights> {
+  /// A canonical recipe says null for what a budget chooses.
+  fileprivate static var embeddings: ValueCodec {
+    let word = word(later: Value.later)
+    return word.described(.any(of: [word.outline, ValueOutline(schema: ["type": "null"])]))
   }
 }

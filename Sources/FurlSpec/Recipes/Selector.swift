@@ -77,20 +77,17 @@ package struct Selector: Sendable, Hashable {
 
 extension ValueCodec<Selector> {
   static var selector: ValueCodec {
-    ValueCodec<String>.text.mapped({ try Selector($0, $1, $2) }, back: \.text)
+    ValueCodec<String>.text.converted({ "\"\($0)\" is not a role or a name" }, to: Selector.init, back: \.text)
   }
 }
 
 extension ValueCodec<[Selector]> {
   static var selectors: ValueCodec {
-    ValueCodec<[String]>.texts.mapped(
-      { texts, reader, key in try texts.map { try Selector($0, reader, key) } }, back: { $0.map(\.text) })
-  }
-}
-
-extension Selector {
-  fileprivate init(_ text: String, _ reader: DocumentReader, _ key: String) throws {
-    guard let selector = Selector(text) else { throw reader.error(key, "\"\(text)\" is not a role or a name") }
-    self = selector
+    ValueCodec<[String]>.texts.converted(
+      { texts in "\"\(texts.first { Selector($0) == nil } ?? "")\" is not a role or a name" },
+      to: { texts in
+        let selectors = texts.compactMap(Selector.init)
+        return selectors.count == texts.count ? selectors : nil
+      }, back: { $0.map(\.text) })
   }
 }

@@ -4,9 +4,9 @@ import FurlBase
 public struct TrainSettings: DeclaredDocument, Sendable {
   /// A text, and how much of the training comes from it.
   public struct Source: DeclaredDocument, Sendable, Hashable {
-    public internal(set) var text = CalibrationSettings.Text.bundled
+    public fileprivate(set) var text = CalibrationSettings.Text.bundled
     /// Against the other texts' shares.
-    public internal(set) var share = 1.0
+    public fileprivate(set) var share = 1.0
 
     package init() {}
 
@@ -17,27 +17,27 @@ public struct TrainSettings: DeclaredDocument, Sendable {
     }
   }
 
-  public internal(set) var sources: [Source] = []
+  public private(set) var sources: [Source] = []
   /// The text that losses are measured on; it has to be another one than those that are trained on.
-  public internal(set) var heldOut: CalibrationSettings.Text?
+  public private(set) var heldOut: CalibrationSettings.Text?
   /// Changes of the weights.
-  public internal(set) var steps = 1
+  public private(set) var steps = 1
   /// Sequences of a step.
-  public internal(set) var batch = 8
+  public private(set) var batch = 8
   /// Parts that the batch is computed in, one after the other, which saves memory.
-  public internal(set) var accumulate = 1
+  public private(set) var accumulate = 1
   /// Tokens of a sequence.
-  public internal(set) var length = 256
+  public private(set) var length = 256
   /// The highest learning rate.
-  public internal(set) var rate = 0.0
+  public private(set) var rate = 0.0
   /// Steps in which the rate rises; from there it falls to zero along half a cosine.
-  public internal(set) var warmup = 0
+  public private(set) var warmup = 0
   /// Weight decay of matrices.
-  public internal(set) var decay = 0.01
+  public private(set) var decay = 0.01
   /// The largest norm of a step's gradient; 0: any.
-  public internal(set) var clip = 1.0
-  public internal(set) var seed = 0
-  package internal(set) var location = DocumentLocation.none
+  public private(set) var clip = 1.0
+  public private(set) var seed = 0
+  package private(set) var location = DocumentLocation.none
 
   package init() {}
 

@@ -42,7 +42,7 @@ public struct TruncateStep: DeclaredDocument, Sendable {
       "choose", \.choose, .word,
       "Which go: the last ones; the run that turns the hidden state least; or those that predictions need least.",
       absent: .derived("last") { $0.isListed ? nil : .last }
-    ).only(if: { !$0.isListed }, else: "has no meaning beside a list of blocks")
+    ).only("with a number of blocks", if: { !$0.isListed }) { _ in ("has no meaning beside a list of blocks", nil) }
     Field("heal", \.heal, .word, "What stands in for them: nothing, or a linear map by least squares.")
     Field.check { $0.location = $1.location }
   }
@@ -90,30 +90,23 @@ public struct TruncateStep: DeclaredDocument, Sendable {
 
 extension ValueCodec<TruncateStep.Extent> {
   fileprivate static var extent: ValueCodec {
-    ValueCodec(
-      .any(of: [
-        ValueOutline(schema: ["type": "integer", "minimum": 1]),
-        ValueOutline(schema: ["type": "array", "minItems": 1, "items": ["type": "integer", "minimum": 0]]),
-      ]),
+    let list = ValueCodec<[Int]>.different("a list of different block numbers is expected")
+    return ValueCodec(
+      .any(of: [ValueOutline(schema: ["type": "integer", "minimum": 1]), list.outline]),
       read: { reader, key in
         switch reader.optional(key) {
         case nil: return nil
+        case .integer(let count) where count >= 1: return .count(count)
         case .integer(let count):
-          guard count >= 1 else { throw reader.error(key, "\(count) is out of range", remedy: "allowed: 1 and more") }
-          return .count(count)
-        case .array(let list):
-          let numbers = list.compactMap(\.integer)
-          guard numbers.count == list.count, !numbers.isEmpty, Set(numbers).count == numbers.count,
-            numbers.allSatisfy({ $0 >= 0 })
-          else { throw reader.error(key, "a list of different block numbers is expected") }
-          return .listed(numbers.sorted())
+          throw reader.error(key, "\(count) is out of range", remedy: "allowed: 1 and more")
+        case .array: return try list.read(reader, key).map { .listed($0.sorted()) }
         case let other?: throw reader.error(key, "a whole number or a list is expected, not \(other.kindName)")
         }
       },
       write: { extent in
         switch extent {
         case .count(let count): .integer(count)
-        case .listed(let list): .array(list.map(JSON.integer))
+        case .listed(let numbers): list.write(numbers)
         }
       })
   }

@@ -20,12 +20,7 @@ package enum SuiteName {
 extension ValueCodec<String> {
   /// The name of a suite.
   package static var suiteName: ValueCodec {
-    text.described(ValueOutline(schema: ["type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"]))
-      .checked { name, reader, key in
-        guard SuiteName.isValid(name) else {
-          throw reader.error(
-            key, "\"\(name)\" is no name of a suite", remedy: "use letters, digits, dots, dashes, underscores")
-        }
-      }
+    text(matching: "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$").checked(
+      { "\"\($0)\" is no name of a suite" }, "use letters, digits, dots, dashes, underscores", if: SuiteName.isValid)
   }
 }

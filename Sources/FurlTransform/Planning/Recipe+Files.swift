@@ -16,7 +16,9 @@ extension Recipe {
         case .truncate, .quantize: nil
         }
       guard let training else { continue }
-      texts += (training.sources.map(\.text) + [training.heldOut].compactMap { $0 }).map { ($0, training.location.folder) }
+      texts += (training.sources.map(\.text) + [training.heldOut].compactMap { $0 }).map {
+        ($0, training.location.folder)
+      }
     }
     return texts.flatMap { SourceText.files(of: $0.0, folder: $0.1, checkpointFolder: checkpointFolder) }
   }

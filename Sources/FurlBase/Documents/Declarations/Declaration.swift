@@ -47,7 +47,10 @@ package struct Declaration<Root: DeclaredDocument>: Sendable {
   }
 
   package var outline: DeclarationOutline {
-    DeclarationOutline(name: name, line: line, keys: fields.map(\.outline).filter { !$0.key.isEmpty })
+    let outlines = fields.map(\.outline)
+    return DeclarationOutline(
+      name: name, line: line, keys: outlines.filter { !$0.key.isEmpty },
+      rules: outlines.filter(\.key.isEmpty).flatMap(\.conditions))
   }
 
   /// The key that is kept at a place.

@@ -3,6 +3,8 @@ package struct DeclarationOutline: Sendable {
   package let name: String
   package let line: String
   package let keys: [KeyOutline]
+  /// What has to hold of several keys.
+  package let rules: [String]
 }
 
 /// What a declaration says of a key.
@@ -28,6 +30,8 @@ package struct ValueOutline: Sendable {
   package var unit: String?
   /// The least and the most.
   package var bounds: (least: JSON, most: JSON)?
+  /// Whether reading it refuses what is missing.
+  var isNeeded = false
   /// The mappings in it.
   package var inner: [DeclarationOutline] = []
 

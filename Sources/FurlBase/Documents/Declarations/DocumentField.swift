@@ -78,29 +78,48 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
       take: { reader, root in try check(&root, reader) }, give: { _ in nil })
   }
 
+  /// What has to hold when the keys before it are read, where it can be said beforehand: a page lists it.
+  ///
+  /// - Parameter key: where the error stands.
+  package static func rule(
+    _ key: String, _ problem: String, _ remedy: String, if holds: @escaping @Sendable (Root) -> Bool
+  ) -> DocumentField {
+    var field = check { root, reader in
+      guard !holds(root) else { return }
+      throw reader.error(key, problem, remedy: remedy)
+    }
+    field.outline.conditions = ["`\(key)`: \(problem) (\(remedy))."]
+    return field
+  }
+
   // MARK: When it means something
 
   /// The same key, which is refused where something does not hold: `seed` "has no meaning without draws (use choose: random)".
   package func only(
-    if holds: @escaping @Sendable (Root) -> Bool, else problem: String, _ remedy: String? = nil
+    if holds: @escaping @Sendable (Root) -> Bool, else problem: String, _ remedy: String
   ) -> DocumentField {
-    only("\(problem)\(remedy.map { ": \($0)" } ?? "")", if: holds) { _ in (problem, remedy) }
+    under("It \(problem)\(remedy == "leave it out" ? "" : ": \(remedy)").", holds) { _ in (problem, remedy) }
   }
 
-  /// The same with words that depend on other keys, which a page says in general.
+  /// The same, where what is said depends on other keys: a page has the words `Only ...`.
   package func only(
     _ words: String, if holds: @escaping @Sendable (Root) -> Bool,
-    else refusal: (@Sendable (Root) -> (problem: String, remedy: String?))?
-  ) -> DocumentField {
-    var field = self
-    field.conditions.append(Condition(holds: holds, refusal: refusal))
-    field.outline.conditions.append(words)
-    return field
-  }
+    else refusal: @escaping @Sendable (Root) -> (problem: String, remedy: String?)
+  ) -> DocumentField { under("Only \(words).", holds, refusal) }
 
   /// The same key, which is unknown where something does not hold.
   package func known(_ words: String, if holds: @escaping @Sendable (Root) -> Bool) -> DocumentField {
-    only(words, if: holds, else: nil)
+    under("Only \(words).", holds, nil)
+  }
+
+  private func under(
+    _ sentence: String, _ holds: @escaping @Sendable (Root) -> Bool,
+    _ refusal: (@Sendable (Root) -> (problem: String, remedy: String?))?
+  ) -> DocumentField {
+    var field = self
+    field.conditions.append(Condition(holds: holds, refusal: refusal))
+    field.outline.conditions.append(sentence)
+    return field
   }
 
   /// The same key, which a document with every default spelled out leaves out where something does not hold.
@@ -130,6 +149,9 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
   /// Whether it means something.
   package func means(_ root: Root) -> Bool { conditions.allSatisfy { $0.holds(root) } }
 
+  /// Reads its value into a document.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for a wrong value, a key that means nothing, and one that is needed.
   package func read(_ reader: DocumentReader, into root: inout Root) throws {
     let current = root
     guard let broken = conditions.first(where: { !$0.holds(current) }) else { return try take(reader, &root) }
@@ -160,9 +182,9 @@ extension KeyOutline {
     _ key: String, _ line: String, _ value: ValueOutline, _ path: any AnyKeyPath & Sendable,
     absent: DocumentField<Root>.Absence<Value>, usual: JSON?
   ) {
-    self.init(key: key, line: line, value: value, path: path)
+    self.init(key: key, line: line, value: value, path: path, isRequired: value.isNeeded)
     switch absent {
-    case .usual: standard = usual
+    case .usual: standard = value.isNeeded ? nil : usual
     case .means(let words), .derived(let words, _): standardWords = words
     case .refused: isRequired = true
     }

@@ -16,13 +16,22 @@ package struct ValueCodec<Value>: Sendable {
 
   /// The same value, which has to be more than its type says.
   package func checked(
-    _ check: @escaping @Sendable (Value, DocumentReader, String) throws -> Void
+    _ problem: @escaping @Sendable (Value) -> String, _ remedy: String? = nil,
+    if holds: @escaping @Sendable (Value) -> Bool
   ) -> ValueCodec {
+    converted(problem, remedy, to: { holds($0) ? $0 : nil }, back: { $0 })
+  }
+
+  /// What the value stands for, if it stands for anything.
+  package func converted<Other>(
+    _ problem: @escaping @Sendable (Value) -> String, _ remedy: String? = nil,
+    to convert: @escaping @Sendable (Value) -> Other?, back: @escaping @Sendable (Other) -> Value
+  ) -> ValueCodec<Other> {
     mapped(
       { value, reader, key in
-        try check(value, reader, key)
-        return value
-      }, back: { $0 })
+        guard let other = convert(value) else { throw reader.error(key, problem(value), remedy: remedy) }
+        return other
+      }, back: back)
   }
 
   /// What the value stands for.
@@ -47,6 +56,22 @@ extension ValueCodec where Value == Int {
   }
 }
 
+extension ValueCodec where Value == [Int] {
+  /// One or more whole numbers from 0 on, none of them twice.
+  package static func different(_ problem: String) -> ValueCodec {
+    ValueCodec(
+      ValueOutline(schema: ["type": "array", "minItems": 1, "items": ["type": "integer", "minimum": 0]]),
+      read: { reader, key in
+        guard let value = reader.optional(key) else { return nil }
+        let numbers = value.array?.compactMap(\.integer) ?? []
+        guard !numbers.isEmpty, Set(numbers).count == value.array?.count, numbers.allSatisfy({ $0 >= 0 }) else {
+          throw reader.error(key, problem)
+        }
+        return numbers
+      }, write: { .array($0.map(JSON.integer)) })
+  }
+}
+
 extension ValueCodec where Value == Double {
   package static func number(in range: ClosedRange<Double>, unit: String? = nil) -> ValueCodec {
     ValueCodec(
@@ -62,8 +87,12 @@ extension ValueCodec where Value == Bool {
 }
 
 extension ValueCodec where Value == String {
-  package static var text: ValueCodec {
-    ValueCodec(ValueOutline(schema: ["type": "string"]), read: { try $0.string($1) }, write: JSON.string)
+  package static var text: ValueCodec { text() }
+
+  /// - Parameter pattern: what it matches, for those who cannot ask the reader.
+  package static func text(matching pattern: String? = nil) -> ValueCodec {
+    let schema = [JSON.Member("type", "string")] + (pattern.map { [.init("pattern", .string($0))] } ?? [])
+    return ValueCodec(ValueOutline(schema: .object(schema)), read: { try $0.string($1) }, write: JSON.string)
   }
 }
 
@@ -113,6 +142,22 @@ extension ValueCodec {
       .list(of: .document(Element.declaration.outline)),
       read: { try $0.readers($1)?.map { try Element(declared: $0) } },
       write: { .array($0.map(\.declaredJSON)) })
+  }
+
+  /// The same of one or more, which are needed.
+  package static func documents<Element: DeclaredDocument>(orElse problem: String, _ remedy: String? = nil)
+    -> ValueCodec
+  where Value == [Element] {
+    let list = documents()
+    var outline = list.outline
+    outline.isNeeded = true
+    return ValueCodec(
+      outline,
+      read: { reader, key in
+        let found = try list.read(reader, key) ?? []
+        guard !found.isEmpty else { throw reader.error(key, problem, remedy: remedy) }
+        return found
+      }, write: list.write)
   }
 }
 
