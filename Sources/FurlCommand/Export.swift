@@ -91,13 +91,11 @@ struct Export: ParsableCommand {
 
   /// A number of bytes with a decimal unit.
   private func shardBytes() throws -> Int {
-    let units = [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1)]
-    let unit = units.first { shardSize.uppercased().hasSuffix($0.0) }
-    let digits = shardSize.dropLast(unit?.0.count ?? 0)
-    guard let number = Int(digits), number > 0 else { throw ValidationError("--shard-size is a size as 500MB or 5GB.") }
-    let (bytes, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1)
-    guard !overflow else { throw ValidationError("--shard-size is too large.") }
-    return bytes
+    guard let bytes = ByteSize.bytes(shardSize), bytes >= 1 else {
+      throw ValidationError("--shard-size is a size as 500MB or 5GB.")
+    }
+    guard let whole = Int(exactly: bytes.rounded(.down)) else { throw ValidationError("--shard-size is too large.") }
+    return whole
   }
 }
 

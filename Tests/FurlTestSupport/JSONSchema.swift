@@ -9,7 +9,7 @@ public struct JSONSchema {
   /// Reads all schemas, to hold documents to one of them: `eval`, `verify`, ...
   public init(_ name: String) throws {
     var documents: [String: JSON] = [:]
-    for name in ["eval", "bench", "inspect", "verify", "report", "error"] {
+    for name in ["eval", "bench", "inspect", "verify", "report", "error", "recipe", "suite-card", "gates", "sweep"] {
       let path = TestData.root + "/schemas/\(name).schema.json"
       documents["\(name).schema.json"] = try JSON.parse(TestData.bytes(path), file: path)
     }
@@ -24,7 +24,7 @@ public struct JSONSchema {
   }
 
   /// Keywords that say nothing about a document.
-  private static let annotations: Set = ["$schema", "$id", "$defs", "title", "description"]
+  private static let annotations: Set = ["$schema", "$id", "$defs", "title", "description", "default"]
 
   private func problems(_ value: JSON, _ schema: JSON, in document: String, at path: String) -> [String] {
     guard let members = schema.members else { return ["\(path): a schema that is no object"] }

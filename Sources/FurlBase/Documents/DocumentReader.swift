@@ -28,6 +28,9 @@ public final class DocumentReader {
   /// The keys that are there, in their order.
   public var keys: [String] { members.map(\.key) }
 
+  /// The mapping itself.
+  package var value: JSON { .object(members) }
+
   /// An error at a key of this mapping, or at the mapping itself.
   public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
     location.error(key, problem, remedy: remedy)
@@ -123,13 +126,14 @@ public final class DocumentReader {
     return try string(value, key)
   }
 
-  /// One of the names of an enumeration.
+  /// One of the names of an enumeration. A word in `later` is refused as "not supported yet".
   public func name<Value: RawRepresentable & CaseIterable>(
-    _ key: String, of type: Value.Type = Value.self
+    _ key: String, of type: Value.Type = Value.self, later: [String] = []
   ) throws -> Value? where Value.RawValue == String {
     guard let value = optional(key) else { return nil }
     let text = try word(value, key)
     if let match = Value(rawValue: text) { return match }
+    if later.contains(text) { throw error(key, "\"\(text)\" is not supported yet") }
     throw error(
       key, "\"\(text)\" is not a known value",
       remedy: "allowed: \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -162,6 +166,12 @@ public struct DocumentLocation: Sendable {
   let file: String?
   let path: String
   let lines: DocumentLines
+
+  /// Of a document that stands nowhere yet.
+  package static let none = DocumentLocation(file: nil, path: "", lines: DocumentLines())
+
+  /// The folder that the document's paths are relative to; nil: the working directory.
+  package var folder: String? { file.flatMap { file in file.lastIndex(of: "/").map { String(file[..<$0]) } } }
 
   /// An error at a key of the mapping, or at the mapping itself.
   public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {

@@ -53,66 +53,39 @@ public struct Suite: Sendable, Hashable {
   /// - Throws: ``FurlError`` of kind `usage` when they are of different kinds.
   public init(problems path: String, protocolOf card: String) throws {
     try self.init(problems: path)
-    let reader = try YAML.read(path: card)
-    let (name, kind, _, _) = try Suite.head(reader)
-    guard kind == self.kind else {
+    let document = try SuiteCard(declared: YAML.read(path: card))
+    guard document.kind == kind else {
       throw FurlError(
         .usage, file: card,
-        "is for suites of kind \(kind.rawValue); \(path.lastName) is of \(self.kind.rawValue)")
+        "is for suites of kind \(document.kind.rawValue); \(path.lastName) is of \(kind.rawValue)")
     }
-    self.protocol = try Suite.protocolOf(reader, problems, kind: kind)
-    self.name = name
+    self.protocol = try Suite.protocolOf(document, problems)
+    name = document.name
   }
 
-  /// The keys of a card but its protocol.
-  private static func head(_ card: DocumentReader) throws -> (
-    name: String, kind: SuiteKind, file: String?, sha: String?
-  ) {
-    try card.requireVersion(of: "suite card")
-    let name = try card.suiteName("suite")
-    _ = try card.string("description")
-    guard let kind = try card.name("kind", of: SuiteKind.self) else {
-      throw card.error("kind", "is missing", remedy: "allowed: \(SuiteKind.words)")
-    }
-    return (name, kind, try card.string("file"), try card.string("sha256"))
-  }
-
-  private static func protocolOf(
-    _ card: DocumentReader, _ problems: Problems, kind: SuiteKind
-  ) throws -> SuiteProtocol {
-    let settings = try SuiteProtocol(
-      card.reader("protocol"), kind: kind, defaults: problems.content.defaults)
-    try card.finish()
+  private static func protocolOf(_ card: SuiteCard, _ problems: Problems) throws -> SuiteProtocol {
+    let settings = try SuiteProtocol(card.settings, kind: card.kind, defaults: problems.content.defaults)
     do {
       try problems.content.check(settings)
     } catch let error {
-      throw card.error("protocol", error.problem, remedy: error.remedy)
+      throw card.location.error("protocol", error.problem, remedy: error.remedy)
     }
     return settings
   }
 
   private init(card path: String) throws {
-    let card = try YAML.read(path: path)
-    let (name, kind, base, hex) = try Suite.head(card)
-    guard let base, !base.isEmpty else {
-      throw card.error(
-        "file", "is missing", remedy: "a card without a file is a protocol: --suite FILE --protocol CARD")
-    }
-    guard let hex else { throw card.error("sha256", "is missing") }
-    guard let expected = Digest(hex: hex) else {
-      throw card.error("sha256", "64 lower-case hexadecimal digits are expected")
-    }
+    let card = try SuiteCard(declared: YAML.read(path: path))
+    let (base, expected) = try card.problemFile()
     let file = base.hasPrefix("/") ? base : Suite.folder(path) + base
     let bytes = try ProblemFile.content(path: file)
     let actual = Digest(of: bytes)
     guard actual == expected else {
-      throw card.error(
+      throw card.location.error(
         "sha256", "\(base) has the sha256 \(actual)", remedy: "restore \(base), or write its new sha256 into the card")
     }
-    let problems = try Problems(bytes, kind: kind, file: file)
+    let problems = try Problems(bytes, kind: card.kind, file: file)
     self.init(
-      name: name, file: file, sha256: actual, protocol: try Suite.protocolOf(card, problems, kind: kind),
-      problems: problems)
+      name: card.name, file: file, sha256: actual, protocol: try Suite.protocolOf(card, problems), problems: problems)
   }
 
   /// The files that opening a suite reads: a card and its problem file, or a bare problem file. What cannot be read as a

@@ -125,9 +125,80 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 }
 
-extension SuiteProtocol {
-  /// The keys that mean something for a kind, in the order in which they are written.
-  static func keys(of kind: SuiteKind) -> [String] { kind.type.keys + kind.type.laterKeys }
+extension SuiteProtocol: DeclaredDocument {
+  package init() { self.init(defaultsOf: .passAt1) }
+
+  package static let declaration: Declaration<SuiteProtocol> = Declaration(
+    "protocol", "How a suite is run: everything that can move its score besides the model."
+  ) {
+    Field.check { settings, reader in
+      let foreign = Set(declaration.fields.filter { !$0.means(settings) }.map(\.outline.key))
+      guard let key = reader.keys.first(where: foreign.contains) else { return }
+      throw reader.error(key, "means nothing for a suite of kind \(settings.kind.rawValue)", remedy: "remove it")
+    }
+    (original + added).map { $0.ofItsKinds() }
+  }
+
+  /// Keys that every report has.
+  @DeclarationBuilder<SuiteProtocol> private static var original: [Field] {
+    Field(
+      "prompt", \.prompt, .word, "How a program's prompt is given: stripped, evalplus or raw.",
+      absent: .means("stripped; where programs are put to inputs evalplus; of lines raw")
+    )
+    Field("bos", \.bos, .word, "Whether the token that begins a text is put in front: auto is as the tokenizer says.")
+    Field(
+      "max_tokens", \.maxTokens, .integer(in: 1...1_000_000, unit: "tokens"), "At most so many new tokens.",
+      absent: .means("256; where programs are put to inputs 768; of lines 64")
+    )
+    Field("stop", \.stop, .stops, "End completions at these texts.", absent: .means("those of the kind"))
+    Field(
+      "context", \.context, .integer(in: 1...1_000_000, unit: "tokens"),
+      "Cut prompts from the left to so many tokens, completion included.",
+      absent: .means("as many as the model has; of a text 512")
+    ).writing { .optional($0.context) }
+    Field(
+      "timeout", \.timeout, .seconds, "Seconds that a generated program may take.",
+      absent: .means("5; where programs are put to inputs 60")
+    )
+    Field(
+      "memory", \.memory, .integer(in: 64...1_048_576, unit: "MiB"), "Address space of each process of a program.",
+      absent: .means("1024; where programs are put to inputs 4096")
+    )
+  }
+
+  /// Keys that older reports do not have; their defaults are what was done then.
+  @DeclarationBuilder<SuiteProtocol> private static var added: [Field] {
+    Field(
+      "eos", \.eos, .word,
+      "The end-of-text token ends a completion; the same and its text stays in; or it ends nothing."
+    )
+    Field("score", \.score, .word, "How lines are scored: plain, codexglue, codexglue-clean or poster.")
+    Field("chunking", \.chunking, .word, "The second half of each window is scored, or every token once.")
+    Field(
+      "sanitize", \.sanitize, .word,
+      "Cut a program down before it is executed: none, or evalplus as its sanitizer does.",
+      absent: .means("none; where programs are put to inputs evalplus")
+    )
+    Field(
+      "tests", \.tests, .word,
+      "What decides on a program: check (a test of its own), base, or plus (base and further inputs).",
+      absent: .means("check; where programs are put to inputs plus")
+    )
+    Field("load_timeout", \.loadTimeout, .seconds, "How long a program's own text may run before it is given an input.")
+    Field("input_timeout", \.inputTimeout, .seconds, "How long the answer to an input may take at least.")
+    Field(
+      "input_factor", \.inputFactor, .number(in: 1...1000),
+      "How many times the reference's own time the answer to an input may take."
+    )
+    Field(
+      "draws", \.draws, .integer(in: 1...1000), "Completions of each problem, for pass@k; needs a temperature."
+    )
+    Field("temperature", \.temperature, .number(in: 0...100), "0 takes the most probable token always.")
+    Field(
+      "top_p", \.topP, .number(in: 1e-6...1), "Only the most probable tokens that reach this probability together."
+    )
+    Field("seed", \.seed, .integer(in: 0...Int.max), "Begins the random numbers.")
+  }
 
   /// Reads the keys of a `protocol:` mapping over defaults.
   ///
@@ -139,99 +210,41 @@ extension SuiteProtocol {
   ) throws {
     self = defaults ?? SuiteProtocol(defaultsOf: kind)
     guard let reader else { return }
-    let known = SuiteProtocol.keys(of: kind)
-    let all = SuiteKind.allCases.flatMap(SuiteProtocol.keys)
-    if let key = reader.keys.first(where: { all.contains($0) && !known.contains($0) }) {
-      throw reader.error(key, "means nothing for a suite of kind \(kind.rawValue)", remedy: "remove it")
-    }
-    let later = kind.type.laterKeys
-    if complete, let missing = known.first(where: { !later.contains($0) && !reader.keys.contains($0) }) {
-      throw reader.error(missing, "is missing")
-    }
-    if known.contains("prompt") {
-      prompt = try reader.word("prompt", ["stripped": .stripped, "evalplus": .evalplus, "raw": .raw]) ?? prompt
-    }
-    bos = try reader.word("bos", ["auto": .auto, "always": .always, "never": .never]) ?? bos
-    if known.contains("max_tokens") {
-      maxTokens = try reader.integer("max_tokens", in: SuiteProtocol.tokens) ?? maxTokens
-    }
-    if known.contains("stop"), let words = try reader.strings("stop") {
-      guard SuiteProtocol.isStop(words) else { throw reader.error("stop", SuiteProtocol.stopProblem) }
-      stop = words
-    }
-    context = try reader.integer("context", in: SuiteProtocol.tokens) ?? context
-    if known.contains("chunking") {
-      chunking = try reader.word("chunking", ["llama.cpp": .llamaCpp, "rolling": .rolling]) ?? chunking
-    }
-    if known.contains("timeout") { timeout = try reader.number("timeout", in: SuiteProtocol.seconds) ?? timeout }
-    if known.contains("memory") { memory = try reader.integer("memory", in: SuiteProtocol.mebibytes) ?? memory }
-    try readLater(reader, known, isReport: complete)
-    try reader.finish()
-  }
-
-  private mutating func readLater(_ reader: DocumentReader, _ known: [String], isReport: Bool) throws {
-    if known.contains("eos") { eos = try reader.word("eos", ["end": .end, "keep": .keep, "pass": .pass]) ?? eos }
-    if known.contains("score") {
-      score =
-        try reader.word(
-          "score", ["plain": .plain, "codexglue": .codexglue, "codexglue-clean": .codexglueClean, "poster": .poster])
-        ?? score
-    }
-    guard known.contains("draws") else { return }
-    sanitize = try reader.word("sanitize", ["none": .none, "evalplus": .evalplus]) ?? sanitize
-    tests = try reader.word("tests", ["check": .check, "base": .base, "plus": .plus]) ?? tests
-    loadTimeout = try reader.number("load_timeout", in: SuiteProtocol.seconds) ?? loadTimeout
-    inputTimeout = try reader.number("input_timeout", in: SuiteProtocol.seconds) ?? inputTimeout
-    inputFactor = try reader.number("input_factor", in: 1...1000) ?? inputFactor
-    draws = try reader.integer("draws", in: SuiteProtocol.drawCounts) ?? draws
-    temperature = try reader.number("temperature", in: SuiteProtocol.temperatures) ?? temperature
-    topP = try reader.number("top_p", in: SuiteProtocol.shares) ?? topP
-    seed = try reader.integer("seed", in: 0...(.max)) ?? seed
-    // Samples from elsewhere were drawn at a temperature that nobody told.
-    if draws > 1, temperature == 0, !isReport {
-      throw reader.error("draws", "\(draws) completions are all the same at temperature 0", remedy: "set temperature")
+    try self.init(declared: reader, over: self)
+    if complete {
+      if let key = kind.type.keys.first(where: { !reader.keys.contains($0) }) { throw reader.error(key, "is missing") }
+    } else if draws > 1, temperature == 0 {
+      // Samples from elsewhere were drawn at a temperature that nobody told.
+      throw reader.error("draws", drawsProblem, remedy: "set temperature")
     }
   }
 
-  static let drawCounts = 1...1000
-  static let temperatures = 0.0...100.0
-  static let shares = 1e-6...1.0
-  static let tokens = 1...1_000_000
-  static let seconds = 0.1...3600.0
-  static let mebibytes = 64...1_048_576
-  static let stopProblem = "at most 64 texts of 1 to 256 bytes are expected"
-
-  static func isStop(_ words: [String]) -> Bool {
-    words.count <= 64 && words.allSatisfy { (1...256).contains($0.utf8.count) }
-  }
+  var drawsProblem: String { "\(draws) completions are all the same at temperature 0" }
 
   /// The keys that the kind uses, with the values that were in force.
-  public var json: JSON {
-    .object(
-      SuiteProtocol.keys(of: kind).map { key in
-        let value: JSON =
-          switch key {
-          case "prompt": .string(prompt.rawValue)
-          case "bos": .string(bos.rawValue)
-          case "max_tokens": .integer(maxTokens)
-          case "stop": .array(stop.map(JSON.string))
-          case "context": .optional(context)
-          case "chunking": .string(chunking.rawValue)
-          case "timeout": .number(timeout)
-          case "eos": .string(eos.rawValue)
-          case "score": .string(score.rawValue)
-          case "sanitize": .string(sanitize.rawValue)
-          case "tests": .string(tests.rawValue)
-          case "load_timeout": .number(loadTimeout)
-          case "input_timeout": .number(inputTimeout)
-          case "input_factor": .number(inputFactor)
-          case "draws": .integer(draws)
-          case "temperature": .number(temperature)
-          case "top_p": .number(topP)
-          case "seed": .integer(seed)
-          default: .integer(memory)
-          }
-        return JSON.Member(key, value)
-      })
+  public var json: JSON { declaredJSON }
+}
+
+extension DocumentField<SuiteProtocol> {
+  /// The same key, which means something where the type of a suite has it.
+  fileprivate func ofItsKinds() -> DocumentField {
+    let key = outline.key
+    let kinds = SuiteKind.allCases.filter { ($0.type.keys + $0.type.laterKeys).contains(key) }
+    if kinds.count == SuiteKind.allCases.count { return self }
+    return known("for suites of kind \(kinds.map(\.rawValue).joined(separator: " and "))") { kinds.contains($0.kind) }
+  }
+}
+
+extension ValueCodec<Double> {
+  fileprivate static var seconds: ValueCodec { .number(in: 0.1...3600, unit: "s") }
+}
+
+extension ValueCodec<[String]> {
+  fileprivate static var stops: ValueCodec {
+    texts.described(
+      ValueOutline(schema: ["type": "array", "maxItems": 64, "items": ["type": "string", "minLength": 1]])
+    ).checked({ _ in "at most 64 texts of 1 to 256 bytes are expected" }) { words in
+      words.count <= 64 && words.allSatisfy { (1...256).contains($0.utf8.count) }
+    }
   }
 }

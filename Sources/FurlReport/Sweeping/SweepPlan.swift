@@ -4,34 +4,48 @@ import FurlEvaluate
 import FurlSpec
 
 /// What a sweep file asks for: every checkpoint with every recipe, put to every suite, so many times.
-public struct SweepPlan: Sendable {
+public struct SweepPlan: DeclaredDocument, Sendable {
   /// A checkpoint of the sweep: one that is there, or a shape to be filled with random weights.
-  public struct Subject: Sendable {
+  public struct Subject: DeclaredDocument, Sendable {
     public enum Source: Sendable, Hashable {
       case path(String)
       case synthetic(model: String, blocks: Int?)
     }
 
-    public let name: String
-    public let source: Source
+    public private(set) var name = ""
+    var path: String?
+    var model: String?
+    var blocks: Int?
+
+    package init() {}
+
+    init(name: String, path: String? = nil, model: String? = nil, blocks: Int? = nil) {
+      (self.name, self.path, self.model, self.blocks) = (name, path, model, blocks)
+    }
+
+    public var source: Source { model.map { .synthetic(model: $0, blocks: blocks) } ?? .path(path ?? "") }
   }
 
   /// How speed is measured; nil when it is not.
-  public struct Speed: Sendable, Hashable {
+  public struct Speed: DeclaredDocument, Sendable, Hashable {
     public var promptTokens = 256
     public var decodeTokens = 128
     public var repeats = 3
+
+    package init() {}
   }
 
   /// What ends a series of recipes.
-  public struct Until: Sendable, Hashable {
-    public let suite: String
-    public let metric: String
-    public let atMost: Double
+  public struct Until: DeclaredDocument, Sendable, Hashable {
+    public private(set) var suite = ""
+    public private(set) var metric = ""
+    public private(set) var atMost = 0.0
+
+    package init() {}
   }
 
   /// What Slurm is asked for.
-  public struct Slurm: Sendable, Hashable {
+  public struct Slurm: DeclaredDocument, Sendable, Hashable {
     public var partition: String?
     public var throttle: Int?
     public var cpus: Int?
@@ -40,90 +54,30 @@ public struct SweepPlan: Sendable {
     public var account: String?
     /// How often a cell is submitted before it counts as lost.
     public var attempts = 3
+
+    package init() {}
   }
 
-  public let name: String
-  public let summary: String?
-  public var subjects: [Subject]
-  let series: [SweepSeries]
+  public private(set) var name = ""
+  public private(set) var summary: String?
+  public var subjects: [Subject] = []
+  var series: [SweepSeries] = []
   /// Cards, each a path or `checkpoint:FILE`.
-  public var cards: [String]
-  public let repeats: Int
-  public let seeds: [Int]
-  public let limit: Int?
-  public let threads: Int?
-  public let speed: Speed?
-  public let keepsArtifacts: Bool
-  public let slurm: Slurm
+  public var cards: [String] = []
+  public private(set) var repeats = 1
+  public private(set) var seeds = [0]
+  public private(set) var limit: Int?
+  public private(set) var threads: Int?
+  public private(set) var speed: Speed? = Speed()
+  public private(set) var keepsArtifacts = false
+  public private(set) var slurm = Slurm()
+
+  package init() {}
 
   /// Reads a sweep file strictly; recipes are read, too, so that nothing is wrong with them later.
   ///
   /// - Throws: ``FurlError`` of kind `input` with file, line and key.
-  public init(path: String) throws {
-    let reader = try YAML.read(path: path)
-    try reader.requireVersion(of: "sweep")
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-    guard let name = try reader.string("sweep"), SweepPlan.isName(name) else {
-      throw reader.error("sweep", "a name is expected", remedy: "use letters, digits, dots, dashes and underscores")
-    }
-    self.name = name
-    summary = try reader.string("description")
-    subjects = try reader.readers("checkpoints")?.map { try SweepPlan.subject($0, folder) } ?? []
-    guard let entries = try reader.readers("recipes"), !entries.isEmpty else {
-      throw reader.error("recipes", "at least one is expected", remedy: "recipes: [{recipe: original}]")
-    }
-    series = try entries.map { try SweepSeries($0, folder) }
-    cards = try reader.strings("suites")?.map { SweepPlan.resolve($0, folder) } ?? []
-    repeats = try reader.integer("repeats", in: 1...1000) ?? 1
-    let seeds = (reader.optional("seeds") ?? [0]).array?.map(\.integer) ?? []
-    guard !seeds.isEmpty, seeds.count == Set(seeds).count, seeds.allSatisfy({ ($0 ?? -1) >= 0 }) else {
-      throw reader.error("seeds", "a list of different whole numbers is expected")
-    }
-    self.seeds = seeds.compactMap { $0 }
-    limit = try reader.integer("limit", in: 1...(.max))
-    threads = try reader.integer("threads", in: 1...1024)
-    speed = try SweepPlan.speed(reader)
-    keepsArtifacts = try reader.bool("keep_artifacts") ?? false
-    slurm = try reader.reader("slurm").map(SweepPlan.slurm) ?? Slurm()
-    try reader.finish()
-    if repeats > 1, speed == nil {
-      throw reader.error("repeats", "is for what is measured", remedy: "add measure: {}, or leave repeats out")
-    }
-    if speed == nil, cards.isEmpty { throw reader.error("suites", "nothing is to be measured") }
-    for series in series {
-      guard let until = series.until else { continue }
-      guard SweepPlan.falling.contains(until.metric) else {
-        throw reader.error(
-          nil, "until: \"\(until.metric)\" is no figure that falls",
-          remedy: SweepPlan.falling.dropLast().joined(separator: ", ") + " or \(SweepPlan.falling.last ?? "")")
-      }
-    }
-  }
-
-  /// Figures that can end a series: shares that need no baseline.
-  private static var falling: [String] {
-    SuiteKind.types.flatMap { $0.figures }.filter { $0.unit == .share && !$0.needsBaseline }.map(\.key)
-  }
-
-  private static func subject(_ reader: DocumentReader, _ folder: String) throws -> Subject {
-    guard let name = try reader.string("name"), isName(name) else { throw reader.error("name", "a name is expected") }
-    let path = try reader.string("path")
-    let model = try reader.string("synth")
-    let blocks = try reader.integer("blocks", in: 1...4096)
-    try reader.finish()
-    switch (path, model) {
-    case (let path?, nil):
-      guard blocks == nil else { throw reader.error("blocks", "is for synth") }
-      return Subject(name: name, source: .path(resolve(path, folder)))
-    case (nil, let model?):
-      guard PublishedModel(name: model) != nil else {
-        throw reader.error(
-          "synth", "\"\(model)\" is not known", remedy: PublishedModel.all.map(\.name).joined(separator: ", "))
-      }
-      return Subject(name: name, source: .synthetic(model: model, blocks: blocks))
-    default: throw reader.error(nil, "either path or synth is expected")
-    }
-  }
+  public init(path: String) throws { try self.init(declared: YAML.read(path: path)) }
 
   /// Reads `NAME=PATH`, `NAME=synth:MODEL` or `NAME=synth:MODEL/BLOCKS` of a command line.
   ///
@@ -133,7 +87,7 @@ public struct SweepPlan: Sendable {
     guard parts.count == 2, isName(parts[0]) else {
       throw FurlError(.usage, file: "--checkpoint", "\"\(text)\" is not NAME=PATH")
     }
-    guard parts[1].hasPrefix("synth:") else { return Subject(name: parts[0], source: .path(parts[1])) }
+    guard parts[1].hasPrefix("synth:") else { return Subject(name: parts[0], path: parts[1]) }
     let words = parts[1].dropFirst(6).split(separator: "/").map(String.init)
     let blocks = words.count == 2 ? Int(words[1]) : nil
     guard (1...2).contains(words.count), PublishedModel(name: words[0]) != nil, words.count == 1 || (blocks ?? 0) > 0
@@ -142,56 +96,7 @@ public struct SweepPlan: Sendable {
         .usage, file: "--checkpoint", "\"\(parts[1])\" is no shape that is known",
         remedy: "synth:MODEL or synth:MODEL/BLOCKS; \(PublishedModel.all.map(\.name).joined(separator: ", "))")
     }
-    return Subject(name: parts[0], source: .synthetic(model: words[0], blocks: blocks))
-  }
-
-  private static func speed(_ reader: DocumentReader) throws -> Speed? {
-    if reader.optional("measure")?.string == "none" { return nil }
-    var speed = Speed()
-    guard let settings = try reader.reader("measure") else { return speed }
-    speed.promptTokens = try settings.integer("prompt_tokens", in: 1...1_000_000) ?? speed.promptTokens
-    speed.decodeTokens = try settings.integer("decode_tokens", in: 1...1_000_000) ?? speed.decodeTokens
-    speed.repeats = try settings.integer("repeats", in: 1...1000) ?? speed.repeats
-    try settings.finish()
-    return speed
-  }
-
-  private static func slurm(_ reader: DocumentReader) throws -> Slurm {
-    var slurm = Slurm()
-    func word(_ key: String) throws -> String? {
-      guard let text = reader.optional(key).map({ $0.string ?? $0.integer.map(String.init) ?? "" }) else {
-        return nil
-      }
-      // What is written into a script must be a word there.
-      guard !text.isEmpty,
-        text.utf8.allSatisfy({ isNameByte($0) || [UInt8(ascii: ":"), UInt8(ascii: ",")].contains($0) })
-      else { throw reader.error(key, "\"\(text)\" is no word", remedy: "use letters, digits, dots, dashes, colons") }
-      return text
-    }
-    slurm.partition = try word("partition")
-    slurm.memory = try word("memory")
-    slurm.time = try word("time")
-    slurm.account = try word("account")
-    slurm.throttle = try reader.integer("throttle", in: 1...100_000)
-    slurm.cpus = try reader.integer("cpus", in: 1...1024)
-    slurm.attempts = try reader.integer("attempts", in: 1...100) ?? slurm.attempts
-    try reader.finish()
-    return slurm
-  }
-
-  static func resolve(_ path: String, _ folder: String) -> String {
-    path.hasPrefix("/") || path.hasPrefix("checkpoint:") ? path : folder + path
-  }
-
-  static func isName(_ text: String) -> Bool {
-    (1...100).contains(text.utf8.count) && !text.hasPrefix(".") && text.utf8.allSatisfy(isNameByte)
-  }
-
-  private static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-    default: byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-    }
+    return Subject(name: parts[0], model: words[0], blocks: blocks)
   }
 
   /// What a report says of the plan: nothing that depends on the machine or on how it was run.
@@ -227,5 +132,163 @@ public struct SweepPlan: Sendable {
       "prompt_tokens": .integer(speed.promptTokens), "decode_tokens": .integer(speed.decodeTokens),
       "repeats": .integer(speed.repeats), "runs": .integer(repeats), "threads": .optional(threads),
     ]
+  }
+}
+
+extension SweepPlan {
+  package static let declaration = Declaration<SweepPlan>(
+    "sweep", "Checkpoints times recipes times suites, as one report. Paths are relative to the file."
+  ) {
+    Field.version(of: "sweep")
+    Field(
+      "sweep", \.name, .sweepName(nameRemedy), "Its name, and the folder's unless --output is given.",
+      absent: .refused(problem: noName, remedy: nameRemedy))
+    Field("description", \.summary, .text, "What it is for.")
+    Field("checkpoints", \.subjects, .documents(), "What is compressed; --checkpoint takes its place.")
+    Field(
+      "recipes", \.series, .documents(orElse: "at least one is expected", "recipes: [{recipe: original}]"),
+      "What is done to each.")
+    Field(
+      "suites", \.cards, .cards,
+      "Cards; `checkpoint:FILE` lies beside a checkpoint and is put to that one alone; --suite takes its place.")
+    Field(
+      "repeats", \.repeats, .integer(in: 1...1000, unit: "runs"),
+      "Of each cell, for means and whiskers of what is measured.")
+    Field(
+      "seeds", \.seeds, .different("a list of different whole numbers is expected"),
+      "Of calibrations; recipes that draw nothing run with the first.")
+    Field("limit", \.limit, .integer(in: 1...Int.max), "Problems of each suite.", absent: .means("all"))
+    Field("threads", \.threads, .integer(in: 1...1024), "Threads that compute.", absent: .means("one for each core"))
+    Field("measure", \.speed, .speed, "How speed, memory and energy are measured, or `none`.")
+    Field("keep_artifacts", \.keepsArtifacts, .truth, "Leaves the artifacts in the folder's `work`.")
+    Field("slurm", \.slurm, .document, "What Slurm is asked for with --executor slurm.")
+  }
+
+  /// Figures that can end a series: shares that need no baseline.
+  private static var falling: [String] {
+    SuiteKind.types.flatMap { $0.figures }.filter { $0.unit == .share && !$0.needsBaseline }.map(\.key)
+  }
+
+  fileprivate static var fallingWords: String {
+    falling.dropLast().joined(separator: ", ") + " or \(falling.last ?? "")"
+  }
+
+  fileprivate static let noName = "a name is expected"
+  private static let nameRemedy = "use letters, digits, dots, dashes and underscores"
+  package mutating func settle(_ reader: DocumentReader) throws {
+    if repeats > 1, speed == nil {
+      throw reader.error("repeats", "is for what is measured", remedy: "add measure: {}, or leave repeats out")
+    }
+    if speed == nil, cards.isEmpty { throw reader.error("suites", "nothing is to be measured") }
+    for until in series.compactMap(\.until) where !SweepPlan.falling.contains(until.metric) {
+      throw reader.error(
+        nil, "until: \"\(until.metric)\" is no figure that falls", remedy: SweepPlan.fallingWords)
+    }
+  }
+
+  /// A path that is relative to a sweep.
+  static func resolve(_ path: String, _ location: DocumentLocation) -> String {
+    path.hasPrefix("/") || path.hasPrefix("checkpoint:") ? path : (location.folder.map { $0 + "/" } ?? "") + path
+  }
+
+  static func isName(_ text: String) -> Bool {
+    (1...100).contains(text.utf8.count) && !text.hasPrefix(".") && text.utf8.allSatisfy(SuiteName.isByte)
+  }
+}
+
+extension SweepPlan.Subject {
+  package static let declaration = Declaration<SweepPlan.Subject>("checkpoint", "A checkpoint: `path` or `synth`.") {
+    Field(
+      "name", \.name, .sweepName(), "What rows of the report call it.", absent: .refused(problem: SweepPlan.noName))
+    Field("path", \.path, .path, "A folder, or a GGUF file.")
+    Field(
+      "synth", \.model, .text,
+      "A published shape with random weights: \(PublishedModel.all.map(\.name).joined(separator: ", ")).")
+    Field("blocks", \.blocks, .integer(in: 1...4096), "So many blocks of that shape alone.", absent: .means("all"))
+  }
+
+  package func settle(_ reader: DocumentReader) throws {
+    switch (path, model) {
+    case (_?, nil): if blocks != nil { throw reader.error("blocks", "is for synth") }
+    case (nil, let model?):
+      guard PublishedModel(name: model) == nil else { return }
+      throw reader.error(
+        "synth", "\"\(model)\" is not known", remedy: PublishedModel.all.map(\.name).joined(separator: ", "))
+    default: throw reader.error(nil, "either path or synth is expected")
+    }
+  }
+}
+
+extension SweepPlan.Speed {
+  package static let declaration = Declaration<SweepPlan.Speed>("measure", "How speed is measured.") {
+    Field("prompt_tokens", \.promptTokens, .integer(in: 1...1_000_000, unit: "tokens"), "How long the prompt is.")
+    Field("decode_tokens", \.decodeTokens, .integer(in: 1...1_000_000, unit: "tokens"), "How many are generated.")
+    Field("repeats", \.repeats, .integer(in: 1...1000), "How often each is measured.")
+  }
+}
+
+extension SweepPlan.Until {
+  package static let declaration = Declaration<SweepPlan.Until>("until", "What ends a series.") {
+    Field.check { _, reader in
+      guard ["suite", "metric", "at_most"].contains(where: { reader.optional($0) == nil }) else { return }
+      throw reader.error(nil, "suite, metric and at_most are expected")
+    }
+    Field("suite", \.suite, .text, "The name of its card.", absent: .refused())
+    Field("metric", \.metric, .text, "The figure: \(SweepPlan.fallingWords).", absent: .refused())
+    Field("at_most", \.atMost, .number(in: 0...1), "Where the series ends.", absent: .refused())
+  }
+}
+
+extension SweepPlan.Slurm {
+  package static let declaration = Declaration<SweepPlan.Slurm>("slurm", "What Slurm is asked for.") {
+    Field("partition", \.partition, .slurmWord, "Its `--partition`.")
+    Field("memory", \.memory, .slurmWord, "Its `--mem`, as 32G.")
+    Field("time", \.time, .slurmWord, "Its `--time`, as 12:00:00.")
+    Field("account", \.account, .slurmWord, "Its `--account`.")
+    Field("throttle", \.throttle, .integer(in: 1...100_000), "The most cells at once.")
+    Field("cpus", \.cpus, .integer(in: 1...1024), "Of each cell.")
+    Field("attempts", \.attempts, .integer(in: 1...100), "How often a cell is submitted before it counts as lost.")
+  }
+}
+
+extension ValueCodec<String> {
+  fileprivate static func sweepName(_ remedy: String? = nil) -> ValueCodec {
+    text(matching: "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")
+      .checked({ _ in SweepPlan.noName }, remedy, if: SweepPlan.isName)
+  }
+
+  fileprivate static var path: ValueCodec {
+    text.mapped({ path, reader, _ in SweepPlan.resolve(path, reader.location) }, back: { $0 })
+  }
+
+  /// What is written into a script must be a word there.
+  fileprivate static var slurmWord: ValueCodec {
+    ValueCodec(
+      ValueOutline(schema: ["type": ["string", "integer"]]),
+      read: { reader, key in
+        guard let value = reader.optional(key) else { return nil }
+        let text = value.string ?? value.integer.map(String.init) ?? ""
+        guard !text.isEmpty,
+          text.utf8.allSatisfy({ SuiteName.isByte($0) || [UInt8(ascii: ":"), UInt8(ascii: ",")].contains($0) })
+        else { throw reader.error(key, "\"\(text)\" is no word", remedy: "use letters, digits, dots, dashes, colons") }
+        return text
+      }, write: JSON.string)
+  }
+}
+
+extension ValueCodec<[String]> {
+  fileprivate static var cards: ValueCodec {
+    texts.mapped({ cards, reader, _ in cards.map { SweepPlan.resolve($0, reader.location) } }, back: { $0 })
+  }
+}
+
+extension ValueCodec<SweepPlan.Speed?> {
+  fileprivate static var speed: ValueCodec {
+    let speed = ValueCodec<SweepPlan.Speed>.document
+    return ValueCodec(
+      .any(of: [speed.outline, ValueOutline(schema: ["const": "none"])]),
+      read: { reader, key in
+        reader.optional(key)?.string == "none" ? .some(nil) : try speed.read(reader, key).map { .some($0) }
+      }, write: { $0.map(speed.write) ?? "none" })
   }
 }

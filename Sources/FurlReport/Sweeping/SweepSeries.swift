@@ -3,7 +3,7 @@ import FurlSpec
 
 /// Recipes that are tried one after the other: most often one; or the same one with ever more blocks removed, until a
 /// figure has fallen to a bound.
-struct SweepSeries: Sendable {
+struct SweepSeries: DeclaredDocument, Sendable {
   /// One recipe; nil for the checkpoint as it is.
   struct Step: Sendable {
     let name: String
@@ -12,85 +12,108 @@ struct SweepSeries: Sendable {
     var removed = 0
   }
 
-  let steps: [Step]
-  let until: SweepPlan.Until?
+  /// A recipe file, or the word for the checkpoint as it is.
+  private var word = ""
+  private var cut: SweepCut?
+  private(set) var until: SweepPlan.Until?
+  private(set) var steps: [Step] = []
 
-  init(_ reader: DocumentReader, _ folder: String) throws {
-    guard let word = try reader.string("recipe"), !word.isEmpty else {
-      throw reader.error("recipe", "is missing", remedy: "a recipe file, or: original")
+  private static let original = "original"
+
+  static let declaration = Declaration<SweepSeries>("series", "A recipe, or a series with ever more blocks removed.") {
+    Field(
+      "recipe", \.word, .text.checked({ _ in "is missing" }, noRecipe) { !$0.isEmpty },
+      "A file, or `original` for the checkpoint as it is.",
+      absent: .refused(remedy: noRecipe))
+    Field(
+      "remove_blocks", \.cut, .document,
+      "Makes a series of it, with ever more blocks removed before the recipe's steps.")
+    Field("until", \.until, .document, "Ends the series when a figure has fallen so far.")
+      .only(if: { $0.cut != nil }, else: "ends a series", "add remove_blocks: {from: 1, to: N}")
+  }
+
+  private static let noRecipe = "a recipe file, or: original"
+
+  mutating func settle(_ reader: DocumentReader) throws {
+    let base = word == Self.original ? nil : try SweepRecipe(path: SweepPlan.resolve(word, reader.location))
+    guard let cut else {
+      steps = [Step(name: base?.name ?? Self.original, recipe: base)]
+      return
     }
-    let base = word == "original" ? nil : try SweepRecipe(path: SweepPlan.resolve(word, folder))
-    let removed = try reader.reader("remove_blocks")
-    if let bound = try reader.reader("until") {
-      guard removed != nil else {
-        throw reader.error("until", "ends a series", remedy: "add remove_blocks: {from: 1, to: N}")
-      }
-      guard let suite = try bound.string("suite"), let metric = try bound.string("metric"),
-        let atMost = try bound.number("at_most", in: 0...1)
-      else { throw bound.error(nil, "suite, metric and at_most are expected") }
-      try bound.finish()
-      until = SweepPlan.Until(suite: suite, metric: metric, atMost: atMost)
-    } else {
-      until = nil
+    guard !cut.hasCalibration || base?.isSeeded != true else {
+      throw cut.location.error("calibration", "the recipe has one of its own", remedy: "leave it out")
     }
-    if let removed {
-      let first = try removed.integer("from", in: 1...4096) ?? 1
-      guard let last = try removed.integer("to", in: first...4096) else { throw removed.error("to", "is missing") }
-      let cut = try SweepCut(removed, folder, base)
-      try removed.finish()
-      steps = try (first...last).map { count in
-        let recipe = try SweepRecipe(base, removing: count, cut)
-        return Step(name: recipe.name, recipe: recipe, removed: count)
-      }
-    } else {
-      steps = [Step(name: base?.name ?? "original", recipe: base)]
+    steps = try (cut.first...cut.last).map { count in
+      let recipe = try SweepRecipe(base, removing: count, cut)
+      return Step(name: recipe.name, recipe: recipe, removed: count)
     }
-    try reader.finish()
   }
 }
 
 /// How a series removes blocks.
-struct SweepCut: Sendable {
+struct SweepCut: DeclaredDocument, Sendable {
+  /// The fewest, and the most.
+  fileprivate var first = 1
+  fileprivate var last = 1
   /// As in `truncate`.
   var choose = "last"
   var heal = "none"
   /// What the model is computed on, where it has to be and the recipe does not say.
-  var calibration = SweepCut.calibration(text: "bundled", samples: nil, length: nil)
+  fileprivate var text = Text()
+  fileprivate var hasCalibration = false
+  fileprivate var location = DocumentLocation.none
 
-  init() {}
-
-  init(_ reader: DocumentReader, _ folder: String, _ base: SweepRecipe?) throws {
-    choose = try reader.word("choose", ["last": "last", "angular": "angular", "kl": "kl"]) ?? choose
-    heal = try reader.word("heal", ["none": "none", "linear": "linear"]) ?? heal
-    guard let settings = try reader.reader("calibration") else { return }
-    guard needsCalibration else {
-      throw reader.error("calibration", "is of no use: the last blocks go, and nothing takes their place")
+  static let declaration = Declaration<SweepCut>("remove_blocks", "Which blocks a series removes.") {
+    Field("from", \.first, .integer(in: 1...4096, unit: "blocks"), "The fewest.")
+    Field(
+      "to", \.last, .integer(in: 1...4096, unit: "blocks"), "The most, at least `from`.", absent: .refused(),
+      reading: { .integer(in: $0.first...4096) })
+    Field("choose", \.choose, .words(["last": "last", "angular": "angular", "kl": "kl"]), "As in `truncate`.")
+    Field("heal", \.heal, .words(["none": "none", "linear": "linear"]), "As in `truncate`.")
+    Field(
+      "calibration", \.text, .document,
+      "What the model reads where it has to be computed and the recipe has no calibration."
+    )
+    .only("where the cut is not the last blocks with nothing in their place", if: \.needsCalibration) { _ in
+      ("is of no use: the last blocks go, and nothing takes their place", nil)
     }
-    guard base?.isSeeded != true else {
-      throw reader.error("calibration", "the recipe has one of its own", remedy: "leave it out")
+    Field.check {
+      $0.hasCalibration = $1.optional("calibration") != nil
+      $0.location = $1.location
     }
-    let text = try settings.string("text") ?? "bundled"
-    calibration = SweepCut.calibration(
-      text: SweepCut.path(text, folder),
-      samples: try settings.integer("samples", in: 1...1 << 20),
-      length: try settings.integer("length", in: 2...1 << 20))
-    try settings.finish()
   }
 
-  /// A path that is relative to the sweep, as one that no recipe's folder is put before.
-  private static func path(_ text: String, _ folder: String) -> String {
-    guard text != "bundled", !text.hasPrefix("checkpoint:") else { return text }
-    return URL(fileURLWithPath: SweepPlan.resolve(text, folder)).path
+  /// A calibration without a seed, which the sweep's seeds are.
+  struct Text: DeclaredDocument, Sendable {
+    var text = "bundled"
+    var samples = 64
+    var length = 256
+
+    static let declaration = Declaration<Text>("cut-calibration", "What a model reads while blocks are chosen for it.")
+    {
+      Field("text", \.text, .sweepText, "As the `text` of a recipe's calibration.")
+      Field("samples", \.samples, .integer(in: 1...1 << 20, unit: "sequences"), "How much is read.")
+      Field("length", \.length, .integer(in: 2...1 << 20, unit: "tokens"), "How long a sequence is.")
+    }
   }
 
-  private static func calibration(text: String, samples: Int?, length: Int?) -> JSON {
-    ["text": .string(text), "samples": .integer(samples ?? 64), "length": .integer(length ?? 256)]
-  }
+  var calibration: JSON { text.declaredJSON }
 
   var needsCalibration: Bool { choose != "last" || heal != "none" }
 
   /// What is written behind the number of blocks: `-kl-linear`.
   var suffix: String { (choose == "last" ? "" : "-\(choose)") + (heal == "none" ? "" : "-\(heal)") }
+}
+
+extension ValueCodec<String> {
+  /// A path that is relative to the sweep, as one that no recipe's folder is put before.
+  fileprivate static var sweepText: ValueCodec {
+    text.mapped(
+      { text, reader, _ in
+        guard text != "bundled", !text.hasPrefix("checkpoint:") else { return text }
+        return URL(fileURLWithPath: SweepPlan.resolve(text, reader.location)).path
+      }, back: { $0 })
+  }
 }
 
 /// A recipe that a sweep may change before it runs: blocks to remove, a seed.
@@ -104,7 +127,7 @@ struct SweepRecipe: Sendable {
 
   init(path: String) throws {
     let reader = try YAML.read(path: path)
-    json = .object(reader.keys.map { .init($0, reader.optional($0) ?? .null) })
+    json = reader.value
     file = path
     // The file itself, for errors with lines.
     let recipe = try Recipe(path: path)

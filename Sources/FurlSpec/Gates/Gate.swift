@@ -1,7 +1,7 @@
 import FurlBase
 
 /// A bound on a figure of a report.
-public struct Gate: Sendable, Hashable {
+public struct Gate: DeclaredDocument, Sendable, Hashable {
   /// The figure that is bounded.
   public enum Metric: String, Sendable, Hashable, CaseIterable {
     case passAt1 = "pass_at_1"
@@ -62,92 +62,23 @@ public struct Gate: Sendable, Hashable {
   package static let usualConfidence = 0.95
 
   /// Reads one entry of a list of gates.
-  public init(_ reader: DocumentReader) throws {
-    let later = ["memory", "speed", "energy"]
-    guard
-      let metric = try reader.word(
-        "metric",
-        [
-          "pass_at_1": Metric.passAt1, "exact_match": .exactMatch, "edit_similarity": .editSimilarity,
-          "perplexity": .perplexity, "kl_divergence": .klDivergence, "same_top": .sameTop, "disk_bytes": .diskBytes,
-        ], later: later)
-    else {
-      throw reader.error(
-        "metric", "is missing", remedy: "allowed: \(Metric.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    if !metric.needsSuite, reader.optional("suite") != nil {
-      throw reader.error("suite", "means nothing for \(metric.rawValue)", remedy: "remove it")
-    }
-    let suite = !metric.needsSuite ? "" : try reader.suiteName("suite")
-    for key in ["min", "max_drop", "max", "max_rise"]
-    where !metric.bounds.contains(key) && reader.optional(key) != nil {
-      throw reader.error(
-        key, "means nothing for \(metric.rawValue)", remedy: "it is bounded by \(metric.bounds.joined(separator: ", "))"
-      )
-    }
-    self.init(
-      suite: suite, metric: metric, min: try reader.number("min", in: 0...1),
-      maxDrop: try reader.number("max_drop", in: 0...1), max: try Gate.largest(reader, metric),
-      maxRise: try reader.number("max_rise", in: 0...1e18))
-    guard min != nil || maxDrop != nil || max != nil || maxRise != nil else {
-      let words = metric.bounds.count == 1 ? metric.bounds[0] : "\(metric.bounds.joined(separator: ", ")) or both"
-      throw reader.error(metric.bounds[0], "is missing", remedy: "a gate on \(metric.rawValue) needs \(words)")
-    }
-    if let level = try reader.number("confidence", in: 0.5...1) {
-      if level == 1 { throw reader.error("confidence", "no finite sample gives certainty", remedy: "0.95 is usual") }
-      guard maxDrop != nil || maxRise != nil || metric == .klDivergence else {
-        throw reader.error(
-          "confidence", "belongs to max_drop, max_rise and the max of kl_divergence",
-          remedy: "other bounds are exact on the fixed set and need none")
-      }
-      confidence = level
-    }
-    isLoose = try reader.bool("loose") ?? false
-    try reader.finish()
-    try refuseWeakness { reader.error($0, $1, remedy: $2) }
-  }
+  public init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
 
-  /// `max`: a number, or for a file also a size with its unit.
-  private static func largest(_ reader: DocumentReader, _ metric: Metric) throws -> Double? {
-    if metric == .diskBytes, let text = reader.optional("max")?.string {
-      let units: KeyValuePairs = ["kB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1]
-      for (unit, size) in units where text.hasSuffix(unit) {
-        let digits = text.dropLast(unit.count).filter { $0 != " " }
-        if let value = Double(String(digits)), value > 0, value.isFinite { return value * size }
-      }
-      throw reader.error("max", "\"\(text)\" is no size", remedy: "write bytes, or a number with kB, MB or GB")
-    }
-    return try reader.number("max", in: metric == .perplexity ? 1...1e18 : 0...1e18)
-  }
+  /// The gate as a recipe says it, with its defaults.
+  public var json: JSON { declaredJSON }
 
   /// Reads the list under the key `gates` of a recipe or a gate file; a document without the key has none.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a wrong entry, or two that are the same.
   public static func parse(from document: DocumentReader) throws -> [Gate] {
-    guard let readers = try document.readers("gates") else { return [] }
-    var gates: [Gate] = []
-    for reader in readers {
-      let gate = try Gate(reader)
-      if gates.contains(where: { $0.suite == gate.suite && $0.metric == gate.metric }) {
-        throw reader.error(
-          "metric",
-          "\(gate.suite.isEmpty ? "the artifact" : "suite \(gate.suite)") already has a gate on \(gate.metric.rawValue)",
-          remedy: "put all bounds into one gate")
-      }
-      gates.append(gate)
-    }
-    return gates
+    try ValueCodec<[Gate]>.gates.read(document, "gates") ?? []
   }
 
   /// Reads a gate file.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a mistake, `usage` when there is nothing in it to verify.
   public static func read(path: String) throws -> [Gate] {
-    let document = try YAML.read(path: path)
-    try document.requireVersion(of: "gate file")
-    _ = try document.string("description")
-    let gates = try parse(from: document)
-    try document.finish()
+    let gates = try GateFile(declared: YAML.read(path: path)).gates
     guard !gates.isEmpty else {
       throw FurlError(
         .usage, file: path, "has no gates, so there is nothing to verify", remedy: "list them under gates:")
@@ -163,18 +94,6 @@ public struct Gate: Sendable, Hashable {
 
   /// What it is called in a sentence: `exact_match of lines`.
   package var title: String { suite.isEmpty ? metric.rawValue : "\(metric.rawValue) of \(suite)" }
-
-  /// The gate as a recipe says it, with its defaults.
-  public var json: JSON {
-    var members: [JSON.Member] = suite.isEmpty ? [] : [.init("suite", .string(suite))]
-    members.append(.init("metric", .string(metric.rawValue)))
-    for (key, value) in [("min", min), ("max_drop", maxDrop), ("max", max), ("max_rise", maxRise)] {
-      if let value { members.append(.init(key, .number(value))) }
-    }
-    if let confidence { members.append(.init("confidence", .number(confidence))) }
-    if isLoose { members.append(.init("loose", true)) }
-    return .object(members)
-  }
 }
 
 /// What a gate, or a list of them, came to.
@@ -197,4 +116,91 @@ public enum Verdict: String, Sendable, Hashable, CaseIterable {
 
   /// The graver of two.
   public func and(_ other: Verdict) -> Verdict { severity >= other.severity ? self : other }
+}
+
+extension Gate {
+  package init() { self.init(suite: "", metric: .passAt1) }
+
+  package static let declaration = Declaration<Gate>(
+    "gate", "A bound on a figure of a report: one of `min`, `max_drop`, `max` and `max_rise`, or two."
+  ) {
+    Field(
+      "metric", \.metric, .word(later: ["memory", "speed", "energy"]), "The figure that is bounded.",
+      absent: .refused(remedy: "allowed: \(Metric.allCases.map(\.rawValue).joined(separator: ", "))"))
+    Field("suite", \.suite, .suiteName, "The suite that gives it, by the name of its card.", absent: .refused())
+      .only("for what a suite gives, which is all but disk_bytes", if: \.metric.needsSuite) {
+        ("means nothing for \($0.metric.rawValue)", "remove it")
+      }
+    bound("min", \.min, .number(in: 0...1), "The least value on this fixed set of problems.")
+    bound(
+      "max_drop", \.maxDrop, .number(in: 0...1), "How far the figure may lie below the baseline's: 0.02 is 2 points.")
+    bound("max", \.max, .largest(from: 0), "The largest value: a perplexity, nats a token, or bytes, as 7.5 MB.") {
+      $0.metric == .diskBytes ? .largest(from: 0) : .number(in: ($0.metric == .perplexity ? 1 : 0)...1e18)
+    }
+    bound(
+      "max_rise", \.maxRise, .number(in: 0...1e18),
+      "By which part the perplexity may lie above the baseline's: 0.02 allows 2 % more.")
+    Field.check { gate, reader in
+      guard gate.min == nil, gate.maxDrop == nil, gate.max == nil, gate.maxRise == nil else { return }
+      let keys = gate.metric.bounds
+      throw reader.error(
+        keys[0], "is missing",
+        remedy: "a gate on \(gate.metric.rawValue) needs \(keys.joined(separator: ", "))"
+          + (keys.count == 1 ? "" : " or both"))
+    }
+    Field(
+      "confidence", \.confidence, .confidence, "Of the one-sided limit by which a fall or a rise is judged.",
+      absent: .derived("\(usualConfidence) for max_drop and max_rise; a max without it is exact") {
+        $0.maxDrop == nil && $0.maxRise == nil ? nil : usualConfidence
+      }
+    ).only(
+      if: { $0.maxDrop != nil || $0.maxRise != nil || $0.metric == .klDivergence },
+      else: "belongs to max_drop, max_rise and the max of kl_divergence",
+      "other bounds are exact on the fixed set and need none")
+    Field("loose", \.isLoose, .truth, "Says that a bound which lets nearly everything through is meant.")
+      .written { $0.isLoose }
+  }
+
+  private static func bound(
+    _ key: String, _ path: any WritableKeyPath<Gate, Double?> & Sendable, _ codec: ValueCodec<Double>, _ line: String,
+    reading: (@Sendable (Gate) -> ValueCodec<Double>)? = nil
+  ) -> Field {
+    let metrics = Metric.allCases.filter { $0.bounds.contains(key) }.map(\.rawValue).joined(separator: ", ")
+    return Field(key, path, codec, line, reading: reading).only(
+      "for \(metrics)", if: { $0.metric.bounds.contains(key) }
+    ) {
+      ("means nothing for \($0.metric.rawValue)", "it is bounded by \($0.metric.bounds.joined(separator: ", "))")
+    }
+  }
+
+  package mutating func settle(_ reader: DocumentReader) throws {
+    try refuseWeakness { reader.error($0, $1, remedy: $2) }
+  }
+}
+
+extension ValueCodec<Double> {
+  fileprivate static func largest(from least: Double) -> ValueCodec {
+    .size(.number(in: least...1e18), "is no size", remedy: "write bytes, or a number with kB, MB or GB") { $0 }
+  }
+
+  fileprivate static var confidence: ValueCodec {
+    .number(in: 0.5...1).checked({ _ in "no finite sample gives certainty" }, "0.95 is usual") { $0 < 1 }
+  }
+}
+
+extension ValueCodec<[Gate]> {
+  /// No two of them on the same figure.
+  static var gates: ValueCodec {
+    documents().mapped(
+      { gates, reader, key in
+        for (index, gate) in gates.enumerated()
+        where gates[..<index].contains(where: { $0.suite == gate.suite && $0.metric == gate.metric }) {
+          let owner = gate.suite.isEmpty ? "the artifact" : "suite \(gate.suite)"
+          throw reader.error(
+            "\(key)[\(index)].metric", "\(owner) already has a gate on \(gate.metric.rawValue)",
+            remedy: "put all bounds into one gate")
+        }
+        return gates
+      }, back: { $0 })
+  }
 }

@@ -1,7 +1,7 @@
 import FurlBase
 
 /// What an artifact may take: `budget` of a recipe. Schemes are then chosen tensor by tensor within it.
-public struct Budget: Sendable {
+public struct Budget: DeclaredDocument, Sendable {
   public enum Goal: Sendable, Hashable {
     /// Bytes of the file.
     case disk(Int)
@@ -13,37 +13,40 @@ public struct Budget: Sendable {
     case divergence(Double)
   }
 
-  public let goal: Goal
-  package let location: DocumentLocation
+  private var disk: Int?
+  private var memory: Int?
+  private var bitsPerWeight: Double?
+  private var divergence: Double?
+  public private(set) var goal = Goal.disk(0)
+  package private(set) var location = DocumentLocation.none
 
-  init(_ reader: DocumentReader) throws {
-    var goals: [Goal] = []
-    if let bytes = try Budget.bytes(reader, "disk") { goals.append(.disk(bytes)) }
-    if let bytes = try Budget.bytes(reader, "memory") { goals.append(.memory(bytes)) }
-    if let bits = try reader.number("bits_per_weight", in: 0.5...32) { goals.append(.bitsPerWeight(bits)) }
-    if let nats = try reader.number("kl_divergence", in: 1e-6...10) { goals.append(.divergence(nats)) }
-    try reader.finish()
+  package init() {}
+
+  package static let declaration = Declaration<Budget>(
+    "budget", "What the artifact may take, as one of these: schemes are then chosen tensor by tensor within it."
+  ) {
+    Field("disk", \.disk, .bytes, "Of the file.")
+    Field("memory", \.memory, .bytes, "Of the weights when they are loaded.")
+    Field(
+      "bits_per_weight", \.bitsPerWeight, .number(in: 0.5...32, unit: "bits"),
+      "Of the file for each parameter of the model.")
+    Field(
+      "kl_divergence", \.divergence, .number(in: 1e-6...10, unit: "nats"),
+      "From the predictions of the FP32 model, on text of the calibration.")
+    Field.check { $0.location = $1.location }
+  }
+
+  package mutating func settle(_ reader: DocumentReader) throws {
+    let goals = [
+      disk.map(Goal.disk), memory.map(Goal.memory), bitsPerWeight.map(Goal.bitsPerWeight),
+      divergence.map(Goal.divergence),
+    ].compactMap { $0 }
     guard goals.count == 1, let goal = goals.first else {
       throw reader.error(
         nil, goals.isEmpty ? "nothing is given" : "one goal is expected, not \(goals.count)",
         remedy: "give disk, memory, bits_per_weight or kl_divergence")
     }
     self.goal = goal
-    location = reader.location
-  }
-
-  /// A size as `90MB`, `1.5 GB` or a number of bytes.
-  private static func bytes(_ reader: DocumentReader, _ key: String) throws -> Int? {
-    guard let value = reader.optional(key) else { return nil }
-    if value.integer != nil { return try reader.integer(key, in: 1...Int.max) }
-    let units: KeyValuePairs = ["kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "B": 1.0]
-    let text = try reader.string(key) ?? ""
-    if let unit = units.first(where: { text.hasSuffix($0.key) }),
-      let number = Double(text.dropLast(unit.key.count).filter { $0 != " " }), number > 0, number * unit.value < 1e18
-    {
-      return Int(number * unit.value)
-    }
-    throw reader.error(key, "\"\(text)\" is not a size", remedy: "say it as 90MB or 1.5GB")
   }
 
   /// A budget chooses among something, by a text.
@@ -65,12 +68,19 @@ public struct Budget: Sendable {
   }
 
   /// As a recipe says it.
-  public var json: JSON {
-    switch goal {
-    case .disk(let bytes): ["disk": .integer(bytes)]
-    case .memory(let bytes): ["memory": .integer(bytes)]
-    case .bitsPerWeight(let bits): ["bits_per_weight": .number(bits)]
-    case .divergence(let nats): ["kl_divergence": .number(nats)]
-    }
+  public var json: JSON { declaredJSON }
+}
+
+extension ValueCodec<Int> {
+  fileprivate static var bytes: ValueCodec {
+    let number = integer(in: 1...Int.max, unit: "bytes")
+    let bytes = ValueCodec(
+      number.outline,
+      read: { reader, key in
+        guard reader.optional(key)?.integer == nil else { return try number.read(reader, key) }
+        // What is no number is to be a text.
+        return try reader.string(key).map { _ in 0 }
+      }, write: number.write)
+    return .size(bytes, "is not a size", remedy: "say it as 90MB or 1.5GB") { $0 < 1e18 ? Int($0) : nil }
   }
 }

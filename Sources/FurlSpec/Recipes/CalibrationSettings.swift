@@ -1,7 +1,7 @@
 import FurlBase
 
 /// What a model is to read while it is compressed: `calibration` of a recipe.
-public struct CalibrationSettings: Sendable {
+public struct CalibrationSettings: DeclaredDocument, Sendable {
   /// Where the text is.
   public enum Text: Sendable, Hashable {
     /// A file, or a folder of sources, relative to the recipe.
@@ -12,33 +12,26 @@ public struct CalibrationSettings: Sendable {
     case bundled
   }
 
-  public let text: Text
-  /// Sequences.
-  public let samples: Int
+  public private(set) var text = Text.bundled
+  public private(set) var samples = 128
   /// Tokens of a sequence.
-  public let length: Int
-  public let seed: Int
-  package let location: DocumentLocation
-  /// The folder that paths are relative to; nil: the working directory.
-  package let folder: String?
+  public private(set) var length = 256
+  public private(set) var seed = 0
+  package private(set) var location = DocumentLocation.none
 
-  init(_ reader: DocumentReader) throws {
-    text = try reader.string("text").map { try Text($0, key: "text", reader) } ?? .bundled
-    samples = try reader.integer("samples", in: 1...65536) ?? 128
-    length = try reader.integer("length", in: 8...65536) ?? 256
-    seed = try reader.integer("seed", in: 0...Int.max) ?? 0
-    try reader.finish()
-    location = reader.location
-    folder = reader.file.flatMap { file in
-      file.lastIndex(of: "/").map { String(file[..<$0]) }
-    }
-  }
+  package init() {}
 
-  /// The settings with every default spelled out.
-  var json: JSON {
-    return [
-      "text": .string(text.word), "samples": .integer(samples), "length": .integer(length), "seed": .integer(seed),
-    ]
+  package static let declaration = Declaration<CalibrationSettings>(
+    "calibration", "What a model reads while it is compressed."
+  ) {
+    Field(
+      "text", \.text, .source,
+      "A file, or a folder of sources, relative to the recipe; `checkpoint:FILE` of the checkpoint's folder; or `bundled` code."
+    )
+    Field("samples", \.samples, .integer(in: 1...65536, unit: "sequences"), "How much is read.")
+    Field("length", \.length, .integer(in: 8...65536, unit: "tokens"), "How long a sequence is.")
+    Field("seed", \.seed, .integer(in: 0...Int.max), "Begins the draws of which sequences are read.")
+    Field.check { $0.location = $1.location }
   }
 }
 
@@ -73,4 +66,8 @@ extension CalibrationSettings.Text {
       path.hasPrefix("/") ? path.lastName : path
     }
   }
+}
+
+extension ValueCodec<CalibrationSettings.Text> {
+  static var source: ValueCodec { ValueCodec<String>.text.mapped({ try .init($0, key: $2, $1) }, back: \.word) }
 }

@@ -2,24 +2,33 @@ import FurlBase
 
 /// Trains what is left of a model to do as the source does (Hinton, Vinyals and Dean, "Distilling the knowledge in a
 /// neural network", 2015).
-public struct HealStep: Sendable {
-  public let train: TrainSettings
+public struct HealStep: DeclaredDocument, Sendable {
+  public private(set) var train = TrainSettings()
   /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-  public let labels: Double
+  public private(set) var labels = 0.0
   /// What the distance of the last hidden states counts, over the mean square of the source's.
-  public let hidden: Double
+  public private(set) var hidden = 0.0
   /// Columns of the low-rank update of every linear layer in the blocks; nil: all weights are trained.
-  public let rank: Int?
-  package let location: DocumentLocation
+  public private(set) var rank: Int?
+  package private(set) var location = DocumentLocation.none
 
-  init(_ reader: DocumentReader) throws {
-    guard let settings = try reader.reader("train") else { throw reader.error("train", "is missing") }
-    train = try TrainSettings(settings)
-    labels = try reader.number("labels", in: 0...1) ?? 0
-    hidden = try reader.number("hidden", in: 0...1e6) ?? 0
-    rank = try reader.integer("rank", in: 1...4096)
-    try reader.finish()
-    location = reader.location
+  package init() {}
+
+  package static let declaration = Declaration<HealStep>(
+    "heal", "Trains what is left of the model to do as the source does."
+  ) {
+    Field("train", \.train, .document, "How it is trained.", absent: .refused())
+    Field(
+      "labels", \.labels, .number(in: 0...1),
+      "What the next tokens of the text count beside the source's probabilities.")
+    Field(
+      "hidden", \.hidden, .number(in: 0...1e6),
+      "What the distance of the last hidden states counts, over the mean square of the source's.")
+    Field(
+      "rank", \.rank, .integer(in: 1...4096, unit: "columns"),
+      "Trains an update of so low a rank for every linear layer in the blocks alone.",
+      absent: .means("all weights are trained"))
+    Field.check { $0.location = $1.location }
   }
 
   /// Whether anything of the source's predictions or hidden states is learnt.
@@ -31,13 +40,4 @@ public struct HealStep: Sendable {
     "the model has fewer tokens than the source, whose predictions it cannot learn from"
   package static let otherVocabularyRemedy =
     "put the step before the one that prunes the vocabulary, or learn from the text alone: labels: 1, hidden: 0"
-
-  /// The step with every default spelled out, in the keys that a recipe has.
-  var json: JSON {
-    var members: [JSON.Member] = [
-      .init("train", train.json), .init("labels", .number(labels)), .init("hidden", .number(hidden)),
-    ]
-    if let rank { members.append(.init("rank", .integer(rank))) }
-    return .object(members)
-  }
 }

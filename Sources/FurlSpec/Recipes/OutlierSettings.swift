@@ -2,20 +2,28 @@ import FurlBase
 import FurlTensor
 
 /// Which columns of the linear layers are kept apart: `outliers` of a step.
-public struct OutlierSettings: Sendable, Hashable {
+public struct OutlierSettings: DeclaredDocument, Sendable, Hashable {
   /// The most columns of a matrix that are kept apart, as a share of them; without a threshold, how many.
-  public let share: Double
+  public private(set) var share = 0.02
   /// Those whose inputs reach this magnitude in the calibration; nil: those with the largest weights.
-  public let threshold: Double?
+  public private(set) var threshold: Double?
 
-  init(_ reader: DocumentReader) throws {
-    threshold = try reader.number("threshold", in: 0.001...1e6)
-    let share = try reader.number("share", in: 0.0001...0.5)
-    try reader.finish()
-    if threshold == nil, share == nil {
-      throw reader.error(nil, "says nothing", remedy: "give a threshold, such as 6.0, or a share of the columns")
-    }
-    self.share = share ?? 0.02
+  package init() {}
+
+  package static let declaration = Declaration<OutlierSettings>(
+    "outliers", "Which columns of the linear layers are kept apart in floating point."
+  ) {
+    Field(
+      "threshold", \.threshold, .number(in: 0.001...1e6), "Those whose inputs reach this magnitude in the calibration.",
+      absent: .means("those with the largest weights"))
+    Field(
+      "share", \.share, .number(in: 0.0001...0.5),
+      "The most columns of a matrix, as a share of them; needed without `threshold`.")
+  }
+
+  package func settle(_ reader: DocumentReader) throws {
+    guard threshold == nil, reader.optional("share") == nil else { return }
+    throw reader.error(nil, "says nothing", remedy: "give a threshold, such as 6.0, or a share of the columns")
   }
 
   /// Columns of a matrix that may be kept apart.
@@ -28,9 +36,5 @@ public struct OutlierSettings: Sendable, Hashable {
     let count = limit(columns: source.columns)
     guard let threshold, let largest else { return try OutlierColumns.ofWeights(source, count: count) }
     return OutlierColumns.ofInputs(largest, count: count, atLeast: Float(threshold))
-  }
-
-  var json: JSON {
-    .object((threshold.map { [.init("threshold", .number($0))] } ?? []) + [.init("share", .number(share))])
   }
 }

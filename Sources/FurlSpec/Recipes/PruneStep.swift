@@ -2,7 +2,7 @@ import FurlBase
 
 /// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
 /// the matrices. Or, to compare with, sets single weights to zero, which changes no width.
-public struct PruneStep: Sendable {
+public struct PruneStep: DeclaredDocument, Sendable {
   public enum Method: String, Sendable, CaseIterable {
     case groupLasso = "group-lasso"
     /// Single weights, by what they add to the outputs.
@@ -74,153 +74,49 @@ public struct PruneStep: Sendable {
 
   /// Group lasso while the model is trained.
   public struct Finetune: Sendable {
-    public let train: TrainSettings
+    public fileprivate(set) var train = TrainSettings()
     /// What each group shrinks by at each step: rate * penalty * sqrt(numbers).
-    public let penalty: Double
+    public fileprivate(set) var penalty = 0.1
     /// Steps in which groups go; in those that are left the rest recovers.
-    public let ramp: Int
+    public fileprivate(set) var ramp = 1
     /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-    public let labels: Double
+    public fileprivate(set) var labels = 1.0
   }
 
-  public let method: Method
-  public private(set) var sparsity: Double
-  public private(set) var of: Whole
+  enum Fit: String, Sendable, CaseIterable { case reconstruct, finetune }
+
+  public private(set) var method = Method.groupLasso
+  public private(set) var sparsity = 0.0
+  public private(set) var of = Whole.blocks
   /// Groups of the blocks.
-  public let groups: [Group]
+  public private(set) var groups: [Group] = [.heads, .neurons]
   /// Whether rows of the vocabulary go.
-  public private(set) var prunesVocabulary: Bool
+  public private(set) var prunesVocabulary = false
   /// Whether experts go, as many from every block that has some.
-  public let prunesExperts: Bool
+  public private(set) var prunesExperts = false
   /// Whether rows of the vocabulary have gone, and this is what is left of the step.
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
-  public let hasChannels: Bool
-  public let choose: Choice
-  public let refit: Refit
-  public let allocation: Allocation
+  public private(set) var hasChannels = false
+  public private(set) var choose = Choice.lasso
+  public private(set) var refit = Refit.squares
+  public private(set) var allocation = Allocation.global
   /// Widths are kept to multiples of this.
-  public let multiple: Int
+  public private(set) var multiple = 16
   /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
-  public let limit: Double?
-  public let seed: Int
+  public private(set) var limit: Double?
+  public private(set) var seed = 0
+  var fit = Fit.reconstruct
+  var training = Finetune()
+  package private(set) var location = DocumentLocation.none
+
+  package init() {}
+
   /// How the model is trained meanwhile; nil: groups go by reconstruction.
-  public let finetune: Finetune?
-  package let location: DocumentLocation
-
-  init(_ reader: DocumentReader) throws {
-    method = try reader.name("method", of: Method.self) ?? .groupLasso
-    if method != .groupLasso, let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) }) {
-      throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
-    }
-    guard let sparsity = try reader.number("sparsity", in: 0.001...0.95) else {
-      throw reader.error("sparsity", "is missing", remedy: "the share that goes, such as 0.6")
-    }
-    self.sparsity = sparsity
-    let of = try reader.name("of", of: Whole.self) ?? .blocks
-    self.of = of
-    guard method == .groupLasso || of == .blocks else {
-      throw reader.error("of", "single weights are a share of the blocks'", remedy: "use of: blocks")
-    }
-    let words = try reader.strings("groups") ?? ["heads", "neurons"]
-    guard !words.isEmpty, Set(words).count == words.count else {
-      throw reader.error("groups", "a list of different groups is expected")
-    }
-    prunesVocabulary = words.contains(PruneStep.vocabularyWord)
-    hasChannels = words.contains(PruneStep.channelsWord)
-    prunesExperts = words.contains(PruneStep.expertsWord)
-    let others = [PruneStep.vocabularyWord, PruneStep.channelsWord, PruneStep.expertsWord]
-    groups = try words.filter { !others.contains($0) }.map { word in
-      guard let group = Group(rawValue: word) else {
-        throw reader.error(
-          "groups", "\"\(word)\" is not a group", remedy: "known: heads, neurons, channels, vocabulary, experts")
-      }
-      return group
-    }
-    if prunesExperts { try PruneStep.checkExperts(reader, words) }
-    if prunesVocabulary { try PruneStep.checkVocabulary(reader, of, words) }
-    let isTrained = try reader.word("fit", ["reconstruct": false, "finetune": true]) ?? false
-    guard !(isTrained && hasChannels) else {
-      throw reader.error(
-        "groups", "channels do not go while a model is trained",
-        remedy: "take channels with fit: reconstruct, and heal behind it")
-    }
-    finetune = isTrained ? try PruneStep.finetune(reader) : nil
-    choose = try reader.name("choose", of: Choice.self) ?? (prunesExperts ? .frequency : .lasso)
-    let isOfExperts = prunesExperts
-    guard choose.isOfExperts == isOfExperts else {
-      throw reader.error(
-        "choose", "\"\(choose.rawValue)\" does not choose among \(words.joined(separator: " and "))",
-        remedy: "use "
-          + Choice.allCases.filter { $0.isOfExperts == isOfExperts }.map(\.rawValue).joined(separator: ", "))
-    }
-    let refit = try reader.name("refit", of: Refit.self) ?? .squares
-    // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
-    self.refit = isTrained || words == [PruneStep.vocabularyWord] ? .none : refit
-    allocation = try reader.name("allocation", of: Allocation.self) ?? .global
-    guard !groups.isEmpty || isOfExperts || reader.optional("allocation") == nil else {
-      throw reader.error(
-        "allocation", "has no meaning for channels, which are the same ones in all layers", remedy: "leave it out")
-    }
-    multiple = try reader.integer("multiple", in: 1...1024) ?? 16
-    limit = try reader.number("limit", in: 0.01...1) ?? (allocation == .measured ? nil : PruneStep.limit(sparsity))
-    guard choose == .random || reader.optional("seed") == nil else {
-      throw reader.error("seed", "has no meaning without draws", remedy: "use choose: random")
-    }
-    seed = try reader.integer("seed", in: 0...Int.max) ?? 0
-    try reader.finish()
-    location = reader.location
-  }
-
-  static let vocabularyWord = "vocabulary"
-  static let channelsWord = "channels"
-  static let expertsWord = "experts"
+  public var finetune: Finetune? { fit == .finetune ? training : nil }
 
   /// Whether nothing else goes.
   package var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
-
-  /// What does not go together with experts.
-  private static func checkExperts(_ reader: DocumentReader, _ groups: [String]) throws {
-    guard groups.count == 1 else {
-      throw reader.error(
-        "groups", "experts and other groups do not go in one step",
-        remedy: "prune them in a step of its own before: prune: {groups: [experts], of: groups, sparsity: 0.25}")
-    }
-    guard reader.optional("fit")?.string != "finetune" else {
-      throw reader.error(
-        "fit", "experts do not go while a model is trained",
-        remedy: "take them with fit: reconstruct, and heal behind it")
-    }
-    for key in ["allocation", "multiple", "limit"] where reader.optional(key) != nil {
-      throw reader.error(
-        key, "has no meaning for experts, of which every block loses as many", remedy: "leave it out")
-    }
-    guard reader.optional("refit")?.string != "bias" else {
-      throw reader.error("refit", "experts have no bias that makes up for others", remedy: "use squares or none")
-    }
-  }
-
-  /// What does not go together with rows of the vocabulary.
-  private static func checkVocabulary(_ reader: DocumentReader, _ of: Whole, _ groups: [String]) throws {
-    let before = "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
-    guard !groups.contains("channels") else {
-      throw reader.error("groups", "channels and rows of the vocabulary do not go in one step", remedy: before)
-    }
-    guard of != .blocks else {
-      throw reader.error(
-        "of", "rows of the vocabulary are no weights of the blocks", remedy: "say of: groups or of: model")
-    }
-    if reader.optional("fit")?.string == "finetune" {
-      throw reader.error(
-        "fit", "rows of the vocabulary do not go while a model is trained", remedy: before)
-    }
-    guard groups.count == 1 else { return }
-    for key in ["choose", "refit", "allocation", "limit", "seed"] where reader.optional(key) != nil {
-      throw reader.error(
-        key, "has no meaning for rows of the vocabulary: those go that the calibration's text uses least",
-        remedy: "leave it out")
-    }
-  }
 
   /// The rest of the step when rows of the vocabulary are gone.
   ///
@@ -233,9 +129,6 @@ public struct PruneStep: Sendable {
     step.sparsity = share
     return step
   }
-
-  /// Half of what would be left everywhere may go from one layer, too.
-  private static func limit(_ sparsity: Double) -> Double { (1 + sparsity) / 2 }
 
   /// The most groups that a layer may lose.
   ///
@@ -252,56 +145,173 @@ public struct PruneStep: Sendable {
     return min(count, max(Int(share * 4 / 3 * Double(count)), even))
   }
 
-  private static func finetune(_ reader: DocumentReader) throws -> Finetune {
-    for key in ["choose", "refit", "allocation", "seed"] where reader.optional(key) != nil {
-      throw reader.error(key, "has no meaning with fit: finetune", remedy: "leave it out")
-    }
-    guard let settings = try reader.reader("train") else {
-      throw reader.error("train", "is missing", remedy: "say how: train: {text: FILE, steps: 800, rate: 3.0e-4}")
-    }
-    let train = try TrainSettings(settings)
-    let ramp = try reader.integer("ramp", in: 1...train.steps) ?? max(1, train.steps / 2)
-    return Finetune(
-      train: train, penalty: try reader.number("penalty", in: 0...1e3) ?? 0.1, ramp: ramp,
-      labels: try reader.number("labels", in: 0...1) ?? 1)
-  }
-
   /// Of the second moments, as a share of the mean of their diagonal.
   package static let damping = 0.01
+}
 
-  var json: JSON {
-    guard method == .groupLasso else {
-      return ["method": .string(method.rawValue), "sparsity": .number(sparsity), "of": .string(of.rawValue)]
+extension PruneStep {
+  package static let declaration = Declaration<PruneStep>(
+    "prune", "Removes groups of weights for good; or, to compare with, sets single weights to zero."
+  ) {
+    Field(
+      "method", \.method, .word,
+      "Whole groups by group lasso; or single weights by what they add to the outputs, as Wanda and SparseGPT.")
+    Field.check { step, reader in
+      guard step.method != .groupLasso,
+        let key = reader.keys.first(where: { !["method", "sparsity", "of"].contains($0) })
+      else { return }
+      throw reader.error(key, "has no meaning for single weights", remedy: "use method: group-lasso")
     }
-    let words =
-      groups.map(\.rawValue) + (hasChannels ? [PruneStep.channelsWord] : [])
-      + (prunesVocabulary ? [PruneStep.vocabularyWord] : []) + (prunesExperts ? [PruneStep.expertsWord] : [])
-    let common: [JSON.Member] = [
-      .init("method", "group-lasso"), .init("sparsity", .number(sparsity)), .init("of", .string(of.rawValue)),
-      .init("groups", .array(words.map(JSON.string))),
-    ]
-    if isVocabularyAlone { return .object(common + [.init("multiple", .integer(multiple))]) }
-    if prunesExperts {
-      return .object(
-        common + [
-          .init("fit", "reconstruct"), .init("choose", .string(choose.rawValue)),
-          .init("refit", .string(refit.rawValue)),
-        ])
+    Field(
+      "sparsity", \.sparsity, .number(in: 0.001...0.95), "The share that goes.",
+      absent: .refused(remedy: "the share that goes, such as 0.6"))
+    Field(
+      "of", \.of, .word,
+      "What it is a share of: the weights in the blocks' linear layers, all parameters, or those of the groups.")
+    Field.rule("of", "single weights are a share of the blocks'", "use of: blocks") {
+      $0.method == .groupLasso || $0.of == .blocks
     }
-    let widths =
-      [JSON.Member("multiple", .integer(multiple))] + (limit.map { [JSON.Member("limit", .number($0))] } ?? [])
-    if let finetune {
-      return .object(
-        common + [
-          .init("fit", "finetune"), .init("train", finetune.train.json), .init("penalty", .number(finetune.penalty)),
-          .init("ramp", .integer(finetune.ramp)), .init("labels", .number(finetune.labels)),
-        ] + widths)
+    ofGroups.map { $0.known("with method: group-lasso") { $0.method == .groupLasso } }
+    Field.check { $0.location = $1.location }
+  }
+
+  @DeclarationBuilder<PruneStep> private static var ofGroups: [Field] {
+    Field(
+      "groups", \.words, .groups,
+      "Attention heads (with all that share a key/value head), neurons of the MLP, channels of the residual stream, "
+        + "rows of the vocabulary, experts."
+    )
+    Field.rule(
+      "groups", "experts and other groups do not go in one step",
+      "prune them in a step of its own before: prune: {groups: [experts], of: groups, sparsity: 0.25}"
+    ) { !$0.prunesExperts || $0.words.count == 1 }
+    Field.rule("groups", "channels and rows of the vocabulary do not go in one step", apart) {
+      !$0.hasChannels || !$0.prunesVocabulary
     }
-    return .object(
-      common + [
-        .init("fit", "reconstruct"),
-        .init("choose", .string(choose.rawValue)), .init("refit", .string(refit.rawValue)),
-      ] + (groups.isEmpty ? [] : [.init("allocation", .string(allocation.rawValue))]) + widths
-        + (choose == .random ? [.init("seed", .integer(seed))] : []))
+    Field.rule("of", "rows of the vocabulary are no weights of the blocks", "say of: groups or of: model") {
+      $0.of != .blocks || !$0.prunesVocabulary
+    }
+    Field("fit", \.fit, .word, "Closed form, layer by layer; or training with the penalty.")
+      .written { !$0.isVocabularyAlone }
+    Field.rule("fit", "rows of the vocabulary do not go while a model is trained", apart) {
+      $0.fit != .finetune || !$0.prunesVocabulary
+    }
+    Field.rule(
+      "groups", "channels do not go while a model is trained", "take channels with fit: reconstruct, and heal behind it"
+    ) { $0.fit != .finetune || !$0.hasChannels }
+    Field.rule(
+      "fit", "experts do not go while a model is trained", "take them with fit: reconstruct, and heal behind it"
+    ) { $0.fit != .finetune || !$0.prunesExperts }
+    ofTraining.map { $0.known("with fit: finetune") { $0.fit == .finetune } }
+    Field(
+      "choose", \.choose, .word,
+      "What groups go by: the penalty at which they vanish, the variance of what they add, inputs times weights, "
+        + "weights, or draws; experts by how often one is chosen, by weight times length of its output, or by what the "
+        + "layer's outputs or the predictions become without it.",
+      absent: .derived("lasso; of experts frequency") { $0.prunesExperts ? .frequency : .lasso }
+    ).unlessVocabularyAlone().unlessTrained()
+    Field.check { step, reader in
+      guard step.choose.isOfExperts != step.prunesExperts else { return }
+      let fitting = Choice.allCases.filter { $0.isOfExperts == step.prunesExperts }
+      throw reader.error(
+        "choose", "\"\(step.choose.rawValue)\" does not choose among \(step.words.joined(separator: " and "))",
+        remedy: "use " + fitting.map(\.rawValue).joined(separator: ", "))
+    }
+    Field(
+      "refit", \.refit, .word,
+      "What makes up for them: least squares over those that stay, the bias alone, or nothing."
+    ).unlessVocabularyAlone().unlessTrained()
+    Field.rule("refit", "experts have no bias that makes up for others", "use squares or none") {
+      !$0.prunesExperts || $0.refit != .bias
+    }
+    Field(
+      "allocation", \.allocation, .word,
+      "How much each layer loses: by one threshold, by one that is weighed by what is measured, or the same everywhere."
+    ).unlessVocabularyAlone().unlessTrained().unlessExperts().only(
+      if: { !$0.groups.isEmpty }, else: "has no meaning for channels, which are the same ones in all layers",
+      "leave it out")
+    Field("multiple", \.multiple, .integer(in: 1...1024), "Widths are kept to multiples of this.").unlessExperts()
+    Field(
+      "limit", \.limit, .number(in: 0.01...1), "The largest share of its groups that a layer may lose.",
+      absent: .derived("half way from `sparsity` to 1; with allocation: measured a third more than the mean") {
+        // Half of what would be left everywhere may go from one layer, too.
+        $0.allocation == .measured ? nil : (1 + $0.sparsity) / 2
+      }
+    ).unlessVocabularyAlone().unlessExperts()
+    Field("seed", \.seed, .integer(in: 0...Int.max), "Begins the draws.").unlessVocabularyAlone().unlessTrained().only(
+      if: { $0.choose == .random }, else: "has no meaning without draws", "use choose: random")
+  }
+
+  @DeclarationBuilder<PruneStep> private static var ofTraining: [Field] {
+    Field(
+      "train", \.training.train, .document, "How the model is trained meanwhile.",
+      absent: .refused(remedy: "say how: train: {text: FILE, steps: 800, rate: 3.0e-4}"))
+    Field(
+      "penalty", \.training.penalty, .number(in: 0...1e3),
+      "What each group shrinks by at a step, times its rate and the root of its size.")
+    Field(
+      "ramp", \.training.ramp, .integer(in: 1...Int.max, unit: "steps"),
+      "How long groups go, at most all steps; in the rest what stays recovers.",
+      absent: .derived("half of the steps") { max(1, $0.training.train.steps / 2) },
+      reading: { .integer(in: 1...$0.training.train.steps) })
+    Field("labels", \.training.labels, .number(in: 0...1), "As `labels` of heal.")
+  }
+
+  /// All groups as a recipe names them, those of the blocks first.
+  private var words: [String] {
+    get {
+      groups.map(\.rawValue) + (hasChannels ? [PruneStep.channels] : [])
+        + (prunesVocabulary ? [PruneStep.vocabulary] : []) + (prunesExperts ? [PruneStep.experts] : [])
+    }
+    set {
+      groups = newValue.compactMap(Group.init)
+      hasChannels = newValue.contains(PruneStep.channels)
+      prunesVocabulary = newValue.contains(PruneStep.vocabulary)
+      prunesExperts = newValue.contains(PruneStep.experts)
+    }
+  }
+
+  private static let vocabulary = "vocabulary"
+  private static let channels = "channels"
+  private static let experts = "experts"
+  fileprivate static let groupWords = Group.allCases.map(\.rawValue) + [channels, vocabulary, experts]
+
+  private static let apart =
+    "prune them in a step of its own before: prune: {groups: [vocabulary], of: groups, sparsity: 0.25}"
+
+  package mutating func settle(_ reader: DocumentReader) throws {
+    // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
+    if fit == .finetune || isVocabularyAlone { refit = .none }
+  }
+}
+
+extension DocumentField<PruneStep> {
+  fileprivate func unlessTrained() -> DocumentField {
+    only(if: { $0.fit != .finetune }, else: "has no meaning with fit: finetune", "leave it out")
+  }
+
+  fileprivate func unlessExperts() -> DocumentField {
+    only(
+      if: { !$0.prunesExperts }, else: "has no meaning for experts, of which every block loses as many", "leave it out")
+  }
+
+  fileprivate func unlessVocabularyAlone() -> DocumentField {
+    only(
+      if: { !$0.isVocabularyAlone },
+      else: "has no meaning for rows of the vocabulary: those go that the calibration's text uses least", "leave it out"
+    )
+  }
+}
+
+extension ValueCodec<[String]> {
+  fileprivate static var groups: ValueCodec {
+    let known = PruneStep.groupWords
+    let words = JSON.array(known.map(JSON.string))
+    return texts.described(ValueOutline(schema: ["type": "array", "minItems": 1, "items": ["enum": words]]))
+      .checked({ _ in "a list of different groups is expected" }) { !$0.isEmpty && Set($0).count == $0.count }
+      .checked(
+        { words in "\"\(words.first { !known.contains($0) } ?? "")\" is not a group" },
+        "known: \(known.joined(separator: ", "))"
+      ) { $0.allSatisfy(known.contains) }
   }
 }

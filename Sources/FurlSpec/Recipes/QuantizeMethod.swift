@@ -20,6 +20,8 @@ public struct QuantizeMethod: Sendable, Hashable {
     public var order: FeedbackOrder
     /// Added to the diagonal of the second moments, as a share of its mean.
     public var damping: Double
+
+    static let usualDamping = 0.01
   }
 
   public var codes: Codes
@@ -32,38 +34,8 @@ public struct QuantizeMethod: Sendable, Hashable {
   /// The nearest codes with scales from the largest weights, which need no calibration.
   package static let plain = QuantizeMethod(codes: .nearest, searchesScales: false)
 
-  private enum Word { case nearest, imatrix, awq, gptq }
-
-  /// - Parameter hasSteps: whether steps are chosen by coded bits, so that there is nothing to search.
-  init(_ reader: DocumentReader, hasSteps: Bool) throws {
-    let word =
-      try reader.word("method", ["nearest": Word.nearest, "imatrix": .imatrix, "awq": .awq, "gptq": .gptq]) ?? .nearest
-    let order = try reader.word(
-      "order", ["natural": FeedbackOrder.natural, "activation": .activation])
-    let damping = try reader.number("damping", in: 0.0001...1)
-    let search = try reader.bool("search")
-    if hasSteps, search != nil {
-      throw reader.error("search", "has no meaning with goal: disk", remedy: "steps follow from bits; leave it out")
-    }
-    switch word {
-    case .nearest, .imatrix, .awq:
-      for (key, isGiven) in [("order", order != nil), ("damping", damping != nil)] where isGiven {
-        throw reader.error(key, "has no meaning without feedback", remedy: "use method: gptq")
-      }
-      codes = word == .nearest ? .nearest : word == .imatrix ? .imatrix : .awq
-      searchesScales = search ?? (word != .nearest && !hasSteps)
-      if word == .imatrix, !hasSteps, !searchesScales {
-        throw reader.error("search", "is what method: imatrix does", remedy: "use method: nearest, or leave it out")
-      }
-      if word != .nearest, hasSteps {
-        throw reader.error(
-          "method", "\(word) weighs columns in a search for scales, and goal: disk has none", remedy: "use gptq")
-      }
-    case .gptq:
-      codes = .gptq(Feedback(order: order ?? .activation, damping: damping ?? 0.01))
-      searchesScales = search ?? !hasSteps
-    }
-  }
+  /// How a recipe calls it.
+  enum Word: String, Sendable, CaseIterable { case nearest, imatrix, awq, gptq }
 
   init(codes: Codes, searchesScales: Bool, codedBits: Double? = nil) {
     self.codes = codes
@@ -90,18 +62,4 @@ public struct QuantizeMethod: Sendable, Hashable {
   }
   /// Whether a calibration changes anything.
   package var usesCalibration: Bool { needsCalibration || searchesScales }
-
-  /// The keys that give the method; those of plain codes are what they were before there was another method.
-  func members(hasSteps: Bool) -> [JSON.Member] {
-    switch codes {
-    case .nearest: [.init("method", "nearest")] + (searchesScales ? [.init("search", .bool(true))] : [])
-    case .imatrix: [.init("method", "imatrix")]
-    case .awq: [.init("method", "awq"), .init("search", .bool(searchesScales))]
-    case .gptq(let feedback):
-      [
-        .init("method", "gptq"), .init("order", .string(feedback.order.rawValue)),
-        .init("damping", .number(feedback.damping)),
-      ] + (hasSteps ? [] : [.init("search", .bool(searchesScales))])
-    }
-  }
 }

@@ -2,219 +2,253 @@ import FurlBase
 import FurlTensor
 
 /// Writes weights down in fewer bits.
-public struct QuantizeStep: Sendable {
+public struct QuantizeStep: DeclaredDocument, Sendable {
   /// Another scheme for some tensors.
-  package struct Override: Sendable {
-    package let selector: Selector
-    package let scheme: Scheme
+  package struct Override: DeclaredDocument, Sendable {
+    package private(set) var selector = Selector(.norm)
     /// With coded bits: of these tensors.
-    package let bits: Double?
-    package let match: String
-    package let location: DocumentLocation
+    package private(set) var bits: Double?
+    var settings = SchemeSettings()
+    package private(set) var scheme = Scheme.float32
+
+    package init() {}
+
+    package var match: String { selector.text }
+    package var location: DocumentLocation { settings.location }
   }
+
+  enum Goal: String, Sendable, CaseIterable { case memory, disk }
+
+  /// Of the linear layers in the blocks, as the recipe says it.
+  var settings = SchemeSettings()
+  /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width, or bits that a budget chooses.
+  public private(set) var bits: Double?
+  /// The same of the embedding, the head and the positions.
+  public private(set) var embeddingBits: Double?
+  var leastBits: Double?
+  var mostBits: Double?
+  var choices: [SchemeSettings]?
+  var methodWord = QuantizeMethod.Word.nearest
+  var order: FeedbackOrder?
+  var damping: Double?
+  var search = false
+  var embeddings: SchemeSettings.Weights?
+  /// Columns of the linear layers in the blocks that are kept apart; nil: none.
+  public private(set) var outliers: OutlierSettings?
+  /// What stays in FP32.
+  package private(set) var keepSelectors = [Selector(.norm), Selector(.bias)]
+  package private(set) var overrides: [Override] = []
+
+  /// Of the linear layers in the blocks.
+  public private(set) var scheme = Scheme.float32
+  /// Of the embedding, the head and the positions.
+  public private(set) var embeddingScheme = Scheme.float32
+  /// What a budget chooses from.
+  package private(set) var freedom: StepFreedom?
+
+  package init() {}
+
+  package var location: DocumentLocation { settings.location }
 
   /// Whether steps are chosen for the entropy coder: `goal: disk`.
-  public let isCoded: Bool
-  /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width, or bits that a budget chooses.
-  public let bits: Double?
-  /// The same of the embedding, the head and the positions.
-  public let embeddingBits: Double?
-  /// Of the linear layers in the blocks.
-  public let scheme: Scheme
-  /// Of the embedding, the head and the positions.
-  public let embeddingScheme: Scheme
-  /// How the codes of the linear layers are found.
-  public let method: QuantizeMethod
-  /// Columns of the linear layers in the blocks that are kept apart; nil: none.
-  public let outliers: OutlierSettings?
-  /// What stays in FP32, as the recipe says it.
-  public let keep: [String]
-  /// What a budget chooses from.
-  package let freedom: StepFreedom?
-  package let keepSelectors: [Selector]
-  package let overrides: [Override]
-  package let location: DocumentLocation
+  public var isCoded: Bool { settings.isCoded }
 
-  /// - Parameter hasBudget: whether the recipe leaves it to a budget what each tensor gets.
-  init(_ reader: DocumentReader, hasBudget: Bool = false) throws {
-    let isCoded = try reader.word("goal", ["memory": false, "disk": true]) ?? false
-    self.isCoded = isCoded
-    let settings: SchemeSettings
-    if isCoded {
-      settings = try SchemeSettings(coded: reader)
-    } else if let fixed = try SchemeSettings(reader, inheriting: nil) {
-      settings = fixed
-    } else {
-      throw reader.error("weights", "is missing")
+  var goal: Goal {
+    get { isCoded ? .disk : .memory }
+    set { settings.isCoded = newValue == .disk }
+  }
+
+  /// What stays in FP32, as the recipe says it.
+  public var keep: [String] { keepSelectors.map(\.text) }
+
+  /// How the codes of the linear layers are found.
+  public var method: QuantizeMethod {
+    let codes: QuantizeMethod.Codes =
+      switch methodWord {
+      case .nearest: .nearest
+      case .imatrix: .imatrix
+      case .awq: .awq
+      case .gptq:
+        .gptq(.init(order: order ?? .activation, damping: damping ?? QuantizeMethod.Feedback.usualDamping))
+      }
+    return QuantizeMethod(codes: codes, searchesScales: search)
+  }
+
+  package mutating func settle(_ reader: DocumentReader) throws {
+    settings = settings.filled(from: nil)
+    scheme = try settings.scheme()
+    embeddingScheme = scheme
+    if let embeddings {
+      var own = settings
+      own.weights = embeddings
+      // A minimum is a property of some codes; an 8-bit embedding beside them is symmetric.
+      if !embeddings.mayHaveMinimum { own.zero = .symmetric }
+      embeddingScheme = try own.scheme()
     }
-    bits = try SchemeSettings.bits(reader, "bits", isCoded: isCoded)
-    embeddingBits = try SchemeSettings.bits(reader, "embedding_bits", isCoded: isCoded)
-    freedom = try StepFreedom(reader, of: settings, isCoded: isCoded, hasBudget: hasBudget)
+    for index in overrides.indices { try overrides[index].settle(in: self) }
+  }
+
+  /// Finds out what a budget chooses from, which is said with every default then.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` for what means nothing with a budget, or without one.
+  mutating func open(hasBudget: Bool) throws {
+    freedom = try StepFreedom(self, hasBudget: hasBudget)
     if isCoded, bits == nil, freedom == nil {
-      throw reader.error("bits", "is missing", remedy: "goal: disk asks for coded bits per weight, such as 3.5")
+      throw location.error("bits", "is missing", remedy: "goal: disk asks for coded bits per weight, such as 3.5")
     }
-    scheme = try settings.scheme(reader)
-    method = try QuantizeMethod(reader, hasSteps: isCoded)
-    outliers = try reader.reader("outliers").map(OutlierSettings.init)
-    if outliers != nil, freedom != nil {
-      throw reader.error(
+    guard outliers == nil || freedom == nil else {
+      throw location.error(
         "outliers", "have no meaning where a budget chooses the schemes", remedy: "leave one of the two out")
     }
-    if outliers != nil, isCoded || settings.weights != .int8 {
-      throw reader.error(
+    guard outliers == nil || !isCoded && settings.weights == .int8 else {
+      throw location.error(
         "outliers", "are kept apart from int8 weights only", remedy: "use weights: int8, or leave them out")
     }
-    if let coding = try reader.word("embeddings", SchemeSettings.words, later: SchemeSettings.later) {
-      guard embeddingBits == nil || coding == .int8 else {
-        throw reader.error("embeddings", "are int8 where they have embedding_bits", remedy: "leave one of them out")
-      }
-      var embeddings = settings
-      embeddings.weights = coding
-      // A minimum is a property of some codes; an 8-bit embedding beside them is symmetric.
-      if !coding.mayHaveMinimum { embeddings.hasMinimum = false }
-      embeddingScheme = try embeddings.scheme(reader)
-    } else {
-      embeddingScheme = scheme
+    guard let freedom else { return }
+    if case .coded(let bits) = freedom.range { (leastBits, mostBits) = (bits.lowerBound, bits.upperBound) }
+    choices = choices?.map {
+      var choice = $0.filled(from: settings)
+      choice.scales = nil
+      return choice
     }
-    keep = try reader.strings("keep") ?? ["norm", "bias"]
-    keepSelectors = try keep.map { text in
-      guard let selector = Selector(text) else { throw reader.error("keep", "\"\(text)\" is not a role or a name") }
-      return selector
-    }
-    for role in ["norm", "bias"] where !keep.contains(role) {
-      throw reader.error("keep", "norms and biases stay in FP32", remedy: "add \(role)")
-    }
-    overrides = try (reader.readers("overrides") ?? []).map {
-      try QuantizeStep.override($0, inheriting: settings, isCoded: isCoded)
-    }
-    try reader.finish()
-    location = reader.location
-  }
-
-  private static func override(_ reader: DocumentReader, inheriting settings: SchemeSettings, isCoded: Bool) throws
-    -> Override
-  {
-    guard let match = try reader.string("match") else { throw reader.error("match", "is missing") }
-    guard let selector = Selector(match) else { throw reader.error("match", "\"\(match)\" is not a role or a name") }
-    let bits = try SchemeSettings.bits(reader, "bits", isCoded: isCoded)
-    guard
-      let own = try bits.map({ _ in try SchemeSettings(coded: reader) }) ?? SchemeSettings(reader, inheriting: settings)
-    else { throw reader.error("weights", "is missing") }
-    let scheme = try own.scheme(reader)
-    try reader.finish()
-    return Override(selector: selector, scheme: scheme, bits: bits, match: match, location: reader.location)
-  }
-
-  /// The step with every default spelled out, in the keys that a recipe has.
-  var json: JSON {
-    var members = SchemeSettings.members(of: scheme, bits: bits)
-    members += freedom?.members ?? []
-    if isCoded { members.insert(.init("goal", "disk"), at: 0) }
-    if let embeddingBits { members.append(.init("embedding_bits", .number(embeddingBits))) }
-    members.append(.init("scales", .string(scheme.scales.rawValue)))
-    members += method.members(hasSteps: isCoded)
-    if let outliers { members.append(.init("outliers", outliers.json)) }
-    members += [
-      // What a budget is to choose is not said, for then it were fixed.
-      .init("embeddings", freedom?.hasEmbeddings == true ? .null : .string(SchemeSettings.word(of: embeddingScheme))),
-      .init("keep", .array(keep.map(JSON.string))),
-    ]
-    if !overrides.isEmpty {
-      let list = overrides.map {
-        JSON.object(
-          [.init("match", .string($0.match))] + SchemeSettings.members(of: $0.scheme, bits: $0.bits)
-            + ($0.scheme.scales == scheme.scales ? [] : [.init("scales", .string($0.scheme.scales.rawValue))]))
-      }
-      members.append(.init("overrides", .array(list)))
-    }
-    return .object(members)
   }
 }
 
-/// `weights`, `zero`, `block` and `scales` as a recipe says them.
-struct SchemeSettings {
-  enum Weights: String, Sendable {
-    case int8, int4, int3, int2, nf4, fp4, codebook4
-
-    var mayHaveMinimum: Bool { [.int4, .int3, .int2].contains(self) }
-  }
-
-  static let words: KeyValuePairs<String, Weights> = [
-    "int8": .int8, "int4": .int4, "int3": .int3, "int2": .int2, "nf4": .nf4, "fp4": .fp4, "codebook4": .codebook4,
-  ]
-  static let later = ["int5", "int6", "mxfp4", "nvfp4", "fp8"]
-
-  var weights: Weights
-  var hasMinimum: Bool
-  var block: Scheme.Block
-  var scales: Scheme.Scales
-
-  /// Nil when `weights` is missing.
-  init?(_ reader: DocumentReader, inheriting outer: SchemeSettings?) throws {
-    let zero = try reader.word("zero", ["symmetric": false, "minimum": true])
-    let block = try reader.word(
-      "block", ["32": Scheme.Block.columns(32), "64": .columns(64), "128": .columns(128), "row": .row])
-    let scales = try reader.word("scales", ["f16": Scheme.Scales.f16, "u8": .u8])
-    guard let weights = try reader.word("weights", SchemeSettings.words, later: SchemeSettings.later) else {
-      return nil
+extension QuantizeStep.Override {
+  /// Fills up what it does not say from the step that it is in.
+  mutating func settle(in step: QuantizeStep) throws {
+    guard bits == nil || step.isCoded else {
+      throw location.error("bits", QuantizeStep.noBits.problem, remedy: QuantizeStep.noBits.remedy)
     }
-    self.weights = weights
-    hasMinimum = zero ?? (weights.mayHaveMinimum ? outer?.hasMinimum ?? false : false)
-    self.block = block ?? outer?.block ?? .columns(32)
-    self.scales = scales ?? outer?.scales ?? .f16
+    settings = settings.filled(from: step.settings)
+    scheme = try settings.scheme()
+    if scheme.scales == step.scheme.scales { settings.scales = nil }
   }
+}
 
-  /// What steps for an entropy coder are kept in: 8 bits and a scale a row, which keys may say and not change.
-  init(coded reader: DocumentReader) throws {
-    _ = try reader.word("weights", ["int8": Weights.int8])
-    _ = try reader.word("zero", ["symmetric": false])
-    _ = try reader.word("block", ["row": Scheme.Block.row])
-    _ = try reader.word("scales", ["f16": Scheme.Scales.f16])
-    (weights, hasMinimum, block, scales) = (.int8, false, .row, .f16)
-  }
-
-  /// Coded bits, which there are with `goal: disk`. Above 7, eight bits without a step are as small.
-  static func bits(_ reader: DocumentReader, _ key: String, isCoded: Bool) throws -> Double? {
-    let bits = try reader.number(key, in: 1...7)
-    guard bits == nil || isCoded else {
-      throw reader.error(key, "has no meaning without goal: disk", remedy: "add goal: disk, or leave it out")
+extension QuantizeStep {
+  package static let declaration = Declaration<QuantizeStep>("quantize", "Writes weights down in fewer bits.") {
+    Field(
+      "goal", \.goal, .word,
+      "Codes of fixed width, as small in memory as in the file; or 8 bits in memory, with steps that an entropy coder "
+        + "makes small on disk."
+    ).written { $0.isCoded }
+    SchemeSettings.keys.map { $0.lifted(to: \.settings) }
+    Field.check { step, reader in
+      if !step.isCoded, step.settings.weights == nil { throw reader.error("weights", "is missing") }
     }
-    return bits
-  }
-
-  /// The word of a scheme's codes.
-  static func word(of scheme: Scheme) -> String {
-    String(scheme.codingName.split(separator: "-").first ?? "")
-  }
-
-  /// The keys that give a scheme.
-  static func members(of scheme: Scheme, bits: Double?) -> [JSON.Member] {
-    let block: JSON = if case .columns(let size) = scheme.block { .integer(size) } else { "row" }
-    return [
-      .init("weights", .string(word(of: scheme))),
-      .init("zero", scheme.codingName.hasSuffix("-minimum") ? "minimum" : "symmetric"), .init("block", block),
-    ] + (bits.map { [.init("bits", .number($0))] } ?? [])
-  }
-
-  func scheme(_ reader: DocumentReader) throws -> Scheme {
-    guard !hasMinimum || weights.mayHaveMinimum else {
-      throw reader.error("zero", "\(weights.rawValue) has no minimum", remedy: "use symmetric")
+    coded(
+      "bits", \.bits,
+      "Coded bits of a weight in the linear layers; needed with goal: disk unless a budget chooses them.")
+    coded("embedding_bits", \.embeddingBits, "The same of the embedding, the head and the positions.")
+    ofBudgets.map { $0.written { $0.freedom != nil } }
+    ofMethods
+    Field("outliers", \.outliers, .document, "Columns of int8 matrices that are kept apart.")
+    Field(
+      "embeddings", \.embeddings, .embeddings, "The codes of embedding, head and positions.",
+      absent: .means("those of the weights, or what a budget chooses")
+    ).writing {
+      // What a budget is to choose is not said, for then it were fixed.
+      $0.freedom?.hasEmbeddings == true ? .null : .string(($0.embeddings ?? $0.settings.weights ?? .int8).rawValue)
     }
-    let plain: Scheme =
-      switch weights {
-      case .int8: .int8(block)
-      case .int4: hasMinimum ? .int4Minimum(block) : .int4(block)
-      case .int3: hasMinimum ? .int3Minimum(block) : .int3(block)
-      case .int2: hasMinimum ? .int2Minimum(block) : .int2(block)
-      case .nf4: .nf4(block)
-      case .fp4: .fp4(block)
-      case .codebook4: .codebook4(block)
+    Field(
+      "keep", \.keepSelectors, .selectors,
+      "What stays in FP32: roles, ranges of blocks or globs; `norm` and `bias` always.")
+    Field.rule("embeddings", "are int8 where they have embedding_bits", "leave one of them out") {
+      $0.embeddingBits == nil || $0.embeddings == nil || $0.embeddings == .int8
+    }
+    Field.check { step, reader in
+      for role in ["norm", "bias"] where !step.keep.contains(role) {
+        throw reader.error("keep", "norms and biases stay in FP32", remedy: "add \(role)")
       }
-    guard scales == .u8 else { return plain }
-    guard let small = plain.withSmallScales else {
-      throw reader.error(
-        "scales", "u8 has no meaning with one scale a row", remedy: "use block: 32, 64 or 128, or scales: f16")
     }
-    return small
+    Field("overrides", \.overrides, .documents(), "Other schemes for some tensors; no two for one.").written {
+      !$0.overrides.isEmpty
+    }
+  }
+
+  static let noBits = (problem: "has no meaning without goal: disk", remedy: "add goal: disk, or leave it out")
+
+  /// Bits are coded with `goal: disk`. Above 7, eight bits without a step are as small.
+  private static func coded(
+    _ key: String, _ path: any WritableKeyPath<QuantizeStep, Double?> & Sendable, _ line: String
+  ) -> Field {
+    Field(key, path, .codedBits, line).only(if: \.isCoded, else: noBits.problem, noBits.remedy)
+  }
+
+  @DeclarationBuilder<QuantizeStep> private static var ofBudgets: [Field] {
+    Field(
+      "least_bits", \.leastBits, .codedBits, "With goal: disk, the fewest bits that a budget may choose.",
+      absent: .means("2"))
+    Field(
+      "most_bits", \.mostBits, .codedBits, "With goal: disk, the most bits that a budget may choose.",
+      absent: .means("7"))
+    Field(
+      "choices", \.choices, .documents(),
+      "Without goal: disk, the schemes besides the step's own that a budget may choose.")
+  }
+
+  @DeclarationBuilder<QuantizeStep> private static var ofMethods: [Field] {
+    Field(
+      "method", \.methodWord, .word,
+      "How codes are found: each by itself; with scales by the inputs' mean squares; with columns scaled before (AWQ); "
+        + "or with errors fed back (GPTQ)."
+    )
+    Field(
+      "order", \.order, .word, "Which columns get their codes first: from the left, or those with the largest inputs.",
+      absent: .derived("activation") { _ in .activation }
+    ).withFeedback()
+    Field(
+      "damping", \.damping, .number(in: 0.0001...1),
+      "Added to the diagonal of the second moments, as a share of its mean.",
+      absent: .derived("0.01") { _ in QuantizeMethod.Feedback.usualDamping }
+    ).withFeedback()
+    Field(
+      "search", \.search, .truth, "Tries several scales for each block.",
+      absent: .derived("true, with method: nearest false") { $0.methodWord != .nearest }
+    ).only(
+      if: { !$0.isCoded }, else: "has no meaning with goal: disk", "steps follow from bits; leave it out"
+    ).written { $0.methodWord != .imatrix && ($0.methodWord != .nearest || $0.search) }
+    Field.check { step, reader in
+      guard step.isCoded, step.methodWord == .imatrix || step.methodWord == .awq else { return }
+      throw reader.error(
+        "method", "\(step.methodWord) weighs columns in a search for scales, and goal: disk has none",
+        remedy: "use gptq")
+    }
+    Field.rule("search", "is what method: imatrix does", "use method: nearest, or leave it out") {
+      $0.methodWord != .imatrix || $0.search
+    }
+  }
+}
+
+extension QuantizeStep.Override {
+  package static let declaration = Declaration<QuantizeStep.Override>("override", "Another scheme for some tensors.") {
+    Field(
+      "match", \.selector, .selector, "Which tensors: a role, `blocks.0-1.mlp.down`, or a glob on names.",
+      absent: .refused())
+    Field("bits", \.bits, .codedBits, "Coded bits of these tensors, with goal: disk.")
+    Field.check { override, _ in override.settings.isCoded = override.bits != nil }
+    SchemeSettings.keys.map { $0.lifted(to: \.settings) }
+    Field.check { override, reader in
+      if override.bits == nil, override.settings.weights == nil { throw reader.error("weights", "is missing") }
+    }
+  }
+}
+
+extension DocumentField<QuantizeStep> {
+  fileprivate func withFeedback() -> DocumentField {
+    only(if: { $0.methodWord == .gptq }, else: "has no meaning without feedback", "use method: gptq")
+  }
+}
+
+extension ValueCodec<Double> {
+  fileprivate static var codedBits: ValueCodec { .number(in: 1...7, unit: "bits") }
+}
+
+extension ValueCodec<SchemeSettings.Weights> {
+  /// A canonical recipe says null for what a budget chooses.
+  fileprivate static var embeddings: ValueCodec {
+    let word = word(later: Value.later)
+    return word.described(.any(of: [word.outline, ValueOutline(schema: ["type": "null"])]))
   }
 }

@@ -2,7 +2,7 @@ import FurlBase
 import FurlTensor
 
 /// What is to be done to a checkpoint: ordered steps, storage and gates, read strictly from YAML.
-public struct Recipe: Sendable {
+public struct Recipe: DeclaredDocument, Sendable {
   /// One transform.
   public enum Step: Sendable {
     case truncate(TruncateStep)
@@ -19,15 +19,17 @@ public struct Recipe: Sendable {
     case mapped
   }
 
-  public let name: String
-  public let summary: String?
-  public let steps: [Step]
+  public private(set) var name = ""
+  public private(set) var summary: String?
+  public private(set) var steps: [Step] = []
   /// What a model is to read; nil where no step looks at activations.
-  public let calibration: CalibrationSettings?
+  public private(set) var calibration: CalibrationSettings?
   /// What the artifact may take; nil where the steps say what every tensor gets.
-  public let budget: Budget?
-  public let storage: Storage
-  public let gates: [Gate]
+  public private(set) var budget: Budget?
+  public private(set) var storage = Storage.compact
+  public private(set) var gates: [Gate] = []
+
+  package init() {}
 
   /// Reads a recipe file.
   ///
@@ -35,31 +37,21 @@ public struct Recipe: Sendable {
   ///   this version does not do is refused as "not supported yet".
   public init(path: String) throws { try self.init(YAML.read(path: path)) }
 
-  public init(_ reader: DocumentReader) throws {
-    try reader.requireVersion(of: "recipe")
-    guard let name = try reader.string("recipe") else { throw reader.error("recipe", "is missing") }
-    guard !name.isEmpty, name.utf8.count <= 100, name.utf8.allSatisfy(Recipe.isNameByte) else {
-      throw reader.error(
-        "recipe", "\"\(name)\" is not a name", remedy: "use letters, digits, dots, dashes and underscores")
-    }
-    self.name = name
-    summary = try reader.string("description")
-    guard let steps = try reader.readers("steps"), !steps.isEmpty else {
-      throw reader.error("steps", "at least one step is expected")
-    }
-    let budget = try reader.reader("budget").map(Budget.init)
-    self.budget = budget
-    self.steps = try steps.map { try Recipe.step($0, hasBudget: budget != nil) }
-    calibration = try reader.reader("calibration").map(CalibrationSettings.init)
-    storage = try reader.word("storage", ["compact": Storage.compact, "mapped": .mapped]) ?? .compact
-    gates = try Gate.parse(from: reader)
-    try reader.finish()
+  public init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
+
+  package mutating func settle(_ reader: DocumentReader) throws {
     try checkCalibration(reader)
     try checkOrder()
     try checkVocabulary()
-    try budget?.check(self.steps, hasCalibration: calibration != nil)
+    try budget?.check(steps, hasCalibration: calibration != nil)
     try checkZeros()
   }
+
+  /// The recipe with every default spelled out: what is echoed into the artifact and hashed. It is a recipe itself.
+  public var json: JSON { declaredJSON }
+
+  /// The hash of the canonical form.
+  public var digest: Digest { Digest(of: json.canonicalText.utf8) }
 
   /// A calibration is there where it is needed, and only where something comes of it.
   private func checkCalibration(_ reader: DocumentReader) throws {
@@ -132,61 +124,6 @@ public struct Recipe: Sendable {
 
   /// Whether a step has to compute with the model to know what it makes of it.
   public var changesModel: Bool { steps.contains(where: \.changesModel) }
-
-  private static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-      true
-    default: false
-    }
-  }
-
-  private static func step(_ reader: DocumentReader, hasBudget: Bool) throws -> Step {
-    guard reader.keys.count == 1, let verb = reader.keys.first else {
-      throw reader.error(nil, "a step is one transform with its settings", remedy: "truncate, prune, heal or quantize")
-    }
-    switch verb {
-    case "truncate": return .truncate(try TruncateStep(settings(reader, verb)))
-    case "prune": return .prune(try PruneStep(settings(reader, verb)))
-    case "heal": return .heal(try HealStep(settings(reader, verb)))
-    case "quantize": return .quantize(try QuantizeStep(settings(reader, verb), hasBudget: hasBudget))
-    default: throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
-    }
-  }
-
-  private static func settings(_ reader: DocumentReader, _ verb: String) throws -> DocumentReader {
-    guard let settings = try reader.reader(verb) else { throw reader.error(verb, "has no settings") }
-    return settings
-  }
-
-  // MARK: Canonical form
-
-  /// The recipe with every default spelled out: what is echoed into the artifact and hashed. It is a recipe itself.
-  public var json: JSON {
-    var members: [JSON.Member] = [.init("furl", 1), .init("recipe", .string(name))]
-    if let summary { members.append(.init("description", .string(summary))) }
-    members.append(
-      .init(
-        "steps",
-        .array(
-          steps.map {
-            switch $0 {
-            case .truncate(let step): ["truncate": step.json]
-            case .prune(let step): ["prune": step.json]
-            case .heal(let step): ["heal": step.json]
-            case .quantize(let step): ["quantize": step.json]
-            }
-          })))
-    if let calibration { members.append(.init("calibration", calibration.json)) }
-    if let budget { members.append(.init("budget", budget.json)) }
-    members.append(.init("storage", .string(storage.rawValue)))
-    if !gates.isEmpty { members.append(.init("gates", .array(gates.map(\.json)))) }
-    return .object(members)
-  }
-
-  /// The hash of the canonical form.
-  public var digest: Digest { Digest(of: json.canonicalText.utf8) }
 }
 
 extension Recipe.Step {
@@ -215,5 +152,81 @@ extension Recipe.Step {
     case .heal(let step): step.location
     case .quantize(let step): step.location
     }
+  }
+}
+
+extension Recipe {
+  package static let declaration = Declaration<Recipe>(
+    "recipe", "What is done to a checkpoint, and how the artifact is stored and judged."
+  ) {
+    Field.version(of: "recipe")
+    Field("recipe", \.name, .recipeName, "Its name, which the artifact keeps.", absent: .refused())
+    Field("description", \.summary, .text, "What it is for.")
+    Field("steps", \.transforms, .documents(orElse: "at least one step is expected"), "What is done, in this order.")
+    Field("calibration", \.calibration, .document, "What the model reads, where a step computes with it.")
+    Field("budget", \.budget, .document, "What the artifact may take, where schemes are chosen for that.")
+    Field.check { recipe, _ in
+      for (index, step) in recipe.steps.enumerated() {
+        guard case .quantize(var step) = step else { continue }
+        try step.open(hasBudget: recipe.budget != nil)
+        recipe.steps[index] = .quantize(step)
+      }
+    }
+    Field("storage", \.storage, .word, "The smallest file; or aligned streams that are used as they lie in it.")
+    Field("gates", \.gates, .gates, "What the artifact is held to, as in a gate file.").written { !$0.gates.isEmpty }
+  }
+
+  private var transforms: [Transform] {
+    get { steps.map(Transform.init) }
+    set { steps = newValue.compactMap(\.step) }
+  }
+}
+
+/// A step under the name of its transform.
+private struct Transform: DeclaredDocument {
+  var truncate: TruncateStep?
+  var prune: PruneStep?
+  var heal: HealStep?
+  var quantize: QuantizeStep?
+
+  init() {}
+
+  init(_ step: Recipe.Step) {
+    switch step {
+    case .truncate(let step): truncate = step
+    case .prune(let step): prune = step
+    case .heal(let step): heal = step
+    case .quantize(let step): quantize = step
+    }
+  }
+
+  var step: Recipe.Step? {
+    truncate.map(Recipe.Step.truncate) ?? prune.map(Recipe.Step.prune) ?? heal.map(Recipe.Step.heal)
+      ?? quantize.map(Recipe.Step.quantize)
+  }
+
+  static let declaration: Declaration<Transform> = Declaration("step", "One transform with its settings.") {
+    Field.check { _, reader in
+      guard reader.keys.count == 1, let verb = reader.keys.first else {
+        throw reader.error(
+          nil, "a step is one transform with its settings", remedy: "truncate, prune, heal or quantize")
+      }
+      guard declaration.fields.contains(where: { $0.outline.key == verb }) else {
+        throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
+      }
+      guard reader.optional(verb) != nil else { throw reader.error(verb, "has no settings") }
+    }
+    Field("truncate", \.truncate, .document, "Removes whole blocks.")
+    Field("prune", \.prune, .document, "Removes groups of weights, or sets single ones to zero.")
+    Field("heal", \.heal, .document, "Trains what is left.")
+    Field("quantize", \.quantize, .document, "Writes weights down in fewer bits.")
+  }
+}
+
+extension ValueCodec<String> {
+  fileprivate static var recipeName: ValueCodec {
+    text(matching: "^[A-Za-z0-9._-]{1,100}$").checked(
+      { "\"\($0)\" is not a name" }, "use letters, digits, dots, dashes and underscores"
+    ) { (1...100).contains($0.utf8.count) && $0.utf8.allSatisfy(SuiteName.isByte) }
   }
 }

@@ -1,3 +1,5 @@
+import FurlBase
+
 /// Names tensors: by role (`mlp.down`), by role in a range of blocks (`blocks.0-1.mlp.down`), or by a glob on their
 /// names (`blocks.*.attention.*`).
 package struct Selector: Sendable, Hashable {
@@ -7,9 +9,14 @@ package struct Selector: Sendable, Hashable {
   }
 
   private let kind: Kind
+  /// What a recipe says.
+  package let text: String
+
+  init(_ role: TensorRole) { (kind, text) = (.role(role, nil), role.rawValue) }
 
   /// Nil when the text names no role and is neither a glob nor like a tensor's name.
   init?(_ text: String) {
+    self.text = text
     if text.contains("*") || text.contains("?") {
       kind = .glob(Array(text))
       return
@@ -65,5 +72,22 @@ package struct Selector: Sendable, Hashable {
       }
     }
     return pattern[p...].allSatisfy { $0 == "*" }
+  }
+}
+
+extension ValueCodec<Selector> {
+  static var selector: ValueCodec {
+    ValueCodec<String>.text.converted({ "\"\($0)\" is not a role or a name" }, to: Selector.init, back: \.text)
+  }
+}
+
+extension ValueCodec<[Selector]> {
+  static var selectors: ValueCodec {
+    ValueCodec<[String]>.texts.converted(
+      { texts in "\"\(texts.first { Selector($0) == nil } ?? "")\" is not a role or a name" },
+      to: { texts in
+        let selectors = texts.compactMap(Selector.init)
+        return selectors.count == texts.count ? selectors : nil
+      }, back: { $0.map(\.text) })
   }
 }

@@ -1,84 +1,79 @@
 import FurlBase
 
 /// How a model is trained: `train` of a step.
-public struct TrainSettings: Sendable {
+public struct TrainSettings: DeclaredDocument, Sendable {
   /// A text, and how much of the training comes from it.
-  public struct Source: Sendable, Hashable {
-    public let text: CalibrationSettings.Text
+  public struct Source: DeclaredDocument, Sendable, Hashable {
+    public fileprivate(set) var text = CalibrationSettings.Text.bundled
     /// Against the other texts' shares.
-    public let share: Double
+    public fileprivate(set) var share = 1.0
+
+    package init() {}
+
+    package static let declaration = Declaration<Source>("source", "One of several texts to train on.") {
+      Field("text", \.text, .source, "As the `text` of a calibration.", absent: .refused())
+      Field(
+        "share", \.share, .number(in: 1e-6...1e6), "How much comes from it, against the others.", absent: .refused())
+    }
   }
 
-  public let sources: [Source]
+  public private(set) var sources: [Source] = []
   /// The text that losses are measured on; it has to be another one than those that are trained on.
-  public let heldOut: CalibrationSettings.Text?
+  public private(set) var heldOut: CalibrationSettings.Text?
   /// Changes of the weights.
-  public let steps: Int
+  public private(set) var steps = 1
   /// Sequences of a step.
-  public let batch: Int
+  public private(set) var batch = 8
   /// Parts that the batch is computed in, one after the other, which saves memory.
-  public let accumulate: Int
+  public private(set) var accumulate = 1
   /// Tokens of a sequence.
-  public let length: Int
+  public private(set) var length = 256
   /// The highest learning rate.
-  public let rate: Double
+  public private(set) var rate = 0.0
   /// Steps in which the rate rises; from there it falls to zero along half a cosine.
-  public let warmup: Int
+  public private(set) var warmup = 0
   /// Weight decay of matrices.
-  public let decay: Double
+  public private(set) var decay = 0.01
   /// The largest norm of a step's gradient; 0: any.
-  public let clip: Double
-  public let seed: Int
-  package let location: DocumentLocation
-  /// The folder that paths are relative to; nil: the working directory.
-  package let folder: String?
+  public private(set) var clip = 1.0
+  public private(set) var seed = 0
+  package private(set) var location = DocumentLocation.none
 
-  init(_ reader: DocumentReader) throws {
-    func required<Value>(_ key: String, _ value: Value?) throws -> Value {
-      guard let value else { throw reader.error(key, "is missing") }
-      return value
-    }
-    sources = try TrainSettings.sources(reader)
-    heldOut = try reader.string("held_out").map { try .init($0, key: "held_out", reader) }
-    steps = try required("steps", try reader.integer("steps", in: 1...10_000_000))
-    batch = try reader.integer("batch", in: 1...65536) ?? 8
-    accumulate = try reader.integer("accumulate", in: 1...65536) ?? 1
-    length = try reader.integer("length", in: 8...65536) ?? 256
-    rate = try required("rate", try reader.number("rate", in: 1e-9...1))
-    warmup = try reader.integer("warmup", in: 0...10_000_000) ?? min(100, steps / 20)
-    decay = try reader.number("decay", in: 0...1) ?? 0.01
-    clip = try reader.number("clip", in: 0...1e6) ?? 1
-    seed = try reader.integer("seed", in: 0...Int.max) ?? 0
-    guard batch % accumulate == 0 else {
-      throw reader.error(
-        "accumulate", "\(batch) sequences cannot be computed in \(accumulate) equal parts",
-        remedy: "give a divisor of batch")
-    }
-    guard warmup < steps else {
-      throw reader.error("warmup", "\(warmup) of \(steps) steps leave none to train at the full rate")
-    }
-    try reader.finish()
-    location = reader.location
-    folder = reader.file.flatMap { file in file.lastIndex(of: "/").map { String(file[..<$0]) } }
-  }
+  package init() {}
 
-  /// `text`: one text, or several with shares.
-  private static func sources(_ reader: DocumentReader) throws -> [Source] {
-    if case .array? = reader.optional("text") {
-      let list = try reader.readers("text") ?? []
-      guard !list.isEmpty, list.count <= 100 else { throw reader.error("text", "1 to 100 texts are expected") }
-      return try list.map { entry in
-        guard let word = try entry.string("text") else { throw entry.error("text", "is missing") }
-        guard let share = try entry.number("share", in: 1e-6...1e6) else { throw entry.error("share", "is missing") }
-        try entry.finish()
-        return Source(text: try .init(word, key: "text", entry), share: share)
+  package static let declaration = Declaration<TrainSettings>("train", "How a model is trained.") {
+    Field(
+      "text", \.sources, .sources,
+      "What is trained on: as the `text` of a calibration, or 1 to 100 texts with their shares.",
+      absent: .refused(remedy: "name a file, a folder of sources, checkpoint:FILE, or a list of {text, share}"))
+    Field("held_out", \.heldOut, .source, "Another text, which losses are measured on.")
+    Field(
+      "steps", \.steps, .integer(in: 1...10_000_000, unit: "steps"), "How often the weights are changed.",
+      absent: .refused())
+    Field("batch", \.batch, .integer(in: 1...65536, unit: "sequences"), "How much a step reads.")
+    Field(
+      "accumulate", \.accumulate, .integer(in: 1...65536),
+      "A divisor of `batch`: parts that it is computed in, to save memory.")
+    Field("length", \.length, .integer(in: 8...65536, unit: "tokens"), "How long a sequence is.")
+    Field("rate", \.rate, .number(in: 1e-9...1), "The highest learning rate.", absent: .refused())
+    Field(
+      "warmup", \.warmup, .integer(in: 0...10_000_000, unit: "steps"),
+      "How long the rate rises, less than `steps`; then it falls to zero along half a cosine.",
+      absent: .derived("a twentieth of `steps`, at most 100") { min(100, $0.steps / 20) })
+    Field("decay", \.decay, .number(in: 0...1), "Weight decay of matrices.")
+    Field("clip", \.clip, .number(in: 0...1e6), "The largest norm of a step's gradient; 0: any.")
+    Field("seed", \.seed, .integer(in: 0...Int.max), "Begins the draws of which sequences are read.")
+    Field.check { train, reader in
+      guard train.batch % train.accumulate == 0 else {
+        throw reader.error(
+          "accumulate", "\(train.batch) sequences cannot be computed in \(train.accumulate) equal parts",
+          remedy: "give a divisor of batch")
       }
+      guard train.warmup < train.steps else {
+        throw reader.error("warmup", "\(train.warmup) of \(train.steps) steps leave none to train at the full rate")
+      }
+      train.location = reader.location
     }
-    guard let word = try reader.string("text") else {
-      throw reader.error(
-        "text", "is missing", remedy: "name a file, a folder of sources, checkpoint:FILE, or a list of {text, share}")
-    }
-    return [Source(text: try .init(word, key: "text", reader), share: 1)]
   }
 
   /// The rate of a step, counted from 0.
@@ -87,21 +82,27 @@ public struct TrainSettings: Sendable {
     let progress = Double(step - warmup) / Double(max(1, steps - warmup))
     return rate * 0.5 * (1 + cosine(Double.pi * progress))
   }
+}
 
-  /// The settings with every default spelled out, in the keys that a recipe has.
-  package var json: JSON {
-    let text: JSON =
-      sources.count == 1 && sources[0].share == 1
-      ? .string(sources[0].text.word)
-      : .array(sources.map { ["text": .string($0.text.word), "share": .number($0.share)] })
-    var members: [JSON.Member] = [.init("text", text)]
-    if let heldOut { members.append(.init("held_out", .string(heldOut.word))) }
-    members += [
-      .init("steps", .integer(steps)), .init("batch", .integer(batch)), .init("accumulate", .integer(accumulate)),
-      .init("length", .integer(length)), .init("rate", .number(rate)), .init("warmup", .integer(warmup)),
-      .init("decay", .number(decay)), .init("clip", .number(clip)), .init("seed", .integer(seed)),
-    ]
-    return .object(members)
+extension ValueCodec<[TrainSettings.Source]> {
+  /// One text, or several with shares.
+  fileprivate static var sources: ValueCodec {
+    let one = ValueCodec<CalibrationSettings.Text>.source
+    let several = documents()
+    return ValueCodec(
+      .any(of: [one.outline, several.outline]),
+      read: { reader, key in
+        guard case .array? = reader.optional(key) else {
+          return try one.read(reader, key).map { text in
+            var source = TrainSettings.Source()
+            source.text = text
+            return [source]
+          }
+        }
+        let list = try several.read(reader, key) ?? []
+        guard (1...100).contains(list.count) else { throw reader.error(key, "1 to 100 texts are expected") }
+        return list
+      }, write: { $0.count == 1 && $0[0].share == 1 ? one.write($0[0].text) : several.write($0) })
   }
 }
 

@@ -1,7 +1,7 @@
 import FurlBase
 
 /// Removes whole blocks.
-public struct TruncateStep: Sendable {
+public struct TruncateStep: DeclaredDocument, Sendable {
   /// Which blocks go.
   public enum Blocks: Sendable, Hashable {
     /// So many at the end.
@@ -21,34 +21,41 @@ public struct TruncateStep: Sendable {
     case linear
   }
 
-  public let blocks: Blocks
-  public let heal: Heal
-  package let location: DocumentLocation
+  /// How many go, or which, in their order.
+  fileprivate enum Extent: Sendable {
+    case count(Int)
+    case listed([Int])
+  }
 
-  private enum Choice { case last, angular, kl }
+  fileprivate enum Choice: String, Sendable, CaseIterable { case last, angular, kl }
 
-  init(_ reader: DocumentReader) throws {
-    let choose = try reader.word("choose", ["last": Choice.last, "angular": .angular, "kl": .kl])
-    heal = try reader.word("heal", ["none": Heal.none, "linear": .linear]) ?? .none
-    switch try reader.required("blocks") {
-    case .integer(let count):
-      guard count >= 1 else { throw reader.error("blocks", "\(count) is out of range", remedy: "allowed: 1 and more") }
-      switch choose ?? .last {
-      case .last: blocks = .last(count)
-      case .angular: blocks = .angular(count)
-      case .kl: blocks = .kl(count)
-      }
-    case .array(let list):
-      let numbers = list.compactMap(\.integer)
-      guard numbers.count == list.count, !numbers.isEmpty, Set(numbers).count == numbers.count,
-        numbers.allSatisfy({ $0 >= 0 })
-      else { throw reader.error("blocks", "a list of different block numbers is expected") }
-      guard choose == nil else { throw reader.error("choose", "has no meaning beside a list of blocks") }
-      blocks = .listed(numbers.sorted())
-    case let other: throw reader.error("blocks", "a whole number or a list is expected, not \(other.kindName)")
+  private var extent = Extent.count(1)
+  private var choose: Choice?
+  public private(set) var heal = Heal.none
+  package private(set) var location = DocumentLocation.none
+
+  package init() {}
+
+  package static let declaration = Declaration<TruncateStep>("truncate", "Removes whole blocks.") {
+    Field("blocks", \.extent, .extent, "How many go, or a list of which, counted from 0.", absent: .refused())
+    Field(
+      "choose", \.choose, .word,
+      "Which go: the last ones; the run that turns the hidden state least; or those that predictions need least.",
+      absent: .derived("last") { $0.isListed ? nil : .last }
+    ).only("with a number of blocks", if: { !$0.isListed }) { _ in ("has no meaning beside a list of blocks", nil) }
+    Field("heal", \.heal, .word, "What stands in for them: nothing, or a linear map by least squares.")
+    Field.check { $0.location = $1.location }
+  }
+
+  private var isListed: Bool { if case .listed = extent { true } else { false } }
+
+  public var blocks: Blocks {
+    switch (extent, choose) {
+    case (.listed(let list), _): .listed(list)
+    case (.count(let count), .angular): .angular(count)
+    case (.count(let count), .kl): .kl(count)
+    case (.count(let count), _): .last(count)
     }
-    try reader.finish()
-    location = reader.location
   }
 
   /// Whether the model has to be computed for it.
@@ -79,14 +86,28 @@ public struct TruncateStep: Sendable {
       return (0..<count).filter { !gone.contains($0) }
     }
   }
+}
 
-  var json: JSON {
-    let heal = JSON.string(heal.rawValue)
-    return switch blocks {
-    case .last(let count): ["blocks": .integer(count), "choose": "last", "heal": heal]
-    case .angular(let count): ["blocks": .integer(count), "choose": "angular", "heal": heal]
-    case .kl(let count): ["blocks": .integer(count), "choose": "kl", "heal": heal]
-    case .listed(let list): ["blocks": .array(list.map(JSON.integer)), "heal": heal]
-    }
+extension ValueCodec<TruncateStep.Extent> {
+  fileprivate static var extent: ValueCodec {
+    let list = ValueCodec<[Int]>.different("a list of different block numbers is expected")
+    return ValueCodec(
+      .any(of: [ValueOutline(schema: ["type": "integer", "minimum": 1]), list.outline]),
+      read: { reader, key in
+        switch reader.optional(key) {
+        case nil: return nil
+        case .integer(let count) where count >= 1: return .count(count)
+        case .integer(let count):
+          throw reader.error(key, "\(count) is out of range", remedy: "allowed: 1 and more")
+        case .array: return try list.read(reader, key).map { .listed($0.sorted()) }
+        case let other?: throw reader.error(key, "a whole number or a list is expected, not \(other.kindName)")
+        }
+      },
+      write: { extent in
+        switch extent {
+        case .count(let count): .integer(count)
+        case .listed(let numbers): list.write(numbers)
+        }
+      })
   }
 }

@@ -28,7 +28,7 @@ struct CalibrationSample: Sendable {
         "length", "\(settings.length) tokens are more than the model's context of \(checkpoint.spec.contextLength)")
     }
     let text = try SourceText(
-      settings.text, folder: settings.folder, checkpointFolder: checkpoint.folder, location: settings.location)
+      settings.text, folder: settings.location.folder, checkpointFolder: checkpoint.folder, location: settings.location)
     let ids = tokenizer.encode(text.text, bos: .never)
     let begin = tokenizer.addsBOS ? tokenizer.bosID.map { [$0] } ?? [] : []
     try tokenizer.check(begin + ids, rows: checkpoint.spec.vocabularySize, file: text.name)

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 extension Recipe {
@@ -6,7 +7,7 @@ extension Recipe {
   ///
   /// - Parameter checkpointFolder: the folder of the checkpoint that it is run on.
   public func textFiles(checkpointFolder: String) -> [String] {
-    var texts: [(CalibrationSettings.Text, String?)] = calibration.map { [($0.text, $0.folder)] } ?? []
+    var texts: [(CalibrationSettings.Text, String?)] = calibration.map { [($0.text, $0.location.folder)] } ?? []
     for step in steps {
       let training: TrainSettings? =
         switch step {
@@ -15,7 +16,9 @@ extension Recipe {
         case .truncate, .quantize: nil
         }
       guard let training else { continue }
-      texts += (training.sources.map(\.text) + [training.heldOut].compactMap { $0 }).map { ($0, training.folder) }
+      texts += (training.sources.map(\.text) + [training.heldOut].compactMap { $0 }).map {
+        ($0, training.location.folder)
+      }
     }
     return texts.flatMap { SourceText.files(of: $0.0, folder: $0.1, checkpointFolder: checkpointFolder) }
   }

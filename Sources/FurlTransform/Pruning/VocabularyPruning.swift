@@ -33,7 +33,7 @@ struct VocabularyPruning {
   func run() throws -> Result {
     let tokenizer = try ModelFile.checkpoint(model).tokenizer()
     let text = try SourceText(
-      settings.text, folder: settings.folder, checkpointFolder: model.folder, location: settings.location)
+      settings.text, folder: settings.location.folder, checkpointFolder: model.folder, location: settings.location)
     let ids = tokenizer.encode(text.text, bos: .never)
     let order = try self.order(tokenizer, ids)
     let extent = VocabularyExtent(step, of: model.spec)

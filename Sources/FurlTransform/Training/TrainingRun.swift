@@ -70,7 +70,7 @@ struct TrainingRun {
 
   /// What makes a training this one and no other.
   private func state(in folder: String, _ parameters: ModelParameters, _ text: TrainingText) throws -> TrainingState {
-    var lines = [settings.json.canonicalText, text.json.canonicalText, "\(objective)", "\(rank ?? 0)"]
+    var lines = [settings.declaredJSON.canonicalText, text.json.canonicalText, "\(objective)", "\(rank ?? 0)"]
     parameters.all.forEachChunk { lines.append(Digest(of: $0).hex) }
     lines.append("\(settings.location.error(nil, "").place ?? "")")
     let identity = Digest(of: lines.joined(separator: "\n").utf8)

@@ -27,7 +27,7 @@ struct TrainingText: Sendable {
     streams = try settings.sources.map { source in
       end += source.share / total
       let text = try SourceText(
-        source.text, folder: settings.folder, checkpointFolder: checkpointFolder, location: settings.location)
+        source.text, folder: settings.location.folder, checkpointFolder: checkpointFolder, location: settings.location)
       let all = tokenizer.encode(text.text, bos: .never)
       try tokenizer.check(all, rows: rows, file: text.name)
       let ids = all.map { Int32($0) }
@@ -80,7 +80,7 @@ struct HeldOutText: Sendable {
   init?(_ settings: TrainSettings, checkpointFolder: String, tokenizer: Tokenizer, rows: Int) throws {
     guard let heldOut = settings.heldOut else { return nil }
     text = try SourceText(
-      heldOut, folder: settings.folder, checkpointFolder: checkpointFolder, location: settings.location,
+      heldOut, folder: settings.location.folder, checkpointFolder: checkpointFolder, location: settings.location,
       key: "held_out")
     let ids = tokenizer.encode(text.text, bos: .never)
     try tokenizer.check(ids, rows: rows, file: text.name)
