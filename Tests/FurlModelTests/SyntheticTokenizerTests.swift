@@ -44,7 +44,9 @@ import Testing
       #expect(tokenizer.vocabularySize == model.tokenizerCount)
       #expect(try tokenizer.vocabularySize <= SyntheticCheckpoint(model).spec.vocabularySize)
       let config = try JSON.parse(model.config, file: nil)
-      #expect(tokenizer.bosID == config["bos_token_id"]?.integer && tokenizer.eosID == config["eos_token_id"]?.integer)
+      #expect(tokenizer.eosID == config["eos_token_id"]?.integer)
+      // Not every model has one.
+      if let begin = config["bos_token_id"] { #expect(tokenizer.bosID == begin.integer) }
     }
   }
 }

@@ -50,7 +50,14 @@ import Testing
       }, nil, "phi2")
     let llama = ExportFixtures.families.first { $0.hasSuffix("llama-scaled") }
     try refused(
-      try changed(try #require(llama)) { $0.architecture = "qwen2" }, nil, "are not the hidden size")
+      try changed(try #require(llama)) { $0.architecture = "qwen2" }, nil, "no llama3 scaling of frequencies")
+    try refused(
+      try changed(try #require(llama)) {
+        $0.architecture = "qwen2"
+        guard case .rotary(var rotary)? = $0.uniform?.positions else { return }
+        rotary.scaling = nil
+        $0.uniform?.positions = .rotary(rotary)
+      }, nil, "are not the hidden size")
     let plain = ExportFixtures.families.first { $0.hasSuffix("starcoder2-plain") }
     try refused(try SampleSource(try #require(plain)), nil, "and no gelu")
   }

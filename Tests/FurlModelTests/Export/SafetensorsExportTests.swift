@@ -45,9 +45,13 @@ import Testing
   func isTheSourceByteForByte(_ folder: String) throws {
     try TestData.withTemporaryFolder { output in
       let result = try export(ExportedModel(ModelFile(path: folder)), to: output + "/x")
-      let (theirs, ours) = (
-        try tensors(folder + "/model.safetensors"), try tensors(output + "/x/model.safetensors")
-      )
+      let before = try Checkpoint(folder: folder)
+      let ours = try tensors(output + "/x/model.safetensors")
+      // Blocks that predict further tokens lie behind the others.
+      let further = (before.spec.blocks.count..<before.spec.blocks.count + 4).map { "model.layers.\($0)." }
+      let theirs = try tensors(folder + "/model.safetensors").filter { tensor in
+        !further.contains(where: tensor.key.hasPrefix)
+      }
       #expect(result.tensors == ours.count)
       #expect(ours.keys.sorted() == theirs.keys.sorted())
       for (name, tensor) in theirs {
@@ -63,7 +67,7 @@ import Testing
         }
         #expect(isClose, "\(name)")
       }
-      let (before, after) = (try Checkpoint(folder: folder), try Checkpoint(folder: output + "/x"))
+      let after = try Checkpoint(folder: output + "/x")
       #expect(before.spec == after.spec)
       #expect(after.config["dtype"] ?? after.config["torch_dtype"] == "float32")
     }
