@@ -36,8 +36,9 @@ import Testing
             #expect(value.isNaN)
             continue
           }
-          let expected = number * Double(sign: .plus, exponent: row - 127, significand: 1)
-          #expect(Double(value) == expected && value.sign == number.sign)
+          // The largest codes under the largest scales are beyond single precision.
+          let expected = Float(number * Double(sign: .plus, exponent: row - 127, significand: 1))
+          #expect(value.bitPattern == expected.bitPattern)
         }
       }
     }

@@ -55,7 +55,7 @@ import Testing
       try changed(try #require(llama)) {
         $0.architecture = "qwen2"
         guard case .rotary(var rotary)? = $0.uniform?.positions else { return }
-        rotary.scaling = nil
+        rotary.scaling = .none
         $0.uniform?.positions = .rotary(rotary)
       }, nil, "are not the hidden size")
     let plain = ExportFixtures.families.first { $0.hasSuffix("starcoder2-plain") }
