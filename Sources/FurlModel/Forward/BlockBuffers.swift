@@ -85,9 +85,9 @@ struct BlockBuffers {
     experts = block.experts.flatMap { spec in wider.experts.map { ExpertBuffers(spec, sharing: $0) } }
   }
 
-  /// Where the layers of a stage that read its input put their outputs, in the layers' order.
-  func outputs(of stage: StageSpec) -> [Activations] {
-    stage.parts.flatMap { part -> [Activations] in
+  /// Where the layers of some parts that read the stage's input put their outputs, in the layers' order.
+  func outputs(of parts: [PartSpec]) -> [Activations] {
+    parts.flatMap { part -> [Activations] in
       switch part.mixer {
       case .attention(let attention):
         [query, key, value] + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])

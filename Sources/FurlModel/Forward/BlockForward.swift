@@ -35,17 +35,19 @@ struct BlockForward {
     _ attention: AttentionSpec, norms: (query: NormWeights?, key: NormWeights?), _ buffers: BlockBuffers,
     by rotary: RotaryTable?, positions: [Int]
   ) {
-    for (states, norm) in [(buffers.query, norms.query), (buffers.key, norms.key)] {
-      guard let norm else { continue }
-      states.normalizePieces(
-        of: attention.headNorms == .ofRow ? states.columns : attention.headSize, count: positions.count,
-        by: .init(norm.spec.kind), weight: norm.weight, bias: norm.bias, epsilon: Float(norm.spec.epsilon), on: context)
-    }
+    if let norm = norms.query { normalizeHeads(buffers.query, of: attention, norm, count: positions.count) }
+    if let norm = norms.key { normalizeHeads(buffers.key, of: attention, norm, count: positions.count) }
     rotary?.rotate(
       query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
     guard let growth = attention.queryGrowth else { return }
     buffers.query.scaleRows(
       by: positions.map(growth.factor))
+  }
+
+  private func normalizeHeads(_ states: Activations, of attention: AttentionSpec, _ norm: NormWeights, count: Int) {
+    states.normalizePieces(
+      of: attention.headNorms == .ofRow ? states.columns : attention.headSize, count: count, by: .init(norm.spec.kind),
+      weight: norm.weight, bias: norm.bias, epsilon: Float(norm.spec.epsilon), on: context)
   }
 
   /// What is done to heads' outputs before the last layer reads them.
@@ -72,9 +74,7 @@ struct BlockForward {
   /// - Parameters:
   ///   - input: what the stage's layers read.
   func compute(_ weights: ExpertWeights, of input: Activations, _ buffers: ExpertBuffers, count: Int) {
-    let routing = ExpertRouting(
-      weights.spec, choiceBias: weights.choiceBias?.values ?? [], keeping: weights.kept)
-    let choices = route(routing, buffers.router, count: count)
+    let choices = route(weights.routing, buffers.router, count: count)
     buffers.sum.clear(count: count)
     for (index, rows) in BlockForward.rows(of: choices, experts: weights.spec.count) {
       let expert = weights.experts[index]

@@ -28,8 +28,7 @@ extension BlockWalk {
     let inputs = group(inputs(of: [part]))
     forEachPiece { piece, _ in
       normalize(norms[stage], for: inputs, piece.count)
-      inputs(
-        normed, count: piece.count, into: work.buffers.outputs(of: StageSpec(norm: nil, parts: [part])), on: context)
+      inputs(normed, count: piece.count, into: work.buffers.outputs(of: [part]), on: context)
       forward.compute(experts, of: normed, buffers, count: piece.count)
       sums.copyRows(buffers.sum, count: piece.count, to: piece.lowerBound)
     }
@@ -59,7 +58,7 @@ extension BlockWalk {
   ) throws {
     let part = stages[stage].parts[part]
     guard let experts = weights(of: part).experts, let buffers = work?.buffers.experts else { return }
-    let routing = ExpertRouting(experts.spec, choiceBias: experts.choiceBias?.values ?? [])
+    let routing = experts.routing.keepingAll()
     let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
     let outputs = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit * depth)
     try forEachPiece { piece, _ in

@@ -32,20 +32,20 @@ extension BlockWalk {
     let shared = outputs.filter { $0.expert == nil }
     var isSingle = true
     if case .experts = part.mixer { isSingle = false }
-    var result = PartWeights(
-      part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"))
-    result.latent = latent(of: part)
+    var weights: ExpertWeights?
     if case .experts(let experts) = part.mixer {
       let all = part.inputs(hidden: spec.hiddenSize)
-      result.experts = ExpertWeights(
-        spec: experts,
-        experts: (0..<experts.count).map { index in
+      weights = ExpertWeights(
+        experts,
+        (0..<experts.count).map { index in
           .init(inputs: group(all.filter { $0.expert == index }), output: group(outputs.filter { $0.expert == index }))
         },
         sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"],
-        kept: keptExperts)
+        keeping: keptExperts)
     }
-    return result
+    return PartWeights(
+      part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"),
+      experts: weights, latent: latent(of: part))
   }
 
   /// The inner layers of a part, which must be known.
@@ -209,7 +209,7 @@ extension BlockWalk {
     guard let work else { preconditionFailure("no block has begun") }
     let buffers = work.buffers
     normalize(norms[stage], for: layers, count)
-    layers(normed, count: count, into: buffers.outputs(of: StageSpec(norm: nil, parts: [part])), on: context)
+    layers(normed, count: count, into: buffers.outputs(of: [part]), on: context)
     switch part.mixer {
     case .attention(let attention):
       attend(attention, work, position: position, count: count)
@@ -244,7 +244,7 @@ extension BlockWalk {
       if let experts = part.weights.experts, let buffers = work.buffers.experts {
         normalize(norms[part.stage], for: inputs, piece.count)
         inputs(
-          normed, count: piece.count, into: work.buffers.outputs(of: StageSpec(norm: nil, parts: [part.weights.spec])),
+          normed, count: piece.count, into: work.buffers.outputs(of: [part.weights.spec]),
           on: context)
         forward.compute(experts, of: normed, buffers, count: piece.count)
         return buffers.sum

@@ -34,6 +34,9 @@ package struct ExpertRouting: Sendable {
   /// The same with these experts alone.
   package func keeping(_ kept: [Int]) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
 
+  /// The same with all experts.
+  func keepingAll() -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: nil) }
+
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
   package func choose(_ logits: [Float]) -> [Choice] {

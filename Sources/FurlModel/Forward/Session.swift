@@ -38,10 +38,8 @@ public final class Session {
   public private(set) var lengths: [Int]
 
   private let cache: KeyValueCache
-  private let rotary: RotaryTables
   private let forward: BlockForward
-  /// Of each block, its place among those that the cache keeps; nil for a block without attention.
-  private let places: [Int?]
+  private let blocks: [BlockPlan]
   /// The tokens and the positions of the rows of one ``forward(_:)``.
   private var tokens: [Int] = []
   private var positions: [Int] = []
@@ -49,8 +47,6 @@ public final class Session {
   private let normed: Activations
   /// Room for what a part gives before it is added; nil where nothing is done to it.
   private let branches: (Activations, Activations)?
-  /// For each block, all in the same memory.
-  private let buffers: [BlockBuffers]
   /// [rows][vocabularySize] of the last ``forward(_:)``.
   public let logits: Activations
 
@@ -77,14 +73,7 @@ public final class Session {
       blocks: spec.blocks.compactMap(\.cached),
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
-    rotary = try RotaryTables(spec, contextLength: cache.contextLength)
     forward = BlockForward(context: context)
-    var count = 0
-    places = spec.blocks.map { block in
-      guard block.cached != nil else { return nil }
-      count += 1
-      return count - 1
-    }
     lengths = Array(repeating: 0, count: slots)
     tokens.reserveCapacity(rows)
     positions.reserveCapacity(rows)
@@ -97,7 +86,14 @@ public final class Session {
       parts.contains { $0.outputNorm != nil || $0.factor != 1 }
       ? (try buffer(spec.hiddenSize), try buffer(spec.hiddenSize)) : nil
     let widest = try BlockBuffers(spec.blocks, hidden: spec.hiddenSize, rows: rows)
-    buffers = spec.blocks.map { BlockBuffers($0, sharing: widest) }
+    let rotary = try RotaryTables(spec, contextLength: cache.contextLength)
+    var cached = 0
+    blocks = zip(spec.blocks, model.blocks).map { block, weights in
+      let place = block.cached == nil ? nil : cached
+      cached += place == nil ? 0 : 1
+      // Blocks are computed one after the other, in the same memory.
+      return BlockPlan(weights, place: place, BlockBuffers(block, sharing: widest), rotary)
+    }
   }
 
   /// Positions a slot can hold.
@@ -175,10 +171,10 @@ public final class Session {
     precondition(row <= Session.rowLimit && Set(runs.map(\.slot)).count == runs.count)
     guard row > 0 else { return segments.map { _ in 0..<0 } }
     hidden.setRows(to: model.embedding, tokens, plus: model.positions.map { ($0, positions) }, on: context)
-    for index in model.blocks.indices.dropLast() { computeBlock(index, runs: runs, rows: row, wanted: nil) }
+    for block in blocks.dropLast() { compute(block, runs: runs, rows: row, wanted: nil) }
     // Nothing comes after the last block but the logits: other rows leave their keys and values there, and end.
-    if let last = model.blocks.indices.last {
-      computeBlock(last, runs: runs, rows: row, wanted: wanted.rows.count < row ? wanted : nil)
+    if let last = blocks.last {
+      compute(last, runs: runs, rows: row, wanted: wanted.rows.count < row ? wanted : nil)
     } else {
       hidden.gatherRows(wanted.rows)
     }
@@ -225,28 +221,24 @@ public final class Session {
   /// One block, in place on the first rows of `hidden`.
   ///
   /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
-  private func computeBlock(_ index: Int, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
-    let block = model.blocks[index]
-    var state = BlockState(index: index, runs: runs, rows: rows, wanted: wanted)
-    if let wanted, places[index] == nil {
+  private func compute(_ block: BlockPlan, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
+    var state = BlockState(runs: runs, rows: rows, wanted: wanted)
+    if let wanted, block.place == nil {
       // Without attention no row looks at another.
       hidden.gatherRows(wanted.rows)
       (state.rows, state.wanted) = (wanted.rows.count, nil)
       if wanted.rows.isEmpty { return }
     }
     if let patch = block.patch { apply(patch, state.rows) }
-    for (place, stage) in block.stages.enumerated() {
-      compute(stage, &state)
+    for stage in block.stages {
+      compute(stage, of: block, &state)
       if state.isOver { return }
-      // A stage beside the next one waits for it: that one reads the stream as this one has.
-      let isLast = place + 1 == block.stages.count || !block.stages[place + 1].spec.isBeside
-      if isLast { addResults(&state) }
+      if stage.addsResults { addResults(&state) }
     }
   }
 
   /// How far a block is.
   private struct BlockState {
-    let index: Int
     let runs: [KeyValueCache.Run]
     /// Those that are computed still.
     var rows: Int
@@ -258,64 +250,58 @@ public final class Session {
   }
 
   /// Computes the parts of a stage.
-  private func compute(_ stage: StageWeights, _ state: inout BlockState) {
-    let buffer = buffers[state.index]
+  private func compute(_ stage: StagePlan, of block: BlockPlan, _ state: inout BlockState) {
     forward.normalize(hidden, stage.norm, count: state.rows, for: stage.inputs, into: normed)
-    stage.inputs(normed, count: state.rows, into: buffer.outputs(of: stage.spec), on: context)
+    stage.inputs(normed, count: state.rows, into: stage.outputs, on: context)
     for part in stage.parts {
-      switch part.spec.mixer {
+      switch part.work {
       case .attention(let attention):
-        attend(part, attention, beside: stage, &state)
+        attend(part, attention, of: block, &state)
         if state.isOver { return }
-        forward.finish(attention, buffer, count: state.rows)
-        state.results.append((part, buffer.attended))
-      case .latentAttention(let latent):
-        guard let weights = part.latent else { continue }
-        forward.expand(latent, weights, buffer, count: state.rows)
-        attend(part, latent.expanded, beside: stage, &state)
+        forward.finish(attention.spec, block.buffers, count: state.rows)
+        state.results.append((part.weights, block.buffers.attended))
+      case .latentAttention(let spec, let weights, let attention):
+        forward.expand(spec, weights, block.buffers, count: state.rows)
+        attend(part, attention, of: block, &state)
         if state.isOver { return }
-        state.results.append((part, forward.narrow(latent, buffer, count: state.rows)))
+        state.results.append((part.weights, forward.narrow(spec, block.buffers, count: state.rows)))
       case .feedForward(let mlp):
-        forward.finish(mlp, buffer.mlp, count: state.rows)
-        state.results.append((part, buffer.inner))
-      case .experts:
-        guard let weights = part.experts, let experts = buffer.experts else { continue }
+        forward.finish(mlp, block.buffers.mlp, count: state.rows)
+        state.results.append((part.weights, block.buffers.inner))
+      case .experts(let weights, let experts):
         forward.compute(weights, of: normed, experts, count: state.rows)
-        state.results.append((part, experts.sum))
-      case .recurrent: preconditionFailure("a model that is not computed was not refused")
+        state.results.append((part.weights, experts.sum))
+      case .none: preconditionFailure("a model that is not computed was not refused")
       }
     }
   }
 
-  private func attend(
-    _ part: PartWeights, _ attention: AttentionSpec, beside stage: StageWeights, _ state: inout BlockState
-  ) {
-    let buffer = buffers[state.index]
-    guard let place = places[state.index] else { return }
+  private func attend(_ part: PartPlan, _ attention: AttentionPlan, of block: BlockPlan, _ state: inout BlockState) {
+    guard let place = block.place else { return }
+    let (query, key, value) = (block.buffers.query, block.buffers.key, block.buffers.value)
+    let attended = block.buffers.attended
     forward.turn(
-      attention, norms: (part.queryNorm, part.keyNorm), buffer, by: rotary[attention], positions: positions)
-    let stored = (buffer.key, buffer.value)
-    let wanted = state.wanted
-    if wanted != nil { cache.store(block: place, stored, runs: state.runs, on: context) }
-    if let wanted, wanted.rows.isEmpty {
+      attention.spec, norms: (part.weights.queryNorm, part.weights.keyNorm), block.buffers, by: attention.rotary,
+      positions: positions)
+    guard let wanted = state.wanted else {
+      return cache.attend(
+        block: place, query: query, runs: state.runs, storing: (key, value), scores: attention.scores, into: attended,
+        on: context)
+    }
+    cache.store(block: place, (key, value), runs: state.runs, on: context)
+    if wanted.rows.isEmpty {
       state.isOver = true
       return
     }
     cache.attend(
-      block: place, query: buffer.query, runs: wanted?.runs ?? state.runs, storing: wanted == nil ? stored : nil,
-      scores: attention.scores(sinks: part.sinks), into: buffer.attended, on: context)
-    guard let wanted else { return }
-    // What lies in buffers of all rows comes to the front with those that are wanted.
+      block: place, query: query, runs: wanted.runs, storing: nil, scores: attention.scores, into: attended, on: context
+    )
+    // What lies in buffers of all rows comes to the front with those that are wanted. Parts before this one are among
+    // the results.
     state.wanted = nil
     state.rows = wanted.rows.count
-    let waiting = [hidden, buffer.attended] + (buffer.gates.map { [$0] } ?? []) + state.results.map(\.result)
-    for rows in waiting { rows.gatherRows(wanted.rows) }
-    // Parts before this one are among the results.
-    let others = stage.spec.parts.drop { $0.name != part.spec.name }.dropFirst()
-    if !others.isEmpty {
-      normed.gatherRows(wanted.rows)
-      for output in buffer.outputs(of: StageSpec(norm: nil, parts: Array(others))) { output.gatherRows(wanted.rows) }
-    }
+    let waiting = [hidden, attended] + (block.buffers.gates.map { [$0] } ?? []) + state.results.map(\.result)
+    for rows in waiting + (part.later.isEmpty ? [] : [normed] + part.later) { rows.gatherRows(wanted.rows) }
   }
 
   /// Adds what the parts give to the residual stream.

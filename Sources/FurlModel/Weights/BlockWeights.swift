@@ -25,26 +25,36 @@ struct StageWeights: Sendable {
 }
 
 /// The weights of a part behind the layers that read the stage's input.
-struct PartWeights: Sendable {
+///
+/// An object: what it refers to is counted once for each token, and not each of its many members.
+final class PartWeights: Sendable {
   let spec: PartSpec
   /// The layer that adds to the stream; nil: experts do.
   let output: LinearGroup?
   let outputNorm: NormWeights?
-  var queryNorm: NormWeights?
-  var keyNorm: NormWeights?
-  var sinks: FloatVector?
-  var experts: ExpertWeights?
-  var latent: LatentWeights?
+  let queryNorm: NormWeights?
+  let keyNorm: NormWeights?
+  let sinks: FloatVector?
+  let experts: ExpertWeights?
+  let latent: LatentWeights?
 
-  init(_ spec: PartSpec, output: LinearGroup?, outputNorm: NormWeights?) {
+  init(
+    _ spec: PartSpec, output: LinearGroup?, outputNorm: NormWeights?, queryNorm: NormWeights? = nil,
+    keyNorm: NormWeights? = nil, sinks: FloatVector? = nil, experts: ExpertWeights? = nil, latent: LatentWeights? = nil
+  ) {
     self.spec = spec
     self.output = output
     self.outputNorm = outputNorm
+    self.queryNorm = queryNorm
+    self.keyNorm = keyNorm
+    self.sinks = sinks
+    self.experts = experts
+    self.latent = latent
   }
 }
 
 /// The weights of several MLPs of which a router chooses some.
-struct ExpertWeights: Sendable {
+final class ExpertWeights: Sendable {
   /// One MLP.
   struct Expert: Sendable {
     /// Gate and up, or up alone.
@@ -56,10 +66,20 @@ struct ExpertWeights: Sendable {
   let experts: [Expert]
   /// What all rows go through; what reads the stage's input of it is among the stage's inputs.
   let sharedOutput: LinearGroup?
-  /// Added to the scores for the choice alone.
-  let choiceBias: FloatVector?
-  /// The experts that there are to choose from; nil: all.
-  var kept: [Int]?
+  let routing: ExpertRouting
+
+  /// - Parameters:
+  ///   - choiceBias: added to the scores for the choice alone.
+  ///   - kept: the experts that there are to choose from; nil: all.
+  init(
+    _ spec: ExpertsSpec, _ experts: [Expert], sharedOutput: LinearGroup?, choiceBias: FloatVector?,
+    keeping kept: [Int]? = nil
+  ) {
+    self.spec = spec
+    self.experts = experts
+    self.sharedOutput = sharedOutput
+    routing = ExpertRouting(spec, choiceBias: choiceBias?.values ?? [], keeping: kept)
+  }
 }
 
 extension FeedForwardSpec {

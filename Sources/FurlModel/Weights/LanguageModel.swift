@@ -121,18 +121,22 @@ public final class LanguageModel: Sendable {
       func name(_ suffix: String) -> String { prefix + part.name + suffix }
       var single: LinearGroup?
       if case .experts = part.mixer {} else { single = LinearGroup([try layer(prefix + outputs[0].name)]) }
-      var weights = PartWeights(
-        part, output: single, outputNorm: try part.outputNorm.map { try norm(name(".output_norm"), $0) })
+      var (queryNorm, keyNorm): (NormWeights?, NormWeights?)
+      var sinks: FloatVector?
+      var experts: ExpertWeights?
+      var latent: LatentWeights?
       switch part.mixer {
       case .attention(let attention):
-        weights.queryNorm = try attention.queryNorm.map { try norm(name(".query_norm"), $0) }
-        weights.keyNorm = try attention.keyNorm.map { try norm(name(".key_norm"), $0) }
-        weights.sinks = try vector(name(".sinks"))
-      case .latentAttention(let spec): weights.latent = try latent(spec, part, prefix)
-      case .experts(let spec): weights.experts = try experts(spec, part, prefix, hidden: hidden)
+        queryNorm = try attention.queryNorm.map { try norm(name(".query_norm"), $0) }
+        keyNorm = try attention.keyNorm.map { try norm(name(".key_norm"), $0) }
+        sinks = try vector(name(".sinks"))
+      case .latentAttention(let spec): latent = try self.latent(spec, part, prefix)
+      case .experts(let spec): experts = try self.experts(spec, part, prefix, hidden: hidden)
       case .feedForward, .recurrent: break
       }
-      return weights
+      return PartWeights(
+        part, output: single, outputNorm: try part.outputNorm.map { try norm(name(".output_norm"), $0) },
+        queryNorm: queryNorm, keyNorm: keyNorm, sinks: sinks, experts: experts, latent: latent)
     }
 
     private mutating func latent(
@@ -161,7 +165,7 @@ public final class LanguageModel: Sendable {
         experts.append(.init(inputs: LinearGroup(layers), output: LinearGroup([output])))
       }
       return ExpertWeights(
-        spec: spec, experts: experts,
+        spec, experts,
         sharedOutput: spec.shared == nil ? nil : LinearGroup([try layer(prefix + "mlp.shared.down")]),
         choiceBias: try vector(prefix + "mlp.router.choice"))
     }

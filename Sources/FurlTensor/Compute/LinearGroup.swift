@@ -65,6 +65,7 @@ public final class LinearGroup: @unchecked Sendable {
   public let layers: [Layer]
   /// Columns of the input that every layer that reads its 8-bit form keeps apart: they are left out of that form.
   public let outlierColumns: [Int]
+  private let takesIntegers: Bool
   private let units: [Unit]
   /// Row tiles of all layers.
   private let tiles: Int
@@ -89,6 +90,7 @@ public final class LinearGroup: @unchecked Sendable {
     }
     self.units = units
     tiles = start
+    takesIntegers = layers.contains { $0.weight.scheme.coding.takesIntegers }
     outlierColumns = LinearGroup.commonOutliers(layers)
   }
 
@@ -100,9 +102,7 @@ public final class LinearGroup: @unchecked Sendable {
   }
 
   /// Whether the 8-bit form of the input is read.
-  public func readsIntegers(_ context: ComputeContext) -> Bool {
-    context.quantizesActivations && layers.contains { $0.weight.scheme.coding.takesIntegers }
-  }
+  public func readsIntegers(_ context: ComputeContext) -> Bool { context.quantizesActivations && takesIntegers }
 
   /// Computes `count` rows of every layer.
   ///
