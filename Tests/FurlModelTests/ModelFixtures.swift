@@ -58,7 +58,7 @@ enum Fixtures {
 
   /// Logits after each of some tokens, fed in pieces of the given sizes (the last one is repeated).
   static func logits(
-    _ session: Session, slot: Int = 0, _ ids: [Int], pieces: [Int] = [Session.rowLimit]
+    _ session: Session, slot: Int = 0, _ ids: [Int], pieces: [Int] = [KeyValueCache.defaultRowLimit]
   ) throws -> [[Float]] {
     session.truncate(slot: slot)
     var result: [[Float]] = []

@@ -107,21 +107,27 @@ struct ExpertBuffers {
   /// Of the shared expert: its router's, and its first layers'.
   let sharedRouter: Activations
   let shared: [Activations]
-  /// The rows of one expert, what its first layers make of them, and its outputs.
+  /// Rows that were gathered for experts, what their first layers make of them, and their outputs.
   let rows: Activations
   let neurons: [Activations]
   let output: Activations
   /// What all experts together give.
   let sum: Activations
 
+  /// Rows that are gathered at once: many enough for threads to share, few enough to stay in a usual last-level cache.
+  static let places = 512
+
   init(router: Int, neurons: Int, shared: Int, hidden: Int, rows: Int) throws {
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     self.router = try buffer(router)
     sharedRouter = try buffer(1)
     self.shared = try (0..<2).map { _ in try buffer(max(1, shared)) }
-    self.rows = try buffer(hidden)
-    self.neurons = try (0..<2).map { _ in try buffer(neurons) }
-    output = try buffer(hidden)
+    // One expert's rows are all rows at most.
+    let places = max(rows, ExpertBuffers.places)
+    func gathered(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: places) }
+    self.rows = try gathered(hidden)
+    self.neurons = try (0..<2).map { _ in try gathered(neurons) }
+    output = try gathered(hidden)
     sum = try buffer(hidden)
   }
 

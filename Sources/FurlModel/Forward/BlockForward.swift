@@ -62,63 +62,6 @@ struct BlockForward {
     outputs[0].gate(by: .init(mlp.activation), outputs[1], limit: Float(limit), count: count, on: context)
   }
 
-  /// The experts of each row, from what their router has given.
-  func route(_ routing: ExpertRouting, _ router: Activations, count: Int) -> [[ExpertRouting.Choice]] {
-    (0..<count).map { routing.choose(router[$0]) }
-  }
-
-  /// Computes the chosen experts of some rows, and the shared one, into `sum`.
-  ///
-  /// Each expert is read once for all of its rows; a row adds its experts up in the order of their numbers.
-  ///
-  /// - Parameters:
-  ///   - input: what the stage's layers read.
-  func compute(_ weights: ExpertWeights, of input: Activations, _ buffers: ExpertBuffers, count: Int) {
-    let choices = route(weights.routing, buffers.router, count: count)
-    buffers.sum.clear(count: count)
-    for (index, rows) in BlockForward.rows(of: choices, experts: weights.spec.count) {
-      let expert = weights.experts[index]
-      buffers.rows.copyRows(input, at: rows.map(\.row))
-      compute(expert, weights.spec.expert, buffers, count: rows.count)
-      for (place, row) in rows.enumerated() {
-        buffers.sum.addRow(row.row, buffers.output, row: place, times: row.weight)
-      }
-    }
-    guard let output = weights.sharedOutput, let mlp = weights.spec.shared else { return }
-    finish(mlp, buffers.shared, count: count)
-    buffers.shared[0].clearPadding(count: count)
-    apply(output, buffers.shared[0], count: count, into: buffers.output)
-    for row in 0..<count {
-      let gate = weights.spec.gatesShared ? Double(buffers.sharedRouter[row][0]) : nil
-      let weight = gate.map { Float(1 / (1 + Elementary.exp(-$0))) } ?? 1
-      buffers.sum.addRow(row, buffers.output, row: row, times: weight)
-    }
-  }
-
-  /// The rows of each expert that has any, in the order of the experts.
-  static func rows(of choices: [[ExpertRouting.Choice]], experts: Int)
-    -> [(expert: Int, rows: [(row: Int, weight: Float)])]
-  {
-    var rows = [[(row: Int, weight: Float)]](repeating: [], count: experts)
-    for (row, choices) in choices.enumerated() {
-      for choice in choices { rows[choice.expert].append((row, choice.weight)) }
-    }
-    return rows.enumerated().filter { !$1.isEmpty }.map { ($0, $1) }
-  }
-
-  /// One expert on the rows that were gathered for it.
-  func compute(_ expert: ExpertWeights.Expert, _ mlp: FeedForwardSpec, _ buffers: ExpertBuffers, count: Int) {
-    let inputs = expert.inputs
-    let neurons = mlp.isGated ? buffers.neurons : [buffers.neurons[0]]
-    if inputs.readsIntegers(context) {
-      buffers.rows.quantize(count: count, leavingOut: inputs.outlierColumns, on: context)
-    }
-    inputs(buffers.rows, count: count, into: neurons, on: context)
-    finish(mlp, neurons, count: count)
-    neurons[0].clearPadding(count: count)
-    apply(expert.output, neurons[0], count: count, into: buffers.output)
-  }
-
   /// One layer, its input made 8-bit where it reads that.
   func apply(
     _ layer: LinearGroup, _ input: Activations, count: Int, into output: Activations, accumulate: Bool = false

@@ -72,8 +72,7 @@ extension BlockWalk {
       }
       outputs.clear(count: piece.count * depth)
       for (expert, own) in places.enumerated() where !own.isEmpty {
-        buffers.rows.copyRows(normed, at: own.map(\.row))
-        forward.compute(experts.experts[expert], experts.spec.expert, buffers, count: own.count)
+        forward.compute(experts.experts[expert], experts.spec.expert, of: normed, at: own.map(\.row), buffers)
         for (index, row) in own.enumerated() { outputs.addRow(row.place, buffers.output, row: index, times: 1) }
       }
       try body(

@@ -39,7 +39,9 @@ package struct ExpertRouting: Sendable {
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
-  package func choose(_ logits: [Float]) -> [Choice] {
+  package func choose(_ logits: [Float]) -> [Choice] { choose(logits.span) }
+
+  package func choose(_ logits: Span<Float>) -> [Choice] {
     let logits = capped(logits)
     guard let kept else { return choose(logits, choiceBias) }
     return choose(kept.map { logits[$0] }, choiceBias.isEmpty ? [] : kept.map { choiceBias[$0] }).map {
@@ -75,9 +77,13 @@ package struct ExpertRouting: Sendable {
     spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
   }
 
-  private func capped(_ logits: [Float]) -> [Double] {
-    guard let cap = spec.routerSoftCap else { return logits.map(Double.init) }
-    return logits.map { cap * ExpertRouting.tanh(Double($0) / cap) }
+  private func capped(_ logits: [Float]) -> [Double] { capped(logits.span) }
+
+  private func capped(_ logits: Span<Float>) -> [Double] {
+    var numbers = [Double](repeating: 0, count: logits.count)
+    for index in logits.indices { numbers[index] = Double(logits[index]) }
+    guard let cap = spec.routerSoftCap else { return numbers }
+    return numbers.map { cap * ExpertRouting.tanh($0 / cap) }
   }
 
   private static func tanh(_ number: Double) -> Double {
@@ -110,8 +116,18 @@ package struct ExpertRouting: Sendable {
 
   /// The places of the largest numbers, the first of equals; what is no number comes last.
   private static func largest(_ numbers: [Double], _ count: Int) -> [Int] {
-    let keys = numbers.map { $0.isNaN ? -.infinity : $0 }
-    return Array(keys.indices.sorted { keys[$0] != keys[$1] ? keys[$0] > keys[$1] : $0 < $1 }.prefix(count))
+    // The best so far, best first: of the many experts of a model few are active.
+    var best: [(key: Double, index: Int)] = []
+    best.reserveCapacity(count + 1)
+    for (index, number) in numbers.enumerated() {
+      let key = number.isNaN ? -.infinity : number
+      if best.count == count, let last = best.last, key <= last.key { continue }
+      var place = best.count
+      while place > 0, best[place - 1].key < key { place -= 1 }
+      best.insert((key, index), at: place)
+      if best.count > count { best.removeLast() }
+    }
+    return best.map(\.index)
   }
 
   private func sparseMixer(_ logits: [Double]) -> [Choice] {

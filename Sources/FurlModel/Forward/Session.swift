@@ -28,12 +28,17 @@ public final class Session {
   }
 
   /// Rows that one ``forward(_:)`` takes: enough that a weight is read once for many rows, few enough that the
-  /// rows stay in the cache.
-  public static let rowLimit = 128
+  /// rows stay in the cache. Where rows are spread over many experts it is more of them.
+  public static func rowLimit(_ spec: ModelSpec) -> Int {
+    let share = spec.blocks.compactMap(\.experts).map { $0.count / max(1, $0.active) }.max() ?? 1
+    return share > 8 ? 512 : share > 4 ? 256 : 128
+  }
 
   public let model: LanguageModel
   public let context: ComputeContext
   public let slots: Int
+  /// Rows that one ``forward(_:)`` takes.
+  public let rowLimit: Int
   /// Positions that each slot holds.
   public private(set) var lengths: [Int]
 
@@ -60,7 +65,8 @@ public final class Session {
     format: KeyValueCache.Format? = nil
   ) throws {
     let spec = model.spec
-    let rows = Session.rowLimit
+    let rows = Session.rowLimit(spec)
+    rowLimit = rows
     guard slots > 0 else { throw FurlError(.usage, "\(slots) slots hold no sequence", remedy: "give 1 or more") }
     if let contextLength, contextLength <= 0 {
       throw FurlError(.usage, "a context of \(contextLength) holds no token", remedy: "give 1 or more")
@@ -168,7 +174,7 @@ public final class Session {
       wanted.add(segment, run)
       row += segment.ids.count
     }
-    precondition(row <= Session.rowLimit && Set(runs.map(\.slot)).count == runs.count)
+    precondition(row <= rowLimit && Set(runs.map(\.slot)).count == runs.count)
     guard row > 0 else { return segments.map { _ in 0..<0 } }
     hidden.setRows(to: model.embedding, tokens, plus: model.positions.map { ($0, positions) }, on: context)
     for block in blocks.dropLast() { compute(block, runs: runs, rows: row, wanted: nil) }

@@ -176,7 +176,7 @@ public final class Generator {
     _ active: inout [Active], onText: ((Int, String) throws -> Void)?, onEnd: (Ended) throws -> Void
   ) throws {
     guard !active.isEmpty else { return }
-    var room = Session.rowLimit
+    var room = session.rowLimit
     var segments: [Session.Segment] = []
     var chosen: [(index: Int, guess: ArraySlice<Int>)] = []
     let guessRoom = Generator.cheapRows / active.count - 1

@@ -15,8 +15,9 @@ public final class Likelihood {
   ///   - body: (position, the logits of each session, their row).
   public func forEachPosition(_ ids: [Int], _ body: (Int, [Activations], Int) throws -> Void) throws {
     for session in sessions { session.truncate(slot: 0) }
-    for start in stride(from: 0, to: ids.count, by: Session.rowLimit) {
-      let piece = Array(ids[start..<min(start + Session.rowLimit, ids.count)])
+    let rows = sessions.map(\.rowLimit).min() ?? 1
+    for start in stride(from: 0, to: ids.count, by: rows) {
+      let piece = Array(ids[start..<min(start + rows, ids.count)])
       for session in sessions { try session.forward([.init(slot: 0, ids: piece, logits: .all)]) }
       for row in piece.indices { try body(start + row, sessions.map(\.logits), row) }
     }

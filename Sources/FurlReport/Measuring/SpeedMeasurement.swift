@@ -103,8 +103,8 @@ public struct SpeedMeasurement: Sendable {
     }
     func read(_ prompt: [Int]) throws {
       session.truncate(slot: 0)
-      for start in stride(from: 0, to: prompt.count, by: Session.rowLimit) {
-        let end = min(start + Session.rowLimit, prompt.count)
+      for start in stride(from: 0, to: prompt.count, by: session.rowLimit) {
+        let end = min(start + session.rowLimit, prompt.count)
         try session.forward([
           .init(slot: 0, ids: Array(prompt[start..<end]), logits: end == prompt.count ? .last : .none)
         ])

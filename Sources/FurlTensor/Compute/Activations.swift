@@ -134,24 +134,43 @@ public final class Activations: @unchecked Sendable {
     }
   }
 
-  /// Makes the 8-bit form of one of the first `count` rows, which are interleaved in groups. Columns that are left out are
-  /// zeros there.
-  func quantize(row: Int, of count: Int, leavingOut left: [Int], _ kernels: Kernels) {
+  /// Makes the 8-bit form of one of `count` rows, which are interleaved in groups. Columns that are left out are zeros
+  /// there.
+  ///
+  /// - Parameter first: where the rows begin: a multiple of ``groupRows``.
+  func quantize(row: Int, of count: Int, from first: Int = 0, leavingOut left: [Int], _ kernels: Kernels) {
     let tiles = stride / Tile.columns
-    let place = furl_group_scales(tiles, row)
-    let numbers = values + row * stride
+    let place = first * tiles + furl_group_scales(tiles, row)
+    let numbers = values + (first + row) * stride
     let kept = left.map { numbers[$0] }
     for column in left { numbers[column] = 0 }
     kernels.table.quantize(
-      numbers, columns, furl_group_rows(count, row), codes + furl_group_codes(tiles, row), scales + place, sums + place)
+      numbers, columns, furl_group_rows(count, row), codes + first * stride + furl_group_codes(tiles, row),
+      scales + place, sums + place)
     for (column, value) in zip(left, kept) { numbers[column] = value }
   }
+
+  /// Rows whose 8-bit forms are interleaved.
+  package static let groupRows = Int(FURL_ACTIVATION_GROUP)
 
   /// - Parameter integers: whether the 8-bit form is read.
   func operand(count: Int, integers: Bool) -> furl_activations {
     precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
     return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values)
   }
+
+  /// Some rows of a set whose 8-bit forms were made piece by piece.
+  ///
+  /// - Parameter rows: they begin at a multiple of ``groupRows``.
+  func operand(of rows: Range<Int>) -> furl_activations {
+    let (first, tiles) = (rows.lowerBound, stride / Tile.columns)
+    return furl_activations(
+      count: rows.count, codes: codes + first * stride, scales: scales + first * tiles, sums: sums + first * tiles,
+      values: values + first * stride)
+  }
+
+  /// The 8-bit form, if there is one, is of other rows from now on.
+  func forgetQuantized() { quantizedCount = nil }
 
   // MARK: Operations on rows
 
@@ -230,6 +249,15 @@ public final class ComputeContext: Sendable {
     self.pool = pool
     self.kernels = kernels
     self.quantizesActivations = quantizesActivations
+  }
+
+  /// What a function gives for some rows, whichever threads they fall to.
+  package func map<Result: Sendable>(_ count: Int, _ body: (Int) -> Result) -> [Result] {
+    [Result](unsafeUninitializedCapacity: count) { buffer, size in
+      let results = buffer
+      forEachRow(count) { results.initializeElement(at: $0, to: body($0)) }
+      size = count
+    }
   }
 
   /// Few rows are done by the caller: waking the other threads would take longer.

@@ -68,7 +68,7 @@ public final class LinearGroup: @unchecked Sendable {
   private let takesIntegers: Bool
   private let units: [Unit]
   /// Row tiles of all layers.
-  private let tiles: Int
+  let tiles: Int
 
   public init(_ layers: [Layer]) {
     precondition(!layers.isEmpty && layers.allSatisfy { $0.weight.columns == layers[0].weight.columns })
@@ -122,56 +122,69 @@ public final class LinearGroup: @unchecked Sendable {
       precondition(!accumulate || layer.epilogue == .none)
     }
     let operand = input.operand(count: count, integers: readsIntegers(context))
-    context.pool.run { part, parts in
-      let share = WorkerPool.share(tiles, part, parts)
-      for unit in units {
-        compute(unit, unit.tiles(in: share), operand, outputs, accumulate, context)
-      }
+    let target = Target(outputs: outputs, first: 0, accumulate: accumulate)
+    context.pool.run { part, parts in compute(WorkerPool.share(tiles, part, parts), operand, target, context) }
+  }
+
+  /// Where layers write.
+  struct Target {
+    /// One for each layer.
+    let outputs: [Activations]
+    /// The first row.
+    let first: Int
+    let accumulate: Bool
+
+    func values(_ layer: Int) -> UnsafeMutablePointer<Float> {
+      outputs[layer].values + first * outputs[layer].stride
     }
+  }
+
+  /// Computes a share of the row tiles of all layers.
+  func compute(_ share: Range<Int>, _ operand: furl_activations, _ target: Target, _ context: ComputeContext) {
+    for unit in units { compute(unit, unit.tiles(in: share), operand, target, context) }
   }
 
   /// Numbers of one output whose epilogue is applied at once: half of a usual first-level cache.
   private static let numbersInCache = 4096
 
   private func compute(
-    _ unit: Unit, _ tiles: Range<Int>, _ operand: furl_activations, _ outputs: [Activations], _ accumulate: Bool,
-    _ context: ComputeContext
+    _ unit: Unit, _ tiles: Range<Int>, _ operand: furl_activations, _ target: Target, _ context: ComputeContext
   ) {
     let first = unit.layers.lowerBound
     guard let activation = layers[first].epilogue.activation else {
-      return multiply(layers[first], operand, tiles, outputs[first], accumulate, context)
+      return multiply(first, operand, tiles, target, context)
     }
     let step = max(1, LinearGroup.numbersInCache / (Tile.rows * max(1, operand.count)))
+    let (values, stride) = (target.values(first), target.outputs[first].stride)
+    let isGated = unit.layers.count == 2
     var tile = tiles.lowerBound
     while tile < tiles.upperBound {
       let piece = tile..<min(tile + step, tiles.upperBound)
-      for index in unit.layers { multiply(layers[index], operand, piece, outputs[index], accumulate, context) }
+      for index in unit.layers { multiply(index, operand, piece, target, context) }
       let start = piece.lowerBound * Tile.rows
       let width = min(piece.upperBound * Tile.rows, layers[first].weight.rows) - start
-      let target = outputs[first]
-      let factor = unit.layers.count == 2 ? outputs[first + 1] : nil
       for row in 0..<operand.count {
-        context.kernels.table.activate(
-          activation.kind, target.values + row * target.stride + start,
-          factor.map { UnsafePointer($0.values + row * $0.stride + start) }, width)
+        let factor =
+          isGated ? UnsafePointer(target.values(first + 1) + row * target.outputs[first + 1].stride + start) : nil
+        context.kernels.table.activate(activation.kind, values + row * stride + start, factor, width)
       }
       tile = piece.upperBound
     }
   }
 
   private func multiply(
-    _ layer: Layer, _ operand: furl_activations, _ tiles: Range<Int>, _ target: Activations, _ accumulate: Bool,
-    _ context: ComputeContext
+    _ index: Int, _ operand: furl_activations, _ tiles: Range<Int>, _ target: Target, _ context: ComputeContext
   ) {
     guard !tiles.isEmpty else { return }
-    let kernel = layer.weight.scheme.coding.multiply(
-      context.kernels.table, integers: context.quantizesActivations)
+    let weight = layers[index].weight
+    let kernel = weight.scheme.coding.multiply(context.kernels.table, integers: context.quantizesActivations)
     var output = furl_output(
-      values: target.values, stride: target.stride, bias: layer.bias?.pointer, accumulate: accumulate)
-    withUnsafePointer(to: layer.weight.matrix) { matrix in
+      values: target.values(index), stride: target.outputs[index].stride, bias: layers[index].bias?.pointer,
+      accumulate: target.accumulate)
+    withUnsafePointer(to: weight.matrix) { matrix in
       withUnsafePointer(to: operand) { operand in
         kernel(matrix, operand, tiles.lowerBound, tiles.upperBound, &output)
-        guard layer.weight.scheme.outliers > 0 else { return }
+        guard weight.scheme.outliers > 0 else { return }
         context.kernels.table.add_outliers(matrix, operand, tiles.lowerBound, tiles.upperBound, &output)
       }
     }

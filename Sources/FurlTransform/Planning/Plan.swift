@@ -200,7 +200,7 @@ public struct Plan: Sendable {
   public var keyValueBytes: Int {
     let heads = spec.blocks.compactMap(\.cached)
     return KeyValueCache.byteCount(
-      heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit) ?? .max
+      heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit(spec)) ?? .max
   }
 }
 
