@@ -46,7 +46,7 @@ public struct ReferencePage {
   private static func row(_ key: KeyOutline) -> String {
     let value = ([words(key.value.schema)] + [key.value.unit].compactMap { $0 }).joined(separator: " ")
     let standard =
-      key.isRequired ? "needed" : key.standardWords ?? key.standard.map { "`\($0.compactText)`" } ?? "none"
+      key.isRequired ? "needed" : key.standardWords ?? key.standard.map(code) ?? "none"
     let meaning = ([key.line] + key.conditions).joined(separator: " ")
     return "| `\(key.key)` | "
       + [value, standard, meaning].map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
@@ -64,7 +64,9 @@ public struct ReferencePage {
       return list(types.compactMap(\.string).map { $0 == "string" ? "text" : $0 })
     }
     switch schema["type"]?.string {
-    case "string": return schema["pattern"]?.string.map { "text `\($0)`" } ?? "text"
+    case "string":
+      if schema["pattern"]?.string == ByteSize.pattern { return "a size as `7.5 MB`" }
+      return schema["pattern"]?.string.map { "text `\($0)`" } ?? "text"
     case "boolean": return "`true` or `false`"
     case "array": return "list of " + words(schema["items"] ?? .null)
     default: return range(schema)

@@ -47,7 +47,7 @@ extension SweepPlan {
       let identity = try SweepPlan.identity(subject)
       let suites = try self.suites(of: folder.checkpoint(subject))
       // One that cannot be opened is told by its cells.
-      let layers = try? Checkpoint(path: folder.checkpoint(subject)).spec.blocks.count
+      let spec = try? Checkpoint(path: folder.checkpoint(subject)).spec
       let questions = suites.map { suite -> JSON in
         ["name": .string(suite.name), "sha256": .string(suite.sha256.hex), "protocol": suite.protocol.json]
       }
@@ -70,9 +70,7 @@ extension SweepPlan {
                   subject: subject, step: step, seed: seed, turn: turn,
                   name: "\(subject.name) \(step.name)" + (seeds.count > 1 ? " seed \(seed)" : ""),
                   key: Digest(of: asked.canonicalText.utf8), artifactKey: Digest(of: made.canonicalText.utf8),
-                  excuse: layers.flatMap {
-                    step.removed >= $0 && step.removed > 0 ? "\(subject.name) has \($0) blocks" : nil
-                  })
+                  excuse: spec.flatMap { step.removed.excuse(subject.name, $0) })
               }, until: series.until)
           }
         }

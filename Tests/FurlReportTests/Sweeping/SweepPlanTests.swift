@@ -16,7 +16,7 @@ import Testing
     "checkpoints: [{name: m, path: \(TestData.minipy)}]\nmeasure: none\nsuites: [\"checkpoint:lines.yaml\"]\n"
 
   /// What `sweeps/` ships is sound, recipes and all.
-  @Test(arguments: ["poster", "paper", "cuts"]) func published(_ name: String) throws {
+  @Test(arguments: ["poster", "paper", "cuts", "experts"]) func published(_ name: String) throws {
     let plan = try SweepPlan(path: TestData.root + "/sweeps/\(name).yaml")
     #expect(plan.name == name && plan.subjects.isEmpty && plan.speed != nil)
     #expect(plan.series[0].steps[0].recipe == nil)
@@ -91,10 +91,10 @@ import Testing
 
   @Test func aCutRecipeIsTheRecipeBehindATruncation() throws {
     let base = try SweepRecipe(path: TestData.root + "/recipes/minipy-int8.yaml")
-    let cut = try SweepRecipe(base, removing: 2).recipe(seed: 0)
+    let cut = try SweepRecipe(base, after: SweepCut().step(2), named: "-drop2").recipe(seed: 0)
     let published = try SweepRecipe(path: TestData.root + "/recipes/minipy-drop2-int8.yaml").recipe(seed: 0)
     #expect(cut.name == "minipy-int8-drop2" && cut.json["steps"] == published.json["steps"])
-    #expect(try SweepRecipe(nil, removing: 1).recipe(seed: 0).steps.count == 1)
+    #expect(try SweepRecipe(nil, after: SweepCut().step(1), named: "-drop1").recipe(seed: 0).steps.count == 1)
   }
 
   @Test func aCutSaysWhichBlocksGoAndWhatTakesTheirPlace() throws {
@@ -120,11 +120,38 @@ import Testing
       var cut = SweepCut()
       cut.choose = "kl"
       #expect(
-        try SweepRecipe(base, removing: 1, cut).recipe(seed: 0).json["calibration"]
+        try SweepRecipe(base, after: cut.step(1), named: "-kl", calibration: SweepText()).recipe(seed: 0)
+          .json["calibration"]
           == base.recipe(seed: 0).json["calibration"])
       #expect(throws: FurlError.self) {
         try self.plan(
           Self.head + "recipes: [{recipe: original, remove_blocks: {from: 1, to: 2, choose: first}}]\n", in: folder)
+      }
+    }
+  }
+
+  @Test func aSeriesRemovesExpertsOfModelsThatHaveThem() throws {
+    try TestData.withTemporaryFolder { folder in
+      let head =
+        "checkpoints: [{name: m, path: \(TestData.minipy)}, {name: moe, path: \(TestData.root)/checkpoints/minimoe}]\n"
+        + "measure: none\nsuites: [\"checkpoint:lines.yaml\"]\nrecipes: [{recipe: original, remove_experts: "
+      func experts(_ keys: String) throws -> SweepPlan { try plan(head + "{\(keys)}}]\n", in: folder) }
+      let plan = try experts("from: 2, to: 7, of: 8, choose: reap, refit: none, calibration: {samples: 9}")
+      #expect(plan.series[0].steps[0].name == "original-experts2-reap-none")
+      let recipe = try #require(plan.series[0].steps[1].recipe).recipe(seed: 4)
+      let step = try #require(recipe.json["steps"]?[0]?["prune"])
+      #expect(step["sparsity"]?.number == 0.375 && step["choose"]?.string == "reap" && step["refit"]?.string == "none")
+      #expect(recipe.calibration?.seed == 4 && recipe.calibration?.samples == 9)
+      let chains = try plan.chains(in: SweepFolder(path: folder + "/out"))
+      // minimoe takes two of eight experts for a token; minipy has none.
+      #expect(chains[0].cells.allSatisfy { $0.excuse == "m has no blocks with 8 experts" })
+      #expect(
+        chains[1].cells.map(\.excuse) == Array(repeating: nil, count: 5) + ["moe takes 2 experts for a token"])
+      for wrong in ["from: 1, to: 8, of: 8", "to: 2", "from: 3, to: 2, of: 8", "to: 2, of: 8, choose: lasso"] {
+        #expect(throws: FurlError.self) { try experts(wrong) }
+      }
+      #expect(throws: FurlError.self) {
+        try experts("to: 2, of: 8}, remove_blocks: {from: 1, to: 2")
       }
     }
   }

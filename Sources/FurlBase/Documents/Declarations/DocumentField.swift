@@ -118,7 +118,8 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
   ) -> DocumentField {
     var field = self
     field.conditions.append(Condition(holds: holds, refusal: refusal))
-    field.outline.conditions.append(sentence)
+    // What has to hold of several keys has a sentence of its own.
+    if !outline.key.isEmpty { field.outline.conditions.append(sentence) }
     return field
   }
 
