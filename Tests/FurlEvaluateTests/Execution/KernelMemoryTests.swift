@@ -161,6 +161,49 @@ extension ExecutionTests {
       #expect(result.outcome == .passed, "\(result)")
     }
 
+    /// Where the system refuses the mounts that the copies lie in.
+    @Test func withoutCopiesNothingCanBeWritten() async throws {
+      var tools = try SandboxTools.find(unsandboxed: false)
+      tools.root = nil
+      let sandbox = try SandboxProbe.run(tools, .bubblewrap)
+      #expect(sandbox.name == "bwrap, read-only")
+      let program = Fixtures.program(
+        """
+        import os, json, random, sqlite3
+        def f(x):
+            found = os.listdir('/proc')
+            for folder in ('/', '/tmp', '/dev', '/dev/shm', '/proc', '/usr', os.path.dirname(os.__file__)):
+                try: os.close(os.open(folder + '/furl-hostile', os.O_CREAT | os.O_WRONLY))
+                except OSError: continue
+                found.append(folder)
+            for name in ('/dev/null', '/dev/stdout', '/dev/stderr'): open(name, 'w').write('x')
+            return found or x + len(open('/dev/urandom', 'rb').read(1)) + len(open('/dev/stdin').read())
+        """)
+      let result = try await ProgramRunner(sandbox: sandbox, workers: 1).run(program)
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
+    /// A root is made once, shown to every program alike, and holds nothing that anybody can change.
+    @Test func copiesAreMadeOnce() async throws {
+      let root = try #require(try Sandbox.detect().tools.root, "this system refuses the mounts")
+      #expect(try SandboxTools.find(unsandboxed: false).root == root)
+      let attack = FurtherAttacks.nothing(
+        "",
+        """
+        found = []
+        for folder, folders, files in os.walk('/'):
+            if folder.startswith('/tmp'): continue
+            for change in (
+                lambda: os.close(os.open(folder + '/x', os.O_CREAT | os.O_WRONLY)), lambda: os.chmod(folder, 0o700),
+                *(lambda name=name: os.truncate(folder + '/' + name, 0) for name in files if folder != '/dev')):
+                try: change()
+                except OSError: continue
+                found.append(folder)
+        return found
+        """)
+      #expect(try await Fixtures.run(Fixtures.program(attack.source)).outcome == .passed)
+    }
+
     @Test func filesThatWouldBeSeenAreRefused() throws {
       let sandbox = try Sandbox.detect()
       let folders = try #require(sandbox.tools.files?.folders.map(\.path))
