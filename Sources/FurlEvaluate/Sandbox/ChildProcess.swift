@@ -49,6 +49,15 @@ struct ChildProcess: ~Copyable {
     id = started
   }
 
+  /// Has the system end this process, and what it starts, before any other should memory run out.
+  func goesFirst() {
+    guard
+      let score = try? FileDescriptor.open(
+        FilePath("/proc/\(id)/oom_score_adj"), .writeOnly, options: .closeOnExec)
+    else { return }
+    _ = try? score.closeAfter { try score.writeAll(Array("1000".utf8)) }
+  }
+
   deinit { if status == nil { ChildProcess.end(id) } }
 
   private static func end(_ id: pid_t) {

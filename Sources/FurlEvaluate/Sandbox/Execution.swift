@@ -30,6 +30,8 @@ struct Execution {
   private static let startLimit = 30.0
   /// Milliseconds that a process may take to end after its verdict.
   private static let grace = 100
+  /// Milliseconds between looks at a program that is at work, in which it cannot scatter much.
+  private static let tick = 10
 
   /// Blocks the thread until there is a verdict. Nothing of the program runs afterwards.
   ///
@@ -62,13 +64,20 @@ struct Execution {
     var hasSanitized = false
     // What was computed before the time that counts.
     var before = 0.0
+    var space = sandbox.protection == .none ? nil : AddressSpace(of: pair.candidate.id, memory: program.memory)
     while true {
       if flag.isStopped { throw CancellationError() }
       let left = clock.now.duration(to: deadline)
       // A tick, so that a stop is seen. What is there when the time is up still counts.
       let isLate = left <= .zero
-      let milliseconds = isLate ? 0 : min(50, Int(left / .milliseconds(1)) + 1)
+      let milliseconds = isLate ? 0 : min(Execution.tick, Int(left / .milliseconds(1)) + 1)
       guard pair.verdict.isReadable(within: milliseconds) else {
+        if isReady, space?.isScattered() == true {
+          return Ended(
+            result: result(
+              InputsVerdict(outcome: .memory, isUnfinished: true), "its memory is in too many pieces",
+              Execution.verdict(text).hasBase, start))
+        }
         guard isLate else { continue }
         guard isReady else { return nil }
         if let more = moreTime(pair.times, before: before, since: begin) {
@@ -179,6 +188,7 @@ struct Execution {
     let tester = try start(
       code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw], isTrusted: true)
     let candidate = try start(sandbox.candidate, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
+    candidate.goesFirst()
     return Pair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
   }
 

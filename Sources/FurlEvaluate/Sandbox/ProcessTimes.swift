@@ -48,7 +48,7 @@ struct ProcessTimes {
     return text[text.index(after: end)...].split(separator: " ")
   }
 
-  private static func text(_ path: String) -> String {
+  static func text(_ path: String) -> String {
     guard let file = try? FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec) else { return "" }
     defer { try? file.close() }
     var buffer = [UInt8](repeating: 0, count: 4096)

@@ -18,6 +18,9 @@ struct PythonFiles: Sendable, Hashable {
   var files: [Shown] = []
   /// Folders within the shown ones that are shown empty.
   var emptied: [String] = []
+  /// Libraries of the system's, and the folders that they lie in, with others.
+  var libraries: [Shown] = []
+  var libraryFolders: [Shown] = []
 
   /// Asks Python itself.
   static func find(_ python: String) throws(FurlError) -> PythonFiles {
@@ -48,15 +51,17 @@ struct PythonFiles: Sendable, Hashable {
       case "folder": found.folders.append(shown)
       case "file": found.files.append(shown)
       case "emptied": found.emptied.append(shown.shownAs)
+      case "library": found.libraries.append(shown)
+      case "libraries": found.libraryFolders.append(shown)
       default: break
       }
     }
     return found
   }
 
-  /// Bubblewrap's options that show them.
+  /// Bubblewrap's options that show them where they lie.
   var options: [String] {
-    (folders + files).flatMap { ["--ro-bind", $0.path, $0.shownAs] }
+    (folders + libraryFolders + files).flatMap { ["--ro-bind", $0.path, $0.shownAs] }
       + emptied.flatMap { ["--tmpfs", $0, "--remount-ro", $0] }
   }
 
@@ -69,13 +74,13 @@ struct PythonFiles: Sendable, Hashable {
       one == other || one.hasPrefix(other == "/" ? "/" : other + "/")
     }
     if emptied.contains(where: { lies(path, in: $0) }) { return false }
-    return files.contains { $0.path == path } || folders.contains { lies(path, in: $0.path) }
+    return files.contains { $0.path == path } || (folders + libraryFolders).contains { lies(path, in: $0.path) }
   }
 }
 #else
 /// Programs are executed on Linux only.
 struct PythonFiles: Sendable, Hashable {
-  struct Shown: Sendable, Hashable { var path: String }
+  struct Shown: Sendable, Hashable { var path: String, shownAs: String }
   var executable: String
   var folders: [Shown] = []
   var options: [String] { [] }

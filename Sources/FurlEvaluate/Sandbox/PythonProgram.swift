@@ -6,6 +6,8 @@ enum PythonProgram {
   static let probe = text([PackageResources.limits_py, PackageResources.probe_py])
   /// Says what of the machine's files Python needs.
   static let files = text([PackageResources.python_files_py])
+  /// Copies it.
+  static let root = text([PackageResources.python_root_py])
 
   /// The side of the pipe that runs the program under test.
   static let candidate = text(pipe + [PackageResources.sanitizer_py, PackageResources.candidate_py])

@@ -4,8 +4,9 @@ import Synchronization
 /// What keeps a generated program away from everything but its own work.
 ///
 /// On Linux it is bubblewrap: fresh namespaces for processes, mounts, users, network and the rest; of files nothing but
-/// Python's own (``PythonFiles``), read-only, and a scratch folder in memory of limited size and number of files; no
-/// network; limits on memory, processor time, processes and descriptors; and a filter of system calls.
+/// copies of Python's own (``PythonFiles``, ``PythonRoot``), read-only, and a scratch folder in memory of limited size and
+/// number of files; nothing of what the system tells of processes; no network; limits on memory, processor time, processes and
+/// descriptors; and a filter of system calls.
 public struct Sandbox: Sendable, Hashable {
   /// How much stands between a program and the machine.
   public enum Protection: String, Sendable, Hashable, CaseIterable {
@@ -18,7 +19,7 @@ public struct Sandbox: Sendable, Hashable {
   public let protection: Protection
   /// How reports call it.
   public var name: String {
-    protection == .none || tools.counted != nil ? protection.rawValue : protection.rawValue + ", read-only"
+    protection == .none || tools.root != nil ? protection.rawValue : protection.rawValue + ", read-only"
   }
   /// The version of the Python that executes the programs.
   public let python: String
@@ -69,10 +70,10 @@ public struct Sandbox: Sendable, Hashable {
     }
     // Where files cannot be counted, none can be written.
     var bare = tools
-    bare.counted = nil
+    bare.root = nil
     let protections: [Protection] = SystemCallFilter.bytes == nil ? [.bubblewrap] : [.bubblewrapAndFilter, .bubblewrap]
     for protection in protections {
-      if tools.counted != nil, let sandbox = try? SandboxProbe.run(tools, protection) { return sandbox }
+      if tools.root != nil, let sandbox = try? SandboxProbe.run(tools, protection) { return sandbox }
       if let sandbox = try? SandboxProbe.run(bare, protection) { return sandbox }
     }
     return try SandboxProbe.run(bare, .bubblewrap)

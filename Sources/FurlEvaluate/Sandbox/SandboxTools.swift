@@ -2,13 +2,6 @@ import FurlBase
 
 /// The programs that a sandbox is made of.
 struct SandboxTools: Sendable, Hashable {
-  /// The programs that mount a scratch folder with a limited number of files.
-  struct Counted: Sendable, Hashable {
-    var unshare: String
-    var shell: String
-    var mount: String
-  }
-
   var python: String
   /// What is shown of the machine; nil without a sandbox.
   var files: PythonFiles?
@@ -18,15 +11,20 @@ struct SandboxTools: Sendable, Hashable {
   var setpriv: String?
   /// Ends a program with its parent where there is no sandbox that does; nil where there is nothing for it.
   var watch: String?
-  /// Nil where they are missing or not allowed; the scratch folder is read-only then.
-  var counted: Counted?
-  /// How `/lib`, `/bin` and so on come from `/usr`, as bubblewrap's options.
-  var links: [String] = []
+  /// Nil where it cannot be made; Python's files are shown where they lie then, and the scratch folder is read-only.
+  var root: PythonRoot?
+  /// How `/lib`, `/bin` and so on come from `/usr`: what the links hold.
+  var links: [PythonFiles.Shown] = []
 
   /// Bytes and files that a program may keep in its scratch folder. Names and links are memory of the kernel's, a few KB for
   /// each file at most.
   static let scratchBytes = 64 << 20
   static let scratchFiles = 4096
+  /// What is shown of `/dev`, beside links of its own to nowhere.
+  static let devices = ["null", "zero", "full", "random", "urandom"]
+  static let standardLinks = ["stdin", "stdout", "stderr"].map {
+    PythonFiles.Shown(path: "null", shownAs: "/dev/\($0)")
+  }
 
   static func find(unsandboxed: Bool) throws(FurlError) -> SandboxTools {
     // A Python under someone's home folder is not for everybody to run.
@@ -42,23 +40,21 @@ struct SandboxTools: Sendable, Hashable {
     tools.bwrap = try find("bwrap", in: "bubblewrap")
     // As root the limit on processes has no effect, whatever namespace one is in.
     if geteuid() == 0 { tools.setpriv = try find("setpriv", in: "util-linux") }
-    if let unshare = path(of: "unshare"), let shell = path(of: "sh"), let mount = path(of: "mount") {
-      tools.counted = Counted(unshare: unshare, shell: shell, mount: mount)
+    for folder in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder) {
+        tools.links.append(PythonFiles.Shown(path: target, shownAs: folder))
+      }
     }
     #if os(Linux)
     let files = try PythonFiles.find(python)
     tools.files = files
     tools.python = files.executable
+    tools.root = PythonRoot.prepared(tools, files)
     #endif
-    for folder in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
-      if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder) {
-        tools.links += ["--symlink", target, folder]
-      }
-    }
     return tools
   }
 
-  private static func path(of name: String) -> String? {
+  static func path(of name: String) -> String? {
     ["/usr/bin/", "/bin/", "/usr/sbin/", "/usr/local/bin/"].map { $0 + name }.first(where: isExecutable)
   }
 
@@ -85,33 +81,36 @@ struct SandboxTools: Sendable, Hashable {
   ) -> [String] {
     var command: [String] = []
     if let watch { command += [watch, "--pdeathsig", "KILL", "--"] }
-    if let setpriv {
-      command += [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
-    }
+    command += nobody
     if let bwrap {
-      var scratch = ["--size", "\(SandboxTools.scratchBytes)", "--tmpfs", "/tmp"]
-      if let counted, !isTrusted {
-        let options = "size=\(SandboxTools.scratchBytes),nr_inodes=\(SandboxTools.scratchFiles),nosuid,nodev"
-        command += [counted.unshare, "--user", "--map-root-user", "--mount", "--", counted.shell, "-c"]
-        command += ["\(counted.mount) -n -t tmpfs -o \(options) tmpfs /tmp && exec \"$@\"", "sh"]
-        scratch = ["--bind", "/tmp", "/tmp"]
-      } else if !isTrusted {
-        scratch += ["--remount-ro", "/tmp"]
-      }
+      if let root { command += root.entering(isTrusted ? nil : (SandboxTools.scratchBytes, SandboxTools.scratchFiles)) }
       command += [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
       command += [
         "--uid", "65534", "--gid", "65534", "--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--cap-drop", "ALL",
       ]
-      command += (files?.options ?? []) + links
-      // The first process is bubblewrap's own, which the limits do not hold: its memory is nobody's to write into.
-      command += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
-      command += ["--dev", "/dev", "--remount-ro", "/dev"] + scratch
+      // What the system tells of processes is not shown: each name in there that is looked up becomes memory of the kernel's,
+      // and the first process, which is bubblewrap's own, has no limits.
+      command += root.map { ["--dev-bind", $0.path, "/"] } ?? shownWhereTheyLie
+      if root == nil || isTrusted { command += ["--size", "\(SandboxTools.scratchBytes)", "--tmpfs", "/tmp"] }
+      if root == nil, !isTrusted { command += ["--remount-ro", "/tmp"] }
       command += ["--remount-ro", "/", "--chdir", "/tmp"]
       if let filter { command += ["--seccomp", "\(filter)"] }
       command.append("--")
     }
     let limits = limits(memory: memory, processor: processor, file: file)
     return command + [python, "-s", "-S", "-B", "-X", "utf8", "-c", text, limits] + arguments
+  }
+
+  /// Puts root's identity off.
+  var nobody: [String] {
+    setpriv.map { [$0, "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"] } ?? []
+  }
+
+  /// Bubblewrap's options for a root without copies.
+  private var shownWhereTheyLie: [String] {
+    (files?.options ?? []) + (links + SandboxTools.standardLinks).flatMap { ["--symlink", $0.path, $0.shownAs] }
+      + SandboxTools.devices.flatMap { ["--dev-bind", "/dev/\($0)", "/dev/\($0)"] }
+      + ["--dir", "/dev/shm", "--dir", "/proc"]
   }
 
   /// What a process limits itself to, in the form that `limits.py` reads.

@@ -133,10 +133,11 @@ struct SystemCallFilter {
     ]
     // close_range gives a thread a table of its own, too, alone or with the closing left to exec.
     program += refusing(436, at: Field.thirdArgument, [2, 6], notPermitted, allow)
-    // Record locks, leases, notices and larger pipes; filters of a program's own.
+    // Record locks, leases, notices and larger pipes.
     let commands: [UInt32] = [6, 7, 37, 38, 1024, 1026, 1031]
     program += refusing(fcntl, at: Field.secondArgument, commands, notPermitted, allow)
-    program += refusing(prctl, at: Field.firstArgument, [22], notPermitted, allow)
+    // Filters of a program's own; a table of locks, which may be as large as the machine's memory.
+    program += refusing(prctl, at: Field.firstArgument, [22, 78], notPermitted, allow)
     // A shared mapping has a file of the kernel's own, and no other process to share it with.
     program += [
       .isEqual(mmap, yes: 0, no: 4), .load(Field.fourthArgument), .hasAny(1, yes: 0, no: 1), notPermitted, allow,

@@ -92,13 +92,15 @@ extension ExecutionTests {
         source: """
           import os
           def f(x):
-              for name in os.listdir('/proc/self/fd'):
-                  try:
-                      path = os.readlink('/proc/self/fd/' + name)
-                      if path.startswith('pipe'): continue
-                      if b'candidate' in open('/proc/self/fd/' + name, 'rb').read(100000): return 31337
-                  except OSError:
-                      pass
+              for n in range(64):
+                  for look in (
+                      lambda: os.pread(n, 100000, 0), lambda: open('/proc/self/fd/%d' % n, 'rb').read(100000),
+                      lambda: open('/dev/fd/%d' % n, 'rb').read(100000)):
+                      try:
+                          if os.path.stat.S_ISFIFO(os.fstat(n).st_mode): continue
+                          if b'candidate' in look(): return 31337
+                      except OSError:
+                          pass
           """),
     ]
 
@@ -231,7 +233,7 @@ extension ExecutionTests {
         source: """
           import os
           def f(x):
-              for name in os.listdir('/proc/self/fd'):
+              for name in map(str, range(64)):
                   for flags in (os.O_RDONLY, os.O_WRONLY):
                       try:
                           end = os.open('/proc/self/fd/' + name, flags | os.O_NONBLOCK)
@@ -248,7 +250,7 @@ extension ExecutionTests {
         source: """
           import os
           def f(x):
-              for pid in filter(str.isdigit, os.listdir('/proc')):
+              for pid in map(str, range(1, 64)):
                   for name in ('cmdline', 'environ', 'mem', 'root/tmp', 'fd/3', 'cwd'):
                       try:
                           if pid != str(os.getpid()) and b'== 31337' in open('/proc/%s/%s' % (pid, name), 'rb').read(1 << 20):

@@ -72,23 +72,28 @@ extension ExecutionTests {
         "m = mmap.mmap(-1, 4096, 34, 1 + 2 * (i % 2)); made.append(m); i % 2 and m.write(b'1')", count: 80_000),
     ]
 
-    /// Bytes of the kernel's own memory.
-    private static func slab() -> Int {
+    /// Bytes of the kernel's own memory: of small things (those that it would give back among them), of tables of pages and of
+    /// threads' stacks.
+    private static func held() -> Int {
       let text = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""
-      let line = text.split(separator: "\n").first { $0.hasPrefix("Slab:") }
-      return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+      return text.split(separator: "\n").reduce(0) { sum, line in
+        let words = line.split(separator: " ")
+        guard words.count > 1, ["Slab:", "PageTables:", "KernelStack:"].contains(words[0]) else { return sum }
+        return sum + (Int(words[1]) ?? 0) << 10
+      }
     }
 
-    @Test(arguments: floods + FurtherAttacks.floods) func isStopped(_ attack: HostileProgramTests.Attack) async throws {
+    @Test(arguments: floods + FurtherAttacks.floods + KernelMemoryAttacks.all)
+    func isStopped(_ attack: HostileProgramTests.Attack) async throws {
       var program = Fixtures.program(attack.source, timeout: attack.timeout, memory: 1024)
       program.test = "def check(candidate):\n    assert candidate(2) == 3, 'made all'\n"
-      let before = KernelMemoryTests.slab()
+      let before = KernelMemoryTests.held()
       let flag = StopFlag()
       // The most while it runs: what a process holds goes with it.
       let watching = Task.detached {
         var most = 0
         while !flag.isStopped {
-          most = max(most, KernelMemoryTests.slab())
+          most = max(most, KernelMemoryTests.held())
           try? await Task.sleep(for: .milliseconds(5))
         }
         return most
@@ -154,6 +159,49 @@ extension ExecutionTests {
               return asyncio.run(one(x))
           """))
       #expect(result.outcome == .passed, "\(result)")
+    }
+
+    /// Where the system refuses the mounts that the copies lie in.
+    @Test func withoutCopiesNothingCanBeWritten() async throws {
+      var tools = try SandboxTools.find(unsandboxed: false)
+      tools.root = nil
+      let sandbox = try SandboxProbe.run(tools, .bubblewrap)
+      #expect(sandbox.name == "bwrap, read-only")
+      let program = Fixtures.program(
+        """
+        import os, json, random, sqlite3
+        def f(x):
+            found = os.listdir('/proc')
+            for folder in ('/', '/tmp', '/dev', '/dev/shm', '/proc', '/usr', os.path.dirname(os.__file__)):
+                try: os.close(os.open(folder + '/furl-hostile', os.O_CREAT | os.O_WRONLY))
+                except OSError: continue
+                found.append(folder)
+            for name in ('/dev/null', '/dev/stdout', '/dev/stderr'): open(name, 'w').write('x')
+            return found or x + len(open('/dev/urandom', 'rb').read(1)) + len(open('/dev/stdin').read())
+        """)
+      let result = try await ProgramRunner(sandbox: sandbox, workers: 1).run(program)
+      #expect(result.outcome == .passed, "\(result)")
+    }
+
+    /// A root is made once, shown to every program alike, and holds nothing that anybody can change.
+    @Test func copiesAreMadeOnce() async throws {
+      let root = try #require(try Sandbox.detect().tools.root, "this system refuses the mounts")
+      #expect(try SandboxTools.find(unsandboxed: false).root == root)
+      let attack = FurtherAttacks.nothing(
+        "",
+        """
+        found = []
+        for folder, folders, files in os.walk('/'):
+            if folder.startswith('/tmp'): continue
+            for change in (
+                lambda: os.close(os.open(folder + '/x', os.O_CREAT | os.O_WRONLY)), lambda: os.chmod(folder, 0o700),
+                *(lambda name=name: os.truncate(folder + '/' + name, 0) for name in files if folder != '/dev')):
+                try: change()
+                except OSError: continue
+                found.append(folder)
+        return found
+        """)
+      #expect(try await Fixtures.run(Fixtures.program(attack.source)).outcome == .passed)
     }
 
     @Test func filesThatWouldBeSeenAreRefused() throws {

@@ -44,7 +44,7 @@ extension ExecutionTests {
       let runner = ProgramRunner(sandbox: try Sandbox.detect(), workers: 3)
       let sources = [
         "def f(x): return x + 1", "def f(x): return x", "import os; os._exit(1)", "def f(x): return object()",
-        "import os\ndef f(x): [os.write(int(n), b'x') for n in os.listdir('/proc/self/fd')[3:6]]",
+        "import os\ndef f(x): [os.write(n, b'x') for n in range(3, 6)]",
         "def f(x): raise ValueError",
       ]
       let programs = (0..<count).map { Fixtures.program(sources[$0 % sources.count]) }

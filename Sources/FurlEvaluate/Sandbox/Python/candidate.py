@@ -121,13 +121,6 @@ def shared(data, heap, action):
 
 def main():
     calls, answers, _ = silence()
-    try:
-        # Should memory run out all the same, the system is to end this process first.
-        score = posix.open('/proc/self/oom_score_adj', posix.O_WRONLY)
-        posix.write(score, b'1000')
-        posix.close(score)
-    except OSError:
-        pass
     source = whole(GIVEN).decode('utf-8', 'surrogatepass')
     posix.close(GIVEN)
     send(answers, b'h', b'0' * 16, b'')

@@ -1,8 +1,8 @@
 """Prints what of the machine's files Python needs: a word, a path without links, and the path inside of a sandbox.
 
-The words are executable, folder, file and emptied. Libraries are those that the process has mapped once all modules of the
-standard library are loaded; the folder of an architecture is shown whole, since each bound file takes longer than Python's
-own start can spare.
+The words are executable, folder, file, emptied, library and libraries. Libraries are those that the process has mapped once all
+modules of the standard library are loaded, one by one for a root that holds copies. The folder of an architecture is for one
+that cannot: it is shown whole, since each bound file takes longer than Python's own start can spare.
 """
 
 import os, struct, sys
@@ -55,7 +55,8 @@ for name in sorted(os.listdir(library)):
         say('emptied', join(library, name), join(real(library), name))
 try:
     import _ctypes
-    for path in modules + ['libgcc_s.so.1']:
+    # The first is for ends of threads, the others are what programs ask ctypes for.
+    for path in modules + ['libgcc_s.so.1', 'libm.so.6', 'libdl.so.2', 'libpthread.so.0', 'librt.so.1', 'libutil.so.1']:
         try:
             _ctypes.dlopen(path, 1)
         except OSError:
@@ -68,10 +69,11 @@ for path in sorted(mapped):
     folder = folder_of(path)
     if '.so' not in os.path.basename(path) or path.startswith(real(library) + '/'):
         continue
+    word = 'file'
     if '-linux-' in os.path.basename(folder):
-        say('folder', folder)
-        continue
+        say('libraries', folder)
+        word = 'library'
     stem = os.path.basename(path).split('.so')[0].split('-')[0]
     for name in [os.path.basename(path)] + os.listdir(folder):
         if name.startswith(stem) and '.so' in name and real(join(folder, name)) == real(path):
-            say('file', path, join(folder, name))
+            say(word, path, join(folder, name))
