@@ -206,7 +206,8 @@ public struct Checkpoint: Sendable {
     guard type.blockSize == 1 || column % type.blockSize == 0 else {
       throw FurlError.input(found.file.path, name, "does not lie in whole blocks")
     }
-    let offset = found.offset + type.byteCount(first + start * strides[0] + column * (strides.count > 1 ? strides[1] : 1))
+    let offset =
+      found.offset + type.byteCount(first + start * strides[0] + column * (strides.count > 1 ? strides[1] : 1))
     if tensor.shape.count == 1 {
       guard type.blockSize == 1 else {
         throw FurlError.input(found.file.path, name, "is a vector of \(type.rawValue), which is not supported")

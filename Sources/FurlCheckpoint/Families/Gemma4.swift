@@ -72,11 +72,12 @@ enum Gemma4: Architecture {
     // Of text alone tokens of images are none, so that "vision" changes nothing.
     let key = "use_bidirectional_attention"
     guard config.optional(key) == nil || config.optional(key) == "vision" else {
-      throw config.error(key, "anything but null and \"vision\" lets tokens see those behind them, which is not supported")
+      throw config.error(
+        key, "anything but null and \"vision\" lets tokens see those behind them, which is not supported")
     }
     try config.refuse("enable_moe_block", unless: false)
-    for key in ["rope_scaling", "partial_rotary_factor", "rope_theta"] where config.optional(key) != nil {
-      throw config.error(key, "is not where this family says how heads are turned", remedy: "it is rope_parameters")
+    if config.optional("rope_scaling") != nil {
+      throw config.error("rope_scaling", "is not where this family says how heads are turned")
     }
   }
 

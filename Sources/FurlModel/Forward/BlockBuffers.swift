@@ -96,7 +96,8 @@ struct BlockBuffers {
     parts.flatMap { part -> [Activations] in
       switch part.mixer {
       case .attention(let attention):
-        [query, key, value].prefix(attention.inputRoles.count) + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
+        [query, key, value].prefix(attention.inputRoles.count)
+          + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
       case .latentAttention(let spec): latent?.inputs(of: spec) ?? []
       case .feedForward(let mlp): mlp.isGated ? self.mlp : [inner]
       case .experts(let spec): experts?.inputs(of: spec) ?? []

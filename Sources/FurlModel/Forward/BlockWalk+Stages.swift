@@ -50,7 +50,9 @@ extension BlockWalk {
 
   /// What a token input has beside its gate and its last layer, which must be known.
   private func tokenInput(of part: PartSpec) -> TokenInputWeights? {
-    guard case .tokenInput(let input) = part.mixer, let norm = norm(input.norm, "input.context_norm") else { return nil }
+    guard case .tokenInput(let input) = part.mixer, let norm = norm(input.norm, "input.context_norm") else {
+      return nil
+    }
     let context = group(part.embeddingReaders(hidden: spec.hiddenSize))
     guard let table = part.tables(vocabulary: spec.vocabularySize).first.flatMap({ weights[$0.name] }) else {
       return nil

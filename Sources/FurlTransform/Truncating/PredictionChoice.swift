@@ -61,7 +61,11 @@ struct PredictionChoice {
         guard canKeep(left.filter { $0 != block }) else { continue }
         divergences[block] = try divergence(keeping: left.filter { $0 != block })
       }
-      guard let best = left.filter({ divergences[$0] != nil }).min(by: { (divergences[$0] ?? 0, $0) < (divergences[$1] ?? 0, $1) }) else { break }
+      guard
+        let best = left.filter({ divergences[$0] != nil }).min(by: {
+          (divergences[$0] ?? 0, $0) < (divergences[$1] ?? 0, $1)
+        })
+      else { break }
       rounds.append(divergences)
       removed.append(best)
       left.removeAll { $0 == best }

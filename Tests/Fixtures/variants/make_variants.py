@@ -31,7 +31,7 @@ REMOVED = "__removed__"
 
 
 def weights(name, shape):
-    """Numbers around 0 (around 1 for the weights of norms), from SplitMix64 on the FNV-1a hash of the name."""
+    """Numbers around 0 (around 1 for the weights of norms and factors), from SplitMix64 on the FNV-1a hash of the name."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 & MASK
@@ -42,7 +42,7 @@ def weights(name, shape):
         z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
         z ^= z >> numpy.uint64(31)
     draws = (z >> numpy.uint64(40)).astype(numpy.float64) / (1 << 23) - 1
-    center = 1.0 if len(shape) == 1 and name.endswith("weight") else 0.0
+    center = 1.0 if len(shape) == 1 and name.endswith(("weight", "scale", "scalar")) else 0.0
     return (center + 0.4 * draws).astype(numpy.float32).reshape(shape)
 
 
