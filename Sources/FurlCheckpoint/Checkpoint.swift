@@ -183,6 +183,7 @@ public struct Checkpoint: Sendable {
     let start = location.part?.start ?? 0
     var expected = tensor.shape
     expected[0] = outputs
+    if let columns = location.columns { expected[1] = columns.total }
     if location.isTransposed { expected.reverse() }
     if let slice = location.slice { expected.insert(slice.count, at: 0) }
     let shape = location.storedShape ?? expected
@@ -201,7 +202,12 @@ public struct Checkpoint: Sendable {
       first = slice.index * strides.removeFirst()
     }
     if location.isTransposed { strides.reverse() }
-    let offset = found.offset + type.byteCount(first + start * strides[0])
+    let column = location.columns?.start ?? 0
+    guard type.blockSize == 1 || column % type.blockSize == 0 else {
+      throw FurlError.input(found.file.path, name, "does not lie in whole blocks")
+    }
+    let offset =
+      found.offset + type.byteCount(first + start * strides[0] + column * (strides.count > 1 ? strides[1] : 1))
     if tensor.shape.count == 1 {
       guard type.blockSize == 1 else {
         throw FurlError.input(found.file.path, name, "is a vector of \(type.rawValue), which is not supported")

@@ -98,7 +98,9 @@ struct OpenedCheckpoint {
       location: { [spec] tensor in
         (head.location(of: tensor) ?? family.location(of: tensor, in: spec)).folding(folds, tensor)
       },
-      isSuperfluous: { head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) }, sizesFrom: "config.json",
+      isSuperfluous: { [spec] in
+        head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) || family.isUnused($0, in: spec)
+      }, sizesFrom: "config.json",
       types: SourceType.allCases.filter { $0.blockSize == 1 })
     gguf = nil
   }

@@ -34,10 +34,10 @@ public struct TokenReferences {
       return value.array.map { .array($0.map(renumber)) } ?? value
     }
     let family = Architectures.named(spec.architecture)
-    let size = family?.configurationKeys.vocabulary
+    let sizes = [family?.configurationKeys.vocabulary, family?.configurationKeys.tableRows]
     return .object(
       members.map { member in
-        if member.key == size { return .init(member.key, .integer(spec.vocabularySize)) }
+        if sizes.contains(member.key) { return .init(member.key, .integer(spec.vocabularySize)) }
         return TokenReferences.names(member.key) ? .init(member.key, renumber(member.value)) : member
       })
   }

@@ -46,7 +46,7 @@ struct NaiveModel {
     var scale = tensor.shape.count == 2 ? 1.5 / Double(tensor.shape[1]).squareRoot() : 0.4
     // Routers that choose, and sinks that are felt.
     if [.router, .sinks].contains(tensor.role) { scale *= 4 }
-    let center = tensor.role == .norm ? 1.0 : 0
+    let center = [.norm, .scale].contains(tensor.role) ? 1.0 : 0
     return (0..<tensor.elementCount).map { _ in Float(center + scale * (draws.unit() * 2 - 1)) }
   }
 

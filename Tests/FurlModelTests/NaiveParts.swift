@@ -17,7 +17,7 @@ struct NaiveParts {
     case .attention(let attention): given = attend(attention, input)
     case .feedForward(let mlp): given = input.map { self.mlp(mlp, $0, block + "mlp.") }
     case .experts(let experts): given = input.map { self.experts(experts, $0) }
-    case .latentAttention, .recurrent: fatalError("no plain loops for this")
+    case .latentAttention, .recurrent, .tokenInput: fatalError("no plain loops for this")
     }
     return given.map { row in
       let normed = part.outputNorm.map { model.norm(row, block + part.name + ".output_norm", $0) } ?? row

@@ -1,4 +1,5 @@
 import FurlBase
+import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
@@ -107,6 +108,16 @@ import Testing
   func hiddenStatesOfCombinationsAreThoseOfASession(_ seed: Int, _ scheme: Scheme) throws {
     var draws = SpecDraws(seed: 2000 + UInt64(seed))
     try Self.check(draws.spec(contextLength: 80), scheme, "combination \(seed)")
+  }
+
+  /// Keys and values of earlier blocks, what blocks take from the tokens, and numbers behind blocks.
+  @Test(arguments: ["gemma4-shared", "gemma4-keys-alone"], StageTests.schemes)
+  func blocksThatTakeFromOthersAreThoseOfASession(_ name: String, _ scheme: Scheme) throws {
+    var spec = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/families/" + name).spec
+    spec.contextLength = 80
+    try Self.check(spec, scheme, name)
+    spec.patches = [0, 3, spec.blocks.count]
+    try Self.check(spec, scheme, name + " with linear maps")
   }
 
   // MARK: Experts

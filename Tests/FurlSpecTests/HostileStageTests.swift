@@ -60,6 +60,7 @@ import Testing
       "blocks.0.stages.1.parts",
       [["recurrent": ["key_heads": 1, "key_size": 1, "value_heads": 1, "value_size": 1, "convolution": 1]]], "recurrent"
     ),
+    ("blocks.0.scaled", 1, "scaled"), ("blocks.0.stages.1.parts", [["token_input": ["size": 4]]], "activation"),
     ("blocks.0.count", 0, "count"), ("blocks.0.count", 1.5, "count"), ("blocks.0.count", 1_000_000_000, "count"),
     ("blocks.0.count", .integer(.max), "count"), ("blocks.0.count", 4096, "count"),
     ("norm", ["kind": "rms_norm"], "epsilon"), ("norm", ["epsilon": 0], "kind"), ("norm", [1], "norm"),
@@ -77,6 +78,8 @@ import Testing
     ("A.window", -1, "window"), ("A.window", .integer(.max), "window"), ("A.scale", 0, "scale"),
     ("A.scale", -0.5, "scale"), ("A.scale", 1e9, "scale"), ("A.soft_cap", 0, "soft_cap"),
     ("A.soft_cap", -50, "soft_cap"), ("A.sinks", 4, "sinks"), ("A.head_norms", "all", "head_norms"),
+    ("A.key_source", "none", "key_source"), ("A.key_source", "earlier", "key_source"),
+    ("A.value_norm", 2, "value_norm"),
     ("A.query_norm.epsilon", -1e-6, "epsilon"), ("A.key_norm.kind", "norm", "kind"), ("A.biases", ["mlp.up"], "biases"),
     ("A.biases", ["attention"], "biases"), ("A.biases", "all", "biases"), ("A.more", 1, "more"),
     ("A.rotary", 4, "rotary"), ("A.rotary.theta", -10_000, "theta"), ("A.rotary.theta", 0, "theta"),

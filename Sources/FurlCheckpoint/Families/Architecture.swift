@@ -31,6 +31,14 @@ protocol Architecture: Sendable {
   /// Layers that files may have behind those of the model and that are not part of it: what predicts further tokens.
   static func layersBeyond(_ config: DocumentReader) throws -> Int
 
+  /// Whether files may have a tensor, by its name without the prefix, that the model does not compute with.
+  static func isUnused(_ name: String, in spec: ModelSpec) -> Bool
+
+  /// Keys of an exported `config.json` that say what transforms have changed, beside the sizes of ``configurationKeys``.
+  ///
+  /// - Parameter before: what the `config.json` says without them.
+  static func keys(of spec: ModelSpec, before: ModelSpec) -> [JSON.Member]
+
   /// What llama.cpp's files call its keys and tensors; nil: llama.cpp does not run it.
   static var gguf: GGUFFamily? { get }
 
@@ -49,6 +57,8 @@ extension Architecture {
   static var gguf: GGUFFamily? { nil }
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { [:] }
   static func layersBeyond(_ config: DocumentReader) throws -> Int { 0 }
+  static func isUnused(_ name: String, in spec: ModelSpec) -> Bool { false }
+  static func keys(of spec: ModelSpec, before: ModelSpec) -> [JSON.Member] { [] }
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     names.location(of: tensor, in: spec)
   }
@@ -62,6 +72,10 @@ struct TensorLocation: Sendable {
   var isTransposed = false
   /// The outputs that belong to the tensor where several are fused, and how many there are in all.
   var part: (start: Int, total: Int)?
+  /// The columns that belong to the tensor where several lie beside each other, and how many there are in all.
+  var columns: (start: Int, total: Int)?
+  /// Whether all blocks have the same numbers, which are stored once.
+  var isShared = false
   /// Which of several matrices that are stored as one tensor of a dimension more.
   var slice: (index: Int, count: Int)?
   /// The shape that it is stored in, where that is another than its own: a matrix of one row as a vector.
@@ -103,7 +117,7 @@ enum Architectures {
     Granite.self, GraniteMoEHybrid.self, SeedOSS.self, IQuestCoder.self, StableLM.self, SmolLM3.self, OLMo2.self,
     OLMo3.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self, GraniteMoE.self, PhiMoE.self, Mellum.self, GPTOSS.self,
     XGLM.self, MPT.self,
-    DeepSeekV2.self, DeepSeekV3.self, GLM4MoELite.self, Laguna.self,
+    DeepSeekV2.self, DeepSeekV3.self, GLM4MoELite.self, Laguna.self, Gemma4.self,
   ]
 
   /// The family of a `model_type`.

@@ -8,12 +8,14 @@ import FurlBase
 struct ConfigurationRules {
   let reader: DocumentReader
 
-  /// - Parameter keepsWindows: whether the family asks for `sliding_window` and `layer_types` itself.
+  /// - Parameters:
+  ///   - keepsWindows: whether the family asks for `sliding_window` and `layer_types` itself.
+  ///   - keepsSizes: whether it asks for `per_layer_config` itself.
   /// - Throws: ``FurlError`` of kind `input` that names the key.
-  func check(layers: Int, contextLength: Int, keepsWindows: Bool) throws {
+  func check(layers: Int, contextLength: Int, keepsWindows: Bool, keepsSizes: Bool = false) throws {
     try causal()
     // Sizes of single layers.
-    try refuse("per_layer_config") { $0.isEmpty }
+    if !keepsSizes { try refuse("per_layer_config") { $0.isEmpty } }
     // Layers that use the keys and values of others.
     try refuse("kv_sharing_modes") { $0.isEmpty }
     // Heads that are left out (transformers before 5).

@@ -29,6 +29,8 @@ struct DecoderConfig {
     var headSize: Int?
     /// Whether the family asks for `sliding_window` and `layer_types` itself.
     var keepsWindows = false
+    /// Whether the family asks for `per_layer_config` itself.
+    var keepsSizes = false
     /// Neurons where their key is missing, as a multiple of the hidden size; nil: the key must be there.
     var mlpFactor: Int?
   }
@@ -67,7 +69,8 @@ struct DecoderConfig {
     statedContext = try reader.integer(keys.context, in: 1...Int.max) ?? assumed.context
     contextLength = try RotaryScaling.context(statedContext, reader)
     try ConfigurationRules(reader: reader).check(
-      layers: layers, contextLength: statedContext, keepsWindows: assumed.keepsWindows)
+      layers: layers, contextLength: statedContext, keepsWindows: assumed.keepsWindows,
+      keepsSizes: assumed.keepsSizes)
   }
 
   /// For a family that is as most are.
@@ -193,6 +196,8 @@ extension DocumentReader {
 struct ConfigurationKeys: Sendable {
   var layers = "num_hidden_layers"
   var vocabulary = "vocab_size"
+  /// Another key that says the same of tables that blocks look tokens up in.
+  var tableRows: String?
   var hidden = "hidden_size"
   var heads = "num_attention_heads"
   var kvHeads: String? = "num_key_value_heads"

@@ -13,6 +13,7 @@ struct BlockBuffers {
     var expertNeurons = 0
     var sharedNeurons = 0
     var hasGate = false
+    var input = 0
 
     init(_ blocks: [BlockSpec]) {
       for part in blocks.flatMap(\.parts) {
@@ -31,6 +32,7 @@ struct BlockBuffers {
           router = max(router, experts.count)
           expertNeurons = max(expertNeurons, experts.expert.size)
           sharedNeurons = max(sharedNeurons, experts.shared?.size ?? 0)
+        case .tokenInput(let spec): input = max(input, spec.size)
         case .recurrent: break
         }
       }
@@ -49,6 +51,8 @@ struct BlockBuffers {
   let mlp: [Activations]
   /// Where the block has experts.
   let experts: ExpertBuffers?
+  /// Where the block takes something from the tokens.
+  let input: InputBuffers?
 
   /// What goes into the MLP's last layer.
   var inner: Activations { mlp[0] }
@@ -70,6 +74,7 @@ struct BlockBuffers {
       ? try ExpertBuffers(
         router: widths.router, neurons: widths.expertNeurons, shared: widths.sharedNeurons, hidden: hidden, rows: rows)
       : nil
+    input = widths.input > 0 ? try InputBuffers(size: widths.input, rows: rows) : nil
   }
 
   /// Those of a block in the memory of wider ones: blocks that are computed one after the other need it once.
@@ -83,6 +88,7 @@ struct BlockBuffers {
     latent = block.latents.first.flatMap { spec in wider.latent.map { LatentBuffers(spec, sharing: $0) } }
     mlp = wider.mlp.map { Activations(columns: widths.neurons, sharing: $0) }
     experts = block.experts.flatMap { spec in wider.experts.map { ExpertBuffers(spec, sharing: $0) } }
+    input = widths.input > 0 ? wider.input.map { InputBuffers(size: widths.input, sharing: $0) } : nil
   }
 
   /// Where the layers of some parts that read the stage's input put their outputs, in the layers' order.
@@ -90,13 +96,37 @@ struct BlockBuffers {
     parts.flatMap { part -> [Activations] in
       switch part.mixer {
       case .attention(let attention):
-        [query, key, value] + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
+        [query, key, value].prefix(attention.inputRoles.count)
+          + (attention.outputGate == nil ? [] : gates.map { [$0] } ?? [])
       case .latentAttention(let spec): latent?.inputs(of: spec) ?? []
       case .feedForward(let mlp): mlp.isGated ? self.mlp : [inner]
       case .experts(let spec): experts?.inputs(of: spec) ?? []
+      case .tokenInput: input.map { [$0.gate] } ?? []
       case .recurrent: []
       }
     }
+  }
+}
+
+/// What a token input computes on the way.
+struct InputBuffers {
+  /// What its gate gives, and then what its last layer reads.
+  let gate: Activations
+  /// Of the tokens' embeddings, before and behind the norm, and rows of the table.
+  let context: Activations
+  let normed: Activations
+  let rows: Activations
+
+  init(size: Int, rows: Int) throws {
+    func buffer() throws -> Activations { try Activations(columns: size, capacity: rows) }
+    (gate, context, normed) = (try buffer(), try buffer(), try buffer())
+    self.rows = try buffer()
+  }
+
+  init(size: Int, sharing wider: InputBuffers) {
+    func buffer(_ wider: Activations) -> Activations { Activations(columns: size, sharing: wider) }
+    (gate, context, normed) = (buffer(wider.gate), buffer(wider.context), buffer(wider.normed))
+    rows = buffer(wider.rows)
   }
 }
 

@@ -26,19 +26,27 @@ struct BlockForward {
     }
   }
 
-  /// Norms and turns queries and keys.
+  /// The norms of heads, where there are any.
+  struct HeadNorms {
+    var query: NormWeights?
+    var key: NormWeights?
+    /// Its weights are ones.
+    var value: NormWeights?
+  }
+
+  /// Norms and turns queries and keys, and norms values; of a block that takes keys and values, queries alone.
   ///
-  /// - Parameters:
-  ///   - norms: of queries and of keys, where there are any.
-  ///   - positions: of the rows.
+  /// - Parameter positions: of the rows.
   func turn(
-    _ attention: AttentionSpec, norms: (query: NormWeights?, key: NormWeights?), _ buffers: BlockBuffers,
-    by rotary: RotaryTable?, positions: [Int]
+    _ attention: AttentionSpec, norms: HeadNorms, _ buffers: BlockBuffers, by rotary: RotaryTable?, positions: [Int]
   ) {
-    if let norm = norms.query { normalizeHeads(buffers.query, of: attention, norm, count: positions.count) }
-    if let norm = norms.key { normalizeHeads(buffers.key, of: attention, norm, count: positions.count) }
-    rotary?.rotate(
-      query: buffers.query, key: buffers.key, headSize: attention.headSize, positions: positions, on: context)
+    let count = positions.count
+    let key = attention.keySource == .earlier ? nil : buffers.key
+    if attention.keySource == .keysAlone { buffers.value.copyRows(buffers.key, count: count, to: 0) }
+    if let norm = norms.query { normalizeHeads(buffers.query, of: attention, norm, count: count) }
+    if let key, let norm = norms.key { normalizeHeads(key, of: attention, norm, count: count) }
+    if key != nil, let norm = norms.value { normalizeHeads(buffers.value, of: attention, norm, count: count) }
+    rotary?.rotate(query: buffers.query, key: key, headSize: attention.headSize, positions: positions, on: context)
     guard let growth = attention.queryGrowth else { return }
     buffers.query.scaleRows(
       by: positions.map(growth.factor))
@@ -54,6 +62,21 @@ struct BlockForward {
   func finish(_ attention: AttentionSpec, _ buffers: BlockBuffers, count: Int) {
     guard attention.outputGate != nil, let gates = buffers.gates else { return }
     buffers.attended.gateSoftly(by: gates, count: count, on: context)
+  }
+
+  /// What the last layer of a token input reads: what its gate has given, times what comes of the tokens.
+  ///
+  /// - Parameters:
+  ///   - embedded: the tokens' embeddings, as the first block got them.
+  ///   - tokens: of the rows.
+  func finish(_ weights: TokenInputWeights, _ buffers: InputBuffers, _ embedded: Activations, tokens: [Int]) {
+    let count = tokens.count
+    apply(weights.context, embedded, count: count, into: buffers.context)
+    normalize(buffers.context, weights.norm, count: count, for: nil, into: buffers.normed)
+    buffers.rows.setRows(to: weights.table, tokens, on: context)
+    buffers.normed.add(buffers.rows, count: count, on: context)
+    buffers.gate.multiply(by: buffers.normed, count: count, on: context)
+    buffers.gate.clearPadding(count: count)
   }
 
   /// What an MLP's first layers leave to be done behind them.

@@ -8,14 +8,17 @@ import FurlTensor
 final class BlockPlan {
   /// What comes before the block where others were cut out.
   let patch: LinearGroup?
-  /// Its place among the blocks that the cache keeps; nil: it has no attention.
+  /// The place of its keys and values in the cache, which may be those of an earlier block; nil: it has no attention.
   let place: Int?
+  /// What the residual stream is multiplied with behind it; nil: nothing.
+  let scale: Float?
   let buffers: BlockBuffers
   let stages: [StagePlan]
 
   init(_ weights: BlockWeights, place: Int?, _ buffers: BlockBuffers, _ rotary: RotaryTables) {
     patch = weights.patch
     self.place = place
+    scale = weights.scale
     self.buffers = buffers
     let stages = weights.stages
     self.stages = stages.indices.map { index in
@@ -56,6 +59,7 @@ final class PartPlan {
     case latentAttention(LatentAttentionSpec, LatentWeights, AttentionPlan)
     case feedForward(FeedForwardSpec)
     case experts(ExpertWeights, ExpertBuffers)
+    case tokenInput(TokenInputWeights, InputBuffers)
     /// Nothing that this program computes; models with it are refused when they are read.
     case none
   }
@@ -76,6 +80,8 @@ final class PartPlan {
       case .feedForward(let spec): .feedForward(spec)
       case .experts:
         if let experts = weights.experts, let own = buffers.experts { .experts(experts, own) } else { .none }
+      case .tokenInput:
+        if let input = weights.input, let own = buffers.input { .tokenInput(input, own) } else { .none }
       case .recurrent: .none
       }
   }
@@ -86,10 +92,15 @@ final class AttentionPlan {
   let spec: AttentionSpec
   let rotary: RotaryTable?
   let scores: KeyValueCache.Scores
+  let norms: BlockForward.HeadNorms
+  /// Whether keys and values are those of an earlier block, which has stored them.
+  let takesKeys: Bool
 
   init(_ spec: AttentionSpec, _ weights: PartWeights, _ rotary: RotaryTables) {
     self.spec = spec
     self.rotary = rotary[spec]
     scores = spec.scores(sinks: weights.sinks)
+    norms = .init(query: weights.queryNorm, key: weights.keyNorm, value: weights.valueNorm)
+    takesKeys = spec.keySource == .earlier
   }
 }

@@ -45,7 +45,19 @@ extension BlockWalk {
     }
     return PartWeights(
       part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"),
-      experts: weights, latent: latent(of: part))
+      experts: weights, latent: latent(of: part), input: tokenInput(of: part))
+  }
+
+  /// What a token input has beside its gate and its last layer, which must be known.
+  private func tokenInput(of part: PartSpec) -> TokenInputWeights? {
+    guard case .tokenInput(let input) = part.mixer, let norm = norm(input.norm, "input.context_norm") else {
+      return nil
+    }
+    let context = group(part.embeddingReaders(hidden: spec.hiddenSize))
+    guard let table = part.tables(vocabulary: spec.vocabularySize).first.flatMap({ weights[$0.name] }) else {
+      return nil
+    }
+    return TokenInputWeights(context: context, norm: norm, table: table.weight)
   }
 
   /// The inner layers of a part, which must be known.
@@ -63,7 +75,7 @@ extension BlockWalk {
     switch site.place {
     case .norm: site.stage > 0 && !stages[site.stage].isBeside
     case .output(let part): BlockWalk.isKept(stages[site.stage].parts[part])
-    case .latent, .expertInput, .expertOutput: false
+    case .latent, .expertInput, .expertOutput, .embedding, .table: false
     }
   }
 
@@ -92,11 +104,17 @@ extension BlockWalk {
       }
     case .latent(let index, let latent):
       try visit(latent, of: stage.parts[index], stage: site.stage, body)
+    case .embedding:
+      try forEachPiece { piece, _ in
+        embedTokens(at: piece, into: copies)
+        try body(copies, piece.count)
+      }
+    case .table: break
     case .output(let index):
       let part = stage.parts[index]
       let inputs = group(inputs(of: [part]))
       try forEachPiece { piece, position in
-        let inner = compute(part, inputs, of: site.stage, piece.count, position: position)
+        let inner = compute(part, inputs, of: site.stage, piece, position: position)
         if BlockWalk.isKept(part) { heads?.copyRows(inner, count: piece.count, to: piece.lowerBound) }
         try body(inner, piece.count)
       }
@@ -176,7 +194,9 @@ extension BlockWalk {
   /// Ends the block, all of whose layers must be known: hidden states are those behind it.
   public func finish() {
     let parts = parts(endingAt: stages.count - 1)
-    forEachPiece { piece, position in complete(parts, piece, position: position) }
+    forEachPiece { piece, position in
+      complete(parts, piece, position: position, scale: vectors["scale"]?.values[0])
+    }
     weights = [:]
   }
 
@@ -202,23 +222,25 @@ extension BlockWalk {
 
   /// Computes what a part's last layer reads, from the rows; of experts, what the shared one's reads.
   ///
-  /// - Parameter position: of the first row in its sequence.
+  /// - Parameters:
+  ///   - piece: where the rows are among all positions.
+  ///   - position: of the first row in its sequence.
   private func compute(
-    _ part: PartSpec, _ layers: LinearGroup, of stage: Int, _ count: Int, position: Int
+    _ part: PartSpec, _ layers: LinearGroup, of stage: Int, _ piece: Range<Int>, position: Int
   ) -> Activations {
     guard let work else { preconditionFailure("no block has begun") }
-    let buffers = work.buffers
+    let (buffers, count) = (work.buffers, piece.count)
     normalize(norms[stage], for: layers, count)
     layers(normed, count: count, into: buffers.outputs(of: [part]), on: context)
     switch part.mixer {
     case .attention(let attention):
-      attend(attention, work, position: position, count: count)
+      attend(attention, work, position: position, piece: piece)
       forward.finish(attention, buffers, count: count)
       return buffers.attended
     case .latentAttention(let spec):
       guard let inner = latent(of: part) else { preconditionFailure("a layer is not known") }
       forward.expand(spec, inner, buffers, count: count)
-      attend(spec.expanded, work, position: position, count: count)
+      attend(spec.expanded, work, position: position, piece: piece)
       return forward.narrow(spec, buffers, count: count)
     case .feedForward(let mlp):
       forward.finish(mlp, buffers.mlp, count: count)
@@ -227,12 +249,21 @@ extension BlockWalk {
       guard let own = buffers.experts, let shared = experts.shared else { return normed }
       forward.finish(shared, own.shared, count: count)
       return own.shared[0]
+    case .tokenInput:
+      guard let weights = tokenInput(of: part), let own = buffers.input else {
+        preconditionFailure("a layer is not known")
+      }
+      embedTokens(at: piece, into: copies)
+      forward.finish(weights, own, copies, tokens: tokens(at: piece))
+      return own.gate
     case .recurrent: preconditionFailure("a model that is not computed was not refused")
     }
   }
 
   /// Adds what parts give to the rows, and keeps them as the hidden states of a piece.
-  private func complete(_ parts: [PendingPart], _ piece: Range<Int>, position: Int) {
+  ///
+  /// - Parameter scale: what the rows are multiplied with then; nil: nothing.
+  private func complete(_ parts: [PendingPart], _ piece: Range<Int>, position: Int, scale: Float? = nil) {
     guard let work else { preconditionFailure("no block has begun") }
     // What is computed again reads the rows as they are before anything is added.
     let results = parts.map { part -> Activations in
@@ -249,11 +280,12 @@ extension BlockWalk {
         forward.compute(experts, of: normed, buffers, count: piece.count)
         return buffers.sum
       }
-      return compute(part.weights.spec, inputs, of: part.stage, piece.count, position: position)
+      return compute(part.weights.spec, inputs, of: part.stage, piece, position: position)
     }
     for (part, result) in zip(parts, results) {
       forward.add(part.weights, result, to: rows, branch: branch, other: copies, count: piece.count)
     }
+    if let scale { rows.scaleRows(by: scale, count: piece.count, on: context) }
     hidden.copyRows(rows, count: piece.count, to: piece.lowerBound)
   }
 }

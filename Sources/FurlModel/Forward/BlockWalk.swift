@@ -45,6 +45,18 @@ public final class BlockWalk {
   var routes: [[ExpertRouting.Choice]] = []
   /// The experts of the present block that there are to choose from; nil: all.
   var keptExperts: [Int]?
+  /// What the tokens' embeddings are looked up in.
+  private var embedding: PackedMatrix
+  /// Of blocks by their number, keys and values of all positions that later blocks take.
+  private var sharedKeys: [Int: SharedKeys] = [:]
+  private let keyBlocks: [Int?]
+  private let sharedKeyBlocks: Set<Int>
+
+  /// Keys and values of all positions, as a cache takes them. They are written once.
+  struct SharedKeys {
+    let keys: Activations
+    let values: Activations
+  }
 
   /// A norm's numbers.
   public struct Norm: Sendable {
@@ -89,6 +101,8 @@ public final class BlockWalk {
     branch = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit)
     rotary = try RotaryTables(spec, contextLength: ids.map(\.count).max() ?? 1)
     forward = BlockForward(context: context)
+    self.embedding = embedding
+    (keyBlocks, sharedKeyBlocks) = (spec.keyBlocks, spec.sharedKeyBlocks)
     embed(embedding, positions: positions)
   }
 
@@ -96,6 +110,8 @@ public final class BlockWalk {
   ///
   /// - Parameter positions: where they are learned.
   public func embed(_ embedding: PackedMatrix, positions: PackedMatrix?) {
+    self.embedding = embedding
+    sharedKeys = [:]
     hidden.setRows(
       to: embedding, ids.flatMap { $0 }, plus: positions.map { ($0, ids.flatMap { Array($0.indices) }) }, on: context)
   }
@@ -109,8 +125,37 @@ public final class BlockWalk {
     return copy
   }
 
-  /// Goes back to hidden states that ``hiddenStates()`` has given.
-  public func resume(_ states: Activations) { hidden.copyRows(states, from: 0..<positionCount) }
+  /// What blocks that have been walked leave for those behind them.
+  struct State {
+    let hidden: Activations
+    fileprivate let sharedKeys: [Int: SharedKeys]
+  }
+
+  /// What the blocks that have been walked leave for those behind them.
+  ///
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  func state() throws -> State { State(hidden: try hiddenStates(), sharedKeys: sharedKeys) }
+
+  /// Goes back to what ``state()`` has given.
+  func resume(_ state: State) {
+    hidden.copyRows(state.hidden, from: 0..<positionCount)
+    sharedKeys = state.sharedKeys
+  }
+
+  /// The embeddings of the tokens at some positions, into the first rows of a set.
+  func embedTokens(at positions: Range<Int>, into rows: Activations) {
+    rows.setRows(to: embedding, tokens(at: positions), on: context)
+    rows.clearPadding(count: positions.count)
+  }
+
+  /// The tokens at some positions of one sequence.
+  func tokens(at positions: Range<Int>) -> [Int] {
+    guard let index = sequences.lastIndex(where: { $0.lowerBound <= positions.lowerBound && !$0.isEmpty }) else {
+      return []
+    }
+    let start = sequences[index].lowerBound
+    return Array(ids[index][positions.lowerBound - start..<positions.upperBound - start])
+  }
 
   /// What is needed to compute blocks that are built alike.
   struct Work {
@@ -160,6 +205,16 @@ public final class BlockWalk {
       }
     }
     let own = spec.blocks[index]
+    if own.isScaled { vectors["scale"] = try vector(prefix + "scale") }
+    if let attention = own.attention {
+      vectors["attention.value_norm"] = try attention.valueNormWeights()?.weight
+      if sharedKeyBlocks.contains(index) {
+        func all() throws -> Activations {
+          try Activations(columns: attention.keys, capacity: max(1, positionCount))
+        }
+        sharedKeys[index] = SharedKeys(keys: try all(), values: try all())
+      }
+    }
     if work?.block != own {
       work = try Work(
         own, hidden: spec.hiddenSize, longest: max(1, sequences.map(\.count).max() ?? 1), format: format,
@@ -246,12 +301,25 @@ public final class BlockWalk {
     forward.normalize(reading?.rows ?? rows, norm, count: count, for: layers, into: normed)
   }
 
-  func attend(_ attention: AttentionSpec, _ work: Work, position: Int, count: Int) {
+  /// - Parameters:
+  ///   - position: of the first row in its sequence.
+  ///   - piece: where the rows are among all positions.
+  func attend(_ attention: AttentionSpec, _ work: Work, position: Int, piece: Range<Int>) {
+    let count = piece.count
+    let valueNorm = attention.valueNorm.map { NormSpec(.rmsNorm, epsilon: $0) }
     forward.turn(
       attention,
-      norms: (
-        norm(attention.queryNorm, "attention.query_norm"), norm(attention.keyNorm, "attention.key_norm")
-      ), work.buffers, by: rotary[attention], positions: Array(position..<position + count))
+      norms: .init(
+        query: norm(attention.queryNorm, "attention.query_norm"), key: norm(attention.keyNorm, "attention.key_norm"),
+        value: norm(valueNorm, "attention.value_norm")),
+      work.buffers, by: rotary[attention], positions: Array(position..<position + count))
+    if attention.keySource == .earlier, let source = keyBlocks[block], let shared = sharedKeys[source] {
+      work.buffers.key.copyRows(shared.keys, from: piece)
+      work.buffers.value.copyRows(shared.values, from: piece)
+    } else if let shared = sharedKeys[block] {
+      shared.keys.copyRows(work.buffers.key, count: count, to: piece.lowerBound)
+      shared.values.copyRows(work.buffers.value, count: count, to: piece.lowerBound)
+    }
     let runs = [KeyValueCache.Run(slot: 0, position: position, row: 0, count: count)]
     work.cache?.attend(
       block: 0, query: work.buffers.query, runs: runs, storing: (work.buffers.key, work.buffers.value),

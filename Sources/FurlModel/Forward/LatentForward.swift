@@ -110,6 +110,9 @@ extension BlockSpec {
 
   /// The heads of its first attention as a cache keeps them; nil: there is none.
   package var cached: KeyValueCache.Heads? { parts.lazy.compactMap(\.attention?.cached).first }
+
+  /// The same, but nil where it takes keys and values from an earlier block: a cache keeps nothing for it.
+  package var stored: KeyValueCache.Heads? { takesKeys ? nil : cached }
 }
 
 extension PartSpec {
@@ -118,7 +121,7 @@ extension PartSpec {
     switch mixer {
     case .attention(let attention): attention
     case .latentAttention(let latent): latent.expanded
-    case .feedForward, .experts, .recurrent: nil
+    case .feedForward, .experts, .recurrent, .tokenInput: nil
     }
   }
 

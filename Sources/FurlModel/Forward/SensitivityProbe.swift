@@ -11,8 +11,8 @@ public final class SensitivityProbe {
   private let matrices: [String: PackedMatrix]
   private let vectors: [String: FloatVector]
   private let walk: BlockWalk
-  /// The hidden states before each block.
-  private var starts: [Activations] = []
+  /// What there is before each block.
+  private var starts: [BlockWalk.State] = []
   /// Every so many positions one is scored, so that their logits are no more than this.
   private static let scoredNumbers = 1 << 25
   /// The most parameters of a model that is compared with in FP32.
@@ -46,10 +46,10 @@ public final class SensitivityProbe {
     let (size, limit) = (walk.positionCount * spec.vocabularySize, SensitivityProbe.scoredNumbers)
     every = max(1, (size + limit - 1) / limit)
     for block in spec.blocks.indices {
-      starts.append(try walk.hiddenStates())
+      starts.append(try walk.state())
       try compute(block, [:])
     }
-    starts.append(try walk.hiddenStates())
+    starts.append(try walk.state())
     try patch(before: spec.blocks.count, [:])
     try forEachScored([:]) { expected += $0 }
     guard expected.allSatisfy(\.isFinite) else {

@@ -50,6 +50,10 @@ public final class Session {
   private var positions: [Int] = []
   private let hidden: Activations
   private let normed: Activations
+  /// The tokens' embeddings, where blocks read them again; nil: none does.
+  private let embedded: Activations?
+  /// The blocks from this one on store no keys and values: rows that no logits are wanted of end before it.
+  private let firstTaking: Int
   /// Room for what a part gives before it is added; nil where nothing is done to it.
   private let branches: (Activations, Activations)?
   /// [rows][vocabularySize] of the last ``forward(_:)``.
@@ -76,7 +80,7 @@ public final class Session {
     self.slots = slots
     // The cache comes first: it refuses more slots than there is memory for.
     cache = try KeyValueCache(
-      blocks: spec.blocks.compactMap(\.cached),
+      blocks: spec.blocks.compactMap(\.stored),
       slots: slots, contextLength: min(contextLength ?? spec.contextLength, spec.contextLength),
       format: format ?? model.defaultKeyValueFormat, threads: context.pool.threads, rowLimit: rows)
     forward = BlockForward(context: context)
@@ -91,14 +95,25 @@ public final class Session {
     branches =
       parts.contains { $0.outputNorm != nil || $0.factor != 1 }
       ? (try buffer(spec.hiddenSize), try buffer(spec.hiddenSize)) : nil
+    let readsAgain = parts.contains { if case .tokenInput = $0.mixer { true } else { false } }
+    embedded = readsAgain ? try buffer(spec.hiddenSize) : nil
+    firstTaking = (spec.blocks.lastIndex { !$0.takesKeys } ?? -1) + 1
     let widest = try BlockBuffers(spec.blocks, hidden: spec.hiddenSize, rows: rows)
     let rotary = try RotaryTables(spec, contextLength: cache.contextLength)
-    var cached = 0
-    blocks = zip(spec.blocks, model.blocks).map { block, weights in
-      let place = block.cached == nil ? nil : cached
-      cached += place == nil ? 0 : 1
-      // Blocks are computed one after the other, in the same memory.
-      return BlockPlan(weights, place: place, BlockBuffers(block, sharing: widest), rotary)
+    var places: [Int?] = []
+    var stored = 0
+    for (block, source) in zip(spec.blocks, spec.keyBlocks) {
+      if block.takesKeys {
+        places.append(source.flatMap { places[$0] })
+      } else {
+        places.append(block.stored == nil ? nil : stored)
+        stored += block.stored == nil ? 0 : 1
+      }
+    }
+    // Blocks are computed one after the other, in the same memory.
+    blocks = spec.blocks.indices.map { index in
+      BlockPlan(
+        model.blocks[index], place: places[index], BlockBuffers(spec.blocks[index], sharing: widest), rotary)
     }
   }
 
@@ -177,13 +192,9 @@ public final class Session {
     precondition(row <= rowLimit && Set(runs.map(\.slot)).count == runs.count)
     guard row > 0 else { return segments.map { _ in 0..<0 } }
     hidden.setRows(to: model.embedding, tokens, plus: model.positions.map { ($0, positions) }, on: context)
-    for block in blocks.dropLast() { compute(block, runs: runs, rows: row, wanted: nil) }
-    // Nothing comes after the last block but the logits: other rows leave their keys and values there, and end.
-    if let last = blocks.last {
-      compute(last, runs: runs, rows: row, wanted: wanted.rows.count < row ? wanted : nil)
-    } else {
-      hidden.gatherRows(wanted.rows)
-    }
+    embedded?.copyRows(hidden, count: row, to: 0)
+    embedded?.clearPadding(count: row)
+    computeBlocks(runs, rows: row, wanted)
     for run in runs { lengths[run.slot] += run.count }
     if let patch = model.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
     if !wanted.rows.isEmpty {
@@ -205,6 +216,15 @@ public final class Session {
     /// For each segment, which of the rows are its own.
     var ranges: [Range<Int>] = []
 
+    /// The runs with their rows one behind the other.
+    var gathered: [KeyValueCache.Run] {
+      var row = 0
+      return runs.map { run in
+        defer { row += run.count }
+        return .init(slot: run.slot, position: run.position, row: row, count: run.count)
+      }
+    }
+
     /// - Parameter run: the segment's rows; nil if it has none.
     mutating func add(_ segment: Segment, _ run: KeyValueCache.Run?) {
       let start = rows.count
@@ -224,6 +244,30 @@ public final class Session {
     }
   }
 
+  /// All blocks, in place on the first rows of `hidden`: those that are wanted are the first ones then.
+  private func computeBlocks(_ runs: [KeyValueCache.Run], rows: Int, _ wanted: Wanted) {
+    guard wanted.rows.count < rows else {
+      for block in blocks { compute(block, runs: runs, rows: rows, wanted: nil) }
+      return
+    }
+    // Nothing comes after the last block that stores keys and values but those that take them, and the logits: other rows
+    // leave theirs there, and end.
+    guard firstTaking > 0 else { return keep(wanted.rows) }
+    for block in blocks[..<(firstTaking - 1)] { compute(block, runs: runs, rows: rows, wanted: nil) }
+    compute(blocks[firstTaking - 1], runs: runs, rows: rows, wanted: wanted)
+    guard !wanted.rows.isEmpty, firstTaking < blocks.count else { return }
+    let left = wanted.gathered
+    for block in blocks[firstTaking...] { compute(block, runs: left, rows: wanted.rows.count, wanted: nil) }
+  }
+
+  /// Brings some rows of the stream to the front, with what is known of them.
+  private func keep(_ rows: [Int]) {
+    hidden.gatherRows(rows)
+    embedded?.gatherRows(rows)
+    tokens = rows.map { tokens[$0] }
+    positions = rows.map { positions[$0] }
+  }
+
   /// One block, in place on the first rows of `hidden`.
   ///
   /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
@@ -231,7 +275,7 @@ public final class Session {
     var state = BlockState(runs: runs, rows: rows, wanted: wanted)
     if let wanted, block.place == nil {
       // Without attention no row looks at another.
-      hidden.gatherRows(wanted.rows)
+      keep(wanted.rows)
       (state.rows, state.wanted) = (wanted.rows.count, nil)
       if wanted.rows.isEmpty { return }
     }
@@ -241,6 +285,7 @@ public final class Session {
       if state.isOver { return }
       if stage.addsResults { addResults(&state) }
     }
+    if let scale = block.scale { hidden.scaleRows(by: scale, count: state.rows, on: context) }
   }
 
   /// How far a block is.
@@ -277,6 +322,9 @@ public final class Session {
       case .experts(let weights, let experts):
         forward.compute(weights, of: normed, experts, count: state.rows)
         state.results.append((part.weights, experts.sum))
+      case .tokenInput(let weights, let input):
+        if let embedded { forward.finish(weights, input, embedded, tokens: tokens) }
+        state.results.append((part.weights, input.gate))
       case .none: preconditionFailure("a model that is not computed was not refused")
       }
     }
@@ -287,12 +335,11 @@ public final class Session {
     let (query, key, value) = (block.buffers.query, block.buffers.key, block.buffers.value)
     let attended = block.buffers.attended
     forward.turn(
-      attention.spec, norms: (part.weights.queryNorm, part.weights.keyNorm), block.buffers, by: attention.rotary,
-      positions: positions)
+      attention.spec, norms: attention.norms, block.buffers, by: attention.rotary, positions: positions)
     guard let wanted = state.wanted else {
       return cache.attend(
-        block: place, query: query, runs: state.runs, storing: (key, value), scores: attention.scores, into: attended,
-        on: context)
+        block: place, query: query, runs: state.runs, storing: attention.takesKeys ? nil : (key, value),
+        scores: attention.scores, into: attended, on: context)
     }
     cache.store(block: place, (key, value), runs: state.runs, on: context)
     if wanted.rows.isEmpty {
@@ -306,7 +353,8 @@ public final class Session {
     // the results.
     state.wanted = nil
     state.rows = wanted.rows.count
-    let waiting = [hidden, attended] + (block.buffers.gates.map { [$0] } ?? []) + state.results.map(\.result)
+    keep(wanted.rows)
+    let waiting = [attended] + (block.buffers.gates.map { [$0] } ?? []) + state.results.map(\.result)
     for rows in waiting + (part.later.isEmpty ? [] : [normed] + part.later) { rows.gatherRows(wanted.rows) }
   }
 

@@ -32,7 +32,9 @@ extension PartSpec {
   var untrainable: String? {
     switch mixer {
     case .attention(let attention):
-      if attention.headNorms == .ofEachHead {
+      if attention.keySource != .own || attention.valueNorm != nil {
+        "normed values, and keys and values of one layer or of another block, have no gradient that Furl computes"
+      } else if attention.headNorms == .ofEachHead {
         "norms with weights for each head have no gradient that Furl computes"
       } else if attention.slopeLimit != nil {
         "slopes of scores have no place in the backward pass"
@@ -52,6 +54,7 @@ extension PartSpec {
         nil
       }
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
+    case .tokenInput: "what blocks take from the tokens has no gradient that Furl computes"
     }
   }
 
@@ -61,7 +64,7 @@ extension PartSpec {
     case .attention(let attention): attention.keptWidths
     case .feedForward(let mlp): mlp.keptWidths
     case .experts(let experts): experts.keptWidths
-    case .latentAttention, .recurrent: [:]
+    case .latentAttention, .recurrent, .tokenInput: [:]
     }
   }
 
@@ -71,7 +74,7 @@ extension PartSpec {
     case .attention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
     case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
     case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
-    case .latentAttention, .recurrent: [:]
+    case .latentAttention, .recurrent, .tokenInput: [:]
     }
   }
 }

@@ -32,7 +32,9 @@ public final class TrainingPass {
   ///   memory.
   public init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
     precondition(sequences > 0 && length > 0 && length <= spec.contextLength)
-    if let problem = spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first {
+    let scaled =
+      spec.blocks.contains(where: \.isScaled) ? "a number behind a block has no gradient that Furl computes" : nil
+    if let problem = spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first ?? scaled {
       throw FurlError(
         .input, "this \(spec.architecture) model cannot be trained: \(problem)",
         remedy: "leave out heal, prune with fit: reconstruct")

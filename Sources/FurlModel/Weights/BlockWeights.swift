@@ -13,6 +13,8 @@ struct BlockWeights: Sendable {
   /// What comes before the block where others were cut out.
   let patch: LinearGroup?
   let stages: [StageWeights]
+  /// What the residual stream is multiplied with behind it; nil: nothing.
+  let scale: Float?
 }
 
 /// The weights of a stage.
@@ -34,22 +36,48 @@ final class PartWeights: Sendable {
   let outputNorm: NormWeights?
   let queryNorm: NormWeights?
   let keyNorm: NormWeights?
+  /// Its weights are ones.
+  let valueNorm: NormWeights?
   let sinks: FloatVector?
   let experts: ExpertWeights?
   let latent: LatentWeights?
+  let input: TokenInputWeights?
 
   init(
     _ spec: PartSpec, output: LinearGroup?, outputNorm: NormWeights?, queryNorm: NormWeights? = nil,
-    keyNorm: NormWeights? = nil, sinks: FloatVector? = nil, experts: ExpertWeights? = nil, latent: LatentWeights? = nil
+    keyNorm: NormWeights? = nil, valueNorm: NormWeights? = nil, sinks: FloatVector? = nil,
+    experts: ExpertWeights? = nil, latent: LatentWeights? = nil, input: TokenInputWeights? = nil
   ) {
     self.spec = spec
     self.output = output
     self.outputNorm = outputNorm
     self.queryNorm = queryNorm
     self.keyNorm = keyNorm
+    self.valueNorm = valueNorm
     self.sinks = sinks
     self.experts = experts
     self.latent = latent
+    self.input = input
+  }
+}
+
+/// What a token input has beside its gate and its last layer.
+struct TokenInputWeights: Sendable {
+  /// Reads the tokens' embeddings.
+  let context: LinearGroup
+  let norm: NormWeights
+  /// A row for each token.
+  let table: PackedMatrix
+}
+
+extension AttentionSpec {
+  /// The norm of values, which has no weights of its own; nil: they have none.
+  func valueNormWeights() throws -> NormWeights? {
+    try valueNorm.map { epsilon in
+      NormWeights(
+        spec: NormSpec(.rmsNorm, epsilon: epsilon),
+        weight: try FloatVector(Array(repeating: 1, count: headSize)), bias: nil)
+    }
   }
 }
 
@@ -100,6 +128,7 @@ extension PartSpec {
   func epilogue(_ layer: LinearSpec) -> LinearGroup.Epilogue {
     switch mixer {
     case .attention, .latentAttention, .recurrent: .none
+    case .tokenInput(let input): layer.role == .inputGate ? .activation(.init(input.activation)) : .none
     case .feedForward(let mlp): mlp.epilogue(layer.role)
     case .experts(let experts):
       (layer.name.hasPrefix("mlp.shared.") ? experts.shared ?? experts.expert : experts.expert).epilogue(layer.role)

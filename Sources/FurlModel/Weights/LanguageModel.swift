@@ -100,7 +100,7 @@ public final class LanguageModel: Sendable {
       let patch = spec.patches.contains(index) ? LinearGroup([try layer(prefix + "patch")]) : nil
       var stages: [StageWeights] = []
       for stage in spec.stages(of: index) { stages.append(try self.stage(stage, prefix, hidden: spec.hiddenSize)) }
-      return BlockWeights(patch: patch, stages: stages)
+      return BlockWeights(patch: patch, stages: stages, scale: try vector(prefix + "scale")?.values[0])
     }
 
     private mutating func stage(_ stage: StageSpec, _ prefix: String, hidden: Int) throws -> StageWeights {
@@ -121,22 +121,30 @@ public final class LanguageModel: Sendable {
       func name(_ suffix: String) -> String { prefix + part.name + suffix }
       var single: LinearGroup?
       if case .experts = part.mixer {} else { single = LinearGroup([try layer(prefix + outputs[0].name)]) }
-      var (queryNorm, keyNorm): (NormWeights?, NormWeights?)
+      var (queryNorm, keyNorm, valueNorm): (NormWeights?, NormWeights?, NormWeights?)
       var sinks: FloatVector?
       var experts: ExpertWeights?
       var latent: LatentWeights?
+      var input: TokenInputWeights?
       switch part.mixer {
       case .attention(let attention):
         queryNorm = try attention.queryNorm.map { try norm(name(".query_norm"), $0) }
         keyNorm = try attention.keyNorm.map { try norm(name(".key_norm"), $0) }
+        valueNorm = try attention.valueNormWeights()
         sinks = try vector(name(".sinks"))
       case .latentAttention(let spec): latent = try self.latent(spec, part, prefix)
       case .experts(let spec): experts = try self.experts(spec, part, prefix, hidden: hidden)
+      case .tokenInput(let spec):
+        let context = try part.embeddingReaders(hidden: hidden).map { try layer(prefix + $0.name) }
+        input = TokenInputWeights(
+          context: LinearGroup(context), norm: try norm(name(".context_norm"), spec.norm),
+          table: try matrix(name(".table")))
       case .feedForward, .recurrent: break
       }
       return PartWeights(
         part, output: single, outputNorm: try part.outputNorm.map { try norm(name(".output_norm"), $0) },
-        queryNorm: queryNorm, keyNorm: keyNorm, sinks: sinks, experts: experts, latent: latent)
+        queryNorm: queryNorm, keyNorm: keyNorm, valueNorm: valueNorm, sinks: sinks, experts: experts, latent: latent,
+        input: input)
     }
 
     private mutating func latent(

@@ -1,8 +1,13 @@
 /// A block of a model: stages that are computed one after the other.
 public struct BlockSpec: Sendable, Hashable {
   public var stages: [StageSpec]
+  /// Whether the residual stream is multiplied with a number behind it.
+  public var isScaled: Bool
 
-  public init(_ stages: [StageSpec]) { self.stages = stages }
+  public init(_ stages: [StageSpec], isScaled: Bool = false) {
+    self.stages = stages
+    self.isScaled = isScaled
+  }
 
   /// All parts, in the order in which they are computed.
   public var parts: [PartSpec] { stages.flatMap(\.parts) }
@@ -78,7 +83,7 @@ extension MixerSpec {
     case .latentAttention(let attention): attention.biases
     case .feedForward(let mlp): mlp.biases
     case .experts(let experts): experts.expert.biases
-    case .recurrent: []
+    case .recurrent, .tokenInput: []
     }
   }
 
@@ -92,7 +97,7 @@ extension MixerSpec {
     switch self {
     case .attention(var attention):
       let gate: Set<TensorRole> = attention.outputGate == nil ? [] : [.attentionGate]
-      attention.biases.formUnion(roles.intersection(gate.union([.query, .key, .value, .attentionOutput])))
+      attention.biases.formUnion(roles.intersection(gate.union(attention.inputRoles + [.attentionOutput])))
       self = .attention(attention)
     case .latentAttention(var attention):
       attention.biases.formUnion(roles.intersection(attention.outerRoles))
@@ -102,7 +107,7 @@ extension MixerSpec {
       experts.expert = added(experts.expert)
       experts.shared = experts.shared.map(added)
       self = .experts(experts)
-    case .recurrent: break
+    case .recurrent, .tokenInput: break
     }
   }
 }

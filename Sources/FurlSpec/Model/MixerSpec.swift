@@ -7,6 +7,7 @@ public enum MixerSpec: Sendable, Hashable {
   case feedForward(FeedForwardSpec)
   case experts(ExpertsSpec)
   case recurrent(RecurrentSpec)
+  case tokenInput(TokenInputSpec)
 }
 
 /// Attention of a row to the rows before it (Vaswani et al. 2017), by groups of heads (Ainslie et al. 2023).
@@ -32,6 +33,10 @@ public struct AttentionSpec: Sendable, Hashable {
   public var keyNorm: NormSpec?
   /// What those norms are over.
   public var headNorms: HeadNorms
+  /// Values are divided by the root mean squares of their heads, this added to the mean squares; nil: they stay.
+  public var valueNorm: Double?
+  /// Where keys and values come from.
+  public var keySource: KeySource
   /// What the slopes of scores over positions reach up to: 2^-i slopeLimit / heads for head i (ALiBi; Press et al. 2022);
   /// nil: scores have none.
   public var slopeLimit: Double?
@@ -41,6 +46,16 @@ public struct AttentionSpec: Sendable, Hashable {
   public var outputGate: OutputGate?
   /// Which of `query`, `key`, `value`, `attentionGate` and `attentionOutput` have a bias.
   public var biases: Set<TensorRole>
+
+  /// Where keys and values come from.
+  public enum KeySource: String, Sendable, Hashable, CaseIterable {
+    /// Each from a layer of its own.
+    case own
+    /// From one layer: values are keys that are neither normed nor turned.
+    case keysAlone = "keys"
+    /// Those of the last block before this one that makes its own, for heads that a cache keeps alike.
+    case earlier
+  }
 
   /// Outputs of heads are multiplied with log(1 + exp(g)), g from a linear layer that reads the stage's input (Laguna).
   public enum OutputGate: String, Sendable, Hashable, CaseIterable {
@@ -88,6 +103,7 @@ public struct AttentionSpec: Sendable, Hashable {
     self.biases = biases
     (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
     (headNorms, queryGrowth, outputGate, slopeLimit) = (.ofHead, nil, nil, nil)
+    (valueNorm, keySource) = (nil, .own)
   }
 
   /// The slope of each head, as MPT has them: those of the next power of two of heads, every other one first where that is more.
@@ -99,6 +115,15 @@ public struct AttentionSpec: Sendable, Hashable {
     guard all > heads else { return slopes }
     let (odd, even) = (stride(from: 1, to: all, by: 2), stride(from: 0, to: all, by: 2))
     return Array((odd.map { slopes[$0] } + even.map { slopes[$0] }).prefix(heads))
+  }
+
+  /// The roles of the layers that make queries, keys and values.
+  public var inputRoles: [TensorRole] {
+    switch keySource {
+    case .own: [.query, .key, .value]
+    case .keysAlone: [.query, .key]
+    case .earlier: [.query]
+    }
   }
 
   /// Numbers of all queries of a row.
@@ -200,6 +225,22 @@ public struct ExpertsSpec: Sendable, Hashable {
     (routerHasBias, routerHasChoiceBias) = (false, false)
     (groups, routerSoftCap) = (nil, nil)
     jitter = 0
+  }
+}
+
+/// What a block takes from the tokens themselves beside the stream (Gemma 3n and 4: "per-layer embeddings"): it gives
+/// output(activation(gate(x)) * t), with t the norm of a linear layer on the token's embedding plus a row of a table.
+public struct TokenInputSpec: Sendable, Hashable {
+  /// Numbers of t.
+  public var size: Int
+  public var activation: ModelSpec.Activation
+  /// Over what comes from the embedding.
+  public var norm: NormSpec
+
+  public init(size: Int, activation: ModelSpec.Activation, norm: NormSpec) {
+    self.size = size
+    self.activation = activation
+    self.norm = norm
   }
 }
 

@@ -36,7 +36,8 @@ extension ModelSpec {
     }
     return runs.map { run in
       let count: [JSON.Member] = run.count > 1 ? [.init("count", .integer(run.count))] : []
-      return .object(count + [.init("stages", .array(run.block.stages.map(\.json)))])
+      let scale: [JSON.Member] = run.block.isScaled ? [.init("scaled", true)] : []
+      return .object(count + [.init("stages", .array(run.block.stages.map(\.json)))] + scale)
     }
   }
 
@@ -85,8 +86,9 @@ extension ModelSpec {
         throw run.error("count", "makes more than \(mostBlocks) blocks")
       }
       let stages = try run.needed("stages", run.readers).map(StageSpec.init)
+      let isScaled = try run.bool("scaled") ?? false
       try run.finish()
-      blocks += Array(repeating: BlockSpec(stages), count: count)
+      blocks += Array(repeating: BlockSpec(stages, isScaled: isScaled), count: count)
     }
     return blocks
   }

@@ -26,11 +26,18 @@ extension ModelSpec {
     for (index, block) in blocks.enumerated() where index == 0 || block != blocks[index - 1] {
       try validate(block, SpecChecks(file: file, place: "blocks[\(index)]."))
     }
+    if let problem = sharingProblem { throw checks.error("blocks", problem) }
     for block in blocks { experts += block.experts?.count ?? 0 }
     guard experts <= ModelSpec.mostExpertsInAll else {
       throw checks.error("experts", "\(experts) in all blocks are more than \(ModelSpec.mostExpertsInAll)")
     }
     for place in patches.sorted() { try checks.range("patches", place, 0...blocks.count) }
+  }
+
+  /// Why blocks cannot take keys and values from earlier ones; nil: they can.
+  package var sharingProblem: String? {
+    let lost = zip(blocks.indices, keyBlocks).first { blocks[$0].takesKeys && $1 == nil }
+    return lost.map { "no block before block \($0.0) makes the keys and values that it takes from an earlier one" }
   }
 
   private func validate(_ block: BlockSpec, _ checks: SpecChecks) throws {
@@ -55,6 +62,10 @@ extension ModelSpec {
         case .feedForward(let mlp): try checks.mlp(mlp)
         case .experts(let experts): try validate(experts, checks)
         case .recurrent: throw checks.error("recurrent", "is not computed by this version of Furl")
+        case .tokenInput(let input):
+          try checks.range("token_input.size", input.size, 1...(1 << 17))
+          try checks.norm("token_input.norm", input.norm)
+          guard !input.norm.hasBias else { throw checks.error("token_input.norm", "has no bias") }
         }
       }
     }
@@ -77,6 +88,10 @@ extension ModelSpec {
     if let cap = attention.softCap { try checks.positive("soft_cap", cap) }
     if let norm = attention.queryNorm { try checks.norm("query_norm", norm) }
     if let norm = attention.keyNorm { try checks.norm("key_norm", norm) }
+    if let epsilon = attention.valueNorm { try checks.range("value_norm", epsilon, 0...1) }
+    if attention.keySource == .earlier, attention.keyNorm != nil || attention.valueNorm != nil {
+      throw checks.error("key_source", "keys and values of an earlier block are as that one has normed them")
+    }
     if let growth = attention.queryGrowth { try checks.range("query_growth.context", growth.context, 1...(1 << 24)) }
     if let rotary = attention.rotary { try rotary.validate(headSize: attention.headSize, checks) }
   }

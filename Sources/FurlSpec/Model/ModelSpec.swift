@@ -103,6 +103,7 @@ public struct ModelSpec: Sendable, Hashable {
     for index in blocks.indices {
       if patches.contains(index) { list += patch(before: index, index) }
       list += tensors(of: stages(of: index), block: index)
+      if blocks[index].isScaled { list += tensor("blocks.\(index).scale", .scale, [1], index) }
     }
     if patches.contains(blocks.count) { list += patch(before: blocks.count, nil) }
     list += tensor("norm", .norm, [hiddenSize], nil, hasBias: norm.hasBias)
@@ -126,7 +127,9 @@ public struct ModelSpec: Sendable, Hashable {
     for stage in stages {
       append(stage.norm, stage.normName, hiddenSize)
       for part in stage.parts {
-        append(part.inputs(hidden: hiddenSize) + part.innerLayers)
+        append(
+          part.inputs(hidden: hiddenSize) + part.innerLayers + part.embeddingReaders(hidden: hiddenSize)
+            + part.tables(vocabulary: vocabularySize))
         for vector in part.vectors {
           list += tensor(prefix + vector.name, vector.role, [vector.count], block, hasBias: vector.hasBias)
         }
@@ -166,8 +169,8 @@ public struct ModelSpec: Sendable, Hashable {
   /// Numbers in the linear layers of the blocks, without biases.
   public var blockLinearCount: Int { tensors.reduce(0) { $0 + ($1.role.isBlockLinear ? $1.elementCount : 0) } }
 
-  /// Numbers in the embedding, the positions and a separate head.
+  /// Numbers in the embedding, the positions, a separate head and what blocks look up by tokens.
   public var embeddingParameterCount: Int {
-    tensors.filter { [.embedding, .positions, .head].contains($0.role) }.reduce(0) { $0 + $1.elementCount }
+    tensors.filter { [.embedding, .positions, .head, .inputTable].contains($0.role) }.reduce(0) { $0 + $1.elementCount }
   }
 }

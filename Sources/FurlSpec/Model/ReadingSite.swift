@@ -8,6 +8,10 @@ public struct ReadingSite: Sendable, Hashable {
     case norm
     /// What layers of a part read that other layers of it have made: behind a norm of its own.
     case latent(part: Int, Latent)
+    /// The tokens' embeddings, as the first block gets them.
+    case embedding(part: Int)
+    /// Tables of a part that are looked up by tokens: nothing is read there.
+    case table(part: Int)
     /// What the last layer of a part reads; of experts, of the shared one.
     case output(part: Int)
     /// Behind the stage's norm, the rows that go through one expert.
@@ -40,14 +44,15 @@ public struct ReadingSite: Sendable, Hashable {
   public var part: Int? {
     switch place {
     case .norm: nil
-    case .latent(let part, _), .output(let part), .expertInput(let part, _), .expertOutput(let part, _): part
+    case .latent(let part, _), .output(let part), .embedding(let part), .table(let part): part
+    case .expertInput(let part, _), .expertOutput(let part, _): part
     }
   }
 
   /// The expert whose rows are read; nil: all rows are.
   public var expert: Int? {
     switch place {
-    case .norm, .latent, .output: nil
+    case .norm, .latent, .output, .embedding, .table: nil
     case .expertInput(_, let expert), .expertOutput(_, let expert): expert
     }
   }
@@ -59,6 +64,10 @@ extension ModelSpec {
     stages(of: block).enumerated().flatMap { index, stage in
       [ReadingSite(stage: index, .norm)]
         + stage.parts.enumerated().flatMap { part, spec -> [ReadingSite] in
+          if case .tokenInput = spec.mixer {
+            let places: [ReadingSite.Place] = [.embedding(part: part), .table(part: part), .output(part: part)]
+            return places.map { ReadingSite(stage: index, $0) }
+          }
           guard case .experts(let experts) = spec.mixer else {
             let latents = ReadingSite.Latent.allCases.filter { !spec.inner($0).isEmpty }
             return latents.map { ReadingSite(stage: index, .latent(part: part, $0)) }
@@ -80,6 +89,8 @@ extension ModelSpec {
     switch site.place {
     case .norm: return parts.flatMap { $0.inputs(hidden: hiddenSize) }.filter { $0.expert == nil }
     case .latent(let part, let latent): return parts[part].inner(latent)
+    case .embedding(let part): return parts[part].embeddingReaders(hidden: hiddenSize)
+    case .table(let part): return parts[part].tables(vocabulary: vocabularySize)
     case .output(let part): return parts[part].outputs(hidden: hiddenSize).filter { $0.expert == nil }
     case .expertInput(let part, let expert):
       return parts[part].inputs(hidden: hiddenSize).filter { $0.expert == expert }
@@ -92,7 +103,7 @@ extension ModelSpec {
   public func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
-    case .norm, .latent, .expertInput: return nil
+    case .norm, .latent, .expertInput, .embedding, .table: return nil
     case .output(let part):
       if case .experts(let experts) = parts[part].mixer { return experts.shared.map(MixerSpec.feedForward) }
       return parts[part].mixer

@@ -19,6 +19,8 @@ extension ModelSpec {
       /// Each frequency has a divisor, and another one when the context is longer than the original (Ding et al.,
       /// "LongRoPE", 2024).
       case longRoPE(short: [Double], long: [Double], originalContext: Int)
+      /// All frequencies are divided by a factor, and only so many, from the first on, turn at all (Gemma 4).
+      case proportional(factor: Double, turning: Int)
     }
 
     /// The base of the frequencies.
@@ -72,6 +74,7 @@ extension ModelSpec {
         return frequency * (1 - ramp) + frequency / factor * ramp
       case .longRoPE(let short, let long, let original):
         return frequency / (context > original ? long : short)[index]
+      case .proportional(let factor, let turning): return index < turning ? frequency / factor : 0
       }
     }
 
@@ -123,6 +126,9 @@ extension ModelSpec.Rotary {
         for value in list { try checks.range("scaling.\(name)", value, 1e-6...1e6) }
       }
       try original(context)
+    case .proportional(let value, let turning):
+      try factor(value)
+      try checks.range("scaling.turning", turning, 0...dimensions / 2)
     }
   }
 
@@ -166,6 +172,8 @@ extension ModelSpec.Rotary.Scaling {
         "kind": "longrope", "short": .array(short.map(JSON.number)), "long": .array(long.map(JSON.number)),
         "original_context": .integer(context),
       ]
+    case .proportional(let factor, let turning):
+      ["kind": "proportional", "factor": .number(factor), "turning": .integer(turning)]
     }
   }
 
@@ -189,6 +197,8 @@ extension ModelSpec.Rotary.Scaling {
       self = .longRoPE(
         short: try reader.numbers("short"), long: try reader.numbers("long"),
         originalContext: try reader.size("original_context"))
+    case "proportional":
+      self = .proportional(factor: try reader.anyNumber("factor"), turning: try reader.size("turning"))
     case let kind:
       throw reader.error(
         "kind", "\"\(kind ?? "")\" is not known to this version of Furl", remedy: "use a newer Furl")

@@ -27,6 +27,7 @@ extension PartSpec {
       case .feedForward(let mlp): .init("mlp", mlp.json)
       case .experts(let experts): .init("experts", experts.json)
       case .recurrent(let mixer): .init("recurrent", mixer.json)
+      case .tokenInput(let input): .init("token_input", input.json)
       }
     var members = [mixer]
     if let outputNorm { members.append(.init("output_norm", outputNorm.json)) }
@@ -43,8 +44,10 @@ extension PartSpec {
     if let found = try reader.reader("mlp") { mixers.append(.feedForward(try FeedForwardSpec(found))) }
     if let found = try reader.reader("experts") { mixers.append(.experts(try ExpertsSpec(found))) }
     if let found = try reader.reader("recurrent") { mixers.append(.recurrent(try RecurrentSpec(found))) }
+    if let found = try reader.reader("token_input") { mixers.append(.tokenInput(try TokenInputSpec(found))) }
     guard mixers.count == 1 else {
-      throw reader.error(nil, "one of attention, latent_attention, mlp, experts and recurrent is expected")
+      throw reader.error(
+        nil, "one of attention, latent_attention, mlp, experts, recurrent and token_input is expected")
     }
     self.init(
       mixers[0], outputNorm: try reader.reader("output_norm").map(NormSpec.init),
@@ -80,6 +83,8 @@ extension AttentionSpec {
     if let queryNorm { members.append(.init("query_norm", queryNorm.json)) }
     if let keyNorm { members.append(.init("key_norm", keyNorm.json)) }
     if headNorms != .ofHead { members.append(.init("head_norms", .string(headNorms.rawValue))) }
+    if let valueNorm { members.append(.init("value_norm", .number(valueNorm))) }
+    if keySource != .own { members.append(.init("key_source", .string(keySource.rawValue))) }
     if let slopeLimit { members.append(.init("slope_limit", .number(slopeLimit))) }
     if let queryGrowth {
       members.append(
@@ -101,6 +106,8 @@ extension AttentionSpec {
     queryNorm = try reader.reader("query_norm").map(NormSpec.init)
     keyNorm = try reader.reader("key_norm").map(NormSpec.init)
     if reader.optional("head_norms") != nil { headNorms = try reader.knownWord("head_norms") }
+    valueNorm = try reader.number("value_norm", in: -1e300...1e300)
+    if reader.optional("key_source") != nil { keySource = try reader.knownWord("key_source") }
     slopeLimit = try reader.number("slope_limit", in: -1e300...1e300)
     queryGrowth = try reader.reader("query_growth").map { growth in
       let result = QueryGrowth(
@@ -188,6 +195,19 @@ extension RecurrentSpec {
       keyHeads: try reader.size("key_heads"), keySize: try reader.size("key_size"),
       valueHeads: try reader.size("value_heads"), valueSize: try reader.size("value_size"),
       convolution: try reader.size("convolution"))
+    try reader.finish()
+  }
+}
+
+extension TokenInputSpec {
+  fileprivate var json: JSON {
+    ["size": .integer(size), "activation": .string(activation.rawValue), "norm": norm.json]
+  }
+
+  fileprivate init(_ reader: DocumentReader) throws {
+    self.init(
+      size: try reader.size("size"), activation: try reader.knownWord("activation"),
+      norm: try NormSpec(reader.needed("norm", reader.reader)))
     try reader.finish()
   }
 }

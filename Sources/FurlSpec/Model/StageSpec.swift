@@ -37,6 +37,7 @@ public struct PartSpec: Sendable, Hashable {
     case .attention, .latentAttention: "attention"
     case .feedForward, .experts: "mlp"
     case .recurrent: "mixer"
+    case .tokenInput: "input"
     }
   }
 }
@@ -70,9 +71,10 @@ extension PartSpec {
   public func inputs(hidden: Int) -> [LinearSpec] {
     switch mixer {
     case .attention(let attention):
-      [(TensorRole.query, attention.queries), (.key, attention.keys), (.value, attention.keys)].map { role, rows in
+      attention.inputRoles.map { role in
         LinearSpec(
-          name: role.rawValue, role: role, rows: rows, columns: hidden, hasBias: attention.biases.contains(role))
+          name: role.rawValue, role: role, rows: role == .query ? attention.queries : attention.keys, columns: hidden,
+          hasBias: attention.biases.contains(role))
       } + (attention.outputGate == nil ? [] : [attention.gate(hidden: hidden)])
     case .latentAttention(let attention): attention.inputs(hidden: hidden)
     case .feedForward(let mlp): mlp.inputs(hidden: hidden, in: "mlp")
@@ -93,7 +95,23 @@ extension PartSpec {
         ("value", mixer.valueHeads * mixer.valueSize), ("gate", mixer.valueHeads * mixer.valueSize),
         ("decay", mixer.valueHeads), ("rate", mixer.valueHeads),
       ].map { LinearSpec(name: "mixer." + $0, role: .mixerInput, rows: $1, columns: hidden, hasBias: false) }
+    case .tokenInput(let input):
+      [LinearSpec(name: "input.gate", role: .inputGate, rows: input.size, columns: hidden, hasBias: false)]
     }
+  }
+
+  /// The layers that read the token's embedding, as the first block gets it.
+  ///
+  /// - Parameter hidden: the width of the residual stream.
+  public func embeddingReaders(hidden: Int) -> [LinearSpec] {
+    guard case .tokenInput(let input) = mixer else { return [] }
+    return [LinearSpec(name: "input.context", role: .inputContext, rows: input.size, columns: hidden, hasBias: false)]
+  }
+
+  /// Tables with a row for each token, which are looked up.
+  public func tables(vocabulary: Int) -> [LinearSpec] {
+    guard case .tokenInput(let input) = mixer else { return [] }
+    return [LinearSpec(name: "input.table", role: .inputTable, rows: vocabulary, columns: input.size, hasBias: false)]
   }
 
   /// The layers whose outputs are added to the stream: one, or one for each expert.
@@ -118,6 +136,8 @@ extension PartSpec {
           name: "mixer.output", role: .mixerOutput, rows: hidden, columns: mixer.valueHeads * mixer.valueSize,
           hasBias: false)
       ]
+    case .tokenInput(let input):
+      [LinearSpec(name: "input.output", role: .inputOutput, rows: hidden, columns: input.size, hasBias: false)]
     }
   }
 
@@ -135,7 +155,7 @@ extension PartSpec {
         attention.headNorms == .ofHead
         ? (attention.headSize, attention.headSize) : (attention.queries, attention.keys)
       return norm("attention.query_norm", queries, attention.queryNorm)
-        + norm("attention.key_norm", keys, attention.keyNorm)
+        + norm("attention.key_norm", keys, attention.keySource == .earlier ? nil : attention.keyNorm)
         + plain("attention.sinks", .sinks, attention.heads, if: attention.hasSinks)
     case .latentAttention(let attention):
       let ofQueries = attention.queryRank == nil ? nil : attention.norm
@@ -149,6 +169,7 @@ extension PartSpec {
       return plain("mixer.convolution", .norm, channels * mixer.convolution)
         + plain("mixer.decay_rate", .norm, mixer.valueHeads) + plain("mixer.rate_offset", .norm, mixer.valueHeads)
         + plain("mixer.value_norm", .norm, mixer.valueSize)
+    case .tokenInput(let input): return norm("input.context_norm", input.size, input.norm)
     }
   }
 }

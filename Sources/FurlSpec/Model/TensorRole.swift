@@ -28,11 +28,18 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// The layers of a recurrent mixer.
   case mixerInput = "mixer.input"
   case mixerOutput = "mixer.output"
+  /// The layers of what a block takes from the tokens themselves, and its table with a row for each.
+  case inputGate = "input.gate"
+  case inputContext = "input.context"
+  case inputOutput = "input.output"
+  case inputTable = "input.table"
+  /// One number that the residual stream is multiplied with behind a block.
+  case scale
 
   /// Whether tensors of this role are vectors, which stay in FP32.
   public var isVector: Bool {
     switch self {
-    case .norm, .bias, .sinks, .routerChoice: true
+    case .norm, .bias, .sinks, .routerChoice, .scale: true
     default: false
     }
   }
@@ -41,7 +48,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   public var isBlockLinear: Bool {
     switch self {
     case .query, .key, .value, .attentionOutput, .attentionGate, .queryLatent, .latent, .sharedKey: true
-    case .up, .gate, .down, .mixerInput, .mixerOutput: true
+    case .up, .gate, .down, .mixerInput, .mixerOutput, .inputGate, .inputContext, .inputOutput: true
     default: false
     }
   }

@@ -85,6 +85,24 @@ extension Activations {
     }
   }
 
+  /// Multiplies all of the first rows with a factor.
+  public func scaleRows(by factor: Float, count: Int, on context: ComputeContext) {
+    precondition(count <= capacity)
+    context.forEachRow(count) { row in
+      let numbers = values + row * stride
+      for column in 0..<columns { numbers[column] *= factor }
+    }
+  }
+
+  /// Multiplies the first rows with those of another set, number by number.
+  public func multiply(by other: Activations, count: Int, on context: ComputeContext) {
+    precondition(other.columns == columns && count <= capacity && count <= other.capacity)
+    context.forEachRow(count) { row in
+      let (numbers, factors) = (values + row * stride, other.values + row * other.stride)
+      for column in 0..<columns { numbers[column] *= factors[column] }
+    }
+  }
+
   /// Normalizes pieces of the first rows in place, each by itself: the heads of queries and keys.
   ///
   /// - Parameters:

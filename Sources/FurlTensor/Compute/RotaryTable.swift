@@ -53,17 +53,17 @@ public final class RotaryTable: @unchecked Sendable {
     computed = max(computed, count)
   }
 
-  /// Turns the heads of the first rows of queries and keys, in place.
+  /// Turns the heads of the first rows of queries and, where there are any, keys, in place.
   ///
   /// - Parameters:
   ///   - query: [rows][heads * headSize].
   ///   - key: [rows][kvHeads * headSize].
   ///   - positions: [rows].
   public func rotate(
-    query: Activations, key: Activations, headSize: Int, positions: [Int], on context: ComputeContext
+    query: Activations, key: Activations?, headSize: Int, positions: [Int], on context: ComputeContext
   ) {
-    precondition(headSize >= dimensions && query.columns % headSize == 0 && key.columns % headSize == 0)
-    precondition(positions.count <= min(query.capacity, key.capacity))
+    precondition(headSize >= dimensions && query.columns % headSize == 0 && (key?.columns ?? 0) % headSize == 0)
+    precondition(positions.count <= min(query.capacity, key?.capacity ?? query.capacity))
     precondition(positions.allSatisfy { (0..<contextLength).contains($0) })
     if let last = positions.max() { extend(to: last + 1) }
     let half = frequencies.count
@@ -76,7 +76,7 @@ public final class RotaryTable: @unchecked Sendable {
         }
       }
       turn(query)
-      turn(key)
+      if let key { turn(key) }
     }
   }
 }

@@ -201,7 +201,9 @@ final class CalibratedRun {
   private func maker(of site: ReadingSite, _ block: Int) -> LinearSpec? {
     let role: TensorRole
     switch plan.spec.mixer(before: site, in: block) {
-    case .attention(let attention) where attention.heads == attention.kvHeads: role = .value
+    // A norm over values takes scales of theirs away again.
+    case .attention(let attention) where attention.heads == attention.kvHeads && attention.valueNorm == nil:
+      role = .value
     case .feedForward(let mlp) where mlp.isGated: role = .up
     default: return nil
     }

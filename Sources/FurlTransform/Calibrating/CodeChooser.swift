@@ -163,7 +163,8 @@ final class CodeChooser {
         case .gptq: .outputs(try factors.factor(for: tensor, on: math))
         }
       if let bits = tensor.method.codedBits {
-        let factors = tensor.spec.role == .embedding || tensor.spec.role == .head ? tokenSteps?.factors : nil
+        let hasTokenRows = [.embedding, .head, .inputTable].contains(tensor.spec.role)
+        let factors = hasTokenRows ? tokenSteps?.factors : nil
         return try CodedSteps(
           source, scheme: scheme, objective: objective, on: math, rowFactors: factors
         ).encode(

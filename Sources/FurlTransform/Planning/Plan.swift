@@ -50,6 +50,7 @@ public struct Plan: Sendable {
         let remaining = try step.remaining(of: spec.blocks.count)
         schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
         spec.blocks = remaining.map { spec.blocks[$0] }
+        if let problem = spec.sharingProblem { throw step.location.error(nil, problem, remedy: "keep that block") }
         origin = remaining.map { origin[$0] }
       case .prune(let step): spec = try step.estimate(spec)
       case .heal: break

@@ -51,7 +51,7 @@ struct GroupPruning {
       switch model.spec.mixer(before: site, in: block) {
       case .attention: .heads
       case .feedForward: .neurons
-      case .latentAttention, .experts, .recurrent, nil: nil
+      case .latentAttention, .experts, .recurrent, .tokenInput, nil: nil
       }
     return group.flatMap { step.groups.contains($0) ? $0 : nil }
   }

@@ -15,6 +15,9 @@ extension PruneStep {
       if groups.contains(.heads), block.attention?.slopeLimit != nil {
         throw refuse("groups", "heads, each of which has a slope of its own,", "leave heads out")
       }
+      if groups.contains(.heads), block.attention?.keySource ?? .own != .own {
+        throw refuse("groups", "heads that have no keys and values of their own", "leave heads out")
+      }
       if groups.contains(.heads), block.attention == nil { throw refuse("groups", "heads", "leave heads out") }
       guard hasChannels else { continue }
       // What is left out would be felt where nothing makes up for it.

@@ -46,7 +46,8 @@ struct VocabularyPruning {
     var spec = model.spec
     spec.vocabularySize = kept.count
     let draft = try ModelDraft(model, folder: folder)
-    for tensor in model.spec.tensors where ["embedding", "head", "head.bias"].contains(tensor.name) {
+    for tensor in model.spec.tensors
+    where ["embedding", "head", "head.bias"].contains(tensor.name) || tensor.role == .inputTable {
       try draft.gather(tensor.name, rows: kept)
     }
     let numbers = Dictionary(uniqueKeysWithValues: (kept + rowless).enumerated().map { ($1, $0) })

@@ -1,6 +1,7 @@
 import FurlSpec
 
-/// The rows of a model's vocabulary as what can be removed: one of the embedding, and one of a head of its own.
+/// The rows of a model's vocabulary as what can be removed: one of the embedding, one of a head of its own, and one of each
+/// table that blocks look tokens up in.
 struct VocabularyRows {
   let count: Int
   /// Weights that go with one row.
@@ -8,8 +9,9 @@ struct VocabularyRows {
 
   init(of spec: ModelSpec) {
     count = spec.vocabularySize
+    let tables = spec.blocks.flatMap(\.parts).flatMap { $0.tables(vocabulary: 1) }.reduce(0) { $0 + $1.columns }
     weights =
-      spec.tiedEmbeddings ? spec.hiddenSize : 2 * spec.hiddenSize + (spec.hasHeadBias ? 1 : 0)
+      (spec.tiedEmbeddings ? spec.hiddenSize : 2 * spec.hiddenSize + (spec.hasHeadBias ? 1 : 0)) + tables
   }
 
   var all: Int { count * weights }

@@ -20,7 +20,9 @@ struct WeightPruning {
     try walk.run(boundary: { block in
       context.progress("pruning block", block, model.spec.blocks.count)
     }) { block, site in
-      let readers = model.spec.readers(of: site, in: block)
+      // What is looked up is no layer.
+      let readers = model.spec.readers(of: site, in: block).filter(\.role.isBlockLinear)
+      guard !readers.isEmpty else { return [:] }
       var layers: [String: ModelWalk.Layer] = [:]
       let moments = try walk.secondMoments(
         site, columns: readers[0].columns, extent: step.method == .sparseGPT ? .full : .diagonal)

@@ -58,14 +58,26 @@ struct PredictionChoice {
       var divergences: [Int: Double] = [:]
       for (place, block) in left.enumerated() {
         progress("trying without block", round * left.count + place, count * left.count)
+        guard canKeep(left.filter { $0 != block }) else { continue }
         divergences[block] = try divergence(keeping: left.filter { $0 != block })
       }
-      guard let best = left.min(by: { (divergences[$0] ?? 0, $0) < (divergences[$1] ?? 0, $1) }) else { break }
+      guard
+        let best = left.filter({ divergences[$0] != nil }).min(by: {
+          (divergences[$0] ?? 0, $0) < (divergences[$1] ?? 0, $1)
+        })
+      else { break }
       rounds.append(divergences)
       removed.append(best)
       left.removeAll { $0 == best }
     }
     return (removed, rounds)
+  }
+
+  /// Whether blocks compute without the others: some need keys and values of an earlier one.
+  private func canKeep(_ blocks: [Int]) -> Bool {
+    var spec = model.spec
+    spec.blocks = blocks.map { spec.blocks[$0] }
+    return (try? spec.validate(file: nil)) != nil
   }
 
   private func divergence(keeping blocks: [Int]) throws -> Double {

@@ -67,6 +67,19 @@ configurations = {
     "xglm-odd": ("xglm", {
         "vocab_size": 32, "d_model": 18, "ffn_dim": 40, "num_layers": 1, "attention_heads": 3,
         "max_position_embeddings": 64, "pad_token_id": 1, "scale_embedding": False}),
+    "gemma4-shared": ("gemma4_text", {
+        "vocab_size": 32, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 6, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 16, "sliding_window": 6,
+        "layer_types": ["sliding_attention", "full_attention"] * 3, "num_kv_shared_layers": 2,
+        "use_double_wide_mlp": True, "hidden_size_per_layer_input": 6, "vocab_size_per_layer_input": 32,
+        "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+        "final_logit_softcapping": 8.0}),
+    "gemma4-keys-alone": ("gemma4_text", {
+        "vocab_size": 32, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "num_key_value_heads": 4, "head_dim": 6, "global_head_dim": 12, "num_global_key_value_heads": 1,
+        "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"] * 2, "attention_k_eq_v": True,
+        "hidden_size_per_layer_input": 0, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
+        "eos_token_id": 2}),
 }
 
 
@@ -78,6 +91,8 @@ def draw(model):
         for name, values in model.named_buffers():
             if "e_score_correction_bias" in name:
                 values.copy_(0.6 * torch.randn(values.shape))
+            if name.endswith("layer_scalar"):
+                values.copy_(0.6 + 0.8 * torch.rand(values.shape))
 
 
 def compute(model, ids, noise=0.0):
@@ -117,6 +132,9 @@ for seed, (name, (kind, values)) in enumerate(configurations.items()):
             last = {key: value for key, value in tensors.items() if key.startswith("model.layers.1.self_attn.")}
             tensors |= {key.replace("layers.1.", "layers.2."): value + 1 for key, value in last.items()}
             tensors["model.layers.2.eh_proj.weight"] = torch.zeros(24, 48)
+        if name == "gemma4-shared":  # published files have what nobody reads
+            tensors |= {key.replace("layers.2.", "layers.4."): value + 1 for key, value in tensors.items()
+                        if "layers.2.self_attn" in key and key.split(".")[-2][:2] in ("k_", "v_")}
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         (folder / "config.json").write_bytes((temporary / "config.json").read_bytes())
     ids, logits = stable(model)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writes variants.json: configurations of the six families, each with one thing changed, and the logits that Hugging
-Face transformers (5.24.0 was used) computes from each; with --modern modern.json, the same of the families of today.
+Face transformers (5.24.0 was used) computes from each; with --modern modern.json, the same of the families of today; with
+--gemma4 gemma4.json, of one that has switches of its own.
 
 The weights are a formula of a tensor's name and the number's place (`weights` below, and `VariantWeights` in the test),
 so that only the names and shapes are stored. A variant that transformers cannot load or run is left out. REFUSED are
 those that Furl refuses, with a word that its message has to name; all others have to give the same logits.
 
-    make_variants.py [--modern] [--check]      # --check: print what changes the logits and what does not, write nothing
+    make_variants.py [--modern | --gemma4] [--check]      # --check: print what changes the logits and what does not, write nothing
 """
 
 import json
@@ -30,7 +31,7 @@ REMOVED = "__removed__"
 
 
 def weights(name, shape):
-    """Numbers around 0 (around 1 for the weights of norms), from SplitMix64 on the FNV-1a hash of the name."""
+    """Numbers around 0 (around 1 for the weights of norms and factors), from SplitMix64 on the FNV-1a hash of the name."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 & MASK
@@ -41,7 +42,7 @@ def weights(name, shape):
         z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
         z ^= z >> numpy.uint64(31)
     draws = (z >> numpy.uint64(40)).astype(numpy.float64) / (1 << 23) - 1
-    center = 1.0 if len(shape) == 1 and name.endswith("weight") else 0.0
+    center = 1.0 if len(shape) == 1 and name.endswith(("weight", "scale", "scalar")) else 0.0
     return (center + 0.4 * draws).astype(numpy.float32).reshape(shape)
 
 
@@ -385,10 +386,125 @@ def modern():
         "short_factor": [1.0, 1.5, 2.0, 2.5], "long_factor": [2.0, 3.0, 4.0, 5.0]})
 
 
+# ---- a family with more switches than others
+SIX = [SLIDING, FULL] * 3
+TURNED = {SLIDING: {"rope_type": "default", "rope_theta": 77.0}}
+GEMMA4 = {"gemma4_text": {
+    "model_type": "gemma4_text", **decoder, "num_hidden_layers": 6, "head_dim": 8, "global_head_dim": 16,
+    "sliding_window": 4, "layer_types": SIX, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64,
+    "pad_token_id": 0}}
+MOE = {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}
+
+
+def gemma4():
+    def one(name, **changes):
+        add("gemma4_text", name, **changes)
+
+    def full(name, **parameters):
+        one("turned-" + name, rope_parameters={**TURNED, FULL: {"rope_theta": 500.0, **parameters}})
+
+    one("base")
+    for count in (1, 2, 3, 4, 5, 6):
+        one(f"shared-{count}", num_kv_shared_layers=count)
+    one("shared-wide", num_kv_shared_layers=3, use_double_wide_mlp=True)
+    one("wide-alone", use_double_wide_mlp=True)
+    one("shared-window-2", num_kv_shared_layers=3, sliding_window=2)
+    one("keys-alone", attention_k_eq_v=True)
+    one("keys-alone-one-head", attention_k_eq_v=True, num_global_key_value_heads=1)
+    one("keys-alone-four-heads", attention_k_eq_v=True, num_global_key_value_heads=4)
+    one("keys-alone-shared", attention_k_eq_v=True, num_global_key_value_heads=1, num_kv_shared_layers=2)
+    one("keys-alone-null", attention_k_eq_v=True, num_global_key_value_heads=None)
+    one("global-heads-unused", num_global_key_value_heads=1)
+    one("biases", attention_bias=True)
+    one("biases-keys-alone", attention_bias=True, attention_k_eq_v=True, num_kv_shared_layers=2)
+    one("no-input", hidden_size_per_layer_input=0)
+    one("no-input-shared", hidden_size_per_layer_input=0, num_kv_shared_layers=3)
+    one("input-null", hidden_size_per_layer_input=None)
+    one("input-5", hidden_size_per_layer_input=5)
+    one("input-more-rows", vocab_size_per_layer_input=80)
+    one("input-fewer-rows", vocab_size_per_layer_input=62)
+    one("types-missing", layer_types=REMOVED)
+    one("types-last", layer_types=[FULL] + [SLIDING] * 5)
+    one("types-all-full", layer_types=[FULL] * 6)
+    one("types-all-full-shared", layer_types=[FULL] * 6, num_kv_shared_layers=4)
+    one("types-linear", layer_types=["linear_attention"] + [FULL] * 5)
+    one("types-few", layer_types=[FULL] * 5)
+    one("global-32", global_head_dim=32)
+    one("global-8", global_head_dim=8)
+    one("global-null", global_head_dim=None)
+    one("layers", per_layer_config={str(i): {"head_dim": 12} for i in (1, 3, 5)})
+    one("layers-heads", per_layer_config={str(i): {"head_dim": 12, "num_key_value_heads": 4} for i in (1, 3, 5)})
+    one("layers-sliding", per_layer_config={str(i): {"num_key_value_heads": 1} for i in (0, 2, 4)})
+    one("layers-none", per_layer_config={})
+    one("layers-null", per_layer_config=None)
+    one("layers-uneven", per_layer_config={"1": {"head_dim": 12}})
+    one("layers-uneven-heads", per_layer_config={"1": {"num_key_value_heads": 1}})
+    one("layers-mlp", per_layer_config={"1": {"intermediate_size": 40}})
+    one("layers-beyond", per_layer_config={"7": {"head_dim": 12}})
+    full("default", rope_type="default")
+    full("default-partial", rope_type="default", partial_rotary_factor=0.5)
+    full("proportional", rope_type="proportional", partial_rotary_factor=0.5)
+    full("proportional-all", rope_type="proportional")
+    full("proportional-third", rope_type="proportional", partial_rotary_factor=0.3)
+    full("proportional-factor", rope_type="proportional", partial_rotary_factor=0.5, factor=4.0)
+    full("linear", rope_type="linear", factor=4.0)
+    full("linear-partial", rope_type="linear", factor=4.0, partial_rotary_factor=0.5)
+    full("yarn", rope_type="yarn", **YARN)
+    full("llama3", rope_type="llama3", **LLAMA3)
+    full("dynamic", rope_type="dynamic", factor=4.0)
+    full("longrope", rope_type="longrope", original_max_position_embeddings=8, short_factor=[1.0] * 8,
+         long_factor=[2.0] * 8, factor=4.0)
+    full("kind-missing")
+    one("turned-sliding", rope_parameters={
+        SLIDING: {"rope_type": "proportional", "rope_theta": 77.0, "partial_rotary_factor": 0.5},
+        FULL: {"rope_type": "default", "rope_theta": 500.0}})
+    one("turned-base-missing", rope_parameters={**TURNED, FULL: {"rope_type": "default"}})
+    one("turned-one-missing", rope_parameters=TURNED)
+    one("turned-null", rope_parameters=None)
+    one("turned-flat", rope_parameters={"rope_type": "default", "rope_theta": 77.0})
+    one("turned-old", rope_scaling={"rope_type": "linear", "factor": 4.0})
+    one("turned-old-base", rope_theta=77.0)
+    one("turned-old-share", partial_rotary_factor=0.5)
+    one("window-2", sliding_window=2)
+    one("window-missing", sliding_window=REMOVED)
+    one("window-null", sliding_window=None)
+    one("cap", final_logit_softcapping=2.0)
+    one("cap-null", final_logit_softcapping=None)
+    one("cap-zero", final_logit_softcapping=0.0)
+    one("caps-of-others", attn_logit_softcapping=2.0, query_pre_attn_scalar=3)
+    for act in ("relu", "gelu", "silu", "gelu_pytorch_tanh", "relu2"):
+        one("act-" + act, hidden_activation=act)
+    one("act-old-key", hidden_act="relu")
+    one("epsilon", rms_norm_eps=0.1)
+    one("untied", tie_word_embeddings=False)
+    one("untied-cap", tie_word_embeddings=False, final_logit_softcapping=3.0)
+    one("kv-heads-1", num_key_value_heads=1)
+    one("kv-heads-4", num_key_value_heads=4)
+    one("kv-heads-missing", num_key_value_heads=REMOVED)
+    one("head-dim-missing", head_dim=REMOVED)
+    one("both-ways-all", use_bidirectional_attention="all")
+    one("both-ways-vision", use_bidirectional_attention="vision")
+    one("is-causal-false", is_causal=False)
+    one("sharing-modes", kv_sharing_modes=["reuse"] * 6)
+    one("positions-missing", max_position_embeddings=REMOVED)
+    one("unknown", furl=1, alibi=True, logit_scale=0.5)
+    one("experts", **MOE)
+    one("experts-idle", num_experts=4, top_k_experts=2, moe_intermediate_size=16)
+    one("experts-top-1", **{**MOE, "top_k_experts": 1})
+    one("experts-all", **{**MOE, "top_k_experts": 4})
+    one("experts-shared", **MOE, num_kv_shared_layers=2, use_double_wide_mlp=True)
+    one("experts-no-input", **MOE, hidden_size_per_layer_input=0, attention_k_eq_v=True)
+    one("experts-epsilon", **MOE, rms_norm_eps=0.1)
+
+
 if "--modern" in sys.argv:
     BASES, FILE = MODERN, "modern"
     VARIANTS.clear()
     modern()
+elif "--gemma4" in sys.argv:
+    BASES, FILE = GEMMA4, "gemma4"
+    VARIANTS.clear()
+    gemma4()
 else:
     FILE = "variants"
 
@@ -404,7 +520,7 @@ def refused(name):
 def tensors(variant, config):
     """Names and shapes as transformers saves them, and which are copies of others."""
     model = AutoModelForCausalLM.from_config(config_of(config))
-    if FILE == "modern":  # experts have other names in memory than in files
+    if FILE != "variants":  # experts have other names in memory than in files
         with tempfile.TemporaryDirectory() as folder:
             model.save_pretrained(folder)
             stored = load_file(pathlib.Path(folder) / "model.safetensors")

@@ -89,7 +89,7 @@ extension GGUFArchitecture {
     }
     func kind(_ word: String) -> GGUFEntry { .init("\(name).rope.scaling.type", .text(word)) }
     switch rotary.scaling {
-    case .none, .llama3, .dynamic: break
+    case .none, .llama3, .dynamic, .proportional: break
     case .linear(let factor): entries += [kind("linear"), real("rope.scaling.factor", factor)]
     case .yarn(let factor, let slow, let fast, let original, _):
       entries += [

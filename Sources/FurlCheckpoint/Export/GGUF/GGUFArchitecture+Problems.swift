@@ -125,6 +125,7 @@ extension BlockSpec {
       case .experts(let experts): [experts.count, experts.active, experts.expert.size, experts.shared?.size]
       case .latentAttention(let attention): [attention.heads, nil]
       case .recurrent: [nil]
+      case .tokenInput(let input): [input.size, nil]
       }
     }
   }
@@ -141,6 +142,7 @@ extension BlockSpec {
             case .feedForward(let mlp): "mlp \(mlp.isGated)"
             case .experts: "experts"
             case .recurrent: "recurrent"
+            case .tokenInput: "token input"
             }
           return "\(kind) \(part.outputNorm?.kind.rawValue ?? "")"
         }

@@ -52,6 +52,7 @@ enum ExportedConfiguration {
       let words = after.blocks.map { $0.widths.window == nil ? "full_attention" : "sliding_attention" }
       set("layer_types", .array(words.map(JSON.string)))
     }
+    for member in family.keys(of: after, before: before) { set(member.key, member.value) }
     let name: JSON = type == .float16 ? "float16" : type == .bfloat16 ? "bfloat16" : "float32"
     let typeKeys = ["dtype", "torch_dtype"].filter { key in members.contains { $0.key == key } }
     for key in typeKeys.isEmpty ? ["torch_dtype"] : typeKeys { set(key, name) }

@@ -163,7 +163,9 @@ public struct SafetensorsExport {
   ) throws {
     let writer = StoredTensorWriter(type: type, source: source, tools: tools)
     for parts in layout.slices {
-      if layout.isTransposed {
+      if layout.isBesideEachOther {
+        try writer.writeBesideEachOther(layout, parts, to: file)
+      } else if layout.isTransposed {
         try writer.writeTransposed(layout, parts, to: file)
       } else if layout.isPlain || layout.shape.count == 1 + (layout.slices.count > 1 ? 1 : 0) {
         try writer.writeInOrder(layout, parts, to: file)
@@ -224,6 +226,25 @@ private struct StoredTensorWriter {
       try file.write(
         type.bytes(of: read(parts[first.part], weights[first.part], rows: first.row..<first.row + count)))
       output += count
+    }
+  }
+
+  /// Stripes of rows, each with those of all parts.
+  func writeBesideEachOther(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+    let weights = try parts.map { (part: $0, values: try source.weights(of: $0.spec, pool: tools.pool)) }
+    let (rows, width) = (layout.shape[0], layout.shape[1])
+    let step = ExportLimits.rows(columns: width)
+    for start in stride(from: 0, to: rows, by: step) {
+      let some = start..<min(start + step, rows)
+      var stripe = [Float](repeating: 0, count: some.count * width)
+      for (part, weights) in weights {
+        let values = try read(part, weights, rows: some)
+        let (columns, first) = (part.spec.shape[1], part.location.columns?.start ?? 0)
+        for row in 0..<some.count {
+          for column in 0..<columns { stripe[row * width + first + column] = values[row * columns + column] }
+        }
+      }
+      try file.write(type.bytes(of: stripe))
     }
   }
 

@@ -26,6 +26,9 @@ struct StoredLayout {
   /// The numbers of a vector of which it holds a piece; nil: all.
   var piece: Range<Int>?
 
+  /// Whether the columns of its parts lie beside each other, and not their rows.
+  var isBesideEachOther = false
+
   var elementCount: Int { shape.reduce(1, *) }
   /// Outputs of a slice.
   var outputs: Int { slices[0].reduce(0) { $0 + $1.rows } }
@@ -74,14 +77,33 @@ struct StoredLayout {
         }
         continue
       }
+      if location.isShared, parts[location.name] != nil { continue }
       if parts[location.name] == nil { order.append(location.name) }
       parts[location.name, default: []].append(part)
     }
     return try order.map { try pieces[$0] ?? layout($0, parts[$0] ?? [], path: path) }
   }
 
+  /// Parts with the same rows.
+  private static func besideEachOther(_ name: String, _ parts: [Part], path: String) throws -> StoredLayout {
+    let sorted = parts.sorted { $0.location.columns?.start ?? 0 < $1.location.columns?.start ?? 0 }
+    var width = 0
+    for part in sorted {
+      guard part.location.columns?.start == width, part.rows == sorted[0].rows else {
+        throw FurlError.input(path, part.spec.name, "does not fit beside the other parts of \(name)")
+      }
+      width += part.spec.shape[1]
+    }
+    guard width == sorted[0].location.columns?.total else {
+      throw FurlError.input(path, sorted[0].spec.name, "does not fill \(name) together with the other parts")
+    }
+    return StoredLayout(
+      name: name, shape: [sorted[0].rows, width], slices: [sorted], isTransposed: false, isBesideEachOther: true)
+  }
+
   private static func layout(_ name: String, _ parts: [Part], path: String) throws -> StoredLayout {
     let first = parts[0]
+    if first.location.columns != nil { return try besideEachOther(name, parts, path: path) }
     let count = first.location.slice?.count ?? 1
     var slices = [[Part]](repeating: [], count: count)
     for part in parts {

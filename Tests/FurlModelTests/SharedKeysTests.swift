@@ -1,0 +1,146 @@
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlNumerics
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import Testing
+
+/// Gemma 4: blocks that take keys and values from earlier ones, values that are keys, and what blocks take from the tokens
+/// themselves; against what Hugging Face transformers computes.
+@Suite struct SharedKeysTests {
+  static let models = ["gemma4-shared", "gemma4-keys-alone"]
+
+  private static func folder(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
+
+  private static func expected(_ name: String) throws -> (ids: [Int], logits: [Double]) {
+    let document = try JSON.parse(TestData.bytes(folder(name) + "/expected.json"), file: nil)
+    return (
+      try #require(document["input_ids"]?.array).compactMap(\.integer),
+      try #require(document["logits"]?.array).compactMap(\.number)
+    )
+  }
+
+  private static func difference(_ logits: [[Float]], _ expected: [Double]) -> Double {
+    let actual = logits.joined().map(Double.init)
+    guard actual.count == expected.count else { return .infinity }
+    return zip(actual, expected).map { abs($0 - $1) }.max() ?? .infinity
+  }
+
+  /// At once, and token by token behind a longer piece.
+  @Test(arguments: models, [[128], [11, 1, 2], [1]])
+  func logitsEqualTransformers(_ name: String, _ pieces: [Int]) throws {
+    let (ids, logits) = try Self.expected(name)
+    let context = try Fixtures.context()
+    let session = try Session(
+      ModelFile(path: Self.folder(name)).load(pool: context.pool), context: context, format: .float32)
+    #expect(Self.difference(try Fixtures.logits(session, ids, pieces: pieces), logits) <= 2e-4)
+  }
+
+  /// Rows that no logits are wanted of end before the blocks that store nothing; the others are what they would be.
+  @Test(arguments: models)
+  func rowsThatNobodyWantsChangeNothing(_ name: String) throws {
+    let ids = try Self.expected(name).ids
+    let context = try Fixtures.context()
+    let session = try Session(
+      ModelFile(path: Self.folder(name)).load(pool: context.pool), context: context, slots: 2, format: .float32)
+    let all = try Fixtures.logits(session, ids)
+    for slot in 0..<2 { session.truncate(slot: slot) }
+    // Two sequences at once, of each another tail; then one more token of both.
+    let (first, second) = (Array(ids.dropLast(1)), Array(ids.dropLast(4)))
+    let ranges = try session.forward([
+      .init(slot: 0, ids: first, logits: .tail(3)), .init(slot: 1, ids: second, logits: .last),
+    ])
+    let tails = ranges.map { $0.map { session.logits[$0] } }
+    #expect(tails[0] == Array(all[first.count - 3..<first.count]))
+    #expect(tails[1] == [all[second.count - 1]])
+    let next = try session.forward([
+      .init(slot: 0, ids: [ids[first.count]], logits: .last), .init(slot: 1, ids: [ids[second.count]], logits: .none),
+    ])
+    #expect(next[0].map { session.logits[$0] } == [all[first.count]] && next[1].isEmpty)
+    let last = try session.forward([.init(slot: 1, ids: Array(ids[(second.count + 1)...]), logits: .last)])
+    #expect(last[0].map { session.logits[$0] } == [all[ids.count - 1]])
+  }
+
+  /// An artifact says the same model, and computes the same where its numbers are the same.
+  @Test(arguments: models)
+  func artifactsHoldTheModel(_ name: String) throws {
+    let (ids, logits) = try Self.expected(name)
+    let spec = try Checkpoint(folder: Self.folder(name)).spec
+    #expect(spec.formVersion == 2)
+    try TestData.withTemporaryFolder { folder in
+      let context = try Fixtures.context()
+      for scheme in [Scheme.float32, .int8(.columns(32))] {
+        let path = folder + "/\(scheme == .float32).furl"
+        try Fixtures.writeArtifact(Self.folder(name), to: path, .init(scheme: scheme))
+        let model = try ModelFile(path: path).load(pool: context.pool)
+        #expect(model.spec.json == spec.json && model.spec.blocks == spec.blocks)
+        let session = try Session(model, context: context, format: .float32)
+        let actual = try Fixtures.logits(session, ids)
+        if scheme == .float32 { #expect(Self.difference(actual, logits) <= 2e-4) }
+        let stepped = try Fixtures.logits(session, ids, pieces: [3, 1])
+        #expect(stepped == actual && actual.joined().allSatisfy(\.isFinite))
+      }
+    }
+  }
+
+  /// A cache keeps nothing for blocks that take keys and values, and published files may have such of theirs.
+  @Test func onlyOwnKeysAreKept() throws {
+    let checkpoint = try Checkpoint(folder: Self.folder("gemma4-shared"))
+    let spec = checkpoint.spec
+    #expect(spec.keyBlocks == [0, 1, 2, 3, 2, 3] && spec.sharedKeyBlocks == [2, 3])
+    #expect(spec.blocks.compactMap(\.stored).count == 4 && spec.blocks.compactMap(\.cached).count == 6)
+    #expect(spec.blocks.map { $0.feedForward?.size } == [32, 32, 32, 32, 64, 64])
+    #expect(
+      checkpoint.leftOut.count == 3 && checkpoint.leftOut.allSatisfy { $0.hasPrefix("model.layers.4.self_attn.") })
+    var cut = spec
+    cut.blocks.removeSubrange(0..<4)
+    let error = #expect(throws: FurlError.self) { try cut.validate(file: nil) }
+    #expect(error?.problem.contains("makes the keys and values") == true)
+    let math = DenseMath(pool: WorkerPool(threads: 1), kernels: try Kernels())
+    let training = #expect(throws: FurlError.self) {
+      try TrainingPass(spec, sequences: 1, length: 4, isTrained: true, math: math)
+    }
+    #expect(training?.problem.contains("cannot be trained") == true)
+  }
+
+  /// What is written for transformers has the same numbers, and what a truncation leaves says so.
+  @Test(arguments: models)
+  func exportsAreReadBack(_ name: String) throws {
+    try TestData.withTemporaryFolder { folder in
+      let pool = WorkerPool(threads: 2)
+      let source = try Checkpoint(folder: Self.folder(name))
+      try Fixtures.writeArtifact(Self.folder(name), to: folder + "/a.furl", .init(scheme: .float32))
+      let model = ExportedModel(try ModelFile(path: folder + "/a.furl"))
+      #expect(throws: FurlError.self) { try GGUFExport(numbers: .f32).write(model, to: folder + "/a.gguf", pool: pool) }
+      _ = try SafetensorsExport(numbers: .f32, shardBytes: .max).write(model, to: folder + "/x", pool: pool)
+      let copy = try Checkpoint(folder: folder + "/x")
+      #expect(copy.spec == source.spec)
+      for tensor in source.spec.tensors {
+        let (one, other) = (try source.source(tensor.name).readAll(), try copy.source(tensor.name).readAll())
+        #expect(zip(one, other).allSatisfy { abs($0 - $1) <= 1e-6 * max(1, abs($0)) }, "\(tensor.name)")
+      }
+    }
+  }
+
+  /// What is unusual is said by the key.
+  @Test(
+    arguments: [
+      ("enable_moe_block", true), ("use_bidirectional_attention", "all"), ("num_kv_shared_layers", 5),
+      ("num_kv_shared_layers", 6), ("vocab_size_per_layer_input", 40), ("hidden_size_per_layer_input", .null),
+      ("sliding_window", .null), ("rope_scaling", ["rope_type": "linear", "factor": 2]), ("is_causal", false),
+      ("kv_sharing_modes", ["reuse"]), ("final_logit_softcapping", 0), ("hidden_activation", "relu2"),
+      ("per_layer_config", ["1": ["head_dim": 12]]), ("layer_types", ["full_attention"]),
+    ] as [(String, JSON)])
+  func unsupportedKeysAreNamed(_ key: String, _ value: JSON) throws {
+    try TestData.withTemporaryFolder { folder in
+      let config = try JSON.parse(TestData.bytes(Self.folder("gemma4-shared") + "/config.json"), file: nil)
+      let members = (config.members ?? []).filter { $0.key != key }
+      try TestData.write(
+        Array(JSON.object(members + [.init(key, value)]).prettyText.utf8), to: folder + "/config.json")
+      let error = #expect(throws: FurlError.self) { try Checkpoint(folder: folder) }
+      #expect(error?.kind == .input && error?.place == key, "\(String(describing: error))")
+    }
+  }
+}
