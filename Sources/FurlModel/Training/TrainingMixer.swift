@@ -31,26 +31,7 @@ extension PartSpec {
   /// Why a part cannot be trained; nil: it can.
   var untrainable: String? {
     switch mixer {
-    case .attention(let attention):
-      if attention.headNorms == .ofEachHead {
-        "norms with weights for each head have no gradient that Furl computes"
-      } else if attention.slopeLimit != nil {
-        "slopes of scores have no place in the backward pass"
-      } else if attention.outputGate != nil {
-        "gates on what heads give have no gradient that Furl computes"
-      } else {
-        nil
-      }
-    case .latentAttention: "latent attention has no gradient that Furl computes"
-    case .feedForward: nil
-    case .experts(let experts):
-      if experts.scoring == .sparseMixer {
-        "experts that SparseMixer chooses have no gradient that Furl computes"
-      } else if experts.routerSoftCap != nil {
-        "a capped router has no gradient that Furl computes"
-      } else {
-        nil
-      }
+    case .attention, .latentAttention, .feedForward, .experts: nil
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
     }
   }
@@ -61,7 +42,8 @@ extension PartSpec {
     case .attention(let attention): attention.keptWidths
     case .feedForward(let mlp): mlp.keptWidths
     case .experts(let experts): experts.keptWidths
-    case .latentAttention, .recurrent: [:]
+    case .latentAttention(let attention): attention.keptWidths
+    case .recurrent: [:]
     }
   }
 
@@ -71,7 +53,8 @@ extension PartSpec {
     case .attention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
     case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
     case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
-    case .latentAttention, .recurrent: [:]
+    case .latentAttention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
+    case .recurrent: [:]
     }
   }
 }

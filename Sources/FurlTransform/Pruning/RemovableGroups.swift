@@ -6,12 +6,14 @@ struct RemovableGroups: Sendable {
   let hidden: Int
   private let isGated: Bool
   private let outputGate: AttentionSpec.OutputGate?
+  private let experts: ExpertsSpec?
 
   init(_ block: BlockSpec, of spec: ModelSpec) {
     self.block = block.widths
     hidden = spec.hiddenSize
     isGated = block.feedForward?.isGated ?? false
     outputGate = block.attention?.outputGate
+    experts = block.experts
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
@@ -19,25 +21,33 @@ struct RemovableGroups: Sendable {
 
   private var headsPerUnit: Int { sharesOne ? 1 : max(1, block.heads / max(1, block.kvHeads)) }
 
-  /// Groups of a kind; 0 where the block has no attention, or no MLP that all rows go through.
-  func count(_ group: PruneStep.Group) -> Int {
-    switch group {
+  /// Groups of a kind, of one expert where they are experts'; 0 where the block has none.
+  func count(_ kind: GroupKind) -> Int {
+    switch kind {
     case .heads: block.heads / headsPerUnit
     case .neurons: block.mlpSize
+    case .expertNeurons: experts?.expert.size ?? 0
+    case .sharedNeurons: experts?.shared?.size ?? 0
     }
   }
 
+  /// Layers that groups of a kind lie before, which lose as many.
+  func pools(_ kind: GroupKind) -> Int { kind == .expertNeurons ? experts?.count ?? 0 : 1 }
+
   /// Columns of the layer that reads what the groups compute: the attention's output, or down.
-  func columns(_ group: PruneStep.Group) -> [Range<Int>] {
-    let width = group == .heads ? headsPerUnit * block.headSize : 1
-    return (0..<count(group)).map { $0 * width..<($0 + 1) * width }
+  func columns(_ kind: GroupKind) -> [Range<Int>] {
+    let width = kind == .heads ? headsPerUnit * block.headSize : 1
+    return (0..<count(kind)).map { $0 * width..<($0 + 1) * width }
   }
 
-  /// Weights of one group in the block's linear layers.
-  func weights(_ group: PruneStep.Group) -> Int {
-    switch group {
+  /// Weights of one group in the block's linear layers; of experts, of one neuron of each.
+  func weights(_ kind: GroupKind) -> Int {
+    func neuron(_ isGated: Bool) -> Int { hidden * (isGated ? 3 : 2) }
+    return switch kind {
     case .heads: hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
-    case .neurons: hidden * (isGated ? 3 : 2)
+    case .neurons: neuron(isGated)
+    case .expertNeurons: experts.map { $0.count * neuron($0.expert.isGated) } ?? 0
+    case .sharedNeurons: experts?.shared.map { neuron($0.isGated) } ?? 0
     }
   }
 
@@ -51,9 +61,9 @@ struct RemovableGroups: Sendable {
   }
 
   /// Groups that go at once so that a width stays a multiple.
-  func chunk(_ group: PruneStep.Group, multiple: Int) -> Int {
-    switch group {
-    case .neurons: multiple
+  func chunk(_ kind: GroupKind, multiple: Int) -> Int {
+    switch kind {
+    case .neurons, .expertNeurons, .sharedNeurons: multiple
     case .heads:
       // The fewest heads whose width is a multiple.
       (1...multiple).first { $0 * headsPerUnit * block.headSize % multiple == 0 } ?? multiple
@@ -85,44 +95,23 @@ struct RemovableGroups: Sendable {
   }
 
   /// Columns that stay with some groups.
-  func columns(_ group: PruneStep.Group, kept: [Int]) -> [Int] {
-    let all = columns(group)
+  func columns(_ kind: GroupKind, kept: [Int]) -> [Int] {
+    let all = columns(kind)
     return kept.flatMap { all[$0] }
   }
 
-  /// The block without the others.
-  func block(heads: [Int]?, neurons: [Int]?) -> UniformDecoder.Widths {
-    var result = block
-    if let heads {
-      result.heads = heads.count * headsPerUnit
-      result.kvHeads = sharesOne ? 1 : heads.count
+  /// Takes the others out of the block.
+  func remove(keeping kept: KeptGroups, from spec: inout BlockSpec) {
+    var widths = block
+    if let heads = kept.heads {
+      widths.heads = heads.count * headsPerUnit
+      widths.kvHeads = sharesOne ? 1 : heads.count
     }
-    if let neurons { result.mlpSize = neurons.count }
-    return result
-  }
-}
-
-/// The groups of each block that stay, ascending; nil: all.
-struct KeptGroups: Sendable, Hashable {
-  var heads: [Int]?
-  var neurons: [Int]?
-
-  subscript(_ group: PruneStep.Group) -> [Int]? {
-    get { group == .heads ? heads : neurons }
-    set { if group == .heads { heads = newValue } else { neurons = newValue } }
-  }
-}
-
-extension BlockSpec {
-  /// The layers whose outputs make up groups of a kind.
-  ///
-  /// - Parameter hidden: the width of the residual stream.
-  func layers(computing group: PruneStep.Group, hidden: Int) -> [LinearSpec] {
-    parts.flatMap { part -> [LinearSpec] in
-      switch (part.mixer, group) {
-      case (.attention, .heads), (.feedForward, .neurons): part.inputs(hidden: hidden)
-      default: []
-      }
-    }
+    if let neurons = kept.neurons { widths.mlpSize = neurons.count }
+    spec.widths = widths
+    guard var experts else { return }
+    if let neurons = kept.experts?.first { experts.expert.size = neurons.count }
+    if let neurons = kept.shared { experts.shared?.size = neurons.count }
+    spec.experts = experts
   }
 }
