@@ -40,12 +40,13 @@ extension BlockSpec {
       let readers: [LinearSpec]
       let outputs = part.outputs(hidden: hidden)
       switch (part.mixer, kind) {
-      case (.attention, .heads), (.feedForward, .neurons): readers = outputs
+      case (.attention, .heads), (.latentAttention, .heads), (.feedForward, .neurons): readers = outputs
       case (.experts, .expertNeurons): readers = outputs.filter { $0.expert != nil }
       case (.experts, .sharedNeurons): readers = outputs.filter { $0.expert == nil }
       default: return []
       }
-      let inputs = Dictionary(grouping: part.inputs(hidden: hidden).filter { $0.role != .router }, by: \.expert)
+      let layers = part.inputs(hidden: hidden) + part.innerLayers
+      let inputs = Dictionary(grouping: layers.filter { $0.role != .router }, by: \.expert)
       return readers.map {
         GroupLayers(kind: kind, expert: $0.expert, producers: inputs[$0.expert] ?? [], reader: $0)
       }

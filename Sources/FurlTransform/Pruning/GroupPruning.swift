@@ -50,12 +50,12 @@ struct GroupPruning {
   private func kind(_ site: ReadingSite, _ block: Int) -> GroupKind? {
     let kind: GroupKind?
     switch model.spec.mixer(before: site, in: block) {
-    case .attention: kind = .heads
+    case .attention, .latentAttention: kind = .heads
     case .feedForward where site.expert != nil: kind = .expertNeurons
     case .feedForward:
       let part = site.part.map { model.spec.blocks[block].stages[site.stage].parts[$0] }
       if case .experts = part?.mixer { kind = .sharedNeurons } else { kind = .neurons }
-    case .latentAttention, .experts, .recurrent, nil: kind = nil
+    case .experts, .recurrent, nil: kind = nil
     }
     return kind.flatMap { step.groups.contains($0.group) ? $0 : nil }
   }

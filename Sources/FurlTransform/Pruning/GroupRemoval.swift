@@ -145,6 +145,7 @@ struct GroupRemoval {
       [
         .init("heads", .integer(widths.heads)), .init("kv_heads", .integer(widths.kvHeads)),
         .init("mlp_size", .integer(widths.mlpSize)),
-      ] + changed("expert_size") { $0.experts?.expert.size } + changed("shared_size") { $0.experts?.shared?.size })
+      ] + changed("latent_heads") { $0.latentAttention?.heads } + changed("expert_size") { $0.experts?.expert.size }
+        + changed("shared_size") { $0.experts?.shared?.size })
   }
 }

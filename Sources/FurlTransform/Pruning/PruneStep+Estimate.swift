@@ -12,10 +12,9 @@ extension PruneStep {
       if groups.contains(.neurons), block.feedForward == nil, block.experts == nil {
         throw refuse("groups", "neurons", "leave neurons out")
       }
-      if groups.contains(.heads), block.attention?.slopeLimit != nil {
-        throw refuse("groups", "heads, each of which has a slope of its own,", "leave heads out")
+      if groups.contains(.heads), block.attention == nil, block.latentAttention == nil {
+        throw refuse("groups", "heads", "leave heads out")
       }
-      if groups.contains(.heads), block.attention == nil { throw refuse("groups", "heads", "leave heads out") }
       guard hasChannels else { continue }
       // What is left out would be felt where nothing makes up for it.
       let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }

@@ -7,6 +7,7 @@ struct RemovableGroups: Sendable {
   private let isGated: Bool
   private let outputGate: AttentionSpec.OutputGate?
   private let experts: ExpertsSpec?
+  private let latent: LatentAttentionSpec?
 
   init(_ block: BlockSpec, of spec: ModelSpec) {
     self.block = block.widths
@@ -14,6 +15,7 @@ struct RemovableGroups: Sendable {
     isGated = block.feedForward?.isGated ?? false
     outputGate = block.attention?.outputGate
     experts = block.experts
+    latent = block.latentAttention
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
@@ -24,7 +26,7 @@ struct RemovableGroups: Sendable {
   /// Groups of a kind, of one expert where they are experts'; 0 where the block has none.
   func count(_ kind: GroupKind) -> Int {
     switch kind {
-    case .heads: block.heads / headsPerUnit
+    case .heads: latent?.heads ?? block.heads / headsPerUnit
     case .neurons: block.mlpSize
     case .expertNeurons: experts?.expert.size ?? 0
     case .sharedNeurons: experts?.shared?.size ?? 0
@@ -36,7 +38,7 @@ struct RemovableGroups: Sendable {
 
   /// Columns of the layer that reads what the groups compute: the attention's output, or down.
   func columns(_ kind: GroupKind) -> [Range<Int>] {
-    let width = kind == .heads ? headsPerUnit * block.headSize : 1
+    let width = kind == .heads ? latent?.valueSize ?? headsPerUnit * block.headSize : 1
     return (0..<count(kind)).map { $0 * width..<($0 + 1) * width }
   }
 
@@ -44,7 +46,11 @@ struct RemovableGroups: Sendable {
   func weights(_ kind: GroupKind) -> Int {
     func neuron(_ isGated: Bool) -> Int { hidden * (isGated ? 3 : 2) }
     return switch kind {
-    case .heads: hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
+    case .heads:
+      latent.map { latent in
+        latent.querySize * (latent.queryRank ?? hidden) + (latent.plainSize + latent.valueSize) * latent.rank
+          + latent.valueSize * hidden
+      } ?? hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
     case .neurons: neuron(isGated)
     case .expertNeurons: experts.map { $0.count * neuron($0.expert.isGated) } ?? 0
     case .sharedNeurons: experts?.shared.map { neuron($0.isGated) } ?? 0
@@ -66,12 +72,17 @@ struct RemovableGroups: Sendable {
     case .neurons, .expertNeurons, .sharedNeurons: multiple
     case .heads:
       // The fewest heads whose width is a multiple.
-      (1...multiple).first { $0 * headsPerUnit * block.headSize % multiple == 0 } ?? multiple
+      (1...multiple).first { $0 * (latent?.valueSize ?? headsPerUnit * block.headSize) % multiple == 0 } ?? multiple
     }
   }
 
   /// Rows of query, key and value, or of the MLP's first layers, that stay with some groups.
   func rows(_ role: TensorRole, kept: [Int]) -> [Int]? {
+    if let latent, [.query, .key, .value].contains(role) {
+      // What all heads share stays.
+      let size = role == .query ? latent.querySize : role == .key ? latent.plainSize : latent.valueSize
+      return kept.flatMap { $0 * size..<($0 + 1) * size }
+    }
     let size = block.headSize
     switch role {
     case .query: return kept.flatMap { $0 * headsPerUnit * size..<($0 + 1) * headsPerUnit * size }
@@ -108,10 +119,21 @@ struct RemovableGroups: Sendable {
       widths.kvHeads = sharesOne ? 1 : heads.count
     }
     if let neurons = kept.neurons { widths.mlpSize = neurons.count }
+    if let heads = kept.heads { keepSlopes(of: heads, in: &spec) }
     spec.widths = widths
+    if let heads = kept.heads { spec.latentAttention?.heads = heads.count }
     guard var experts else { return }
     if let neurons = kept.experts?.first { experts.expert.size = neurons.count }
     if let neurons = kept.shared { experts.shared?.size = neurons.count }
     spec.experts = experts
+  }
+
+  /// Heads keep their slopes, which follow from how many there were.
+  private func keepSlopes(of units: [Int], in spec: inout BlockSpec) {
+    guard var attention = spec.attention, attention.slopeLimit != nil, units.count < count(.heads) else { return }
+    let own = attention.slopeHeads ?? .init(all: attention.heads, kept: Array(0..<attention.heads))
+    let kept = units.flatMap { $0 * headsPerUnit..<($0 + 1) * headsPerUnit }.map { own.kept[$0] }
+    attention.slopeHeads = .init(all: own.all, kept: kept)
+    spec.attention = attention
   }
 }
