@@ -55,9 +55,10 @@ import Testing
       let kept = PruningRecipeTests.kept(source.spec)
       let draft = try ModelDraft(source, folder: folder)
       for (index, block) in source.spec.blocks.enumerated() {
-        for group in PruneStep.Group.allCases {
-          let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
-          let columns = RemovableGroups(block, of: source.spec).columns(group, kept: try #require(kept[index][group]))
+        for kind in [GroupKind.heads, .neurons] {
+          let name = "blocks.\(index)." + GroupRemoval.reader(of: kind.group).rawValue
+          let stay = try #require(kept[index][kind]?.first)
+          let columns = RemovableGroups(block, of: source.spec).columns(kind, kept: stay)
           let weight = try source.floats(name)
           try draft.set(name, weight.gather(columns: columns).scattered(to: columns, of: weight.columns))
         }
@@ -346,7 +347,7 @@ import Testing
 
   @Test func allocationsKeepMultiplesAndLimits() {
     func layer(_ block: Int, _ importances: [Double], chunk: Int, least: Int) -> GroupAllocation.Layer {
-      .init(block: block, group: .neurons, importances: importances, weights: 10, chunk: chunk, least: least)
+      .init(block: block, kind: .neurons, importances: importances, weights: 10, chunk: chunk, least: least)
     }
     let allocation = GroupAllocation(layers: [
       layer(0, [9, 1, 8, 2, 7, 3, 6, 4, 5], chunk: 2, least: 4),
@@ -358,5 +359,17 @@ import Testing
     #expect(kept == [[0, 2, 3, 4, 5, 6, 7, 8], [4, 5, 6, 7]] && removed == 50)
     #expect(allocation.remove(weights: 1000).removed == 90)
     #expect(allocation.removeEvenly(share: 0.5).kept.map(\.count) == [4, 4])
+  }
+
+  /// Pools lose as many groups as each other, each those that are worth least to it.
+  @Test func poolsLoseAsMany() {
+    let pools = GroupPools(importances: [[4, 1, 3, 2], [10, 40, 20, 30]])
+    #expect(pools.steps == [11, 22, 33, 44])
+    #expect(pools.kept([2, 3]) == [[0, 2], [1, 3]])
+    #expect(pools.kept([0, 1, 2, 3]) == [[0, 1, 2, 3], [0, 1, 2, 3]])
+    let one = GroupPools(importances: [[4, 1, 3, 2]])
+    #expect(one.steps == [4, 1, 3, 2] && one.kept([0, 2]) == [[0, 2]])
+    // Of equals the first goes first.
+    #expect(GroupPools(importances: [[1, 1, 1], [5, 0, 5]]).kept([1, 2]) == [[1, 2], [0, 2]])
   }
 }

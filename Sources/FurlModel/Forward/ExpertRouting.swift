@@ -77,7 +77,8 @@ package struct ExpertRouting: Sendable {
     spec.scoring == .softmax ? softmax(logits) : logits.map { 1 / (1 + Elementary.exp(-$0)) }
   }
 
-  private func capped(_ logits: [Float]) -> [Double] { capped(logits.span) }
+  /// The router's outputs as experts are judged by them: [count].
+  func capped(_ logits: [Float]) -> [Double] { capped(logits.span) }
 
   private func capped(_ logits: Span<Float>) -> [Double] {
     var numbers = [Double](repeating: 0, count: logits.count)
@@ -131,19 +132,23 @@ package struct ExpertRouting: Sendable {
   }
 
   private func sparseMixer(_ logits: [Double]) -> [Choice] {
+    sparseShares(logits).map { Choice(expert: $0.expert, weight: Float($0.shares[$0.expert] * spec.weightFactor)) }
+      .sorted { $0.expert < $1.expert }
+  }
+
+  /// The two experts that SparseMixer chooses, the best first, each with the softmax that its weight is of: [count], zero for
+  /// those that are far behind it or gone already.
+  func sparseShares(_ logits: [Double]) -> [(expert: Int, shares: [Double])] {
     var left = logits
-    var choices: [Choice] = []
-    for _ in 0..<2 {
+    return (0..<2).map { _ in
       let best = ExpertRouting.largest(left, 1)[0]
       let top = left[best]
       let near = logits.indices.map { index -> Double in
         let distance = (top - logits[index]) / max(abs(logits[index]), top)
         return distance > 2 * spec.jitter ? -.infinity : left[index]
       }
-      let weight = softmax(near)[best]
-      choices.append(Choice(expert: best, weight: Float(weight * spec.weightFactor)))
       left[best] = -.infinity
+      return (best, softmax(near))
     }
-    return choices.sorted { $0.expert < $1.expert }
   }
 }

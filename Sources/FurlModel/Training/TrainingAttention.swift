@@ -26,6 +26,8 @@ struct TrainingAttention: TrainingMixer {
   private var value: Matrix { kept[.value, spec.keys] }
   private var attended: Matrix { kept[.attended, spec.queries] }
   private var statistics: Matrix { kept[.statistics, spec.heads] }
+  /// What heads' outputs are multiplied with comes from these, [rows][gates]; nil: they stay.
+  private var gates: Matrix? { spec.outputGate == nil ? nil : kept[.attentionGates, spec.gates] }
 
   private func attention(_ layers: TrainingLayers) -> CausalAttention {
     var attention = CausalAttention(
@@ -33,6 +35,7 @@ struct TrainingAttention: TrainingMixer {
       sequences: shape.sequences, length: shape.length)
     if let scale = spec.scale { attention.scale = Float(scale) }
     attention.softCap = spec.softCap.map(Float.init)
+    attention.slopes = spec.slopes
     if spec.hasSinks { attention.sinks = layers.parameter("attention.sinks") }
     return attention
   }
@@ -54,6 +57,7 @@ struct TrainingAttention: TrainingMixer {
     layers.linear("attention.query", input, into: query)
     layers.linear("attention.key", input, into: key)
     layers.linear("attention.value", input, into: value)
+    if let gates { layers.linear("attention.gate", input, into: gates) }
     if spec.queryNorm == nil {
       rotate(query, back: false, layers)
       grow(query, layers)
@@ -62,7 +66,15 @@ struct TrainingAttention: TrainingMixer {
     attention(layers).forward(
       query: turnedQuery(layers), key: turnedKey(layers), value: value, into: attended, statistics: statistics,
       with: layers.math)
-    layers.linear("attention.output", attended, into: out, accumulate: accumulate)
+    layers.linear("attention.output", gated(layers.math), into: out, accumulate: accumulate)
+  }
+
+  /// What the last layer reads.
+  private func gated(_ math: DenseMath) -> Matrix {
+    guard let gates else { return attended }
+    let out = scratch[.gated, spec.queries]
+    math.gateSoftly(attended, by: gates, into: out)
+    return out
   }
 
   /// Queries as they meet keys.
@@ -86,7 +98,7 @@ struct TrainingAttention: TrainingMixer {
     return out
   }
 
-  /// What is normed by itself, as a row: a head, or all heads of a row.
+  /// What is normed by itself, as a row: a head, or all heads of a row. Heads with weights of their own take them in turn.
   private func pieces(_ matrix: Matrix) -> Matrix {
     guard spec.headNorms != .ofRow else { return matrix }
     return matrix.shaped(columns: spec.headSize, rows: matrix.count / spec.headSize)
@@ -98,7 +110,12 @@ struct TrainingAttention: TrainingMixer {
     _ gradient: Matrix, input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers
   ) throws {
     let above = scratch[.attendedGradient, spec.queries]
-    layers.linearBack("attention.output", gradient, input: attended, into: above, accumulate: false)
+    layers.linearBack("attention.output", gradient, input: gated(layers.math), into: above, accumulate: false)
+    if let gates {
+      let change = scratch[.attentionGateGradient, spec.gates]
+      layers.math.gateSoftlyBack(attended, by: gates, gradient: above, gateGradient: change)
+      layers.linearBack("attention.gate", change, input: input, into: out, accumulate: accumulate)
+    }
     var query = scratch[.queryGradient, spec.queries]
     var key = scratch[.keyGradient, spec.keys]
     let value = scratch[.valueGradient, spec.keys]
@@ -121,7 +138,7 @@ struct TrainingAttention: TrainingMixer {
       let room = scratch[.turnedKey, spec.keys]
       key = try normalizeBack(self.key, norm, "attention.key_norm", key, into: room, layers)
     }
-    layers.linearBack("attention.query", query, input: input, into: out, accumulate: accumulate)
+    layers.linearBack("attention.query", query, input: input, into: out, accumulate: accumulate || gates != nil)
     layers.linearBack("attention.key", key, input: input, into: out, accumulate: true)
     layers.linearBack("attention.value", value, input: input, into: out, accumulate: true)
   }
@@ -137,13 +154,19 @@ struct TrainingAttention: TrainingMixer {
 
 extension AttentionSpec {
   var keptWidths: TrainingMatrices.Widths {
-    [.query: queries, .key: keys, .value: keys, .attended: queries, .statistics: heads]
+    var widths: TrainingMatrices.Widths = [
+      .query: queries, .key: keys, .value: keys, .attended: queries, .statistics: heads,
+    ]
+    if outputGate != nil { widths[.attentionGates] = gates }
+    return widths
   }
 
   func scratchWidths(isTrained: Bool) -> TrainingMatrices.Widths {
     var widths: TrainingMatrices.Widths = [:]
     if queryNorm != nil { widths[.turnedQuery] = queries }
     if keyNorm != nil { widths[.turnedKey] = keys }
+    if outputGate != nil { widths[.gated] = queries }
+    if outputGate != nil, isTrained { widths[.attentionGateGradient] = gates }
     guard isTrained else { return widths }
     return widths.union([
       .queryGradient: queries, .keyGradient: keys, .valueGradient: keys, .attendedGradient: queries,

@@ -60,8 +60,9 @@ struct TrainingBlock {
       TrainingAttention(spec, angles: angles, shape: shape, kept: kept, scratch: scratch)
     case .feedForward(let spec): TrainingFeedForward(spec, kept: kept, scratch: scratch)
     case .experts(let spec): TrainingExperts(spec, shape: shape, kept: kept, scratch: scratch)
-    case .latentAttention, .recurrent, .tokenInput:
-      preconditionFailure("a model that cannot be trained was not refused")
+    case .latentAttention(let spec):
+      TrainingLatentAttention(spec, angles: angles, shape: shape, kept: kept, scratch: scratch)
+    case .recurrent, .tokenInput: preconditionFailure("a model that cannot be trained was not refused")
     }
   }
 

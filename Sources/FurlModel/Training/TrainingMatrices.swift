@@ -9,6 +9,10 @@ struct TrainingMatrices {
     /// What stages read that stand beside each other, by the number of the first of them.
     case input(stage: Int)
     case query, key, value, attended, statistics
+    /// What heads' outputs are multiplied with comes from these.
+    case attentionGates
+    /// What queries, and keys and values, are made from.
+    case queryLatent, latent
     /// Outputs of an MLP's first layers; of experts for each row and each of its experts, those of an expert together.
     case gate, up
     case router, sharedRouter, sharedGate, sharedUp
@@ -22,6 +26,10 @@ struct TrainingMatrices {
     case branch
     /// Queries and keys that were normed and turned.
     case turnedQuery, turnedKey
+    /// What heads give, multiplied with their gates.
+    case gated
+    /// What comes out of the norm of a latent vector; heads of latent attention in their own sizes, and their gradients.
+    case normedLatent, ownQuery, ownKey, ownValue, sharedKey
     /// What an MLP's last layer reads.
     case inner
     /// The rows of an expert, and what it makes of them.
@@ -29,7 +37,8 @@ struct TrainingMatrices {
 
     // What is used for a moment on the way back: gradients.
     case normedGradient, streamGradient, branchGradient
-    case queryGradient, keyGradient, valueGradient, attendedGradient
+    case queryGradient, keyGradient, valueGradient, attendedGradient, attentionGateGradient
+    case narrowGradient, normedLatentGradient
     case innerGradient, upGradient, routerGradient, expertGradient
   }
 

@@ -31,28 +31,9 @@ extension PartSpec {
   /// Why a part cannot be trained; nil: it can.
   var untrainable: String? {
     switch mixer {
-    case .attention(let attention):
-      if attention.keySource != .own || attention.valueNorm != nil {
-        "normed values, and keys and values of one layer or of another block, have no gradient that Furl computes"
-      } else if attention.headNorms == .ofEachHead {
-        "norms with weights for each head have no gradient that Furl computes"
-      } else if attention.slopeLimit != nil {
-        "slopes of scores have no place in the backward pass"
-      } else if attention.outputGate != nil {
-        "gates on what heads give have no gradient that Furl computes"
-      } else {
-        nil
-      }
-    case .latentAttention: "latent attention has no gradient that Furl computes"
-    case .feedForward: nil
-    case .experts(let experts):
-      if experts.scoring == .sparseMixer {
-        "experts that SparseMixer chooses have no gradient that Furl computes"
-      } else if experts.routerSoftCap != nil {
-        "a capped router has no gradient that Furl computes"
-      } else {
-        nil
-      }
+    case .attention(let attention) where attention.keySource != .own || attention.valueNorm != nil:
+      "normed values, and keys and values of one layer or of another block, have no gradient that Furl computes"
+    case .attention, .latentAttention, .feedForward, .experts: nil
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
     case .tokenInput: "what blocks take from the tokens has no gradient that Furl computes"
     }
@@ -64,7 +45,8 @@ extension PartSpec {
     case .attention(let attention): attention.keptWidths
     case .feedForward(let mlp): mlp.keptWidths
     case .experts(let experts): experts.keptWidths
-    case .latentAttention, .recurrent, .tokenInput: [:]
+    case .latentAttention(let attention): attention.keptWidths
+    case .recurrent, .tokenInput: [:]
     }
   }
 
@@ -74,7 +56,8 @@ extension PartSpec {
     case .attention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
     case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
     case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
-    case .latentAttention, .recurrent, .tokenInput: [:]
+    case .latentAttention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
+    case .recurrent, .tokenInput: [:]
     }
   }
 }

@@ -56,7 +56,7 @@ public final class TrainingPass {
       try TrainingMatrices(widths.reduce([:]) { $0.union($1) }, rows: shape.rows)
     }
     var angles: [ModelSpec.Rotary: RotaryAngles] = [:]
-    for case let rotary? in spec.blocks.map({ $0.attention?.rotary }) where angles[rotary] == nil {
+    for case let rotary? in spec.blocks.map(\.rotary) where angles[rotary] == nil {
       angles[rotary] = try RotaryAngles(
         frequencies: rotary.frequencies(context: shape.length), factor: rotary.attentionFactor, count: shape.length)
     }
@@ -65,7 +65,7 @@ public final class TrainingPass {
     let shared = shape.isTrained ? nil : try matrices(spec.blocks.map { $0.keptWidths(shape) })
     return try spec.blocks.map { block in
       TrainingBlock(
-        block, shape: shape, angles: block.attention?.rotary.flatMap { angles[$0] },
+        block, shape: shape, angles: block.rotary.flatMap { angles[$0] },
         kept: try shared ?? matrices([block.keptWidths(shape)]), scratch: scratch)
     }
   }
@@ -137,4 +137,9 @@ public final class TrainingPass {
       spec.patchName(before: index), hidden, input: input, into: change, accumulate: false)
     math.add(change, to: hidden)
   }
+}
+
+extension BlockSpec {
+  /// How its attention turns queries and keys, latent attention those of its parts that are turned; nil: not at all.
+  fileprivate var rotary: ModelSpec.Rotary? { parts.lazy.compactMap(\.attention).first?.rotary }
 }

@@ -17,6 +17,9 @@ public struct CausalAttention: Sendable {
   public let length: Int
   /// What products of queries and keys are multiplied with; one over the square root of the head's size unless it is set.
   public var scale: Float
+  /// What they grow by then from one position to the next, a number for each head: [heads] (ALiBi; Press et al. 2022); nil:
+  /// nothing. It is the same whatever is trained, and so changes no gradient but by the probabilities.
+  public var slopes: [Float]?
   /// They become softCap * tanh(score / softCap) then (Gemma 2); nil: they stay.
   public var softCap: Float?
   /// What the softmax counts beside the rows, a number for each head, [1][heads] (gpt-oss); nil: nothing.
@@ -92,6 +95,15 @@ public struct CausalAttention: Sendable {
     }
   }
 
+  /// Adds what a head's scores grow by with the positions that a row sees, where they do: to the products, which are
+  /// multiplied with the scale afterwards.
+  private func slope(of head: Int, _ seen: UnsafeMutablePointer<Float>, _ count: Int) {
+    guard let slope = slopes?[head] else { return }
+    // The last one that a row sees is its own position.
+    let step = slope / scale
+    for index in 0..<count { seen[index] += step * Float(index + 1 - count) }
+  }
+
   /// Makes tanh(score * scale / softCap) of a row's scores, where they are capped.
   private func saturate(_ seen: UnsafeMutablePointer<Float>, _ count: Int, with math: DenseMath) {
     guard let softCap else { return }
@@ -125,6 +137,7 @@ public struct CausalAttention: Sendable {
     with math: DenseMath
   ) {
     precondition(sinks == nil || sinks?.count == heads)
+    precondition(slopes == nil || slopes?.count == heads)
     let shared = heads / kvHeads
     let softmax = math.table.softmax
     forEachGroup(math, matrices: 1) { first, kvHead, scratch in
@@ -137,6 +150,7 @@ public struct CausalAttention: Sendable {
           let p = MatrixView(scratch, rows: tile.queries.count, columns: tile.keys.count)
           score(tile, queries, keys, into: p, with: math)
           forEachRow(tile, p) { position, seen, count in
+            slope(of: head, seen, count)
             saturate(seen, count, with: math)
             var largest: Float = 0
             let sum = softmax(seen, count, exponentScale, &largest)
@@ -213,6 +227,7 @@ public struct CausalAttention: Sendable {
       let here = state.above.rows(tile.queries)
       score(tile, state.queries, state.keys, into: p, with: math)
       forEachRow(tile, p) { position, seen, count in
+        slope(of: state.head, seen, count)
         saturate(seen, count, with: math)
         if let saturated { (saturated.base + (seen - p.base)).update(from: seen, count: count) }
         table.probabilities(seen, count, exponentScale, offset(position))

@@ -4,47 +4,61 @@ import CFurlKernels
 extension DenseMath {
   // MARK: Norms
 
-  /// Normalizes every row; weights and biases are [1][columns].
+  /// Normalizes every row.
+  ///
+  /// - Parameters:
+  ///   - x: [rows][columns].
+  ///   - weight, bias: [1][columns], or several of those one behind the other, which rows take in turn: of heads, each with
+  ///     weights of its own.
   public func normalize(
     _ x: Matrix, by norm: Activations.Norm, weight: Matrix, bias: Matrix?, epsilon: Float,
     into out: Matrix
   ) {
-    precondition(x.rows == out.rows && x.columns == out.columns && weight.count == x.columns)
+    precondition(x.rows == out.rows && x.columns == out.columns && weight.count % x.columns == 0)
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
+    let turns = weight.count / x.columns
     forEachPiece(x.rows, of: DenseMath.rowPiece) { rows in
       for row in rows {
         let place = row * x.columns
-        kernel(x.numbers + place, x.columns, weight.numbers, bias?.numbers, epsilon, out.numbers + place)
+        let own = row % turns * x.columns
+        kernel(
+          x.numbers + place, x.columns, weight.numbers + own, bias.map { $0.numbers + own }, epsilon,
+          out.numbers + place)
       }
     }
   }
 
-  /// Adds the gradients of a norm's input, weight and bias, from that of its output.
+  /// Adds the gradients of a norm's input, weight and bias, from that of its output: of weights that rows take in turn, each
+  /// from its own rows.
   public func normalizeBack(
     _ x: Matrix, by norm: Activations.Norm, weight: Matrix, epsilon: Float, gradient: Matrix,
     addingTo out: NormGradients
   ) throws {
-    precondition(x.count == gradient.count && out.input.count == x.count && out.weight.count == x.columns)
+    precondition(x.count == gradient.count && out.input.count == x.count && out.weight.count == weight.count)
+    precondition(weight.count % x.columns == 0)
     let columns = x.columns
+    let all = weight.count
+    let turns = all / columns
     let piece = 64
     let pieces = (x.rows + piece - 1) / piece
     // Every piece of rows has sums of its own, which are added up in their order.
-    let sums = try Matrix(rows: pieces, columns: 2 * columns)
+    let sums = try Matrix(rows: pieces, columns: 2 * all)
     let kernel = table.norm_back
     forEachPiece(x.rows, of: piece) { rows in
-      let own = sums.numbers + rows.lowerBound / piece * 2 * columns
+      let own = sums.numbers + rows.lowerBound / piece * 2 * all
       for row in rows {
         let place = row * columns
+        let turn = row % turns * columns
         kernel(
-          norm == .layerNorm, x.numbers + place, columns, weight.numbers, epsilon, gradient.numbers + place,
-          out.input.numbers + place, own, out.bias == nil ? nil : own + columns)
+          norm == .layerNorm, x.numbers + place, columns, weight.numbers + turn, epsilon, gradient.numbers + place,
+          out.input.numbers + place, own + turn, out.bias == nil ? nil : own + all + turn)
       }
     }
     for index in 0..<pieces {
-      let own = sums.numbers + index * 2 * columns
-      for column in 0..<columns { out.weight.numbers[column] += own[column] }
+      let own = sums.numbers + index * 2 * all
+      for column in 0..<all { out.weight.numbers[column] += own[column] }
       guard let bias = out.bias else { continue }
-      for column in 0..<columns { bias.numbers[column] += own[columns + column] }
+      for column in 0..<all { bias.numbers[column] += own[all + column] }
     }
   }
 
@@ -148,7 +162,7 @@ extension DenseMath {
 public struct NormGradients {
   /// As the input of the norm.
   let input: Matrix
-  /// [1][columns]
+  /// As the weights of the norm.
   let weight: Matrix
   let bias: Matrix?
 

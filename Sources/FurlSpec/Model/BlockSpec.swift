@@ -26,10 +26,18 @@ public struct BlockSpec: Sendable, Hashable {
     }
   }
 
-  /// What its first latent attention does; nil: there is none.
+  /// What its first latent attention does; nil: there is none, and setting it changes nothing.
   public var latentAttention: LatentAttentionSpec? {
-    for part in parts { if case .latentAttention(let attention) = part.mixer { return attention } }
-    return nil
+    get {
+      for part in parts { if case .latentAttention(let attention) = part.mixer { return attention } }
+      return nil
+    }
+    set {
+      guard let newValue else { return }
+      changeFirst {
+        if case .latentAttention = $0 { $0 = .latentAttention(newValue) } else { return false }; return true
+      }
+    }
   }
 
   /// What its first MLP without experts does; nil: there is none, and setting it changes nothing.

@@ -40,6 +40,8 @@ public struct AttentionSpec: Sendable, Hashable {
   /// What the slopes of scores over positions reach up to: 2^-i slopeLimit / heads for head i (ALiBi; Press et al. 2022);
   /// nil: scores have none.
   public var slopeLimit: Double?
+  /// Which heads of a wider attention these are whose slopes they have; nil: they are all heads.
+  public var slopeHeads: SlopeHeads?
   /// How queries grow with their position; nil: not.
   public var queryGrowth: QueryGrowth?
   /// What the heads' outputs are multiplied with before the last layer; nil: nothing.
@@ -91,6 +93,19 @@ public struct AttentionSpec: Sendable, Hashable {
     }
   }
 
+  /// Heads that are left of more, each with a slope of its own.
+  public struct SlopeHeads: Sendable, Hashable {
+    /// Heads that there were.
+    public var all: Int
+    /// Those that are left, ascending.
+    public var kept: [Int]
+
+    public init(all: Int, kept: [Int]) {
+      self.all = all
+      self.kept = kept
+    }
+  }
+
   public init(
     heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil, rotary: ModelSpec.Rotary? = nil,
     biases: Set<TensorRole> = []
@@ -102,16 +117,22 @@ public struct AttentionSpec: Sendable, Hashable {
     self.rotary = rotary
     self.biases = biases
     (scale, softCap, hasSinks, queryNorm, keyNorm) = (nil, nil, false, nil, nil)
-    (headNorms, queryGrowth, outputGate, slopeLimit) = (.ofHead, nil, nil, nil)
+    (headNorms, queryGrowth, outputGate, slopeLimit, slopeHeads) = (.ofHead, nil, nil, nil, nil)
     (valueNorm, keySource) = (nil, .own)
   }
 
   /// The slope of each head, as MPT has them: those of the next power of two of heads, every other one first where that is more.
   public var slopes: [Float]? {
     guard let slopeLimit else { return nil }
+    guard let slopeHeads else { return AttentionSpec.slopes(heads, limit: slopeLimit) }
+    let slopes = AttentionSpec.slopes(slopeHeads.all, limit: slopeLimit)
+    return slopeHeads.kept.map { slopes[$0] }
+  }
+
+  private static func slopes(_ heads: Int, limit: Double) -> [Float] {
     var all = 1
     while all < heads { all *= 2 }
-    let slopes = (1...all).map { Float(Elementary.pow(2, -slopeLimit * Double($0) / Double(all))) }
+    let slopes = (1...all).map { Float(Elementary.pow(2, -limit * Double($0) / Double(all))) }
     guard all > heads else { return slopes }
     let (odd, even) = (stride(from: 1, to: all, by: 2), stride(from: 0, to: all, by: 2))
     return Array((odd.map { slopes[$0] } + even.map { slopes[$0] }).prefix(heads))

@@ -85,6 +85,15 @@ extension ModelSpec {
     if let window = attention.window { try checks.range("window", window, 1...(1 << 30)) }
     if let scale = attention.scale { try checks.positive("scale", scale) }
     if let limit = attention.slopeLimit { try checks.range("slope_limit", limit, 1e-3...1e3) }
+    if let slopeHeads = attention.slopeHeads {
+      let kept = slopeHeads.kept
+      try checks.range("slope_heads.all", slopeHeads.all, attention.heads...(1 << 12))
+      guard attention.slopeLimit != nil, kept.count == attention.heads, kept.allSatisfy({ 0..<slopeHeads.all ~= $0 }),
+        zip(kept, kept.dropFirst()).allSatisfy(<)
+      else {
+        throw checks.error("slope_heads.kept", "\(attention.heads) different heads of those are expected")
+      }
+    }
     if let cap = attention.softCap { try checks.positive("soft_cap", cap) }
     if let norm = attention.queryNorm { try checks.norm("query_norm", norm) }
     if let norm = attention.keyNorm { try checks.norm("key_norm", norm) }

@@ -86,6 +86,10 @@ extension AttentionSpec {
     if let valueNorm { members.append(.init("value_norm", .number(valueNorm))) }
     if keySource != .own { members.append(.init("key_source", .string(keySource.rawValue))) }
     if let slopeLimit { members.append(.init("slope_limit", .number(slopeLimit))) }
+    if let slopeHeads {
+      members.append(
+        .init("slope_heads", ["all": .integer(slopeHeads.all), "kept": .array(slopeHeads.kept.map(JSON.integer))]))
+    }
     if let queryGrowth {
       members.append(
         .init("query_growth", ["rate": .number(queryGrowth.rate), "context": .integer(queryGrowth.context)]))
@@ -109,6 +113,14 @@ extension AttentionSpec {
     valueNorm = try reader.number("value_norm", in: -1e300...1e300)
     if reader.optional("key_source") != nil { keySource = try reader.knownWord("key_source") }
     slopeLimit = try reader.number("slope_limit", in: -1e300...1e300)
+    slopeHeads = try reader.reader("slope_heads").map { heads in
+      let list = heads.optional("kept")?.array ?? []
+      let kept = list.compactMap(\.integer)
+      guard kept.count == list.count else { throw heads.error("kept", "a list of integers is expected") }
+      let result = SlopeHeads(all: try heads.size("all"), kept: kept)
+      try heads.finish()
+      return result
+    }
     queryGrowth = try reader.reader("query_growth").map { growth in
       let result = QueryGrowth(
         rate: try growth.needed("rate") { try growth.number($0, in: 0...1e3) }, context: try growth.size("context"))

@@ -24,7 +24,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
   public enum Group: String, Sendable, CaseIterable {
     /// Attention heads; where several share a key/value head, all of those with it.
     case heads
-    /// Neurons of the MLP.
+    /// Neurons of MLPs; of a block's experts as many of each.
     case neurons
   }
 
@@ -178,8 +178,8 @@ extension PruneStep {
   @DeclarationBuilder<PruneStep> private static var ofGroups: [Field] {
     Field(
       "groups", \.words, .groups,
-      "Attention heads (with all that share a key/value head), neurons of the MLP, channels of the residual stream, "
-        + "rows of the vocabulary, experts."
+      "Attention heads (with all that share a key/value head), neurons of MLPs (of experts as many of each), "
+        + "channels of the residual stream, rows of the vocabulary, experts."
     )
     Field.rule(
       "groups", "experts and other groups do not go in one step",

@@ -74,6 +74,7 @@ final class ModelWalk {
     _ block: Int, _ body: (Int, ReadingSite) throws -> [String: Layer], _ completing: (Int) throws -> [String: Layer]
   ) throws {
     let (spec, prefix) = (model.spec, "blocks.\(block).")
+    self.block = block
     try walk.begin(block: block, vector: vector)
     for site in spec.sites(of: block) {
       let others = try body(block, site)
@@ -97,12 +98,27 @@ final class ModelWalk {
 
   /// Whether the body has visited the input that it was called with.
   private var didVisit = false
+  /// The block that is being walked.
+  private var block = 0
+  /// How many positions experts have had whose moments were wanted.
+  private(set) var coverage = ExpertCoverage()
 
   /// The moments of an input; only inside of a body.
+  ///
+  /// An expert that few positions go through learns from others, too: see ``ExpertCoverage``.
   func moments(_ site: ReadingSite, columns: Int) throws -> InputMoments {
     let moments = try InputMoments(columns: columns)
     try walk.visit(site) { try moments.add($0, count: $1, on: math) }
     didVisit = true
+    if site.expert != nil {
+      let others = ExpertCoverage.others(own: moments.count, columns: columns, positions: walk.positionCount)
+      let readers = model.spec.readers(of: site, in: block)
+      if let name = readers.first?.name {
+        coverage.note(
+          "blocks.\(block)." + name, tokens: moments.count, others: others.count, positions: walk.positionCount)
+      }
+      try walk.visit(site, positions: others) { try moments.add($0, count: $1, on: math) }
+    }
     guard moments.isFinite else {
       throw FurlError.input(
         model.path, "a layer's inputs are not finite numbers", remedy: "the weights before it are damaged")

@@ -26,8 +26,8 @@ struct ChannelPruning {
     if extent.size < model.spec.hiddenSize { result = try rebuild(choose(extent.size)) }
     var removed = PruneExtent.matrixWeights(model.spec) - PruneExtent.matrixWeights(result.spec)
     if !step.groups.isEmpty, extent.rest.target() > 0 {
-      let (narrower, more) = try GroupPruning(step: step, model: result, context: context, extent: extent.rest).prune()
-      (result, removed) = (narrower, removed + more)
+      let rest = try GroupPruning(step: step, model: result, context: context, extent: extent.rest).prune()
+      (result, removed) = (rest.model, removed + rest.removed)
     }
     return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
   }

@@ -8,10 +8,10 @@ struct GroupAllocation {
   /// The groups of one kind in one block.
   struct Layer {
     let block: Int
-    let group: PruneStep.Group
-    /// Of every group; comparable between layers.
+    let kind: GroupKind
+    /// Of every group, of experts of every step (``GroupPools``); comparable between layers.
     let importances: [Double]
-    /// Of one group.
+    /// Of one group, or step.
     let weights: Int
     let chunk: Int
     /// Groups that have to stay.
@@ -20,7 +20,7 @@ struct GroupAllocation {
     /// The same with importances in a unit; where that is nothing, none counts.
     func measured(in unit: Double) -> Layer {
       Layer(
-        block: block, group: group, importances: importances.map { unit > 0 ? $0 / unit : 0 }, weights: weights,
+        block: block, kind: kind, importances: importances.map { unit > 0 ? $0 / unit : 0 }, weights: weights,
         chunk: chunk, least: least)
     }
   }

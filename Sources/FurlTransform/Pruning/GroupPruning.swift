@@ -32,91 +32,165 @@ struct GroupPruning {
 
   /// The pruned model, and what an artifact says about it.
   func run() throws -> (model: Checkpoint, report: JSON) {
-    let (result, removed) = try prune()
-    return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
+    let (result, removed, coverage) = try prune()
+    let report = GroupRemoval(model: model).report(result.spec, removed: removed)
+    return (result, .object((report.members ?? []) + (coverage.json.map { [.init("experts", $0)] } ?? [])))
   }
 
-  /// The pruned model, and how many weights are gone with groups.
-  func prune() throws -> (model: Checkpoint, removed: Int) {
-    let layers = try measure()
+  /// The pruned model, how many weights are gone with groups, and what experts have seen of the calibration.
+  func prune() throws -> (model: Checkpoint, removed: Int, coverage: ExpertCoverage) {
+    let (layers, coverage) = try measure()
     let (kept, removed) = try choose(layers)
-    return (try rebuild(kept), removed)
+    return (try rebuild(kept), removed, coverage)
   }
 
   // MARK: Which groups go
 
-  /// The kind of groups whose reader reads at a place of a block.
-  private func group(_ site: ReadingSite, _ block: Int) -> PruneStep.Group? {
-    let group: PruneStep.Group? =
-      switch model.spec.mixer(before: site, in: block) {
-      case .attention: .heads
-      case .feedForward: .neurons
-      case .latentAttention, .experts, .recurrent, .tokenInput, nil: nil
-      }
-    return group.flatMap { step.groups.contains($0) ? $0 : nil }
+  /// The kind of groups whose reader reads at a place of a block; nil: there are none, or they stay.
+  private func kind(_ site: ReadingSite, _ block: Int) -> GroupKind? {
+    let kind: GroupKind?
+    switch model.spec.mixer(before: site, in: block) {
+    case .attention, .latentAttention: kind = .heads
+    case .feedForward where site.expert != nil: kind = .expertNeurons
+    case .feedForward:
+      let part = site.part.map { model.spec.blocks[block].stages[site.stage].parts[$0] }
+      if case .experts = part?.mixer { kind = .sharedNeurons } else { kind = .neurons }
+    case .experts, .recurrent, .tokenInput, nil: kind = nil
+    }
+    return kind.flatMap { step.groups.contains($0.group) ? $0 : nil }
   }
 
-  private func measure() throws -> [GroupAllocation.Layer] {
-    var layers: [GroupAllocation.Layer] = []
+  /// The groups of one kind in one block, and what they are worth.
+  private struct Measured {
+    var layer: GroupAllocation.Layer
+    let pools: GroupPools
+  }
+
+  /// A layer that reads groups, and what it reads.
+  private final class Reader {
+    /// In the model.
+    let name: String
+    let weight: Matrix
+    let moments: InputMoments
+    let bias: [Float]?
+    private let pool: WorkerPool
+    /// Shrunk as far as the positions are few.
+    lazy var covariance = moments.covariance(ridge: moments.ridge, on: pool)
+
+    init(_ site: ReadingSite, block: Int, of model: Checkpoint, _ walk: ModelWalk, pool: WorkerPool) throws {
+      guard let layer = model.spec.readers(of: site, in: block).first else {
+        throw FurlError(.defect, "nothing reads groups")
+      }
+      name = "blocks.\(block)." + layer.name
+      weight = try model.floats(name)
+      moments = try walk.moments(site, columns: weight.columns)
+      bias = try walk.vector(name + ".bias")?.values
+      self.pool = pool
+    }
+  }
+
+  private func measure() throws -> (layers: [Measured], ExpertCoverage) {
+    var layers: [Measured] = []
     var energies: [Double] = []
     let (spec, share) = (model.spec, share)
-    let survey = step.allocation == .measured ? try GroupSurvey(model, groups: step.groups.count, context) : nil
+    let count = spec.blocks.reduce(0) { sum, block in
+      let removable = RemovableGroups(block, of: spec)
+      return sum + step.kinds.count { removable.count($0) > 0 }
+    }
+    let survey = step.allocation == .measured ? try GroupSurvey(model, layers: count, context) : nil
     var units: [Double] = []
     let walk = try ModelWalk(model, context.sequences, on: context.math)
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
+    // Those of experts until all of a block are there.
+    var pools: [[Double]] = []
+    var readers: [Reader] = []
     try walk.run(boundary: { block in
       if block > 0 { energies.append(streamVariance(walk.walk)) }
       context.progress("looking at block", block, spec.blocks.count)
     }) { block, site in
-      guard let group = group(site, block) else { return [:] }
+      guard let kind = kind(site, block) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
-      let columns = removable.columns(group)
-      let name = "blocks.\(block)." + GroupRemoval.reader(of: group).rawValue
-      let weight = try model.floats(name)
-      let moments = try walk.moments(site, columns: weight.columns)
-      // Shrunk as far as the positions are few.
-      lazy var covariance = moments.covariance(ridge: moments.ridge, on: context.pool)
-      let chunk = removable.chunk(group, multiple: step.multiple)
+      let columns = removable.columns(kind)
+      let reader = try Reader(site, block: block, of: model, walk, pool: context.pool)
+      let chunk = removable.chunk(kind, multiple: step.multiple)
       let least = max(chunk, columns.count - step.mostRemoved(of: columns.count, chunk: chunk, share: share))
-      let importances: [Double]
-      switch step.choose {
-      // What chooses among experts alone is refused where a recipe is read.
-      case .magnitude, .frequency, .reap, .measured, .predictions:
-        importances = GroupScores.magnitude(weight, groups: columns)
-      case .random: importances = columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
-      case .wanda:
-        importances = GroupScores.wanda(weight, meanSquares: moments.meanSquares(covariance), groups: columns)
-      case .variance:
-        importances = GroupScores.variances(weight, covariance, groups: columns)
-      case .lasso:
-        importances = try GroupLasso(weight, covariance, groups: columns, on: context.math)
-          .importances(limit: columns.count - least)
-      }
+      let own = try importances(reader, columns, limit: columns.count - least, &draws)
+      let weight = expertWeight(site, walk.walk)
+      pools.append(weight == 1 ? own : own.map { weight * $0 })
+      // What experts read is kept no longer than it is needed.
+      if survey != nil { readers.append(reader) }
+      guard pools.count == removable.pools(kind) else { return [:] }
+      let all = GroupPools(importances: pools)
       let layer = GroupAllocation.Layer(
-        block: block, group: group, importances: importances, weights: removable.weights(group), chunk: chunk,
+        block: block, kind: kind, importances: all.steps, weights: removable.weights(kind), chunk: chunk,
         least: min(least, columns.count))
-      layers.append(layer)
+      layers.append(Measured(layer: layer, pools: all))
       if let survey {
-        let own = try walk.vector(name + ".bias")?.values
         units.append(
           try survey.unit(of: layer, share: share) { kept in
-            let left = removable.columns(group, kept: kept)
-            let reader = try refit(weight, covariance, means: moments.means, bias: own, kept: left)
-            return (name, try reader.padded(left, of: weight.columns, scheme: survey.scheme, on: context.pool))
+            var forms: [String: ModelWalk.Layer] = [:]
+            for (reader, kept) in zip(readers, all.kept(kept)) {
+              let left = removable.columns(kind, kept: kept)
+              let form = try refit(reader, kept: left)
+              forms[reader.name] = try form.padded(
+                left, of: reader.weight.columns, scheme: survey.scheme, on: context.pool)
+            }
+            return forms
           })
       }
+      (pools, readers) = ([], [])
       return [:]
     }
     if survey == nil {
       // Outputs count by their share of the residual stream that they go to; what has no such unit, by its layer's sum.
-      units = layers.map { layer in
+      units = layers.map { measured in
         switch step.choose {
-        case .lasso, .variance: energies[layer.block]
-        case .wanda, .magnitude, .random, .frequency, .reap, .measured, .predictions: layer.importances.reduce(0, +)
+        case .lasso, .variance: energies[measured.layer.block]
+        case .wanda, .magnitude, .random, .frequency, .reap, .measured, .predictions:
+          measured.layer.importances.reduce(0, +)
         }
       }
     }
-    return zip(layers, units).map { $0.measured(in: $1) }
+    for (index, unit) in units.enumerated() { layers[index].layer = layers[index].layer.measured(in: unit) }
+    return (layers, walk.coverage)
+  }
+
+  /// What groups are worth to the layer that reads them.
+  ///
+  /// - Parameter limit: how many may go.
+  private func importances(
+    _ reader: Reader, _ columns: [Range<Int>], limit: Int, _ draws: inout SplitMix64
+  ) throws -> [Double] {
+    let weight = reader.weight
+    switch step.choose {
+    // What chooses among experts alone is refused where a recipe is read.
+    case .magnitude, .frequency, .reap, .measured, .predictions:
+      return GroupScores.magnitude(weight, groups: columns)
+    case .random: return columns.map { _ in Double(draws.next() >> 11) * 0x1p-53 }
+    case .wanda:
+      return GroupScores.wanda(
+        weight, meanSquares: reader.moments.meanSquares(reader.covariance), groups: columns)
+    case .variance: return GroupScores.variances(weight, reader.covariance, groups: columns)
+    case .lasso:
+      return try GroupLasso(weight, reader.covariance, groups: columns, on: context.math).importances(limit: limit)
+    }
+  }
+
+  /// What is added to the residual stream of what the layer that reads at a place gives, as a share of its mean square: of
+  /// experts the mean square of their weights over all positions, zero where a row does not go through them. One that no row
+  /// goes through counts as if one did.
+  private func expertWeight(_ site: ReadingSite, _ walk: BlockWalk) -> Double {
+    guard let expert = site.expert, let part = site.part, [.lasso, .variance, .wanda].contains(step.choose) else {
+      return 1
+    }
+    var (sum, all, count) = (0.0, 0.0, 0)
+    for choice in walk.expertRoutes(stage: site.stage, part: part).joined() {
+      let square = Double(choice.weight) * Double(choice.weight)
+      all += square
+      count += 1
+      if choice.expert == expert { sum += square }
+    }
+    return max(sum, all / Double(max(1, count))) / Double(max(1, walk.positionCount))
   }
 
   /// The variance of the residual stream over positions, of all its channels together.
@@ -141,13 +215,15 @@ struct GroupPruning {
   /// The share that each layer loses where all lose the same.
   private var share: Double { max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups)))) }
 
-  private func choose(_ layers: [GroupAllocation.Layer]) throws -> (kept: [KeptGroups], removed: Int) {
-    let allocation = GroupAllocation(layers: layers)
+  private func choose(_ layers: [Measured]) throws -> (kept: [KeptGroups], removed: Int) {
+    let allocation = GroupAllocation(layers: layers.map(\.layer))
     try extent.check(allocation)
     let (kept, removed) =
       step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())
     var result = model.spec.blocks.map { _ in KeptGroups() }
-    for (layer, groups) in zip(layers, kept) { result[layer.block][layer.group] = groups }
+    for (measured, steps) in zip(layers, kept) {
+      result[measured.layer.block][measured.layer.kind] = measured.pools.kept(steps)
+    }
     return (result, removed)
   }
 
@@ -162,7 +238,7 @@ struct GroupPruning {
       spec.addBiases(Set(step.groups.map(GroupRemoval.reader)))
     }
     let walk = try ModelWalk(model, context.sequences, on: context.math)
-    var readers: [PruneStep.Group: GroupRemoval.Reader] = [:]
+    var readers: [String: GroupRemoval.Reader] = [:]
     var done = -1
     func write(_ block: Int) throws {
       guard block >= 0 else { return }
@@ -174,34 +250,30 @@ struct GroupPruning {
       done = block
       context.progress("refitting block", block, model.spec.blocks.count)
     }) { block, site in
-      guard let group = group(site, block), let stay = kept[block][group] else { return [:] }
-      let role = GroupRemoval.reader(of: group)
-      let name = "blocks.\(block)." + role.rawValue
-      let weight = try model.floats(name)
-      let columns = RemovableGroups(model.spec.blocks[block], of: model.spec).columns(group, kept: stay)
-      let moments = try walk.moments(site, columns: weight.columns)
-      let reader = try refit(
-        weight, moments.covariance(ridge: moments.ridge, on: context.pool), means: moments.means,
-        bias: walk.vector(name + ".bias")?.values, kept: columns)
-      readers[group] = reader
+      guard let kind = kind(site, block), let stay = kept[block][kind]?[site.expert ?? 0],
+        let layer = model.spec.readers(of: site, in: block).first
+      else { return [:] }
+      let columns = RemovableGroups(model.spec.blocks[block], of: model.spec).columns(kind, kept: stay)
+      let own = try Reader(site, block: block, of: model, walk, pool: context.pool)
+      let reader = try refit(own, kept: columns)
+      readers[layer.name] = reader
       // The walk goes on in the old widths.
-      return [role.rawValue: try reader.padded(columns, of: weight.columns, on: context.pool)]
+      return [layer.name: try reader.padded(columns, of: own.weight.columns, on: context.pool)]
     }
     return try draft.finish(spec)
   }
 
   /// What a layer becomes with some of its columns.
-  private func refit(
-    _ weight: Matrix, _ covariance: @autoclosure () -> Covariance, means: [Double], bias: [Float]?, kept: [Int]
-  ) throws -> GroupRemoval.Reader {
+  private func refit(_ reader: Reader, kept: [Int]) throws -> GroupRemoval.Reader {
+    let weight = reader.weight
     let refitted =
       switch step.refit {
-      case .squares: try ColumnRefit.leastSquares(weight, covariance(), kept: kept, on: context.math)
+      case .squares: try ColumnRefit.leastSquares(weight, reader.covariance, kept: kept, on: context.math)
       case .bias, .none: try weight.gather(columns: kept)
       }
-    guard step.refit != .none else { return .init(weight: refitted, bias: bias) }
-    let change = ColumnRefit.biasChange(weight, refitted: refitted, means: means, kept: kept)
-    let own = bias ?? Array(repeating: 0, count: weight.rows)
+    guard step.refit != .none else { return .init(weight: refitted, bias: reader.bias) }
+    let change = ColumnRefit.biasChange(weight, refitted: refitted, means: reader.moments.means, kept: kept)
+    let own = reader.bias ?? Array(repeating: 0, count: weight.rows)
     return .init(weight: refitted, bias: zip(own, change).map { Float(Double($0) + $1) })
   }
 }

@@ -22,39 +22,38 @@ struct GroupRemoval {
     }
   }
 
-  /// The role of the layer that reads groups of a kind.
+  /// The role of the layers that read groups.
   static func reader(of group: PruneStep.Group) -> TensorRole { group == .heads ? .attentionOutput : .down }
 
   /// Writes the tensors of one block.
   ///
   /// - Parameters:
-  ///   - readers: where they are more than their own kept columns.
+  ///   - readers: by their names in the block, where they are more than their own kept columns.
   ///   - fitsNorms: whether norms over whole rows of queries and keys are to compute with fewer numbers what they did
   ///     with zeros among them.
   func write(
-    block index: Int, keeping kept: KeptGroups, readers: [PruneStep.Group: Reader] = [:], fitsNorms: Bool = false,
+    block index: Int, keeping kept: KeptGroups, readers: [String: Reader] = [:], fitsNorms: Bool = false,
     to draft: ModelDraft
   ) throws {
     let spec = model.spec
     let groups = RemovableGroups(spec.blocks[index], of: spec)
-    for group in PruneStep.Group.allCases {
-      guard let stay = kept[group] else { continue }
-      for layer in spec.blocks[index].layers(computing: group, hidden: spec.hiddenSize) {
-        let role = layer.role
-        guard let rows = groups.rows(role, kept: stay) else { continue }
-        let name = "blocks.\(index)." + role.rawValue
-        try draft.gather(name, rows: rows)
-        if layer.hasBias { try draft.gather(name + ".bias", rows: rows) }
+    let prefix = "blocks.\(index)."
+    for layers in GroupKind.allCases.flatMap({ spec.blocks[index].groupLayers($0, hidden: spec.hiddenSize) }) {
+      guard let stay = kept[layers] else { continue }
+      for layer in layers.producers {
+        guard let rows = groups.rows(layer.role, kept: stay) else { continue }
+        try draft.gather(prefix + layer.name, rows: rows)
+        if layer.hasBias { try draft.gather(prefix + layer.name + ".bias", rows: rows) }
       }
-      if group == .heads { try writeVectors(block: index, keeping: stay, fitsNorms: fitsNorms, to: draft) }
-      let name = "blocks.\(index)." + GroupRemoval.reader(of: group).rawValue
-      if let reader = readers[group] {
+      let name = prefix + layers.reader.name
+      if let reader = readers[layers.reader.name] {
         try draft.set(name, reader.weight)
         if let bias = reader.bias { try draft.set(name + ".bias", bias, shape: [bias.count]) }
       } else {
-        try draft.set(name, model.floats(name).gather(columns: groups.columns(group, kept: stay)))
+        try draft.set(name, model.floats(name).gather(columns: groups.columns(layers.kind, kept: stay)))
       }
     }
+    if let heads = kept.heads { try writeVectors(block: index, keeping: heads, fitsNorms: fitsNorms, to: draft) }
   }
 
   /// Writes what attention has for each head beside its layers.
@@ -82,8 +81,7 @@ struct GroupRemoval {
   func spec(keeping kept: [KeptGroups]) -> ModelSpec {
     var spec = model.spec
     for (index, kept) in kept.enumerated() {
-      let groups = RemovableGroups(spec.blocks[index], of: spec)
-      spec.blocks[index].widths = groups.block(heads: kept.heads, neurons: kept.neurons)
+      RemovableGroups(spec.blocks[index], of: spec).remove(keeping: kept, from: &spec.blocks[index])
     }
     return spec
   }
@@ -131,11 +129,23 @@ struct GroupRemoval {
       ],
       "removed_weights": .integer(removed),
       "parameters": .integer(spec.parameterCount),
-      "widths": .array(
-        spec.blocks.map(\.widths).map {
-          ["heads": .integer($0.heads), "kv_heads": .integer($0.kvHeads), "mlp_size": .integer($0.mlpSize)]
-        }),
+      "widths": .array(zip(model.spec.blocks, spec.blocks).map(widths)),
     ]
     return .object((rest.members ?? []) + channels)
+  }
+
+  /// What an artifact says about the widths of a block; of experts where they are not what they were.
+  private func widths(_ before: BlockSpec, _ after: BlockSpec) -> JSON {
+    let widths = after.widths
+    func changed(_ key: String, _ size: (BlockSpec) -> Int?) -> [JSON.Member] {
+      guard let own = size(after), own != size(before) else { return [] }
+      return [.init(key, .integer(own))]
+    }
+    return .object(
+      [
+        .init("heads", .integer(widths.heads)), .init("kv_heads", .integer(widths.kvHeads)),
+        .init("mlp_size", .integer(widths.mlpSize)),
+      ] + changed("latent_heads") { $0.latentAttention?.heads } + changed("expert_size") { $0.experts?.expert.size }
+        + changed("shared_size") { $0.experts?.shared?.size })
   }
 }

@@ -16,28 +16,28 @@ struct GroupSurvey {
 
   /// - Throws: ``FurlError``.
   ///
-  /// - Parameter groups: kinds of groups in each block.
-  init(_ model: Checkpoint, groups: Int, _ context: ChangeContext) throws {
+  /// - Parameter layers: that will be measured.
+  init(_ model: Checkpoint, layers: Int, _ context: ChangeContext) throws {
     scheme = SensitivityProbe.scheme(for: model.spec)
     probe = try SensitivityProbe(
-      of: model, measurements: model.spec.blocks.count * groups, work: GroupSurvey.work,
-      positions: GroupSurvey.positions,
-      context)
+      of: model, measurements: layers, work: GroupSurvey.work, positions: GroupSurvey.positions, context)
   }
 
   /// What a layer's importances are to be divided by so that they are nats of the KL divergence that their loss costs.
   ///
   /// - Parameters:
   ///   - share: of its groups that the layer loses for it; one chunk at least, so that there is something to measure.
-  ///   - form: the name of the layer that reads the groups, and what it is with some of them: as wide as it was.
+  ///   - form: the layers that read the groups, of experts several, by their names, and what they are with some of them: as
+  ///     wide as they were.
   func unit(
-    of layer: GroupAllocation.Layer, share: Double, form: (_ kept: [Int]) throws -> (String, ModelWalk.Layer)
+    of layer: GroupAllocation.Layer, share: Double, form: (_ kept: [Int]) throws -> [String: ModelWalk.Layer]
   ) throws -> Double {
     let lost = max(share, Double(layer.chunk) / Double(layer.importances.count))
     let kept = GroupAllocation(layers: [layer]).removeEvenly(share: lost).kept[0]
-    let (name, reader) = try form(kept)
-    let divergence = try probe.divergence(
-      replacing: [name: reader.weight], biases: reader.bias.map { [name + ".bias": $0] } ?? [:])
+    let readers = try form(kept)
+    var biases: [String: FloatVector] = [:]
+    for (name, reader) in readers { biases[name + ".bias"] = reader.bias }
+    let divergence = try probe.divergence(replacing: readers.mapValues(\.weight), biases: biases)
     let all = layer.importances.reduce(0, +)
     let importance = all - kept.reduce(0) { $0 + layer.importances[$1] }
     // Nothing is free: what seems so still goes by its importance.

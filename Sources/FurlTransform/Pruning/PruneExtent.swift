@@ -26,7 +26,7 @@ struct PruneExtent {
   static func inBlocks(_ step: PruneStep, _ spec: ModelSpec) -> Int {
     spec.blocks.reduce(0) { sum, block in
       let removable = RemovableGroups(block, of: spec)
-      return sum + step.groups.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
+      return sum + step.kinds.reduce(0) { $0 + removable.count($1) * removable.weights($1) }
     }
   }
 

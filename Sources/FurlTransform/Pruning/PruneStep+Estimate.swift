@@ -9,16 +9,15 @@ extension PruneStep {
       location.error(key, "\(problem) of a \(source.architecture) model cannot be removed", remedy: remedy)
     }
     for block in source.blocks {
-      if groups.contains(.neurons), block.feedForward == nil {
-        throw refuse("groups", "neurons of experts", "leave neurons out")
+      if groups.contains(.neurons), block.feedForward == nil, block.experts == nil {
+        throw refuse("groups", "neurons", "leave neurons out")
       }
-      if groups.contains(.heads), block.attention?.slopeLimit != nil {
-        throw refuse("groups", "heads, each of which has a slope of its own,", "leave heads out")
+      if groups.contains(.heads), block.attention == nil, block.latentAttention == nil {
+        throw refuse("groups", "heads", "leave heads out")
       }
       if groups.contains(.heads), block.attention?.keySource ?? .own != .own {
         throw refuse("groups", "heads that have no keys and values of their own", "leave heads out")
       }
-      if groups.contains(.heads), block.attention == nil { throw refuse("groups", "heads", "leave heads out") }
       guard hasChannels else { continue }
       // What is left out would be felt where nothing makes up for it.
       let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }
@@ -50,12 +49,13 @@ extension PruneStep {
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)
       var kept = KeptGroups()
-      for group in groups {
-        let (count, chunk) = (removable.count(group), removable.chunk(group, multiple: multiple))
+      for kind in kinds where removable.count(kind) > 0 {
+        let (count, chunk) = (removable.count(kind), removable.chunk(kind, multiple: multiple))
         let left = Int((Double(count) * (1 - share) / Double(chunk)).rounded()) * chunk
-        kept[group] = Array(0..<min(count, max(min(chunk, count), left)))
+        // As many of every expert.
+        kept[kind] = [Array(0..<min(count, max(min(chunk, count), left)))]
       }
-      spec.blocks[index].widths = removable.block(heads: kept.heads, neurons: kept.neurons)
+      removable.remove(keeping: kept, from: &spec.blocks[index])
     }
     if refit != .none { spec.addBiases(Set(groups.map(GroupRemoval.reader))) }
     return spec

@@ -6,12 +6,16 @@ struct RemovableGroups: Sendable {
   let hidden: Int
   private let isGated: Bool
   private let outputGate: AttentionSpec.OutputGate?
+  private let experts: ExpertsSpec?
+  private let latent: LatentAttentionSpec?
 
   init(_ block: BlockSpec, of spec: ModelSpec) {
     self.block = block.widths
     hidden = spec.hiddenSize
     isGated = block.feedForward?.isGated ?? false
     outputGate = block.attention?.outputGate
+    experts = block.experts
+    latent = block.latentAttention
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
@@ -19,25 +23,37 @@ struct RemovableGroups: Sendable {
 
   private var headsPerUnit: Int { sharesOne ? 1 : max(1, block.heads / max(1, block.kvHeads)) }
 
-  /// Groups of a kind; 0 where the block has no attention, or no MLP that all rows go through.
-  func count(_ group: PruneStep.Group) -> Int {
-    switch group {
-    case .heads: block.heads / headsPerUnit
+  /// Groups of a kind, of one expert where they are experts'; 0 where the block has none.
+  func count(_ kind: GroupKind) -> Int {
+    switch kind {
+    case .heads: latent?.heads ?? block.heads / headsPerUnit
     case .neurons: block.mlpSize
+    case .expertNeurons: experts?.expert.size ?? 0
+    case .sharedNeurons: experts?.shared?.size ?? 0
     }
   }
 
+  /// Layers that groups of a kind lie before, which lose as many.
+  func pools(_ kind: GroupKind) -> Int { kind == .expertNeurons ? experts?.count ?? 0 : 1 }
+
   /// Columns of the layer that reads what the groups compute: the attention's output, or down.
-  func columns(_ group: PruneStep.Group) -> [Range<Int>] {
-    let width = group == .heads ? headsPerUnit * block.headSize : 1
-    return (0..<count(group)).map { $0 * width..<($0 + 1) * width }
+  func columns(_ kind: GroupKind) -> [Range<Int>] {
+    let width = kind == .heads ? latent?.valueSize ?? headsPerUnit * block.headSize : 1
+    return (0..<count(kind)).map { $0 * width..<($0 + 1) * width }
   }
 
-  /// Weights of one group in the block's linear layers.
-  func weights(_ group: PruneStep.Group) -> Int {
-    switch group {
-    case .heads: hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
-    case .neurons: hidden * (isGated ? 3 : 2)
+  /// Weights of one group in the block's linear layers; of experts, of one neuron of each.
+  func weights(_ kind: GroupKind) -> Int {
+    func neuron(_ isGated: Bool) -> Int { hidden * (isGated ? 3 : 2) }
+    return switch kind {
+    case .heads:
+      latent.map { latent in
+        latent.querySize * (latent.queryRank ?? hidden) + (latent.plainSize + latent.valueSize) * latent.rank
+          + latent.valueSize * hidden
+      } ?? hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
+    case .neurons: neuron(isGated)
+    case .expertNeurons: experts.map { $0.count * neuron($0.expert.isGated) } ?? 0
+    case .sharedNeurons: experts?.shared.map { neuron($0.isGated) } ?? 0
     }
   }
 
@@ -51,17 +67,22 @@ struct RemovableGroups: Sendable {
   }
 
   /// Groups that go at once so that a width stays a multiple.
-  func chunk(_ group: PruneStep.Group, multiple: Int) -> Int {
-    switch group {
-    case .neurons: multiple
+  func chunk(_ kind: GroupKind, multiple: Int) -> Int {
+    switch kind {
+    case .neurons, .expertNeurons, .sharedNeurons: multiple
     case .heads:
       // The fewest heads whose width is a multiple.
-      (1...multiple).first { $0 * headsPerUnit * block.headSize % multiple == 0 } ?? multiple
+      (1...multiple).first { $0 * (latent?.valueSize ?? headsPerUnit * block.headSize) % multiple == 0 } ?? multiple
     }
   }
 
   /// Rows of query, key and value, or of the MLP's first layers, that stay with some groups.
   func rows(_ role: TensorRole, kept: [Int]) -> [Int]? {
+    if let latent, [.query, .key, .value].contains(role) {
+      // What all heads share stays.
+      let size = role == .query ? latent.querySize : role == .key ? latent.plainSize : latent.valueSize
+      return kept.flatMap { $0 * size..<($0 + 1) * size }
+    }
     let size = block.headSize
     switch role {
     case .query: return kept.flatMap { $0 * headsPerUnit * size..<($0 + 1) * headsPerUnit * size }
@@ -85,44 +106,34 @@ struct RemovableGroups: Sendable {
   }
 
   /// Columns that stay with some groups.
-  func columns(_ group: PruneStep.Group, kept: [Int]) -> [Int] {
-    let all = columns(group)
+  func columns(_ kind: GroupKind, kept: [Int]) -> [Int] {
+    let all = columns(kind)
     return kept.flatMap { all[$0] }
   }
 
-  /// The block without the others.
-  func block(heads: [Int]?, neurons: [Int]?) -> UniformDecoder.Widths {
-    var result = block
-    if let heads {
-      result.heads = heads.count * headsPerUnit
-      result.kvHeads = sharesOne ? 1 : heads.count
+  /// Takes the others out of the block.
+  func remove(keeping kept: KeptGroups, from spec: inout BlockSpec) {
+    var widths = block
+    if let heads = kept.heads {
+      widths.heads = heads.count * headsPerUnit
+      widths.kvHeads = sharesOne ? 1 : heads.count
     }
-    if let neurons { result.mlpSize = neurons.count }
-    return result
+    if let neurons = kept.neurons { widths.mlpSize = neurons.count }
+    if let heads = kept.heads { keepSlopes(of: heads, in: &spec) }
+    spec.widths = widths
+    if let heads = kept.heads { spec.latentAttention?.heads = heads.count }
+    guard var experts else { return }
+    if let neurons = kept.experts?.first { experts.expert.size = neurons.count }
+    if let neurons = kept.shared { experts.shared?.size = neurons.count }
+    spec.experts = experts
   }
-}
 
-/// The groups of each block that stay, ascending; nil: all.
-struct KeptGroups: Sendable, Hashable {
-  var heads: [Int]?
-  var neurons: [Int]?
-
-  subscript(_ group: PruneStep.Group) -> [Int]? {
-    get { group == .heads ? heads : neurons }
-    set { if group == .heads { heads = newValue } else { neurons = newValue } }
-  }
-}
-
-extension BlockSpec {
-  /// The layers whose outputs make up groups of a kind.
-  ///
-  /// - Parameter hidden: the width of the residual stream.
-  func layers(computing group: PruneStep.Group, hidden: Int) -> [LinearSpec] {
-    parts.flatMap { part -> [LinearSpec] in
-      switch (part.mixer, group) {
-      case (.attention, .heads), (.feedForward, .neurons): part.inputs(hidden: hidden)
-      default: []
-      }
-    }
+  /// Heads keep their slopes, which follow from how many there were.
+  private func keepSlopes(of units: [Int], in spec: inout BlockSpec) {
+    guard var attention = spec.attention, attention.slopeLimit != nil, units.count < count(.heads) else { return }
+    let own = attention.slopeHeads ?? .init(all: attention.heads, kept: Array(0..<attention.heads))
+    let kept = units.flatMap { $0 * headsPerUnit..<($0 + 1) * headsPerUnit }.map { own.kept[$0] }
+    attention.slopeHeads = .init(all: own.all, kept: kept)
+    spec.attention = attention
   }
 }

@@ -11,11 +11,8 @@ import FurlSpec
 /// w dL/dw over the layer that reads the group (Molchanov et al., "Importance estimation for neural network pruning",
 /// 2019). Norms alone do not tell: groups of small weights may carry large activations.
 final class GroupLassoConstraint: Trainer.Constraint {
-  /// The groups of one kind in one block.
+  /// The groups that one layer reads.
   private struct Layer {
-    let block: Int
-    let group: PruneStep.Group
-    let removable: RemovableGroups
     /// Matrices that compute the groups, with the group of each row; biases have as many numbers.
     let producers: [(weight: Matrix, bias: Matrix?, groups: [Int])]
     let reader, readerGradient: Matrix
@@ -23,13 +20,23 @@ final class GroupLassoConstraint: Trainer.Constraint {
     let readerGroups: [Int]
     /// Where its groups lie among all.
     let range: Range<Int>
+    /// Of one group.
     let numbers: Int
+  }
+
+  /// The groups of one kind in one block: those of a layer, or of one for each expert, which lose as many.
+  private struct Kind {
+    let block: Int
+    let kind: GroupKind
+    let removable: RemovableGroups
+    let layers: [Layer]
   }
 
   private let step: PruneStep
   private let schedule: PruneStep.Finetune
   private let math: DenseMath
-  private let layers: [Layer]
+  private let kinds: [Kind]
+  private var layers: [Layer] { kinds.flatMap(\.layers) }
   private let extent: PruneExtent
   /// Running means of squares, and 1 for groups that are left: [1][groups].
   private let scores, alive: Matrix
@@ -50,35 +57,35 @@ final class GroupLassoConstraint: Trainer.Constraint {
     self.math = math
     let spec = parameters.spec
     try Self.check(step, spec)
-    var layers: [Layer] = []
+    var kinds: [Kind] = []
     var count = 0
     for (index, block) in spec.blocks.enumerated() {
       let removable = RemovableGroups(block, of: spec)
       let prefix = "blocks.\(index)."
-      // A block whose neurons are those of experts has none that all rows go through.
-      for group in PruneStep.Group.allCases where step.groups.contains(group) && removable.count(group) > 0 {
-        let roles = block.layers(computing: group, hidden: spec.hiddenSize).map(\.role)
-        let groups = removable.count(group)
-        let producers = roles.compactMap { role -> (Matrix, Matrix?, [Int])? in
-          let weight = parameters[prefix + role.rawValue]
-          var owners = [Int](repeating: 0, count: weight.rows)
-          for group in 0..<groups {
-            guard let rows = removable.rows(role, kept: [group]) else { return nil }
-            for row in rows { owners[row] = group }
+      for kind in GroupKind.allCases where step.groups.contains(kind.group) && removable.count(kind) > 0 {
+        let groups = removable.count(kind)
+        let columns = removable.columns(kind).enumerated().flatMap { group, range in range.map { _ in group } }
+        let layers = block.groupLayers(kind, hidden: spec.hiddenSize).map { layers in
+          let producers = layers.producers.compactMap { layer -> (Matrix, Matrix?, [Int])? in
+            let weight = parameters[prefix + layer.name]
+            var owners = [Int](repeating: 0, count: weight.rows)
+            for group in 0..<groups {
+              guard let rows = removable.rows(layer.role, kept: [group]) else { return nil }
+              for row in rows { owners[row] = group }
+            }
+            return (weight, parameters.optional(prefix + layer.name + ".bias"), owners)
           }
-          return (weight, parameters.optional(prefix + role.rawValue + ".bias"), owners)
+          let reader = prefix + layers.reader.name
+          defer { count += groups }
+          return Layer(
+            producers: producers, reader: parameters[reader], readerGradient: gradients[reader],
+            readerGroups: columns, range: count..<count + groups,
+            numbers: removable.weights(kind) / removable.pools(kind))
         }
-        let reader = prefix + GroupRemoval.reader(of: group).rawValue
-        let columns = removable.columns(group).enumerated().flatMap { group, range in range.map { _ in group } }
-        layers.append(
-          Layer(
-            block: index, group: group, removable: removable, producers: producers, reader: parameters[reader],
-            readerGradient: gradients[reader], readerGroups: columns, range: count..<count + groups,
-            numbers: removable.weights(group)))
-        count += groups
+        kinds.append(Kind(block: index, kind: kind, removable: removable, layers: layers))
       }
     }
-    self.layers = layers
+    self.kinds = kinds
     extent = PruneExtent(step, of: spec)
     scores = try Matrix(rows: 1, columns: count)
     alive = try Matrix(rows: 1, columns: count)
@@ -113,9 +120,12 @@ final class GroupLassoConstraint: Trainer.Constraint {
     let done = index + 1
     if done <= schedule.ramp, done % Self.interval == 0 || done == schedule.ramp {
       let target = extent.target(progress: share(after: done))
-      for (layer, kept) in zip(layers, allocation(scores, alive).remove(weights: target).kept) {
-        let stay = Set(kept)
-        for group in 0..<layer.range.count where !stay.contains(group) { alive[layer.range.lowerBound + group] = 0 }
+      let kept = allocation(scores, alive).remove(weights: target).kept
+      for (kind, steps) in zip(kinds, kept) {
+        for (layer, kept) in zip(kind.layers, pools(kind, scores, alive).kept(steps)) {
+          let stay = Set(kept)
+          for group in 0..<layer.range.count where !stay.contains(group) { alive[layer.range.lowerBound + group] = 0 }
+        }
       }
     }
     self.scores.values = scores
@@ -137,16 +147,19 @@ final class GroupLassoConstraint: Trainer.Constraint {
   }
 
   /// Groups that are gone already go first.
+  private func pools(_ kind: Kind, _ scores: [Float], _ alive: [Float]) -> GroupPools {
+    GroupPools(importances: kind.layers.map { $0.range.map { alive[$0] > 0 ? Double(scores[$0]) : -1 } })
+  }
+
   private func allocation(_ scores: [Float], _ alive: [Float]) -> GroupAllocation {
     GroupAllocation(
-      layers: layers.map { layer in
-        let count = layer.range.count
-        let chunk = layer.removable.chunk(layer.group, multiple: step.multiple)
+      layers: kinds.map { kind in
+        let count = kind.removable.count(kind.kind)
+        let chunk = kind.removable.chunk(kind.kind, multiple: step.multiple)
         let most = step.mostRemoved(of: count, chunk: chunk, share: step.sparsity)
         return .init(
-          block: layer.block, group: layer.group,
-          importances: layer.range.map { alive[$0] > 0 ? Double(scores[$0]) : -1 }, weights: layer.numbers,
-          chunk: chunk, least: min(max(chunk, count - most), count))
+          block: kind.block, kind: kind.kind, importances: pools(kind, scores, alive).steps,
+          weights: kind.removable.weights(kind.kind), chunk: chunk, least: min(max(chunk, count - most), count))
       })
   }
 
@@ -183,9 +196,11 @@ final class GroupLassoConstraint: Trainer.Constraint {
   /// Of every block, the groups that are left.
   var kept: [KeptGroups] {
     let alive = self.alive.values
-    var result = [KeptGroups](repeating: KeptGroups(), count: (layers.map(\.block).max() ?? -1) + 1)
-    for layer in layers {
-      result[layer.block][layer.group] = (0..<layer.range.count).filter { alive[layer.range.lowerBound + $0] > 0 }
+    var result = [KeptGroups](repeating: KeptGroups(), count: (kinds.map(\.block).max() ?? -1) + 1)
+    for kind in kinds {
+      result[kind.block][kind.kind] = kind.layers.map { layer in
+        (0..<layer.range.count).filter { alive[layer.range.lowerBound + $0] > 0 }
+      }
     }
     return result
   }

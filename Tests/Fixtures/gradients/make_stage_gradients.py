@@ -6,7 +6,7 @@ every tensor under Furl's name for it.
 The weights are seeded draws, which any program can make: number j of a tensor is middle + width * (2 u - 1), where u is
 the j-th draw of SplitMix64 (Steele, Lea and Flood 2014) from the tensor's seed, its upper 53 bits over 2^53; all in double
 precision, rounded to FP32 in the end. What Furl folds into weights (gemma's norms + 1, its embedding's factor) is undone
-here, so that gradients are those of what Furl holds. No router has a near-tie: the least distance is printed.
+here, so that gradients are those of what Furl holds. `mixed` is computed by a few lines of its own. No router has a near-tie: the least distance is printed.
 
 Losses: `entropy` is the mean cross entropy of the next tokens, `divergence` the mean Kullback-Leibler divergence from the
 same model with all norms' weights doubled, `hidden` a tenth of the mean square of the last hidden state's distance from
@@ -409,19 +409,339 @@ def granite(w):
     return config, state
 
 
+def latent(w, i, heads, turned, plain, value, rank, query_rank=None, bias=False):
+    """Latent attention of a block, as Furl has it: what is turned comes first in a head, one half behind the other."""
+    own = f"blocks.{i}.attention."
+    if query_rank:
+        w.linear(own + "query_latent", query_rank, HIDDEN, bias)
+        w.norm(own + "query_latent_norm", query_rank)
+    w.linear(own + "query", heads * (turned + plain), query_rank or HIDDEN)
+    w.linear(own + "latent", rank, HIDDEN, bias)
+    w.linear(own + "shared_key", turned, HIDDEN, bias)
+    w.linear(own + "key", heads * plain, rank)
+    w.linear(own + "value", heads * value, rank)
+    w.norm(own + "latent_norm", rank)
+    w.linear(own + "output", HIDDEN, heads * value, bias)
+
+
+def latent_state(t, i, heads, turned, plain, value, query_rank=None):
+    """The same under the names of files, which hold what is turned behind the rest of a head, its halves taking turns, and
+    keys and values of each head together."""
+    own, prefix = f"blocks.{i}.attention.", f"model.layers.{i}.self_attn."
+    pairs = torch.arange(turned).reshape(2, turned // 2).T.flatten()
+    query = t[own + "query"].reshape(heads, turned + plain, -1)
+    query = torch.cat([query[:, turned:], query[:, :turned][:, pairs]], 1).flatten(0, 1)
+    inner = [t[own + "key"].reshape(heads, plain, -1), t[own + "value"].reshape(heads, value, -1)]
+    state = {
+        prefix + ("q_b_proj.weight" if query_rank else "q_proj.weight"): query,
+        prefix + "kv_b_proj.weight": torch.cat(inner, 1).flatten(0, 1),
+        prefix + "kv_a_layernorm.weight": t[own + "latent_norm"], prefix + "o_proj.weight": t[own + "output"],
+    }
+    if query_rank:
+        state[prefix + "q_a_layernorm.weight"] = t[own + "query_latent_norm"]
+        state[prefix + "q_a_proj.weight"] = t[own + "query_latent"]
+    for suffix in ("", ".bias"):
+        if own + "latent" + suffix not in t:
+            continue
+        name = prefix + "kv_a_proj_with_mqa" + (suffix or ".weight")
+        state[name] = torch.cat([t[own + "latent" + suffix], t[own + "shared_key" + suffix][pairs]])
+        if suffix:
+            state[prefix + "o_proj.bias"] = t[own + "output.bias"]
+            state[prefix + "q_a_proj.bias"] = t[own + "query_latent.bias"]
+    return state
+
+
+SHARED = {"mlp.gate": "mlp.router", "mlp.shared_experts.gate_proj": "mlp.shared.gate",
+          "mlp.shared_experts.up_proj": "mlp.shared.up", "mlp.shared_experts.down_proj": "mlp.shared.down"}
+
+
+@case()
+def deepseek_v2(w):
+    """Latent attention whose queries are made from the stage's input, values wider than they are; a softmax, groups."""
+    count, size, heads, turned, plain, value, rank = 6, 5, 3, 2, 3, 7, 6
+    w.ends()
+    for i in range(BLOCKS):
+        latent(w, i, heads, turned, plain, value, rank)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    w.mlp("blocks.0.mlp")
+    w.experts(1, count, size)
+    w.mlp("blocks.1.mlp.shared", 2 * size)
+    config = transformers.DeepseekV2Config(**base(
+        num_attention_heads=heads, num_key_value_heads=heads, q_lora_rank=None, kv_lora_rank=rank, qk_nope_head_dim=plain,
+        qk_rope_head_dim=turned, v_head_dim=value, moe_intermediate_size=size, n_routed_experts=count,
+        num_experts_per_tok=2, n_group=3, topk_group=2, topk_method="group_limited_greedy", n_shared_experts=2,
+        first_k_dense_replace=1, routed_scaling_factor=1.5, rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        result = ends(t) | llama(t, 0, PRE) | llama(t, 1, PRE | SHARED) | experts(t, 1, count)
+        for i in range(BLOCKS):
+            for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                result.pop(f"model.layers.{i}.self_attn.{name}.weight")
+            result |= latent_state(t, i, heads, turned, plain, value)
+        return result
+    return config, state
+
+
+@case(goal="divergence", length=40)
+def deepseek_v3(w):
+    """Queries from a short vector, values narrower than they are, a scale that grows with the context, biases."""
+    count, size, heads, turned, plain, value, rank, query_rank = 6, 5, 3, 4, 3, 5, 6, 8
+    w.ends()
+    for i in range(BLOCKS):
+        latent(w, i, heads, turned, plain, value, rank, query_rank, bias=True)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    w.mlp("blocks.0.mlp")
+    w.experts(1, count, size)
+    w.add("blocks.1.mlp.router.choice", (count,), width=0.3)
+    w.mlp("blocks.1.mlp.shared", size)
+    config = transformers.DeepseekV3Config(**base(
+        num_attention_heads=heads, num_key_value_heads=heads, q_lora_rank=query_rank, kv_lora_rank=rank,
+        qk_nope_head_dim=plain, qk_rope_head_dim=turned, v_head_dim=value, moe_intermediate_size=size,
+        n_routed_experts=count, num_experts_per_tok=2, n_group=3, topk_group=2, n_shared_experts=1,
+        first_k_dense_replace=1, routed_scaling_factor=2.5, norm_topk_prob=True, attention_bias=True,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "beta_fast": 4.0, "beta_slow": 1.0,
+                         "mscale": 0.5, "mscale_all_dim": 1.2, "original_max_position_embeddings": 12}))
+
+    def state(t):
+        result = ends(t) | llama(t, 0, PRE) | llama(t, 1, PRE | SHARED) | experts(t, 1, count)
+        for i in range(BLOCKS):
+            for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                result.pop(f"model.layers.{i}.self_attn.{name}.weight")
+            result |= latent_state(t, i, heads, turned, plain, value, query_rank)
+        return result | {"model.layers.1.mlp.gate.e_score_correction_bias": t["blocks.1.mlp.router.choice"]}
+    return config, state
+
+
+@case(length=70)
+def mpt(w):
+    """Slopes of scores, of a number of heads that is no power of two."""
+    heads, head = 3, HIDDEN // 3
+    w.ends(head=False)
+    for i in range(BLOCKS):
+        w.attention(i, heads, heads, head=head)
+        w.mlp(f"blocks.{i}.mlp", 4 * HIDDEN, gated=False)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+    config = transformers.MptConfig(
+        vocab_size=VOCABULARY, d_model=HIDDEN, n_heads=heads, n_layers=BLOCKS, max_seq_len=128, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=None, attn_config={"softmax_scale": 0.3})
+
+    def state(t):
+        result = {"transformer.wte.weight": t["embedding"], "transformer.norm_f.weight": t["norm"]}
+        for i in range(BLOCKS):
+            prefix, own = f"transformer.blocks.{i}.", f"blocks.{i}."
+            parts = [t[own + "attention." + name] for name in ("query", "key", "value")]
+            result |= {
+                prefix + "norm_1.weight": t[own + "attention.norm"], prefix + "norm_2.weight": t[own + "mlp.norm"],
+                prefix + "attn.Wqkv.weight": torch.cat(parts), prefix + "attn.out_proj.weight": t[own + "attention.output"],
+                prefix + "ffn.up_proj.weight": t[own + "mlp.up"], prefix + "ffn.down_proj.weight": t[own + "mlp.down"],
+            }
+        return result
+    return config, state
+
+
+@case(goal="hidden")
+def stablelm(w):
+    """LayerNorms of queries and keys, each head with weights of its own; attention and MLP behind one norm."""
+    heads, head = 3, HIDDEN // 3
+    w.ends(bias=True)
+    for i in range(BLOCKS):
+        w.attention(i, heads, heads, ("query", "key", "value"), head)
+        w.mlp(f"blocks.{i}.mlp")
+        w.norm(f"blocks.{i}.attention.norm", HIDDEN, bias=True)
+        for name in ("query_norm", "key_norm"):
+            w.norm(f"blocks.{i}.attention.{name}", heads * head)
+    config = transformers.StableLmConfig(**base(
+        num_attention_heads=heads, num_key_value_heads=heads, qk_layernorm=True, use_qkv_bias=True,
+        use_parallel_residual=True, layer_norm_eps=1e-5, rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}))
+
+    def state(t):
+        result = ends(t) | {"model.norm.bias": t["norm.bias"]}
+        for i in range(BLOCKS):
+            result |= llama(t, i, {"input_layernorm": "attention.norm"})
+            for letter, name in (("q", "query"), ("k", "key")):
+                for number, weight in enumerate(t[f"blocks.{i}.attention.{name}_norm"].reshape(heads, head)):
+                    result[f"model.layers.{i}.self_attn.{letter}_layernorm.norms.{number}.weight"] = weight
+        return result
+    return config, state
+
+
+def make_laguna(w, per_head):
+    count, size, shared, heads = 5, 5, 7, [4, 2] if per_head else [4, 4]
+    w.ends()
+    for i in range(BLOCKS):
+        w.attention(i, heads[i], biases=() if per_head else ("query", "key", "value", "output"))
+        w.linear(f"blocks.{i}.attention.gate", heads[i] * (1 if per_head else HEAD), HIDDEN)
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN)
+        for name in ("attention.query_norm", "attention.key_norm"):
+            w.norm(f"blocks.{i}.{name}", HEAD)
+    w.mlp("blocks.0.mlp")
+    w.experts(1, count, size)
+    w.add("blocks.1.mlp.router.choice", (count,), width=0.3)
+    w.mlp("blocks.1.mlp.shared", shared)
+    more = {"num_attention_heads_per_layer": heads} if per_head else {
+        "gating": "per-element", "moe_router_logit_softcapping": 0.8, "attention_bias": True}
+    config = transformers.LagunaConfig(**base(
+        head_dim=HEAD, num_experts=count, num_experts_per_tok=2, moe_intermediate_size=size,
+        shared_expert_intermediate_size=shared, moe_routed_scaling_factor=1.7, sliding_window=6,
+        layer_types=["full_attention", "sliding_attention"], mlp_layer_types=["dense", "sparse"],
+        rope_parameters={
+            "full_attention": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}) | more)
+
+    def state(t):
+        names = PRE | QK | {"self_attn.g_proj": "attention.gate"}
+        result = ends(t) | llama(t, 0, names) | llama(t, 1, names | SHARED) | experts(t, 1, count)
+        return result | {"model.layers.1.mlp.gate.e_score_correction_bias": t["blocks.1.mlp.router.choice"]}
+    return config, state
+
+
+@case()
+def laguna(w):
+    """A gate for each head's outputs, as many heads as each block says."""
+    return make_laguna(w, per_head=True)
+
+
+@case(goal="divergence")
+def laguna_elements(w):
+    """A gate for each output, a capped router."""
+    return make_laguna(w, per_head=False)
+
+
+@case(length=30, seed=3)
+def phimoe(w):
+    """SparseMixer as it is computed outside of training, which is what its backward pass in training gives where the best
+    experts are drawn."""
+    count, size = 5, 5
+    w.ends(bias=True)
+    w.add("head.bias", (VOCABULARY,))
+    for i in range(BLOCKS):
+        w.attention(i, biases=("query", "key", "value", "output"))
+        for name in ("attention.norm", "mlp.norm"):
+            w.norm(f"blocks.{i}.{name}", HIDDEN, bias=True)
+        w.experts(i, count, size)
+    config = transformers.PhimoeConfig(**base(
+        head_dim=HEAD, num_local_experts=count, num_experts_per_tok=2, intermediate_size=size, router_jitter_noise=0.4,
+        attention_bias=True, lm_head_bias=True, sliding_window=None,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+
+    def state(t):
+        result = ends(t) | {"model.norm.bias": t["norm.bias"], "lm_head.bias": t["head.bias"]}
+        for i in range(BLOCKS):
+            result |= llama(t, i, PRE | {"mlp.router": "mlp.router"}) | experts(t, i, count)
+        return result
+    return config, state
+
+
+def rms(x, weight):
+    return weight * x / (x ** 2).mean(-1, keepdim=True).add(1e-5).sqrt()
+
+
+@case(goal="divergence", length=70, seed=2)
+def mixed(w):
+    """What no family has together, computed here: soft caps of scores, router and logits, sinks, slopes, windows, norms
+    before and behind parts, norms and a gate of each head, queries that grow, experts beside attention."""
+    count, size, shared, window = 5, 5, 7, 7
+    w.ends(head=False)
+    for i in range(BLOCKS):
+        own = f"blocks.{i}."
+        w.attention(i)
+        w.linear(own + "attention.gate", HEADS, HIDDEN, bias=True)
+        w.add(own + "attention.sinks", (HEADS,), width=1.5)
+        for name in ("attention.norm", "attention.output_norm", "mlp.norm", "mlp.output_norm"):
+            w.norm(own + name, HIDDEN)
+        w.norm(own + "attention.query_norm", HEADS * HEAD)
+        w.norm(own + "attention.key_norm", KV_HEADS * HEAD, bias=True)
+        w.experts(i, count, size)
+        w.add(own + "mlp.router.bias", (count,))
+        w.linear(own + "mlp.shared.router", 1, HIDDEN)
+        w.mlp(own + "mlp.shared", shared)
+
+    def mlp(t, name, x):
+        gate = torch.nn.functional.gelu(x @ t[name + ".gate"].T, approximate="tanh")
+        return (gate * (x @ t[name + ".up"].T)) @ t[name + ".down"].T
+
+    def attend(t, own, x):
+        rows, length, _ = x.shape
+        place = torch.arange(length, dtype=torch.float64)
+        q, k, v = (
+            (x @ t[own + name].T).reshape(rows, length, -1, HEAD) for name in ("query", "key", "value"))
+        q = rms(q, t[own + "query_norm"].reshape(HEADS, HEAD))
+        k = torch.nn.functional.layer_norm(k, (HEAD,), eps=1e-5)
+        k = k * t[own + "key_norm"].reshape(KV_HEADS, HEAD) + t[own + "key_norm.bias"].reshape(KV_HEADS, HEAD)
+        angle = place[:, None] * 1e4 ** (-torch.arange(HEAD // 2, dtype=torch.float64) * 2 / HEAD)
+        cosine, sine = (f(angle)[None, :, None] for f in (torch.cos, torch.sin))
+        q, k = (
+            torch.cat([a * cosine - b * sine, b * cosine + a * sine], -1) for a, b in (z.chunk(2, -1) for z in (q, k)))
+        q = q * (1 + 0.3 * torch.log(1 + torch.floor(place / 8)))[None, :, None, None]
+        k, v = (z.repeat_interleave(HEADS // KV_HEADS, 2) for z in (k, v))
+        scores = torch.einsum("rthd,rjhd->rhtj", q, k) / HEAD ** 0.5
+        slopes = 2.0 ** (-4 * torch.arange(1, HEADS + 1, dtype=torch.float64) / HEADS)
+        scores = 1.5 * torch.tanh((scores + slopes[:, None, None] * (place - place[:, None])) / 1.5)
+        seen = (place <= place[:, None]) & (place > place[:, None] - window)
+        scores = scores.masked_fill(~seen, -torch.inf)
+        sinks = t[own + "sinks"][:, None, None].expand(rows, HEADS, length, 1)
+        shares = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
+        given = torch.einsum("rhtj,rjhd->rthd", shares, v)
+        gate = torch.nn.functional.softplus(x @ t[own + "gate"].T + t[own + "gate.bias"])
+        return (given * gate[..., None]).flatten(2) @ t[own + "output"].T
+
+    def mix(t, own, x, distances):
+        logits = 0.8 * torch.tanh((x @ t[own + "router"].T + t[own + "router.bias"]) / 0.8)
+        best, chosen = logits.detach().sort(-1, descending=True)
+        distances.append((best[..., 1] - best[..., 2]).min().item())
+        shares = logits.softmax(-1).gather(-1, chosen[..., :2])
+        weights = torch.zeros_like(logits).scatter(-1, chosen[..., :2], 1.3 * shares / shares.sum(-1, keepdim=True))
+        sum = torch.sigmoid(x @ t[own + "shared.router"].T) * mlp(t, own + "shared", x)
+        for expert in range(count):
+            sum = sum + weights[..., expert:expert + 1] * mlp(t, f"{own}experts.{expert}", x)
+        return sum
+
+    def model(t, ids, distances):
+        x = t["embedding"][ids]
+        for i in range(BLOCKS):
+            own = f"blocks.{i}."
+            attended = attend(t, own + "attention.", rms(x, t[own + "attention.norm"]))
+            mixed = mix(t, own + "mlp.", rms(x, t[own + "mlp.norm"]), distances)
+            x = x + 0.7 * rms(attended, t[own + "attention.output_norm"]) + rms(mixed, t[own + "mlp.output_norm"])
+        hidden = rms(x, t["norm"])
+        return 3 * torch.tanh(hidden @ t["embedding"].T / 3), hidden
+    return None, model
+
+
 def watch(model, distances):
     """Notes by how much every row's last choice is before the first that was not chosen."""
     def note(module, _, output):
         logits = output[0].detach()
-        if hasattr(module, "e_score_correction_bias"):
-            scores = logits.sigmoid() + module.e_score_correction_bias
-            groups = scores.reshape(len(scores), module.num_group, -1).topk(2, -1)[0].sum(-1)
+        grouped = getattr(module, "topk_method", None) == "group_limited_greedy"
+        if hasattr(module, "router_jitter_noise"):
+            note_sparse(logits, 2 * module.router_jitter_noise)
+        elif hasattr(module, "e_score_correction_bias") and not hasattr(module, "num_group"):
+            logits = logits.sigmoid() + module.e_score_correction_bias
+        elif hasattr(module, "e_score_correction_bias") or grouped:
+            scores = logits.softmax(-1) if grouped else logits.sigmoid() + module.e_score_correction_bias
+            best = 1 if grouped else 2
+            groups = scores.reshape(len(scores), module.num_group, -1).topk(best, -1)[0].sum(-1)
             sums = groups.sort(-1, descending=True)[0]
             distances.append((sums[:, module.topk_group - 1] - sums[:, module.topk_group]).min().item())
             kept = groups >= sums[:, module.topk_group - 1:module.topk_group]
             logits = torch.where(kept.repeat_interleave(scores.shape[1] // groups.shape[1], 1), scores, -torch.inf)
         best = logits.sort(-1, descending=True)[0]
         distances.append((best[:, module.top_k - 1] - best[:, module.top_k]).min().item())
+
+    def note_sparse(logits, limit):
+        """Which expert is the best, and which are near it."""
+        left = logits.clone()
+        for _ in range(2):
+            top, first = left.max(-1, keepdim=True)
+            best = left.sort(-1, descending=True)[0]
+            distances.append((best[:, 0] - best[:, 1]).min().item())
+            gap = (top - logits) / torch.maximum(logits.abs(), top)
+            distances.append((gap - limit).abs().min().item())
+            left.scatter_(-1, first, -torch.inf)
     for name, module in model.named_modules():
         if name.endswith(("mlp.gate", "mlp.router")) and hasattr(module, "top_k"):
             module.register_forward_hook(note)
@@ -430,17 +750,20 @@ def watch(model, distances):
 for number, (name, (make, goal, length, seed)) in enumerate(cases.items()):
     w = Weights(1000 * (number + 1) + 100 * seed)
     config, state = make(w)
-    config._attn_implementation = "eager"
-    config._experts_implementation = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").double().eval()
-    own = {key for key, _ in list(model.named_parameters()) + list(model.named_buffers()) if "inv_freq" not in key}
-    given = state(w.tensors)
-    assert own - {"model.embed_tokens.embed_scale"} == set(given), own ^ set(given)
     distances = []
-    watch(model, distances)
+    if config is not None:
+        config._attn_implementation = "eager"
+        config._experts_implementation = "eager"
+        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").double().eval()
+        own = {key for key, _ in list(model.named_parameters()) + list(model.named_buffers()) if "inv_freq" not in key}
+        given = state(w.tensors)
+        assert own - {"model.embed_tokens.embed_scale"} == set(given), own ^ set(given)
+        watch(model, distances)
     ids = torch.tensor((draws(77 + number, 2 * length) * VOCABULARY).astype(int).reshape(2, length))
 
     def run(tensors):
+        if config is None:
+            return state(tensors, ids, distances)
         outputs = torch.func.functional_call(
             model, state(tensors), (ids,), {"output_hidden_states": True, "use_cache": False}, strict=False)
         return outputs.logits, outputs.hidden_states[-1]

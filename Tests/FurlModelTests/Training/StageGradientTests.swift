@@ -128,14 +128,11 @@ import Testing
 
   @Test func whatHasNoGradientIsRefused() throws {
     var spec = try #require(StageSpecs.named("qwen3_moe"))
-    var experts = try #require(spec.blocks[1].experts)
-    experts.scoring = .sparseMixer
-    experts.active = 2
-    spec.blocks[1].experts = experts
-    try spec.validate(file: nil)
+    let mixer = RecurrentSpec(keyHeads: 2, keySize: 4, valueHeads: 2, valueSize: 4, convolution: 4)
+    spec.blocks[1].stages[0].parts = [PartSpec(.recurrent(mixer))]
     let error = #expect(throws: FurlError.self) {
       try TrainingPass(spec, sequences: 1, length: 4, isTrained: true, math: Self.math())
     }
-    #expect("\(try #require(error))".contains("SparseMixer"))
+    #expect("\(try #require(error))".contains("a recurrent mixer has no gradient"))
   }
 }

@@ -51,13 +51,21 @@ enum StageSpecs {
     case "gpt_oss": gptOSS
     case "smollm3": smolLM3
     case "granite": granite
+    case "deepseek_v2": deepSeekV2
+    case "deepseek_v3": deepSeekV3
+    case "mpt": mpt
+    case "stablelm": stableLM
+    case "laguna": laguna(.ofHead)
+    case "laguna_elements": laguna(.ofElement)
+    case "phimoe": phiMoE
+    case "mixed": mixed
     default: nil
     }
   }
 
   static let names = [
     "qwen3", "gemma2", "gemma3", "olmo2", "gpt_neox", "glm4_moe", "qwen2_moe", "qwen3_moe", "gpt_oss", "smollm3",
-    "granite",
+    "granite", "deepseek_v2", "deepseek_v3", "mpt", "stablelm", "laguna", "laguna_elements", "phimoe", "mixed",
   ]
 
   private static var qwen3: ModelSpec {
@@ -175,5 +183,121 @@ enum StageSpecs {
         StageSpec(norm: rms, parts: [PartSpec($0, factor: 0.4)])
       })
     return model([block, block])
+  }
+
+  /// Values wider than queries, which are made from the stage's input.
+  private static var deepSeekV2: ModelSpec {
+    let own = LatentAttentionSpec(
+      heads: 3, turnedSize: 2, plainSize: 3, valueSize: 7, queryRank: nil, rank: 6, rotary: rotary(1e4, 2),
+      norm: NormSpec(.rmsNorm, epsilon: 1e-6))
+    var experts = ExpertsSpec(
+      count: 6, active: 2, expert: mlp(size: 5), shared: mlp(size: 10), normalizesWeights: false, weightFactor: 1.5)
+    experts.groups = .init(count: 3, active: 2, best: 1)
+    return model(
+      [MixerSpec.feedForward(mlp()), .experts(experts)].map { mixer in
+        BlockSpec([
+          StageSpec(norm: rms, parts: [PartSpec(.latentAttention(own))]),
+          StageSpec(norm: rms, parts: [PartSpec(mixer)]),
+        ])
+      })
+  }
+
+  /// Queries from a short vector, values narrower than they are, scores that grow with the context, and biases.
+  private static var deepSeekV3: ModelSpec {
+    var rotary = rotary(100, 4)
+    rotary.scaling = .yarn(factor: 4, slowTurns: 1, fastTurns: 4, originalContext: 12, truncates: true)
+    // g(0.5) / g(1.2) of g(m) = 0.1 m ln 4 + 1; scores have g(1.2)^2.
+    rotary.attentionFactor = 1.0693147180559945 / 1.166355323334387
+    var own = LatentAttentionSpec(
+      heads: 3, turnedSize: 4, plainSize: 3, valueSize: 5, queryRank: 8, rank: 6, rotary: rotary,
+      norm: NormSpec(.rmsNorm, epsilon: 1e-6))
+    own.scale = 1.166355323334387 * 1.166355323334387 / 7.0.squareRoot()
+    own.biases = [.queryLatent, .latent, .sharedKey, .attentionOutput]
+    var experts = ExpertsSpec(
+      count: 6, active: 2, expert: mlp(size: 5), shared: mlp(size: 5), scoring: .sigmoid, weightFactor: 2.5)
+    experts.routerHasChoiceBias = true
+    experts.groups = .init(count: 3, active: 2, best: 2)
+    return model(
+      [MixerSpec.feedForward(mlp()), .experts(experts)].map { mixer in
+        BlockSpec([
+          StageSpec(norm: rms, parts: [PartSpec(.latentAttention(own))]),
+          StageSpec(norm: rms, parts: [PartSpec(mixer)]),
+        ])
+      })
+  }
+
+  private static var mpt: ModelSpec {
+    let norm = NormSpec(.layerNorm, epsilon: 1e-5)
+    var own = AttentionSpec(heads: 3, kvHeads: 3, headSize: 4)
+    own.slopeLimit = 8
+    own.scale = 0.3
+    let mlp = FeedForwardSpec(size: 4 * hidden, isGated: false, activation: .gelu)
+    let block = BlockSpec(
+      [MixerSpec.attention(own), .feedForward(mlp)].map { StageSpec(norm: norm, parts: [PartSpec($0)]) })
+    return model([block, block], norm: norm, isTied: true)
+  }
+
+  private static var stableLM: ModelSpec {
+    let norm = NormSpec(.layerNorm, epsilon: 1e-5, hasBias: true)
+    var own = AttentionSpec(
+      heads: 3, kvHeads: 3, headSize: 4, rotary: rotary(1e4, 2), biases: [.query, .key, .value])
+    let headNorm = NormSpec(.layerNorm, epsilon: 1e-5)
+    (own.queryNorm, own.keyNorm, own.headNorms) = (headNorm, headNorm, .ofEachHead)
+    let parts = [PartSpec(.attention(own)), PartSpec(.feedForward(mlp()))]
+    let block = BlockSpec([StageSpec(norm: norm, parts: parts)])
+    return model([block, block], norm: norm)
+  }
+
+  /// As many heads as each block says; with a gate for each output the router's outputs are capped, too.
+  private static func laguna(_ gate: AttentionSpec.OutputGate) -> ModelSpec {
+    func own(_ heads: Int, _ window: Int?, _ rotary: ModelSpec.Rotary) -> AttentionSpec {
+      var own = AttentionSpec(heads: heads, kvHeads: kvHeads, headSize: headSize, window: window, rotary: rotary)
+      (own.queryNorm, own.keyNorm, own.outputGate) = (rms, rms, gate)
+      if gate == .ofElement { own.biases = [.query, .key, .value, .attentionOutput] }
+      return own
+    }
+    var experts = ExpertsSpec(
+      count: 5, active: 2, expert: mlp(size: 5), shared: mlp(size: 7), scoring: .sigmoid, weightFactor: 1.7)
+    experts.routerHasChoiceBias = true
+    if gate == .ofElement { experts.routerSoftCap = 0.8 }
+    return model([
+      block(own(4, nil, rotary(1e4, 2)), .feedForward(mlp())),
+      block(own(gate == .ofHead ? 2 : 4, 6, rotary(100)), .experts(experts)),
+    ])
+  }
+
+  private static var phiMoE: ModelSpec {
+    let norm = NormSpec(.layerNorm, epsilon: 1e-5, hasBias: true)
+    var own = attention()
+    own.biases = [.query, .key, .value, .attentionOutput]
+    var experts = ExpertsSpec(
+      count: 5, active: 2, expert: mlp(size: 5), scoring: .sparseMixer, normalizesWeights: false)
+    experts.jitter = 0.4
+    let block = BlockSpec(
+      [MixerSpec.attention(own), .experts(experts)].map { StageSpec(norm: norm, parts: [PartSpec($0)]) })
+    var spec = model([block, block], norm: norm)
+    spec.hasHeadBias = true
+    return spec
+  }
+
+  /// What no family has together: soft caps of scores, router and logits, sinks, slopes, windows, norms before and behind
+  /// parts, norms and a gate of each head, experts beside attention.
+  private static var mixed: ModelSpec {
+    var own = attention()
+    (own.softCap, own.hasSinks, own.window, own.slopeLimit) = (1.5, true, 7, 4)
+    (own.queryNorm, own.keyNorm, own.headNorms) = (rms, NormSpec(.layerNorm, epsilon: 1e-5, hasBias: true), .ofEachHead)
+    own.outputGate = .ofHead
+    own.queryGrowth = .init(rate: 0.3, context: 8)
+    own.biases = [.attentionGate]
+    var experts = ExpertsSpec(
+      count: 5, active: 2, expert: mlp(.geluTanh, size: 5), shared: mlp(size: 7), gatesShared: true, weightFactor: 1.3)
+    (experts.routerSoftCap, experts.routerHasBias) = (0.8, true)
+    let block = BlockSpec([
+      StageSpec(norm: rms, parts: [PartSpec(.attention(own), outputNorm: rms, factor: 0.7)]),
+      StageSpec(norm: rms, parts: [PartSpec(.experts(experts), outputNorm: rms)], isBeside: true),
+    ])
+    var spec = model([block, block], isTied: true)
+    spec.logitSoftCap = 3
+    return spec
   }
 }

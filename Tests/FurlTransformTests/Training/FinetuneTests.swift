@@ -70,12 +70,12 @@ import Testing
     }
     let kept = constraint.kept
     for (index, block) in checkpoint.spec.blocks.enumerated() {
-      for group in PruneStep.Group.allCases {
+      for kind in [GroupKind.heads, .neurons] {
         let removable = RemovableGroups(block, of: checkpoint.spec)
-        let stay = Set(try #require(kept[index][group]))
-        let reader = parameters["blocks.\(index)." + GroupRemoval.reader(of: group).rawValue]
+        let stay = Set(try #require(kept[index][kind]?.first))
+        let reader = parameters["blocks.\(index)." + GroupRemoval.reader(of: kind.group).rawValue]
         let sums = math.columnProducts(reader, reader)
-        for (number, columns) in removable.columns(group).enumerated() {
+        for (number, columns) in removable.columns(kind).enumerated() {
           let size = columns.reduce(0) { $0 + sums[$1] }
           #expect((size == 0) == !stay.contains(number), "block \(index), group \(number)")
         }

@@ -43,6 +43,27 @@ import Testing
     return spec
   }
 
+  /// A block of latent attention, and one of slopes, gates and norms of each head with experts that SparseMixer chooses behind
+  /// a cap.
+  private static func specOfMore(vocabulary: Int) -> ModelSpec {
+    let latent = LatentAttentionSpec(
+      heads: 3, turnedSize: 4, plainSize: 3, valueSize: 5, queryRank: 7, rank: 6,
+      rotary: .init(theta: 1e4, dimensions: 4), norm: rms)
+    var second = AttentionSpec(heads: 4, kvHeads: 2, headSize: 4)
+    (second.slopeLimit, second.outputGate, second.headNorms) = (8, .ofElement, .ofEachHead)
+    (second.queryNorm, second.keyNorm) = (rms, rms)
+    let mlp = FeedForwardSpec(size: 24, isGated: true, activation: .silu)
+    var experts = ExpertsSpec(
+      count: 4, active: 2, expert: FeedForwardSpec(size: 8, isGated: true, activation: .silu), scoring: .sparseMixer)
+    (experts.jitter, experts.routerSoftCap) = (0.4, 2)
+    return ModelSpec(
+      architecture: "test", vocabularySize: vocabulary, hiddenSize: 16, contextLength: 64, norm: rms,
+      tiedEmbeddings: true,
+      blocks: [
+        [MixerSpec.latentAttention(latent), .feedForward(mlp)], [.attention(second), .experts(experts)],
+      ].map { BlockSpec($0.map { StageSpec(norm: rms, parts: [PartSpec($0)]) }) })
+  }
+
   /// A checkpoint of seeded weights, which lies in a scratch file.
   private static func checkpoint(_ spec: ModelSpec, seed: UInt64 = 1, in folder: String) throws -> Checkpoint {
     var draws = SplitMix64(seed: seed)
@@ -73,7 +94,8 @@ import Testing
 
   /// Experts, sinks and norms of queries and keys learn, and the bias of the choice of experts stays; with a low rank the
   /// linear layers alone change, those of experts among them.
-  @Test(arguments: [nil, 2] as [Int?]) func everythingThatHasAGradientLearns(rank: Int?) throws {
+  @Test(arguments: [nil, 2] as [Int?], [false, true])
+  func everythingThatHasAGradientLearns(rank: Int?, ofMore: Bool) throws {
     try TestData.withTemporaryFolder { folder in
       try TrainingFixtures.write(to: folder)
       let source = try Checkpoint(folder: folder + "/model")
@@ -83,7 +105,8 @@ import Testing
       let text = try TrainingText(
         settings, checkpointFolder: source.folder, tokenizer: ModelFile.checkpoint(source).tokenizer(),
         rows: source.spec.vocabularySize)
-      let spec = Self.spec(vocabulary: source.spec.vocabularySize)
+      let rows = source.spec.vocabularySize
+      let spec = ofMore ? Self.specOfMore(vocabulary: rows) : Self.spec(vocabulary: rows)
       let model = try Self.checkpoint(spec, in: folder)
       let teacher = try Self.checkpoint(spec, seed: 2, in: folder)
       func trained(threads: Int) throws -> Trainer {
@@ -126,7 +149,7 @@ import Testing
   }
 
   /// Where groups are zero, the model without them computes what it did: sinks go with their heads, norms over whole rows
-  /// count fewer numbers, and neurons of experts stay.
+  /// count fewer numbers, and neurons of experts go from each of them, as many from all.
   @Test func groupsThatAreZeroGoWithoutATrace() throws {
     try TestData.withTemporaryFolder { folder in
       let model = try Self.checkpoint(Self.spec(vocabulary: 32), in: folder)
@@ -142,14 +165,17 @@ import Testing
         constraint.apply(step: index, rate: 0.001)
       }
       let kept = constraint.kept
-      #expect(kept.count == 2 && kept[1].neurons == nil)
-      // A head of each block is gone, and neurons of the only MLP that has some.
+      #expect(kept.count == 2 && kept[1].neurons == nil && kept[0].experts == nil)
+      // A head of each block is gone, and neurons of all MLPs, of experts others of each.
       #expect(try #require(kept[0].heads).count < 4 && #require(kept[1].heads).count < 2)
-      #expect(try #require(kept[0].neurons).count < 24)
+      #expect(try #require(kept[0].neurons).count < 24 && #require(kept[1].shared).count < 24)
+      let experts = try #require(kept[1].experts)
+      #expect(experts.count == 4 && experts.allSatisfy { $0.count == 4 } && Set(experts).count > 1)
       let trained = try Self.checkpoint(parameters, in: folder)
       let pruned = try GroupRemoval(model: trained).remove(keeping: kept, folder: folder)
       #expect(pruned.spec.blockLinearCount == model.spec.blockLinearCount - constraint.removed)
       try pruned.spec.validate(file: nil)
+      #expect(pruned.spec.blocks[1].experts?.expert.size == 4)
       let ids = (0..<24).map { $0 * 7 % 32 }
       func output(_ parameters: ModelParameters) throws -> [Float] {
         let pass = try TrainingPass(parameters.spec, sequences: 1, length: 24, isTrained: false, math: math)
