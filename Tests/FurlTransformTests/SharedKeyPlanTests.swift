@@ -8,7 +8,7 @@ import Testing
 
 /// Steps on a model whose last blocks take keys and values from earlier ones.
 @Suite struct SharedKeyPlanTests {
-  private static let spec = {
+  private static func spec() throws -> ModelSpec {
     try Checkpoint(folder: TestData.root + "/Tests/Fixtures/families/gemma4-shared").spec
   }
 

@@ -199,7 +199,7 @@ public struct Plan: Sendable {
   /// Bytes of an FP16 KV cache of one sequence over the whole context; blocks with a window keep no more than that
   /// and one batch.
   public var keyValueBytes: Int {
-    let heads = spec.blocks.compactMap(\.cached)
+    let heads = spec.blocks.compactMap(\.stored)
     return KeyValueCache.byteCount(
       heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit(spec)) ?? .max
   }
