@@ -290,7 +290,8 @@ enum StageSpecs {
     own.queryGrowth = .init(rate: 0.3, context: 8)
     own.biases = [.attentionGate]
     var experts = ExpertsSpec(
-      count: 5, active: 2, expert: mlp(.geluTanh, size: 5), shared: mlp(size: 7), gatesShared: true, weightFactor: 1.3)
+      count: 5, active: 2, expert: mlp(.geluTanh, size: 5), shared: mlp(.geluTanh, size: 7), gatesShared: true,
+      weightFactor: 1.3)
     (experts.routerSoftCap, experts.routerHasBias) = (0.8, true)
     let block = BlockSpec([
       StageSpec(norm: rms, parts: [PartSpec(.attention(own), outputNorm: rms, factor: 0.7)]),
