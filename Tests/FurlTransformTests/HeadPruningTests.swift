@@ -62,7 +62,7 @@ import Testing
   private static func logits(_ model: Checkpoint, _ ids: [Int]) throws -> [Float] {
     let session = try Session(
       LanguageModel(model, pool: pool), context: ComputeContext(pool: pool, kernels: try Kernels()))
-    let rows = try session.forward([.init(slot: 0, ids: ids[...], logits: .all)])
+    let rows = try session.forward([.init(slot: 0, ids: ids, logits: .all)])
     return rows[0].flatMap { session.logits[$0] }
   }
 
