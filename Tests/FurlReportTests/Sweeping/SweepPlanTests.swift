@@ -135,7 +135,7 @@ import Testing
       let head =
         "checkpoints: [{name: m, path: \(TestData.minipy)}, {name: moe, path: \(TestData.root)/checkpoints/minimoe}]\n"
         + "measure: none\nsuites: [\"checkpoint:lines.yaml\"]\nrecipes: [{recipe: original, remove_experts: "
-      func experts(_ keys: String) throws -> SweepPlan { try plan(head + "{\(keys)}}]\n", in: folder) }
+      func experts(_ keys: String) throws -> SweepPlan { try self.plan(head + "{\(keys)}}]\n", in: folder) }
       let plan = try experts("from: 2, to: 7, of: 8, choose: reap, refit: none, calibration: {samples: 9}")
       #expect(plan.series[0].steps[0].name == "original-experts2-reap-none")
       let recipe = try #require(plan.series[0].steps[1].recipe).recipe(seed: 4)
