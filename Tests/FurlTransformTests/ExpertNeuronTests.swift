@@ -11,7 +11,8 @@ import Testing
 
 /// Neurons of experts that are removed for good: each expert loses its own, and all of a block as many.
 @Suite struct ExpertNeuronTests {
-  private static let pool = WorkerPool(threads: 2)
+  /// One for each user: a pool has one caller at a time, and tests run side by side.
+  private static var pool: WorkerPool { WorkerPool(threads: 2) }
 
   private static func fixture(_ family: String) throws -> Checkpoint {
     try Checkpoint(folder: TestData.root + "/Tests/Fixtures/families/" + family)

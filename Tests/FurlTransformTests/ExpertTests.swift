@@ -14,7 +14,8 @@ import Testing
 
 /// Experts: how they are calibrated, and which of them go.
 @Suite(.serialized) struct ExpertTests {
-  private static let pool = WorkerPool(threads: 2)
+  /// One for each user: a pool has one caller at a time, and tests run side by side.
+  private static var pool: WorkerPool { WorkerPool(threads: 2) }
 
   private static func write(_ recipe: Recipe, to path: String) throws -> Compressor.Result {
     try Compressor(Checkpoint(folder: TestData.minimoe), recipe: recipe).write(to: path, pool: pool)

@@ -11,7 +11,8 @@ import Testing
 /// Heads that are removed for good from attention that is more than queries, keys and values: of latent attention, of slopes
 /// and gates, with norms of their own.
 @Suite struct HeadPruningTests {
-  private static let pool = WorkerPool(threads: 2)
+  /// One for each user: a pool has one caller at a time, and tests run side by side.
+  private static var pool: WorkerPool { WorkerPool(threads: 2) }
   private static let rms = NormSpec(.rmsNorm, epsilon: 1e-5)
 
   /// The attention of a block of a small model.
