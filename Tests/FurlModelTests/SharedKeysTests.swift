@@ -111,8 +111,7 @@ import Testing
     try TestData.withTemporaryFolder { folder in
       let pool = WorkerPool(threads: 2)
       let source = try Checkpoint(folder: Self.folder(name))
-      try Fixtures.writeArtifact(Self.folder(name), to: folder + "/a.furl", .init(scheme: .float32))
-      let model = ExportedModel(try ModelFile(path: folder + "/a.furl"))
+      let model = ExportedModel(try ModelFile(path: Self.folder(name)))
       #expect(throws: FurlError.self) { try GGUFExport(numbers: .f32).write(model, to: folder + "/a.gguf", pool: pool) }
       _ = try SafetensorsExport(numbers: .f32, shardBytes: .max).write(model, to: folder + "/x", pool: pool)
       let copy = try Checkpoint(folder: folder + "/x")

@@ -179,7 +179,6 @@ struct SweepExperts: DeclaredDocument, Sendable {
       "choose", \.choose,
       .words([
         "frequency": "frequency", "reap": "reap", "measured": "measured", "predictions": "predictions",
-        "random": "random",
       ]), "As in `prune`.")
     Field("refit", \.refit, .words(["squares": "squares", "none": "none"]), "As in `prune`.")
     Field(
