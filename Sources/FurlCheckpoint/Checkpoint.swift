@@ -190,6 +190,12 @@ public struct Checkpoint: Sendable {
     guard found.shape == shape else {
       throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(shape)")
     }
+    if let rows = location.headRows {
+      return try WeightSource(
+        file: found.file, type: type, offset: found.offset, rows: tensor.shape[0], columns: tensor.shape[1],
+        rowStride: 1, columnStride: rows, rowOrder: .stored.grouped(rows: rows, stride: rows * tensor.shape[1])
+      ).folding(location.fold)
+    }
     // What is stored in another shape lies without gaps.
     var strides =
       location.storedShape == nil

@@ -12,6 +12,12 @@ struct LayersBeyond {
     numbers = spec.blocks.count..<spec.blocks.count + count
   }
 
+  /// Those of a GGUF file.
+  init(gguf spec: ModelSpec, count: Int) {
+    starts = ["blk."]
+    numbers = spec.blocks.count..<spec.blocks.count + count
+  }
+
   func contain(_ name: String) -> Bool {
     starts.contains { start in
       guard name.hasPrefix(start) else { return false }

@@ -113,16 +113,17 @@ struct OpenedCheckpoint {
     let gguf = configuration.gguf
     let naming = GGUFNames(gguf, spec: spec, stored: Set(file.tensors.map(\.tensor.name)))
     let folds = try gguf.folds(family, DocumentReader(config, file: path), spec)
+    let beyond = LayersBeyond(gguf: spec, count: try configuration.layersBeyond())
     self.path = path
     folder = path.folderPath
     self.spec = spec
     stored = StoredTensors(file)
     names = Names(
       prefix: "", location: { naming.location(of: $0).folding(folds, $0) },
-      isSuperfluous: { name, _ in naming.isSuperfluous(name) }, sizesFrom: "its metadata",
+      isSuperfluous: { name, _ in naming.isSuperfluous(name) || beyond.contain(name) }, sizesFrom: "its metadata",
       types: SourceType.allCases.filter { $0 != .mxfp4Codes })
     self.gguf = file
-    notes = []
+    notes = beyond.notes(stored.tensors.keys)
   }
 
   private static func read(_ config: JSON, file: String) throws -> (any Architecture.Type, ModelSpec) {

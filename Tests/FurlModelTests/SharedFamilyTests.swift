@@ -1,4 +1,5 @@
 import FurlBase
+import FurlCheckpoint
 import FurlModel
 import FurlSpec
 import FurlTensor
@@ -52,6 +53,35 @@ struct SharedFamilyTests {
       #expect(Self.difference(try #require(whole.last), sample.last) < 1e-4)
       let stepped = try Fixtures.logits(session, sample.ids, pieces: [1])
       #expect(zip(whole, stepped).allSatisfy { zip($0, $1).allSatisfy { abs($0 - $1) < 1e-4 } })
+    }
+  }
+
+  /// Through a file for llama.cpp and back.
+  @Test(arguments: ["deepseek_v2", "deepseek_v3", "glm4_moe_lite", "granitemoehybrid-dense", "mpt", "laguna"])
+  func ggufFilesEqualTransformers(_ family: String) throws {
+    let folder = Self.root + family
+    try TestData.withTemporaryFolder { output in
+      _ = try ExportFixtures.gguf(SampleSource(folder), .f32, in: output)
+      let context = try Fixtures.context()
+      let model = try ModelFile(path: output + "/x.gguf").load(pool: context.pool)
+      for sample in try Self.cases(folder) {
+        let session = try Session(model, context: context, contextLength: sample.ids.count, format: .float32)
+        let logits = try Fixtures.logits(session, sample.ids)
+        #expect(Self.difference(try #require(logits.first), sample.first) < 1e-4)
+        #expect(Self.difference(try #require(logits.last), sample.last) < 1e-4)
+      }
+    }
+  }
+
+  /// Slopes other than those that the model has.
+  @Test(arguments: [("attention.max_alibi_bias", 4), ("attention.max_alibi_bias", nil), ("attention.clamp_kqv", 6)])
+  func otherSlopesAreRefused(_ key: String, _ value: Float?) throws {
+    try TestData.withTemporaryFolder { folder in
+      var text = try ExportFixtures.gguf(SampleSource(Self.root + "mpt"), .f32, in: folder).file.text
+      text.set("mpt." + key, value.map { .float32($0) })
+      try TestData.write(text.bytes, to: folder + "/x.gguf")
+      let error = #expect(throws: FurlError.self) { try Checkpoint(path: folder + "/x.gguf") }
+      #expect(error?.place == "mpt." + key)
     }
   }
 

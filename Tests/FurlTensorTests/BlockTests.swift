@@ -86,6 +86,33 @@ import Testing
     }
   }
 
+  /// Groups of rows that are stored the other way round: blocks lie across what is read as rows.
+  @Test(arguments: try samples().filter { SourceType(rawValue: $0.type).map { $0.blockSize > 1 } ?? false })
+  func groupsOfTurnedBlocksAreRead(_ sample: Sample) throws {
+    let type = try #require(SourceType(rawValue: sample.type))
+    let values = Self.floats(sample.values).map(\.bitPattern)
+    let file = try TestData.mapped(Self.bytes(sample.blocks))
+    let size = type.blockSize
+    // Two groups of as many rows as a block has numbers, and two columns.
+    let source = try WeightSource(
+      file: file, type: type, offset: 0, rows: 2 * size, columns: 2, rowStride: 1, columnStride: size,
+      rowOrder: .stored.grouped(rows: size, stride: 2 * size))
+    let expected = (0..<2 * size).flatMap { row in
+      [0, 1].map { values[(row / size * 2 + $0) * size + row % size] }
+    }
+    #expect(source.readAll().map(\.bitPattern) == expected)
+    for rows in [5..<9, size - 3..<size + 4, size..<2 * size, 2 * size - 1..<2 * size] {
+      #expect(source.read(rows: rows).map(\.bitPattern) == Array(expected[2 * rows.lowerBound..<2 * rows.upperBound]))
+    }
+    for (run, stride) in [(size / 2, 2 * size), (size, size + size / 2)] {
+      #expect(throws: FurlError.self) {
+        try WeightSource(
+          file: file, type: type, offset: 0, rows: size, columns: 2, rowStride: 1, columnStride: size,
+          rowOrder: .stored.grouped(rows: run, stride: stride))
+      }
+    }
+  }
+
   /// What is turned comes first, wherever it lies in a head: here four of six numbers behind the first two, and two heads
   /// with a row between them.
   @Test func turnedRowsComeFirst() throws {

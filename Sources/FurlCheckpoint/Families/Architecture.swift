@@ -42,6 +42,12 @@ protocol Architecture: Sendable {
   /// What llama.cpp's files call its keys and tensors; nil: llama.cpp does not run it.
   static var gguf: GGUFFamily? { get }
 
+  /// The same where llama.cpp has several architectures for a family, by what its models have: all of them.
+  static var ggufForms: [GGUFFamily] { get }
+
+  /// The one of those that a model is.
+  static func gguf(of spec: ModelSpec) -> GGUFFamily?
+
   /// What it covers, for people.
   static var models: String { get }
 }
@@ -55,6 +61,8 @@ extension Architecture {
   static var names: TensorNames { TensorNames() }
   static var aliases: KeyValuePairs<String, String> { [:] }
   static var gguf: GGUFFamily? { nil }
+  static var ggufForms: [GGUFFamily] { gguf.map { [$0] } ?? [] }
+  static func gguf(of spec: ModelSpec) -> GGUFFamily? { gguf }
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds { [:] }
   static func layersBeyond(_ config: DocumentReader) throws -> Int { 0 }
   static func isUnused(_ name: String, in spec: ModelSpec) -> Bool { false }
@@ -80,6 +88,8 @@ struct TensorLocation: Sendable {
   var slice: (index: Int, count: Int)?
   /// The shape that it is stored in, where that is another than its own: a matrix of one row as a vector.
   var storedShape: [Int]?
+  /// Rows of a head, where each head is stored as a matrix by itself, input x output.
+  var headRows: Int?
   /// The names of vectors that make up the tensor, one after the other; empty: it is one tensor.
   var pieces: [String] = []
   /// Makes a row of a matrix that no file has: (row, columns); nil: files have it.

@@ -9,6 +9,12 @@ enum DeepSeekV2: Architecture {
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
 
+  static let gguf: GGUFFamily? = LatentConfig.gguf.with {
+    $0.className = "DeepseekV2ForCausalLM"
+    ($0.gating, $0.assumesGating) = (.softmax, true)
+    $0.denseBlocks = .count
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let latent = try LatentConfig(config, context: 2048)
     let hasBias = try latent.decoder.flag("mlp_bias", assumed: false)

@@ -9,6 +9,11 @@ enum DeepSeekV3: Architecture {
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
 
+  static let gguf: GGUFFamily? = LatentConfig.sigmoidGGUF.with {
+    $0.className = "DeepseekV3ForCausalLM"
+    $0.denseBlocks = .count
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let latent = try LatentConfig(config, context: 4096)
     try config.refuse("rope_interleave", unless: true)

@@ -8,6 +8,13 @@ enum GLM4MoELite: Architecture {
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
 
+  /// Nothing in a file tells it from DeepSeek-V3, which computes the same.
+  static let gguf: GGUFFamily? = LatentConfig.sigmoidGGUF.with {
+    $0.className = "Glm4MoeLiteForCausalLM"
+    $0.isRead = false
+    $0.denseBlocks = .types
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let latent = try LatentConfig(config, context: 202_752)
     try config.refuse("rope_interleave", unless: true)

@@ -17,6 +17,38 @@ enum GraniteMoEHybrid: Architecture {
       gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
     ))
 
+  /// llama.cpp's `granite` and `granitemoe`. Both have what is shared beside experts, and only the former heads that are not
+  /// turned, with experts as well as without. A dense model whose heads are turned is Granite, and read as that.
+  static let ggufForms = [false, true].flatMap { isSparse in [true, false].compactMap { form(isSparse, turns: $0) } }
+  static let gguf = form(false, turns: true)
+
+  static func gguf(of spec: ModelSpec) -> GGUFFamily? {
+    form(spec.blocks.first?.experts != nil, turns: spec.blocks.first?.attention?.rotary != nil)
+  }
+
+  private static func form(_ isSparse: Bool, turns: Bool) -> GGUFFamily? {
+    (isSparse ? GraniteMoE.gguf : Granite.gguf)?.with {
+      $0.className = "GraniteMoeHybridForCausalLM"
+      $0.fixed = ["hidden_act": "silu", "position_embedding_type": turns ? "rope" : "nope"]
+      $0.layerType = "attention"
+      $0.possibleBiases = GGUFFamily.attentionBiases.union([.attentionOutput])
+      $0.isRead = isSparse || !turns
+      if isSparse {
+        $0.markers = ["expert_shared_feed_forward_length"]
+        // Experts are as wide as MLPs are elsewhere.
+        $0.keys += [
+          .sharedSize("shared_intermediate_size"),
+          GGUFKey("feed_forward_length", "intermediate_size", .integer) { _, _ in nil },
+        ]
+      }
+      if !turns {
+        $0.architecture = "granite"
+        $0.markers.append(.no("rope.scaling.finetuned"))
+        $0.turnsNothing = true
+      }
+    }
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 2048, keepsWindows: true), keys: configurationKeys)
     _ = try decoder.layerTypes(["full_attention"]) { _ in "mamba" }

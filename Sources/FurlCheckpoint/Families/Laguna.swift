@@ -14,6 +14,23 @@ enum Laguna: Architecture {
       "mlp.shared.down": "mlp.shared_expert.down_proj",
     ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
 
+  static let gguf: GGUFFamily? = GGUFFamily("laguna", "LagunaForCausalLM").with {
+    $0.fixed = ["hidden_act": "silu", "moe_routed_scaling_factor": 1]
+    $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"]]
+    $0.keys =
+      GGUFKey.experts("num_experts") + [
+        .expertSize("moe_intermediate_size"), .sharedSize("shared_expert_intermediate_size"),
+        .weightFactor("moe_routed_scaling_factor"), .normalizesWeights(nil),
+      ]
+    ($0.gating, $0.assumesGating) = (.sigmoid, true)
+    $0.denseBlocks = .types
+    $0.headsByBlock = "num_attention_heads_per_layer"
+    $0.windows = .pattern(every: 4, startsWithout: true)
+    $0.slidingBase = .own(assumed: nil)
+    $0.turnsSharesByKind = true
+    $0.hasHeadSize = true
+  }
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     let decoder = try DecoderConfig(config, .init(context: 131_072, kvHeads: 8, headSize: 128, keepsWindows: true))
     let window = try decoder.slidingWindow(assumed: 512)

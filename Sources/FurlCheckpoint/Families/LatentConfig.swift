@@ -115,24 +115,53 @@ struct LatentConfig {
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     var location = names.location(of: tensor, in: spec)
     guard let block = tensor.block, let attention = spec.blocks[block].latentAttention else { return location }
-    let (plain, both) = (attention.plainSize, attention.plainSize + attention.valueSize)
-    func inner(_ start: Int, _ size: Int) {
-      location.name = "layers.\(block).self_attn.kv_b_proj.weight"
-      location.part = (start, attention.heads * both)
-      location.rowOrder = .stored.grouped(rows: size, stride: both)
-    }
     switch tensor.nameInBlock {
     case "attention.query":
       if attention.queryRank != nil { location.name = "layers.\(block).self_attn.q_b_proj.weight" }
-      location.rowOrder = .interleavedHalves(
-        headSize: attention.querySize, turned: attention.turnedSize, start: plain)
+      location.rowOrder = queryOrder(attention)
     case "attention.shared_key", "attention.shared_key.bias":
       location.rowOrder = .interleavedHalves(headSize: attention.turnedSize)
-    case "attention.key": inner(0, plain)
-    case "attention.value": inner(plain, attention.valueSize)
+    case "attention.key", "attention.value":
+      join(
+        &location, attention, isKey: tensor.nameInBlock == "attention.key",
+        name: "layers.\(block).self_attn.kv_b_proj.weight")
     default: break
     }
     return location
+  }
+
+  static func queryOrder(_ attention: LatentAttentionSpec) -> WeightSource.RowOrder {
+    .interleavedHalves(headSize: attention.querySize, turned: attention.turnedSize, start: attention.plainSize)
+  }
+
+  /// Keys and values of each head together.
+  static func join(_ location: inout TensorLocation, _ attention: LatentAttentionSpec, isKey: Bool, name: String) {
+    let both = attention.plainSize + attention.valueSize
+    location.name = name
+    location.part = (isKey ? 0 : attention.plainSize, attention.heads * both)
+    location.rowOrder = .stored.grouped(rows: isKey ? attention.plainSize : attention.valueSize, stride: both)
+  }
+
+  // MARK: GGUF
+
+  /// What files of llama.cpp's `deepseek2` have in common.
+  static let gguf = GGUFFamily("deepseek2", "").with {
+    $0.isLatent = true
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedLatents])
+    // Queries that are made from the stream, groups and factors are there or not.
+    $0.fixed = [
+      "hidden_act": "silu", "norm_topk_prob": false, "routed_scaling_factor": 1, "n_group": 1, "topk_group": 1,
+    ]
+    $0.keys =
+      GGUFKey.experts("n_routed_experts") + [
+        .expertSize("moe_intermediate_size"), .sharedCount, .weightFactor("routed_scaling_factor"),
+      ]
+  }
+
+  /// The same of those whose experts are chosen by sigmoids.
+  static let sigmoidGGUF = gguf.with {
+    $0.gating = .sigmoid
+    $0.keys += GGUFKey.groups + [.normalizesWeights("norm_topk_prob")]
   }
 
   /// Files may hold one layer behind the model's.

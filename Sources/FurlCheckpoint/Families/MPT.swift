@@ -21,6 +21,15 @@ enum MPT: Architecture {
     ],
     fusions: [.init(name: "attn.Wqkv", parts: ["attention.query", "attention.key", "attention.value"])])
 
+  static let gguf: GGUFFamily? = GGUFFamily("mpt", "MptForCausalLM").with {
+    $0.names = GGUFFamily.names(fusions: [GGUFFamily.fusedQueries])
+    $0.epsilon = GGUFFamily.layerNormEpsilon
+    $0.numbers = ["attention.max_alibi_bias": slopeLimit]
+  }
+
+  /// Of all models that transformers runs.
+  private static let slopeLimit = 8.0
+
   static func spec(_ config: DocumentReader) throws -> ModelSpec {
     // The MLP is four times as wide, whatever expansion_ratio says.
     let decoder = try DecoderConfig(config, .init(context: 2048, mlpFactor: 4), keys: configurationKeys)
@@ -30,7 +39,7 @@ enum MPT: Architecture {
     return try decoder.model(modelType, norm: norm, before: norm, assumesTied: true) { _ in
       var attention = decoder.attention()
       attention.scale = scale
-      attention.slopeLimit = 8
+      attention.slopeLimit = slopeLimit
       return attention
     } mlp: { _ in
       .feedForward(neurons)
@@ -43,7 +52,7 @@ enum MPT: Architecture {
     try attention.refuse("alibi", unless: true)
     try attention.refuse("qk_ln", unless: false)
     try attention.refuse("prefix_lm", unless: false)
-    try attention.refuse("alibi_bias_max", unless: 8)
+    try attention.refuse("alibi_bias_max", unless: slopeLimit)
     if let value = attention.optional("clip_qkv"), value != .bool(false), value != .integer(0) {
       throw attention.error("clip_qkv", "\(value.compactText.prefix(40)) is not supported yet")
     }

@@ -14,6 +14,7 @@ enum Mellum: Architecture {
     $0.fixed = ["hidden_act": "silu", "norm_topk_prob": true]
     $0.windows = .pattern(every: 4)
     $0.slidingBase = .own(assumed: nil)
+    // llama.cpp reads the base of blocks with a window, and turns them by that of the others all the same.
     $0.turnsAllByOneBase = true
     $0.head = .apart
   }

@@ -10,6 +10,8 @@ enum PhiMoE: Architecture {
   static let names = Mixtral.names
 
   static let gguf: GGUFFamily? = GGUFFamily("phimoe", "PhiMoEForCausalLM").with {
+    // LayerNorm could go into what writes to the stream. But each of SparseMixer's two weights is a share of the scores close
+    // to its own, and together they are two where none is close; llama.cpp's add up to one.
     $0.refusal = "its phimoe has RMSNorm and a softmax over all experts, and the model LayerNorm and SparseMixer"
     $0.fixed = ["hidden_act": "silu"]
     $0.switches = ["attention_bias": ["attn_q.bias", "attn_qkv.bias"], "lm_head_bias": ["output.bias"]]

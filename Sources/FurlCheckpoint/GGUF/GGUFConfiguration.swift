@@ -10,12 +10,12 @@ struct GGUFConfiguration {
   let head: GGUFHead
   let family: any Architecture.Type
   let gguf: GGUFFamily
-  private var keys: any GGUFKeys { head.keys }
+  var keys: any GGUFKeys { head.keys }
 
   /// Families that GGUF files are read as, and those with more markers first.
   private static var readable: [(family: any Architecture.Type, gguf: GGUFFamily)] {
-    Architectures.all.compactMap { family in
-      family.gguf.flatMap { $0.isRead ? (family, $0) : nil }
+    Architectures.all.flatMap { family in
+      family.ggufForms.filter(\.isRead).map { (family, $0) }
     }.sorted { $0.gguf.markers.count > $1.gguf.markers.count }
   }
 
@@ -30,8 +30,17 @@ struct GGUFConfiguration {
     guard let architecture = try head.keys.string(key) else { throw head.keys.error(key, "is missing") }
     let all = GGUFConfiguration.readable
     let found = try all.first { candidate in
-      try candidate.gguf.architecture == architecture
-        && candidate.gguf.markers.allSatisfy { try (head.keys.integer("\(architecture).\($0)") ?? 0) != 0 }
+      try candidate.gguf.architecture == architecture && GGUFConfiguration.hasGating(of: candidate.gguf, head.keys)
+        && candidate.gguf.markers.allSatisfy { marker in
+          switch marker {
+          case .number(let key): try (head.keys.integer("\(architecture).\(key)") ?? 0) != 0
+          case .no(let key): try head.keys.bool("\(architecture).\(key)") == false
+          }
+        }
+    }
+    if found == nil, all.contains(where: { $0.gguf.architecture == architecture && $0.gguf.gating != nil }) {
+      let key = architecture + ".expert_gating_func"
+      throw head.keys.error(key, "\(try head.keys.integer(key) ?? 0) is not supported yet")
     }
     guard let found else {
       throw head.keys.error(
@@ -39,6 +48,13 @@ struct GGUFConfiguration {
         remedy: "supported: \(Set(all.map(\.gguf.architecture)).sorted().joined(separator: ", "))")
     }
     self.init(head, family: found.family, gguf: found.gguf)
+  }
+
+  /// Whether a file makes weights of experts as a family does.
+  private static func hasGating(of gguf: GGUFFamily, _ keys: any GGUFKeys) throws -> Bool {
+    guard let gating = gguf.gating else { return true }
+    let stated = try keys.integer("\(gguf.architecture).expert_gating_func") ?? 0
+    return stated == gating.rawValue || stated == 0 && gguf.assumesGating
   }
 
   /// What a file says to a family.
@@ -57,7 +73,10 @@ struct GGUFConfiguration {
       members.append(.init(key, value))
     }
     for (key, value) in gguf.fixed { set(key, value) }
-    for (key, value) in try sizes() { set(key, value) }
+    if let word = gguf.layerType {
+      set("layer_types", .array(try (0..<blockCount()).map { _ in .string(word) }))
+    }
+    for (key, value) in try sizes() + denseBlocks() { set(key, value) }
     if let key = gguf.keys.first(where: { $0.name == "attention.scale" })?.configuration {
       let heads = try required("attention.head_count")
       let size = try headSize(hidden: required("embedding_length"), heads: heads)
@@ -84,17 +103,48 @@ struct GGUFConfiguration {
 
   // MARK: Sizes
 
+  /// Heads of the first block.
+  private func heads() throws -> Int {
+    try gguf.headsByBlock == nil ? required("attention.head_count") : headsByBlock().first ?? 0
+  }
+
+  /// Heads of every block, where they may differ.
+  private func headsByBlock() throws -> [Int] {
+    let key = name("attention.head_count")
+    guard keys.count(key) != nil else {
+      return Array(repeating: try required("attention.head_count"), count: try blockCount())
+    }
+    guard let list = try keys.integers(key), list.count == (try blockCount()), list.allSatisfy({ 1...(1 << 12) ~= $0 })
+    else {
+      throw keys.error(key, "a number of heads for each block is expected")
+    }
+    return list
+  }
+
+  /// What says whether a gate is of a head or of each of its outputs: its width.
+  private func gating(_ heads: Int, _ headSize: Int) throws -> JSON {
+    let rows = head.shapes["blk.0.attn_gate.weight"]?.first
+    guard rows != heads else { return "per-head" }
+    guard heads <= 1 << 12, headSize <= 1 << 12, rows == heads * headSize else {
+      throw FurlError.input(
+        head.path, "blk.0.attn_gate.weight",
+        "has neither a row for each of \(heads) heads nor one for each of their outputs")
+    }
+    return "per-element"
+  }
+
   private func sizes() throws -> [(String, JSON)] {
     let names = family.configurationKeys
-    let heads = try required("attention.head_count")
+    let heads = try heads()
     let hidden = try required("embedding_length")
-    let headSize = try headSize(hidden: hidden, heads: heads)
     var sizes: [(String, JSON)] = [
       (names.vocabulary, .integer(try vocabularySize())), (names.hidden, .integer(hidden)),
-      (names.mlp, .integer(try mlpSize())), (names.layers, .integer(try required("block_count"))),
+      (names.mlp, .integer(try mlpSize())), (names.layers, .integer(try blockCount())),
       (names.heads, .integer(heads)), (names.context, .integer(try required("context_length"))),
       (names.normEpsilon, .number(try epsilon())),
     ]
+    if gguf.isLatent { return sizes + (try latentSizes()) }
+    let headSize = try headSize(hidden: hidden, heads: heads)
     let kvHeads = try perBlock("attention.head_count_kv") ?? heads
     if let key = names.kvHeads {
       sizes.append((key, .integer(kvHeads)))
@@ -113,10 +163,42 @@ struct GGUFConfiguration {
       throw keys.error(
         name("attention.key_length"), "\(heads) heads of \(headSize) are not the embedding length of \(hidden)")
     }
+    if let key = gguf.headsByBlock {
+      sizes += [(key, .array(try headsByBlock().map(JSON.integer))), ("gating", try gating(heads, headSize))]
+    }
     if let divisor = scoreDivisor(hidden: hidden, heads: heads, headSize: headSize) {
       sizes.append(("query_pre_attn_scalar", .integer(divisor)))
     }
     return sizes
+  }
+
+  /// The blocks of the model, without those behind them that predict further tokens.
+  private func blockCount() throws -> Int {
+    let (count, beyond) = (try required("block_count"), try layersBeyond())
+    guard (0...4096).contains(count), beyond <= count else {
+      throw keys.error(name("block_count"), "\(count) is out of range")
+    }
+    return count - beyond
+  }
+
+  /// Blocks behind those of the model.
+  func layersBeyond() throws -> Int {
+    let key = name("nextn_predict_layers")
+    guard gguf.isLatent, let count = try keys.integer(key) else { return 0 }
+    guard (0...64).contains(count) else { throw keys.error(key, "\(count) is out of range") }
+    return count
+  }
+
+  /// Which blocks have no experts.
+  private func denseBlocks() throws -> [(String, JSON)] {
+    guard let kind = gguf.denseBlocks else { return [] }
+    let key = name("leading_dense_block_count")
+    let (blocks, dense) = (try blockCount(), try keys.integer(key) ?? 0)
+    guard (0...blocks).contains(dense) else { throw keys.error(key, "\(dense) of \(blocks) blocks is out of range") }
+    switch kind {
+    case .count: return [("first_k_dense_replace", .integer(dense))]
+    case .types: return [("mlp_layer_types", .array((0..<blocks).map { $0 < dense ? "dense" : "sparse" }))]
+    }
   }
 
   /// What Gemma's `config.json` says and its GGUF files do not.
@@ -155,12 +237,12 @@ struct GGUFConfiguration {
 
   // MARK: Keys
 
-  private func name(_ key: String) -> String { gguf.architecture + "." + key }
+  func name(_ key: String) -> String { gguf.architecture + "." + key }
 
   /// Whether the first block has a tensor, or the model has: `output.bias`.
   private func has(_ tensor: String) -> Bool { head.shapes["blk.0." + tensor] != nil || head.shapes[tensor] != nil }
 
-  private func required(_ key: String) throws -> Int {
+  func required(_ key: String) throws -> Int {
     guard let value = try perBlock(key) else { throw keys.error(name(key), "is missing") }
     return value
   }
@@ -186,7 +268,7 @@ struct GGUFConfiguration {
 
   /// Keys that change what a model computes, where their values are not the ones that mean nothing.
   private func refuseOthers() throws {
-    let known = Set(gguf.keys.map(\.name))
+    let known = Set(gguf.keys.map(\.name) + gguf.numbers.map(\.key))
     for (key, harmless) in [
       ("expert_count", [0.0]), ("attention.scale", [0]), ("attention.clamp_kqv", [0]),
       ("attention.max_alibi_bias", [0]),
@@ -197,13 +279,26 @@ struct GGUFConfiguration {
       // A softmax over all experts, or over the chosen ones.
       ("expert_gating_func", [0, 1, 3]),
     ] where !known.contains(key) {
+      // Where it tells families from each other, it has been looked at.
+      if key == "expert_gating_func", gguf.gating != nil { continue }
       guard let value = try keys.number(name(key)), !harmless.contains(value) else { continue }
       throw keys.error(name(key), "\(value) is not supported yet")
+    }
+    if gguf.isLatent, !known.contains("expert_weights_norm"), try keys.bool(name("expert_weights_norm")) == true {
+      throw keys.error(name("expert_weights_norm"), "true is not supported yet beside a softmax")
     }
     if try keys.bool(name("attention.causal")) == false {
       throw keys.error(name("attention.causal"), "false is not supported")
     }
-    if gguf.architecture.hasPrefix("granite"), try keys.bool(name("rope.scaling.finetuned")) == false {
+    for (key, number) in gguf.numbers {
+      let value = try keys.number(name(key)) ?? 0
+      guard value == number else {
+        throw keys.error(name(key), "\(value) is not supported yet", remedy: "supported: \(number)")
+      }
+    }
+    if gguf.architecture.hasPrefix("granite"), !gguf.turnsNothing,
+      try keys.bool(name("rope.scaling.finetuned")) == false
+    {
       throw keys.error(name("rope.scaling.finetuned"), "false, heads that are not turned, is not supported yet")
     }
     if case .none = gguf.windows, let window = try keys.integer(name("attention.sliding_window")), window != 0 {
@@ -219,38 +314,46 @@ struct GGUFConfiguration {
     switch gguf.windows {
     case .none: return []
     case .leftOut: return [.init("sliding_window", .optional(stated))]
-    case .pattern(let every, let assumed):
+    case .pattern(let every, let assumed, let startsWithout):
       let hasKey = keys.has(name(key))
       let window = hasKey ? stated : assumed
-      let sliding = try window == nil ? nil : slidingBlocks(every)
-      let blocks = try required("block_count")
-      guard (0...4096).contains(blocks) else { throw keys.error(name("block_count"), "\(blocks) is out of range") }
+      let sliding = try window == nil ? nil : slidingBlocks(every, startsWithout)
+      let blocks = try blockCount()
       let words = (0..<blocks).map { sliding?($0) ?? false ? "sliding_attention" : "full_attention" }
       return [.init("sliding_window", .optional(window)), .init("layer_types", .array(words.map(JSON.string)))]
     }
   }
 
   /// Which blocks have a window.
-  private func slidingBlocks(_ assumed: Int) throws -> (Int) -> Bool {
+  private func slidingBlocks(_ assumed: Int, _ startsWithout: Bool) throws -> (Int) -> Bool {
     let key = name("attention.sliding_window_pattern")
     if keys.count(key) != nil {
-      guard let list = try keys.bools(key), try list.count >= required("block_count") else {
+      guard let list = try keys.bools(key), try list.count >= blockCount() else {
         throw keys.error(key, "is shorter than the list of blocks")
       }
       return { list[$0] }
     }
     let every = try keys.integer(key) ?? assumed
     guard every >= 0 else { throw keys.error(key, "\(every) is out of range") }
-    return { every == 0 || $0 % every < every - 1 }
+    return { GGUFFamily.Windows.slides($0, every: every, startsWithout) }
   }
 
   private func rotary(_ others: [JSON.Member]) throws -> [JSON.Member] {
     // Learned positions.
     guard head.shapes["position_embd.weight"] == nil else { return [] }
-    let heads = try required("attention.head_count")
-    let headSize = try headSize(hidden: required("embedding_length"), heads: heads)
+    let heads = try heads()
+    let headSize =
+      try gguf.isLatent
+      ? required("rope.dimension_count") : headSize(hidden: required("embedding_length"), heads: heads)
     let turned = try keys.integer(name("rope.dimension_count")) ?? headSize
-    var members = try GGUFRotary(head: head, gguf: gguf, dimensions: turned, others: others).members()
+    let sliding = try keys.integer(name("rope.dimension_count_swa")) ?? turned
+    let shares =
+      gguf.turnsSharesByKind ? (full: share(turned, of: headSize), sliding: share(sliding, of: headSize)) : nil
+    var members = try GGUFRotary(head: head, gguf: gguf, dimensions: turned, shares: shares, others: others).members()
+    if shares != nil { return members }
+    guard sliding == turned else {
+      throw keys.error(name("rope.dimension_count_swa"), "\(sliding) is not supported for \(gguf.architecture)")
+    }
     if let key = gguf.turnedShare {
       members.append(.init(key, .number(share(turned, of: headSize))))
     } else if turned != headSize {

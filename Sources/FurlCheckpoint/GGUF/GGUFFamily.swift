@@ -14,7 +14,19 @@ struct GGUFFamily: Sendable {
     /// A file says one for all blocks, which llama.cpp leaves out.
     case leftOut(writesZero: Bool = false)
     /// In all blocks but each so manieth, unless the file has a list. `assumed`: where the key is missing; nil: none then.
-    case pattern(every: Int, assumed: Int? = nil)
+    /// `startsWithout`: the one without is the first of so many and not the last.
+    case pattern(every: Int, assumed: Int? = nil, startsWithout: Bool = false)
+
+    /// Whether a block has one where no list says it.
+    func slides(_ block: Int) -> Bool {
+      guard case .pattern(let every, _, let startsWithout) = self else { return false }
+      return GGUFFamily.Windows.slides(block, every: every, startsWithout)
+    }
+
+    /// - Parameter every: at least 0, where all blocks have one.
+    static func slides(_ block: Int, every: Int, _ startsWithout: Bool) -> Bool {
+      every == 0 || (startsWithout ? block % every != 0 : block % every < every - 1)
+    }
   }
 
   /// The base of the frequencies in blocks with a window.
@@ -24,6 +36,27 @@ struct GGUFFamily: Sendable {
     /// One of its own, never scaled; where its key is missing this one, or that of the others.
     case own(assumed: Double?)
   }
+
+  /// What a file says that is of one family.
+  enum Marker: Sendable, ExpressibleByStringLiteral {
+    /// A number that is not 0.
+    case number(String)
+    /// No.
+    case no(String)
+
+    init(stringLiteral key: String) { self = .number(key) }
+  }
+
+  /// How `config.json` says that the first blocks have no experts.
+  enum DenseBlocks: Sendable {
+    /// By their number, `first_k_dense_replace`.
+    case count
+    /// By a word for each block, `mlp_layer_types`.
+    case types
+  }
+
+  /// llama.cpp's numbers of what makes weights of experts from scores.
+  enum Gating: Int, Sendable { case softmax = 1, sigmoid = 2 }
 
   /// Whether the head is the embedding.
   enum Head: Sendable { case either, embedding, apart }
@@ -36,8 +69,16 @@ struct GGUFFamily: Sendable {
   var refusal: String?
   /// Whether files of this architecture are read as this family.
   var isRead = true
-  /// The keys, not 0, that tell its files from those of other families with the same architecture.
-  var markers: [String] = []
+  /// The keys that tell its files from those of other families with the same architecture.
+  var markers: [Marker] = []
+  /// What makes weights of experts, where that tells its files from those of others; nil: files say nothing about it.
+  var gating: Gating?
+  /// Whether a file that says nothing about it means the same.
+  var assumesGating = false
+  /// Whether the first blocks have no experts; nil: all blocks are alike.
+  var denseBlocks: DenseBlocks?
+  /// Attention whose keys and values are made from latents.
+  var isLatent = false
   var names = GGUFFamily.names()
   /// The two halves of a head take turns in the rows of query and key: llama.cpp turns neighbours in such models.
   var interleavesHeads = false
@@ -45,6 +86,14 @@ struct GGUFFamily: Sendable {
   var fixed: KeyValuePairs<String, JSON> = [:]
   /// Keys of `config.json` that are true where a block has one of some tensors; with `!` in front: where it has none.
   var switches: KeyValuePairs<String, [String]> = [:]
+  /// A word of `config.json` for each block: `layer_types`.
+  var layerType: String?
+  /// Keys that llama.cpp takes any number of, and the model one.
+  var numbers: KeyValuePairs<String, Double> = [:]
+  /// `rope.scaling.finetuned`: no heads are turned.
+  var turnsNothing = false
+  /// Each block has as many heads as a list says; what `config.json` calls it.
+  var headsByBlock: String?
   /// Keys beside those that all files have.
   var keys: [GGUFKey] = []
   var epsilon = "attention.layer_norm_rms_epsilon"
@@ -54,6 +103,8 @@ struct GGUFFamily: Sendable {
   var singleKeyHead: String?
   /// What `config.json` calls the share of a head that is turned; nil: whole heads are.
   var turnedShare: String?
+  /// Blocks with a window may turn another share of a head than the others.
+  var turnsSharesByKind = false
   /// What `config.json` calls the base of the frequencies.
   var baseKey = "rope_theta"
   var slidingBase = SlidingBase.same
@@ -104,11 +155,17 @@ extension GGUFFamily {
   private static let blockNames = [
     "attention.norm": "attn_norm", "attention.query": "attn_q", "attention.key": "attn_k", "attention.value": "attn_v",
     "attention.output": "attn_output", "attention.query_norm": "attn_q_norm", "attention.key_norm": "attn_k_norm",
-    "attention.sinks": "attn_sinks", "attention.output_norm": "post_attention_norm",
+    "attention.sinks": "attn_sinks", "attention.gate": "attn_gate", "attention.output_norm": "post_attention_norm",
     "mlp.norm": "ffn_norm", "mlp.gate": "ffn_gate", "mlp.up": "ffn_up", "mlp.down": "ffn_down",
     "mlp.output_norm": "post_ffw_norm", "mlp.router": "ffn_gate_inp", "mlp.shared.router": "ffn_gate_inp_shexp",
-    "mlp.shared.gate": "ffn_gate_shexp", "mlp.shared.up": "ffn_up_shexp", "mlp.shared.down": "ffn_down_shexp",
+    "attention.query_latent": "attn_q_a", "attention.query_latent_norm": "attn_q_a_norm",
+    "attention.latent_norm": "attn_kv_a_norm", "mlp.shared.gate": "ffn_gate_shexp", "mlp.shared.up": "ffn_up_shexp",
+    "mlp.shared.down": "ffn_down_shexp",
   ]
+
+  /// What keys and values are made from, and the part of keys that all heads share.
+  static let fusedLatents = TensorNames.Fusion(
+    name: "attn_kv_a_mqa", parts: ["attention.latent", "attention.shared_key"])
 
   /// Query, key and value in one tensor.
   static let fusedQueries = TensorNames.Fusion(
@@ -126,13 +183,21 @@ extension GGUFFamily {
 
   /// Where a tensor lies in a file.
   ///
-  /// - Parameter names: of this file, where they are not the declared ones.
-  func location(of tensor: TensorSpec, in spec: ModelSpec, names: TensorNames? = nil) -> TensorLocation {
+  /// - Parameters:
+  ///   - names: of this file, where they are not the declared ones.
+  ///   - joinsHeads: whether keys and values that are made from latents have one tensor.
+  func location(
+    of tensor: TensorSpec, in spec: ModelSpec, names: TensorNames? = nil, joinsHeads: Bool = false
+  ) -> TensorLocation {
     var location = (names ?? self.names).location(of: tensor, in: spec)
     guard let block = tensor.block else { return location }
     let name = tensor.nameInBlock
     let base = tensor.role == .bias ? String(name.dropLast(".bias".count)) : name
     if base == "mlp.shared.router" { location.storedShape = [spec.hiddenSize] }
+    if base == "mlp.router.choice" { location.name = "blk.\(block).exp_probs_b.bias" }
+    if let attention = spec.blocks[block].latentAttention {
+      return latentLocation(base, location, attention, prefix: "blk.\(block).", joinsHeads: joinsHeads)
+    }
     guard let attention = spec.blocks[block].attention else { return location }
     switch base {
     case "attention.query", "attention.key":
@@ -141,6 +206,32 @@ extension GGUFFamily {
       location.storedShape = [attention.heads, attention.headSize]
     case "attention.key_norm" where attention.headNorms == .ofEachHead:
       location.storedShape = [attention.kvHeads, attention.headSize]
+    default: break
+    }
+    return location
+  }
+
+  private func latentLocation(
+    _ base: String, _ location: TensorLocation, _ attention: LatentAttentionSpec, prefix: String, joinsHeads: Bool
+  ) -> TensorLocation {
+    var location = location
+    switch base {
+    case "attention.query":
+      if attention.queryRank != nil { location.name = prefix + "attn_q_b.weight" }
+      location.rowOrder = LatentConfig.queryOrder(attention)
+    case "attention.shared_key": location.rowOrder = .interleavedHalves(headSize: attention.turnedSize)
+    case "attention.key", "attention.value":
+      let isKey = base == "attention.key"
+      if joinsHeads {
+        LatentConfig.join(&location, attention, isKey: isKey, name: prefix + "attn_kv_b.weight")
+      } else if isKey {
+        location.name = prefix + "attn_k_b.weight"
+        location.headRows = attention.plainSize
+        location.storedShape = [attention.heads, attention.rank, attention.plainSize]
+      } else {
+        location.name = prefix + "attn_v_b.weight"
+        location.storedShape = [attention.heads, attention.valueSize, attention.rank]
+      }
     default: break
     }
     return location
@@ -207,6 +298,31 @@ extension GGUFKey {
   /// The width of an expert.
   static func expertSize(_ configuration: String?) -> GGUFKey {
     integer("expert_feed_forward_length", configuration) { $0.expert.size }
+  }
+
+  /// The same as so many experts.
+  static let sharedCount = integer("expert_shared_count", "n_shared_experts") { experts in
+    experts.shared.flatMap { $0.size % experts.expert.size == 0 ? $0.size / experts.expert.size : nil }
+  }
+
+  /// The groups that experts are chosen in.
+  static let groups = [
+    integer("expert_group_count", "n_group") { $0.groups?.count },
+    integer("expert_group_used_count", "topk_group") { $0.groups?.active },
+  ]
+
+  /// What the weights of experts are multiplied with.
+  static func weightFactor(_ configuration: String) -> GGUFKey {
+    GGUFKey("expert_weights_scale", configuration, .number) { spec, _ in
+      spec.blocks.lazy.compactMap(\.experts).first.map { .number($0.weightFactor) }
+    }
+  }
+
+  /// Whether the weights of experts are made to add up to one.
+  static func normalizesWeights(_ configuration: String?) -> GGUFKey {
+    GGUFKey("expert_weights_norm", configuration, .flag) { spec, _ in
+      spec.blocks.lazy.compactMap(\.experts).first.flatMap { $0.normalizesWeights ? .flag(true) : nil }
+    }
   }
 
   /// The width of what all rows go through beside them.

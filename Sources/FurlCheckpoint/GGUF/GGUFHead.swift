@@ -34,8 +34,11 @@ struct PlannedKeys: GGUFKeys {
   func has(_ key: String) -> Bool { values[key] != nil }
 
   func count(_ key: String) -> Int? {
-    if case .bools(let list) = values[key] { return list.count }
-    return nil
+    switch values[key] {
+    case .bools(let list): return list.count
+    case .int32s(let list): return list.count
+    default: return nil
+    }
   }
 
   func string(_ key: String) throws -> String? {
@@ -58,7 +61,10 @@ struct PlannedKeys: GGUFKeys {
     return nil
   }
 
-  func integers(_ key: String) throws -> [Int]? { nil }
+  func integers(_ key: String) throws -> [Int]? {
+    if case .int32s(let list) = values[key] { return list.map(Int.init) }
+    return nil
+  }
 
   func bools(_ key: String) throws -> [Bool]? {
     if case .bools(let list) = values[key] { return list }

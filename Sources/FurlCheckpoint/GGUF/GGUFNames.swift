@@ -25,7 +25,8 @@ struct GGUFNames {
   }
 
   func location(of tensor: TensorSpec) -> TensorLocation {
-    let first = family.location(of: tensor, in: spec)
+    let joins = tensor.block.map { stored.contains("blk.\($0).attn_kv_b.weight") } ?? false
+    let first = family.location(of: tensor, in: spec, joinsHeads: joins && !stored.contains("blk.0.attn_k_b.weight"))
     if stored.contains(first.name) { return first }
     for names in variants.dropFirst() {
       let location = family.location(of: tensor, in: spec, names: names)

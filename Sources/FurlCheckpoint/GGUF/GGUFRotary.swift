@@ -8,11 +8,13 @@ struct GGUFRotary {
   let gguf: GGUFFamily
   /// Numbers of each head that are turned.
   let dimensions: Int
+  /// The shares of a head that are turned, where blocks with a window may have one of their own.
+  var shares: (full: Double, sliding: Double)?
   /// Further members of the mapping that says how frequencies are scaled.
   let others: [JSON.Member]
-  private var keys: any GGUFKeys { head.keys }
+  var keys: any GGUFKeys { head.keys }
 
-  private func name(_ key: String) -> String { gguf.architecture + ".rope." + key }
+  func name(_ key: String) -> String { gguf.architecture + ".rope." + key }
 
   /// - Throws: ``FurlError`` of kind `input` for a scaling that Furl does not compute.
   func members() throws -> [JSON.Member] {
@@ -31,12 +33,18 @@ struct GGUFRotary {
     case .own(let assumed):
       let full =
         [JSON.Member("rope_theta", .number(theta))] + (scaling.isEmpty ? [.init("rope_type", "default")] : scaling)
+      let own: [JSON.Member] = [
+        .init("rope_type", "default"), .init("rope_theta", .number(sliding ?? assumed ?? theta)),
+      ]
+      func turned(_ share: Double?) -> [JSON.Member] {
+        share.map { [.init("partial_rotary_factor", .number($0))] } ?? []
+      }
       return [
         .init(
           "rope_parameters",
           [
-            "full_attention": .object(full),
-            "sliding_attention": ["rope_type": "default", "rope_theta": .number(sliding ?? assumed ?? theta)],
+            "full_attention": .object(full + turned(shares?.full)),
+            "sliding_attention": .object(own + turned(shares?.sliding)),
           ])
       ]
     }
@@ -72,6 +80,9 @@ struct GGUFRotary {
       return []
     case "linear":
       try refuseFactor()
+      guard factor == 1 || !gguf.isLatent else {
+        throw keys.error(name("scaling.factor"), "\(factor) without YaRN is not supported for \(gguf.architecture)")
+      }
       return factor == 1 ? [] : [.init("rope_type", "linear"), .init("factor", .number(factor))]
     default:
       throw keys.error(
@@ -94,6 +105,7 @@ struct GGUFRotary {
       .init("beta_fast", .number(try keys.number(name("scaling.yarn_beta_fast")) ?? 32)),
       .init("beta_slow", .number(try keys.number(name("scaling.yarn_beta_slow")) ?? 1)),
     ]
+    if gguf.isLatent { return members + (try latentYaRN(factor)) }
     if !gguf.roundsYarn { members.append(.init("truncate", false)) }
     if let attention = try keys.number(name("scaling.yarn_attn_factor")), attention != 1 {
       members.append(.init("attention_factor", .number(attention)))

@@ -47,6 +47,9 @@ extension WeightSource {
       return group * groupStride + inside
     }
 
+    /// Of so many rows those that lie together.
+    func run(of count: Int) -> Int { groupRows > 0 ? groupRows : count }
+
     /// The last stored row of so many; nil where that is more than an `Int` holds.
     func last(of count: Int) -> Int? {
       guard groupRows > 0 else { return count - 1 }

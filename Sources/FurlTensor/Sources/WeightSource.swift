@@ -63,7 +63,11 @@ public struct WeightSource: Sendable {
       throw FurlError(.defect, file: file.path, "a tensor lies outside of the file")
     }
     let isWhole = columnStride == 1 && rowStride % type.blockSize == 0 && columns % type.blockSize == 0
-    guard type.blockSize == 1 || (isWhole && (rows > 1 || rowOrder == .stored)) else {
+    // Blocks of what is stored the other way round lie along its rows.
+    let isTurned =
+      rowStride == 1 && columnStride % type.blockSize == 0 && rowOrder.groupStride % type.blockSize == 0
+      && rowOrder.run(of: rows) % type.blockSize == 0
+    guard type.blockSize == 1 || (isWhole || isTurned) && (rows > 1 || rowOrder == .stored) else {
       throw FurlError(.defect, file: file.path, "a tensor of \(type.rawValue) blocks does not lie in whole blocks")
     }
     let count = rows == 1 ? columns : rows
@@ -126,16 +130,7 @@ public struct WeightSource: Sendable {
       }
       return
     }
-    if rowStride == 1, rowOrder == .stored {
-      // Stored the other way round: what is contiguous is a piece of a column.
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { piece in
-        for column in 0..<columns {
-          decode(number: range.lowerBound + column * columnStride, count: range.count, into: piece.baseAddress!)
-          for row in 0..<range.count { output[row * columns + column] = piece[row] }
-        }
-      }
-      return
-    }
+    if rowStride == 1, rowOrder.headSize == 0 { return readTurned(rows: range, into: output) }
     for (index, row) in range.enumerated() {
       let start = rowOrder.stored(row) * rowStride
       for column in 0..<columns {
@@ -143,6 +138,32 @@ public struct WeightSource: Sendable {
       }
     }
   }
+
+  /// Reads what is stored the other way round, as a whole or in groups of rows: what is contiguous is a piece of a column.
+  private func readTurned(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+    let run = rowOrder.run(of: rows)
+    let room = min(range.count, run) + 2 * type.blockSize
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: room) { piece in
+      var start = range.lowerBound
+      while start < range.upperBound {
+        let end = min(range.upperBound, (start / run + 1) * run)
+        // Blocks are decoded as a whole.
+        let first = rowOrder.stored(start)
+        let before = first % type.blockSize
+        let count = (before + end - start + type.blockSize - 1) / type.blockSize * type.blockSize
+        for column in 0..<columns {
+          decode(number: first - before + column * columnStride, count: count, into: piece.baseAddress!)
+          for row in start..<end {
+            output[(row - range.lowerBound) * columns + column] = piece[before + row - start]
+          }
+        }
+        start = end
+      }
+    }
+  }
+
+  /// Whether groups of its rows are stored the other way round, one after the other.
+  public var isTurnedInGroups: Bool { rowStride == 1 && columnStride != 1 && rowOrder.groupRows > 0 }
 
   /// Reads `count` numbers from the number-th on.
   private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {

@@ -97,7 +97,7 @@ struct SizeSample {
       // Whole row tiles, or whole blocks of the widest kind.
       let unit = isTransposed ? 128 : 16
       let length = max(1, (runWeights / short + unit - 1) / unit) * unit
-      guard tensor.spec.shape.count == 2, long > 2 * count * length else {
+      guard tensor.spec.shape.count == 2, long > 2 * count * length, !source.isTurnedInGroups else {
         return [Part(tensor: index, weights: tensor.spec.elementCount)]
       }
       return (0..<count).map { run in

@@ -10,6 +10,7 @@ import Testing
 @Suite struct GGUFFamilyTests {
   static let families = [
     "qwen3_moe", "gemma2", "gemma3_text", "gpt_oss", "phi3-longrope", "granitemoe", "olmo2", "gpt_neox",
+    "deepseek-v2-plain-queries", "deepseek-v3", "glm4-moe-lite", "laguna",
   ]
 
   static func path(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
@@ -18,14 +19,14 @@ import Testing
   static func expected(_ name: String) throws -> (ids: [Int], first: [Double], last: [Double]) {
     let json = try JSON.parse(TestData.bytes(path(name) + "/expected.json"), file: nil)
     func numbers(_ key: String) throws -> [Double] { try #require(json[key]?.array).compactMap(\.number) }
-    return (
-      try #require(json["input_ids"]?.array).compactMap(\.integer), try numbers("first_logits"),
-      try numbers("last_logits")
-    )
+    let ids = try #require(json["input_ids"]?.array).compactMap(\.integer)
+    guard json["logits"] != nil else { return (ids, try numbers("first_logits"), try numbers("last_logits")) }
+    let all = try numbers("logits")
+    return (ids, Array(all.prefix(all.count / ids.count)), Array(all.suffix(all.count / ids.count)))
   }
 
   /// The largest difference of what a model computes from what transformers computed.
-  private func difference(_ path: String, from name: String) throws -> Double {
+  static func difference(_ path: String, from name: String) throws -> Double {
     let expected = try Self.expected(name)
     let context = try Fixtures.context()
     let session = try Session(ModelFile(path: path).load(pool: context.pool), context: context, format: .float32)
@@ -38,11 +39,11 @@ import Testing
   /// The bound of the checkpoints themselves.
   @Test(arguments: families)
   func aFileComputesWhatTransformersDoes(_ name: String) throws {
-    #expect(try difference(Self.path(name), from: name) <= 1e-4)
+    #expect(try Self.difference(Self.path(name), from: name) <= 1e-4)
     try TestData.withTemporaryFolder { folder in
       let source = try SampleSource(Self.path(name))
       _ = try ExportFixtures.gguf(source, .f32, in: folder)
-      #expect(try difference(folder + "/x.gguf", from: name) <= 1e-4)
+      #expect(try Self.difference(folder + "/x.gguf", from: name) <= 1e-4)
       // And the file of the file is the same file.
       let again = try SampleSource(folder + "/x.gguf")
       try TestData.withTemporaryFolder { other in
@@ -96,6 +97,37 @@ import Testing
       "general.architecture": .text("gptneox"), "gptneox.use_parallel_residual": .bool(true),
       "gptneox.rope.dimension_count": .integer(6),
     ],
+    "deepseek-v2-plain-queries": [
+      "general.architecture": .text("deepseek2"), "deepseek2.attention.head_count": .integer(3),
+      "deepseek2.attention.head_count_kv": .integer(1), "deepseek2.attention.key_length": .integer(14),
+      "deepseek2.attention.value_length": .integer(10), "deepseek2.attention.key_length_mla": .integer(10),
+      "deepseek2.attention.value_length_mla": .integer(5), "deepseek2.attention.kv_lora_rank": .integer(10),
+      "deepseek2.attention.q_lora_rank": .integer(0), "deepseek2.leading_dense_block_count": .integer(1),
+      "deepseek2.feed_forward_length": .integer(20), "deepseek2.expert_feed_forward_length": .integer(8),
+      "deepseek2.expert_shared_count": .integer(2), "deepseek2.expert_gating_func": .integer(1),
+      "deepseek2.expert_weights_scale": .real(1.5), "deepseek2.rope.dimension_count": .integer(4),
+    ],
+    "deepseek-v3": [
+      "general.architecture": .text("deepseek2"), "deepseek2.attention.q_lora_rank": .integer(9),
+      "deepseek2.expert_group_count": .integer(3), "deepseek2.expert_group_used_count": .integer(2),
+      "deepseek2.expert_weights_norm": .bool(true), "deepseek2.expert_gating_func": .integer(2),
+      "deepseek2.rope.scaling.type": .text("yarn"), "deepseek2.rope.scaling.factor": .real(4),
+      // A tenth of mscale_all_dim.
+      "deepseek2.rope.scaling.yarn_log_multiplier": .real(0.1),
+    ],
+    "glm4-moe-lite": [
+      "general.architecture": .text("deepseek2"), "deepseek2.leading_dense_block_count": .integer(1),
+      "deepseek2.attention.layer_norm_rms_epsilon": .real(1e-3), "deepseek2.expert_weights_scale": .real(1.8),
+    ],
+    "laguna": [
+      "general.architecture": .text("laguna"), "laguna.attention.head_count": .list([.integer(4), .integer(2)]),
+      "laguna.attention.head_count_kv": .integer(2), "laguna.attention.key_length": .integer(8),
+      "laguna.attention.sliding_window": .integer(6), "laguna.leading_dense_block_count": .integer(1),
+      "laguna.rope.dimension_count": .integer(4), "laguna.rope.dimension_count_swa": .integer(8),
+      "laguna.rope.freq_base": .real(500_000), "laguna.rope.freq_base_swa": .real(10_000),
+      "laguna.expert_shared_feed_forward_length": .integer(5), "laguna.expert_weights_scale": .real(1.7),
+      "laguna.expert_gating_func": .integer(2), "laguna.expert_weights_norm": .bool(true),
+    ],
   ]
 
   @Test(arguments: families)
@@ -118,6 +150,15 @@ import Testing
       ],
       "phi3-longrope": ["attn_qkv.weight": [48, 144], "ffn_up.weight": [48, 160]],
       "gpt_neox": ["attn_qkv.weight": [48, 144], "attn_qkv.bias": [144]],
+      "deepseek-v2-plain-queries": [
+        "attn_q.weight": [24, 30], "attn_kv_a_mqa.weight": [24, 14], "attn_kv_a_norm.weight": [10],
+        "ffn_gate_shexp.weight": [24, 16],
+      ],
+      "deepseek-v3": [
+        "attn_q_a.weight": [24, 9], "attn_q_a_norm.weight": [9], "attn_q_b.weight": [9, 30], "exp_probs_b.bias": [6],
+        "ffn_gate_exps.weight": [24, 8, 6],
+      ],
+      "laguna": ["attn_gate.weight": [24, 2], "attn_q.weight": [24, 16], "exp_probs_b.bias": [4]],
       "olmo2": ["attn_q_norm.weight": [48], "attn_k_norm.weight": [24], "post_ffw_norm.weight": [48]],
       "gemma3_text": ["attn_q_norm.weight": [16], "post_attention_norm.weight": [48], "ffn_norm.weight": [48]],
     ]
@@ -197,6 +238,12 @@ import Testing
       for block in source.spec.blocks.indices { source.spec.blocks[block].experts?.expert.limit = 5 }
     }
     try refused("gpt_oss", "different widths") { $0.spec.blocks[1].experts?.count = 3 }
+    try refused("laguna-elements", "no bias of") { _ in }
+    try refused("laguna", "router_soft_cap") { $0.spec.blocks[1].experts?.routerSoftCap = 2 }
+    try refused("laguna", "a first block with a window") { source in
+      source.spec.blocks[0].attention?.window = 6
+      source.spec.blocks[1].attention?.window = nil
+    }
     // No blocks hold a multiple of their numbers.
     var packed = try SampleSource(Self.path("granitemoe"))
     packed.stored = { $0.shape.count == 2 ? .packed(.int8(.columns(32))) : .plain(.float32) }

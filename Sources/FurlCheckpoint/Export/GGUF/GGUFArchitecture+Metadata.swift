@@ -21,17 +21,19 @@ extension GGUFArchitecture {
 
   /// The keys that Furl reads as well.
   var description: [GGUFEntry] {
-    guard let block = spec.blocks.first, let attention = block.attention else { return [] }
+    guard let block = spec.blocks.first else { return [] }
     var entries = [
       integer("block_count", spec.blocks.count), integer("context_length", spec.contextLength),
       integer("embedding_length", spec.hiddenSize), integer("feed_forward_length", neurons(block)),
-      integer("attention.head_count", attention.heads), integer("attention.head_count_kv", attention.kvHeads),
     ]
-    if attention.queries != spec.hiddenSize {
-      entries.append(integer("attention.key_length", attention.headSize))
-      entries.append(integer("attention.value_length", attention.headSize))
-    }
+    entries += block.attention.map(heads) ?? block.latentAttention.map(latentHeads) ?? []
     entries.append(real(gguf.epsilon, spec.norm.epsilon))
+    if gguf.denseBlocks != nil {
+      entries.append(integer("leading_dense_block_count", spec.blocks.prefix { $0.experts == nil }.count))
+    }
+    entries += gguf.numbers.map { real($0.key, $0.value) }
+    if gguf.turnsNothing { entries.append(.init("\(name).rope.scaling.finetuned", .bool(false))) }
+    if let gating = gguf.gating { entries.append(integer("expert_gating_func", gating.rawValue)) }
     entries += windows + rotary
     for key in gguf.keys {
       guard let value = key.value(spec, config) else { continue }
@@ -45,15 +47,29 @@ extension GGUFArchitecture {
     return entries
   }
 
-  private func integer(_ key: String, _ value: Int) -> GGUFEntry {
+  private func heads(_ attention: AttentionSpec) -> [GGUFEntry] {
+    let list = spec.blocks.map { Int32(clamping: $0.attention?.heads ?? 0) }
+    var entries = [
+      gguf.headsByBlock == nil
+        ? integer("attention.head_count", attention.heads) : .init("\(name).attention.head_count", .int32s(list)),
+      integer("attention.head_count_kv", attention.kvHeads),
+    ]
+    if attention.queries != spec.hiddenSize || gguf.headsByBlock != nil {
+      entries.append(integer("attention.key_length", attention.headSize))
+      entries.append(integer("attention.value_length", attention.headSize))
+    }
+    return entries
+  }
+
+  func integer(_ key: String, _ value: Int) -> GGUFEntry {
     .init("\(name).\(key)", .uint32(UInt32(clamping: value)))
   }
 
-  private func real(_ key: String, _ value: Double) -> GGUFEntry { .init("\(name).\(key)", .float32(Float(value))) }
+  func real(_ key: String, _ value: Double) -> GGUFEntry { .init("\(name).\(key)", .float32(Float(value))) }
 
   /// Neurons of an MLP; where all blocks have experts, those that `config.json` still says, or those of an expert.
   private func neurons(_ block: BlockSpec) -> Int {
-    if let mlp = block.feedForward { return mlp.size }
+    if let mlp = spec.blocks.lazy.compactMap(\.feedForward).first { return mlp.size }
     let size = block.experts?.expert.size ?? 0
     guard gguf.keys.contains(where: { $0.name == "expert_feed_forward_length" }) else { return size }
     return config[family.configurationKeys.mlp]?.integer ?? size
@@ -67,10 +83,10 @@ extension GGUFArchitecture {
     case .leftOut(let writesZero):
       guard let size = window ?? (writesZero ? 0 : nil) else { return [] }
       return [integer("attention.sliding_window", size)]
-    case .pattern(let every, let assumed):
+    case .pattern(_, let assumed, _):
       if window == nil, assumed == nil { return [] }
       var entries = [integer("attention.sliding_window", window ?? spec.contextLength)]
-      if windows.indices.contains(where: { (windows[$0] != nil) != ($0 % every < every - 1) }) {
+      if windows.indices.contains(where: { (windows[$0] != nil) != gguf.windows.slides($0) }) {
         entries.append(.init("\(name).attention.sliding_window_pattern", .bools(windows.map { $0 != nil })))
       }
       return entries
@@ -79,13 +95,14 @@ extension GGUFArchitecture {
 
   private var rotary: [GGUFEntry] {
     let turned = spec.blocks.compactMap { block in
-      block.attention.flatMap { part in part.rotary.map { (part.window, $0) } }
+      block.rotary.map { (block.attention?.window, $0) }
     }
     guard let full = turned.first(where: { $0.0 == nil }) ?? turned.first else { return [] }
     let rotary = full.1
     var entries = [integer("rope.dimension_count", rotary.dimensions), real("rope.freq_base", rotary.theta)]
     if case .own = gguf.slidingBase, let sliding = turned.first(where: { $0.0 != nil }) {
       entries.append(real("rope.freq_base_swa", sliding.1.theta))
+      if gguf.turnsSharesByKind { entries.append(integer("rope.dimension_count_swa", sliding.1.dimensions)) }
     }
     func kind(_ word: String) -> GGUFEntry { .init("\(name).rope.scaling.type", .text(word)) }
     switch rotary.scaling {
@@ -97,6 +114,7 @@ extension GGUFArchitecture {
       ]
       if fast != 32 { entries.append(real("rope.scaling.yarn_beta_fast", fast)) }
       if slow != 1 { entries.append(real("rope.scaling.yarn_beta_slow", slow)) }
+      if let latent = spec.blocks[0].latentAttention { return entries + latentYaRN(latent, factor: factor) }
       // llama.cpp multiplies with the usual factor in any case.
       let share = rotary.attentionFactor / GGUFRotary.growth(factor)
       if abs(share - 1) > 1e-6 { entries.append(real("rope.scaling.attn_factor", share)) }

@@ -7,17 +7,20 @@ extension GGUFArchitecture {
   /// What keeps llama.cpp from running a model.
   func problem() -> String? {
     if let refusal = gguf.refusal { return refusal }
-    guard let block = spec.blocks.first, let attention = block.attention else { return "it has no blocks" }
+    guard let block = spec.blocks.first else { return "it has no blocks" }
     guard spec.blocks.count <= GGUFArchitecture.mostBlocks else {
       return "\(spec.blocks.count) blocks are more than \(GGUFArchitecture.mostBlocks)"
     }
-    guard spec.blocks.allSatisfy({ $0.extents == block.extents }) else { return "its blocks have different widths" }
+    // Where blocks differ by declaration, the file is held to them one by one.
+    guard gguf.denseBlocks != nil || spec.blocks.allSatisfy({ $0.extents == block.extents }) else {
+      return "its blocks have different widths"
+    }
     let file = Result { try described() }
     let usual = try? file.get()
-    if let problem = positionProblem(attention, usual) ?? activationProblem(block, usual) { return problem }
-    guard gguf.hasHeadSize || attention.queries == spec.hiddenSize else {
-      return "\(attention.heads) heads of \(attention.headSize) are not the hidden size of \(spec.hiddenSize)"
-        + (spec.norm.kind == .layerNorm ? ", and channels of zeros would change the means of its norms" : "")
+    if let problem = positionProblem(block, usual) ?? activationProblem(block, usual) { return problem }
+    if let problem = block.latentAttention.flatMap(latentProblem) { return problem }
+    if let attention = block.attention, !gguf.hasHeadSize, attention.queries != spec.hiddenSize {
+      return headProblem(attention)
     }
     let biases = spec.biases
     if let role = gguf.neededBiases.subtracting(biases).map(\.rawValue).min() {
@@ -35,12 +38,19 @@ extension GGUFArchitecture {
     return difference(file)
   }
 
-  private func positionProblem(_ attention: AttentionSpec, _ usual: ModelSpec?) -> String? {
+  private func headProblem(_ attention: AttentionSpec) -> String {
+    "\(attention.heads) heads of \(attention.headSize) are not the hidden size of \(spec.hiddenSize)"
+      + (spec.norm.kind == .layerNorm ? ", and channels of zeros would change the means of its norms" : "")
+  }
+
+  private func positionProblem(_ block: BlockSpec, _ usual: ModelSpec?) -> String? {
     if let usual, usual.hasLearnedPositions != spec.hasLearnedPositions {
       return usual.hasLearnedPositions ? "\(name) has no rotary positions" : "\(name) has no learned positions"
     }
-    guard let rotary = attention.rotary else { return nil }
-    guard gguf.turnedShare != nil || rotary.dimensions == attention.headSize else {
+    guard let rotary = block.rotary else { return nil }
+    if let attention = block.attention, gguf.turnedShare == nil, !gguf.turnsSharesByKind,
+      rotary.dimensions != attention.headSize
+    {
       return "\(name) turns whole heads of \(attention.headSize), not \(rotary.dimensions) numbers of them"
     }
     switch rotary.scaling {
@@ -48,6 +58,10 @@ extension GGUFArchitecture {
     case .longRoPE where !gguf.hasLongFactors: return "\(name) has no LongRoPE scaling of frequencies"
     case .dynamic: return "it has no dynamic scaling of frequencies"
     default: break
+    }
+    let turned = Set(spec.blocks.compactMap { $0.rotary?.dimensions })
+    guard block.attention?.window == nil || turned.count <= 1 else {
+      return "\(name) takes what a first block with a window turns for what all others without one do"
     }
     let bases = Set(spec.blocks.compactMap { $0.attention?.rotary?.theta })
     guard !gguf.turnsAllByOneBase || bases.count <= 1 else {
@@ -116,6 +130,9 @@ extension GGUFArchitecture {
 }
 
 extension BlockSpec {
+  /// How heads are turned, whatever kind of attention they have.
+  var rotary: ModelSpec.Rotary? { attention?.rotary ?? latentAttention?.rotary }
+
   /// The sizes of everything in it.
   fileprivate var extents: [Int?] {
     parts.flatMap { part -> [Int?] in

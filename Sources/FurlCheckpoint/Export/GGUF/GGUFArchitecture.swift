@@ -23,7 +23,7 @@ struct GGUFArchitecture {
       .input(
         source.path, "llama.cpp cannot run it: \(problem)", remedy: "run it with furl, or export it as safetensors")
     }
-    guard let family = Architectures.named(source.spec.architecture), let gguf = family.gguf else {
+    guard let family = Architectures.named(source.spec.architecture), let gguf = family.gguf(of: source.spec) else {
       throw refuse("it has no architecture for a \(source.spec.architecture) model that Furl knows")
     }
     self.family = family
@@ -68,7 +68,8 @@ struct GGUFArchitecture {
     if spec.blocks.first?.feedForward?.activation == .gelu {
       notes.append("llama.cpp computes the tanh form of gelu")
     }
-    switch spec.blocks.lazy.compactMap({ $0.attention?.rotary }).first?.scaling {
+    notes += latentNotes
+    switch spec.blocks.lazy.compactMap(\.rotary).first?.scaling {
     case .yarn(_, _, _, _, truncates: false):
       notes.append("llama.cpp rounds the bounds of YaRN's ramp, and the model does not")
     case .longRoPE(_, _, let original):

@@ -115,6 +115,16 @@ public struct GGUFExport {
       try check(stored, of: part.spec, row: rows.lowerBound, as: numbers, source)
       return stored
     }
+    if let size = part.location.headRows {
+      for start in stride(from: 0, to: part.rows, by: size) {
+        let rows = try read(start..<start + size, as: tensor.numbers)
+        let columns = part.spec.shape[1]
+        let turned = (0..<columns).flatMap { column in (0..<size).map { rows[$0 * columns + column] } }
+        try file.write(
+          bytes(turned, of: part.spec, row: start, as: tensor.numbers, source, tools.pool, columns: size))
+      }
+      return
+    }
     if part.spec.shape.count == 1 {
       let values = try read(0..<1, as: .f32)
       let places = GGUFExport.places(of: 0..<values.count, order)
@@ -157,10 +167,10 @@ public struct GGUFExport {
 
   private func bytes(
     _ values: [Float], of tensor: TensorSpec, row: Int, as numbers: ExportNumbers, _ source: any ExportSource,
-    _ pool: WorkerPool
+    _ pool: WorkerPool, columns: Int? = nil
   ) throws -> [UInt8] {
     guard numbers.isBlocks else { return numbers.type.bytes(of: values) }
-    guard let bytes = try numbers.type.encodeBlocks(values, columns: tensor.shape[1], pool: pool) else {
+    guard let bytes = try numbers.type.encodeBlocks(values, columns: columns ?? tensor.shape[1], pool: pool) else {
       throw FurlError.input(
         source.path, tensor.name, "has weights from row \(row) on that are too large for \(numbers.rawValue)",
         remedy: "give --dtype f32")

@@ -40,7 +40,9 @@ struct GGUFForms {
   func decided(_ tensor: GGUFTensorPlan, _ result: inout ExportResult) throws -> GGUFTensorPlan {
     var decided = tensor
     if case .weights(let layout) = tensor.content, tensor.hasForms {
-      let parts = layout.slices.joined().map { Part(spec: $0.spec, isFolded: $0.location.fold != .none) }
+      let parts = layout.slices.joined().map {
+        Part(spec: $0.spec, isFolded: $0.location.fold != .none, isTurned: $0.location.headRows != nil)
+      }
       decided.numbers = try numbers.map { try asked($0, tensor, parts, &result) } ?? kept(tensor, parts)
     }
     result.forms[decided.numbers.rawValue, default: 0] += 1
@@ -52,6 +54,8 @@ struct GGUFForms {
     let spec: TensorSpec
     /// Whether the file has other numbers than the model: blocks cannot be taken over.
     let isFolded: Bool
+    /// Whether the file has it input x output: blocks of the model lie across those of the file.
+    var isTurned: Bool
   }
 
   /// The form that holds exactly the weights that a tensor has.
@@ -59,12 +63,21 @@ struct GGUFForms {
     let tensor = part.spec
     let numbers = try source.numbers(of: tensor)
     if part.isFolded, numbers.isBlocks { return nil }
+    // All numbers of blocks are FP32 numbers.
+    if part.isTurned, try kept(whole: part) { return .f32 }
     switch numbers {
     case .plain(let type): return ExportNumbers(type)
     case .packed(.float32): return .f32
     case .padded: return nil
     case .packed(let scheme): return scheme.blockType(columns: tensor.shape[1]).flatMap { ExportNumbers($0) }
     }
+  }
+
+  /// Whether a file would have the blocks of a tensor as they are, lay they the right way.
+  private func kept(whole part: Part) throws -> Bool {
+    var whole = part
+    whole.isTurned = false
+    return try source.numbers(of: part.spec).isBlocks && exact(whole) != nil
   }
 
   private func kept(_ tensor: GGUFTensorPlan, _ parts: [Part]) throws -> ExportNumbers {

@@ -45,7 +45,7 @@ extension GGUFArchitecture {
 
   /// What llama.cpp divides each frequency by.
   private var frequencyFactors: [(String, [Float])] {
-    guard let rotary = spec.blocks.lazy.compactMap({ $0.attention?.rotary }).first else { return [] }
+    guard let rotary = spec.blocks.lazy.compactMap(\.rotary).first else { return [] }
     switch rotary.scaling {
     case .llama3:
       let plain = ModelSpec.Rotary(theta: rotary.theta, dimensions: rotary.dimensions)
