@@ -14,17 +14,13 @@ import Testing
       "starcoder2-plain",
     ])
   func variantsEqualTransformers(_ name: String) throws {
-    let folder = TestData.root + "/Tests/Fixtures/families/" + name
-    let expected = try JSON.parse(TestData.bytes(folder + "/expected.json"), file: nil)
-    let ids = try #require(expected["input_ids"]?.array).compactMap(\.integer)
-    let logits = try #require(expected["logits"]?.array).compactMap(\.number)
+    let fixture = try FamilyFixture(name)
     let context = try Fixtures.context()
     let session = try Session(
-      ModelFile(path: folder).load(pool: context.pool), context: context, format: .float32)
-    let actual = try Fixtures.logits(session, ids, pieces: [11, 1, 2]).flatMap { $0.map(Double.init) }
-    #expect(actual.count == logits.count)
-    let difference = zip(actual, logits).map { abs($0 - $1) }.max() ?? .infinity
-    #expect(difference <= 2e-4)
+      ModelFile(path: fixture.folder).load(pool: context.pool), context: context, format: .float32)
+    let actual = try Fixtures.logits(session, fixture.ids, pieces: [11, 1, 2])
+    #expect(actual.joined().count == fixture.logits.count)
+    #expect(fixture.difference(actual) <= 2e-4)
   }
 
   /// The shared checkpoints are larger than those in the project.

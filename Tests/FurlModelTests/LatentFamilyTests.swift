@@ -12,56 +12,40 @@ import Testing
     "deepseek-v2-plain-queries", "deepseek-v2-groups", "deepseek-v3", "glm4-moe-lite", "laguna", "laguna-elements",
   ]
 
-  private static func folder(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
-
-  private static func expected(_ name: String) throws -> (ids: [Int], logits: [Double]) {
-    let document = try JSON.parse(TestData.bytes(folder(name) + "/expected.json"), file: nil)
-    return (
-      try #require(document["input_ids"]?.array).compactMap(\.integer),
-      try #require(document["logits"]?.array).compactMap(\.number)
-    )
-  }
-
-  private static func difference(_ logits: [[Float]], _ expected: [Double]) -> Double {
-    let actual = logits.joined().map(Double.init)
-    guard actual.count == expected.count else { return .infinity }
-    return zip(actual, expected).map { abs($0 - $1) }.max() ?? .infinity
-  }
-
   /// At once, and token by token behind a longer piece.
   @Test(arguments: families, [[128], [11, 1, 2], [1]])
   func logitsEqualTransformers(_ name: String, _ pieces: [Int]) throws {
-    let (ids, logits) = try Self.expected(name)
+    let fixture = try FamilyFixture(name)
     let context = try Fixtures.context()
     let session = try Session(
-      ModelFile(path: Self.folder(name)).load(pool: context.pool), context: context, format: .float32)
-    let actual = try Fixtures.logits(session, ids, pieces: pieces)
-    #expect(Self.difference(actual, logits) <= 2e-4)
+      ModelFile(path: FamilyFixture.folder(name)).load(pool: context.pool), context: context, format: .float32)
+    let actual = try Fixtures.logits(session, fixture.ids, pieces: pieces)
+    #expect(fixture.difference(actual) <= 2e-4)
   }
 
   /// An artifact says the same model, and computes the same where its numbers are the same; 8-bit weights load and give
   /// numbers.
   @Test(arguments: families)
   func artifactsHoldTheModel(_ name: String) throws {
-    let (ids, logits) = try Self.expected(name)
-    let spec = try Checkpoint(folder: Self.folder(name)).spec
+    let fixture = try FamilyFixture(name)
+    let spec = try Checkpoint(folder: FamilyFixture.folder(name)).spec
     #expect(spec.formVersion == 2)
     try TestData.withTemporaryFolder { folder in
       let context = try Fixtures.context()
       for scheme in [Scheme.float32, .int8(.columns(32))] {
         let path = folder + "/\(scheme == .float32).furl"
-        try Fixtures.writeArtifact(Self.folder(name), to: path, .init(scheme: scheme))
+        try Fixtures.writeArtifact(FamilyFixture.folder(name), to: path, .init(scheme: scheme))
         let model = try ModelFile(path: path).load(pool: context.pool)
         #expect(model.spec.json == spec.json && model.spec.blocks == spec.blocks)
         let session = try Session(model, context: context, format: .float32)
-        let actual = try Fixtures.logits(session, ids)
+        let actual = try Fixtures.logits(session, fixture.ids)
         if scheme == .float32 {
-          #expect(Self.difference(actual, logits) <= 2e-4)
+          #expect(fixture.difference(actual) <= 2e-4)
         } else {
           let isFinite = actual.joined().allSatisfy(\.isFinite)
           #expect(isFinite)
           // A row's result does not depend on how it was fed.
-          let stepped = try Fixtures.logits(session, ids, pieces: [3, 1])
+          let stepped = try Fixtures.logits(session, fixture.ids, pieces: [3, 1])
           #expect(stepped == actual)
         }
       }
@@ -70,7 +54,7 @@ import Testing
 
   /// What predicts further tokens is left out, and said so; more layers than that are no part of the model.
   @Test func layersBehindTheLastAreLeftOut() throws {
-    let source = Self.folder("deepseek-v3")
+    let source = FamilyFixture.folder("deepseek-v3")
     let checkpoint = try Checkpoint(folder: source)
     #expect(checkpoint.leftOut.count == 8 && checkpoint.leftOut.allSatisfy { $0.hasPrefix("model.layers.2.") })
     #expect(checkpoint.notes.contains { $0.contains("8 tensors of layers that predict further tokens") })
@@ -96,7 +80,7 @@ import Testing
     ] as [(String, String, JSON)])
   func unsupportedKeysAreNamed(_ name: String, _ key: String, _ value: JSON) throws {
     try TestData.withTemporaryFolder { folder in
-      let config = try JSON.parse(TestData.bytes(Self.folder(name) + "/config.json"), file: nil)
+      let config = try JSON.parse(TestData.bytes(FamilyFixture.folder(name) + "/config.json"), file: nil)
       let members = (config.members ?? []).filter { $0.key != key }
       try TestData.write(
         Array(JSON.object(members + [.init(key, value)]).prettyText.utf8), to: folder + "/config.json")

@@ -12,39 +12,24 @@ import Testing
 @Suite struct SharedKeysTests {
   static let models = ["gemma4-shared", "gemma4-keys-alone"]
 
-  private static func folder(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
-
-  private static func expected(_ name: String) throws -> (ids: [Int], logits: [Double]) {
-    let document = try JSON.parse(TestData.bytes(folder(name) + "/expected.json"), file: nil)
-    return (
-      try #require(document["input_ids"]?.array).compactMap(\.integer),
-      try #require(document["logits"]?.array).compactMap(\.number)
-    )
-  }
-
-  private static func difference(_ logits: [[Float]], _ expected: [Double]) -> Double {
-    let actual = logits.joined().map(Double.init)
-    guard actual.count == expected.count else { return .infinity }
-    return zip(actual, expected).map { abs($0 - $1) }.max() ?? .infinity
-  }
-
   /// At once, and token by token behind a longer piece.
   @Test(arguments: models, [[128], [11, 1, 2], [1]])
   func logitsEqualTransformers(_ name: String, _ pieces: [Int]) throws {
-    let (ids, logits) = try Self.expected(name)
+    let fixture = try FamilyFixture(name)
     let context = try Fixtures.context()
     let session = try Session(
-      ModelFile(path: Self.folder(name)).load(pool: context.pool), context: context, format: .float32)
-    #expect(Self.difference(try Fixtures.logits(session, ids, pieces: pieces), logits) <= 2e-4)
+      ModelFile(path: FamilyFixture.folder(name)).load(pool: context.pool), context: context, format: .float32)
+    #expect(fixture.difference(try Fixtures.logits(session, fixture.ids, pieces: pieces)) <= 2e-4)
   }
 
   /// Rows that no logits are wanted of end before the blocks that store nothing; the others are what they would be.
   @Test(arguments: models)
   func rowsThatNobodyWantsChangeNothing(_ name: String) throws {
-    let ids = try Self.expected(name).ids
+    let ids = try FamilyFixture(name).ids
     let context = try Fixtures.context()
     let session = try Session(
-      ModelFile(path: Self.folder(name)).load(pool: context.pool), context: context, slots: 2, format: .float32)
+      ModelFile(path: FamilyFixture.folder(name)).load(pool: context.pool), context: context, slots: 2, format: .float32
+    )
     let all = try Fixtures.logits(session, ids)
     for slot in 0..<2 { session.truncate(slot: slot) }
     // Two sequences at once, of each another tail; then one more token of both.
@@ -66,20 +51,20 @@ import Testing
   /// An artifact says the same model, and computes the same where its numbers are the same.
   @Test(arguments: models)
   func artifactsHoldTheModel(_ name: String) throws {
-    let (ids, logits) = try Self.expected(name)
-    let spec = try Checkpoint(folder: Self.folder(name)).spec
+    let fixture = try FamilyFixture(name)
+    let spec = try Checkpoint(folder: FamilyFixture.folder(name)).spec
     #expect(spec.formVersion == 2)
     try TestData.withTemporaryFolder { folder in
       let context = try Fixtures.context()
       for scheme in [Scheme.float32, .int8(.columns(32))] {
         let path = folder + "/\(scheme == .float32).furl"
-        try Fixtures.writeArtifact(Self.folder(name), to: path, .init(scheme: scheme))
+        try Fixtures.writeArtifact(FamilyFixture.folder(name), to: path, .init(scheme: scheme))
         let model = try ModelFile(path: path).load(pool: context.pool)
         #expect(model.spec.json == spec.json && model.spec.blocks == spec.blocks)
         let session = try Session(model, context: context, format: .float32)
-        let actual = try Fixtures.logits(session, ids)
-        if scheme == .float32 { #expect(Self.difference(actual, logits) <= 2e-4) }
-        let stepped = try Fixtures.logits(session, ids, pieces: [3, 1])
+        let actual = try Fixtures.logits(session, fixture.ids)
+        if scheme == .float32 { #expect(fixture.difference(actual) <= 2e-4) }
+        let stepped = try Fixtures.logits(session, fixture.ids, pieces: [3, 1])
         #expect(stepped == actual && actual.joined().allSatisfy(\.isFinite))
       }
     }
@@ -87,7 +72,7 @@ import Testing
 
   /// A cache keeps nothing for blocks that take keys and values, and published files may have such of theirs.
   @Test func onlyOwnKeysAreKept() throws {
-    let checkpoint = try Checkpoint(folder: Self.folder("gemma4-shared"))
+    let checkpoint = try Checkpoint(folder: FamilyFixture.folder("gemma4-shared"))
     let spec = checkpoint.spec
     #expect(spec.keyBlocks == [0, 1, 2, 3, 2, 3] && spec.sharedKeyBlocks == [2, 3])
     #expect(spec.blocks.compactMap(\.stored).count == 4 && spec.blocks.compactMap(\.cached).count == 6)
@@ -110,8 +95,8 @@ import Testing
   func exportsAreReadBack(_ name: String) throws {
     try TestData.withTemporaryFolder { folder in
       let pool = WorkerPool(threads: 2)
-      let source = try Checkpoint(folder: Self.folder(name))
-      let model = ExportedModel(try ModelFile(path: Self.folder(name)))
+      let source = try Checkpoint(folder: FamilyFixture.folder(name))
+      let model = ExportedModel(try ModelFile(path: FamilyFixture.folder(name)))
       #expect(throws: FurlError.self) { try GGUFExport(numbers: .f32).write(model, to: folder + "/a.gguf", pool: pool) }
       _ = try SafetensorsExport(numbers: .f32, shardBytes: .max).write(model, to: folder + "/x", pool: pool)
       let copy = try Checkpoint(folder: folder + "/x")
@@ -134,7 +119,7 @@ import Testing
     ] as [(String, JSON)])
   func unsupportedKeysAreNamed(_ key: String, _ value: JSON) throws {
     try TestData.withTemporaryFolder { folder in
-      let config = try JSON.parse(TestData.bytes(Self.folder("gemma4-shared") + "/config.json"), file: nil)
+      let config = try JSON.parse(TestData.bytes(FamilyFixture.folder("gemma4-shared") + "/config.json"), file: nil)
       let members = (config.members ?? []).filter { $0.key != key }
       try TestData.write(
         Array(JSON.object(members + [.init(key, value)]).prettyText.utf8), to: folder + "/config.json")

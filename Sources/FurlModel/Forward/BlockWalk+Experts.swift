@@ -58,7 +58,7 @@ extension BlockWalk {
   ) throws {
     let part = stages[stage].parts[part]
     guard let experts = weights(of: part).experts, let buffers = work?.buffers.experts else { return }
-    let routing = experts.routing.keepingAll()
+    let routing = experts.routing.keeping(nil)
     let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
     let outputs = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit * depth)
     try forEachPiece { piece, _ in

@@ -71,9 +71,9 @@ struct ExpertWave {
   /// In the order of the experts.
   let members: [Member]
   /// For each place, the row of the input, ascending within an expert; between experts there are places that nothing reads.
-  private(set) var rows: [Int]
+  let rows: [Int]
   /// The same places' weights.
-  private(set) var weights: [Float]
+  let weights: [Float]
 
   init(members: [Member], rows: [Int], weights: [Float]) {
     self.members = members
@@ -83,11 +83,10 @@ struct ExpertWave {
 
   /// - Parameter choices: of all rows; those of other experts are passed over.
   private init(_ members: [Member], of choices: [[ExpertRouting.Choice]]) {
-    self.members = members
     let end = members.last?.places.upperBound ?? 0
-    rows = [Int](repeating: 0, count: end)
-    weights = [Float](repeating: 0, count: end)
-    guard let first = members.first?.expert, let last = members.last?.expert else { return }
+    let (first, last) = (members.first?.expert ?? 0, members.last?.expert ?? 0)
+    var rows = [Int](repeating: 0, count: end)
+    var weights = [Float](repeating: 0, count: end)
     var next = [Int](repeating: 0, count: last - first + 1)
     for member in members { next[member.expert - first] = member.places.lowerBound }
     for (row, choices) in choices.enumerated() {
@@ -98,6 +97,7 @@ struct ExpertWave {
         next[choice.expert - first] += 1
       }
     }
+    self.init(members: members, rows: rows, weights: weights)
   }
 
   /// The experts that have rows, in waves that fit.

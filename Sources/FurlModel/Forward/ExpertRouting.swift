@@ -31,11 +31,8 @@ package struct ExpertRouting: Sendable {
     self.kept = kept
   }
 
-  /// The same with these experts alone.
-  package func keeping(_ kept: [Int]) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
-
-  /// The same with all experts.
-  func keepingAll() -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: nil) }
+  /// The same with these experts alone; nil: with all.
+  package func keeping(_ kept: [Int]?) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.

@@ -1,5 +1,6 @@
 import FurlNumerics
 import FurlSpec
+import FurlTensor
 
 /// Latent attention in a pass: queries, keys and values are made of short vectors, spread into heads of one size, and go
 /// through the attention that all models have.
@@ -45,8 +46,8 @@ struct TrainingLatentAttention: TrainingMixer {
   private var sharedKey: Matrix { scratch[.sharedKey, spec.turnedSize] }
 
   /// One place of a head to the next.
-  private var places: DenseMath.Pieces { .init(step: wide.headSize) }
-  private var placesOfPlainKeys: DenseMath.Pieces { .init(start: spec.turnedSize, step: wide.headSize) }
+  private var places: Activations.Pieces { .init(step: wide.headSize) }
+  private var placesOfPlainKeys: Activations.Pieces { .init(start: spec.turnedSize, step: wide.headSize) }
 
   private func attention() -> CausalAttention {
     var attention = CausalAttention(

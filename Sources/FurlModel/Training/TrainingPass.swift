@@ -138,8 +138,3 @@ public final class TrainingPass {
     math.add(change, to: hidden)
   }
 }
-
-extension BlockSpec {
-  /// How its attention turns queries and keys, latent attention those of its parts that are turned; nil: not at all.
-  fileprivate var rotary: ModelSpec.Rotary? { parts.lazy.compactMap(\.attention).first?.rotary }
-}

@@ -1,22 +1,7 @@
+import FurlTensor
+
 /// Pieces of rows, which lie beside each other at equal distances: heads of one size within wider ones.
 extension DenseMath {
-  /// Where pieces lie in every row of a matrix.
-  public struct Pieces: Sendable {
-    /// The first number of the first.
-    public let start: Int
-    /// Numbers from one to the next; 0: all pieces are one.
-    public let step: Int
-
-    public init(start: Int = 0, step: Int) {
-      precondition(start >= 0 && step >= 0)
-      self.start = start
-      self.step = step
-    }
-
-    /// Columns up to the end of so many pieces.
-    fileprivate func end(_ count: Int, of size: Int) -> Int { start + max(0, count - 1) * step + size }
-  }
-
   /// Copies pieces of every row of a matrix to another one's; what lies beside them there stays.
   ///
   /// - Parameters:
@@ -26,7 +11,8 @@ extension DenseMath {
   ///   - count: pieces of a row.
   ///   - out: [rows][other columns].
   public func copyPieces(
-    _ x: Matrix, from source: Pieces, of size: Int, count: Int, into out: Matrix, to target: Pieces
+    _ x: Matrix, from source: Activations.Pieces, of size: Int, count: Int, into out: Matrix,
+    to target: Activations.Pieces
   ) {
     precondition(x.rows == out.rows && size > 0 && (count == 1 || target.step >= size))
     precondition(source.end(count, of: size) <= x.columns && target.end(count, of: size) <= out.columns)
@@ -45,7 +31,7 @@ extension DenseMath {
   ///   - source: where they lie in it.
   ///   - count: pieces of a row.
   ///   - out: [rows][size of a piece].
-  public func sumPieces(_ x: Matrix, from source: Pieces, count: Int, into out: Matrix) {
+  public func sumPieces(_ x: Matrix, from source: Activations.Pieces, count: Int, into out: Matrix) {
     let size = out.columns
     precondition(x.rows == out.rows && count > 0 && source.end(count, of: size) <= x.columns)
     forEachPiece(x.rows, of: DenseMath.rowPiece) { rows in
@@ -57,5 +43,13 @@ extension DenseMath {
         }
       }
     }
+  }
+}
+
+extension Activations.Pieces {
+  /// Columns up to the end of so many pieces.
+  fileprivate func end(_ count: Int, of size: Int) -> Int {
+    precondition(start >= 0 && step >= 0)
+    return start + max(0, count - 1) * step + size
   }
 }

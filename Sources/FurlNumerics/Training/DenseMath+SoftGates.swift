@@ -17,8 +17,7 @@ extension DenseMath {
         let (source, gate, target) = (x.row(row), gates.row(row), out.row(row))
         for piece in 0..<gates.columns {
           // As the forward pass of a model that runs computes it.
-          let power = Double(gate[piece])
-          let factor = Float(max(power, 0) + Elementary.log(1 + Elementary.exp(-abs(power))))
+          let factor = Float(Elementary.softplus(Double(gate[piece])))
           for column in piece * size..<(piece + 1) * size { target[column] = factor * source[column] }
         }
       }
@@ -45,7 +44,7 @@ extension DenseMath {
           let start = piece * size
           let power = Double(gate[piece])
           let small = Elementary.exp(-abs(power))
-          let factor = Float(max(power, 0) + Elementary.log(1 + small))
+          let factor = Float(Elementary.softplus(power))
           // The derivative of log(1 + exp(g)) is the sigmoid of g.
           let slope = Float((power < 0 ? small : 1) / (1 + small))
           gateChange[piece] = slope * dot(source + start, change + start, size)

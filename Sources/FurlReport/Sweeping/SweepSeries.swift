@@ -69,12 +69,10 @@ struct SweepSeries: DeclaredDocument, Sendable {
 
   mutating func settle(_ reader: DocumentReader) throws {
     let base = word == Self.original ? nil : try SweepRecipe(path: SweepPlan.resolve(word, reader.location))
-    func checkCalibration(_ location: DocumentLocation, isGiven: Bool) throws {
-      guard isGiven, base?.isSeeded == true else { return }
-      throw location.error("calibration", "the recipe has one of its own", remedy: "leave it out")
+    if base?.isSeeded == true, let given = (cut?.text ?? experts?.text)?.location {
+      throw given.error(nil, "the recipe has one of its own", remedy: "leave it out")
     }
     if let cut {
-      try checkCalibration(cut.location, isGiven: cut.hasCalibration)
       steps = try (cut.first...cut.last).map { count in
         let recipe = try SweepRecipe(
           base, after: cut.step(count), named: "-drop\(count)" + cut.suffix,
@@ -82,7 +80,6 @@ struct SweepSeries: DeclaredDocument, Sendable {
         return Step(name: recipe.name, recipe: recipe, removed: .blocks(count))
       }
     } else if let experts {
-      try checkCalibration(experts.location, isGiven: experts.hasCalibration)
       steps = try (experts.first...experts.last).map { count in
         let recipe = try SweepRecipe(
           base, after: experts.step(count), named: "-experts\(count)" + experts.suffix, calibration: experts.text)
@@ -99,6 +96,8 @@ struct SweepText: DeclaredDocument, Sendable {
   var text = "bundled"
   var samples = 64
   var length = 256
+  /// Where it is given; nil: it is not.
+  fileprivate var location: DocumentLocation?
 
   static let declaration = Declaration<SweepText>(
     "cut-calibration", "What a model reads while blocks or experts are chosen for it."
@@ -106,6 +105,7 @@ struct SweepText: DeclaredDocument, Sendable {
     Field("text", \.text, .sweepText, "As the `text` of a recipe's calibration.")
     Field("samples", \.samples, .integer(in: 1...1 << 20, unit: "sequences"), "How much is read.")
     Field("length", \.length, .integer(in: 2...1 << 20, unit: "tokens"), "How long a sequence is.")
+    Field.check { $0.location = $1.location }
   }
 }
 
@@ -119,8 +119,6 @@ struct SweepCut: DeclaredDocument, Sendable {
   var heal = "none"
   /// What the model is computed on, where it has to be and the recipe does not say.
   fileprivate var text = SweepText()
-  fileprivate var hasCalibration = false
-  fileprivate var location = DocumentLocation.none
 
   static let declaration = Declaration<SweepCut>("remove_blocks", "Which blocks a series removes.") {
     Field("from", \.first, .integer(in: 1...4096, unit: "blocks"), "The fewest.")
@@ -135,10 +133,6 @@ struct SweepCut: DeclaredDocument, Sendable {
     )
     .only("where the cut is not the last blocks with nothing in their place", if: \.needsCalibration) { _ in
       ("is of no use: the last blocks go, and nothing takes their place", nil)
-    }
-    Field.check {
-      $0.hasCalibration = $1.optional("calibration") != nil
-      $0.location = $1.location
     }
   }
 
@@ -164,17 +158,17 @@ struct SweepExperts: DeclaredDocument, Sendable {
   var choose = "frequency"
   var refit = "squares"
   fileprivate var text = SweepText()
-  fileprivate var hasCalibration = false
-  fileprivate var location = DocumentLocation.none
 
   static let declaration = Declaration<SweepExperts>("remove_experts", "Which experts a series removes.") {
     Field(
       "of", \.whole, .integer(in: 2...4096, unit: "experts"), "How many a block of the checkpoint has.",
       absent: .refused())
-    Field("from", \.first, .integer(in: 1...4096, unit: "experts"), "The fewest of every block.")
+    Field(
+      "from", \.first, .integer(in: 1...4096, unit: "experts"), "The fewest of every block.",
+      reading: { .integer(in: 1...$0.whole - 1) })
     Field(
       "to", \.last, .integer(in: 1...4096, unit: "experts"), "The most, at least `from` and fewer than `of`.",
-      absent: .refused(), reading: { .integer(in: $0.first...max($0.first, $0.whole - 1)) })
+      absent: .refused(), reading: { .integer(in: $0.first...$0.whole - 1) })
     Field(
       "choose", \.choose,
       .words([
@@ -184,10 +178,6 @@ struct SweepExperts: DeclaredDocument, Sendable {
     Field(
       "calibration", \.text, .document,
       "What the model reads while they are chosen, where the recipe has no calibration.")
-    Field.check {
-      $0.hasCalibration = $1.optional("calibration") != nil
-      $0.location = $1.location
-    }
   }
 
   /// What is written behind the number of experts: `-reap-none`.

@@ -14,64 +14,59 @@ public struct BlockSpec: Sendable, Hashable {
 
   /// What its first attention does; nil: there is none, and setting it changes nothing.
   public var attention: AttentionSpec? {
-    get {
-      for part in parts { if case .attention(let attention) = part.mixer { return attention } }
-      return nil
-    }
-    set {
-      guard let newValue else { return }
-      changeFirst {
-        if case .attention = $0 { $0 = .attention(newValue) } else { return false }; return true
-      }
-    }
+    get { first(Self.attention) }
+    set { replaceFirst(Self.attention, by: newValue.map(MixerSpec.attention)) }
   }
 
   /// What its first latent attention does; nil: there is none, and setting it changes nothing.
   public var latentAttention: LatentAttentionSpec? {
-    get {
-      for part in parts { if case .latentAttention(let attention) = part.mixer { return attention } }
-      return nil
-    }
-    set {
-      guard let newValue else { return }
-      changeFirst {
-        if case .latentAttention = $0 { $0 = .latentAttention(newValue) } else { return false }; return true
-      }
-    }
+    get { first(Self.latentAttention) }
+    set { replaceFirst(Self.latentAttention, by: newValue.map(MixerSpec.latentAttention)) }
   }
 
   /// What its first MLP without experts does; nil: there is none, and setting it changes nothing.
   public var feedForward: FeedForwardSpec? {
-    get {
-      for part in parts { if case .feedForward(let mlp) = part.mixer { return mlp } }
-      return nil
-    }
-    set {
-      guard let newValue else { return }
-      changeFirst {
-        if case .feedForward = $0 { $0 = .feedForward(newValue) } else { return false }; return true
-      }
-    }
+    get { first(Self.feedForward) }
+    set { replaceFirst(Self.feedForward, by: newValue.map(MixerSpec.feedForward)) }
   }
 
   /// What its first MLP with experts does; nil: there is none, and setting it changes nothing.
   public var experts: ExpertsSpec? {
-    get {
-      for part in parts { if case .experts(let experts) = part.mixer { return experts } }
-      return nil
-    }
-    set {
-      guard let newValue else { return }
-      changeFirst {
-        if case .experts = $0 { $0 = .experts(newValue) } else { return false }; return true
-      }
-    }
+    get { first(Self.experts) }
+    set { replaceFirst(Self.experts, by: newValue.map(MixerSpec.experts)) }
   }
 
-  /// - Parameter change: returns whether it has changed what it was given.
-  private mutating func changeFirst(_ change: (inout MixerSpec) -> Bool) {
+  /// How its attention turns queries and keys, latent attention a part of them; nil: not at all.
+  public var rotary: ModelSpec.Rotary? { attention?.rotary ?? latentAttention?.rotary }
+
+  private static func attention(_ mixer: MixerSpec) -> AttentionSpec? {
+    if case .attention(let spec) = mixer { spec } else { nil }
+  }
+
+  private static func latentAttention(_ mixer: MixerSpec) -> LatentAttentionSpec? {
+    if case .latentAttention(let spec) = mixer { spec } else { nil }
+  }
+
+  private static func feedForward(_ mixer: MixerSpec) -> FeedForwardSpec? {
+    if case .feedForward(let spec) = mixer { spec } else { nil }
+  }
+
+  private static func experts(_ mixer: MixerSpec) -> ExpertsSpec? {
+    if case .experts(let spec) = mixer { spec } else { nil }
+  }
+
+  private func first<Spec>(_ kind: (MixerSpec) -> Spec?) -> Spec? {
+    for part in parts { if let spec = kind(part.mixer) { return spec } }
+    return nil
+  }
+
+  private mutating func replaceFirst<Spec>(_ kind: (MixerSpec) -> Spec?, by mixer: MixerSpec?) {
+    guard let mixer else { return }
     for stage in stages.indices {
-      for part in stages[stage].parts.indices where change(&stages[stage].parts[part].mixer) { return }
+      for part in stages[stage].parts.indices where kind(stages[stage].parts[part].mixer) != nil {
+        stages[stage].parts[part].mixer = mixer
+        return
+      }
     }
   }
 

@@ -69,8 +69,7 @@ extension Activations {
     context.forEachRow(count) { row in
       let (numbers, gate) = (values + row * stride, gates.values + row * gates.stride)
       for piece in 0..<gates.columns {
-        let power = Double(gate[piece])
-        let factor = Float(max(power, 0) + Elementary.log(1 + Elementary.exp(-abs(power))))
+        let factor = Float(Elementary.softplus(Double(gate[piece])))
         for column in piece * size..<(piece + 1) * size { numbers[column] *= factor }
       }
     }

@@ -18,6 +18,9 @@ public enum Elementary {
   /// The natural logarithm.
   public static func log(_ x: Float) -> Float { Float(furl_logarithm(Double(x))) }
 
+  /// log(1 + eˣ), without overflow.
+  package static func softplus(_ x: Double) -> Double { max(x, 0) + log(1 + exp(-abs(x))) }
+
   /// xʸ of x above 0.
   public static func pow(_ x: Double, _ y: Double) -> Double { furl_power(x, y) }
 

@@ -58,14 +58,10 @@ struct PredictionChoice {
       var divergences: [Int: Double] = [:]
       for (place, block) in left.enumerated() {
         progress("trying without block", round * left.count + place, count * left.count)
-        guard canKeep(left.filter { $0 != block }) else { continue }
-        divergences[block] = try divergence(keeping: left.filter { $0 != block })
+        let others = left.filter { $0 != block }
+        if canKeep(others) { divergences[block] = try divergence(keeping: others) }
       }
-      guard
-        let best = left.filter({ divergences[$0] != nil }).min(by: {
-          (divergences[$0] ?? 0, $0) < (divergences[$1] ?? 0, $1)
-        })
-      else { break }
+      guard let best = divergences.min(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key else { break }
       rounds.append(divergences)
       removed.append(best)
       left.removeAll { $0 == best }

@@ -130,9 +130,6 @@ extension GGUFArchitecture {
 }
 
 extension BlockSpec {
-  /// How heads are turned, whatever kind of attention they have.
-  var rotary: ModelSpec.Rotary? { attention?.rotary ?? latentAttention?.rotary }
-
   /// The sizes of everything in it.
   fileprivate var extents: [Int?] {
     parts.flatMap { part -> [Int?] in
