@@ -8,6 +8,9 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// The only test targets to build, where `FURL_TESTS` names some ("FurlBaseTests,FurlSpecTests"): all of them take minutes.
+let wanted = Context.environment["FURL_TESTS"]?.split(separator: ",").map(String.init)
+
 /// A source target and the test target that goes with it.
 ///
 /// - Parameter resources: files that become bytes of the program (`PackageResources`): nothing is looked up when it runs.
@@ -88,7 +91,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
   ],
-  targets: libraries + fuzzing + [
+  targets: (libraries + fuzzing + [
     .target(
       name: "Furl",
       dependencies: [
@@ -108,5 +111,5 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
-  ]
+  ]).filter { $0.type != .test || wanted?.contains($0.name) ?? true }
 )
