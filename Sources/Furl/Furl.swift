@@ -1,11 +1,11 @@
-@_exported import FurlArtifact
-@_exported import FurlBase
-@_exported import FurlCheckpoint
-@_exported import FurlEvaluate
-@_exported import FurlModel
-@_exported import FurlNumerics
-@_exported import FurlReport
-@_exported import FurlSpec
-@_exported import FurlTensor
-@_exported import FurlTokenizer
-@_exported import FurlTransform
+@_exported public import FurlArtifact
+@_exported public import FurlBase
+@_exported public import FurlCheckpoint
+@_exported public import FurlEvaluate
+@_exported public import FurlModel
+@_exported public import FurlNumerics
+@_exported public import FurlReport
+@_exported public import FurlSpec
+@_exported public import FurlTensor
+@_exported public import FurlTokenizer
+@_exported public import FurlTransform

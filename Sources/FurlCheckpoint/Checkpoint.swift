@@ -1,34 +1,34 @@
-import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlBase
+package import FurlSpec
+package import FurlTensor
 
 /// A model as it was trained: a folder with `config.json`, weights and a tokenizer, or a GGUF file.
-public struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable {
   /// A file of the checkpoint, for lineage.
-  public struct SourceFile: Sendable, Hashable {
-    public let name: String
-    public let bytes: Int
-    public let digest: Digest
+  package struct SourceFile: Sendable, Hashable {
+    package let name: String
+    package let bytes: Int
+    package let digest: Digest
   }
 
   /// What the checkpoint was opened by: a folder, a file of weights in it, or a GGUF file.
-  public let path: String
+  package let path: String
   /// The folder that the model lies in.
-  public let folder: String
+  package let folder: String
   /// `config.json` as it stands; of a GGUF file, what it would say.
-  public let config: JSON
-  public let spec: ModelSpec
+  package let config: JSON
+  package let spec: ModelSpec
   private let sources: [String: WeightSource]
   /// The files that hold the weights.
-  public let weightFiles: [MappedFile]
+  package let weightFiles: [MappedFile]
   /// Set for a GGUF file, which holds the tokenizer, too.
-  public let gguf: GGUFFile?
+  package let gguf: GGUFFile?
   /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
-  public let tokenizerBytes: [UInt8]?
+  package let tokenizerBytes: [UInt8]?
   /// What a person should know of how the files were read: what was taken off names, which head counts.
-  public let notes: [String]
+  package let notes: [String]
   /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
-  public let leftOut: [String]
+  package let leftOut: [String]
   /// The ends of texts, where steps have given tokens other ids than the files have.
   let ends: EndTokens?
 
@@ -37,15 +37,15 @@ public struct Checkpoint: Sendable {
   ///
   /// - Parameter path: a folder; a file or index of weights in it, where several could be meant; or a GGUF file.
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
-  public init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
+  package init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
 
   /// Whether a path may be named in the place of a folder, by its ending: weights or their index.
-  public static func isWeightFile(_ path: String) -> Bool {
+  package static func isWeightFile(_ path: String) -> Bool {
     WeightFiles.endings.contains { path.hasSuffix($0) } && (!path.hasSuffix(".json") || path.contains(".index."))
   }
 
   /// Opens a folder, as ``init(path:)`` does.
-  public init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
+  package init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
 
   private init(_ opened: OpenedCheckpoint) throws {
     let (sources, names) = try Checkpoint.locate(opened)
@@ -81,7 +81,7 @@ public struct Checkpoint: Sendable {
   ///   - vocabulary: where the tokens are others: the tokenizer in the form of artifacts, `config.json` with its ids, and the
   ///     tokens that end a text.
   /// - Throws: ``FurlError`` of kind `defect` when a tensor is missing or has another shape.
-  public init(
+  package init(
     _ source: Checkpoint, spec: ModelSpec, sources: [String: WeightSource],
     vocabulary: (tokenizer: [UInt8], config: JSON, ends: EndTokens)? = nil
   ) throws {
@@ -232,19 +232,19 @@ public struct Checkpoint: Sendable {
   /// Where a tensor of the spec lies.
   ///
   /// - Throws: ``FurlError`` of kind `defect` for a name that the spec does not have.
-  public func source(_ name: String) throws -> WeightSource {
+  package func source(_ name: String) throws -> WeightSource {
     guard let source = sources[name] else { throw FurlError(.defect, file: path, place: name, "is not a tensor") }
     return source
   }
 
   /// Bytes of the weight files.
-  public var weightFileBytes: Int { weightFiles.reduce(0) { $0 + $1.count } }
+  package var weightFileBytes: Int { weightFiles.reduce(0) { $0 + $1.count } }
 
   /// Bytes of all files that belong to the model.
-  public var diskBytes: Int { weightFileBytes + sideFileBytes }
+  package var diskBytes: Int { weightFileBytes + sideFileBytes }
 
   /// Bytes of the files beside the weights.
-  public var sideFileBytes: Int { Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +) }
+  package var sideFileBytes: Int { Checkpoint.sideFiles.compactMap { size(of: $0) }.reduce(0, +) }
 
   private func size(of name: String) -> Int? {
     // A GGUF file has everything in itself.
@@ -259,19 +259,19 @@ public struct Checkpoint: Sendable {
   ]
 
   /// The files that the model is made of; the weights come first.
-  public func files() throws -> [MappedFile] {
+  package func files() throws -> [MappedFile] {
     weightFiles
       + (try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) })
   }
 
   /// The files that the model is made of, with their digests.
-  public func sourceFiles() throws -> [SourceFile] {
+  package func sourceFiles() throws -> [SourceFile] {
     try files().map { SourceFile($0, digest: Digest(of: $0)) }
   }
 }
 
 extension Checkpoint.SourceFile {
-  public init(_ file: MappedFile, digest: Digest) {
+  package init(_ file: MappedFile, digest: Digest) {
     self.init(name: file.path.lastName, bytes: file.count, digest: digest)
   }
 }

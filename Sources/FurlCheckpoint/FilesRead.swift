@@ -9,7 +9,7 @@ extension Checkpoint {
   ///
   /// - Parameter path: as that of ``init(path:)``; of another file, that file alone.
   /// - Returns: paths, in no order; of a folder those that are there.
-  public static func filesRead(at path: String) -> [String] {
+  package static func filesRead(at path: String) -> [String] {
     guard let isFolder = FileNames.isFolder(path) else { return [] }
     if isFolder {
       let files = filesRead(in: path, weights: nil)

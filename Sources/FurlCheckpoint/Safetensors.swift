@@ -1,27 +1,27 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// A safetensors file: a length, a JSON header and the tensors behind it.
 ///
 /// Format: https://github.com/huggingface/safetensors. Every field of the header is checked when the file is
 /// opened: types, shapes, ranges that lie in the file, do not overlap and leave no hole.
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
   /// A tensor of the file.
-  public struct Entry: Sendable, Hashable {
-    public let name: String
+  package struct Entry: Sendable, Hashable {
+    package let name: String
     /// As the header says it: `F32`, `I64`.
-    public let typeName: String
-    public let shape: [Int]
+    package let typeName: String
+    package let shape: [Int]
     /// The bytes in the file.
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// The type, if it is one that weights are read from.
-    public var type: SourceType? { SourceType(rawValue: typeName) }
+    package var type: SourceType? { SourceType(rawValue: typeName) }
   }
 
-  public let file: MappedFile
+  package let file: MappedFile
   /// In the order of the header.
-  public let entries: [Entry]
+  package let entries: [Entry]
 
   /// The format's own limit. A header of a 7B model takes less than 0.2 MB; what makes some long is metadata, which is
   /// passed over. The header is read tensor by tensor, so that a hostile one costs no more than its bytes.
@@ -37,7 +37,7 @@ public struct SafetensorsFile: Sendable {
   ]
 
   /// - Throws: ``FurlError`` of kind `input` that names the tensor and what is wrong.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let file = try MappedFile(path: path)
     guard file.count >= 8 else { throw FurlError.input(path, "is too short for a safetensors file") }
     let length = file.integer(at: 0, as: UInt64.self)

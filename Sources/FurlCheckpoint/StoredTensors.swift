@@ -1,24 +1,24 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// The tensors of a checkpoint as they are stored, by the names of their source, over one file or many.
-public struct StoredTensors: Sendable {
+package struct StoredTensors: Sendable {
   /// A tensor in a file, whatever the file's format.
-  public struct Tensor: Sendable {
-    public let file: MappedFile
+  package struct Tensor: Sendable {
+    package let file: MappedFile
     /// The byte of the first number.
-    public let offset: Int
+    package let offset: Int
     /// As the file says it: `F32`, `I64`.
-    public let typeName: String
+    package let typeName: String
     /// The type, if it is one that weights are read from.
-    public let type: SourceType?
+    package let type: SourceType?
     /// Rows outermost, as in PyTorch.
-    public let shape: [Int]
+    package let shape: [Int]
     /// Numbers between two neighbours of each dimension.
-    public let strides: [Int]
+    package let strides: [Int]
 
     /// - Parameter strides: nil for a tensor without gaps, its last dimension innermost.
-    public init(
+    package init(
       file: MappedFile, offset: Int, typeName: String, type: SourceType?, shape: [Int], strides: [Int]? = nil
     ) {
       self.file = file
@@ -36,15 +36,15 @@ public struct StoredTensors: Sendable {
   }
 
   /// By the source's names.
-  public let tensors: [String: Tensor]
+  package let tensors: [String: Tensor]
   /// The weight files, in the order of their names.
-  public let files: [MappedFile]
+  package let files: [MappedFile]
 
   /// Opens the weights of a folder (``WeightFiles``).
   ///
   /// - Parameter weights: the file or index that is meant, where it is not the only one.
   /// - Throws: ``FurlError`` of kind `input`.
-  public init(folder: String, weights: String? = nil) throws {
+  package init(folder: String, weights: String? = nil) throws {
     switch try WeightFiles.choose(in: folder, chosen: weights) {
     case .index(let path, let format): try self.init(index: path, folder: folder, format: format)
     case .files(let paths, let format): try self.init(paths.map(format.open))

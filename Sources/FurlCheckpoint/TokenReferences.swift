@@ -1,18 +1,18 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// The ids of tokens that a `config.json` names: `eos_token_id` and its like, and lists of tokens that are not to come up.
-public struct TokenReferences {
+package struct TokenReferences {
   private let config: JSON
 
-  public init(_ config: JSON) { self.config = config }
+  package init(_ config: JSON) { self.config = config }
 
   private static let lists: Set<String> = ["suppress_tokens", "begin_suppress_tokens", "bad_words_ids"]
 
   private static func names(_ key: String) -> Bool { key.hasSuffix("_token_id") || lists.contains(key) }
 
   /// All of them.
-  public var ids: Set<Int> {
+  package var ids: Set<Int> {
     var ids: Set<Int> = []
     func collect(_ value: JSON) {
       if let id = value.integer { ids.insert(id) }
@@ -27,7 +27,7 @@ public struct TokenReferences {
   /// - Parameters:
   ///   - numbers: the new id of every old one; what is not in it, such as -1, stays.
   ///   - spec: what the model has become.
-  public func renumbered(_ numbers: [Int: Int], for spec: ModelSpec) -> JSON {
+  package func renumbered(_ numbers: [Int: Int], for spec: ModelSpec) -> JSON {
     guard let members = config.members else { return config }
     func renumber(_ value: JSON) -> JSON {
       if let id = value.integer { return .integer(numbers[id] ?? id) }

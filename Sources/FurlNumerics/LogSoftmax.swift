@@ -1,10 +1,10 @@
 import FurlTensor
 
 /// Logarithms of softmaxes: the only ones that Furl computes by itself, so that each use names its precision.
-public enum LogSoftmax {
+package enum LogSoftmax {
   /// log p of every logit of a row, in nats, all of it in double precision: what perplexities and divergences are
   /// reported from.
-  public static func double(_ logits: Span<Float>) -> [Double] {
+  package static func double(_ logits: Span<Float>) -> [Double] {
     var largest = -Double.infinity
     for index in logits.indices { largest = max(largest, Double(logits[index])) }
     var sum = 0.0
@@ -17,7 +17,7 @@ public enum LogSoftmax {
   /// survey compares models by over many positions, where the first form would take most of the time and memory.
   ///
   /// - Parameter output: as many numbers as there are logits.
-  public static func float(_ logits: Span<Float>, into output: UnsafeMutableBufferPointer<Float>) {
+  package static func float(_ logits: Span<Float>, into output: UnsafeMutableBufferPointer<Float>) {
     precondition(output.count == logits.count)
     var largest = -Float.infinity
     for index in logits.indices { largest = max(largest, logits[index]) }

@@ -3,7 +3,7 @@ extension Tokenizer {
   ///
   /// What ``push(_:)`` and ``finish()`` give, joined, equals ``Tokenizer/decode(_:skippingSpecial:)`` of all ids.
   /// Of a text that continues another, the space stays that decoding takes away at the beginning of a text.
-  public struct StreamDecoder: Sendable {
+  package struct StreamDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let skippingSpecial: Bool
     private var pieces: PieceDecoder
@@ -12,14 +12,14 @@ extension Tokenizer {
     /// - Parameters:
     ///   - skippingSpecial: leave special tokens out.
     ///   - continues: whether the ids go on from a text before them, such as a prompt.
-    public init(_ tokenizer: Tokenizer, skippingSpecial: Bool, continues: Bool = false) {
+    package init(_ tokenizer: Tokenizer, skippingSpecial: Bool, continues: Bool = false) {
       self.tokenizer = tokenizer
       self.skippingSpecial = skippingSpecial
       pieces = PieceDecoder(tokenizer.parts, continues: continues)
     }
 
     /// The text that an id completes; often empty in the middle of a character.
-    public mutating func push(_ id: Int) -> String {
+    package mutating func push(_ id: Int) -> String {
       if skippingSpecial && tokenizer.isSpecial(id) { return "" }
       pieces.push(id, tokenizer.parts, to: &pending)
       let tail = UTF8Text.incompleteTail(pending)
@@ -29,7 +29,7 @@ extension Tokenizer {
     }
 
     /// What is left: U+FFFD for a character that never became whole.
-    public mutating func finish() -> String {
+    package mutating func finish() -> String {
       pieces.finish(to: &pending)
       let text = String(decoding: pending, as: UTF8.self)
       pending.removeAll()

@@ -3,7 +3,7 @@ extension Tokenizer {
   ///
   /// What the tokens of a text stand for adds up to the text's bytes, but for the space that a SentencePiece tokenizer
   /// puts before a text.
-  public func byteCount(of id: Int) -> Int {
+  package func byteCount(of id: Int) -> Int {
     let vocabulary = parts.vocabulary
     guard id >= 0, id < vocabulary.count, vocabulary.kinds[id].contains(.present) else { return 0 }
     let piece = vocabulary.piece(id)
@@ -15,7 +15,7 @@ extension Tokenizer {
   }
 
   /// Whether no id stands for something else than it does in another tokenizer; an id without a piece stands for nothing.
-  public func hasPieces(of other: Tokenizer) -> Bool {
+  package func hasPieces(of other: Tokenizer) -> Bool {
     (0..<min(vocabularySize, other.vocabularySize)).allSatisfy { id in
       let (own, piece) = (parts.vocabulary.piece(id), other.parts.vocabulary.piece(id))
       return own == piece || own.isEmpty || piece.isEmpty || self.piece(id) == other.piece(id)

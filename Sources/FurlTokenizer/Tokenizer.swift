@@ -1,12 +1,12 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// A BPE tokenizer: over bytes, as GPT-2's and its successors', or over whole texts, as SentencePiece's.
 ///
 /// Text becomes ids as Hugging Face's `tokenizers` does it (or llama.cpp, for a vocabulary from a GGUF file), and
 /// ids become text again. The vocabulary and the merges lie in flat arrays; a tokenizer never changes and can be
 /// shared between threads.
-public final class Tokenizer: Sendable {
+package final class Tokenizer: Sendable {
   let parts: TokenizerParts
   /// The id of every byte, or ``MergeTable/none``.
   let byteIDs: [UInt32]
@@ -22,20 +22,20 @@ public final class Tokenizer: Sendable {
   let longestPiece: Int
 
   /// Ids are in 0..<vocabularySize. An id in this range may have no piece.
-  public let vocabularySize: Int
+  package let vocabularySize: Int
   /// The token that begins a text, if the tokenizer names one.
-  public let bosID: Int?
+  package let bosID: Int?
   /// The token that ends a text, if the tokenizer names one.
-  public let eosID: Int?
+  package let eosID: Int?
   /// The tokens at which generation ends: ``eosID``, and those that a model's files name beside it.
-  public let ends: EndTokens
+  package let ends: EndTokens
   /// Whether the tokenizer's configuration puts ``bosID`` before a text.
-  public let addsBOS: Bool
+  package let addsBOS: Bool
   /// What says so: a file and its key; nil for a tokenizer in Furl's own form.
-  public let beginsBy: String?
+  package let beginsBy: String?
 
   /// Whether the token that begins a text is put before it.
-  public enum BOS: String, Sendable, CaseIterable {
+  package enum BOS: String, Sendable, CaseIterable {
     /// As the tokenizer's configuration says, unless the ids begin with it anyway.
     case auto
     /// Before every text, if the tokenizer names such a token.
@@ -83,14 +83,14 @@ public final class Tokenizer: Sendable {
   }
 
   /// The same tokenizer for a model that ends its texts at other tokens.
-  public func ending(at ends: EndTokens) -> Tokenizer { ends == self.ends ? self : Tokenizer(self, ends: ends) }
+  package func ending(at ends: EndTokens) -> Tokenizer { ends == self.ends ? self : Tokenizer(self, ends: ends) }
 
   /// Reads `tokenizer.json` and what the files beside it add (`tokenizer_config.json`, `special_tokens_map.json`,
   /// `added_tokens.json`); without it, `vocab.json` with `merges.txt`, or `tokenizer.model`, and the files beside them.
   ///
   /// - Throws: ``FurlError`` that names the file and the key, for damaged files and for every component that
   ///   cannot be run exactly.
-  public convenience init(checkpoint folder: String) throws {
+  package convenience init(checkpoint folder: String) throws {
     let path = folder + "/tokenizer.json"
     if FileManager.default.fileExists(atPath: path) {
       try self.init(try TokenizerFile.read(path: path), file: path)
@@ -109,7 +109,7 @@ public final class Tokenizer: Sendable {
   /// Reads one file, `tokenizer.json` or `tokenizer.model`, and what lies beside it.
   ///
   /// - Throws: ``FurlError`` that names the file and the key.
-  public convenience init(file path: String) throws {
+  package convenience init(file path: String) throws {
     if path.hasSuffix(".model") {
       try self.init(try SentencePieceFile.read(path: path), file: path)
     } else {
@@ -121,18 +121,18 @@ public final class Tokenizer: Sendable {
   ///
   /// - Parameter file: the name that errors carry.
   /// - Throws: ``FurlError`` that names what is wrong with the bytes.
-  public convenience init(serialized bytes: [UInt8], file: String?) throws {
+  package convenience init(serialized bytes: [UInt8], file: String?) throws {
     try self.init(try SerializedReader.read(bytes, file: file), file: file)
   }
 
   /// The tokenizer in Furl's own form: the same bytes for the same tokenizer, little-endian, with a version.
-  public func serialized() -> [UInt8] { SerializedWriter.write(parts) }
+  package func serialized() -> [UInt8] { SerializedWriter.write(parts) }
 
   /// The ids of a text.
   ///
   /// - Parameter bos: whether a token goes before the text. Tokens that a template puts after a text are
   ///   never added: a prompt is to be continued.
-  public func encode(_ text: String, bos: BOS = .never) -> [Int] {
+  package func encode(_ text: String, bos: BOS = .never) -> [Int] {
     let bytes = Array(text.utf8)
     var encoder = Encoder(self, bytes: bytes.count)
     encoder.add(bytes)
@@ -146,7 +146,7 @@ public final class Tokenizer: Sendable {
   }
 
   /// The text of ids. Ids without a piece are left out; bytes that are no UTF-8 become U+FFFD.
-  public func decode(_ ids: [Int], skippingSpecial: Bool = false) -> String {
+  package func decode(_ ids: [Int], skippingSpecial: Bool = false) -> String {
     var decoder = PieceDecoder(parts)
     var bytes: [UInt8] = []
     for id in ids where !(skippingSpecial && isSpecial(id)) { decoder.push(id, parts, to: &bytes) }
@@ -159,7 +159,7 @@ public final class Tokenizer: Sendable {
   ///
   /// - Parameter rows: of the model.
   /// - Throws: ``FurlError`` of kind `input` that names the first such token and its text.
-  public func check(_ ids: [Int], rows: Int, file: String?) throws {
+  package func check(_ ids: [Int], rows: Int, file: String?) throws {
     guard vocabularySize > rows, let id = ids.first(where: { $0 >= rows }) else { return }
     throw FurlError.input(
       file, "the text needs the token \(id), \"\(piece(id))\", and the model has rows for tokens below \(rows) only",
@@ -167,18 +167,18 @@ public final class Tokenizer: Sendable {
   }
 
   /// The ids of ``ends``, ascending.
-  public var endIDs: [Int] { ends.ids }
+  package var endIDs: [Int] { ends.ids }
 
   private func has(_ id: Int) -> Bool { id >= 0 && id < vocabularySize }
 
   /// A piece as `tokenizer.json` spells it, for display; empty for an id without a piece.
-  public func piece(_ id: Int) -> String { has(id) ? parts.vocabulary.spelling(id) : "" }
+  package func piece(_ id: Int) -> String { has(id) ? parts.vocabulary.spelling(id) : "" }
 
   /// Whether an id is a special token: one that is no part of a text, such as its end.
-  public func isSpecial(_ id: Int) -> Bool { has(id) && parts.vocabulary.kinds[id].contains(.special) }
+  package func isSpecial(_ id: Int) -> Bool { has(id) && parts.vocabulary.kinds[id].contains(.special) }
 
   /// The id of a piece, spelled as in `tokenizer.json`.
-  public func id(of piece: String) -> Int? {
+  package func id(of piece: String) -> Int? {
     let (bytes, isLiteral) = parts.vocabulary.alphabet.bytes(of: piece)
     let vocabulary = parts.vocabulary
     return (0..<vocabulary.count).first {

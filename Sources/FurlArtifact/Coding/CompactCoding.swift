@@ -1,9 +1,9 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 import Synchronization
 
 /// What compact storage makes of a stream, and back.
-public enum CompactCoding {
+package enum CompactCoding {
   /// Bytes that a stream takes in a compact artifact, without padding. A plan can learn from a sample of rows
   /// what a file will take.
   ///
@@ -11,7 +11,7 @@ public enum CompactCoding {
   ///   - bytes: the stream as it is in memory.
   ///   - symbols: how it is cut into symbols.
   ///   - zero: the byte that elements which are zero consist of.
-  public static func storedBytes(
+  package static func storedBytes(
     of bytes: ByteStorage, symbols: SymbolForm, zero: UInt8? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> Int {
     guard let chunks = chunks(of: bytes, symbols: symbols) else { return bytes.count }

@@ -2,10 +2,10 @@ import FurlBase
 import Synchronization
 
 /// Calls a body once for every index below a count, on as many threads as it likes, and returns when all are done.
-public typealias ParallelFor = (_ count: Int, _ body: @Sendable (Int) -> Void) -> Void
+package typealias ParallelFor = (_ count: Int, _ body: @Sendable (Int) -> Void) -> Void
 
 /// A ``ParallelFor`` of one thread.
-public func serialFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
+package func serialFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
   for index in 0..<count { body(index) }
 }
 

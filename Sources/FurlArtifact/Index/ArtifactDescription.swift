@@ -1,8 +1,8 @@
-import FurlBase
+package import FurlBase
 import FurlSpec
 
 /// How an artifact keeps its weights.
-public enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {
+package enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {
   /// The smallest file; streams are decoded when they are loaded.
   case compact
   /// Streams lie aligned and are used as they lie in the mapped file.
@@ -10,21 +10,21 @@ public enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What an artifact says beside its tensors: what the model is, and what it was made from.
-public struct ArtifactDescription: Sendable, Hashable {
+package struct ArtifactDescription: Sendable, Hashable {
   /// The version of Furl that wrote the file.
-  public var furl: String
+  package var furl: String
   /// The family of the model, `gpt2`.
-  public var architecture: String
+  package var architecture: String
   /// The architecture as data: a mapping that this module does not look into.
-  public var spec: JSON
+  package var spec: JSON
   /// The checkpoint's configuration: a mapping that this module does not look into.
-  public var config: JSON
-  public var recipe: Recipe
-  public var lineage: [Source]
+  package var config: JSON
+  package var recipe: Recipe
+  package var lineage: [Source]
   /// The ids of the tokens at which generation ends, ascending; nil: those that `config` and the tokenizer name.
-  public var endTokens: [Int]?
+  package var endTokens: [Int]?
 
-  public init(
+  package init(
     furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source],
     endTokens: [Int]? = nil
   ) {
@@ -38,30 +38,30 @@ public struct ArtifactDescription: Sendable, Hashable {
   }
 
   /// The recipe that the artifact was made by.
-  public struct Recipe: Sendable, Hashable {
-    public var name: String
+  package struct Recipe: Sendable, Hashable {
+    package var name: String
     /// In canonical form.
-    public var text: String
+    package var text: String
     /// What else the caller wants kept: a mapping that this module does not look into.
-    public var details: JSON
+    package var details: JSON
 
-    public init(name: String, text: String, details: JSON = .object([])) {
+    package init(name: String, text: String, details: JSON = .object([])) {
       self.name = name
       self.text = text
       self.details = details
     }
 
-    public var digest: Digest { Digest(of: Array(text.utf8)) }
+    package var digest: Digest { Digest(of: Array(text.utf8)) }
   }
 
   /// A file that the artifact was made from.
-  public struct Source: Sendable, Hashable {
+  package struct Source: Sendable, Hashable {
     /// Without its folder: the same input gives the same bytes wherever it lies.
-    public var name: String
-    public var bytes: Int
-    public var digest: Digest
+    package var name: String
+    package var bytes: Int
+    package var digest: Digest
 
-    public init(name: String, bytes: Int, digest: Digest) {
+    package init(name: String, bytes: Int, digest: Digest) {
       self.name = name
       self.bytes = bytes
       self.digest = digest

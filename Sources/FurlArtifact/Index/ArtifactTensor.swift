@@ -1,8 +1,8 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// How a stream is stored.
-public enum StreamCodec: String, Sendable, Hashable, CaseIterable {
+package enum StreamCodec: String, Sendable, Hashable, CaseIterable {
   /// As it is in memory.
   case raw
   /// One-byte symbols in zstd frames, most of them Huffman-coded only.
@@ -12,51 +12,51 @@ public enum StreamCodec: String, Sendable, Hashable, CaseIterable {
 }
 
 /// One stream of a tensor in a file.
-public struct ArtifactStream: Sendable, Hashable {
-  public let kind: PackedLayout.StreamKind
-  public let codec: StreamCodec
+package struct ArtifactStream: Sendable, Hashable {
+  package let kind: PackedLayout.StreamKind
+  package let codec: StreamCodec
   /// How the bytes were cut into symbols; of no effect on a raw stream.
-  public let symbols: SymbolForm
+  package let symbols: SymbolForm
   /// Where it begins in the file, a multiple of 64.
-  public let offset: Int
+  package let offset: Int
   /// Bytes in the file.
-  public let length: Int
+  package let length: Int
   /// Bytes in memory.
-  public let decodedLength: Int
+  package let decodedLength: Int
   /// The byte that elements which are zero consist of; of an effect on streams with a bitmap alone.
   var zero: UInt8? = nil
   /// The digest of the bytes in the file.
-  public let digest: Digest
+  package let digest: Digest
   /// The digest of the bytes in memory.
-  public let decodedDigest: Digest
+  package let decodedDigest: Digest
   /// Bytes of each frame, in order; empty for a raw stream.
-  public let frames: [Int]
+  package let frames: [Int]
 
   var range: Range<Int> { offset..<offset + length }
   var chunks: StreamChunks { StreamChunks(form: symbols, byteCount: decodedLength, hasBitmap: codec == .zstdBitmap) }
 }
 
 /// One tensor of an artifact.
-public struct ArtifactTensor: Sendable, Hashable {
-  public let name: String
-  public let role: String
-  public let layout: PackedLayout
+package struct ArtifactTensor: Sendable, Hashable {
+  package let name: String
+  package let role: String
+  package let layout: PackedLayout
   /// In the layout's order.
-  public let streams: [ArtifactStream]
+  package let streams: [ArtifactStream]
 
-  public var scheme: Scheme { layout.scheme }
+  package var scheme: Scheme { layout.scheme }
   /// [count], or [rows, columns].
-  public var shape: [Int] { layout.shape }
+  package var shape: [Int] { layout.shape }
   /// Numbers in the tensor.
-  public var count: Int { shape.reduce(1, *) }
+  package var count: Int { shape.reduce(1, *) }
   /// Bytes in the file, without padding.
-  public var diskBytes: Int { streams.reduce(0) { $0 + $1.length } }
+  package var diskBytes: Int { streams.reduce(0) { $0 + $1.length } }
   /// Bytes in memory when loaded.
-  public var weightBytes: Int { streams.reduce(0) { $0 + $1.decodedLength } }
+  package var weightBytes: Int { streams.reduce(0) { $0 + $1.decodedLength } }
   /// Bits in the file for each number.
-  public var bitsPerWeight: Double { Double(diskBytes) * 8 / Double(count) }
+  package var bitsPerWeight: Double { Double(diskBytes) * 8 / Double(count) }
   /// One digest for the tensor: of the digests of its decoded streams, one after the other.
-  public var digest: Digest { Digest(of: streams.flatMap(\.decodedDigest.bytes)) }
+  package var digest: Digest { Digest(of: streams.flatMap(\.decodedDigest.bytes)) }
 }
 
 /// The tokenizer's section.

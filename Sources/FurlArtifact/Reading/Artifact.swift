@@ -1,20 +1,20 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// An artifact that has been opened: its header, footer, index and structure are known to be right.
 ///
 /// Weights are not read until they are asked for. ``check(parallelFor:progress:)`` re-reads every byte.
-public final class Artifact: Sendable {
-  public let path: String
+package final class Artifact: Sendable {
+  package let path: String
   /// The size of the file.
-  public let diskBytes: Int
-  public let formatVersion: Int
-  public let storage: ArtifactStorage
+  package let diskBytes: Int
+  package let formatVersion: Int
+  package let storage: ArtifactStorage
   /// The digest of what the artifact holds, whatever its storage and the version of zstd.
-  public let id: Digest
-  public let description: ArtifactDescription
+  package let id: Digest
+  package let description: ArtifactDescription
   /// In the order of the file.
-  public let tensors: [ArtifactTensor]
+  package let tensors: [ArtifactTensor]
 
   package let file: MappedFile
   let footer: Footer
@@ -25,7 +25,7 @@ public final class Artifact: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` that says what is wrong: not an artifact, cut off, damaged, made by
   ///   a newer Furl, or an index that is not true of the file.
-  public init(path: String) throws {
+  package init(path: String) throws {
     file = try MappedFile(path: path)
     footer = try Footer(of: file)
     let stored = file.read(footer.indexOffset..<footer.indexOffset + footer.indexLength)
@@ -51,12 +51,12 @@ public final class Artifact: Sendable {
   }
 
   /// Whether a path leads to a file that begins as an artifact does. It may be damaged all the same.
-  public static func isArtifact(path: String) -> Bool {
+  package static func isArtifact(path: String) -> Bool {
     (try? MappedFile(path: path)).map(Footer.beginsAsArtifact) ?? false
   }
 
   /// The tensor of a name.
-  public func tensor(named name: String) -> ArtifactTensor? { positions[name].map { tensors[$0] } }
+  package func tensor(named name: String) -> ArtifactTensor? { positions[name].map { tensors[$0] } }
 
   /// The streams of a tensor as they are used.
   ///
@@ -66,7 +66,7 @@ public final class Artifact: Sendable {
   /// - Parameter decoded: where compressed streams are taken from that are in memory already.
   /// - Throws: ``FurlError`` of kind `input` that names tensor, frame and offset, or `unavailable` when there
   ///   is no memory.
-  public func load(
+  package func load(
     _ tensor: ArtifactTensor, decoded: DecodedStreams? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> [PackedLayout.StreamKind: ByteStorage] {
     var loaded: [PackedLayout.StreamKind: ByteStorage] = [:]
@@ -105,7 +105,7 @@ public final class Artifact: Sendable {
   ///   - other: a job that has nothing to do with it and that a thread does beside.
   ///   - parallelFor: should give a free thread the next index.
   /// - Throws: as ``load(_:decoded:parallelFor:)``.
-  public func decodeAll(
+  package func decodeAll(
     beside other: (@Sendable () -> Void)? = nil, parallelFor: ParallelFor = serialFor
   ) throws -> DecodedStreams {
     let found = tensors.flatMap { tensor in tensor.streams.filter { $0.codec != .raw }.map { (tensor, $0) } }
@@ -120,7 +120,7 @@ public final class Artifact: Sendable {
   /// The tokenizer in the form in which it is used.
   ///
   /// - Throws: ``FurlError`` of kind `input` when the section is damaged.
-  public func tokenizerBytes() throws -> [UInt8] {
+  package func tokenizerBytes() throws -> [UInt8] {
     func damaged(_ problem: String) -> FurlError {
       .input(
         path, "tokenizer", "section at byte \(tokenizer.offset) \(problem)",
@@ -136,22 +136,22 @@ public final class Artifact: Sendable {
   }
 
   /// Gives the pages of the file back to the system; they are read again when they are needed.
-  public func dropPages() { file.drop(0..<file.count) }
+  package func dropPages() { file.drop(0..<file.count) }
 
   // MARK: Sums
 
   /// Numbers in all tensors.
-  public var parameters: Int { tensors.reduce(0) { $0 + $1.count } }
+  package var parameters: Int { tensors.reduce(0) { $0 + $1.count } }
   /// Bytes of all tensors in memory when loaded.
-  public var weightBytes: Int { tensors.reduce(0) { $0 + $1.weightBytes } }
+  package var weightBytes: Int { tensors.reduce(0) { $0 + $1.weightBytes } }
   /// Bytes of the tokenizer's section in the file.
-  public var tokenizerDiskBytes: Int { tokenizer.length }
+  package var tokenizerDiskBytes: Int { tokenizer.length }
   /// Bits of the whole file (tokenizer, index and all) for each number; nil for a file without tensors.
-  public var bitsPerWeight: Double? { parameters == 0 ? nil : Double(diskBytes) * 8 / Double(parameters) }
+  package var bitsPerWeight: Double? { parameters == 0 ? nil : Double(diskBytes) * 8 / Double(parameters) }
 }
 
 /// What ``Artifact/decodeAll(beside:parallelFor:)`` has decoded.
-public struct DecodedStreams: Sendable {
+package struct DecodedStreams: Sendable {
   /// By their offsets in the file.
   let streams: [Int: ByteStorage]
 }

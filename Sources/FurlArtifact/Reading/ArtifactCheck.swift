@@ -5,14 +5,14 @@ extension Artifact {
   /// Whether the file's record has changed since it was opened, though its size and its bytes' time have not.
   ///
   /// - Throws: ``FurlError`` of kind `input` when the file has changed, was replaced or is gone.
-  public func hasNewRecord() throws -> Bool { try file.checkUnchangedAndInPlace() }
+  package func hasNewRecord() throws -> Bool { try file.checkUnchangedAndInPlace() }
 
   /// Re-reads the whole file: every padding byte and every digest, as stored and as decoded. With what opening
   /// has checked (header, footer, index, and the id over the digests), no byte of the file is left out.
   ///
   /// - Parameter progress: called with the bytes that have been checked and the bytes of the file.
   /// - Throws: ``FurlError`` of kind `input` that names the first damage by section and offset.
-  public func check(
+  package func check(
     parallelFor: ParallelFor = serialFor, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws {
     var end = Container.headerBytes

@@ -1,17 +1,17 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// How many bytes an artifact takes, when it is known what its streams take.
-public enum ArtifactSize {
+package enum ArtifactSize {
   /// A tensor that would be written.
-  public struct Tensor: Sendable {
-    public let name: String
-    public let role: String
-    public let layout: PackedLayout
+  package struct Tensor: Sendable {
+    package let name: String
+    package let role: String
+    package let layout: PackedLayout
     /// Bytes of each stream in the file, in the layout's order; as many as in memory for one that lies raw.
-    public let storedBytes: [Int]
+    package let storedBytes: [Int]
 
-    public init(name: String, role: String, layout: PackedLayout, storedBytes: [Int]) {
+    package init(name: String, role: String, layout: PackedLayout, storedBytes: [Int]) {
       self.name = name
       self.role = role
       self.layout = layout
@@ -23,7 +23,7 @@ public enum ArtifactSize {
   /// true ones are as hard to compress.
   ///
   /// - Throws: ``FurlError`` of kind `defect` when sizes and layout do not agree.
-  public static func bytes(
+  package static func bytes(
     of tensors: [Tensor], storage: ArtifactStorage, description: ArtifactDescription, tokenizer: [UInt8]
   ) throws -> Int {
     var offset = Container.headerBytes

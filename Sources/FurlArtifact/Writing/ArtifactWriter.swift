@@ -1,5 +1,5 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// Writes an artifact front to back, tensor by tensor; the memory that it needs is that of one compressed stream.
 ///
@@ -7,12 +7,12 @@ import FurlTensor
 /// before, or that has thrown, leaves nothing behind.
 ///
 /// The same tensors and texts give the same bytes for any number of threads, one version of Furl and one of zstd.
-public final class ArtifactWriter {
+package final class ArtifactWriter {
   /// Streams below this size lie raw in a compact artifact: frames would cost more than they gain.
   static let smallStream = 512
 
   /// Makes tensors ready, on any threads.
-  public let packer: TensorPacker
+  package let packer: TensorPacker
 
   private let output: OutputFile
   private let storage: ArtifactStorage
@@ -24,7 +24,7 @@ public final class ArtifactWriter {
   /// - Throws: ``FurlError`` of kind `cannotCreate` when `path` is a folder or its folder cannot be written to.
   ///
   /// - Parameter formatVersion: the oldest that can describe the model.
-  public convenience init(path: String, storage: ArtifactStorage, formatVersion: Int = 1) throws {
+  package convenience init(path: String, storage: ArtifactStorage, formatVersion: Int = 1) throws {
     try self.init(output: OutputFile(path: path), storage: storage, formatVersion: formatVersion)
   }
 
@@ -32,7 +32,7 @@ public final class ArtifactWriter {
   ///
   /// - Parameter bytes: that it will have at most.
   /// - Throws: ``FurlError`` of kind `cannotWrite` that says how much is needed.
-  public func require(bytes: Int) throws { try guarded { try output.require(bytes: bytes) } }
+  package func require(bytes: Int) throws { try guarded { try output.require(bytes: bytes) } }
 
   init(output: OutputFile, storage: ArtifactStorage, formatVersion: Int = 1) throws {
     precondition(Container.formatVersions.contains(UInt32(formatVersion)))
@@ -44,14 +44,14 @@ public final class ArtifactWriter {
   }
 
   /// Bytes written so far.
-  public var bytesWritten: Int { output.count }
+  package var bytesWritten: Int { output.count }
 
   /// Packs and writes a tensor.
   ///
   /// - Parameters: those of ``TensorPacker/tensor(name:role:shape:scheme:streams:)``, and
   ///   - parallelFor: does the jobs at once.
   /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when streams and layout do not agree.
-  public func append(
+  package func append(
     name: String, role: String, shape: [Int], scheme: Scheme, streams: [PackedLayout.StreamKind: ByteStorage],
     parallelFor: ParallelFor = serialFor
   ) throws {
@@ -68,7 +68,7 @@ public final class ArtifactWriter {
   /// Writes a tensor whose jobs and digests are all done.
   ///
   /// - Throws: ``FurlError``: `cannotWrite`, or `defect` when a tensor of that name has been written already.
-  public func append(_ tensor: PackedTensor) throws {
+  package func append(_ tensor: PackedTensor) throws {
     try guarded {
       guard !tensor.name.isEmpty, names.insert(tensor.name).inserted else {
         throw FurlError(.defect, file: output.path, place: tensor.name, "a tensor needs a name of its own")
@@ -87,13 +87,13 @@ public final class ArtifactWriter {
   /// - Returns: the artifact's id.
   /// - Throws: ``FurlError`` of kind `cannotWrite`, or `defect` when a source of the lineage has a folder.
   @discardableResult
-  public func finish(_ description: ArtifactDescription, tokenizer: [UInt8]) throws -> Digest {
+  package func finish(_ description: ArtifactDescription, tokenizer: [UInt8]) throws -> Digest {
     try finish(description, tokenizer: guarded { try packer.tokenizer(tokenizer) })
   }
 
   /// The same with a tokenizer that was made ready meanwhile.
   @discardableResult
-  public func finish(_ description: ArtifactDescription, tokenizer: PackedTokenizer) throws -> Digest {
+  package func finish(_ description: ArtifactDescription, tokenizer: PackedTokenizer) throws -> Digest {
     guard let id = try finish(description, tokenizer: tokenizer, accepting: { _ in true }) else {
       throw FurlError(.defect, file: output.path, "was not accepted")
     }
@@ -104,7 +104,7 @@ public final class ArtifactWriter {
   ///
   /// - Parameter accepting: is given the bytes of the whole file.
   /// - Returns: nil when the size was not accepted; nothing is left of the file then.
-  public func finish(
+  package func finish(
     _ description: ArtifactDescription, tokenizer: PackedTokenizer, accepting: (Int) -> Bool
   ) throws -> Digest? {
     try guarded {

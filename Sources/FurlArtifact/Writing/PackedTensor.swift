@@ -1,9 +1,9 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 import Synchronization
 
 /// Makes tensors ready for an artifact; any threads may share one.
-public struct TensorPacker: Sendable {
+package struct TensorPacker: Sendable {
   let path: String
   let storage: ArtifactStorage
   private let compressors = Lender { try FrameCompressor() }
@@ -21,7 +21,7 @@ public struct TensorPacker: Sendable {
   ///   - shape: [count], or [rows, columns].
   ///   - streams: its bytes as ``PackedLayout`` of scheme and shape asks for them.
   /// - Throws: ``FurlError`` of kind `defect` when streams and layout do not agree.
-  public func tensor(
+  package func tensor(
     name: String, role: String, shape: [Int], scheme: Scheme, streams: [PackedLayout.StreamKind: ByteStorage]
   ) throws -> PackedTensor {
     let layout = try PackedLayout(scheme: scheme, shape: shape)
@@ -40,7 +40,7 @@ public struct TensorPacker: Sendable {
 }
 
 /// A tensor on its way into an artifact: its streams are compressed, job by job, and then hashed.
-public final class PackedTensor: Sendable {
+package final class PackedTensor: Sendable {
   let name: String
   let role: String
   let layout: PackedLayout
@@ -54,10 +54,10 @@ public final class PackedTensor: Sendable {
   }
 
   /// Jobs to be done before the tensor can be hashed; none in mapped storage.
-  public var jobCount: Int { streams.reduce(0) { $0 + $1.jobCount } }
+  package var jobCount: Int { streams.reduce(0) { $0 + $1.jobCount } }
 
   /// Does one job. Jobs may be done at once and in any order.
-  public func run(_ job: Int) throws {
+  package func run(_ job: Int) throws {
     var job = job
     for stream in streams {
       if job < stream.jobCount { return try stream.run(job) }
@@ -68,7 +68,7 @@ public final class PackedTensor: Sendable {
   /// The digests to be made before the tensor can be written, when every job has been done.
   ///
   /// - Throws: ``FurlError`` of kind `defect` when a job has not been done.
-  public func digests() throws -> [MemoryHasher] { try streams.flatMap { try $0.digests() } }
+  package func digests() throws -> [MemoryHasher] { try streams.flatMap { try $0.digests() } }
 }
 
 /// One stream of a tensor on its way into an artifact.

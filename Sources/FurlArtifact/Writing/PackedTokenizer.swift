@@ -1,7 +1,7 @@
 import FurlBase
 
 /// A tokenizer as it lies in an artifact. Compressing one well takes long enough to be done beside other work.
-public struct PackedTokenizer: Sendable {
+package struct PackedTokenizer: Sendable {
   let stored: [UInt8]
   let decodedLength: Int
   let digest: Digest
@@ -11,7 +11,7 @@ public struct PackedTokenizer: Sendable {
 extension TensorPacker {
   /// - Parameter bytes: the tokenizer in the form in which it is used.
   /// - Throws: ``FurlError`` of kind `defect` when it is larger than a reader would believe.
-  public func tokenizer(_ bytes: [UInt8]) throws -> PackedTokenizer {
+  package func tokenizer(_ bytes: [UInt8]) throws -> PackedTokenizer {
     let stored = try Zstd.compress(bytes)
     guard bytes.count <= min(Container.tokenizerLimit, Container.textLimit(stored: stored.count)) else {
       throw FurlError(.defect, file: path, "the tokenizer of \(bytes.count) bytes is too large")

@@ -1,19 +1,19 @@
 import CFurlKernels
 
 /// A SHA-256 digest.
-public struct Digest: Sendable, Hashable, CustomStringConvertible {
+package struct Digest: Sendable, Hashable, CustomStringConvertible {
   /// The 32 bytes.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
 
   /// The digest of some bytes.
-  public init(of bytes: some Sequence<UInt8>) {
+  package init(of bytes: some Sequence<UInt8>) {
     var hasher = Hasher()
     hasher.update(Array(bytes))
     self = hasher.finish()
   }
 
   /// The digest of a range of a mapped file; its pages are dropped on the way.
-  public init(of file: MappedFile, _ range: Range<Int>? = nil) {
+  package init(of file: MappedFile, _ range: Range<Int>? = nil) {
     let range = range ?? 0..<file.count
     var hasher = Hasher()
     var start = range.lowerBound
@@ -27,14 +27,14 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// The digest of bytes in memory.
-  public init(of storage: ByteStorage) {
+  package init(of storage: ByteStorage) {
     var hasher = Hasher()
     storage.withBytes { hasher.update(raw: $0) }
     self = hasher.finish()
   }
 
   /// From 64 lower-case hexadecimal digits.
-  public init?(hex: String) {
+  package init?(hex: String) {
     let digits = Array(hex.utf8)
     guard digits.count == 64 else { return nil }
     var bytes: [UInt8] = []
@@ -59,7 +59,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
   private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 
   /// 64 hexadecimal digits.
-  public var hex: String {
+  package var hex: String {
     var digits: [UInt8] = []
     digits.reserveCapacity(2 * bytes.count)
     for byte in bytes {
@@ -69,17 +69,17 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     return String(decoding: digits, as: UTF8.self)
   }
 
-  public var description: String { hex }
+  package var description: String { hex }
 
   /// Builds a digest piece by piece.
-  public struct Hasher {
+  package struct Hasher {
     private var hash = furl_sha256()
     /// Whether this survives that a mapped file becomes shorter, and says so in ``hasLost``.
     private let isGuarded: Bool
     /// Whether bytes of a mapped file were gone when they were to be hashed. The digest is worth nothing then.
     private(set) var hasLost = false
 
-    public init() { self.init(isGuarded: false) }
+    package init() { self.init(isGuarded: false) }
 
     /// - Parameters:
     ///   - isGuarded: whether a lost mapping ends in ``hasLost``, which the caller looks at before it uses the digest, and
@@ -90,7 +90,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
       furl_sha256_begin(&hash, isPlain)
     }
 
-    public mutating func update(_ bytes: [UInt8]) {
+    package mutating func update(_ bytes: [UInt8]) {
       bytes.withUnsafeBytes { update(raw: $0) }
     }
 
@@ -123,7 +123,7 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
       }
     }
 
-    public func finish() -> Digest {
+    package func finish() -> Digest {
       var hash = hash
       return Digest(
         raw: [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in

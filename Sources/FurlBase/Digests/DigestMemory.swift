@@ -8,7 +8,7 @@
 /// was read that another one could bear the same time, or could come from a mapping that is still being written. What
 /// is not exactly as it was written here, or could have been written by somebody else, counts as not there; so does
 /// everything that fails.
-public struct DigestMemory: Sendable {
+package struct DigestMemory: Sendable {
   /// What is remembered.
   struct Rules {
     /// Files below this are hashed sooner than looked up.
@@ -29,7 +29,7 @@ public struct DigestMemory: Sendable {
   ///   - recalls: whether what was remembered earlier counts.
   ///   - notice: told why something that is there is not believed.
   /// - Returns: nil where there is no cache (``CacheFolder``), or it could be somebody else's.
-  public init?(
+  package init?(
     root: String? = CacheFolder.path, recalls: Bool = true, notice: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.init(root: root, recalls: recalls, rules: Rules(), notice: notice)
@@ -50,7 +50,7 @@ public struct DigestMemory: Sendable {
   }
 
   /// The digest of a file that has not changed since it was remembered.
-  public func recall(_ file: MappedFile) -> Digest? {
+  package func recall(_ file: MappedFile) -> Digest? {
     guard recalls, file.count >= rules.leastBytes, let identity = file.identity, file.isLocal else { return nil }
     guard let folder = believed(PrivateFolder.open("digests", in: root)),
       let bytes = believed(folder.read(name(identity), limit: 1_024))
@@ -61,7 +61,7 @@ public struct DigestMemory: Sendable {
   }
 
   /// Remembers the digest of a file that has not changed since it was opened.
-  public func remember(_ file: MappedFile, _ digest: Digest) {
+  package func remember(_ file: MappedFile, _ digest: Digest) {
     guard file.count >= rules.leastBytes, let identity = file.identity, identity == file.identityWhenOpened,
       file.isLocal, max(identity.modified, identity.changed) + rules.settleTime < file.timeWhenOpened
     else { return }

@@ -1,18 +1,18 @@
 /// The SHA-256 digest of a file, made piece by piece between other work.
-public final class FileHasher: @unchecked Sendable {
-  public let file: MappedFile
+package final class FileHasher: @unchecked Sendable {
+  package let file: MappedFile
   /// Bytes that are in the digest so far.
-  public private(set) var position = 0
+  package private(set) var position = 0
   private var hasher = Digest.Hasher(isGuarded: true)
   private let window: PageWindow
 
   /// - Parameter isHelped: whether other threads ``help()``.
-  public init(_ file: MappedFile, isHelped: Bool = false) {
+  package init(_ file: MappedFile, isHelped: Bool = false) {
     self.file = file
     window = PageWindow(file, isShared: isHelped)
   }
 
-  public var isDone: Bool { position == file.count }
+  package var isDone: Bool { position == file.count }
 
   /// Takes the next bytes in. They are hashed where the system has them: a copy would make the longest chain of a
   /// compression longer.
@@ -22,7 +22,7 @@ public final class FileHasher: @unchecked Sendable {
   ///   - companion: what is hashed at the same time, for as many bytes.
   /// - Returns: how many bytes these were.
   /// - Throws: ``FurlError`` of kind `input` when the bytes are no longer there.
-  public func advance(by count: Int, beside companion: MemoryHasher? = nil) throws -> Int {
+  package func advance(by count: Int, beside companion: MemoryHasher? = nil) throws -> Int {
     let (range, bytes) = try prepare(count)
     if let companion {
       companion.advance(beside: &hasher, bytes)
@@ -37,7 +37,7 @@ public final class FileHasher: @unchecked Sendable {
   ///
   /// - Returns: how many bytes these were together.
   /// - Throws: ``FurlError`` of kind `input` when the bytes are no longer there.
-  public static func advance(_ first: FileHasher, _ second: FileHasher, by count: Int) throws -> Int {
+  package static func advance(_ first: FileHasher, _ second: FileHasher, by count: Int) throws -> Int {
     let (one, two) = (try first.prepare(count), try second.prepare(count))
     Digest.Hasher.update(&first.hasher, one.bytes, &second.hasher, two.bytes)
     if second.hasher.hasLost { try second.file.checkHolds(two.range) }
@@ -64,11 +64,11 @@ public final class FileHasher: @unchecked Sendable {
   }
 
   /// Whether another thread should ``help()`` now; not true again before that has happened.
-  public func asksForHelp() -> Bool { window.asksToMove() }
+  package func asksForHelp() -> Bool { window.asksToMove() }
 
   /// Has the system get ready what comes next and put away what is done, so that whoever hashes need not wait for it.
-  public func help() { window.move() }
+  package func help() { window.move() }
 
   /// The digest; of the whole file when ``isDone``.
-  public var digest: Digest { hasher.finish() }
+  package var digest: Digest { hasher.finish() }
 }

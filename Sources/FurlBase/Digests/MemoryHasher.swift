@@ -1,8 +1,8 @@
 /// The SHA-256 digest of bytes in memory, made piece by piece between or beside other work. One thread uses it at a
 /// time.
-public final class MemoryHasher: @unchecked Sendable {
+package final class MemoryHasher: @unchecked Sendable {
   /// Where the bytes are.
-  public enum Content: Sendable {
+  package enum Content: Sendable {
     case storage(ByteStorage)
     /// One after the other.
     case pieces([[UInt8]])
@@ -14,7 +14,7 @@ public final class MemoryHasher: @unchecked Sendable {
   private var position = 0
   private var hasher = Digest.Hasher()
 
-  public init(_ content: Content) {
+  package init(_ content: Content) {
     self.content = content
     skipEnds()
   }
@@ -33,10 +33,10 @@ public final class MemoryHasher: @unchecked Sendable {
     }
   }
 
-  public var isDone: Bool { piece == pieceCount }
+  package var isDone: Bool { piece == pieceCount }
 
   /// The digest; of everything when ``isDone``.
-  public var digest: Digest { hasher.finish() }
+  package var digest: Digest { hasher.finish() }
 
   /// The rest of the present piece, at most so many bytes.
   private func withNext<Result>(_ count: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
@@ -72,7 +72,7 @@ public final class MemoryHasher: @unchecked Sendable {
   }
 
   /// Hashes at most so many bytes, and meanwhile as many of another one's.
-  public func advance(by count: Int, beside companion: MemoryHasher? = nil) {
+  package func advance(by count: Int, beside companion: MemoryHasher? = nil) {
     var left = count
     while left > 0, !isDone {
       let taken = withNext(left) { own in

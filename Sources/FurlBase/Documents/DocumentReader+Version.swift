@@ -3,7 +3,7 @@ extension DocumentReader {
   ///
   /// - Parameter form: what the document is, for the error: `recipe`.
   /// - Throws: ``FurlError`` of kind `input` when it is missing or not 1.
-  public func requireVersion(of form: String) throws {
+  package func requireVersion(of form: String) throws {
     guard let version = try integer("furl", in: 0...(.max)) else {
       throw error("furl", "is missing", remedy: "a \(form) begins with furl: 1")
     }

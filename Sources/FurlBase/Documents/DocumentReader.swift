@@ -2,11 +2,11 @@
 /// and key.
 ///
 /// Ask for the keys, then call ``finish()``.
-public final class DocumentReader {
+package final class DocumentReader {
   /// The file, for errors.
-  public let file: String?
+  package let file: String?
   /// Where this mapping stands: `steps[0].quantize`.
-  public let path: String
+  package let path: String
   private let members: [JSON.Member]
   private let lines: DocumentLines
   /// The keys that somebody has asked for, and which members those are.
@@ -14,7 +14,7 @@ public final class DocumentReader {
   private var isAsked: [Bool]
 
   /// - Throws: ``FurlError`` if the value is not a mapping.
-  public init(_ value: JSON, file: String?, path: String = "", lines: DocumentLines = DocumentLines()) throws {
+  package init(_ value: JSON, file: String?, path: String = "", lines: DocumentLines = DocumentLines()) throws {
     self.file = file
     self.path = path
     self.lines = lines
@@ -26,21 +26,21 @@ public final class DocumentReader {
   }
 
   /// The keys that are there, in their order.
-  public var keys: [String] { members.map(\.key) }
+  package var keys: [String] { members.map(\.key) }
 
   /// The mapping itself.
   package var value: JSON { .object(members) }
 
   /// An error at a key of this mapping, or at the mapping itself.
-  public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
+  package func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
     location.error(key, problem, remedy: remedy)
   }
 
   /// Where this mapping stands, for errors that are found later.
-  public var location: DocumentLocation { DocumentLocation(file: file, path: path, lines: lines) }
+  package var location: DocumentLocation { DocumentLocation(file: file, path: path, lines: lines) }
 
   /// The value of a key, or nil when it is missing or null.
-  public func optional(_ key: String) -> JSON? {
+  package func optional(_ key: String) -> JSON? {
     asked.append(key)
     guard let index = members.firstIndex(where: { $0.key == key }) else { return nil }
     isAsked[index] = true
@@ -49,19 +49,19 @@ public final class DocumentReader {
   }
 
   /// The value of a key that must be there.
-  public func required(_ key: String) throws -> JSON {
+  package func required(_ key: String) throws -> JSON {
     guard let value = optional(key) else { throw error(key, "is missing") }
     return value
   }
 
   /// Says that the rest of the keys is of no interest: nothing is unknown.
-  public func ignoreOthers() {
+  package func ignoreOthers() {
     asked += keys
     isAsked = isAsked.map { _ in true }
   }
 
   /// - Throws: ``FurlError`` if there is a key that nobody asked for.
-  public func finish() throws {
+  package func finish() throws {
     guard let unknown = isAsked.firstIndex(of: false) else { return }
     let known = Set(asked).sorted().joined(separator: ", ")
     throw error(members[unknown].key, "unknown key", remedy: "known here: \(known)")
@@ -69,7 +69,7 @@ public final class DocumentReader {
 
   // MARK: Typed access
 
-  public func string(_ key: String) throws -> String? {
+  package func string(_ key: String) throws -> String? {
     try optional(key).map { try self.string($0, key) }
   }
 
@@ -78,7 +78,7 @@ public final class DocumentReader {
     return text
   }
 
-  public func integer(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
+  package func integer(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
     guard let value = optional(key) else { return nil }
     guard let integer = value.integer else { throw error(key, "an integer is expected, not \(value.kindName)") }
     guard range.contains(integer) else {
@@ -89,7 +89,7 @@ public final class DocumentReader {
     return integer
   }
 
-  public func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
+  package func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
     guard let value = optional(key) else { return nil }
     guard let number = value.number else { throw error(key, "a number is expected, not \(value.kindName)") }
     guard range.contains(number) else {
@@ -98,20 +98,20 @@ public final class DocumentReader {
     return number
   }
 
-  public func bool(_ key: String) throws -> Bool? {
+  package func bool(_ key: String) throws -> Bool? {
     guard let value = optional(key) else { return nil }
     guard let bool = value.bool else { throw error(key, "true or false is expected, not \(value.kindName)") }
     return bool
   }
 
-  public func strings(_ key: String) throws -> [String]? {
+  package func strings(_ key: String) throws -> [String]? {
     guard let value = optional(key) else { return nil }
     guard let list = value.array else { throw error(key, "a list is expected, not \(value.kindName)") }
     return try list.enumerated().map { try string($1, "\(key)[\($0)]") }
   }
 
   /// One of a set of words. A word in `later` is refused as "not supported yet".
-  public func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value? {
+  package func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value? {
     guard let value = optional(key) else { return nil }
     let text = try word(value, key)
     if let match = words.first(where: { $0.key == text }) { return match.value }
@@ -127,7 +127,7 @@ public final class DocumentReader {
   }
 
   /// One of the names of an enumeration. A word in `later` is refused as "not supported yet".
-  public func name<Value: RawRepresentable & CaseIterable>(
+  package func name<Value: RawRepresentable & CaseIterable>(
     _ key: String, of type: Value.Type = Value.self, later: [String] = []
   ) throws -> Value? where Value.RawValue == String {
     guard let value = optional(key) else { return nil }
@@ -140,17 +140,17 @@ public final class DocumentReader {
   }
 
   /// Refuses a key that the form knows and this version does not support.
-  public func later(_ keys: String...) throws {
+  package func later(_ keys: String...) throws {
     for key in keys where optional(key) != nil { throw error(key, "is not supported yet") }
   }
 
   /// The mapping under a key.
-  public func reader(_ key: String) throws -> DocumentReader? {
+  package func reader(_ key: String) throws -> DocumentReader? {
     try optional(key).map { try child($0, key) }
   }
 
   /// The mappings of a list under a key.
-  public func readers(_ key: String) throws -> [DocumentReader]? {
+  package func readers(_ key: String) throws -> [DocumentReader]? {
     guard let value = optional(key) else { return nil }
     guard let list = value.array else { throw error(key, "a list is expected, not \(value.kindName)") }
     return try list.enumerated().map { try child($1, "\(key)[\($0)]") }
@@ -162,7 +162,7 @@ public final class DocumentReader {
 }
 
 /// Where a mapping stands in a document: a file, a path of keys and their lines.
-public struct DocumentLocation: Sendable {
+package struct DocumentLocation: Sendable {
   let file: String?
   let path: String
   let lines: DocumentLines
@@ -174,17 +174,17 @@ public struct DocumentLocation: Sendable {
   package var folder: String? { file.flatMap { file in file.lastIndex(of: "/").map { String(file[..<$0]) } } }
 
   /// An error at a key of the mapping, or at the mapping itself.
-  public func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
+  package func error(_ key: String? = nil, _ problem: String, remedy: String? = nil) -> FurlError {
     let place = key.map { path.isEmpty ? $0 : "\(path).\($0)" } ?? path
     return .input(file, lines.place(place), problem, remedy: remedy)
   }
 }
 
 /// The line of every key of a document that has lines (YAML).
-public struct DocumentLines: Sendable {
+package struct DocumentLines: Sendable {
   var lines: [String: Int] = [:]
 
-  public init() {}
+  package init() {}
 
   /// `line 7: steps[0].quantize.block`, or the nearest line that is known.
   func place(_ path: String) -> String? {

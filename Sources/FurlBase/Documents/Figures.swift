@@ -1,7 +1,7 @@
 /// How figures are written for people.
-public enum Figures {
+package enum Figures {
   /// `7.4 MB`: decimal units, three digits.
-  public static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"]
     var value = Double(count)
     var unit = 0
@@ -13,7 +13,7 @@ public enum Figures {
   }
 
   /// Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1234.
-  public static func significant(_ value: Double) -> String {
+  package static func significant(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     let magnitude = value == 0 ? 0 : Int(floor(log10(abs(value))))
     let decimals = max(0, min(9, 2 - magnitude))
@@ -24,12 +24,12 @@ public enum Figures {
   }
 
   /// `97.6 %`.
-  public static func percent(_ share: Double, digits: Int = 1) -> String {
+  package static func percent(_ share: Double, digits: Int = 1) -> String {
     (share * 100).text(decimals: digits) + " %"
   }
 
   /// `6.97 M`: counts of parameters.
-  public static func count(_ count: Int) -> String {
+  package static func count(_ count: Int) -> String {
     let units = ["", " k", " M", " B"]
     var value = Double(count)
     var unit = 0

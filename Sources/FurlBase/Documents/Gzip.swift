@@ -1,7 +1,7 @@
 /// Reads gzip files (RFC 1952 and 1951), which data sets are handed around as.
-public enum Gzip {
+package enum Gzip {
   /// Whether bytes begin as a gzip file does.
-  public static func isCompressed(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1F, 0x8B]) }
+  package static func isCompressed(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1F, 0x8B]) }
 
   /// The content of a gzip file, members one after the other.
   ///
@@ -9,7 +9,7 @@ public enum Gzip {
   ///   - file: the name that errors carry.
   ///   - limit: bytes of content; more are an error, before memory is taken for them.
   /// - Throws: ``FurlError`` of kind `input` when the file is damaged or its content too long.
-  public static func decompress(_ bytes: [UInt8], file: String?, limit: Int) throws -> [UInt8] {
+  package static func decompress(_ bytes: [UInt8], file: String?, limit: Int) throws -> [UInt8] {
     var reader = BitReader(bytes: bytes, file: file)
     var content: [UInt8] = []
     repeat {

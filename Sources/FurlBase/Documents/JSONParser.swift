@@ -1,6 +1,6 @@
 extension JSON {
   /// What is taken beyond the standard.
-  public enum Dialect: Sendable, Hashable {
+  package enum Dialect: Sendable, Hashable {
     case standard
     /// `NaN`, `Infinity` and `-Infinity`, as Python writes them. Whoever asks for a number within bounds refuses them by
     /// their key (``DocumentReader``).
@@ -19,7 +19,7 @@ extension JSON {
   ///   - depthLimit: levels of nesting. What is to be put inside another document needs some to spare.
   ///   - dialect: what is taken beyond the standard.
   /// - Throws: ``FurlError`` of kind `input` with the line of the mistake.
-  public static func parse(
+  package static func parse(
     _ bytes: [UInt8], file: String?, depthLimit: Int = 128, dialect: Dialect = .standard
   ) throws -> JSON {
     var parser = JSONParser(bytes: bytes, file: file, depthLimit: depthLimit, dialect: dialect)
@@ -34,7 +34,7 @@ extension JSON {
   ///   - memberLimit: members, those of `texts` apart.
   ///   - body: is given each key, with its value.
   /// - Throws: ``FurlError`` of kind `input`, and what `body` throws.
-  public static func forEachMember(
+  package static func forEachMember(
     _ bytes: [UInt8], file: String?, passing texts: String, valueLimit: Int, memberLimit: Int,
     _ body: (Member) throws -> Void
   ) throws {
@@ -43,7 +43,7 @@ extension JSON {
   }
 
   /// Parses one JSON text per line, skipping empty lines.
-  public static func parseLines(_ bytes: [UInt8], file: String?) throws -> [JSON] {
+  package static func parseLines(_ bytes: [UInt8], file: String?) throws -> [JSON] {
     var values: [JSON] = []
     for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
       // What is empty but for a mark at the beginning of the file says nothing either.
@@ -58,7 +58,7 @@ extension JSON {
 
 extension JSON {
   /// Stands for half of a surrogate pair, which Unicode's own encodings cannot hold: a code point that is no character.
-  public static let loneSurrogate: Unicode.Scalar = "\u{FFFF}"
+  package static let loneSurrogate: Unicode.Scalar = "\u{FFFF}"
 }
 
 /// A key as its bytes: Swift's texts are equal when they look alike, names of RFC 8259 are not.

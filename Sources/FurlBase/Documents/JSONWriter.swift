@@ -1,19 +1,19 @@
 extension JSON {
   /// The value on one line without spaces, keys in their order.
-  public var compactText: String { text(.compact) }
+  package var compactText: String { text(.compact) }
 
   /// The value with keys sorted by their UTF-8 bytes and no spaces: equal values give equal bytes.
-  public var canonicalText: String { text(.canonical) }
+  package var canonicalText: String { text(.canonical) }
 
   /// ``canonicalText`` in UTF-8.
-  public var canonicalBytes: [UInt8] {
+  package var canonicalBytes: [UInt8] {
     var bytes: [UInt8] = []
     JSONWriter(style: .canonical).write(self, to: &bytes, level: 0)
     return bytes
   }
 
   /// The value with two spaces of indentation.
-  public var prettyText: String { text(.pretty) }
+  package var prettyText: String { text(.pretty) }
 
   private func text(_ style: JSONWriter.Style) -> String {
     var bytes: [UInt8] = []

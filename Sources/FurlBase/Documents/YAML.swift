@@ -1,17 +1,17 @@
 /// YAML documents, read into the same tree as JSON together with the lines of their keys.
-public enum YAML {
+package enum YAML {
   /// Reads a file of at most 1 MiB whose top is a mapping.
   ///
   /// - Parameters:
   ///   - path: the file.
   /// - Returns: a strict reader of the mapping.
-  public static func read(path: String) throws -> DocumentReader {
+  package static func read(path: String) throws -> DocumentReader {
     let bytes = try MappedFile(path: path).readAll(limit: 1 << 20)
     return try read(bytes, file: path)
   }
 
   /// Reads a YAML text whose top is a mapping.
-  public static func read(_ bytes: [UInt8], file: String?) throws -> DocumentReader {
+  package static func read(_ bytes: [UInt8], file: String?) throws -> DocumentReader {
     let (value, lines) = try tree(bytes, file: file)
     return try DocumentReader(value, file: file, lines: lines)
   }

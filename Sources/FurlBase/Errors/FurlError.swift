@@ -2,9 +2,9 @@
 ///
 /// Every error names the file (or the option), the place in it (a key, a line, a tensor), what is wrong and
 /// what to do. ``description`` is the one line that the command prints.
-public struct FurlError: Error, Sendable, Hashable {
+package struct FurlError: Error, Sendable, Hashable {
   /// Who has to act; each kind is one exit status of the command.
-  public enum Kind: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable {
     /// The command line is wrong, or there is nothing to do.
     case usage
     /// An input (checkpoint, artifact, recipe, suite) is wrong or damaged.
@@ -19,17 +19,17 @@ public struct FurlError: Error, Sendable, Hashable {
     case cannotWrite
   }
 
-  public var kind: Kind
+  package var kind: Kind
   /// The file, folder or option that the error is about.
-  public var file: String?
+  package var file: String?
   /// The key, line or tensor inside the file.
-  public var place: String?
+  package var place: String?
   /// What is wrong.
-  public var problem: String
+  package var problem: String
   /// What to do about it.
-  public var remedy: String?
+  package var remedy: String?
 
-  public init(
+  package init(
     _ kind: Kind, file: String? = nil, place: String? = nil, _ problem: String, remedy: String? = nil
   ) {
     self.kind = kind
@@ -40,19 +40,19 @@ public struct FurlError: Error, Sendable, Hashable {
   }
 
   /// An input that is wrong or damaged.
-  public static func input(_ file: String?, _ problem: String, remedy: String? = nil) -> FurlError {
+  package static func input(_ file: String?, _ problem: String, remedy: String? = nil) -> FurlError {
     FurlError(.input, file: file, problem, remedy: remedy)
   }
 
   /// An input that is wrong or damaged at one key, line or tensor.
-  public static func input(
+  package static func input(
     _ file: String?, _ place: String?, _ problem: String, remedy: String? = nil
   ) -> FurlError {
     FurlError(.input, file: file, place: place, problem, remedy: remedy)
   }
 
   /// The exit status that the command ends with (after BSD's sysexits).
-  public var exitStatus: Int32 {
+  package var exitStatus: Int32 {
     switch kind {
     case .usage: 64
     case .input: 65
@@ -67,7 +67,7 @@ public struct FurlError: Error, Sendable, Hashable {
 extension FurlError: CustomStringConvertible {
   /// One line: file, place, problem, remedy. Control characters of hostile input are escaped, and what is longer than
   /// anybody reads is cut.
-  public var description: String {
+  package var description: String {
     var line = [file?.cut(to: 4096), place?.readable, problem.readable].compactMap { $0 }.joined(separator: ": ")
     if let remedy { line += " (\(remedy.readable))" }
     return line.escapingControlCharacters
@@ -76,7 +76,7 @@ extension FurlError: CustomStringConvertible {
 
 extension String {
   /// The text with long numbers cut, and cut itself where it is too long to be read.
-  public var readable: String { cuttingNumbers.cut(to: 600) }
+  package var readable: String { cuttingNumbers.cut(to: 600) }
 
   /// Numbers of more digits than any that is meant appear as their beginning, and how many digits they have.
   private var cuttingNumbers: String {
@@ -111,7 +111,7 @@ extension String {
 
 extension String {
   /// The text on one line of a terminal: control characters appear as `\u{…}`.
-  public var escapingControlCharacters: String {
+  package var escapingControlCharacters: String {
     var result = ""
     for scalar in unicodeScalars {
       switch scalar.properties.generalCategory {

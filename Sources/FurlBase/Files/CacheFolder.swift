@@ -3,9 +3,9 @@
 ///
 /// `FURL_CACHE` names the folder, or says `off`; else it is `furl` in `XDG_CACHE_HOME`, or in `~/.cache`
 /// (`~/Library/Caches` on macOS).
-public enum CacheFolder {
+package enum CacheFolder {
   /// The folder's path, which need not exist; nil where there is none.
-  public static func path(environment: (String) -> String?) -> String? {
+  package static func path(environment: (String) -> String?) -> String? {
     switch environment("FURL_CACHE") {
     case "off": return nil
     case let path? where !path.isEmpty: return named(path)
@@ -29,5 +29,5 @@ public enum CacheFolder {
   }
 
   /// The folder of this process.
-  public static var path: String? { path { name in getenv(name).map { String(cString: $0) } } }
+  package static var path: String? { path { name in getenv(name).map { String(cString: $0) } } }
 }

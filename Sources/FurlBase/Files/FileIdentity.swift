@@ -1,13 +1,13 @@
 /// What the system says of a file without a look at its bytes: whoever changes them changes one of these.
-public struct FileIdentity: Equatable, Sendable {
+package struct FileIdentity: Equatable, Sendable {
   /// The file system and the file's number in it.
-  public let device: UInt64
-  public let number: UInt64
-  public let bytes: Int
+  package let device: UInt64
+  package let number: UInt64
+  package let bytes: Int
   /// Nanoseconds since 1970 of the last change of the bytes, and of the last change of anything; nobody can set the
   /// latter short of setting the machine's clock.
-  public let modified: Int64
-  public let changed: Int64
+  package let modified: Int64
+  package let changed: Int64
 
   package init(_ status: stat) {
     device = UInt64(truncatingIfNeeded: status.st_dev)

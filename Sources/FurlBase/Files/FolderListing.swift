@@ -1,11 +1,11 @@
 /// The names in a folder. The system's are bytes; those that are no UTF-8 cannot be named in a text, and are told apart.
-public struct FolderListing: Sendable {
+package struct FolderListing: Sendable {
   /// In the order of their letters; empty for what is no folder that can be read.
-  public let names: [String]
+  package let names: [String]
   /// Names that are no UTF-8, with what is malformed replaced.
-  public let unreadable: [String]
+  package let unreadable: [String]
 
-  public init(_ path: String) {
+  package init(_ path: String) {
     var (names, others) = ([String](), [String]())
     if !path.utf8.contains(0), let folder = opendir(path) {
       defer { closedir(folder) }

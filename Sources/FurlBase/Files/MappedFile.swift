@@ -4,11 +4,11 @@ import CFurlKernels
 ///
 /// The mapping is private and read-only, so pages are shared between processes and can be dropped at any
 /// time with ``drop(_:)``: reading a large checkpoint never holds more than what is in use.
-public final class MappedFile: @unchecked Sendable {
+package final class MappedFile: @unchecked Sendable {
   /// The path that the file was opened by.
-  public let path: String
+  package let path: String
   /// The size in bytes when the file was opened.
-  public let count: Int
+  package let count: Int
 
   private let base: UnsafeRawPointer?
   private let descriptor: Int32
@@ -21,7 +21,7 @@ public final class MappedFile: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` if the path is not a readable regular file, or what git lfs left in the
   ///   place of one.
-  public convenience init(path: String) throws {
+  package convenience init(path: String) throws {
     // The system would read a path up to its first zero, and open another file.
     guard !path.utf8.contains(0) else { throw FurlError.input(path, "is not a path") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -92,10 +92,10 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   /// A copy of the bytes of a range. The range must lie in the file.
-  public func read(_ range: Range<Int>) -> [UInt8] { Array(bytes(range)) }
+  package func read(_ range: Range<Int>) -> [UInt8] { Array(bytes(range)) }
 
   /// The whole file, if it is at most `limit` bytes.
-  public func readAll(limit: Int) throws -> [UInt8] {
+  package func readAll(limit: Int) throws -> [UInt8] {
     guard count <= limit else {
       throw FurlError.input(path, "has \(count) bytes; at most \(limit) are expected here")
     }
@@ -103,17 +103,17 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   /// The little-endian integer at an offset. It must lie in the file.
-  public func integer<Integer: FixedWidthInteger>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
+  package func integer<Integer: FixedWidthInteger>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
     let size = MemoryLayout<Integer>.size
     return Integer(littleEndian: bytes(offset..<offset + size).loadUnaligned(as: Integer.self))
   }
 
   /// Whether every byte of a range is zero.
-  public func isZero(_ range: Range<Int>) -> Bool { bytes(range).allSatisfy { $0 == 0 } }
+  package func isZero(_ range: Range<Int>) -> Bool { bytes(range).allSatisfy { $0 == 0 } }
 
   /// Has the system map the file in large pages, as far as it can: where the file is not in memory yet, it is read so
   /// that it can. Reading memory is up to a third faster then.
-  public func useLargePages() {
+  package func useLargePages() {
     #if os(Linux)
     guard let base else { return }
     _ = madvise(UnsafeMutableRawPointer(mutating: base), count, MADV_HUGEPAGE)
@@ -121,7 +121,7 @@ public final class MappedFile: @unchecked Sendable {
   }
 
   /// Gives the pages of a range back to the system; they are read again when they are needed.
-  public func drop(_ range: Range<Int>) {
+  package func drop(_ range: Range<Int>) {
     guard let base, !range.isEmpty else { return }
     let page = Int(getpagesize())
     let start = range.lowerBound / page * page
@@ -164,7 +164,7 @@ public final class MappedFile: @unchecked Sendable {
 
   /// - Throws: ``FurlError`` of kind `input` when the file is no longer the one that was opened: what has been read
   ///   of it does not belong together.
-  public func checkUnchanged() throws {
+  package func checkUnchanged() throws {
     guard let identity else { throw FurlError.input(path, systemMessage()) }
     guard identity.bytes == count, identity.modified == identityWhenOpened.modified else {
       throw changed("has changed while it was read")
@@ -177,7 +177,7 @@ public final class MappedFile: @unchecked Sendable {
   /// - Returns: whether something of the file's record has changed that the bytes may not have to do with (a new name, other
   ///   rights, times that were set), so that only its digest says whether they are the same.
   /// - Throws: ``FurlError`` of kind `input`.
-  public func checkUnchangedAndInPlace() throws -> Bool {
+  package func checkUnchangedAndInPlace() throws -> Bool {
     try checkUnchanged()
     var status = stat()
     guard stat(path, &status) == 0 else { throw changed("has been removed while it was used") }

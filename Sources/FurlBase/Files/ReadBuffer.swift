@@ -1,9 +1,9 @@
 /// Memory that one thread reads into again and again; it grows to the largest piece that was asked for.
-public final class ReadBuffer: @unchecked Sendable {
+package final class ReadBuffer: @unchecked Sendable {
   private var base: UnsafeMutableRawPointer?
   private var capacity = 0
 
-  public init() {}
+  package init() {}
 
   deinit { base?.deallocate() }
 

@@ -3,7 +3,7 @@
 /// Large ones are pages straight from the system, so memory that a load needed for a moment goes back to it at once
 /// and never counts in the resident size afterwards; small ones (norms, biases) share pages on the heap. All start
 /// on a 64-byte boundary.
-public final class ByteStorage: @unchecked Sendable {
+package final class ByteStorage: @unchecked Sendable {
   private enum Owner {
     case file(MappedFile)
     case pages
@@ -13,7 +13,7 @@ public final class ByteStorage: @unchecked Sendable {
   }
 
   /// The size in bytes.
-  public let count: Int
+  package let count: Int
   package let base: UnsafeMutableRawPointer
   private let owner: Owner
 
@@ -25,7 +25,7 @@ public final class ByteStorage: @unchecked Sendable {
   /// - Parameter isDense: whether all of it will be in use. The system then maps it in large pages where it can: taking
   ///   4 KiB at a time costs more than decoding what goes there.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(zeroed count: Int, isDense: Bool = false) throws {
+  package init(zeroed count: Int, isDense: Bool = false) throws {
     precondition(count >= 0)
     self.count = count
     if count < ByteStorage.smallest {
@@ -41,7 +41,7 @@ public final class ByteStorage: @unchecked Sendable {
   /// Zeroed memory of `count` bytes, all of which will be in use, out of an arena as long as that has room.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public convenience init(zeroed count: Int, from arena: StorageArena) throws {
+  package convenience init(zeroed count: Int, from arena: StorageArena) throws {
     if let base = arena.take(count) {
       self.init(base, count, .arena(arena))
     } else {
@@ -78,7 +78,7 @@ public final class ByteStorage: @unchecked Sendable {
   }
 
   /// A range of a mapped file, used as it lies. `range` must start on a multiple of 64.
-  public init(_ file: MappedFile, _ range: Range<Int>) {
+  package init(_ file: MappedFile, _ range: Range<Int>) {
     precondition(range.lowerBound % 64 == 0)
     owner = .file(file)
     let bytes = file.bytes(range)
@@ -104,16 +104,16 @@ public final class ByteStorage: @unchecked Sendable {
   #endif
 
   /// A copy of the bytes.
-  public var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: count)) }
+  package var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: count)) }
 
   /// A copy of a range of the bytes.
-  public func read(_ range: Range<Int>) -> [UInt8] {
+  package func read(_ range: Range<Int>) -> [UInt8] {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return Array(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
 
   /// Calls `body` with the bytes for reading.
-  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+  package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try body(UnsafeRawBufferPointer(start: base, count: count))
   }
 

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// One by one most of them are too small for large pages, and with small ones a single thread reads memory at two
 /// thirds of its speed, because the CPU looks ahead within a page only.
-public final class StorageArena: Sendable {
+package final class StorageArena: Sendable {
   private struct Region: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
   }
@@ -16,7 +16,7 @@ public final class StorageArena: Sendable {
   /// Reserves address space; memory is taken when it is written to.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when not even that can be had.
-  public init(capacity: Int) throws {
+  package init(capacity: Int) throws {
     precondition(capacity > 0)
     self.capacity = capacity
     region = Region(base: try ByteStorage.pages(capacity, isDense: true))
@@ -25,7 +25,7 @@ public final class StorageArena: Sendable {
   deinit { munmap(region.base, capacity) }
 
   /// What ``take(_:)`` uses for so many bytes.
-  public static func room(_ count: Int) -> Int { (count + 63) / 64 * 64 }
+  package static func room(_ count: Int) -> Int { (count + 63) / 64 * 64 }
 
   /// Zeroed memory that nobody had before; nil when there is not so much left.
   func take(_ count: Int) -> UnsafeMutableRawPointer? {

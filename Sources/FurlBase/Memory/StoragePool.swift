@@ -7,7 +7,7 @@ import Synchronization
 /// A free range is cut to what is wanted of it, and grows together again with its neighbours: what one large matrix
 /// has taken serves many small ones after it. What came from the system by different calls stays apart, even where it
 /// touches by chance: what is given out does not depend on the addresses.
-public final class StoragePool: Sendable {
+package final class StoragePool: Sendable {
   private struct State {
     /// Everything that came from the system.
     var regions: [Range<UInt>] = []
@@ -20,7 +20,7 @@ public final class StoragePool: Sendable {
   /// Ranges are multiples of this.
   private static let unit = 4096
 
-  public init() {}
+  package init() {}
 
   deinit {
     for region in state.withLock({ $0.regions }) {

@@ -2,11 +2,11 @@ import CFurlKernels
 
 /// What a command sees to before it works. A library's user may want to decide otherwise, so nothing of it happens by
 /// itself.
-public enum CommandProcess {
+package enum CommandProcess {
   /// Sees to it that the descriptors 0 to 2 are open, and that a reader who goes away ends nothing.
   ///
   /// - Returns: false when not even that can be had.
-  public static func begin() -> Bool {
+  package static func begin() -> Bool {
     let isOpen = furl_open_standard_descriptors()
     furl_survive_closed_pipes()
     return isOpen
@@ -14,25 +14,25 @@ public enum CommandProcess {
 
   /// Has a signal that would end the process call a function first, which is told its number; outputs that are not whole
   /// go then. Without a thread for that signals end the process at once, as they would have.
-  public static func onSignal(_ tell: @escaping @convention(c) (Int32) -> Void) { _ = furl_watch_signals(tell) }
+  package static func onSignal(_ tell: @escaping @convention(c) (Int32) -> Void) { _ = furl_watch_signals(tell) }
 
   /// The place of a lost file's path in what ``alsoReportLostFiles(json:annotation:)`` is given.
-  public static let pathMark = "\u{1}"
+  package static let pathMark = "\u{1}"
 
   /// Has a mapped file that becomes shorter told of by a JSON document on standard output, and by an annotation on
   /// standard error, too.
   ///
   /// - Parameters: texts with ``pathMark`` where the path belongs; nil for none.
-  public static func alsoReportLostFiles(json: String?, annotation: String?) {
+  package static func alsoReportLostFiles(json: String?, annotation: String?) {
     _ = furl_also_report_lost_mappings(1, json, FURL_ESCAPE_JSON)
     _ = furl_also_report_lost_mappings(2, annotation, FURL_ESCAPE_PERCENT)
   }
 
   /// Takes the document back: something else stands on standard output.
-  public static func sayNothingOfLostFilesInJSON() { _ = furl_also_report_lost_mappings(1, nil, FURL_ESCAPE_JSON) }
+  package static func sayNothingOfLostFilesInJSON() { _ = furl_also_report_lost_mappings(1, nil, FURL_ESCAPE_JSON) }
 
   /// The name of a signal.
-  public static func name(ofSignal number: Int32) -> String {
+  package static func name(ofSignal number: Int32) -> String {
     switch number {
     case SIGINT: "SIGINT"
     case SIGTERM: "SIGTERM"
@@ -52,7 +52,7 @@ public enum CommandProcess {
   /// left to say so with.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable`.
-  public static func checkMachine() throws {
+  package static func checkMachine() throws {
     guard furl_can_open(files) else {
       throw FurlError(
         .unavailable, "fewer than \(files) more files can be opened", remedy: "raise the limit (ulimit -n)")
@@ -64,7 +64,7 @@ public enum CommandProcess {
   }
 
   /// Cores that this process may run on.
-  public static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+  package static var availableCores: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
 
   /// Threads that a command needs beside those that compute: one that signals are told on, and some for tasks and files.
   private static let otherThreads = 4
@@ -74,7 +74,7 @@ public enum CommandProcess {
   ///
   /// - Parameter count: how many are to compute; 0 for a command that only waits for others.
   /// - Throws: ``FurlError`` of kind `unavailable`.
-  public static func checkThreads(_ count: Int) throws {
+  package static func checkThreads(_ count: Int) throws {
     // Programs that are judged at the same time have a task each, of which no more run than there are cores.
     let needed = count + min(count, availableCores) + otherThreads
     guard furl_can_start_threads(needed) else {

@@ -23,24 +23,24 @@ package func systemMessage(_ code: Int32 = errno) -> String {
 
 /// Gives heap memory that is free back to the system, so that what a load needed for a moment does not count in
 /// the resident size afterwards.
-public func releaseFreedMemory() {
+package func releaseFreedMemory() {
   furl_release_free_memory()
 }
 
 /// Makes all threads share one heap. A command does this first: it computes in buffers of its own, so its threads
 /// hardly allocate, and heaps of their own would only keep what loading needed for a moment.
-public func shareHeap() {
+package func shareHeap() {
   furl_share_heap()
 }
 
 /// From now on, a mapped file that becomes shorter while it is used ends the process with one line on stderr and the
 /// status of a wrong input, not with a signal. For commands; a library's user may want to decide otherwise.
-public func reportLostFiles() {
+package func reportLostFiles() {
   furl_report_lost_mappings(FurlError.input(nil, "").exitStatus)
 }
 
 /// What is wrong with a mapped file that became shorter, as ``reportLostFiles()`` says it.
-public func lostFile(_ path: String) -> FurlError {
+package func lostFile(_ path: String) -> FurlError {
   .input(
     path, "has become shorter while it was in use, or its disk cannot be read",
     remedy: "leave the file alone while Furl uses it, and start again")

@@ -22,4 +22,4 @@ package enum Unfinished {
 }
 
 /// The same for the command, which ends at a signal.
-public func removeUnfinishedOutputs() { Unfinished.removeAll() }
+package func removeUnfinishedOutputs() { Unfinished.removeAll() }

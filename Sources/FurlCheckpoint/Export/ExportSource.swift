@@ -1,10 +1,10 @@
-import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlBase
+package import FurlSpec
+package import FurlTensor
 
 /// A model that is exported, wherever it lies. What lies above this module says how its weights and its tokenizer are
 /// reached.
-public protocol ExportSource {
+package protocol ExportSource {
   /// What errors call the model.
   var path: String { get }
   /// The model's name, without a folder.
@@ -28,7 +28,7 @@ public protocol ExportSource {
 }
 
 /// How weights are written down where they come from.
-public enum StoredNumbers: Sendable, Hashable {
+package enum StoredNumbers: Sendable, Hashable {
   /// As a checkpoint stores them.
   case plain(SourceType)
   /// As an artifact stores them.
@@ -55,7 +55,7 @@ public enum StoredNumbers: Sendable, Hashable {
 }
 
 /// The weights of one tensor, in memory or mapped. A vector is a matrix of one row.
-public enum ExportedWeights: Sendable {
+package enum ExportedWeights: Sendable {
   case source(WeightSource)
   case matrix(PackedMatrix)
   case vector(FloatVector)
@@ -107,27 +107,27 @@ extension ExportSource {
 }
 
 /// A file that goes with a checkpoint's weights.
-public struct SideFile: Sendable {
-  public enum Content: Sendable {
+package struct SideFile: Sendable {
+  package enum Content: Sendable {
     case bytes([UInt8])
     /// To be copied as it is.
     case file(MappedFile)
   }
 
-  public let name: String
-  public let content: Content
+  package let name: String
+  package let content: Content
 
-  public init(name: String, content: Content) {
+  package init(name: String, content: Content) {
     self.name = name
     self.content = content
   }
 }
 
 /// How numbers are written down in an export.
-public enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
+package enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
   case f32, f16, bf16, q8_0, q4_0, q4_1
 
-  public var type: SourceType {
+  package var type: SourceType {
     switch self {
     case .f32: .float32
     case .f16: .float16
@@ -151,24 +151,24 @@ public enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
 }
 
 /// How far an export is.
-public struct ExportProgress: Sendable {
-  public let tensor: String
+package struct ExportProgress: Sendable {
+  package let tensor: String
   /// Weights done, this tensor included.
-  public let done: Int
-  public let total: Int
+  package let done: Int
+  package let total: Int
 }
 
 /// What an export has written.
-public struct ExportResult: Sendable {
+package struct ExportResult: Sendable {
   /// Bytes of all files.
-  public internal(set) var diskBytes = 0
-  public internal(set) var tensors = 0
+  package internal(set) var diskBytes = 0
+  package internal(set) var tensors = 0
   /// How many tensors are written in each form, by its name.
-  public internal(set) var forms: [String: Int] = [:]
+  package internal(set) var forms: [String: Int] = [:]
   /// Tensors whose quantized weights were decoded and encoded anew, and what from.
-  public internal(set) var encodedAnew: [String: Int] = [:]
+  package internal(set) var encodedAnew: [String: Int] = [:]
   /// What the reader of the export has to know.
-  public internal(set) var notes: [String] = []
+  package internal(set) var notes: [String] = []
 }
 
 /// The sizes of what is in memory at once.

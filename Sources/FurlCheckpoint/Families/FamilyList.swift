@@ -1,23 +1,23 @@
 /// What a person may want to know of the families: which are taken, and which are refused and why.
-public struct FamilyList: Sendable {
-  public struct Taken: Sendable {
+package struct FamilyList: Sendable {
+  package struct Taken: Sendable {
     /// `model_type` of `config.json`.
-    public let modelType: String
+    package let modelType: String
     /// The models that it covers.
-    public let models: String
+    package let models: String
   }
 
-  public struct Refused: Sendable {
-    public let modelTypes: String
-    public let reason: String
+  package struct Refused: Sendable {
+    package let modelTypes: String
+    package let reason: String
   }
 
   /// Every family that Furl computes, by `model_type`.
-  public static let taken: [Taken] = Architectures.all.map { Taken(modelType: $0.modelType, models: $0.models) }
+  package static let taken: [Taken] = Architectures.all.map { Taken(modelType: $0.modelType, models: $0.models) }
     .sorted { $0.modelType < $1.modelType }
 
   /// What people ask for and do not get yet.
-  public static let refused: [Refused] = [
+  package static let refused: [Refused] = [
     .init(
       modelTypes: "qwen3_next, qwen3_5, qwen3_5_moe",
       reason: "layers of a gated delta rule, a state in the place of a cache"),

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// What a GGUF file says by keys: one that lies on disk, or one that is about to be written.
 protocol GGUFKeys {

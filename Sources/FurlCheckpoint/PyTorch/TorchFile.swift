@@ -1,19 +1,19 @@
-import FurlBase
+package import FurlBase
 
 /// A file that `torch.save` wrote: a state dict, or a mapping that holds one, as a ZIP archive or in the form before
 /// PyTorch 1.6.
 ///
 /// The objects are read by a restricted pickle machine (``Pickle``), so that nothing in the file is executed; weights
 /// stay where they lie, with the strides that the file says.
-public struct TorchFile: Sendable {
-  public let file: MappedFile
+package struct TorchFile: Sendable {
+  package let file: MappedFile
   /// In the order of the state dict.
-  public let tensors: [(name: String, tensor: StoredTensors.Tensor)]
+  package let tensors: [(name: String, tensor: StoredTensors.Tensor)]
 
   private static let tensorLimit = 1 << 16
 
   /// - Throws: ``FurlError`` of kind `input` that names the place in the file, or the tensor.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let file = try MappedFile(path: path)
     let contents =
       try file.count >= 4 && file.integer(at: 0, as: UInt32.self) == 0x0403_4B50

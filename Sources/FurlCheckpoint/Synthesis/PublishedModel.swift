@@ -1,9 +1,9 @@
 /// A model whose shape is known well enough to make a checkpoint of it.
-public struct PublishedModel: Sendable {
+package struct PublishedModel: Sendable {
   /// What the command line calls it.
-  public let name: String
+  package let name: String
   /// Where it was published.
-  public let repository: String
+  package let repository: String
   /// `config.json` as published, but for `torch_dtype`, which is that of the weights written.
   let config: [UInt8]
   /// Ids of the published tokenizer; the model may know more.
@@ -17,7 +17,7 @@ public struct PublishedModel: Sendable {
   let shards: Int
 
   /// The published model of a name.
-  public init?(name: String) {
+  package init?(name: String) {
     guard let model = PublishedModel.all.first(where: { $0.name == name }) else { return nil }
     self = model
   }
@@ -38,7 +38,7 @@ public struct PublishedModel: Sendable {
 
   private static let endOfText = "<|endoftext|>"
 
-  public static let all = [
+  package static let all = [
     starcoder2Small, starcoder2Medium, phi2, codeGPT, smolLM2, qwen3Coder, qwen25Coder, gptOSS, gemma3, granite, phi4,
   ]
 

@@ -1,6 +1,6 @@
-import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlBase
+package import FurlSpec
+package import FurlTensor
 import Synchronization
 
 /// A checkpoint of a published shape with seeded random weights: nothing that it says has a meaning, and everything
@@ -10,7 +10,7 @@ import Synchronization
 /// layers that add to the residual stream (attention's output and the MLP's) are divided by the root of twice the
 /// number of published blocks, as GPT-2 was initialized, so that activations and logits stay near 1. The bytes depend
 /// on the model, the seed, the blocks and the type alone; a slice holds the same first blocks as the whole.
-public struct SyntheticCheckpoint: Sendable {
+package struct SyntheticCheckpoint: Sendable {
   /// A tensor as it will lie in a file.
   struct Stored: Sendable {
     let name: String
@@ -20,10 +20,10 @@ public struct SyntheticCheckpoint: Sendable {
     var count: Int { shape.reduce(1, *) }
   }
 
-  public let model: PublishedModel
-  public let spec: ModelSpec
+  package let model: PublishedModel
+  package let spec: ModelSpec
   /// What `config.json` will say.
-  public let config: JSON
+  package let config: JSON
   let seed: UInt64
   let type: SourceType
   /// The tensors of every weight file, in order.
@@ -33,7 +33,7 @@ public struct SyntheticCheckpoint: Sendable {
   ///   - blocks: how many of the first blocks to make; nil: all.
   ///   - type: F32, F16 or BF16.
   /// - Throws: ``FurlError`` of kind `usage` when the model does not have so many blocks.
-  public init(_ model: PublishedModel, seed: UInt64 = 0, blocks: Int? = nil, type: SourceType = .float32) throws {
+  package init(_ model: PublishedModel, seed: UInt64 = 0, blocks: Int? = nil, type: SourceType = .float32) throws {
     let published = try JSON.parse(model.config, file: nil)
     let reader = try DocumentReader(published, file: nil)
     guard let family = Architectures.named(published["model_type"]?.string),
@@ -91,10 +91,10 @@ public struct SyntheticCheckpoint: Sendable {
   }
 
   /// Numbers in all tensors.
-  public var parameterCount: Int { spec.parameterCount }
+  package var parameterCount: Int { spec.parameterCount }
 
   /// Bytes of all tensors.
-  public var weightBytes: Int { type.byteCount(shards.joined().reduce(0) { $0 + $1.count }) }
+  package var weightBytes: Int { type.byteCount(shards.joined().reduce(0) { $0 + $1.count }) }
 
   // MARK: Writing
 
@@ -104,7 +104,7 @@ public struct SyntheticCheckpoint: Sendable {
   ///   - folder: is not there, or is empty.
   ///   - progress: bytes written and bytes in all, now and then.
   /// - Throws: ``FurlError`` of kind `cannotCreate` or `cannotWrite`; nothing is left behind.
-  public func write(
+  package func write(
     to folder: String, pool: WorkerPool, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws {
     let output = try OutputFolder(path: folder)

@@ -2,7 +2,7 @@ import FurlBase
 
 /// A byte-level BPE that fits any vocabulary: the 256 bytes, then pairs of them as merges, those of frequent letters
 /// first, and then pairs with a third. Any text has ids in it, about one for every two letters.
-public enum SyntheticTokenizer {
+package enum SyntheticTokenizer {
   /// Bytes by how often code has them, roughly; the rest follows by value.
   private static let frequent = Array(" etanrsiolcdumpfghyb_vw\n.,()=:'\"xkq0123456789-jz[]#{}/*+<>!@%&|^~\\;?$`".utf8)
 
@@ -21,7 +21,7 @@ public enum SyntheticTokenizer {
   }()
 
   /// The most ids that a vocabulary may have.
-  public static let largest = 256 + 256 * 256 + 256 * 256 * 256
+  package static let largest = 256 + 256 * 256 + 256 * 256 * 256
 
   /// The texts of `tokenizer.json` and `tokenizer_config.json`.
   ///

@@ -1,9 +1,9 @@
-import FurlSpec
+package import FurlSpec
 
 /// One bound of a gate, held against what was measured.
-public struct GateCheck: Sendable, Hashable {
+package struct GateCheck: Sendable, Hashable {
   /// What was demanded.
-  public enum Bound: Sendable, Hashable {
+  package enum Bound: Sendable, Hashable {
     /// At least this, on this fixed set of problems.
     case min(Double)
     /// At most this much below the baseline, by a one-sided limit.
@@ -15,71 +15,71 @@ public struct GateCheck: Sendable, Hashable {
   }
 
   /// The paired comparison with a baseline.
-  public struct Comparison: Sendable, Hashable {
+  package struct Comparison: Sendable, Hashable {
     /// The baseline's value.
-    public var baseline: Double
+    package var baseline: Double
     /// The candidate's value less the baseline's; of a perplexity, the part that it lies above.
-    public var difference: Double
+    package var difference: Double
     /// The two-sided 95 % interval of the difference; nil where not every problem was put.
-    public var interval95: ClosedRange<Double>?
+    package var interval95: ClosedRange<Double>?
     /// Newcombe's, for shares.
-    public var newcombe95: ClosedRange<Double>?
+    package var newcombe95: ClosedRange<Double>?
     /// The one-sided limits at the gate's confidence.
-    public var lowerLimit: Double
-    public var upperLimit: Double
+    package var lowerLimit: Double
+    package var upperLimit: Double
     /// Problems that became worse and better, in the suite's order; none for a text.
-    public var regressed: [ProblemID] = []
-    public var fixed: [ProblemID] = []
+    package var regressed: [ProblemID] = []
+    package var fixed: [ProblemID] = []
     /// McNemar's exact two-sided p-value; nil for a figure that is no share.
-    public var p: Double?
+    package var p: Double?
     /// The p-value of "the bound is broken": small when the data show that it holds.
-    public var pBroken: Double
+    package var pBroken: Double
     /// The p-value of "the bound holds": small when the data show that it is broken.
-    public var pHolds: Double
+    package var pHolds: Double
     /// ``pHolds`` by Holm's correction for all gates that compare.
-    public var pHoldsCorrected: Double
+    package var pHoldsCorrected: Double
     /// The smallest margin that this sample could have shown.
-    public var shownMargin: Double
+    package var shownMargin: Double
     /// How many problems would show the demanded one with as many changes, evened out; nil when it cannot be said.
-    public var problemsNeeded: Int?
+    package var problemsNeeded: Int?
     /// How many problems were compared.
-    public var count: Int
+    package var count: Int
     /// The share of problems that changed.
-    public var flips: Double { Double(regressed.count + fixed.count) / Double(count) }
+    package var flips: Double { Double(regressed.count + fixed.count) / Double(count) }
   }
 
   /// What is known of a figure when not every problem was put.
-  public struct Partial: Sendable, Hashable {
+  package struct Partial: Sendable, Hashable {
     /// Problems that the verdict rests on, and all.
-    public var put: Int
-    public var count: Int
+    package var put: Int
+    package var count: Int
     /// What the value comes to when the others are all wrong, and when they are all right; nil when none was put.
-    public var range: ClosedRange<Double>?
+    package var range: ClosedRange<Double>?
   }
 
   /// Empty for a figure that needs no suite.
-  public var suite: String
-  public var metric: Gate.Metric
-  public var bound: Bound
+  package var suite: String
+  package var metric: Gate.Metric
+  package var bound: Bound
   /// The candidate's value. Where the verdict was settled early it is the end of ``Partial/range`` that the verdict
   /// rests on: at most this much when it fails, at least this much when it passes. Not a number where nothing was put.
-  public var value: Double
+  package var value: Double
   /// The 95 % interval of the value for problems like these; nil for a figure that has none, and where the verdict was
   /// settled before every problem was put.
-  public var interval95: ClosedRange<Double>?
-  public var comparison: Comparison?
+  package var interval95: ClosedRange<Double>?
+  package var comparison: Comparison?
   /// Nil when every problem was put.
-  public var partial: Partial?
-  public var verdict: Verdict
+  package var partial: Partial?
+  package var verdict: Verdict
   /// Why, as a sentence.
-  public var reason: String
+  package var reason: String
   /// Whether the gate says that a bound which lets nearly everything through is meant.
-  public var isLoose = false
+  package var isLoose = false
 }
 
 extension GateCheck {
   /// The comparison problem by problem; nil for what is not of problems.
-  public var paired: Comparison? { metric.figure?.isOfProblems == true ? comparison : nil }
+  package var paired: Comparison? { metric.figure?.isOfProblems == true ? comparison : nil }
 
   /// Four decimals, which is finer than any suite resolves.
   static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
@@ -91,7 +91,7 @@ extension [GateCheck] {
   /// An artifact passes when all gates hold, each at its own confidence: that needs no correction, because all of them
   /// have to be shown (Berger, "Multiparameter hypothesis testing and acceptance sampling", 1982). It fails when one of
   /// them is broken, and with many gates one will seem so by chance.
-  public func corrected() -> [GateCheck] {
+  package func corrected() -> [GateCheck] {
     let places = indices.filter { self[$0].comparison != nil }
     var checks = self
     for (place, p) in zip(places, Holm.adjusted(places.map { self[$0].comparison?.pHolds ?? 1 })) {

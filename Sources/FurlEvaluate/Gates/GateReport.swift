@@ -1,58 +1,58 @@
-import FurlBase
-import FurlModel
-import FurlSpec
+package import FurlBase
+package import FurlModel
+package import FurlSpec
 
 /// What `verify` found: every bound with its verdict, and the verdict of all.
-public struct GateReport: Sendable, Hashable {
+package struct GateReport: Sendable, Hashable {
   /// What was verified: a base name.
-  public var artifact: String
+  package var artifact: String
   /// Where the gates came from: `recipe`, or the base name of a gate file.
-  public var gatesFrom: String
-  public var checks: [GateCheck]
+  package var gatesFrom: String
+  package var checks: [GateCheck]
   /// What the verdicts rest on, for those who read them later.
-  public var evidence: Evidence
+  package var evidence: Evidence
   /// What did not have to be done for them.
-  public var savings: Savings
+  package var savings: Savings
 
   /// Work that stopping early and keeping results saved.
-  public struct Savings: Sendable, Hashable {
+  package struct Savings: Sendable, Hashable {
     /// Problems of the artifact's suites: those that verdicts rest on, those that were begun, and all.
-    public var put = 0
-    public var begun = 0
-    public var total = 0
+    package var put = 0
+    package var begun = 0
+    package var total = 0
     /// Suites whose baseline was not measured again, and the seconds that it once took.
-    public var cachedBaselines: [String] = []
-    public var cachedSeconds = 0.0
+    package var cachedBaselines: [String] = []
+    package var cachedSeconds = 0.0
     /// Tokens of drafts that were checked, and those of them that did not have to be generated.
-    public var drafted = SpeculationCount()
+    package var drafted = SpeculationCount()
 
-    public init() {}
+    package init() {}
 
     /// The share of the problems that were not begun.
-    public var share: Double { total > 0 ? 1 - Double(begun) / Double(total) : 0 }
+    package var share: Double { total > 0 ? 1 - Double(begun) / Double(total) : 0 }
   }
 
   /// What was held to the gates, and how it was measured.
-  public struct Evidence: Sendable, Hashable {
-    public var artifactID: Digest?
+  package struct Evidence: Sendable, Hashable {
+    package var artifactID: Digest?
     /// The digest of the gate file; nil for a recipe's gates.
-    public var gatesDigest: Digest?
+    package var gatesDigest: Digest?
     /// What was compared with.
-    public var baseline: EvaluationReport.Model?
+    package var baseline: EvaluationReport.Model?
     /// The artifact's report on every suite.
-    public var reports: [EvaluationReport]
+    package var reports: [EvaluationReport]
     /// What a person should know of the measurements: that the machine was busy, that most programs are no Python.
-    public var notes: [String]
+    package var notes: [String]
 
     /// Takes in a suite's report, what it was compared with, and what is to be known of both.
-    public mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
+    package mutating func add(_ report: EvaluationReport, baseline: EvaluationReport?) {
       reports.append(report)
       self.baseline = baseline?.model ?? self.baseline
       notes += report.notes.map { "\(report.suite.name): \($0)" }
       notes += (baseline?.notes ?? []).map { "\(report.suite.name) of the baseline: \($0)" }
     }
 
-    public init(
+    package init(
       artifactID: Digest? = nil, gatesDigest: Digest? = nil, baseline: EvaluationReport.Model? = nil,
       reports: [EvaluationReport] = [], notes: [String] = []
     ) {
@@ -65,7 +65,7 @@ public struct GateReport: Sendable, Hashable {
   }
 
   /// - Throws: ``FurlError`` of kind `usage` when there is nothing to verify, so that an empty list never passes.
-  public init(
+  package init(
     artifact: String, gatesFrom: String, checks: [GateCheck], evidence: Evidence = .init(), savings: Savings = .init()
   ) throws {
     guard !checks.isEmpty else {
@@ -80,10 +80,10 @@ public struct GateReport: Sendable, Hashable {
   }
 
   /// The gravest verdict: fail, then inconclusive, then not put, then pass.
-  public var verdict: Verdict { checks.reduce(.pass) { $0.and($1.verdict) } }
+  package var verdict: Verdict { checks.reduce(.pass) { $0.and($1.verdict) } }
 
   /// 0 when every gate holds, 1 when one does not, 2 when the data do not tell.
-  public func exitStatus(allowingInconclusive allowed: Bool = false) -> Int32 {
+  package func exitStatus(allowingInconclusive allowed: Bool = false) -> Int32 {
     switch verdict {
     case .pass: 0
     case .fail: 1
@@ -94,7 +94,7 @@ public struct GateReport: Sendable, Hashable {
   }
 
   /// The document of `verify --json`.
-  public var json: JSON {
+  package var json: JSON {
     [
       "furl": 1, "artifact": .string(artifact), "verdict": .string(verdict.rawValue),
       "artifact_id": .optional(evidence.artifactID?.hex), "gates_from": .string(gatesFrom),
@@ -117,7 +117,7 @@ public struct GateReport: Sendable, Hashable {
 
 extension GateCheck.Bound {
   /// `{"min": 0.6}` or `{"max_drop": 0.02, "confidence": 0.95}`.
-  public var json: JSON {
+  package var json: JSON {
     switch self {
     case .min(let value): ["min": .number(value)]
     case .maxDrop(let value, let confidence): ["max_drop": .number(value), "confidence": .number(confidence)]
@@ -129,7 +129,7 @@ extension GateCheck.Bound {
 }
 
 extension GateCheck.Bound: CustomStringConvertible {
-  public var description: String {
+  package var description: String {
     switch self {
     case .min(let value): "min \(value)"
     case .maxDrop(let value, let confidence): "max_drop \(value) at confidence \(confidence)"
@@ -142,7 +142,7 @@ extension GateCheck.Bound: CustomStringConvertible {
 extension GateCheck {
   /// One entry of `gates`. What compares with a baseline is null when there is none, what counts problems is null for
   /// a text.
-  public var json: JSON {
+  package var json: JSON {
     return [
       "suite": suite.isEmpty ? .null : .string(suite), "metric": .string(metric.rawValue), "bound": bound.json,
       "value": value.isFinite ? .number(value) : .null,

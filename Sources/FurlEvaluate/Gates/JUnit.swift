@@ -5,7 +5,7 @@ import FurlSpec
 extension GateReport {
   /// One test suite with a test case for each bound: one that does not hold carries `failure`, one that is inconclusive or
   /// was not put `skipped`. What is known of a bound stands among the suite's properties, under the name of its case.
-  public var junit: String {
+  package var junit: String {
     var properties = [
       ("gates_from", gatesFrom), ("verdict", verdict.rawValue),
     ]

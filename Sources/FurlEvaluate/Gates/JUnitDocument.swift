@@ -2,9 +2,9 @@
 ///
 /// Elements and attributes are those of the schema by which Jenkins' xUnit plugin takes or refuses a file
 /// (`junit-10.xsd`): properties belong to the suite, times have at most three decimals. GitLab reads the same.
-public struct JUnitDocument: Sendable {
+package struct JUnitDocument: Sendable {
   /// What became of a test case.
-  public enum Outcome: Sendable {
+  package enum Outcome: Sendable {
     case passed
     case failed(message: String)
     case skipped(message: String)
@@ -12,23 +12,23 @@ public struct JUnitDocument: Sendable {
     case error(kind: String, message: String)
   }
 
-  public struct Case: Sendable {
-    public var group: String
-    public var name: String
-    public var seconds: Double
-    public var outcome: Outcome
+  package struct Case: Sendable {
+    package var group: String
+    package var name: String
+    package var seconds: Double
+    package var outcome: Outcome
 
-    public init(group: String, name: String, seconds: Double, outcome: Outcome) {
+    package init(group: String, name: String, seconds: Double, outcome: Outcome) {
       (self.group, self.name, self.seconds, self.outcome) = (group, name, seconds, outcome)
     }
   }
 
-  public var name: String
-  public var seconds: Double
-  public var properties: [(name: String, value: String)] = []
-  public var cases: [Case]
+  package var name: String
+  package var seconds: Double
+  package var properties: [(name: String, value: String)] = []
+  package var cases: [Case]
 
-  public init(name: String, seconds: Double, properties: [(name: String, value: String)] = [], cases: [Case]) {
+  package init(name: String, seconds: Double, properties: [(name: String, value: String)] = [], cases: [Case]) {
     (self.name, self.seconds, self.properties, self.cases) = (name, seconds, properties, cases)
   }
 
@@ -37,14 +37,14 @@ public struct JUnitDocument: Sendable {
   /// - Parameters:
   ///   - subject: what was to be verified.
   ///   - kind: what errors of that kind are called.
-  public init(errorOf subject: String, kind: String, message: String, seconds: Double = 0) {
+  package init(errorOf subject: String, kind: String, message: String, seconds: Double = 0) {
     self.init(
       name: subject.isEmpty ? "furl verify" : "furl verify \(subject)", seconds: seconds,
       cases: [Case(group: "furl", name: "verify", seconds: seconds, outcome: .error(kind: kind, message: message))])
   }
 
   /// The file.
-  public var text: String {
+  package var text: String {
     var (failures, errors, skipped) = (0, 0, 0)
     for test in cases {
       switch test.outcome {

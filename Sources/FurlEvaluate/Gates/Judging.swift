@@ -1,5 +1,5 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 extension Gate {
   /// Holds a report to the gate: one check for each bound.
@@ -10,7 +10,7 @@ extension Gate {
   ///
   /// - Throws: ``FurlError`` of kind `usage` when the baseline is missing, `input` when a report is of another
   ///   suite, or the baseline's suite, protocol or problems are not the same.
-  public func check(_ report: EvaluationReport, baseline: EvaluationReport? = nil) throws -> [GateCheck] {
+  package func check(_ report: EvaluationReport, baseline: EvaluationReport? = nil) throws -> [GateCheck] {
     guard report.suite.kind.type.figure(metric) != nil else {
       throw FurlError.input(
         nil, "suite \(report.suite.name)",

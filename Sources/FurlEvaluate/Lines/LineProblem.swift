@@ -1,15 +1,15 @@
-import FurlSpec
+package import FurlSpec
 
 /// A line to be completed (the form of CodeXGLUE's line completion).
-public struct LineProblem: Sendable, Hashable {
-  public var id: ProblemID
-  public var input: String
+package struct LineProblem: Sendable, Hashable {
+  package var id: ProblemID
+  package var input: String
   /// The rest of the line.
-  public var gt: String
+  package var gt: String
   /// The file or package that the line comes from, where the suite says it: lines of one resemble each other.
-  public var source: String?
+  package var source: String?
 
-  public init(id: ProblemID, input: String, gt: String, source: String? = nil) {
+  package init(id: ProblemID, input: String, gt: String, source: String? = nil) {
     self.id = id
     self.input = input
     self.gt = gt
@@ -19,17 +19,17 @@ public struct LineProblem: Sendable, Hashable {
 
 extension EvaluationReport {
   /// One completed line.
-  public struct LineItem: Sendable, Hashable {
-    public var id: ProblemID
-    public var exact: Bool
+  package struct LineItem: Sendable, Hashable {
+    package var id: ProblemID
+    package var exact: Bool
     /// From 0 to 1.
-    public var editSimilarity: Double
-    public var tokens: Int?
-    public var stopReason: String?
+    package var editSimilarity: Double
+    package var tokens: Int?
+    package var stopReason: String?
     /// What the line was taken from, where the suite says it.
-    public var source: String?
+    package var source: String?
 
-    public init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?, source: String? = nil) {
+    package init(id: ProblemID, score: LineScore, tokens: Int?, stopReason: String?, source: String? = nil) {
       self.id = id
       self.source = source
       exact = score.exact

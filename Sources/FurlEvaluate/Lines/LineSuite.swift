@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// Line completions: exact match and edit similarity (CodeXGLUE's line completion, PY150).
 package struct LineSuite: SuiteType {
@@ -183,23 +183,23 @@ extension LineSuite {
 // MARK: Suites and reports
 
 extension Problems {
-  public static func lines(_ problems: [LineProblem]) -> Problems { Problems(LineSuite(problems)) }
+  package static func lines(_ problems: [LineProblem]) -> Problems { Problems(LineSuite(problems)) }
 
   /// Those that are lines; nil for problems of another kind.
-  public var lines: [LineProblem]? { (content as? LineSuite)?.problems }
+  package var lines: [LineProblem]? { (content as? LineSuite)?.problems }
 }
 
 extension EvaluationReport.Results {
-  public static func lines(_ items: [EvaluationReport.LineItem]) -> Self { Self(LineSuite.Results(items)) }
+  package static func lines(_ items: [EvaluationReport.LineItem]) -> Self { Self(LineSuite.Results(items)) }
 
   /// What completed lines came to; nil for results of another kind.
-  public var lines: [EvaluationReport.LineItem]? { (found as? LineSuite.Results)?.items }
+  package var lines: [EvaluationReport.LineItem]? { (found as? LineSuite.Results)?.items }
 
   /// Scores completions of lines. Each completion must be of the problem at its place.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a completion that is too long to compare, `defect` for one
   ///   that belongs to another problem.
-  public static func scoring(
+  package static func scoring(
     _ completions: [Completion], of problems: [LineProblem], method: LineScore.Method = .plain
   ) throws -> Self {
     guard completions.count <= problems.count else { throw FurlError(.defect, "more completions than problems") }
@@ -216,8 +216,8 @@ extension EvaluationReport.Results {
 
 extension EvaluationReport {
   /// Lines that are equal to the truth.
-  public var exactMatch: Proportion? { (results.found as? LineSuite.Results)?.exactMatch }
+  package var exactMatch: Proportion? { (results.found as? LineSuite.Results)?.exactMatch }
 
   /// The mean similarity of the lines, from 0 to 1.
-  public var editSimilarity: Double? { results.found.value(.editSimilarity) }
+  package var editSimilarity: Double? { results.found.value(.editSimilarity) }
 }

@@ -3,17 +3,17 @@ import FurlSpec
 import FurlTensor
 
 /// Makes a line-completion suite of a folder of Python files: of each file one line, cut at a token drawn by a seed.
-public struct LineSuiteBuilder {
+package struct LineSuiteBuilder {
   /// How a suite is drawn.
-  public struct Options: Sendable {
-    public var seed: UInt64
+  package struct Options: Sendable {
+    package var seed: UInt64
     /// The most problems; nil for one of each file.
-    public var count: Int?
+    package var count: Int?
     /// Files of more bytes are passed over.
-    public var longestFile: Int
-    public var literals: PY150.Literals
+    package var longestFile: Int
+    package var literals: PY150.Literals
 
-    public init(
+    package init(
       seed: UInt64 = 0, count: Int? = nil, longestFile: Int = 1 << 20, literals: PY150.Literals = .init()
     ) {
       self.seed = seed
@@ -24,18 +24,18 @@ public struct LineSuiteBuilder {
   }
 
   /// A suite, and what became of the folder's files.
-  public struct Drawn: Sendable {
-    public var problems: [LineProblem] = []
-    public var files = 0
+  package struct Drawn: Sendable {
+    package var problems: [LineProblem] = []
+    package var files = 0
     /// Not UTF-8, no Python to CPython's tokenizer, or without a line to complete.
-    public var refused = 0
+    package var refused = 0
     /// The same tokens as a file before.
-    public var repeated = 0
+    package var repeated = 0
     /// Longer than the limit.
-    public var long = 0
+    package var long = 0
 
     /// The problems as a file of one JSON object a line.
-    public var jsonl: String {
+    package var jsonl: String {
       problems.map { problem in
         let line: JSON = ["id": problem.id.json, "input": .string(problem.input), "gt": .string(problem.gt)]
         return line.compactText + "\n"
@@ -45,14 +45,14 @@ public struct LineSuiteBuilder {
 
   private let options: Options
 
-  public init(_ options: Options = Options()) { self.options = options }
+  package init(_ options: Options = Options()) { self.options = options }
 
   /// Reads all `.py` files below a folder, in the order of the digests of their paths below it, so that a part of them is a
   /// fair draw. Links are not followed.
   ///
   /// - Parameter progress: called with how many files are done, and how many there are.
   /// - Throws: ``FurlError`` of kind `input` when the folder cannot be read or has nothing to complete.
-  public func build(folder: String, progress: (Int, Int) -> Void = { _, _ in }) throws -> Drawn {
+  package func build(folder: String, progress: (Int, Int) -> Void = { _, _ in }) throws -> Drawn {
     let paths = try LineSuiteBuilder.pythonFiles(in: folder)
       .map { (path: $0, order: Digest(of: Array($0.utf8)).hex) }
       .sorted { $0.order < $1.order }.map { $0.path }
@@ -107,7 +107,7 @@ public struct LineSuiteBuilder {
 
   /// The paths below a folder of its regular files whose names end in `.py`.
   /// The files that ``build(folder:progress:)`` may read; none of a folder that it refuses.
-  public static func filesRead(in folder: String) -> [String] {
+  package static func filesRead(in folder: String) -> [String] {
     ((try? pythonFiles(in: folder)) ?? []).map { folder + "/" + $0 }
   }
 
@@ -121,11 +121,11 @@ public struct LineSuiteBuilder {
 }
 
 /// The card that goes with a line suite.
-public struct LineSuiteCard: Sendable {
+package struct LineSuiteCard: Sendable {
   private let name: String
 
   /// - Throws: ``FurlError`` of kind `usage` when a suite cannot have the name.
-  public init(name: String) throws {
+  package init(name: String) throws {
     guard SuiteName.isValid(name) else {
       throw FurlError(
         .usage, "\"\(name)\" is no name of a suite", remedy: "use letters, digits, dots, dashes, underscores")
@@ -134,7 +134,7 @@ public struct LineSuiteCard: Sendable {
   }
 
   /// The card of a problem file that lies beside it under the suite's name.
-  public func text(problems: String) -> String {
+  package func text(problems: String) -> String {
     """
     furl: 1
     suite: \(name)

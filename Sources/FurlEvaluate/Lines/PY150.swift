@@ -2,14 +2,14 @@ import FurlBase
 
 /// PY150's normal form of Python files, as CodeXGLUE makes it: tokens with single spaces between them, `<EOL>` for the ends of
 /// lines, markers in the place of all but the most frequent literals; comments and indentation are lost.
-public struct PY150: Sendable {
+package struct PY150: Sendable {
   /// The literals that stay: the 200 most frequent texts and the 30 most frequent numbers in CodeXGLUE's list.
-  public struct Literals: Sendable, Hashable {
-    public var strings: Set<String>
-    public var numbers: Set<String>
+  package struct Literals: Sendable, Hashable {
+    package var strings: Set<String>
+    package var numbers: Set<String>
 
     /// None: every literal becomes a bare marker.
-    public init() {
+    package init() {
       strings = []
       numbers = []
     }
@@ -17,7 +17,7 @@ public struct PY150: Sendable {
     /// Reads CodeXGLUE's `literals.json`: `str` and `num`, lists of texts.
     ///
     /// - Throws: ``FurlError`` of kind `input`.
-    public init(path: String) throws {
+    package init(path: String) throws {
       let reader = try DocumentReader(
         JSON.parse(MappedFile(path: path).readAll(limit: 1 << 20), file: path), file: path)
       guard let strings = try reader.strings("str"), let numbers = try reader.strings("num") else {
@@ -33,10 +33,10 @@ public struct PY150: Sendable {
 
   private let literals: Literals
 
-  public init(_ literals: Literals = Literals()) { self.literals = literals }
+  package init(_ literals: Literals = Literals()) { self.literals = literals }
 
   /// The tokens of a file, without `<s>` and `</s>`; nil where CPython's tokenizer refuses it, and for one without tokens.
-  public func tokens(of bytes: [UInt8]) -> [String]? {
+  package func tokens(of bytes: [UInt8]) -> [String]? {
     guard let text = PY150.text(bytes) else { return nil }
     // A class, because the lexer's callback outlives no call and yet has to write.
     let collected = Collected()
@@ -61,7 +61,7 @@ public struct PY150: Sendable {
   }
 
   /// A file in normal form; one that is refused is empty.
-  public func normalForm(of bytes: [UInt8]) -> String {
+  package func normalForm(of bytes: [UInt8]) -> String {
     (["<s>"] + (tokens(of: bytes) ?? []) + ["</s>"]).joined(separator: " ")
   }
 

@@ -6,13 +6,13 @@ import FurlTensor
 ///
 /// Lines of one file and tokens of one chunk resemble each other, so they are drawn together: taken one by one they would
 /// make the interval too narrow. The draws are seeded, so the same values give the same limits on every machine.
-public struct Bootstrap: Sendable, Hashable {
+package struct Bootstrap: Sendable, Hashable {
   /// Values that belong together.
-  public struct Cluster: Sendable, Hashable {
-    public var sum: Double
-    public var count: Int
+  package struct Cluster: Sendable, Hashable {
+    package var sum: Double
+    package var count: Int
 
-    public init(sum: Double, count: Int) {
+    package init(sum: Double, count: Int) {
       self.sum = sum
       self.count = count
     }
@@ -24,14 +24,14 @@ public struct Bootstrap: Sendable, Hashable {
   /// Resamples values, which for a paired comparison are the differences of each problem.
   ///
   /// - Precondition: there is at least one value.
-  public init(of values: [Double], resamples: Int = 10_000, seed: UInt64 = 0) {
+  package init(of values: [Double], resamples: Int = 10_000, seed: UInt64 = 0) {
     self.init(clusters: values.map { Cluster(sum: $0, count: 1) }, resamples: resamples, seed: seed)
   }
 
   /// Resamples whole clusters; the mean of a resample is that of all its values.
   ///
   /// - Precondition: there is at least one cluster, and none is empty.
-  public init(clusters: [Cluster], resamples: Int = 10_000, seed: UInt64 = 0) {
+  package init(clusters: [Cluster], resamples: Int = 10_000, seed: UInt64 = 0) {
     precondition(!clusters.isEmpty && resamples > 0 && clusters.allSatisfy { $0.count > 0 })
     var generator = SplitMix64(seed: seed)
     let count = UInt64(clusters.count)
@@ -48,7 +48,7 @@ public struct Bootstrap: Sendable, Hashable {
   }
 
   /// Resamples values in the clusters that their keys name; a value without a key is a cluster of its own.
-  public init(of values: [Double], keys: [String?], resamples: Int = 10_000, seed: UInt64 = 0) {
+  package init(of values: [Double], keys: [String?], resamples: Int = 10_000, seed: UInt64 = 0) {
     var places: [String: Int] = [:]
     var clusters: [Cluster] = []
     for (value, key) in zip(values, keys) {
@@ -64,20 +64,20 @@ public struct Bootstrap: Sendable, Hashable {
   }
 
   /// The value below which a share of the resamples' means lies, with linear interpolation between ranks.
-  public func quantile(_ share: Double) -> Double { Quantile.of(means, share) }
+  package func quantile(_ share: Double) -> Double { Quantile.of(means, share) }
 
   /// The two-sided interval of the mean.
-  public func interval(confidence: Double = 0.95) -> ClosedRange<Double> {
+  package func interval(confidence: Double = 0.95) -> ClosedRange<Double> {
     quantile(0.5 - confidence / 2)...quantile(0.5 + confidence / 2)
   }
 
   /// The share of resamples whose mean is at least a value, the observed one counted among them.
-  public func tail(atLeast value: Double) -> Double {
+  package func tail(atLeast value: Double) -> Double {
     Double(1 + means.count { $0 >= value }) / Double(means.count + 1)
   }
 
   /// The share of resamples whose mean is at most a value, the observed one counted among them.
-  public func tail(atMost value: Double) -> Double {
+  package func tail(atMost value: Double) -> Double {
     Double(1 + means.count { $0 <= value }) / Double(means.count + 1)
   }
 }

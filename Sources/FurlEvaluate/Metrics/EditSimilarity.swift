@@ -4,15 +4,15 @@ import FurlBase
 /// Unicode scalars that make one text of the other, so that it equals 2 LCS(a, b) / (|a| + |b|).
 ///
 /// This is what `fuzz.ratio` gives with the Levenshtein package, before its rounding to whole percents.
-public enum EditSimilarity {
+package enum EditSimilarity {
   /// Scalars (of a completion) and bytes (of a truth) that are compared at most.
-  public static let longest = 65_536
+  package static let longest = 65_536
 
   /// The similarity, from 0 to 1; two empty texts are equal.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a text of more than ``longest`` scalars.
   /// - Complexity: O(|a| |b| / 64) time and O(|a|) memory.
-  public static func ratio(_ a: String, _ b: String) throws -> Double {
+  package static func ratio(_ a: String, _ b: String) throws -> Double {
     let a = Array(a.unicodeScalars)
     let b = Array(b.unicodeScalars)
     for text in [a, b] where text.count > longest {
@@ -25,7 +25,7 @@ public enum EditSimilarity {
 
   /// The similarity in whole percents, halves to the even one, as `fuzz.ratio` of fuzzywuzzy with the Levenshtein package
   /// gives it.
-  public static func percent(_ a: String, _ b: String) throws -> Int {
+  package static func percent(_ a: String, _ b: String) throws -> Int {
     Int((100 * (try ratio(a, b))).rounded(.toNearestOrEven))
   }
 

@@ -1,7 +1,7 @@
 /// The scores of a completed line.
-public struct LineScore: Sendable, Hashable {
+package struct LineScore: Sendable, Hashable {
   /// What is compared, and how.
-  public enum Method: String, Sendable, Hashable, CaseIterable {
+  package enum Method: String, Sendable, Hashable, CaseIterable {
     /// Both texts without white space at their ends and with single spaces inside; similarities are not rounded.
     case plain
     /// CodeXGLUE's: its detokenizer's `strip("<EOL>")` eats any of the characters `<EOL>` at both ends of a completion, so
@@ -15,12 +15,12 @@ public struct LineScore: Sendable, Hashable {
   }
 
   /// Whether completion and truth are equal by the method.
-  public var exact: Bool
+  package var exact: Bool
   /// From 0 to 1; see ``EditSimilarity``.
-  public var editSimilarity: Double
+  package var editSimilarity: Double
 
   /// - Throws: ``FurlError`` of kind `input` when one of them is too long to compare.
-  public init(completion: String, gt: String, method: Method = .plain) throws {
+  package init(completion: String, gt: String, method: Method = .plain) throws {
     guard method != .plain else {
       let (completion, gt) = (LineScore.normal(completion), LineScore.normal(gt))
       exact = completion.utf8.elementsEqual(gt.utf8)
@@ -59,9 +59,9 @@ public struct LineScore: Sendable, Hashable {
 }
 
 /// What CodeXGLUE's line completion does to texts before they are compared.
-public enum CodeXGLUE {
+package enum CodeXGLUE {
   /// A text after Python's `strip("<EOL>").strip()`: any of these five characters go at both ends, not the word.
-  public static func stripped(_ text: String) -> String {
+  package static func stripped(_ text: String) -> String {
     func isMark(_ scalar: Unicode.Scalar) -> Bool { "<EOL>".unicodeScalars.contains(scalar) }
     var scalars = text.unicodeScalars[...]
     while let last = scalars.last, isMark(last) { scalars.removeLast() }
@@ -70,7 +70,7 @@ public enum CodeXGLUE {
 
   /// A text with literals in the place of their markers: `<NUM_LIT>` is 0, `<STR_LIT>` and `<CHAR_LIT>` are empty, and
   /// `<STR_LIT:v>` is `v`, up to the first `>`.
-  public static func literals(in text: String) -> String {
+  package static func literals(in text: String) -> String {
     var scalars = Array(text.unicodeScalars)
     for (marker, value) in [("<NUM_LIT>", "0"), ("<STR_LIT>", ""), ("<CHAR_LIT>", "")] {
       scalars = scalars.replacing(Array(marker.unicodeScalars), with: Array(value.unicodeScalars))

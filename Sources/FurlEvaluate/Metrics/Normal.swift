@@ -1,14 +1,14 @@
 import FurlBase
 
 /// The standard normal distribution.
-public enum Normal {
+package enum Normal {
   /// The probability of a value up to `z`.
-  public static func probability(upTo z: Double) -> Double { 0.5 * erfc(-z / 2.0.squareRoot()) }
+  package static func probability(upTo z: Double) -> Double { 0.5 * erfc(-z / 2.0.squareRoot()) }
 
   /// The value that a share `p` of the distribution lies below, for 0 < p < 1.
   ///
   /// Newton's method from the logistic approximation; it converges to the precision of `erfc`.
-  public static func quantile(_ p: Double) -> Double {
+  package static func quantile(_ p: Double) -> Double {
     guard p > 0 else { return -.infinity }
     guard p < 1 else { return .infinity }
     // The lower half keeps the digits of small tails.

@@ -1,13 +1,13 @@
 /// What a sample can show, and how large it would have to be.
 extension PairedOutcomes {
   /// The largest fall that these results leave possible at a confidence: a `max_drop` below it cannot be shown.
-  public func shownMargin(confidence: Double) -> Double { max(0, -lowerLimit(confidence: confidence)) }
+  package func shownMargin(confidence: Double) -> Double { max(0, -lowerLimit(confidence: confidence)) }
 
   /// How many problems would show that no more than `margin` was lost, if as large a share of them changed, and as
   /// many for the better as for the worse; nil when no number would, for a margin of 0.
   ///
   /// Tango's statistic grows with the square root of the count, so its bound on the count has a closed form.
-  public static func problemsNeeded(margin: Double, flips: Double, confidence: Double) -> Int? {
+  package static func problemsNeeded(margin: Double, flips: Double, confidence: Double) -> Int? {
     guard margin > 0 else { return nil }
     let z = Normal.quantile(confidence)
     let linear = flips + 2 * margin

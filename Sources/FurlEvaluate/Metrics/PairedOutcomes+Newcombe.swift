@@ -5,7 +5,7 @@ extension PairedOutcomes {
   ///
   /// - Parameter baseline: how many problems the baseline solves.
   /// - Precondition: `baseline` is what the changes allow.
-  public func newcombeInterval(baseline: Int, confidence: Double = 0.95) -> ClosedRange<Double> {
+  package func newcombeInterval(baseline: Int, confidence: Double = 0.95) -> ClosedRange<Double> {
     precondition(baseline >= regressions && baseline + fixes <= count)
     let after = Proportion(successes: baseline - regressions + fixes, count: count)
     let before = Proportion(successes: baseline, count: count)

@@ -1,16 +1,16 @@
 import FurlBase
 
 /// How two models' results on the same problems differ.
-public struct PairedOutcomes: Sendable, Hashable {
+package struct PairedOutcomes: Sendable, Hashable {
   /// Problems that the baseline solves and the candidate does not.
-  public var regressions: Int
+  package var regressions: Int
   /// Problems that the candidate solves and the baseline does not.
-  public var fixes: Int
+  package var fixes: Int
   /// All problems.
-  public var count: Int
+  package var count: Int
 
   /// - Precondition: none is negative, and the first two are at most `count` together.
-  public init(regressions: Int, fixes: Int, count: Int) {
+  package init(regressions: Int, fixes: Int, count: Int) {
     precondition(regressions >= 0 && fixes >= 0 && count > 0 && regressions + fixes <= count)
     self.regressions = regressions
     self.fixes = fixes
@@ -18,19 +18,19 @@ public struct PairedOutcomes: Sendable, Hashable {
   }
 
   /// The candidate's share less the baseline's.
-  public var difference: Double { Double(fixes - regressions) / Double(count) }
+  package var difference: Double { Double(fixes - regressions) / Double(count) }
 
   /// The share of problems whose result changed either way (Dutta et al., "Accuracy is not all you need", 2024).
-  public var flips: Double { Double(fixes + regressions) / Double(count) }
+  package var flips: Double { Double(fixes + regressions) / Double(count) }
 
   // MARK: McNemar's test
 
   /// McNemar's exact two-sided p-value: the probability of a split at least this uneven when a change is as
   /// likely a fix as a regression.
-  public var exactP: Double { min(1, 2 * tail(through: min(regressions, fixes))) }
+  package var exactP: Double { min(1, 2 * tail(through: min(regressions, fixes))) }
 
   /// The mid-p version, in which the observed split counts half (Fagerland et al., 2013).
-  public var midP: Double {
+  package var midP: Double {
     guard regressions != fixes else { return changes == 0 ? 1 : 1 - split(regressions) }
     let fewer = min(regressions, fixes)
     return 2 * (tail(through: fewer) - split(fewer) / 2)
@@ -51,7 +51,7 @@ public struct PairedOutcomes: Sendable, Hashable {
 
   /// The score statistic for the hypothesis that the true difference is `difference` (Tango, "Equivalence
   /// test and confidence interval for the difference in proportions for the paired-sample design", 1998).
-  public func score(difference: Double) -> Double {
+  package func score(difference: Double) -> Double {
     let n = Double(count)
     let b = Double(regressions)
     let c = Double(fixes)
@@ -69,7 +69,7 @@ public struct PairedOutcomes: Sendable, Hashable {
   }
 
   /// The lower limit of the true difference: with the given confidence it is not below it.
-  public func lowerLimit(confidence: Double) -> Double {
+  package func lowerLimit(confidence: Double) -> Double {
     let z = Normal.quantile(confidence)
     var low = -1.0
     var high = difference
@@ -82,12 +82,12 @@ public struct PairedOutcomes: Sendable, Hashable {
   }
 
   /// The upper limit of the true difference: with the given confidence it is not above it.
-  public func upperLimit(confidence: Double) -> Double {
+  package func upperLimit(confidence: Double) -> Double {
     -PairedOutcomes(regressions: fixes, fixes: regressions, count: count).lowerLimit(confidence: confidence)
   }
 
   /// The two-sided interval of the true difference.
-  public func interval(confidence: Double = 0.95) -> ClosedRange<Double> {
+  package func interval(confidence: Double = 0.95) -> ClosedRange<Double> {
     let side = 0.5 + confidence / 2
     return lowerLimit(confidence: side)...upperLimit(confidence: side)
   }

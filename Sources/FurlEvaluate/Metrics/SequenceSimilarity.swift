@@ -1,18 +1,18 @@
 /// The similarity of Python's `difflib.SequenceMatcher`, which `fuzz.ratio` falls back to without the Levenshtein package: twice
 /// the length of matching blocks over both lengths (Ratcliff and Obershelp, 1988), where scalars that make up more than 1 % of
 /// a text of 200 or more begin no block. Given for comparisons with figures that were made by it; it is not symmetric.
-public enum SequenceSimilarity {
+package enum SequenceSimilarity {
   /// From 0 to 1.
   ///
   /// - Complexity: O(|a| |b|) and more for texts of many blocks.
-  public static func ratio(_ a: String, _ b: String) -> Double {
+  package static func ratio(_ a: String, _ b: String) -> Double {
     let matcher = Matcher(Array(a.unicodeScalars), Array(b.unicodeScalars))
     let total = matcher.a.count + matcher.b.count
     return total == 0 ? 1 : Double(2 * matcher.matches()) / Double(total)
   }
 
   /// In whole percents, halves to the even one; a text and an empty one have nothing in common.
-  public static func percent(_ a: String, _ b: String) -> Int {
+  package static func percent(_ a: String, _ b: String) -> Int {
     Int((100 * ratio(a, b)).rounded(.toNearestOrEven))
   }
 

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import FurlSpec
 
 /// The document that EvalPlus leaves beside its samples, `eval_results.json`, made of Furl's results: for scripts that
@@ -6,11 +6,11 @@ import FurlSpec
 ///
 /// Its form is that of EvalPlus 0.3.1 (`evalplus/evaluate.py`, without `--test-details`): of a problem's inputs at most one is
 /// listed, the one that decided. Inputs are written as the problem file has them.
-public enum EvalResults {
+package enum EvalResults {
   /// Refuses suites that EvalPlus does not know.
   ///
   /// - Throws: ``FurlError`` of kind `usage`.
-  public static func check(_ suite: Suite) throws(FurlError) {
+  package static func check(_ suite: Suite) throws(FurlError) {
     guard suite.problems.haveInputs else {
       throw FurlError(
         .usage, file: "--eval-results", "suite \(suite.name) is not in EvalPlus's form: it has no base_input",
@@ -24,7 +24,7 @@ public enum EvalResults {
   ///   - outcome: a run with ``Evaluator/Options/judgesApart``.
   ///   - suite: the suite that was run. Its file is read again for the key `hash`, which is left out when the file has changed.
   /// - Throws: ``FurlError``: `usage` as ``check(_:)``, `defect` when the outcome is not of the suite.
-  public static func text(_ outcome: Evaluator.Outcome, of suite: Suite, date: Date = Date()) throws -> String {
+  package static func text(_ outcome: Evaluator.Outcome, of suite: Suite, date: Date = Date()) throws -> String {
     try check(suite)
     guard let problems = suite.problems.programs, outcome.programs.count == outcome.completions.count else {
       throw FurlError(.defect, "the results are not those of suite \(suite.name)")

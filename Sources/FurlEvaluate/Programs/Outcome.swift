@@ -1,5 +1,5 @@
 /// How the execution of a program ended.
-public enum Outcome: String, Sendable, Hashable, CaseIterable {
+package enum Outcome: String, Sendable, Hashable, CaseIterable {
   /// The test came to its end.
   case passed
   /// The program answered, and the test did not accept it.

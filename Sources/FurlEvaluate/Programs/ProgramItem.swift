@@ -1,20 +1,20 @@
-import FurlSpec
+package import FurlSpec
 
 extension EvaluationReport {
   /// One executed program.
-  public struct ProgramItem: Sendable, Hashable {
-    public var id: ProblemID
-    public var outcome: Outcome
-    public var detail: String?
-    public var tokens: Int?
-    public var stopReason: String?
-    public var passed: Bool { outcome == .passed }
+  package struct ProgramItem: Sendable, Hashable {
+    package var id: ProblemID
+    package var outcome: Outcome
+    package var detail: String?
+    package var tokens: Int?
+    package var stopReason: String?
+    package var passed: Bool { outcome == .passed }
     /// Of inputs: what the base ones alone came to.
-    public var base: Outcome?
+    package var base: Outcome?
     /// What each of several completions came to, the first one included; empty where there is one.
-    public var draws: [Outcome]
+    package var draws: [Outcome]
 
-    public init(
+    package init(
       id: ProblemID, outcome: Outcome, detail: String?, tokens: Int?, stopReason: String?, base: Outcome? = nil,
       draws: [Outcome] = []
     ) {

@@ -1,44 +1,44 @@
-import FurlBase
+package import FurlBase
 
 /// A function to be completed, and what decides whether it was.
-public struct ProgramProblem: Sendable, Hashable {
-  public var taskID: String
+package struct ProgramProblem: Sendable, Hashable {
+  package var taskID: String
   /// What the function begins with, and what it may call.
-  public var prompt: String
+  package var prompt: String
   /// The function's name.
-  public var entryPoint: String
+  package var entryPoint: String
   /// Python that defines `check(candidate)` (the form of HumanEval); empty where inputs decide.
-  public var test: String
+  package var test: String
   /// Inputs to be answered as the problem's own solution does (the form of HumanEval+ and MBPP+).
-  public var inputs: InputTests?
+  package var inputs: InputTests?
   /// Whether the test may name what only a program can define (MBPP's classes); it fails then, and the suite is not wrong.
-  public var namesProgram = false
+  package var namesProgram = false
 
-  public init(taskID: String, prompt: String, entryPoint: String, test: String) {
+  package init(taskID: String, prompt: String, entryPoint: String, test: String) {
     self.taskID = taskID
     self.prompt = prompt
     self.entryPoint = entryPoint
     self.test = test
   }
 
-  public init(taskID: String, prompt: String, entryPoint: String, inputs: InputTests) {
+  package init(taskID: String, prompt: String, entryPoint: String, inputs: InputTests) {
     self.init(taskID: taskID, prompt: prompt, entryPoint: entryPoint, test: "")
     self.inputs = inputs
   }
 }
 
 /// Inputs to a program, and the solution that knows the answers.
-public struct InputTests: Sendable, Hashable {
+package struct InputTests: Sendable, Hashable {
   /// The problem's line of JSON as it lies: numbers of any size, and the difference of `1` and `1.0`, stay what they are.
-  public var line: [UInt8]
+  package var line: [UInt8]
   /// Of the line.
-  public var digest: Digest
+  package var digest: Digest
   /// What follows the prompt in the problem's own solution.
-  public var solution: String
+  package var solution: String
   /// Whether there are inputs beyond the base ones.
-  public var hasPlus: Bool
+  package var hasPlus: Bool
 
-  public init(line: [UInt8], solution: String, hasPlus: Bool) {
+  package init(line: [UInt8], solution: String, hasPlus: Bool) {
     self.line = line
     digest = Digest(of: line)
     self.solution = solution

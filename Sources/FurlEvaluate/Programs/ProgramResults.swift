@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 extension ProgramSuite {
   /// What executed programs came to.
@@ -186,24 +186,24 @@ extension DocumentReader {
 // MARK: Reports
 
 extension EvaluationReport.Results {
-  public static func programs(_ items: [EvaluationReport.ProgramItem]) -> Self { Self(ProgramSuite.Results(items)) }
+  package static func programs(_ items: [EvaluationReport.ProgramItem]) -> Self { Self(ProgramSuite.Results(items)) }
 
   /// What executed programs came to; nil for results of another kind.
-  public var programs: [EvaluationReport.ProgramItem]? { (found as? ProgramSuite.Results)?.items }
+  package var programs: [EvaluationReport.ProgramItem]? { (found as? ProgramSuite.Results)?.items }
 }
 
 extension EvaluationReport {
   private var programs: ProgramSuite.Results? { results.found as? ProgramSuite.Results }
 
   /// Programs that passed, of those that were executed; of several completions the first ones.
-  public var passAt1: Proportion? { programs?.passAt1 }
+  package var passAt1: Proportion? { programs?.passAt1 }
 
   /// pass@k, the mean over the problems; nil with fewer than `k` completions of each.
-  public func passAt(_ k: Int) -> Double? { programs?.passAt(k) }
+  package func passAt(_ k: Int) -> Double? { programs?.passAt(k) }
 
   /// The numbers of completions that pass@k is reported for: 1, 10 and 100 as far as there are so many, and all of them.
-  public var passCounts: [Int] { programs?.passCounts ?? [] }
+  package var passCounts: [Int] { programs?.passCounts ?? [] }
 
   /// Programs that passed the base inputs; nil where there were none.
-  public var basePassAt1: Proportion? { programs?.basePassAt1 }
+  package var basePassAt1: Proportion? { programs?.basePassAt1 }
 }

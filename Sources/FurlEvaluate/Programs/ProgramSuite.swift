@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// Programs that are executed: the share that passes its tests (HumanEval, HumanEval+, MBPP and MBPP+).
 package struct ProgramSuite: SuiteType {
@@ -113,11 +113,11 @@ package struct ProgramSuite: SuiteType {
 }
 
 extension Problems {
-  public static func programs(_ problems: [ProgramProblem]) -> Problems { Problems(ProgramSuite(problems)) }
+  package static func programs(_ problems: [ProgramProblem]) -> Problems { Problems(ProgramSuite(problems)) }
 
   /// Those that are to be programs; nil for problems of another kind.
-  public var programs: [ProgramProblem]? { (content as? ProgramSuite)?.problems }
+  package var programs: [ProgramProblem]? { (content as? ProgramSuite)?.problems }
 
   /// Whether programs are put to inputs, as HumanEval+ does, instead of to a test of their own.
-  public var haveInputs: Bool { (content as? ProgramSuite)?.haveInputs ?? false }
+  package var haveInputs: Bool { (content as? ProgramSuite)?.haveInputs ?? false }
 }

@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 import FurlSpec
 
 extension EvaluationReport {
   /// The document of `eval --json`.
-  public var json: JSON {
+  package var json: JSON {
     var members: [JSON.Member] = [
       .init("furl", 1),
       .init(
@@ -29,14 +29,14 @@ extension EvaluationReport {
   }
 
   /// Reads a report file, as `eval --json` wrote it.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let bytes = try MappedFile(path: path).readAll(limit: ProblemFile.fileLimit)
     try self.init(JSON.parse(bytes, file: path), file: path)
   }
 
   /// Reads a report strictly: unknown keys, missing ones, and figures that its own results contradict are
   /// errors.
-  public init(_ json: JSON, file: String?) throws {
+  package init(_ json: JSON, file: String?) throws {
     let reader = try DocumentReader(json, file: file)
     try reader.requireVersion(of: "report")
     let suite = try SuiteSummary(reader.mapping("suite"))

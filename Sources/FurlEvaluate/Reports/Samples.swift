@@ -2,11 +2,11 @@ import FurlBase
 import FurlSpec
 
 /// Completions as files of one JSON object per line.
-public enum Samples {
+package enum Samples {
   /// Every result with its completion, as `eval --samples` keeps them. The prompt is not repeated.
   ///
   /// The keys `task_id` and `completion` are HumanEval's, so that other evaluators can score the file.
-  public static func text(_ results: EvaluationReport.Results, _ completions: [Completion]) throws -> String {
+  package static func text(_ results: EvaluationReport.Results, _ completions: [Completion]) throws -> String {
     let found = results.found
     guard found.ids.flatMap({ Array(repeating: $0, count: found.completionsEach) }) == completions.map(\.id) else {
       throw FurlError(.defect, "results and completions are not of the same problems")
@@ -35,7 +35,7 @@ public enum Samples {
   ///   - draws: how many each problem must have; nil for as many as there are.
   /// - Throws: ``FurlError`` of kind `input`: an unknown or missing problem, one with more or fewer completions than
   ///   others, a completion that is too long, each with its line.
-  public static func completions(
+  package static func completions(
     path: String, of problems: Problems, in suite: Problems? = nil, draws: Int? = 1
   ) throws -> [Completion] {
     let type = problems.kind.type

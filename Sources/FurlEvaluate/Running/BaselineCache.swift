@@ -9,8 +9,8 @@ import FurlTensor
 /// digest. A file that is not what it should be counts as missing, and so does one that somebody else has written or
 /// could have (``PrivateFolder``). The key holds everything that a result could depend on, so a result that was kept is
 /// what would be measured.
-public struct BaselineCache: Sendable {
-  public let folder: String
+package struct BaselineCache: Sendable {
+  package let folder: String
   private let root: String
   private let name: String
   /// Told why something that is there is not believed.
@@ -20,14 +20,14 @@ public struct BaselineCache: Sendable {
   /// The most bytes of all files together; what was not used for longest goes first.
   private let limit: Int
 
-  public static let usualLimit = 64 << 20
+  package static let usualLimit = 64 << 20
   /// The most bytes of one file.
   static let fileLimit = 16 << 20
 
   /// - Parameters:
   ///   - folder: inside of the cache's root.
   ///   - notice: told why something that is there is not believed.
-  public init(
+  package init(
     folder: String, build: String, limit: Int = BaselineCache.usualLimit,
     notice: @escaping @Sendable (String) -> Void = { _ in }
   ) {
@@ -41,7 +41,7 @@ public struct BaselineCache: Sendable {
   }
 
   /// `baselines` in the ``CacheFolder``; nil where there is none.
-  public static func usualFolder(_ environment: [String: String]) -> String? {
+  package static func usualFolder(_ environment: [String: String]) -> String? {
     CacheFolder.path { environment[$0] }.map { $0 + "/baselines" }
   }
 

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlModel
+package import FurlModel
 import FurlSpec
 
 /// Where the completions of a run come from: a model that generates them, or a file.

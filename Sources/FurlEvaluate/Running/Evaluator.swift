@@ -1,33 +1,33 @@
 import FurlBase
-import FurlModel
-import FurlSpec
+package import FurlModel
+package import FurlSpec
 
 /// Runs suites on a model: generates, executes or compares, and reports.
-public struct Evaluator {
+package struct Evaluator {
   /// How a run is done.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Only so many problems.
-    public var limit: Int?
-    public var overrides: ProtocolOverrides
+    package var limit: Int?
+    package var overrides: ProtocolOverrides
     /// Runs generated code without a sandbox; said in the report.
-    public var isUnsandboxed: Bool
+    package var isUnsandboxed: Bool
     /// Completions at once.
-    public var slots: Int
+    package var slots: Int
     /// Ends the run early; nil to put every problem.
     var curtailment: Curtailment?
     /// What the model may write for a problem, such as another model's completions. Where it chooses the same tokens they
     /// are checked in one pass instead of generated one by one; results are the same with any draft or none.
-    public var drafts: [ProblemID: String] = [:]
+    package var drafts: [ProblemID: String] = [:]
     /// Takes the truths of lines without a draft for drafts.
-    public var verifiesLines = true
+    package var verifiesLines = true
     /// Puts a program's further inputs though the base ones were not answered well, so that both have verdicts.
-    public var judgesApart = false
+    package var judgesApart = false
     /// Files beside the suite that a program must not see: completions, samples, a baseline.
-    public var hidden: [String] = []
+    package var hidden: [String] = []
 
-    public static let defaultSlots = 32
+    package static let defaultSlots = 32
 
-    public init(
+    package init(
       limit: Int? = nil, overrides: ProtocolOverrides = .init(), isUnsandboxed: Bool = false,
       slots: Int = Options.defaultSlots
     ) {
@@ -39,23 +39,23 @@ public struct Evaluator {
   }
 
   /// What a run gave.
-  public struct Outcome: Sendable {
-    public let report: EvaluationReport
+  package struct Outcome: Sendable {
+    package let report: EvaluationReport
     /// Empty for a text.
-    public let completions: [Completion]
+    package let completions: [Completion]
     /// What the execution of each completion came to.
-    public var programs: [ProgramResult] = []
+    package var programs: [ProgramResult] = []
     /// How drafts went.
-    public var speculation = SpeculationCount()
+    package var speculation = SpeculationCount()
   }
 
   /// Problems that are done, and how many there are.
-  public typealias Progress = @Sendable (_ done: Int, _ total: Int) -> Void
+  package typealias Progress = @Sendable (_ done: Int, _ total: Int) -> Void
 
   let options: Options
   private let progress: Progress
 
-  public init(_ options: Options = .init(), progress: @escaping Progress = { _, _ in }) {
+  package init(_ options: Options = .init(), progress: @escaping Progress = { _, _ in }) {
     self.options = options
     self.progress = progress
   }
@@ -78,7 +78,7 @@ public struct Evaluator {
   ///
   /// - Parameter baseline: of a text, the model that the KL divergence is measured from.
   /// - Throws: ``FurlError``: `unavailable` where code cannot be executed safely.
-  public func run(_ suite: Suite, on subject: LoadedModel, baseline: LoadedModel? = nil) async throws -> Outcome {
+  package func run(_ suite: Suite, on subject: LoadedModel, baseline: LoadedModel? = nil) async throws -> Outcome {
     try await run(suite, from: ModelCompletions(subject: subject, baseline: baseline))
   }
 
@@ -87,7 +87,7 @@ public struct Evaluator {
   /// - Parameters:
   ///   - completions: in the order of the suite's problems; those beyond the limit are left out.
   ///   - origin: the file that they come from.
-  public func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
+  package func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
     try await run(suite, from: GivenCompletions(completions: completions, origin: origin))
   }
 

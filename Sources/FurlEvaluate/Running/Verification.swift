@@ -2,10 +2,10 @@ import FurlArtifact
 import FurlBase
 import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// Holds an artifact to gates: digests first, then every suite that a gate names.
-public struct Verification {
+package struct Verification {
   private let weights: ArtifactWeights
   private let file: ModelFile
   private let gates: [Gate]
@@ -25,7 +25,7 @@ public struct Verification {
   ///   - baseline: the checkpoint that the artifact was made from, or a report on it.
   /// - Throws: ``FurlError``: `usage` when there is nothing to verify or something is not given, `input` when the
   ///   baseline is not the artifact's source.
-  public init(
+  package init(
     artifact: String, gates: String?, suites: [String], baseline: String?, context: ComputeContext,
     format: KeyValueCache.Format?
   ) throws {
@@ -107,7 +107,7 @@ public struct Verification {
   /// gates, the baseline's, and those of every suite that is given or lies beside the baseline.
   ///
   /// - Parameters: those of ``init(artifact:gates:suites:baseline:context:format:)``.
-  public static func filesRead(artifact: String, gates: String?, suites: [String], baseline: String?) -> [String] {
+  package static func filesRead(artifact: String, gates: String?, suites: [String], baseline: String?) -> [String] {
     var files = [artifact, gates].compactMap { $0 }
     var cards = suites.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
     if let baseline {
@@ -121,16 +121,16 @@ public struct Verification {
   }
 
   /// Re-reads the whole artifact and holds every byte against its digests.
-  public func checkDigests(progress: (Int, Int) -> Void) throws {
+  package func checkDigests(progress: (Int, Int) -> Void) throws {
     try weights.artifact.check(parallelFor: context.pool.forEach, progress: progress)
   }
 
   /// How a verification is done.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Puts every problem of every suite, though verdicts are settled earlier.
-    public var isComplete: Bool
+    package var isComplete: Bool
     /// Where results of baselines are kept; nil to measure them anew.
-    public var cache: BaselineCache?
+    package var cache: BaselineCache?
     /// Takes the baseline's completions for drafts of the artifact's, as ``Evaluator/Options/drafts``: a compressed model
     /// writes what its source does for the most part. They are texts, which the artifact's own tokenizer cuts up, so nothing
     /// has to agree. How early a run ends may depend on it, since completions end in another order, and with that what is
@@ -139,9 +139,9 @@ public struct Verification {
     /// For any number of slots: a token that is checked costs no more than one that is generated, and nearly all come true.
     /// Processor time of minipy in int8 at 32 slots: 16 % less on minieval; 5 % less on lines, which have their truths for
     /// drafts otherwise. At 8 slots minieval takes 54 % less.
-    public var draftsFromBaseline: Bool
+    package var draftsFromBaseline: Bool
 
-    public init(isComplete: Bool = false, cache: BaselineCache? = nil, draftsFromBaseline: Bool = true) {
+    package init(isComplete: Bool = false, cache: BaselineCache? = nil, draftsFromBaseline: Bool = true) {
       self.isComplete = isComplete
       self.cache = cache
       self.draftsFromBaseline = draftsFromBaseline
@@ -153,7 +153,7 @@ public struct Verification {
   /// ends everything.
   ///
   /// - Parameter evaluator: makes the evaluator of a run from its label.
-  public func run(_ options: Options = .init(), _ evaluator: (String) -> Evaluator) async throws -> GateReport {
+  package func run(_ options: Options = .init(), _ evaluator: (String) -> Evaluator) async throws -> GateReport {
     var progress = VerificationProgress(gates, suites: suites, isComplete: options.isComplete)
     progress.evidence = .init(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
     for gate in gates where !gate.metric.needsSuite { progress.add(gate.check(diskBytes: file.diskBytes)) }

@@ -1,47 +1,47 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// A program to execute, and what decides on it.
-public struct Program: Sendable, Hashable {
-  public var id: ProblemID
+package struct Program: Sendable, Hashable {
+  package var id: ProblemID
   /// What the problem gives: the test may call its helpers.
-  public var prompt: String
-  public var entryPoint: String
+  package var prompt: String
+  package var entryPoint: String
   /// Python that defines `check`; unused where inputs decide.
-  public var test: String
+  package var test: String
   /// Inputs that decide; nil where a test does.
-  public var inputs: InputTests?
+  package var inputs: InputTests?
   /// The whole program that is judged.
-  public var source: String
+  package var source: String
   /// Whether the source is cut down by ``SuiteProtocol/Sanitizer/evalplus`` first.
-  public var sanitizes: Bool
+  package var sanitizes: Bool
   /// Whether the test may fail by a name that only the program could have defined.
-  public var namesProgram: Bool
+  package var namesProgram: Bool
   /// Seconds of processor time that it may take, its test included; with inputs, seconds for the base ones and the further
   /// ones each.
-  public var timeout: Double
-  public var limits: InputLimits
+  package var timeout: Double
+  package var limits: InputLimits
   /// MiB of address space for each of its processes.
-  public var memory: Int
+  package var memory: Int
 
   /// How long inputs may take.
-  public struct InputLimits: Sendable, Hashable {
+  package struct InputLimits: Sendable, Hashable {
     /// Seconds for the program's own text.
-    public var load: Double
+    package var load: Double
     /// Seconds for one input at least.
-    public var input: Double
+    package var input: Double
     /// Times the reference's own time.
-    public var factor: Double
+    package var factor: Double
     /// Whether the inputs beyond the base ones are put.
-    public var hasPlus: Bool
+    package var hasPlus: Bool
     /// Whether they are put though the base ones were not answered well, so that each list has a verdict of its own.
-    public var judgesApart = false
+    package var judgesApart = false
     /// Whether they are put alone.
     var isPlusAlone = false
   }
 
   /// The program that a completion makes of a problem's prompt, with the limits of a protocol.
-  public init(_ problem: ProgramProblem, completion: String, protocol settings: SuiteProtocol) {
+  package init(_ problem: ProgramProblem, completion: String, protocol settings: SuiteProtocol) {
     let sanitizes = settings.sanitize == .evalplus
     let text = sanitizes ? Program.untabbed(completion) : completion
     self.init(problem, source: settings.prompt(problem.prompt) + text, protocol: settings)
@@ -58,7 +58,7 @@ public struct Program: Sendable, Hashable {
   }
 
   /// A whole program for a problem, executed as it stands.
-  public init(_ problem: ProgramProblem, source: String, protocol settings: SuiteProtocol) {
+  package init(_ problem: ProgramProblem, source: String, protocol settings: SuiteProtocol) {
     id = .text(problem.taskID)
     prompt = problem.prompt
     entryPoint = problem.entryPoint
@@ -116,32 +116,32 @@ public struct Program: Sendable, Hashable {
 }
 
 /// What the answers to a list of inputs came to.
-public struct InputsVerdict: Sendable, Hashable {
-  public var outcome: Outcome
+package struct InputsVerdict: Sendable, Hashable {
+  package var outcome: Outcome
   /// The place of the input that decided; nil where all were answered well, or before the first one was put.
-  public var input: Int?
+  package var input: Int?
   /// Whether it did not come to an end by itself: the program's process was gone, or all the time for the list was up.
-  public var isUnfinished = false
+  package var isUnfinished = false
 }
 
 /// What the execution of a program came to.
-public struct ProgramResult: Sendable, Hashable {
-  public var id: ProblemID
-  public var outcome: Outcome
+package struct ProgramResult: Sendable, Hashable {
+  package var id: ProblemID
+  package var outcome: Outcome
   /// With inputs: what the base ones alone came to.
-  public var base: Outcome? { baseVerdict?.outcome }
+  package var base: Outcome? { baseVerdict?.outcome }
   /// With inputs: what each list of them came to. The further ones are put only where the base ones were answered well,
   /// unless they are judged apart.
-  public var baseVerdict: InputsVerdict?
-  public var plusVerdict: InputsVerdict?
+  package var baseVerdict: InputsVerdict?
+  package var plusVerdict: InputsVerdict?
   /// What was executed, where the program was cut down first.
-  public var solution: String?
+  package var solution: String?
   /// The exception's type and message, or what else ended it: one line of at most 200 characters.
-  public var detail: String?
+  package var detail: String?
   /// From the start of its processes to the verdict.
-  public var seconds: Double
+  package var seconds: Double
   /// Whether its time was up while it waited for processors that others had.
-  public var wasHeldUp = false
+  package var wasHeldUp = false
   /// Whether this is what came of a second try, alone, after such a first one.
-  public var isRetried = false
+  package var isRetried = false
 }

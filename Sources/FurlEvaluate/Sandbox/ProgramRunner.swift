@@ -6,10 +6,10 @@ import Synchronization
 ///
 /// Each execution waits on a thread of its own and never on one of Swift's shared ones, so a model may generate
 /// the next completion meanwhile.
-public final class ProgramRunner: Sendable {
-  public let sandbox: Sandbox
+package final class ProgramRunner: Sendable {
+  package let sandbox: Sandbox
   /// How many programs run at once.
-  public let workers: Int
+  package let workers: Int
 
   private struct State {
     var running = 0
@@ -23,7 +23,7 @@ public final class ProgramRunner: Sendable {
   private let seats = Seats()
   private let queue = DispatchQueue(label: "furl.programs", attributes: .concurrent)
 
-  public init(sandbox: Sandbox, workers: Int) {
+  package init(sandbox: Sandbox, workers: Int) {
     self.sandbox = sandbox
     self.workers = max(1, workers)
   }
@@ -32,7 +32,7 @@ public final class ProgramRunner: Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
   ///   cannot be started; `CancellationError` when the task is cancelled, and then the program is ended.
-  public func run(
+  package func run(
     _ program: Program, onResult: (@Sendable (ProgramResult) -> Void)? = nil
   ) async throws -> ProgramResult {
     #if os(Linux)
@@ -108,7 +108,7 @@ public final class ProgramRunner: Sendable {
   /// overlaps with generation.
   ///
   /// - Parameter onResult: called with the result on the thread that executed the program.
-  public func submit(
+  package func submit(
     _ program: Program, onResult: (@Sendable (ProgramResult) -> Void)? = nil
   ) -> Task<ProgramResult, any Error> {
     Task { try await run(program, onResult: onResult) }
@@ -117,7 +117,7 @@ public final class ProgramRunner: Sendable {
   /// Executes programs and gives their results in their order.
   ///
   /// - Parameter progress: called with how many are done, after each.
-  public func run(
+  package func run(
     _ programs: [Program], progress: (@Sendable (Int) -> Void)? = nil
   ) async throws -> [ProgramResult] {
     try await withThrowingTaskGroup(of: (Int, ProgramResult).self) { group in

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import Synchronization
 
 /// What keeps a generated program away from everything but its own work.
@@ -7,22 +7,22 @@ import Synchronization
 /// copies of Python's own (``PythonFiles``, ``PythonRoot``), read-only, and a scratch folder in memory of limited size and
 /// number of files; nothing of what the system tells of processes; no network; limits on memory, processor time, processes and
 /// descriptors; and a filter of system calls.
-public struct Sandbox: Sendable, Hashable {
+package struct Sandbox: Sendable, Hashable {
   /// How much stands between a program and the machine.
-  public enum Protection: String, Sendable, Hashable, CaseIterable {
+  package enum Protection: String, Sendable, Hashable, CaseIterable {
     case bubblewrapAndFilter = "bwrap+seccomp"
     case bubblewrap = "bwrap"
     /// Limits only. Reports say so.
     case none
   }
 
-  public let protection: Protection
+  package let protection: Protection
   /// How reports call it.
-  public var name: String {
+  package var name: String {
     protection == .none || tools.root != nil ? protection.rawValue : protection.rawValue + ", read-only"
   }
   /// The version of the Python that executes the programs.
-  public let python: String
+  package let python: String
 
   let tools: SandboxTools
   /// The side of the pipe that runs a program, and those that judge it by a test or by inputs.
@@ -35,7 +35,7 @@ public struct Sandbox: Sendable, Hashable {
   /// - Parameter unsandboxed: runs programs with nothing but limits around them. Only for programs that are
   ///   trusted, or a machine that is a sandbox itself.
   /// - Throws: ``FurlError`` of kind `unavailable` that says what is missing and how to get it.
-  public static func detect(unsandboxed: Bool = false) throws -> Sandbox {
+  package static func detect(unsandboxed: Bool = false) throws -> Sandbox {
     try cache.withLock { known in
       if let result = known[unsandboxed] { return try result.get() }
       let result = Result<Sandbox, FurlError> { () throws(FurlError) in try probe(unsandboxed: unsandboxed) }
@@ -47,7 +47,7 @@ public struct Sandbox: Sendable, Hashable {
   /// Refuses files that programs would see inside, such as a suite with its answers.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the first of them.
-  public func check(areHidden paths: [String]) throws(FurlError) {
+  package func check(areHidden paths: [String]) throws(FurlError) {
     guard protection != .none, let files = tools.files else { return }
     for path in paths where files.shows(path) {
       throw FurlError.input(

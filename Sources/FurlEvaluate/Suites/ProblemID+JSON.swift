@@ -1,9 +1,9 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 extension ProblemID {
   /// The name as JSON has it.
-  public var json: JSON {
+  package var json: JSON {
     switch self {
     case .text(let text): .string(text)
     case .integer(let integer): .integer(integer)

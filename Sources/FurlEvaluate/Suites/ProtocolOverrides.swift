@@ -1,17 +1,17 @@
-import FurlBase
+package import FurlBase
 import FurlSpec
 
 /// Options of the command that take the place of what a suite card says: `overrides.maxTokens = 64` for any key of a protocol.
-@dynamicMemberLookup public struct ProtocolOverrides: Sendable, Hashable {
+@dynamicMemberLookup package struct ProtocolOverrides: Sendable, Hashable {
   /// What is given; other values mean nothing.
   fileprivate var values = SuiteProtocol()
   /// The keys that are given.
   fileprivate var keys: Set<String> = []
 
-  public init() {}
+  package init() {}
 
   /// Nil where it is not given.
-  public subscript<Value>(dynamicMember path: WritableKeyPath<SuiteProtocol, Value>) -> Value? {
+  package subscript<Value>(dynamicMember path: WritableKeyPath<SuiteProtocol, Value>) -> Value? {
     get { keys.contains(SuiteProtocol.key(path).key) ? values[keyPath: path] : nil }
     set {
       if let newValue { values[keyPath: path] = newValue }
@@ -20,7 +20,7 @@ import FurlSpec
   }
 
   /// The same of a key that a protocol may leave out.
-  public subscript<Value>(dynamicMember path: WritableKeyPath<SuiteProtocol, Value?>) -> Value? {
+  package subscript<Value>(dynamicMember path: WritableKeyPath<SuiteProtocol, Value?>) -> Value? {
     get { keys.contains(SuiteProtocol.key(path).key) ? values[keyPath: path] : nil }
     set {
       values[keyPath: path] = newValue
@@ -34,7 +34,7 @@ import FurlSpec
   }
 
   /// The names of the keys that are given, as reports list them.
-  public var names: [String] { SuiteProtocol.declaration.outline.keys.map(\.key).filter(keys.contains) }
+  package var names: [String] { SuiteProtocol.declaration.outline.keys.map(\.key).filter(keys.contains) }
 }
 
 extension SuiteProtocol {
@@ -47,7 +47,7 @@ extension SuiteProtocol {
   /// A copy with the options in force.
   ///
   /// - Throws: ``FurlError`` of kind `usage` for a value out of range, or one that the kind has no use for.
-  public func applying(_ overrides: ProtocolOverrides) throws -> SuiteProtocol {
+  package func applying(_ overrides: ProtocolOverrides) throws -> SuiteProtocol {
     var copy = self
     for field in SuiteProtocol.declaration.fields where overrides.keys.contains(field.outline.key) {
       let key = field.outline.key

@@ -1,22 +1,22 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// Problems with the protocol by which they are put to a model.
-public struct Suite: Sendable, Hashable {
+package struct Suite: Sendable, Hashable {
   /// How gates call it.
-  public var name: String
+  package var name: String
   /// The problem file.
-  public var file: String
+  package var file: String
   /// The problem file's digest; of a compressed one, its content's.
-  public var sha256: Digest
-  public var kind: SuiteKind
-  public var `protocol`: SuiteProtocol
-  public var problems: Problems
+  package var sha256: Digest
+  package var kind: SuiteKind
+  package var `protocol`: SuiteProtocol
+  package var problems: Problems
 
   /// How many problems the whole suite has; a text is one.
-  public var count: Int { problems.count }
+  package var count: Int { problems.count }
 
-  public init(
+  package init(
     name: String, file: String, sha256: Digest, protocol: SuiteProtocol, problems: Problems
   ) {
     self.name = name
@@ -30,7 +30,7 @@ public struct Suite: Sendable, Hashable {
   /// Reads a suite card (`.yaml`, `.yml`), or a bare problem file with its kind's default protocol.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names file, line and key.
-  public init(path: String) throws {
+  package init(path: String) throws {
     if path.hasSuffix(".yaml") || path.hasSuffix(".yml") {
       try self.init(card: path)
     } else {
@@ -51,7 +51,7 @@ public struct Suite: Sendable, Hashable {
   /// Reads a problem file with the protocol of a card, whatever file the card names.
   ///
   /// - Throws: ``FurlError`` of kind `usage` when they are of different kinds.
-  public init(problems path: String, protocolOf card: String) throws {
+  package init(problems path: String, protocolOf card: String) throws {
     try self.init(problems: path)
     let document = try SuiteCard(declared: YAML.read(path: card))
     guard document.kind == kind else {
@@ -90,7 +90,7 @@ public struct Suite: Sendable, Hashable {
 
   /// The files that opening a suite reads: a card and its problem file, or a bare problem file. What cannot be read as a
   /// card names no other.
-  public static func filesRead(at path: String) -> [String] {
+  package static func filesRead(at path: String) -> [String] {
     guard path.hasSuffix(".yaml") || path.hasSuffix(".yml"), let card = try? YAML.read(path: path),
       let base = (try? card.string("file")) ?? nil, !base.isEmpty
     else { return [path] }
@@ -98,7 +98,7 @@ public struct Suite: Sendable, Hashable {
   }
 
   /// The suite card of a name in a folder (`NAME.yaml`), or nil when there is none.
-  public static func card(named name: String, in folder: String) -> String? {
+  package static func card(named name: String, in folder: String) -> String? {
     guard SuiteName.isValid(name) else { return nil }
     let path = "\(folder)/\(name).yaml"
     return (try? MappedFile(path: path)) == nil ? nil : path

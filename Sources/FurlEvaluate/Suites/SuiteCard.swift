@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import FurlSpec
 
 /// A suite card as it is written: a problem file and the protocol by which it is put to a model.

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// A figure of reports on a kind of suites: how it is called, written, compared and judged.
 package struct SuiteFigure: Sendable, Hashable {

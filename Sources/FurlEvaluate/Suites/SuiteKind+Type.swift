@@ -1,4 +1,4 @@
-import FurlSpec
+package import FurlSpec
 
 extension SuiteKind {
   /// The type that the word stands for.

@@ -1,12 +1,12 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// How a suite is run: everything that can move its score besides the model.
 ///
 /// Two scores can be compared only when their protocols are equal, so the whole of it stands in every report.
-public struct SuiteProtocol: Sendable, Hashable {
+package struct SuiteProtocol: Sendable, Hashable {
   /// How a program's prompt is given to the model.
-  public enum Prompt: String, Sendable, Hashable, CaseIterable {
+  package enum Prompt: String, Sendable, Hashable, CaseIterable {
     /// Without trailing white space.
     case stripped
     /// Without white space at either end, then a newline (as EvalPlus does it).
@@ -16,7 +16,7 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// Whether the token that begins a text is put in front.
-  public enum BeginToken: String, Sendable, Hashable, CaseIterable {
+  package enum BeginToken: String, Sendable, Hashable, CaseIterable {
     /// As the tokenizer's configuration says, unless the text begins with it.
     case auto
     case always
@@ -24,7 +24,7 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// How a text is cut into windows, and which of its tokens are scored.
-  public enum Chunking: String, Sendable, Hashable, CaseIterable {
+  package enum Chunking: String, Sendable, Hashable, CaseIterable {
     /// The second half of each window, as `llama-perplexity`.
     case llamaCpp = "llama.cpp"
     /// Every token once, as lm-evaluation-harness.
@@ -32,7 +32,7 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// What becomes of the end-of-text token.
-  public enum EndToken: String, Sendable, Hashable, CaseIterable {
+  package enum EndToken: String, Sendable, Hashable, CaseIterable {
     /// It ends the completion and is no part of it.
     case end
     /// It ends the completion, and its text stays in it, as decoding without skipping special tokens leaves it.
@@ -42,14 +42,14 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// What is done to a program's text before it is executed.
-  public enum Sanitizer: String, Sendable, Hashable, CaseIterable {
+  package enum Sanitizer: String, Sendable, Hashable, CaseIterable {
     case none
     /// Tabs of a completion become four spaces; then the program is cut down as EvalPlus's sanitizer does it.
     case evalplus
   }
 
   /// What decides on a program.
-  public enum Tests: String, Sendable, Hashable, CaseIterable {
+  package enum Tests: String, Sendable, Hashable, CaseIterable {
     /// The problem's own test.
     case check
     /// The base inputs (HumanEval as EvalPlus judges it).
@@ -58,41 +58,41 @@ public struct SuiteProtocol: Sendable, Hashable {
     case plus
   }
 
-  public var kind: SuiteKind
-  public var chunking = Chunking.llamaCpp
-  public var prompt: Prompt
-  public var bos: BeginToken
+  package var kind: SuiteKind
+  package var chunking = Chunking.llamaCpp
+  package var prompt: Prompt
+  package var bos: BeginToken
   /// How many tokens are generated at most.
-  public var maxTokens: Int
+  package var maxTokens: Int
   /// A completion ends before the first of these; compared as text, in the order of the bytes.
-  public var stop: [String]
+  package var stop: [String]
   /// Tokens of context, cut from the left; nil means as many as the model has.
-  public var context: Int?
+  package var context: Int?
   /// Seconds of processor time that one program may take with its test, and ten times as much of time that passes. Where inputs
   /// decide: seconds that pass for each list of inputs, as EvalPlus counts them.
-  public var timeout: Double
+  package var timeout: Double
   /// MiB of address space that each process of one program may take.
-  public var memory: Int
-  public var eos = EndToken.end
-  public var sanitize = Sanitizer.none
-  public var tests = Tests.check
+  package var memory: Int
+  package var eos = EndToken.end
+  package var sanitize = Sanitizer.none
+  package var tests = Tests.check
   /// Seconds that a program's own text may take to run, before it is given an input.
-  public var loadTimeout = 5.0
+  package var loadTimeout = 5.0
   /// Seconds that the answer to one input may take at least.
-  public var inputTimeout = 4.0
+  package var inputTimeout = 4.0
   /// How many times the reference's own time the answer to an input may take.
-  public var inputFactor = 4.0
+  package var inputFactor = 4.0
   /// Completions of each problem.
-  public var draws = 1
+  package var draws = 1
   /// 0: the most probable token is taken always.
-  public var temperature = 0.0
-  public var topP = 1.0
-  public var seed = 0
+  package var temperature = 0.0
+  package var topP = 1.0
+  package var seed = 0
   /// How lines are scored.
-  public var score = LineScore.Method.plain
+  package var score = LineScore.Method.plain
 
   /// What a bare problem file of a kind is run with.
-  public init(defaultsOf kind: SuiteKind) {
+  package init(defaultsOf kind: SuiteKind) {
     self.kind = kind
     prompt = .raw
     bos = .auto
@@ -104,7 +104,7 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// The text that the model is given for a program's prompt, and that its program begins with.
-  public func prompt(_ text: String) -> String {
+  package func prompt(_ text: String) -> String {
     switch prompt {
     case .raw: text
     case .stripped: PythonSpace.trimmingEnd(text)
@@ -113,7 +113,7 @@ public struct SuiteProtocol: Sendable, Hashable {
   }
 
   /// A text up to the first of the stop strings that it holds.
-  public func cut(_ text: String) -> String {
+  package func cut(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var end = bytes.count
     for word in stop.map({ Array($0.utf8) }) where !word.isEmpty {
@@ -205,7 +205,7 @@ extension SuiteProtocol: DeclaredDocument {
   /// - Parameters:
   ///   - complete: whether every key of the kind must be there, as in a report.
   ///   - defaults: nil for those of the kind.
-  public init(
+  package init(
     _ reader: DocumentReader?, kind: SuiteKind, complete: Bool = false, defaults: SuiteProtocol? = nil
   ) throws {
     self = defaults ?? SuiteProtocol(defaultsOf: kind)
@@ -222,7 +222,7 @@ extension SuiteProtocol: DeclaredDocument {
   var drawsProblem: String { "\(draws) completions are all the same at temperature 0" }
 
   /// The keys that the kind uses, with the values that were in force.
-  public var json: JSON { declaredJSON }
+  package var json: JSON { declaredJSON }
 }
 
 extension DocumentField<SuiteProtocol> {

@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// What a run found on a suite of a kind, problem by problem in the suite's order.
 package protocol SuiteResults: Sendable, Hashable {

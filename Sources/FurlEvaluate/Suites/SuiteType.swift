@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 /// A kind of suite: everything that tells it from the others. What runs suites, judges gates and draws reports asks the type,
 /// and never which kind it is.

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 
 extension EvaluationReport.TextFigures {
   /// What a report says about a text, in the order of its keys.

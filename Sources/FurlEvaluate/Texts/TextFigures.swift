@@ -3,23 +3,23 @@ import FurlSpec
 
 extension EvaluationReport {
   /// The figures of a text.
-  public struct TextFigures: Sendable, Hashable {
+  package struct TextFigures: Sendable, Hashable {
     /// exp of the mean negative log-likelihood of a token.
-    public var perplexity: Double
+    package var perplexity: Double
     /// Of the tokens' distributions against the baseline's, in nats; nil without a baseline.
-    public var klDivergence: Double?
+    package var klDivergence: Double?
     /// The interval of the perplexity, from the spread of the tokens' losses.
-    public var interval95: ClosedRange<Double>?
+    package var interval95: ClosedRange<Double>?
     /// How many tokens were scored.
-    public var tokens: Int
+    package var tokens: Int
     /// How many bytes of the text the scored tokens stand for.
-    public var bytes: Int?
+    package var bytes: Int?
     /// What was found beside the baseline; nil without one.
-    public var comparison: TextComparison?
+    package var comparison: TextComparison?
     /// The windows of the text in their order. Tokens of one resemble each other, so intervals draw whole windows.
-    public var chunks: [TextChunk]
+    package var chunks: [TextChunk]
 
-    public init(
+    package init(
       perplexity: Double, klDivergence: Double?, interval95: ClosedRange<Double>?, tokens: Int, bytes: Int? = nil,
       comparison: TextComparison? = nil, chunks: [TextChunk] = []
     ) {
@@ -33,22 +33,22 @@ extension EvaluationReport {
     }
 
     /// What a byte of the text costs, in bits: comparable between tokenizers.
-    public var bitsPerByte: Double? {
+    package var bitsPerByte: Double? {
       bytes.flatMap { $0 > 0 ? log(perplexity) * Double(tokens) / (Double($0) * log(2)) : nil }
     }
   }
 
   /// The scored tokens of one window.
-  public struct TextChunk: Sendable, Hashable {
-    public var tokens: Int
+  package struct TextChunk: Sendable, Hashable {
+    package var tokens: Int
     /// The sum of the tokens' negative log-likelihoods, in nats.
-    public var loss: Double
+    package var loss: Double
     /// The baseline's sum.
-    public var baselineLoss: Double?
+    package var baselineLoss: Double?
     /// The sum of the tokens' KL divergences, in nats.
-    public var divergence: Double?
+    package var divergence: Double?
 
-    public init(tokens: Int, loss: Double, baselineLoss: Double? = nil, divergence: Double? = nil) {
+    package init(tokens: Int, loss: Double, baselineLoss: Double? = nil, divergence: Double? = nil) {
       self.tokens = tokens
       self.loss = loss
       self.baselineLoss = baselineLoss
@@ -57,22 +57,22 @@ extension EvaluationReport {
   }
 
   /// How a model's predictions of a text differ from its baseline's.
-  public struct TextComparison: Sendable, Hashable {
-    public var baselinePerplexity: Double
+  package struct TextComparison: Sendable, Hashable {
+    package var baselinePerplexity: Double
     /// The perplexity by the baseline's.
-    public var ratio: Double
+    package var ratio: Double
     /// By the bootstrap of whole windows, as all intervals here.
-    public var ratioInterval95: ClosedRange<Double>
-    public var divergenceInterval95: ClosedRange<Double>
-    public var divergences: Percentiles
+    package var ratioInterval95: ClosedRange<Double>
+    package var divergenceInterval95: ClosedRange<Double>
+    package var divergences: Percentiles
     /// Tokens whose likeliest token is the baseline's.
-    public var sameTop: Proportion
+    package var sameTop: Proportion
     /// How much likelier the true token became: mean, root of the mean square, spread.
-    public var deltaMean: Double
-    public var deltaRMS: Double
-    public var deltas: Percentiles
+    package var deltaMean: Double
+    package var deltaRMS: Double
+    package var deltas: Percentiles
 
-    public init(
+    package init(
       baselinePerplexity: Double, ratio: Double, ratioInterval95: ClosedRange<Double>,
       divergenceInterval95: ClosedRange<Double>, divergences: Percentiles, sameTop: Proportion, deltaMean: Double,
       deltaRMS: Double, deltas: Percentiles
@@ -90,43 +90,43 @@ extension EvaluationReport {
   }
 
   /// The spread of a figure over all tokens.
-  public struct Percentiles: Sendable, Hashable {
+  package struct Percentiles: Sendable, Hashable {
     /// Percents, as they are written, with the shares that they are.
-    public static let shares: [(name: String, share: Double)] = [
+    package static let shares: [(name: String, share: Double)] = [
       ("min", 0), ("0.1", 0.001), ("1", 0.01), ("5", 0.05), ("50", 0.5), ("95", 0.95), ("99", 0.99), ("99.9", 0.999),
       ("max", 1),
     ]
 
     /// In the order of ``shares``.
-    public var values: [Double]
+    package var values: [Double]
 
     /// - Precondition: one value for each of ``shares``.
-    public init(values: [Double]) {
+    package init(values: [Double]) {
       precondition(values.count == Percentiles.shares.count)
       self.values = values
     }
 
     /// - Precondition: there is at least one value.
-    public init(of values: [Double]) {
+    package init(of values: [Double]) {
       let sorted = values.sorted()
       self.values = Percentiles.shares.map { Quantile.of(sorted, $0.share) }
     }
 
     /// The value of a percent by its name.
-    public subscript(name: String) -> Double? {
+    package subscript(name: String) -> Double? {
       zip(Percentiles.shares, values).first { $0.0.name == name }?.1
     }
   }
 }
 
 extension EvaluationReport.Results {
-  public static func text(_ figures: EvaluationReport.TextFigures) -> Self { Self(figures) }
+  package static func text(_ figures: EvaluationReport.TextFigures) -> Self { Self(figures) }
 
   /// The figures of a text; nil for results of another kind.
-  public var text: EvaluationReport.TextFigures? { found as? EvaluationReport.TextFigures }
+  package var text: EvaluationReport.TextFigures? { found as? EvaluationReport.TextFigures }
 }
 
 extension EvaluationReport {
-  public var perplexity: Double? { results.found.value(.perplexity) }
-  public var klDivergence: Double? { results.found.value(.klDivergence) }
+  package var perplexity: Double? { results.found.value(.perplexity) }
+  package var klDivergence: Double? { results.found.value(.klDivergence) }
 }

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 extension EvaluationReport.TextFigures {
   package func check(

@@ -1,5 +1,5 @@
-import FurlBase
-import FurlSpec
+package import FurlBase
+package import FurlSpec
 
 extension TextSuite {
   package typealias Results = EvaluationReport.TextFigures

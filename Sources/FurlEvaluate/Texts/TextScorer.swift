@@ -1,5 +1,5 @@
 import FurlBase
-import FurlModel
+package import FurlModel
 import FurlSpec
 import FurlTokenizer
 
@@ -128,7 +128,7 @@ struct TextWindow: Hashable {
 
 extension LoadedModel {
   /// Whether both models' ids stand for the same tokens, so that what they predict can be compared.
-  public func hasTokens(of other: LoadedModel) -> Bool {
+  package func hasTokens(of other: LoadedModel) -> Bool {
     model.spec.vocabularySize == other.model.spec.vocabularySize && tokenizer.bosID == other.tokenizer.bosID
       && other.tokenizer.hasPieces(of: tokenizer)
   }

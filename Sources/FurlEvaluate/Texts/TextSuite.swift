@@ -1,5 +1,5 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// One text: perplexity, and KL divergence beside a baseline.
 package struct TextSuite: SuiteType {
@@ -70,8 +70,8 @@ package struct TextSuite: SuiteType {
 }
 
 extension Problems {
-  public static func text(_ text: String) -> Problems { Problems(TextSuite(text)) }
+  package static func text(_ text: String) -> Problems { Problems(TextSuite(text)) }
 
   /// The text; nil for problems of another kind.
-  public var text: String? { (content as? TextSuite)?.text }
+  package var text: String? { (content as? TextSuite)?.text }
 }

@@ -1,32 +1,32 @@
 import FurlArtifact
-import FurlBase
-import FurlCheckpoint
-import FurlSpec
-import FurlTensor
+package import FurlBase
+package import FurlCheckpoint
+package import FurlSpec
+package import FurlTensor
 import FurlTokenizer
 
 /// A checkpoint or an artifact as exports see it.
-public struct ExportedModel: ExportSource {
-  public let file: ModelFile
+package struct ExportedModel: ExportSource {
+  package let file: ModelFile
 
-  public init(_ file: ModelFile) { self.file = file }
+  package init(_ file: ModelFile) { self.file = file }
 
-  public var path: String { file.path }
-  public var spec: ModelSpec { file.spec }
+  package var path: String { file.path }
+  package var spec: ModelSpec { file.spec }
 
-  public var name: String {
+  package var name: String {
     let ending = [".furl", ".gguf"].first { file.name.hasSuffix($0) && file.name.count > $0.count } ?? ""
     return String(file.name.dropLast(ending.count))
   }
 
-  public var config: JSON {
+  package var config: JSON {
     switch file {
     case .checkpoint(let checkpoint): checkpoint.config
     case .artifact(let weights): weights.artifact.description.config
     }
   }
 
-  public func numbers(of tensor: TensorSpec) throws -> StoredNumbers {
+  package func numbers(of tensor: TensorSpec) throws -> StoredNumbers {
     switch file {
     case .checkpoint(let checkpoint): return .plain(try checkpoint.source(tensor.name).type)
     case .artifact(let weights):
@@ -37,7 +37,7 @@ public struct ExportedModel: ExportSource {
     }
   }
 
-  public func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
+  package func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
     switch file {
     case .checkpoint(let checkpoint): return .source(try checkpoint.source(tensor.name))
     case .artifact(let weights):
@@ -46,21 +46,21 @@ public struct ExportedModel: ExportSource {
     }
   }
 
-  public var files: [MappedFile] {
+  package var files: [MappedFile] {
     switch file {
     case .checkpoint(let checkpoint): checkpoint.weightFiles
     case .artifact(let weights): [weights.artifact.file]
     }
   }
 
-  public func dropPages() {
+  package func dropPages() {
     switch file {
     case .checkpoint(let checkpoint): checkpoint.dropPages()
     case .artifact(let weights): weights.artifact.dropPages()
     }
   }
 
-  public func sideFiles() throws -> [SideFile] {
+  package func sideFiles() throws -> [SideFile] {
     if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil, checkpoint.tokenizerBytes == nil {
       // A folder whose tokenizer is missing or damaged is copied as it is.
       let tokenizer = try? file.tokenizer()
@@ -107,7 +107,7 @@ public struct ExportedModel: ExportSource {
     "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
   ]
 
-  public func vocabulary() throws -> ExportedVocabulary {
+  package func vocabulary() throws -> ExportedVocabulary {
     try naming { try file.tokenizer().ggufVocabulary(architecture: spec.architecture, rows: spec.vocabularySize) }
   }
 

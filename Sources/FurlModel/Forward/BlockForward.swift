@@ -1,5 +1,5 @@
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// What is done between the linear layers of a block: the same for a model that runs and for one whose weights are coming
 /// to be.

@@ -1,6 +1,6 @@
 import FurlBase
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 // Experts of a block all of whose layers are known, for whoever chooses among them.
 extension BlockWalk {

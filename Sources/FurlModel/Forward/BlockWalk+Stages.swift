@@ -1,15 +1,15 @@
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 // The stages of a block that is being walked.
 extension BlockWalk {
   /// Puts other numbers in the place of those of one of the block's norms.
-  public func replace(_ site: ReadingSite, by norm: Norm) {
+  package func replace(_ site: ReadingSite, by norm: Norm) {
     norms[site.stage] = norms[site.stage].map { NormWeights(spec: $0.spec, weight: norm.weight, bias: norm.bias) }
   }
 
   /// Makes a layer of the block known.
-  public func install(_ layer: LinearSpec, _ weight: PackedMatrix, bias: FloatVector?) {
+  package func install(_ layer: LinearSpec, _ weight: PackedMatrix, bias: FloatVector?) {
     let part = stages.flatMap(\.parts).first { layer.name.hasPrefix($0.name + ".") }
     weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
   }
@@ -71,7 +71,7 @@ extension BlockWalk {
 
   /// Whether a place of the block is computed for those behind it, too, so that it has to be visited whether anybody looks
   /// or not.
-  public func isNeeded(_ site: ReadingSite) -> Bool {
+  package func isNeeded(_ site: ReadingSite) -> Bool {
     switch site.place {
     case .norm: site.stage > 0 && !stages[site.stage].isBeside
     case .output(let part): BlockWalk.isKept(stages[site.stage].parts[part])
@@ -90,7 +90,7 @@ extension BlockWalk {
   /// - Parameters:
   ///   - positions: of a place of an expert: those that are taken, ascending, whether they go through it or not; nil: its own.
   ///   - body: (rows of the input, how many there are).
-  public func visit(
+  package func visit(
     _ site: ReadingSite, positions: [Int]? = nil, _ body: (Activations, Int) throws -> Void
   ) rethrows {
     let stage = stages[site.stage]
@@ -154,7 +154,7 @@ extension BlockWalk {
   }
 
   /// How many positions go through each expert of a part whose router is known.
-  public func expertCounts(stage: Int, part: Int) -> [Int] {
+  package func expertCounts(stage: Int, part: Int) -> [Int] {
     guard case .experts(let experts) = stages[stage].parts[part].mixer else { return [] }
     route(stages[stage].parts[part], of: stage)
     var counts = [Int](repeating: 0, count: experts.count)
@@ -192,7 +192,7 @@ extension BlockWalk {
   }
 
   /// Ends the block, all of whose layers must be known: hidden states are those behind it.
-  public func finish() {
+  package func finish() {
     let parts = parts(endingAt: stages.count - 1)
     forEachPiece { piece, position in
       complete(parts, piece, position: position, scale: vectors["scale"]?.values[0])

@@ -1,6 +1,6 @@
 import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// A model that is computed block by block over many sequences, while its weights come to be: for calibration.
 ///
@@ -8,11 +8,11 @@ import FurlTensor
 /// layers is visited before those layers are known, as the layers before them, which are known, give it: through the
 /// kernels, the KV cache and the 8-bit activations that an artifact runs with. What comes out at the end is, bit for
 /// bit, what a ``Session`` computes.
-public final class BlockWalk {
-  public let spec: ModelSpec
-  public let context: ComputeContext
+package final class BlockWalk {
+  package let spec: ModelSpec
+  package let context: ComputeContext
   /// Positions of all sequences.
-  public let positionCount: Int
+  package let positionCount: Int
 
   let ids: [[Int]]
   let sequences: [Range<Int>]
@@ -59,25 +59,25 @@ public final class BlockWalk {
   }
 
   /// A norm's numbers.
-  public struct Norm: Sendable {
-    public let weight: FloatVector
-    public let bias: FloatVector?
+  package struct Norm: Sendable {
+    package let weight: FloatVector
+    package let bias: FloatVector?
 
-    public init(weight: FloatVector, bias: FloatVector?) {
+    package init(weight: FloatVector, bias: FloatVector?) {
       self.weight = weight
       self.bias = bias
     }
   }
 
   /// Positions that are computed at once.
-  public static let rowLimit = 256
+  package static let rowLimit = 256
 
   /// - Parameters:
   ///   - embedding, positions: as the artifact has them; positions where they are learned.
   ///   - sequences: ids inside of the vocabulary, none longer than the context.
   ///   - format: how keys and values are kept.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(
+  package init(
     _ spec: ModelSpec, embedding: PackedMatrix, positions: PackedMatrix?, sequences ids: [[Int]],
     format: KeyValueCache.Format = .float16, context: ComputeContext
   ) throws {
@@ -109,7 +109,7 @@ public final class BlockWalk {
   /// Begins anew with an embedding: the hidden states before the first block.
   ///
   /// - Parameter positions: where they are learned.
-  public func embed(_ embedding: PackedMatrix, positions: PackedMatrix?) {
+  package func embed(_ embedding: PackedMatrix, positions: PackedMatrix?) {
     self.embedding = embedding
     sharedKeys = [:]
     hidden.setRows(
@@ -119,7 +119,7 @@ public final class BlockWalk {
   /// A copy of the hidden states of all positions: of the blocks that have been walked.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func hiddenStates() throws -> Activations {
+  package func hiddenStates() throws -> Activations {
     let copy = try Activations(columns: spec.hiddenSize, capacity: max(1, positionCount))
     copy.copyRows(hidden, from: 0..<positionCount)
     return copy
@@ -183,7 +183,7 @@ public final class BlockWalk {
   ///   - vector: gives the vectors of the block by their names in the model, nil for one that there is not. Norms are of
   ///     the whole residual stream.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func begin(block index: Int, vector: (String) throws -> FloatVector?) throws {
+  package func begin(block index: Int, vector: (String) throws -> FloatVector?) throws {
     block = index
     stages = spec.stages(of: index)
     weights = [:]
@@ -236,7 +236,7 @@ public final class BlockWalk {
   ///
   /// - Returns: the norm as it is now; nil where nothing can be divided: the stage has no norm.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func divide(_ site: ReadingSite, by scales: [Float]) throws -> Norm? {
+  package func divide(_ site: ReadingSite, by scales: [Float]) throws -> Norm? {
     guard let norm = norms[site.stage] else { return nil }
     func divided(_ vector: FloatVector) throws -> FloatVector {
       try FloatVector(zip(vector.values, scales).map { $0 / $1 })
@@ -251,7 +251,7 @@ public final class BlockWalk {
   ///
   /// - Parameter channels: ascending.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func narrowNorms(to channels: [Int]) throws {
+  package func narrowNorms(to channels: [Int]) throws {
     precondition(!channels.isEmpty && channels.allSatisfy { (0..<spec.hiddenSize).contains($0) })
     func buffer() throws -> Activations { try Activations(columns: channels.count, capacity: BlockWalk.rowLimit) }
     reading = (channels, try buffer())
@@ -259,7 +259,7 @@ public final class BlockWalk {
   }
 
   /// Applies what stands in for blocks that were cut out, between two blocks or behind the last one: h + A h + b.
-  public func apply(patch: PackedMatrix, bias: FloatVector?) {
+  package func apply(patch: PackedMatrix, bias: FloatVector?) {
     let layer = LinearGroup([.init(patch, bias: bias)])
     forEachPiece { piece, _ in
       copies.copyRows(rows, count: piece.count, to: 0)
@@ -269,12 +269,12 @@ public final class BlockWalk {
   }
 
   /// Calls `body` with the hidden states as they are, some rows at a time: (rows, how many, the first one's place).
-  public func visitHidden(_ body: (Activations, Int, Int) throws -> Void) rethrows {
+  package func visitHidden(_ body: (Activations, Int, Int) throws -> Void) rethrows {
     try forEachPiece { piece, _ in try body(rows, piece.count, piece.lowerBound) }
   }
 
   /// Calls `body` with what goes into the head, when all blocks have been walked.
-  public func visitHead(_ norm: Norm, _ body: (Activations, Int) throws -> Void) rethrows {
+  package func visitHead(_ norm: Norm, _ body: (Activations, Int) throws -> Void) rethrows {
     try forEachPiece { piece, _ in
       normalize(NormWeights(spec: spec.norm, weight: norm.weight, bias: norm.bias), for: nil, piece.count)
       try body(normed, piece.count)

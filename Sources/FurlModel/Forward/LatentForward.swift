@@ -1,5 +1,5 @@
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// What latent attention computes beside queries, keys, values and heads as the cache takes them.
 struct LatentBuffers {

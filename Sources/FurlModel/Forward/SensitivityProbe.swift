@@ -1,13 +1,13 @@
 import FurlBase
 import FurlNumerics
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// A model in memory some of whose tensors are replaced for a while, to see how far its predictions move.
 ///
 /// The hidden states before every block are kept, so that a replacement costs the blocks behind it only.
-public final class SensitivityProbe {
-  public let spec: ModelSpec
+package final class SensitivityProbe {
+  package let spec: ModelSpec
   private let matrices: [String: PackedMatrix]
   private let vectors: [String: FloatVector]
   private let walk: BlockWalk
@@ -25,7 +25,7 @@ public final class SensitivityProbe {
   private static let most = 1000.0
 
   /// How the matrices of a model are kept that others are compared with: FP32 below 1 GiB, else 8 bits a row.
-  public static func scheme(for spec: ModelSpec) -> Scheme {
+  package static func scheme(for spec: ModelSpec) -> Scheme {
     spec.parameterCount <= floatLimit ? .float32 : .int8(.row)
   }
 
@@ -33,7 +33,7 @@ public final class SensitivityProbe {
   ///   - matrices, vectors: every tensor of the model, by name.
   ///   - sequences: what is read; ids inside of the vocabulary, none longer than the context.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(
+  package init(
     _ spec: ModelSpec, matrices: [String: PackedMatrix], vectors: [String: FloatVector], sequences: [[Int]],
     context: ComputeContext
   ) throws {
@@ -64,7 +64,7 @@ public final class SensitivityProbe {
   ///   - replacements: by name, as large as what they replace.
   ///   - biases: of replaced layers of blocks, by name; a layer may have had none.
   ///   - experts: of blocks by their number, those that there are to choose from; of others all.
-  public func divergence(
+  package func divergence(
     replacing replacements: [String: PackedMatrix], biases: [String: FloatVector] = [:],
     keepingExperts experts: [Int: [Int]] = [:]
   ) throws -> Double {

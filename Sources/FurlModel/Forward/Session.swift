@@ -1,26 +1,26 @@
 import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// Sequences being computed: a KV cache with a number of slots, and the buffers of the forward pass.
 ///
 /// One owner at a time; several sessions may share a ``LanguageModel``. A row's result never depends on what else
 /// is in the batch.
-public final class Session {
+package final class Session {
   /// Tokens that continue one slot.
-  public struct Segment: Sendable {
+  package struct Segment: Sendable {
     /// Which of a segment's positions logits are computed for.
-    public enum LogitRows: Sendable, Equatable {
+    package enum LogitRows: Sendable, Equatable {
       case none, last, all
       /// So many at the end.
       case tail(Int)
     }
 
-    public let slot: Int
-    public let ids: [Int]
-    public let logits: LogitRows
+    package let slot: Int
+    package let ids: [Int]
+    package let logits: LogitRows
 
-    public init(slot: Int, ids: [Int], logits: LogitRows) {
+    package init(slot: Int, ids: [Int], logits: LogitRows) {
       self.slot = slot
       self.ids = ids
       self.logits = logits
@@ -29,18 +29,18 @@ public final class Session {
 
   /// Rows that one ``forward(_:)`` takes: enough that a weight is read once for many rows, few enough that the
   /// rows stay in the cache. Where rows are spread over many experts it is more of them.
-  public static func rowLimit(_ spec: ModelSpec) -> Int {
+  package static func rowLimit(_ spec: ModelSpec) -> Int {
     let share = spec.blocks.compactMap(\.experts).map { $0.count / max(1, $0.active) }.max() ?? 1
     return share > 8 ? 512 : share > 4 ? 256 : 128
   }
 
-  public let model: LanguageModel
-  public let context: ComputeContext
-  public let slots: Int
+  package let model: LanguageModel
+  package let context: ComputeContext
+  package let slots: Int
   /// Rows that one ``forward(_:)`` takes.
-  public let rowLimit: Int
+  package let rowLimit: Int
   /// Positions that each slot holds.
-  public private(set) var lengths: [Int]
+  package private(set) var lengths: [Int]
 
   private let cache: KeyValueCache
   private let forward: BlockForward
@@ -57,14 +57,14 @@ public final class Session {
   /// Room for what a part gives before it is added; nil where nothing is done to it.
   private let branches: (Activations, Activations)?
   /// [rows][vocabularySize] of the last ``forward(_:)``.
-  public let logits: Activations
+  package let logits: Activations
 
   /// - Parameters:
   ///   - slots: sequences at once.
   ///   - contextLength: positions for each; at most the model's.
   ///   - format: how keys and values are kept; nil for the model's default.
   /// - Throws: ``FurlError`` of kind `usage` without a slot or a position, `unavailable` when there is no memory.
-  public init(
+  package init(
     _ model: LanguageModel, context: ComputeContext, slots: Int = 1, contextLength: Int? = nil,
     format: KeyValueCache.Format? = nil
   ) throws {
@@ -118,16 +118,16 @@ public final class Session {
   }
 
   /// Positions a slot can hold.
-  public var contextLength: Int { cache.contextLength }
+  package var contextLength: Int { cache.contextLength }
 
   /// Forgets what a slot holds.
-  public func truncate(slot: Int) { lengths[slot] = 0 }
+  package func truncate(slot: Int) { lengths[slot] = 0 }
 
   /// The shortest length apart from 0 that a slot can be truncated to.
   ///
   /// 0 unless the model has sliding windows. A block with one keeps the positions that its window and one
   /// ``forward(_:)`` need; going back, up to ``rowLimit`` positions are always possible.
-  public func shortestLength(slot: Int) -> Int { cache.firstResumable(slot: slot) }
+  package func shortestLength(slot: Int) -> Int { cache.firstResumable(slot: slot) }
 
   /// Forgets what a slot holds beyond some positions, so that they can be continued in another way: the results are
   /// those of a slot that never held more.
@@ -135,7 +135,7 @@ public final class Session {
   /// - Parameter length: 0 to the slot's length.
   /// - Throws: ``FurlError`` of kind `usage` below ``shortestLength(slot:)``, where a window reaches back to positions
   ///   that are not held any more; the slot stays as it was, and can be computed anew from 0.
-  public func truncate(slot: Int, to length: Int) throws {
+  package func truncate(slot: Int, to length: Int) throws {
     precondition(length >= 0 && length <= lengths[slot])
     guard length == 0 || length >= shortestLength(slot: slot) else {
       throw FurlError(
@@ -148,7 +148,7 @@ public final class Session {
   /// Gives a slot the first positions of another one: the same as computing their tokens there.
   ///
   /// - Returns: false when the model has sliding windows and the source is beyond one; nothing has happened then.
-  public func copy(slot source: Int, to target: Int, count: Int) -> Bool {
+  package func copy(slot source: Int, to target: Int, count: Int) -> Bool {
     precondition((0...lengths[source]).contains(count))
     guard cache.copy(slot: source, to: target, count: count, on: context) else { return false }
     lengths[target] = count
@@ -161,7 +161,7 @@ public final class Session {
   /// - Returns: for each segment, the rows of ``logits`` that belong to it, in the order of its tokens.
   /// - Throws: ``FurlError`` of kind `input` for an id outside of the vocabulary, `usage` when a slot is full.
   @discardableResult
-  public func forward(_ segments: [Segment]) throws -> [Range<Int>] {
+  package func forward(_ segments: [Segment]) throws -> [Range<Int>] {
     var runs: [KeyValueCache.Run] = []
     var wanted = Wanted()
     var row = 0

@@ -1,23 +1,23 @@
 import FurlBase
 import FurlTensor
-import FurlTokenizer
+package import FurlTokenizer
 
 /// What is to be generated.
-public struct GenerationRequest: Sendable {
+package struct GenerationRequest: Sendable {
   /// The prompt's tokens.
-  public var ids: [Int]
+  package var ids: [Int]
   /// The most tokens to generate.
-  public var maxTokens: Int
+  package var maxTokens: Int
   /// Texts at which the completion ends; they are not part of it.
-  public var stops: [String]
-  public var sampling: Sampling
+  package var stops: [String]
+  package var sampling: Sampling
   /// False: goes on after a token that ends a text, to measure with as many tokens as were asked for.
-  public var endsAtEndOfText = true
+  package var endsAtEndOfText = true
   /// What may follow the prompt. As much of it as the model would choose by itself, token by token, is found out in one
   /// pass; the text does not change. For greedy requests only.
-  public var draft: [Int] = []
+  package var draft: [Int] = []
 
-  public init(ids: [Int], maxTokens: Int, stops: [String] = [], sampling: Sampling = .greedy) {
+  package init(ids: [Int], maxTokens: Int, stops: [String] = [], sampling: Sampling = .greedy) {
     self.ids = ids
     self.maxTokens = maxTokens
     self.stops = stops
@@ -25,7 +25,7 @@ public struct GenerationRequest: Sendable {
   }
 
   /// The request with its prompt cut from the left, so that prompt and completion fit in a context.
-  public func cut(toContext contextLength: Int) -> GenerationRequest {
+  package func cut(toContext contextLength: Int) -> GenerationRequest {
     var request = self
     request.ids = Array(ids.suffix(max(1, contextLength - maxTokens)))
     return request
@@ -33,9 +33,9 @@ public struct GenerationRequest: Sendable {
 }
 
 /// What was generated.
-public struct Generation: Sendable, Hashable {
+package struct Generation: Sendable, Hashable {
   /// Why a completion ended.
-  public enum StopReason: String, Sendable {
+  package enum StopReason: String, Sendable {
     /// One of the tokens that end a text (``Tokenizer/ends``).
     case endOfText = "eos"
     /// One of the request's stop strings.
@@ -44,12 +44,12 @@ public struct Generation: Sendable, Hashable {
     case length
   }
 
-  public var text: String
+  package var text: String
   /// Tokens that were generated, the one that ended the text included.
-  public var tokenCount: Int
-  public var stopReason: StopReason
+  package var tokenCount: Int
+  package var stopReason: StopReason
   /// The token that ended the text, where one did.
-  public var endID: Int?
+  package var endID: Int?
 }
 
 /// Generates many completions at once: a slot is filled again as soon as its completion ends, prompts are read beside
@@ -57,15 +57,15 @@ public struct Generation: Sendable, Hashable {
 ///
 /// A completion is the same whatever else is generated beside it, and whether tokens are guessed or not. A session belongs
 /// to one generator as long as it is used.
-public final class Generator {
+package final class Generator {
   private let session: Session
   private let tokenizer: Tokenizer
   private let ends: Set<Int>
   private let guesses: Int
   /// How guesses went in all runs so far.
-  public private(set) var speculation = SpeculationCount()
+  package private(set) var speculation = SpeculationCount()
   /// Tokens of prompts that were taken over from a slot.
-  public private(set) var sharedTokens = 0
+  package private(set) var sharedTokens = 0
   /// The tokens whose keys and values each slot holds.
   private var held: [[Int]]
 
@@ -75,11 +75,11 @@ public final class Generator {
   /// Rows that cost about as much as one where weights come from memory: guesses fill up to so many.
   private static let cheapRows = 8
   /// The most tokens that are guessed at once.
-  public static let maximumGuesses = cheapRows - 1
+  package static let maximumGuesses = cheapRows - 1
 
   /// - Parameter guesses: the most tokens that are guessed ahead from the text so far, for greedy requests only; 0 for
   ///   none. The text does not change.
-  public init(session: Session, tokenizer: Tokenizer, guesses: Int = 0) {
+  package init(session: Session, tokenizer: Tokenizer, guesses: Int = 0) {
     self.session = session
     self.tokenizer = tokenizer
     ends = Set(tokenizer.endIDs)
@@ -117,7 +117,7 @@ public final class Generator {
   ///   - onCompletion: called with a request's index when it has ended, in the order of ending.
   /// - Throws: ``FurlError`` of kind `usage` for an empty prompt or one that is too long, and what the callbacks
   ///   throw.
-  public func run(
+  package func run(
     _ requests: [GenerationRequest], onText: ((Int, String) throws -> Void)? = nil,
     onCompletion: (Int, Generation) throws -> Void
   ) throws {

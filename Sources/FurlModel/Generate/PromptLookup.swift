@@ -52,13 +52,13 @@ struct PromptLookup: Sendable {
 }
 
 /// How speculation went.
-public struct SpeculationCount: Sendable, Hashable {
+package struct SpeculationCount: Sendable, Hashable {
   /// Tokens that were guessed, and those of them that the model then chose.
-  public var guessed = 0
-  public var accepted = 0
+  package var guessed = 0
+  package var accepted = 0
 
-  public init() {}
+  package init() {}
 
   /// The share of guesses that came true; nil without a guess.
-  public var acceptance: Double? { guessed == 0 ? nil : Double(accepted) / Double(guessed) }
+  package var acceptance: Double? { guessed == 0 ? nil : Double(accepted) / Double(guessed) }
 }

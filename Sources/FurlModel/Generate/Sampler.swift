@@ -2,16 +2,16 @@ import FurlBase
 import FurlTensor
 
 /// How the next token is chosen from logits.
-public struct Sampling: Sendable, Hashable {
+package struct Sampling: Sendable, Hashable {
   /// 0: the most probable token. Otherwise logits are divided by it.
-  public var temperature: Double
+  package var temperature: Double
   /// Only so many of the most probable tokens; nil for all.
-  public var topK: Int?
+  package var topK: Int?
   /// Only the most probable tokens that together reach this probability; 1 for all.
-  public var topP: Double
-  public var seed: UInt64
+  package var topP: Double
+  package var seed: UInt64
 
-  public init(temperature: Double = 0, topK: Int? = nil, topP: Double = 1, seed: UInt64 = 0) {
+  package init(temperature: Double = 0, topK: Int? = nil, topP: Double = 1, seed: UInt64 = 0) {
     self.temperature = temperature
     self.topK = topK
     self.topP = topP
@@ -19,7 +19,7 @@ public struct Sampling: Sendable, Hashable {
   }
 
   /// Always the most probable token, the first of equals.
-  public static let greedy = Sampling()
+  package static let greedy = Sampling()
 }
 
 /// Chooses tokens for one sequence; the same seed gives the same tokens.

@@ -1,24 +1,24 @@
 import FurlBase
-import FurlCheckpoint
-import FurlNumerics
-import FurlSpec
+package import FurlCheckpoint
+package import FurlNumerics
+package import FurlSpec
 import FurlTensor
 
 /// A number for every parameter of a model, in one piece of memory: its weights, or their gradients.
-public final class ModelParameters: Sendable {
-  public let spec: ModelSpec
+package final class ModelParameters: Sendable {
+  package let spec: ModelSpec
   /// In the order of the memory.
-  public let tensors: [TensorSpec]
+  package let tensors: [TensorSpec]
   /// All numbers: [1][parameters].
-  public let all: Matrix
+  package let all: Matrix
   private let parts: [String: Matrix]
   /// Where each tensor lies in ``all``.
-  public let ranges: [String: Range<Int>]
+  package let ranges: [String: Range<Int>]
 
   /// Zeros.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(zeros spec: ModelSpec) throws {
+  package init(zeros spec: ModelSpec) throws {
     self.spec = spec
     tensors = spec.tensors
     let shapes = tensors.map { $0.shape.count == 1 ? (rows: 1, columns: $0.shape[0]) : ($0.shape[0], $0.shape[1]) }
@@ -37,7 +37,7 @@ public final class ModelParameters: Sendable {
   /// The weights of a checkpoint.
   ///
   /// - Throws: ``FurlError`` that names the tensor.
-  public convenience init(_ checkpoint: Checkpoint) throws {
+  package convenience init(_ checkpoint: Checkpoint) throws {
     try self.init(zeros: checkpoint.spec)
     let buffer = ReadBuffer()
     for tensor in tensors {
@@ -53,13 +53,13 @@ public final class ModelParameters: Sendable {
   }
 
   /// A tensor; a vector is a matrix of one row.
-  public subscript(name: String) -> Matrix {
+  package subscript(name: String) -> Matrix {
     guard let part = parts[name] else { preconditionFailure("\(name) is not in the specification") }
     return part
   }
 
   /// A tensor, where the model has it.
-  public func optional(_ name: String) -> Matrix? { parts[name] }
+  package func optional(_ name: String) -> Matrix? { parts[name] }
 
   /// A matrix or a norm with its bias.
   struct Layer {
@@ -70,7 +70,7 @@ public final class ModelParameters: Sendable {
   func layer(_ name: String) -> Layer { Layer(weight: self[name], bias: optional(name + ".bias")) }
 
   /// What makes logits of hidden states.
-  public var head: HeadWeights {
+  package var head: HeadWeights {
     spec.tiedEmbeddings
       ? HeadWeights(weight: self["embedding"], bias: nil, softCap: spec.logitSoftCap.map(Float.init))
       : HeadWeights(weight: self["head"], bias: optional("head.bias"), softCap: spec.logitSoftCap.map(Float.init))

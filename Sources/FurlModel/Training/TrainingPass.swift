@@ -1,14 +1,14 @@
 import FurlBase
-import FurlNumerics
-import FurlSpec
+package import FurlNumerics
+package import FurlSpec
 import FurlTensor
 
 /// The forward pass over whole sequences that keeps what the backward pass needs, and the backward pass.
 ///
 /// FP32 throughout. Of each block its input, queries, keys, values and what is around the MLP are kept; norms and
 /// activations are computed again on the way back, which costs little and saves a third of the memory.
-public final class TrainingPass {
-  public let spec: ModelSpec
+package final class TrainingPass {
+  package let spec: ModelSpec
   private let shape: TrainingShape
   private let math: DenseMath
   private let blocks: [TrainingBlock]
@@ -18,11 +18,11 @@ public final class TrainingPass {
   /// The residual stream, [rows][hidden]; after ``forward(_:ids:)`` what goes into the last norm.
   private let hidden: Matrix
   /// What comes out of the last norm: what the head reads.
-  public let output: Matrix
+  package let output: Matrix
 
-  public var sequences: Int { shape.sequences }
+  package var sequences: Int { shape.sequences }
   /// Tokens of each sequence.
-  public var length: Int { shape.length }
+  package var length: Int { shape.length }
 
   /// - Parameters:
   ///   - sequences: at once.
@@ -30,7 +30,7 @@ public final class TrainingPass {
   ///   - isTrained: whether ``backward(_:gradients:from:ids:)`` will be called.
   /// - Throws: ``FurlError`` of kind `input` for a model with parts that have no gradient, `unavailable` when there is no
   ///   memory.
-  public init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
+  package init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
     precondition(sequences > 0 && length > 0 && length <= spec.contextLength)
     let scaled =
       spec.blocks.contains(where: \.isScaled) ? "a number behind a block has no gradient that Furl computes" : nil
@@ -75,7 +75,7 @@ public final class TrainingPass {
   /// Computes ``output`` of some sequences.
   ///
   /// - Parameter ids: of all sequences, one behind the other: `sequences * length`, each in the vocabulary.
-  public func forward(_ parameters: ModelParameters, ids: [Int]) {
+  package func forward(_ parameters: ModelParameters, ids: [Int]) {
     precondition(ids.count == shape.rows)
     math.embed(
       ids, length: length, parameters["embedding"], positions: parameters.optional("positions"), into: hidden)
@@ -109,7 +109,7 @@ public final class TrainingPass {
   /// - Parameters:
   ///   - gradients: what is added to.
   ///   - gradient: of ``output``; it is used up.
-  public func backward(
+  package func backward(
     _ parameters: ModelParameters, gradients: ModelParameters, from gradient: Matrix, ids: [Int]
   ) throws {
     precondition(shape.isTrained && gradient.rows == shape.rows && gradient.columns == spec.hiddenSize)

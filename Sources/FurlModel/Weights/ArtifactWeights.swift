@@ -1,17 +1,17 @@
-import FurlArtifact
+package import FurlArtifact
 import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// An artifact whose tensors are those of its specification.
-public struct ArtifactWeights: WeightProvider, Sendable {
-  public let artifact: Artifact
-  public let spec: ModelSpec
+package struct ArtifactWeights: WeightProvider, Sendable {
+  package let artifact: Artifact
+  package let spec: ModelSpec
   private let decoded: DecodedStreams?
 
   /// - Throws: ``FurlError`` of kind `input` when a tensor is missing, extra or of another shape, so that nothing
   ///   can be wrong any more when weights are loaded.
-  public init(_ artifact: Artifact) throws {
+  package init(_ artifact: Artifact) throws {
     self.artifact = artifact
     decoded = nil
     spec = try ModelSpec(
@@ -48,9 +48,9 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     ArtifactWeights(self, decoded: try artifact.decodeAll(beside: other, parallelFor: pool.forEachAsTaken))
   }
 
-  public var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
+  package var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
 
-  public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
+  package func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
     let (found, streams) = try load(tensor, pool: pool)
     do {
       return try PackedMatrix(layout: found.layout, streams: streams)
@@ -60,12 +60,12 @@ public struct ArtifactWeights: WeightProvider, Sendable {
     }
   }
 
-  public func vector(_ tensor: TensorSpec) throws -> FloatVector {
+  package func vector(_ tensor: TensorSpec) throws -> FloatVector {
     let (_, streams) = try load(tensor, pool: nil)
     return try FloatVector(count: tensor.shape[0], storage: streams[0])
   }
 
-  public func dropPages() { if artifact.storage == .compact { artifact.dropPages() } }
+  package func dropPages() { if artifact.storage == .compact { artifact.dropPages() } }
 
   private func load(_ tensor: TensorSpec, pool: WorkerPool?) throws -> (ArtifactTensor, [ByteStorage]) {
     guard let found = artifact.tensor(named: tensor.name) else {

@@ -1,12 +1,12 @@
 import FurlBase
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// A model that is ready to run: its weights as the kernels read them.
 ///
 /// Immutable, so any number of sessions share one.
-public final class LanguageModel: Sendable {
-  public let spec: ModelSpec
+package final class LanguageModel: Sendable {
+  package let spec: ModelSpec
   let embedding: PackedMatrix
   /// Learned positions; nil where they are rotary.
   let positions: PackedMatrix?
@@ -17,15 +17,15 @@ public final class LanguageModel: Sendable {
   let head: LinearGroup
   /// How keys and values are kept unless something else is asked for: FP32 beside FP32 weights of a checkpoint, FP16
   /// beside an artifact's.
-  public let defaultKeyValueFormat: KeyValueCache.Format
+  package let defaultKeyValueFormat: KeyValueCache.Format
 
   /// Bytes of the weights in memory.
-  public let weightBytes: Int
+  package let weightBytes: Int
 
   /// Loads every tensor of a source.
   ///
   /// - Throws: ``FurlError`` that names the tensor.
-  public init(_ source: any WeightProvider, pool: WorkerPool) throws {
+  package init(_ source: any WeightProvider, pool: WorkerPool) throws {
     let spec = source.spec
     self.spec = spec
     defaultKeyValueFormat = source.defaultKeyValueFormat
@@ -42,7 +42,7 @@ public final class LanguageModel: Sendable {
   }
 
   /// The same model with some of its blocks, in their order; weights are shared.
-  public func keeping(blocks kept: [Int]) -> LanguageModel { LanguageModel(self, keeping: kept) }
+  package func keeping(blocks kept: [Int]) -> LanguageModel { LanguageModel(self, keeping: kept) }
 
   private init(_ other: LanguageModel, keeping kept: [Int]) {
     precondition(other.spec.patches.isEmpty)
@@ -195,7 +195,7 @@ extension LinearGroup.Activation {
 }
 
 extension Activations.Norm {
-  public init(_ norm: ModelSpec.Norm) {
+  package init(_ norm: ModelSpec.Norm) {
     self =
       switch norm {
       case .layerNorm: .layerNorm

@@ -1,33 +1,33 @@
 import FurlSpec
-import FurlTensor
-import FurlTokenizer
+package import FurlTensor
+package import FurlTokenizer
 
 /// A model in memory with all that running it takes.
-public struct LoadedModel: Sendable {
-  public let file: ModelFile
-  public let model: LanguageModel
-  public let tokenizer: Tokenizer
-  public let context: ComputeContext
+package struct LoadedModel: Sendable {
+  package let file: ModelFile
+  package let model: LanguageModel
+  package let tokenizer: Tokenizer
+  package let context: ComputeContext
   /// How keys and values are kept; nil for the model's default.
-  public let format: KeyValueCache.Format?
+  package let format: KeyValueCache.Format?
 
   /// Opens and loads a checkpoint or an artifact.
   ///
   /// - Throws: ``FurlError``.
-  public init(path: String, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+  package init(path: String, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
     try self.init(file: ModelFile(path: path), context: context, format: format)
   }
 
   /// Loads what has been opened.
   ///
   /// - Throws: ``FurlError``.
-  public init(file: ModelFile, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+  package init(file: ModelFile, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
     let (model, tokenizer) = try file.loadAll(pool: context.pool)
     self.init(file: file, model: model, tokenizer: tokenizer, context: context, format: format)
   }
 
   /// A model that is loaded already.
-  public init(
+  package init(
     file: ModelFile, model: LanguageModel, tokenizer: Tokenizer, context: ComputeContext,
     format: KeyValueCache.Format?
   ) {
@@ -41,14 +41,14 @@ public struct LoadedModel: Sendable {
   /// The ids of a text that the model is to read.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names a token without a row in the model's embedding.
-  public func encode(_ text: String, bos: Tokenizer.BOS) throws -> [Int] {
+  package func encode(_ text: String, bos: Tokenizer.BOS) throws -> [Int] {
     let ids = tokenizer.encode(text, bos: bos)
     try tokenizer.check(ids, rows: model.spec.vocabularySize, file: file.path)
     return ids
   }
 
   /// A session of its own on the shared weights.
-  public func session(slots: Int = 1, contextLength: Int? = nil) throws -> Session {
+  package func session(slots: Int = 1, contextLength: Int? = nil) throws -> Session {
     try Session(model, context: context, slots: slots, contextLength: contextLength, format: format)
   }
 }

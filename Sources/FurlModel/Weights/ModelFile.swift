@@ -1,20 +1,20 @@
 import FurlArtifact
-import FurlBase
-import FurlCheckpoint
-import FurlSpec
-import FurlTensor
-import FurlTokenizer
+package import FurlBase
+package import FurlCheckpoint
+package import FurlSpec
+package import FurlTensor
+package import FurlTokenizer
 import Synchronization
 
 /// A model on disk: a checkpoint (a folder or a GGUF file) or an artifact.
-public enum ModelFile: Sendable {
+package enum ModelFile: Sendable {
   case checkpoint(Checkpoint)
   case artifact(ArtifactWeights)
 
   /// Opens what is at a path; headers and index are checked, weights are not read.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
-  public init(path: String) throws {
+  package init(path: String) throws {
     if Artifact.isArtifact(path: path) || path.hasSuffix(".furl") {
       self = .artifact(try ArtifactWeights(Artifact(path: path)))
     } else if let format = ModelFile.foreignFormats.first(where: { path.hasSuffix($0.key) })?.value {
@@ -27,13 +27,13 @@ public enum ModelFile: Sendable {
 
   /// The files that opening a model at a path reads, and its tokenizer: ``Checkpoint/filesRead(at:)``; of an artifact,
   /// the file itself.
-  public static func filesRead(at path: String) -> [String] { Checkpoint.filesRead(at: path) }
+  package static func filesRead(at path: String) -> [String] { Checkpoint.filesRead(at: path) }
 
   private static let foreignFormats: KeyValuePairs = [
     ".onnx": "ONNX files"
   ]
 
-  public var path: String {
+  package var path: String {
     switch self {
     case .checkpoint(let checkpoint): checkpoint.path
     case .artifact(let weights): weights.artifact.path
@@ -41,7 +41,7 @@ public enum ModelFile: Sendable {
   }
 
   /// The folder that a checkpoint lies in, with what lies beside it; of an artifact, its path.
-  public var folder: String {
+  package var folder: String {
     switch self {
     case .checkpoint(let checkpoint): checkpoint.folder
     case .artifact(let weights): weights.artifact.path
@@ -49,9 +49,9 @@ public enum ModelFile: Sendable {
   }
 
   /// The last part of the path.
-  public var name: String { path.lastName }
+  package var name: String { path.lastName }
 
-  public var spec: ModelSpec {
+  package var spec: ModelSpec {
     switch self {
     case .checkpoint(let checkpoint): checkpoint.spec
     case .artifact(let weights): weights.spec
@@ -59,7 +59,7 @@ public enum ModelFile: Sendable {
   }
 
   /// Loads the weights.
-  public func load(pool: WorkerPool) throws -> LanguageModel {
+  package func load(pool: WorkerPool) throws -> LanguageModel {
     switch self {
     case .checkpoint(let checkpoint): try LanguageModel(checkpoint, pool: pool)
     case .artifact(let weights): try LanguageModel(weights.decoding(pool: pool), pool: pool)
@@ -69,7 +69,7 @@ public enum ModelFile: Sendable {
   /// Loads weights and tokenizer; an artifact's at the same time.
   ///
   /// - Throws: ``FurlError``; the tokenizer's where both are damaged.
-  public func loadAll(pool: WorkerPool) throws -> (model: LanguageModel, tokenizer: Tokenizer) {
+  package func loadAll(pool: WorkerPool) throws -> (model: LanguageModel, tokenizer: Tokenizer) {
     guard case .artifact(let weights) = self else {
       // The tokenizer first: loading the weights ends with giving free memory back.
       let tokenizer = try tokenizer()
@@ -93,7 +93,7 @@ public enum ModelFile: Sendable {
   /// the model has rows: those are refused where a text needs them.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
-  public func tokenizer() throws -> Tokenizer {
+  package func tokenizer() throws -> Tokenizer {
     let tokenizer: Tokenizer
     switch self {
     case .checkpoint(let checkpoint):
@@ -130,7 +130,7 @@ public enum ModelFile: Sendable {
   }
 
   /// Bytes of everything that belongs to the model on disk.
-  public var diskBytes: Int {
+  package var diskBytes: Int {
     switch self {
     case .checkpoint(let checkpoint): checkpoint.diskBytes
     case .artifact(let weights): weights.artifact.diskBytes
@@ -138,7 +138,7 @@ public enum ModelFile: Sendable {
   }
 
   /// Bytes of the weights when they are loaded.
-  public var weightBytes: Int {
+  package var weightBytes: Int {
     get throws {
       switch self {
       case .checkpoint(let checkpoint):
@@ -149,7 +149,7 @@ public enum ModelFile: Sendable {
   }
 
   /// Bits on disk for each weight: a checkpoint's weight files, an artifact as a whole.
-  public var bitsPerWeight: Double {
+  package var bitsPerWeight: Double {
     let bytes =
       switch self {
       case .checkpoint(let checkpoint): checkpoint.weightFileBytes
@@ -162,7 +162,7 @@ public enum ModelFile: Sendable {
   /// are those of no file.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
-  public func checkUnchanged(pool: WorkerPool) throws {
+  package func checkUnchanged(pool: WorkerPool) throws {
     switch self {
     case .checkpoint(let checkpoint):
       for file in checkpoint.weightFiles { _ = try file.checkUnchangedAndInPlace() }
@@ -176,7 +176,7 @@ public enum ModelFile: Sendable {
   // MARK: Identity
 
   /// What identifies the model: an artifact's id, or a digest over a checkpoint's files.
-  public func digest() throws -> Digest {
+  package func digest() throws -> Digest {
     switch self {
     case .checkpoint: try sourceDigest()
     case .artifact(let weights): weights.artifact.id
@@ -184,7 +184,7 @@ public enum ModelFile: Sendable {
   }
 
   /// The identity of the checkpoint that the model is or was made from.
-  public func sourceDigest() throws -> Digest {
+  package func sourceDigest() throws -> Digest {
     let files: [(name: String, digest: Digest)] =
       switch self {
       case .checkpoint(let checkpoint): try checkpoint.sourceFiles().map { ($0.name, $0.digest) }

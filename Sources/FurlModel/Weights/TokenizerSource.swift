@@ -1,7 +1,7 @@
 import FurlBase
 import FurlCheckpoint
 import FurlTensor
-import FurlTokenizer
+package import FurlTokenizer
 
 extension Tokenizer {
   /// Opens a tokenizer wherever it lies: in a checkpoint or an artifact, in a folder that has nothing else, in a
@@ -9,7 +9,7 @@ extension Tokenizer {
   /// No weight is looked at.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
-  public static func open(path: String) throws -> Tokenizer {
+  package static func open(path: String) throws -> Tokenizer {
     guard let isFolder = FileNames.isFolder(path) else { return try ModelFile(path: path).tokenizer() }
     if isFolder {
       let files = ["tokenizer.json", "vocab.json", "tokenizer.model", "config.json"]

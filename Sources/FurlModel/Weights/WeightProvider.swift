@@ -1,10 +1,10 @@
 import FurlBase
-import FurlCheckpoint
-import FurlSpec
-import FurlTensor
+package import FurlCheckpoint
+package import FurlSpec
+package import FurlTensor
 
 /// Where a model's weights come from: a checkpoint or an artifact.
-public protocol WeightProvider {
+package protocol WeightProvider {
   var spec: ModelSpec { get }
   var defaultKeyValueFormat: KeyValueCache.Format { get }
   /// - Throws: ``FurlError`` that names the tensor.
@@ -16,22 +16,22 @@ public protocol WeightProvider {
 }
 
 extension Checkpoint: WeightProvider {
-  public var defaultKeyValueFormat: KeyValueCache.Format { .float32 }
+  package var defaultKeyValueFormat: KeyValueCache.Format { .float32 }
 
-  public func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
+  package func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
     try matrix(tensor, scheme: .float32, pool: pool)
   }
 
   /// - Throws: ``FurlError`` that names the tensor.
-  public func matrix(_ tensor: TensorSpec, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
+  package func matrix(_ tensor: TensorSpec, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
     try naming(tensor) { try PackedMatrix.encode(source(tensor.name), scheme: scheme, pool: pool) }
   }
 
-  public func vector(_ tensor: TensorSpec) throws -> FloatVector {
+  package func vector(_ tensor: TensorSpec) throws -> FloatVector {
     try naming(tensor) { try FloatVector(source(tensor.name)) }
   }
 
-  public func dropPages() { for file in weightFiles { file.drop(0..<file.count) } }
+  package func dropPages() { for file in weightFiles { file.drop(0..<file.count) } }
 
   private func naming<Result>(_ tensor: TensorSpec, _ body: () throws -> Result) throws -> Result {
     do {

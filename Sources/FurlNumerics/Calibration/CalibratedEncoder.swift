@@ -1,5 +1,5 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 import CFurlKernels
 import Synchronization
 
@@ -8,20 +8,20 @@ import Synchronization
 ///
 /// Rows are independent. They are taken in slices of 64 whatever the number of threads, so the bytes depend on the
 /// weights, the scheme and the calibration only.
-public struct CalibratedEncoder: Sendable {
-  public let scheme: Scheme
-  public let scales: ScaleChoice
-  public let objective: CodeObjective
+package struct CalibratedEncoder: Sendable {
+  package let scheme: Scheme
+  package let scales: ScaleChoice
+  package let objective: CodeObjective
   /// What a step is multiplied with in each row; nil: 1.
-  public let rowFactors: [Float]?
+  package let rowFactors: [Float]?
 
   /// What weights are multiplied with before they get their codes: [columns] and [rows]; nil: 1.
-  public var columnScales: [Float]?
-  public var rowScales: [Float]?
+  package var columnScales: [Float]?
+  package var rowScales: [Float]?
 
   /// - Parameter rowFactors: positive; only where ``scales`` are a step.
   /// - Throws: ``FurlError`` of kind `defect` for a scheme without codes, or an objective of other columns.
-  public init(scheme: Scheme, scales: ScaleChoice, objective: CodeObjective, rowFactors: [Float]? = nil) throws {
+  package init(scheme: Scheme, scales: ScaleChoice, objective: CodeObjective, rowFactors: [Float]? = nil) throws {
     if case .none = scheme.coding.levels { throw FurlError(.defect, "\(scheme) has no codes to choose") }
     if case .step(let step) = scales {
       guard scheme.block == .row, case .uniform(let grid) = scheme.coding.levels, grid.low == -grid.high, step > 0,
@@ -38,7 +38,7 @@ public struct CalibratedEncoder: Sendable {
 
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite, or the rows of
   ///   a block that has no scale; `unavailable` when there is no memory.
-  public func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
+  package func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
     let job = try CalibratedJob(self, source, math)
     let failures = FirstFailure()
     let next = Atomic(0)
@@ -61,7 +61,7 @@ public struct CalibratedEncoder: Sendable {
 }
 
 /// What counts.
-public enum CodeObjective: Sendable {
+package enum CodeObjective: Sendable {
   /// Squared errors of weights, each column's times its weight; nil: all alike.
   case columns(weights: [Float]?)
   /// Squared errors of outputs: errors are fed back.
@@ -69,7 +69,7 @@ public enum CodeObjective: Sendable {
 }
 
 /// How scales are found.
-public enum ScaleChoice: Sendable, Hashable {
+package enum ScaleChoice: Sendable, Hashable {
   /// From the largest magnitude of a block, as nearest codes have them.
   case extremes
   /// Of several scales the one with the least squared error, columns weighted; then by least squares.

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// How the error of one column of weights is made up for by those that come after it.
 ///
@@ -7,8 +7,8 @@ import FurlTensor
 /// triangle M. Column k gets the code nearest to w_k + sum over j < k of (w_j - q_j) M_jk, which leaves an error of
 /// (W - Q) H (W - Q)ᵀ that is D times the squared rounding errors and nothing else (Chee et al. 2023, "QuIP", LDLQ;
 /// they show it to be what Frantar et al. 2022, "GPTQ", compute through the inverse of H).
-public final class FeedbackFactor: @unchecked Sendable {
-  public let columns: Int
+package final class FeedbackFactor: @unchecked Sendable {
+  package let columns: Int
   let segments: [FeedbackSegment]
   /// D of every column, in the reverse order of codes.
   let variances: [Float]
@@ -27,7 +27,7 @@ public final class FeedbackFactor: @unchecked Sendable {
   ///   - keepsMoments: false saves a matrix of memory, and leaves no moments.
   /// - Throws: ``FurlError`` of kind `input` when the moments are not finite or, damped, not positive definite;
   ///   `unavailable` when there is no memory.
-  public init(
+  package init(
     _ moments: SecondMoments, order: FeedbackOrder, block: Scheme.Block, damping: Double, keepsMoments: Bool = true,
     on math: DenseMath
   ) throws {

@@ -1,22 +1,22 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// What a linear layer's inputs are like: the sum of x xᵀ over rows of activations, or its diagonal alone.
 ///
 /// Sums are FP32, of one call's rows first and then of all calls, so rounding errors stay near those of one call.
-public final class SecondMoments: @unchecked Sendable {
-  public let columns: Int
-  public let extent: MomentExtent
+package final class SecondMoments: @unchecked Sendable {
+  package let columns: Int
+  package let extent: MomentExtent
   /// Rows that have been added.
-  public private(set) var count = 0
+  package private(set) var count = 0
   private var matrix: Matrix?
   private var squares: [Float]
   /// The largest magnitude in each column; nil where it is not kept.
-  public private(set) var largest: [Float]?
+  package private(set) var largest: [Float]?
 
   /// - Parameter keepsLargest: whether the largest magnitudes are kept, too.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int, extent: MomentExtent, keepsLargest: Bool = false) throws {
+  package init(columns: Int, extent: MomentExtent, keepsLargest: Bool = false) throws {
     precondition(columns > 0)
     largest = keepsLargest ? Array(repeating: 0, count: columns) : nil
     self.columns = columns
@@ -29,7 +29,7 @@ public final class SecondMoments: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - input: [count][columns].
-  public func add(_ input: Activations, count: Int, on math: DenseMath) {
+  package func add(_ input: Activations, count: Int, on math: DenseMath) {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     self.count += count
@@ -60,7 +60,7 @@ public final class SecondMoments: @unchecked Sendable {
   }
 
   /// The mean square of each column.
-  public var meanSquares: [Float] {
+  package var meanSquares: [Float] {
     let sums = matrix?.diagonal ?? squares
     return sums.map { $0 / Float(max(1, count)) }
   }
@@ -72,7 +72,7 @@ public final class SecondMoments: @unchecked Sendable {
   }
 
   /// [columns][columns] of the means of x xᵀ; nil where only the diagonal is kept.
-  public var means: [[Float]]? {
+  package var means: [[Float]]? {
     matrix.map { matrix in
       (0..<columns).map { row in
         (0..<columns).map { matrix.row(max(row, $0))[min(row, $0)] / Float(max(1, count)) }
@@ -84,7 +84,7 @@ public final class SecondMoments: @unchecked Sendable {
   ///
   /// - Parameter errors: [columns][rows].
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func outputError(_ errors: [Float], rows: Int, on math: DenseMath) throws -> Double {
+  package func outputError(_ errors: [Float], rows: Int, on math: DenseMath) throws -> Double {
     guard let matrix, errors.count == rows * columns else { throw FurlError(.defect, "there are no moments of errors") }
     matrix.mirror(on: math.pool)
     let own = try Matrix(errors, rows: columns, columns: rows)
@@ -100,7 +100,7 @@ public final class SecondMoments: @unchecked Sendable {
 
   // MARK: Coverage
 
-  public var coverage: MomentCoverage {
+  package var coverage: MomentCoverage {
     let sums = matrix?.diagonal ?? squares
     return MomentCoverage(
       rows: count, columns: columns, deadColumns: sums.count { $0 == 0 }, isFinite: sums.allSatisfy(\.isFinite))
@@ -108,7 +108,7 @@ public final class SecondMoments: @unchecked Sendable {
 }
 
 /// What is kept.
-public enum MomentExtent: Sendable, Hashable {
+package enum MomentExtent: Sendable, Hashable {
   /// The sums of squares of each column.
   case diagonal
   /// The sums of products of all columns.
@@ -116,11 +116,11 @@ public enum MomentExtent: Sendable, Hashable {
 }
 
 /// What is wrong with the rows as a sample of a layer's inputs.
-public struct MomentCoverage: Sendable, Hashable {
-  public let rows: Int
-  public let columns: Int
+package struct MomentCoverage: Sendable, Hashable {
+  package let rows: Int
+  package let columns: Int
   /// Columns in which every number was zero.
-  public let deadColumns: Int
+  package let deadColumns: Int
   /// Whether every sum is a finite number.
-  public let isFinite: Bool
+  package let isFinite: Bool
 }

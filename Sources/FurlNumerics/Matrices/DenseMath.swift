@@ -1,4 +1,4 @@
-import FurlTensor
+package import FurlTensor
 import CFurlKernels
 import Synchronization
 
@@ -7,12 +7,12 @@ import Synchronization
 /// Products are Furl's own, since no library promises what calibration and training need: work is cut into pieces that
 /// depend on shapes alone, and every output is summed in one order, so that a result depends neither on the number of
 /// threads nor on the CPU. For bits that go into an artifact the kernels are those of ``Kernels/forTransforms()``.
-public struct DenseMath: Sendable {
-  public let pool: WorkerPool
-  public let kernels: Kernels
+package struct DenseMath: Sendable {
+  package let pool: WorkerPool
+  package let kernels: Kernels
   private let scratch = ProductScratch()
 
-  public init(pool: WorkerPool, kernels: Kernels) {
+  package init(pool: WorkerPool, kernels: Kernels) {
     self.pool = pool
     self.kernels = kernels
   }

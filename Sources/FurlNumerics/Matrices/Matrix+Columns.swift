@@ -1,9 +1,9 @@
-import FurlTensor
+package import FurlTensor
 
 /// Matrices made of rows and columns of others, and what goes over all numbers in double precision.
 extension Matrix {
   /// Columns as rows.
-  public func transposed(on pool: WorkerPool) throws -> Matrix {
+  package func transposed(on pool: WorkerPool) throws -> Matrix {
     let result = try Matrix(rows: columns, columns: rows)
     pool.forEach((columns + 63) / 64) { strip in
       for column in strip * 64..<min(strip * 64 + 64, columns) {
@@ -15,7 +15,7 @@ extension Matrix {
   }
 
   /// Some columns in the given order.
-  public func gather(columns kept: [Int]) throws -> Matrix {
+  package func gather(columns kept: [Int]) throws -> Matrix {
     let result = try Matrix(rows: rows, columns: kept.count)
     for row in 0..<rows {
       let (source, target) = (self.row(row), result.row(row))
@@ -25,14 +25,14 @@ extension Matrix {
   }
 
   /// Some rows in the given order.
-  public func gather(rows kept: [Int]) throws -> Matrix {
+  package func gather(rows kept: [Int]) throws -> Matrix {
     let result = try Matrix(rows: kept.count, columns: columns)
     for (place, row) in kept.enumerated() { result.row(place).update(from: self.row(row), count: columns) }
     return result
   }
 
   /// This matrix and another one of as many rows beside it.
-  public func beside(_ other: Matrix) throws -> Matrix {
+  package func beside(_ other: Matrix) throws -> Matrix {
     precondition(other.rows == rows)
     let result = try Matrix(rows: rows, columns: columns + other.columns)
     for row in 0..<rows {
@@ -43,7 +43,7 @@ extension Matrix {
   }
 
   /// The reverse: columns in the places of a wider matrix of zeros.
-  public func scattered(to places: [Int], of width: Int) throws -> Matrix {
+  package func scattered(to places: [Int], of width: Int) throws -> Matrix {
     precondition(places.count == columns)
     let result = try Matrix(rows: rows, columns: width)
     for row in 0..<rows {
@@ -54,10 +54,10 @@ extension Matrix {
   }
 
   /// Numbers that are zero.
-  public var zeroCount: Int { (0..<rows * columns).reduce(0) { $0 + (numbers[$1] == 0 ? 1 : 0) } }
+  package var zeroCount: Int { (0..<rows * columns).reduce(0) { $0 + (numbers[$1] == 0 ? 1 : 0) } }
 
   /// The sum of squares of each column.
-  public var columnSquares: [Double] {
+  package var columnSquares: [Double] {
     var sums = [Double](repeating: 0, count: columns)
     for row in 0..<rows {
       let numbers = self.row(row)
@@ -67,7 +67,7 @@ extension Matrix {
   }
 
   /// The product with a vector of as many numbers as there are columns.
-  public func times(_ vector: [Double]) -> [Double] {
+  package func times(_ vector: [Double]) -> [Double] {
     precondition(vector.count == columns)
     return (0..<rows).map { row in
       let numbers = self.row(row)
@@ -78,7 +78,7 @@ extension Matrix {
   }
 
   /// This matrix plus its product with the transposed of a square one, and a bias in every row: x + x aᵀ + b.
-  public func adding(productWithTransposed square: Matrix, bias: [Float]?, on math: DenseMath) throws
+  package func adding(productWithTransposed square: Matrix, bias: [Float]?, on math: DenseMath) throws
     -> Matrix
   {
     precondition(square.rows == columns && square.columns == columns)

@@ -1,11 +1,11 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 extension Matrix {
   /// Sets all rows to those of a source.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a number that is not finite.
-  public func load(_ source: WeightSource, with buffer: ReadBuffer) throws {
+  package func load(_ source: WeightSource, with buffer: ReadBuffer) throws {
     precondition(source.rows == rows && source.columns == columns)
     let step = max(1, (1 << 20) / max(1, columns))
     for start in stride(from: 0, to: rows, by: step) {
@@ -20,7 +20,7 @@ extension Matrix {
   }
 
   /// Calls `body` with copies of all bytes, a piece at a time.
-  public func forEachChunk(_ body: ([UInt8]) throws -> Void) rethrows {
+  package func forEachChunk(_ body: ([UInt8]) throws -> Void) rethrows {
     let step = 1 << 20
     for start in stride(from: 0, to: count, by: step) {
       try body(Array(UnsafeRawBufferPointer(start: numbers + start, count: min(step, count - start) * 4)))
@@ -30,14 +30,14 @@ extension Matrix {
   /// Sets all numbers to those in a file, as ``forEachChunk(_:)`` gives them.
   ///
   /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
-  public func load(_ file: MappedFile, at offset: Int) throws {
+  package func load(_ file: MappedFile, at offset: Int) throws {
     try file.read(offset..<offset + count * 4, into: numbers)
   }
 
   /// The matrix as kernels read it.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the first number that is not finite.
-  public func packed(_ scheme: Scheme = .float32, on pool: WorkerPool) throws -> PackedMatrix {
+  package func packed(_ scheme: Scheme = .float32, on pool: WorkerPool) throws -> PackedMatrix {
     let encoder = try TileEncoder(PackedLayout(scheme: scheme, shape: [rows, columns]))
     let failures = FirstFailure()
     pool.forEach(encoder.matrix.tiles) { tile in

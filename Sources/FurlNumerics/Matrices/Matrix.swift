@@ -6,9 +6,9 @@ import FurlTensor
 ///
 /// Matrices may share memory. Whoever writes to one is its owner for that time; parts of it may be written by several
 /// threads at once.
-public final class Matrix: @unchecked Sendable {
-  public let rows: Int
-  public let columns: Int
+package final class Matrix: @unchecked Sendable {
+  package let rows: Int
+  package let columns: Int
   private let storage: ByteStorage
   /// [rows][columns]
   let numbers: UnsafeMutablePointer<Float>
@@ -16,7 +16,7 @@ public final class Matrix: @unchecked Sendable {
   /// Zeros.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for so many.
-  public init(rows: Int, columns: Int) throws {
+  package init(rows: Int, columns: Int) throws {
     self.rows = rows
     self.columns = columns
     storage = try ByteStorage(zeroed: Matrix.bytes(rows, columns), isDense: true)
@@ -24,13 +24,13 @@ public final class Matrix: @unchecked Sendable {
   }
 
   /// - Parameter values: [rows][columns].
-  public convenience init(_ values: [Float], rows: Int, columns: Int) throws {
+  package convenience init(_ values: [Float], rows: Int, columns: Int) throws {
     precondition(values.count == rows * columns)
     try self.init(rows: rows, columns: columns)
     numbers.update(from: values, count: values.count)
   }
 
-  public convenience init(copying other: Matrix) throws {
+  package convenience init(copying other: Matrix) throws {
     try self.init(rows: other.rows, columns: other.columns)
     copy(other)
   }
@@ -57,7 +57,7 @@ public final class Matrix: @unchecked Sendable {
   /// Matrices of some shapes that lie one behind the other.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for all of them.
-  public static func row(of shapes: [(rows: Int, columns: Int)]) throws -> (all: Matrix, parts: [Matrix]) {
+  package static func row(of shapes: [(rows: Int, columns: Int)]) throws -> (all: Matrix, parts: [Matrix]) {
     let count = try shapes.reduce(0) { sum, shape in
       let (total, overflow) = sum.addingReportingOverflow(try bytes(shape.rows, shape.columns) / 4)
       return overflow ? Int.max : total
@@ -74,14 +74,14 @@ public final class Matrix: @unchecked Sendable {
   // MARK: Views
 
   /// The first numbers as so many rows of other columns.
-  public func shaped(columns: Int, rows: Int? = nil) -> Matrix {
+  package func shaped(columns: Int, rows: Int? = nil) -> Matrix {
     let offset = numbers - storage.base.assumingMemoryBound(to: Float.self)
     precondition((rows ?? self.rows) * columns <= self.rows * self.columns)
     return Matrix(storage, offset: offset, rows: rows ?? self.rows, columns: columns)
   }
 
   /// Some of the rows, in the same memory.
-  public func rows(_ range: Range<Int>) -> Matrix {
+  package func rows(_ range: Range<Int>) -> Matrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     let offset = numbers - storage.base.assumingMemoryBound(to: Float.self)
     return Matrix(storage, offset: offset + range.lowerBound * columns, rows: range.count, columns: columns)
@@ -101,15 +101,15 @@ public final class Matrix: @unchecked Sendable {
 
   // MARK: Numbers
 
-  public var count: Int { rows * columns }
+  package var count: Int { rows * columns }
 
-  public subscript(row: Int, column: Int) -> Float {
+  package subscript(row: Int, column: Int) -> Float {
     get { view[row, column] }
     set { view[row, column] = newValue }
   }
 
   /// A copy of all numbers, or what takes their place.
-  public var values: [Float] {
+  package var values: [Float] {
     get { Array(UnsafeBufferPointer(start: numbers, count: count)) }
     set {
       precondition(newValue.count == count)
@@ -118,7 +118,7 @@ public final class Matrix: @unchecked Sendable {
   }
 
   /// One row.
-  public subscript(row: Int) -> [Float] {
+  package subscript(row: Int) -> [Float] {
     get {
       precondition((0..<rows).contains(row))
       return Array(UnsafeBufferPointer(start: self.row(row), count: columns))
@@ -131,10 +131,10 @@ public final class Matrix: @unchecked Sendable {
     }
   }
 
-  public func copy(_ other: Matrix) {
+  package func copy(_ other: Matrix) {
     precondition(other.count == count)
     numbers.update(from: other.numbers, count: count)
   }
 
-  public func clear() { numbers.update(repeating: 0, count: count) }
+  package func clear() { numbers.update(repeating: 0, count: count) }
 }

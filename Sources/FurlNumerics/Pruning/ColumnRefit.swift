@@ -5,16 +5,16 @@ import FurlTensor
 ///
 /// With the covariance C of the inputs, kept columns K and removed ones P, the squared error of the outputs is least at
 /// W'_K = W_K + W_P C_PK C_KK⁻¹ and b' = b + W mean - W'_K mean_K: ordinary least squares, through second moments alone.
-public enum ColumnRefit {
+package enum ColumnRefit {
   /// Added to the diagonal of C_KK, as a share of its mean, for columns that are always the same.
-  public static let damping: Float = 1e-5
+  package static let damping: Float = 1e-5
 
   /// - Parameters:
   ///   - weight: [outputs][columns].
   ///   - kept: columns that stay, ascending.
   /// - Returns: [outputs][kept].
   /// - Throws: ``FurlError`` of kind `input` when the covariance is not that of finite numbers.
-  public static func leastSquares(
+  package static func leastSquares(
     _ weight: Matrix, _ covariance: Covariance, kept: [Int], damping: Float = damping, on math: DenseMath
   ) throws -> Matrix {
     precondition(weight.columns == covariance.size && !kept.isEmpty)
@@ -53,7 +53,7 @@ public enum ColumnRefit {
   }
 
   /// What is to be added to a layer's bias so that its mean output stays: W mean - W'_K mean_K.
-  public static func biasChange(
+  package static func biasChange(
     _ weight: Matrix, refitted: Matrix, means: [Double], kept: [Int]
   ) -> [Double] {
     zip(weight.times(means), refitted.times(kept.map { means[$0] })).map { $0 - $1 }

@@ -12,9 +12,9 @@ import FurlTensor
 /// Groups are made orthonormal by the Cholesky factor of their own block of C, so that the minimum over one group, the
 /// others held, is an exact soft-threshold; descent goes over the groups until nothing moves. Sizes alone decide the
 /// order of sums.
-public final class GroupLasso {
+package final class GroupLasso {
   /// The columns of each group, one behind the other.
-  public let groups: [Range<Int>]
+  package let groups: [Range<Int>]
   private let math: DenseMath
   /// The correlations of the orthonormal inputs: [columns][columns].
   private let correlations: Matrix
@@ -36,7 +36,7 @@ public final class GroupLasso {
   ///   - groups: all columns in their order.
   /// - Throws: ``FurlError`` of kind `input` when the covariance is not that of finite numbers, `unavailable` when there
   ///   is no memory.
-  public init(
+  package init(
     _ weight: Matrix, _ covariance: Covariance, groups: [Range<Int>], on math: DenseMath
   ) throws {
     precondition(weight.columns == covariance.size && groups.last?.upperBound == weight.columns)
@@ -119,7 +119,7 @@ public final class GroupLasso {
   ///
   /// - Returns: how often.
   @discardableResult
-  public func solve(penalty: Double, sweeps: Int = 30, tolerance: Double = 1e-4) -> Int {
+  package func solve(penalty: Double, sweeps: Int = 30, tolerance: Double = 1e-4) -> Int {
     let scale = lengths.indices.reduce(0) { $0 + length(original, groups[$1]) * length(original, groups[$1]) }
     for sweep in 1...max(1, sweeps) where sweepOnce(penalty) <= tolerance * tolerance * scale { return sweep }
     return sweeps
@@ -189,7 +189,7 @@ public final class GroupLasso {
   // MARK: What comes out
 
   /// What is minimised.
-  public func objective(penalty: Double) -> Double {
+  package func objective(penalty: Double) -> Double {
     var error = 0.0
     for index in 0..<original.rows * original.columns {
       error += Double(original.numbers[index] - current.numbers[index]) * Double(residual.numbers[index])
@@ -198,16 +198,16 @@ public final class GroupLasso {
   }
 
   /// Groups that are zero.
-  public var removed: [Bool] { groups.map { length(current, $0) == 0 } }
+  package var removed: [Bool] { groups.map { length(current, $0) == 0 } }
 
   /// What each group adds to the outputs as it is now.
-  public var contributions: [Double] { groups.map { length(current, $0) } }
+  package var contributions: [Double] { groups.map { length(current, $0) } }
 
   /// The variance of the outputs that each group stands for: the square of the penalty at which it vanishes, on a path
   /// of growing penalties along which the other groups make up for those that are gone.
   ///
   /// - Parameter limit: groups whose order matters; the path ends when so many are gone.
-  public func importances(limit: Int, steps: Int = 24) -> [Double] {
+  package func importances(limit: Int, steps: Int = 24) -> [Double] {
     let sorted = lengths.filter { $0 > 0 }.sorted()
     guard let largest = sorted.last else { return lengths }
     let first = max(sorted[sorted.count / 50] / 2, largest * 1e-6)

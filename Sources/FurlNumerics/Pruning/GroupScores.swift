@@ -1,7 +1,7 @@
 /// What groups of a layer's columns stand for by simple rules, to choose by and to compare with.
-public enum GroupScores {
+package enum GroupScores {
   /// The variance of what a group adds to the outputs: tr(W_g C_gg W_gᵀ) (for single columns An et al. 2024, "FLAP").
-  public static func variances(_ weight: Matrix, _ covariance: Covariance, groups: [Range<Int>]) -> [Double] {
+  package static func variances(_ weight: Matrix, _ covariance: Covariance, groups: [Range<Int>]) -> [Double] {
     let squares = weight.columnSquares
     return groups.map { group in
       if group.count == 1 {
@@ -21,13 +21,13 @@ public enum GroupScores {
   }
 
   /// Mean squares of inputs times squares of weights (Sun et al. 2023, "Wanda", summed over groups).
-  public static func wanda(_ weight: Matrix, meanSquares: [Double], groups: [Range<Int>]) -> [Double] {
+  package static func wanda(_ weight: Matrix, meanSquares: [Double], groups: [Range<Int>]) -> [Double] {
     let squares = weight.columnSquares
     return groups.map { $0.reduce(0) { $0 + meanSquares[$1] * squares[$1] } }
   }
 
   /// Squares of weights. Worse than chance on gated MLPs: large activations meet small weights.
-  public static func magnitude(_ weight: Matrix, groups: [Range<Int>]) -> [Double] {
+  package static func magnitude(_ weight: Matrix, groups: [Range<Int>]) -> [Double] {
     let squares = weight.columnSquares
     return groups.map { $0.reduce(0) { $0 + squares[$1] } }
   }

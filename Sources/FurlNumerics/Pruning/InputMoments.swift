@@ -1,21 +1,21 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// Means and covariances of a layer's inputs over rows of activations.
 ///
 /// Sums are FP32 and of the distance from the mean of the first rows, so that large means, which some columns of
 /// language models have, cost no digits. The order of sums depends on the rows only.
-public final class InputMoments: @unchecked Sendable {
-  public let columns: Int
+package final class InputMoments: @unchecked Sendable {
+  package let columns: Int
   /// Rows that have been added.
-  public private(set) var count = 0
+  package private(set) var count = 0
   private let products: Matrix
   private var origin: [Float] = []
   private var sums: [Double]
   private var shifted: Activations?
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int) throws {
+  package init(columns: Int) throws {
     precondition(columns > 0)
     self.columns = columns
     products = try Matrix(rows: columns, columns: columns)
@@ -25,7 +25,7 @@ public final class InputMoments: @unchecked Sendable {
   /// Adds rows of activations, the same whatever the number of threads.
   ///
   /// - Parameter input: [count][columns].
-  public func add(_ input: Activations, count: Int, on math: DenseMath) throws {
+  package func add(_ input: Activations, count: Int, on math: DenseMath) throws {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     if origin.isEmpty { origin = InputMoments.means(input, count: count) }
@@ -42,7 +42,7 @@ public final class InputMoments: @unchecked Sendable {
   /// Adds the rows of a matrix, times a factor.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public func add(rowsOf matrix: Matrix, times factor: Float = 1, on math: DenseMath) throws {
+  package func add(rowsOf matrix: Matrix, times factor: Float = 1, on math: DenseMath) throws {
     precondition(matrix.columns == columns)
     let piece = 256
     let rows = try Activations(columns: columns, capacity: piece)
@@ -76,27 +76,27 @@ public final class InputMoments: @unchecked Sendable {
   }
 
   /// The mean of each column.
-  public var means: [Double] { sums.indices.map { Double(origin[$0]) + sums[$0] / Double(max(1, count)) } }
+  package var means: [Double] { sums.indices.map { Double(origin[$0]) + sums[$0] / Double(max(1, count)) } }
 
   /// The mean square of each column.
-  public func meanSquares(_ covariance: Covariance) -> [Double] {
+  package func meanSquares(_ covariance: Covariance) -> [Double] {
     zip(covariance.variances, means).map { $0 + $1 * $1 }
   }
 
   /// Whether every sum is a finite number.
-  public var isFinite: Bool { sums.allSatisfy(\.isFinite) && products.diagonal.allSatisfy(\.isFinite) }
+  package var isFinite: Bool { sums.allSatisfy(\.isFinite) && products.diagonal.allSatisfy(\.isFinite) }
 
   /// How much of what columns have in common is to be believed by somebody who solves with it: of a covariance of as many
   /// columns as there are rows half is chance. A ridge of columns / rows on correlations (a linear shrinkage towards the
   /// diagonal, Ledoit and Wolf 2004, with the share that columns without anything in common would need).
-  public var ridge: Double { Double(columns) / Double(max(1, count)) }
+  package var ridge: Double { Double(columns) / Double(max(1, count)) }
 
   /// The covariances, which take the memory of the sums: nothing can be added any more.
   ///
   /// - Parameters:
   ///   - ridge: covariances between different columns are divided by 1 + ridge.
   ///   - isAroundZero: whether the products of the means are added: for layers that have no bias.
-  public func covariance(ridge: Double = 0, isAroundZero: Bool = false, on pool: WorkerPool) -> Covariance {
+  package func covariance(ridge: Double = 0, isAroundZero: Bool = false, on pool: WorkerPool) -> Covariance {
     let scale = 1 / Float(max(1, count))
     let share = Float(1 / (1 + ridge))
     let offsets = sums.map { Float($0 / Double(max(1, count))) }
@@ -121,18 +121,18 @@ public final class InputMoments: @unchecked Sendable {
 }
 
 /// A symmetric matrix of covariances, both triangles: [size][size].
-public final class Covariance: @unchecked Sendable {
+package final class Covariance: @unchecked Sendable {
   let matrix: Matrix
 
   init(_ matrix: Matrix) { self.matrix = matrix }
 
-  public var size: Int { matrix.rows }
-  public var variances: [Double] { matrix.diagonal.map { Double(max(0, $0)) } }
+  package var size: Int { matrix.rows }
+  package var variances: [Double] { matrix.diagonal.map { Double(max(0, $0)) } }
 
   /// A matrix from its rows.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public convenience init(rows: [[Float]]) throws {
+  package convenience init(rows: [[Float]]) throws {
     let matrix = try Matrix(rows: rows.count, columns: rows.count)
     for (index, row) in rows.enumerated() {
       precondition(row.count == rows.count)
@@ -141,11 +141,11 @@ public final class Covariance: @unchecked Sendable {
     self.init(matrix)
   }
 
-  public subscript(row: Int, column: Int) -> Float { matrix.row(row)[column] }
+  package subscript(row: Int, column: Int) -> Float { matrix.row(row)[column] }
 
   /// The sum of the products of all elements with those of another one: the variance of what a layer puts out, from the
   /// products of its columns and the covariance of its inputs.
-  public func product(_ other: Covariance) -> Double {
+  package func product(_ other: Covariance) -> Double {
     precondition(other.size == size)
     var sum = 0.0
     for row in 0..<size {
@@ -158,7 +158,7 @@ public final class Covariance: @unchecked Sendable {
   /// A matrix R of as many rows whose Rᵀ R this is, but for a little on the diagonal.
   ///
   /// - Throws: ``FurlError`` of kind `input` when this is not positive definite.
-  public func root(damping: Double = 1e-6, on math: DenseMath) throws -> Matrix {
+  package func root(damping: Double = 1e-6, on math: DenseMath) throws -> Matrix {
     let factor = try Cholesky(
       Matrix(copying: matrix), adding: Damping(share: .double(damping)).amount(matrix.diagonal),
       of: .init(name: "a layer's weights", kind: "covariances"), on: math)

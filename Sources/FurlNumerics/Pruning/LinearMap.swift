@@ -3,7 +3,7 @@ import FurlTensor
 
 /// The linear map that takes hidden states to later ones best: y - x ~ A x + b by least squares (ReplaceMe, Shopkhoev et
 /// al. 2025, on the residual stream).
-public final class LinearMap {
+package final class LinearMap {
   private let columns: Int
   private let inputs: InputMoments
   private let cross: Matrix
@@ -15,10 +15,10 @@ public final class LinearMap {
   private var inputSums: [Double]
 
   /// Added to the diagonal of the covariance, as a share of its mean.
-  public static let damping: Float = 1e-4
+  package static let damping: Float = 1e-4
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int) throws {
+  package init(columns: Int) throws {
     self.columns = columns
     inputs = try InputMoments(columns: columns)
     cross = try Matrix(rows: columns, columns: columns)
@@ -31,7 +31,7 @@ public final class LinearMap {
   ///
   /// - Parameters:
   ///   - x, y: [rows][columns], before and behind.
-  public func add(_ x: [Float], _ y: [Float], on math: DenseMath) throws {
+  package func add(_ x: [Float], _ y: [Float], on math: DenseMath) throws {
     let rows = x.count / columns
     precondition(x.count == y.count && x.count == rows * columns)
     guard rows > 0 else { return }
@@ -72,7 +72,7 @@ public final class LinearMap {
   ///
   /// - Returns: A: [columns][columns], b, and the share of the change's variance that the map does not explain.
   /// - Throws: ``FurlError`` of kind `input` when states are not finite numbers.
-  public func solve(damping: Float = damping, on math: DenseMath) throws -> (
+  package func solve(damping: Float = damping, on math: DenseMath) throws -> (
     weight: Matrix, bias: [Float], unexplained: Double
   ) {
     guard inputs.isFinite, changeSquares.allSatisfy(\.isFinite) else {

@@ -1,23 +1,23 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// What has to be added to a layer's weights so that its outputs make up for what others of a sum leave to be desired.
 ///
 /// Of the layer's inputs x, each row already times its weight in the sum, and of what is missing r: D (Σ x xᵀ + λ) = Σ r xᵀ, ridge
 /// regression through second moments alone. Going through the layers of a sum one after the other, again and again, is block
 /// coordinate descent on the least squares of all of them together.
-public final class ResidualFit {
-  public let inputs: Int
-  public let outputs: Int
+package final class ResidualFit {
+  package let inputs: Int
+  package let outputs: Int
   /// Rows that have been added.
-  public private(set) var count = 0
+  package private(set) var count = 0
   /// [inputs][inputs], the lower triangle.
   private let products: Matrix
   /// [inputs][outputs]
   private let cross: Matrix
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(inputs: Int, outputs: Int) throws {
+  package init(inputs: Int, outputs: Int) throws {
     self.inputs = inputs
     self.outputs = outputs
     products = try Matrix(rows: inputs, columns: inputs)
@@ -29,7 +29,7 @@ public final class ResidualFit {
   /// - Parameters:
   ///   - input: [count][inputs].
   ///   - residual: [count][outputs].
-  public func add(_ input: Activations, _ residual: Activations, count: Int, on math: DenseMath) {
+  package func add(_ input: Activations, _ residual: Activations, count: Int, on math: DenseMath) {
     precondition(input.columns == inputs && residual.columns == outputs)
     precondition(count <= input.capacity && count <= residual.capacity)
     guard count > 0 else { return }
@@ -52,7 +52,7 @@ public final class ResidualFit {
   /// - Returns: [outputs][inputs].
   /// - Throws: ``FurlError`` of kind `input` when the sums are not finite; `unavailable` when there is no memory. The sums are
   ///   gone then, and when this returns.
-  public func change(from change: Matrix?, ridge: Double, on math: DenseMath) throws -> Matrix {
+  package func change(from change: Matrix?, ridge: Double, on math: DenseMath) throws -> Matrix {
     let wanted = try cross.transposed(on: math.pool)
     if let change {
       products.mirror(on: math.pool)

@@ -8,9 +8,9 @@ import FurlTensor
 /// r = x - x', zeros for columns that go, the squared error of the outputs is least for the scales 1 + s with
 ///
 ///     (G_KK ∘ Cov(x', x')) s = diag(G_K Cov(r, x')).
-public enum ScaleRefit {
+package enum ScaleRefit {
   /// Added to diagonals, as a share of their mean.
-  public static let damping: Float = 1e-4
+  package static let damping: Float = 1e-4
 
   /// - Parameters:
   ///   - rows: the covariance of the layer's rows: [columns][columns].
@@ -18,7 +18,7 @@ public enum ScaleRefit {
   ///   - kept: columns that stay, ascending.
   /// - Returns: what each kept column is multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory, `input` for what is no covariance.
-  public static func scales(
+  package static func scales(
     rows: Covariance, inputs: Covariance, kept: [Int], on math: DenseMath
   ) throws -> [Double] {
     let width = rows.size
@@ -38,7 +38,7 @@ public enum ScaleRefit {
   /// What is to be added to the kept columns so that the mean outputs stay.
   ///
   /// - Parameter difference: by how much the mean inputs are short: [columns].
-  public static func shift(
+  package static func shift(
     rows: Covariance, difference: [Double], kept: [Int], on math: DenseMath
   ) throws -> [Double] {
     precondition(difference.count == rows.size && !kept.isEmpty)

@@ -1,11 +1,11 @@
-import FurlTensor
+package import FurlTensor
 import Synchronization
 
 /// Single weights set to zero by what they do to a layer's outputs.
-public enum SparseWeights {
+package enum SparseWeights {
   /// The share of each row's weights that matters least goes, by |w| times the root mean square of the input (Sun et al.
   /// 2023, "Wanda"). Weights that stay are as they were.
-  public static func wanda(_ weight: Matrix, meanSquares: [Float], sparsity: Double, on pool: WorkerPool) {
+  package static func wanda(_ weight: Matrix, meanSquares: [Float], sparsity: Double, on pool: WorkerPool) {
     precondition(meanSquares.count == weight.columns)
     let gone = Int((sparsity * Double(weight.columns)).rounded(.down))
     pool.forEach(weight.rows) { index in
@@ -19,7 +19,7 @@ public enum SparseWeights {
   /// The same share goes segment by segment of 128 columns, by w² over the diagonal of the inverse of the second moments,
   /// and the columns to come make up for it (Frantar and Alistarh 2023, "SparseGPT"; here in the form of
   /// ``FeedbackFactor``, without an inverse).
-  public static func sparseGPT(_ weight: Matrix, _ factor: FeedbackFactor, sparsity: Double, on math: DenseMath) {
+  package static func sparseGPT(_ weight: Matrix, _ factor: FeedbackFactor, sparsity: Double, on math: DenseMath) {
     precondition(factor.columns == weight.columns)
     math.forEachPiece(weight.rows, of: SparseSlice.width) {
       SparseSlice(weight: weight, rows: $0, factor: factor, sparsity: sparsity).prune(with: math)

@@ -3,16 +3,16 @@ import FurlTensor
 import CFurlKernels
 
 /// AdamW: means of gradients and of their squares, and weight decay apart from them (Loshchilov and Hutter 2019).
-public final class AdamW: @unchecked Sendable {
+package final class AdamW: @unchecked Sendable {
   private let settings: AdamWSettings
   /// As many numbers as there are weights.
-  public let first: Matrix
-  public let second: Matrix
+  package let first: Matrix
+  package let second: Matrix
   /// Steps that were made.
-  public var steps = 0
+  package var steps = 0
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(count: Int, settings: AdamWSettings = AdamWSettings()) throws {
+  package init(count: Int, settings: AdamWSettings = AdamWSettings()) throws {
     self.settings = settings
     first = try Matrix(rows: 1, columns: count)
     second = try Matrix(rows: 1, columns: count)
@@ -23,7 +23,7 @@ public final class AdamW: @unchecked Sendable {
   /// - Parameters:
   ///   - gradientScale: what gradients are multiplied with.
   ///   - parts: the weights that are changed.
-  public func step(
+  package func step(
     _ weights: Matrix, _ gradients: Matrix, gradientScale: Float, rate: Float, parts: [DecayedRange],
     with math: DenseMath
   ) {
@@ -51,22 +51,22 @@ public final class AdamW: @unchecked Sendable {
 }
 
 /// How ``AdamW`` weighs gradients, and what it takes off weights.
-public struct AdamWSettings: Sendable, Hashable {
+package struct AdamWSettings: Sendable, Hashable {
   /// How much of the mean of gradients is kept at each step, and of the mean of their squares.
-  public var firstDecay: Float = 0.9
-  public var secondDecay: Float = 0.95
-  public var epsilon: Float = 1e-8
+  package var firstDecay: Float = 0.9
+  package var secondDecay: Float = 0.95
+  package var epsilon: Float = 1e-8
 
-  public init() {}
+  package init() {}
 }
 
 /// Some weights that lie together.
-public struct DecayedRange: Sendable {
-  public let range: Range<Int>
+package struct DecayedRange: Sendable {
+  package let range: Range<Int>
   /// The share of each weight that goes, times the rate.
-  public let decay: Float
+  package let decay: Float
 
-  public init(range: Range<Int>, decay: Float) {
+  package init(range: Range<Int>, decay: Float) {
     self.range = range
     self.decay = decay
   }

@@ -6,26 +6,26 @@ import CFurlKernels
 /// Queries are taken in tiles. What the forward pass keeps of a row's softmax is the logarithm of its sum; the backward
 /// pass computes the probabilities anew from it (Dao et al., "FlashAttention", 2022). One job does a key/value head of a
 /// sequence with all queries that share it, so that every sum has one order.
-public struct CausalAttention: Sendable {
-  public let heads: Int
-  public let kvHeads: Int
-  public let headSize: Int
+package struct CausalAttention: Sendable {
+  package let heads: Int
+  package let kvHeads: Int
+  package let headSize: Int
   /// Positions that a query sees at most, its own included; nil: all.
-  public let window: Int?
-  public let sequences: Int
+  package let window: Int?
+  package let sequences: Int
   /// Positions of each sequence.
-  public let length: Int
+  package let length: Int
   /// What products of queries and keys are multiplied with; one over the square root of the head's size unless it is set.
-  public var scale: Float
+  package var scale: Float
   /// What they grow by then from one position to the next, a number for each head: [heads] (ALiBi; Press et al. 2022); nil:
   /// nothing. It is the same whatever is trained, and so changes no gradient but by the probabilities.
-  public var slopes: [Float]?
+  package var slopes: [Float]?
   /// They become softCap * tanh(score / softCap) then (Gemma 2); nil: they stay.
-  public var softCap: Float?
+  package var softCap: Float?
   /// What the softmax counts beside the rows, a number for each head, [1][heads] (gpt-oss); nil: nothing.
-  public var sinks: Matrix?
+  package var sinks: Matrix?
 
-  public init(heads: Int, kvHeads: Int, headSize: Int, window: Int?, sequences: Int, length: Int) {
+  package init(heads: Int, kvHeads: Int, headSize: Int, window: Int?, sequences: Int, length: Int) {
     precondition(heads % kvHeads == 0)
     self.heads = heads
     self.kvHeads = kvHeads
@@ -132,7 +132,7 @@ public struct CausalAttention: Sendable {
   ///   - value: as the keys.
   ///   - out: as the queries.
   ///   - statistics: [sequences * length][heads], the logarithm of each row's sum, for the way back.
-  public func forward(
+  package func forward(
     query: Matrix, key: Matrix, value: Matrix, into out: Matrix, statistics: Matrix,
     with math: DenseMath
   ) {
@@ -181,7 +181,7 @@ public struct CausalAttention: Sendable {
   /// - Parameters:
   ///   - gradient: of the output.
   ///   - out: queries, keys and values are set, sinks are added to.
-  public func backward(
+  package func backward(
     _ saved: SavedAttention, gradient: Matrix, into out: AttentionGradients, with math: DenseMath
   ) {
     precondition((sinks == nil) == (out.sinks == nil))
@@ -252,10 +252,10 @@ public struct CausalAttention: Sendable {
 }
 
 /// What the way back takes from the way there.
-public struct SavedAttention {
+package struct SavedAttention {
   let query, key, value, out, statistics: Matrix
 
-  public init(
+  package init(
     query: Matrix, key: Matrix, value: Matrix, out: Matrix, statistics: Matrix
   ) {
     (self.query, self.key, self.value) = (query, key, value)
@@ -264,12 +264,12 @@ public struct SavedAttention {
 }
 
 /// Where the gradients of attention go.
-public struct AttentionGradients {
+package struct AttentionGradients {
   let query, key, value: Matrix
   /// [1][heads]; nil where there are no sinks.
   let sinks: Matrix?
 
-  public init(query: Matrix, key: Matrix, value: Matrix, sinks: Matrix?) {
+  package init(query: Matrix, key: Matrix, value: Matrix, sinks: Matrix?) {
     (self.query, self.key, self.value, self.sinks) = (query, key, value, sinks)
   }
 }

@@ -2,7 +2,7 @@ import CFurlKernels
 
 extension DenseMath {
   /// For every column the sum over all rows of a b.
-  public func columnProducts(_ a: Matrix, _ b: Matrix) -> [Float] {
+  package func columnProducts(_ a: Matrix, _ b: Matrix) -> [Float] {
     precondition(a.rows == b.rows && a.columns == b.columns)
     var sums = [Float](repeating: 0, count: a.columns)
     sums.withUnsafeMutableBufferPointer { sums in
@@ -18,7 +18,7 @@ extension DenseMath {
   }
 
   /// For every row the sum of squares.
-  public func rowSquares(_ matrix: Matrix) -> [Float] {
+  package func rowSquares(_ matrix: Matrix) -> [Float] {
     let kernel = table.dot
     return (0..<matrix.rows).map { row in
       let start = matrix.numbers + row * matrix.columns
@@ -27,7 +27,7 @@ extension DenseMath {
   }
 
   /// Multiplies every row with a factor.
-  public func scaleRows(_ matrix: Matrix, by factors: [Float]) {
+  package func scaleRows(_ matrix: Matrix, by factors: [Float]) {
     precondition(factors.count == matrix.rows)
     for (row, factor) in factors.enumerated() where factor != 1 {
       let start = matrix.numbers + row * matrix.columns
@@ -36,7 +36,7 @@ extension DenseMath {
   }
 
   /// Multiplies every column with a factor.
-  public func scaleColumns(_ matrix: Matrix, by factors: [Float]) {
+  package func scaleColumns(_ matrix: Matrix, by factors: [Float]) {
     precondition(factors.count == matrix.columns)
     factors.withUnsafeBufferPointer { factors in
       nonisolated(unsafe) let factors = factors

@@ -1,4 +1,4 @@
-import FurlTensor
+package import FurlTensor
 import CFurlKernels
 
 extension DenseMath {
@@ -10,7 +10,7 @@ extension DenseMath {
   ///   - x: [rows][columns].
   ///   - weight, bias: [1][columns], or several of those one behind the other, which rows take in turn: of heads, each with
   ///     weights of its own.
-  public func normalize(
+  package func normalize(
     _ x: Matrix, by norm: Activations.Norm, weight: Matrix, bias: Matrix?, epsilon: Float,
     into out: Matrix
   ) {
@@ -30,7 +30,7 @@ extension DenseMath {
 
   /// Adds the gradients of a norm's input, weight and bias, from that of its output: of weights that rows take in turn, each
   /// from its own rows.
-  public func normalizeBack(
+  package func normalizeBack(
     _ x: Matrix, by norm: Activations.Norm, weight: Matrix, epsilon: Float, gradient: Matrix,
     addingTo out: NormGradients
   ) throws {
@@ -65,7 +65,7 @@ extension DenseMath {
   // MARK: Activations
 
   /// out = activation(x), or activation(x) * factor where there is one.
-  public func activate(
+  package func activate(
     _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, into out: Matrix
   ) {
     precondition(x.count == out.count && (factor == nil || factor?.count == x.count))
@@ -78,7 +78,7 @@ extension DenseMath {
   }
 
   /// From the gradient of ``activate(_:_:factor:into:)``'s output to that of x, in place, and to that of the factor.
-  public func activateBack(
+  package func activateBack(
     _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, gradient: Matrix,
     factorGradient: Matrix?
   ) {
@@ -99,7 +99,7 @@ extension DenseMath {
   /// - Parameters:
   ///   - ids: of all sequences, one behind the other.
   ///   - length: of each sequence.
-  public func embed(
+  package func embed(
     _ ids: [Int], length: Int, _ embedding: Matrix, positions: Matrix?, into out: Matrix
   ) {
     precondition(ids.count == out.rows && embedding.columns == out.columns && ids.allSatisfy { $0 < embedding.rows })
@@ -117,7 +117,7 @@ extension DenseMath {
   }
 
   /// Adds the gradients of the embedding's rows and the positions' rows.
-  public func embedBack(
+  package func embedBack(
     _ ids: [Int], length: Int, gradient: Matrix, addingTo embedding: Matrix, positions: Matrix?
   ) {
     precondition(ids.count == gradient.rows && embedding.columns == gradient.columns)
@@ -140,7 +140,7 @@ extension DenseMath {
   /// Turns every head by its position's angles, or back.
   ///
   /// - Parameter angles: [positions][cosines, sines].
-  public func rotate(
+  package func rotate(
     _ matrix: Matrix, headSize: Int, length: Int, angles: RotaryAngles, back: Bool
   ) {
     precondition(matrix.columns % headSize == 0 && angles.count >= length && 2 * angles.half <= headSize)
@@ -159,14 +159,14 @@ extension DenseMath {
 }
 
 /// Where the gradients of a norm go; all are added to.
-public struct NormGradients {
+package struct NormGradients {
   /// As the input of the norm.
   let input: Matrix
   /// As the weights of the norm.
   let weight: Matrix
   let bias: Matrix?
 
-  public init(input: Matrix, weight: Matrix, bias: Matrix?) {
+  package init(input: Matrix, weight: Matrix, bias: Matrix?) {
     self.input = input
     self.weight = weight
     self.bias = bias

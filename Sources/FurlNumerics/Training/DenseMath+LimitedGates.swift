@@ -1,4 +1,4 @@
-import FurlTensor
+package import FurlTensor
 import CFurlKernels
 
 /// gpt-oss's gate: activation(min(x, limit)) * (max(-limit, min(factor, limit)) + 1).
@@ -6,7 +6,7 @@ extension DenseMath {
   private static let gatePiece = 1 << 14
 
   /// Sets `out` to the gate of x and a factor.
-  public func gate(
+  package func gate(
     by activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix, limit: Float, into out: Matrix
   ) {
     precondition(x.count == out.count && factor.count == x.count)
@@ -26,7 +26,7 @@ extension DenseMath {
 
   /// From the gradient of what ``gate(by:_:factor:limit:into:)`` gives to that of x, in place, and to that of the factor:
   /// zero where one was cut off.
-  public func gateBack(
+  package func gateBack(
     by activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix, limit: Float, gradient: Matrix,
     factorGradient: Matrix
   ) {

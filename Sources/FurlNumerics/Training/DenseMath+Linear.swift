@@ -27,7 +27,7 @@ extension DenseMath {
   ///   - weight: [outputs][inputs].
   ///   - bias: [1][outputs].
   ///   - out: [rows][outputs].
-  public func linear(
+  package func linear(
     _ x: Matrix, _ weight: Matrix, bias: Matrix?, into out: Matrix, accumulate: Bool = false
   ) {
     precondition(x.columns == weight.columns && out.columns == weight.rows && out.rows == x.rows)
@@ -55,7 +55,7 @@ extension DenseMath {
   /// - Parameters:
   ///   - gradient: [rows][outputs].
   ///   - out: [rows][inputs].
-  public func linearBack(
+  package func linearBack(
     _ gradient: Matrix, _ weight: Matrix, into out: Matrix, accumulate: Bool = false
   ) {
     precondition(gradient.columns == weight.rows && out.columns == weight.columns && out.rows == gradient.rows)
@@ -66,7 +66,7 @@ extension DenseMath {
   }
 
   /// Adds the gradients of a linear layer's weight and bias, from those of its output and its input.
-  public func addWeightGradient(
+  package func addWeightGradient(
     _ gradient: Matrix, _ x: Matrix, to weight: Matrix, bias: Matrix?
   ) {
     precondition(gradient.rows == x.rows && weight.rows == gradient.columns && weight.columns == x.columns)
@@ -89,12 +89,12 @@ extension DenseMath {
   }
 
   /// out = a b, of a: [rows][depth], b: [depth][columns].
-  public func product(_ a: Matrix, _ b: Matrix, into out: Matrix, accumulate: Bool = false) {
+  package func product(_ a: Matrix, _ b: Matrix, into out: Matrix, accumulate: Bool = false) {
     linearBack(a, b, into: out, accumulate: accumulate)
   }
 
   /// out = aᵀ b, of a: [depth][rows], b: [depth][columns].
-  public func transposedProduct(_ a: Matrix, _ b: Matrix, into out: Matrix) {
+  package func transposedProduct(_ a: Matrix, _ b: Matrix, into out: Matrix) {
     out.clear()
     addWeightGradient(a, b, to: out, bias: nil)
   }
@@ -102,7 +102,7 @@ extension DenseMath {
   // MARK: Sums
 
   /// a += b, or a multiple of b.
-  public func add(_ b: Matrix, times factor: Float = 1, to a: Matrix) {
+  package func add(_ b: Matrix, times factor: Float = 1, to a: Matrix) {
     precondition(a.count == b.count)
     forEachPiece(a.count, of: 1 << 16) { range in
       let (target, source) = (a.numbers + range.lowerBound, b.numbers + range.lowerBound)
@@ -115,7 +115,7 @@ extension DenseMath {
   }
 
   /// The sum of squares.
-  public func squares(_ matrix: Matrix) -> Double {
+  package func squares(_ matrix: Matrix) -> Double {
     let table = table
     return sum(of: matrix.count) { range in
       let start = matrix.numbers + range.lowerBound
@@ -124,7 +124,7 @@ extension DenseMath {
   }
 
   /// The sum of squares of a - b, whose multiple is added to a gradient where there is one.
-  public func squaredDistance(
+  package func squaredDistance(
     _ a: Matrix, _ b: Matrix, adding scale: Float = 0, to gradient: Matrix? = nil
   ) -> Double {
     precondition(a.count == b.count && (gradient == nil || gradient?.count == a.count))

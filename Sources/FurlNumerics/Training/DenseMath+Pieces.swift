@@ -1,4 +1,4 @@
-import FurlTensor
+package import FurlTensor
 
 /// Pieces of rows, which lie beside each other at equal distances: heads of one size within wider ones.
 extension DenseMath {
@@ -10,7 +10,7 @@ extension DenseMath {
   ///   - size: numbers of a piece.
   ///   - count: pieces of a row.
   ///   - out: [rows][other columns].
-  public func copyPieces(
+  package func copyPieces(
     _ x: Matrix, from source: Activations.Pieces, of size: Int, count: Int, into out: Matrix,
     to target: Activations.Pieces
   ) {
@@ -31,7 +31,7 @@ extension DenseMath {
   ///   - source: where they lie in it.
   ///   - count: pieces of a row.
   ///   - out: [rows][size of a piece].
-  public func sumPieces(_ x: Matrix, from source: Activations.Pieces, count: Int, into out: Matrix) {
+  package func sumPieces(_ x: Matrix, from source: Activations.Pieces, count: Int, into out: Matrix) {
     let size = out.columns
     precondition(x.rows == out.rows && count > 0 && source.end(count, of: size) <= x.columns)
     forEachPiece(x.rows, of: DenseMath.rowPiece) { rows in

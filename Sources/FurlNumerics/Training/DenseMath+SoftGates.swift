@@ -9,7 +9,7 @@ extension DenseMath {
   ///   - x: [rows][columns].
   ///   - gates: [rows][pieces], a number of pieces that divides the columns.
   ///   - out: as x.
-  public func gateSoftly(_ x: Matrix, by gates: Matrix, into out: Matrix) {
+  package func gateSoftly(_ x: Matrix, by gates: Matrix, into out: Matrix) {
     let size = pieceSize(x, gates)
     precondition(out.rows == x.rows && out.columns == x.columns)
     forEachPiece(x.rows, of: DenseMath.rowPiece) { rows in
@@ -31,7 +31,7 @@ extension DenseMath {
   ///   - gates: [rows][pieces].
   ///   - gradient: as x.
   ///   - gateGradient: as the gates; it is set.
-  public func gateSoftlyBack(_ x: Matrix, by gates: Matrix, gradient: Matrix, gateGradient: Matrix) {
+  package func gateSoftlyBack(_ x: Matrix, by gates: Matrix, gradient: Matrix, gateGradient: Matrix) {
     let size = pieceSize(x, gates)
     precondition(gradient.rows == x.rows && gradient.columns == x.columns)
     precondition(gateGradient.rows == gates.rows && gateGradient.columns == gates.columns)

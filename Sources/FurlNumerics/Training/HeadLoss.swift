@@ -4,7 +4,7 @@ import CFurlKernels
 
 /// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
 /// one of training, never exists.
-public struct HeadLoss: Sendable {
+package struct HeadLoss: Sendable {
   private let math: DenseMath
   private let vocabulary: Int
   /// [pieces of rows][vocabulary]
@@ -15,7 +15,7 @@ public struct HeadLoss: Sendable {
   ///   - rows: the most that there will be.
   ///   - hasTeacher: whether there will be one.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(rows: Int, vocabulary: Int, hasTeacher: Bool, math: DenseMath) throws {
+  package init(rows: Int, vocabulary: Int, hasTeacher: Bool, math: DenseMath) throws {
     self.math = math
     self.vocabulary = vocabulary
     // 64 MiB, whatever the number of threads.
@@ -36,7 +36,7 @@ public struct HeadLoss: Sendable {
   ///   - hidden: [rows][hidden], behind the last norm.
   ///   - targets: the next token of each row; -1 where there is none, which counts for the divergence alone.
   ///   - weights: what the parts count for each row.
-  public func callAsFunction(
+  package func callAsFunction(
     hidden: Matrix, head: HeadWeights, targets: [Int], teacher: TaughtHead?, weights: LossShares,
     gradients: HeadGradients?
   ) -> LossSums {
@@ -134,15 +134,15 @@ public struct HeadLoss: Sendable {
 }
 
 /// What turns hidden states into logits.
-public struct HeadWeights: Sendable {
+package struct HeadWeights: Sendable {
   /// [vocabulary][hidden]
-  public let weight: Matrix
+  package let weight: Matrix
   /// [1][vocabulary]
-  public let bias: Matrix?
+  package let bias: Matrix?
   /// Logits become softCap * tanh(logit / softCap); nil: they stay.
-  public let softCap: Float?
+  package let softCap: Float?
 
-  public init(weight: Matrix, bias: Matrix?, softCap: Float? = nil) {
+  package init(weight: Matrix, bias: Matrix?, softCap: Float? = nil) {
     self.weight = weight
     self.bias = bias
     self.softCap = softCap
@@ -150,45 +150,45 @@ public struct HeadWeights: Sendable {
 }
 
 /// The model that is imitated: its own hidden states and head.
-public struct TaughtHead: Sendable {
-  public let hidden: Matrix
-  public let head: HeadWeights
+package struct TaughtHead: Sendable {
+  package let hidden: Matrix
+  package let head: HeadWeights
 
-  public init(hidden: Matrix, head: HeadWeights) {
+  package init(hidden: Matrix, head: HeadWeights) {
     self.hidden = hidden
     self.head = head
   }
 }
 
 /// Where gradients go: of hidden states, set; of the head, added.
-public struct HeadGradients {
+package struct HeadGradients {
   let hidden: Matrix
   let head: HeadWeights
 
-  public init(hidden: Matrix, head: HeadWeights) {
+  package init(hidden: Matrix, head: HeadWeights) {
     self.hidden = hidden
     self.head = head
   }
 }
 
 /// Sums over all rows that count.
-public struct LossSums: Sendable {
+package struct LossSums: Sendable {
   /// Cross entropy of the next tokens, nats.
-  public var entropy = 0.0
+  package var entropy = 0.0
   /// Kullback-Leibler divergence from the teacher, nats.
-  public var divergence = 0.0
+  package var divergence = 0.0
   /// Rows with a next token.
-  public var targets = 0
+  package var targets = 0
 }
 
 /// How much each part counts.
-public struct LossShares: Sendable, Hashable {
+package struct LossShares: Sendable, Hashable {
   /// Of a row's cross entropy.
-  public var entropy: Float
+  package var entropy: Float
   /// Of a row's divergence.
-  public var divergence: Float
+  package var divergence: Float
 
-  public init(entropy: Float, divergence: Float) {
+  package init(entropy: Float, divergence: Float) {
     self.entropy = entropy
     self.divergence = divergence
   }

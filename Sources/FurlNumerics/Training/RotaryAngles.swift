@@ -3,11 +3,11 @@ import FurlTensor
 
 /// Cosines and sines of rotary positions, and the sines the other way round for turning back: what is turned is multiplied
 /// with a factor either way, as gradients are.
-public final class RotaryAngles: @unchecked Sendable {
+package final class RotaryAngles: @unchecked Sendable {
   /// Positions.
-  public let count: Int
+  package let count: Int
   /// Pairs of numbers that are turned.
-  public let half: Int
+  package let half: Int
   /// [position][cosines, sines, -sines][half]
   private let numbers: Matrix
 
@@ -15,7 +15,7 @@ public final class RotaryAngles: @unchecked Sendable {
   ///   - frequencies: radians for each position.
   ///   - factor: what turned numbers are multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(frequencies: [Double], factor: Double = 1, count: Int) throws {
+  package init(frequencies: [Double], factor: Double = 1, count: Int) throws {
     self.count = count
     half = frequencies.count
     numbers = try Matrix(rows: count, columns: 3 * half)

@@ -3,8 +3,8 @@ import FurlEvaluate
 import FurlSpec
 
 /// The table that `bench` prints: one row for each model, the quality of every suite beside size and speed.
-public enum BenchTable {
-  public static func text(_ rows: [BenchRow]) -> String {
+package enum BenchTable {
+  package static func text(_ rows: [BenchRow]) -> String {
     let suites = rows.first?.quality ?? []
     let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
     let isBatched = rows.contains { $0.speed?.batched.isEmpty == false }
@@ -44,7 +44,7 @@ public enum BenchTable {
   }
 
   /// What a reader must know beside the table: energy that was not measured, a machine that was busy.
-  public static func notes(_ rows: [BenchRow]) -> [String] {
+  package static func notes(_ rows: [BenchRow]) -> [String] {
     var notes: [String] = []
     let readings = rows.compactMap(\.speed?.energy)
     if let reason = readings.lazy.compactMap({ $0.joules == nil ? $0.reason : nil }).first {

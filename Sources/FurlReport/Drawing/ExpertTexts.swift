@@ -6,7 +6,7 @@ extension Inspection {
   /// How many experts there are, and what they saw of the calibration, in sentences; empty for a model without any.
   ///
   /// What an artifact says of its calibration is taken as far as it makes sense.
-  public var expertTexts: [String] {
+  package var expertTexts: [String] {
     let blocks = file.spec.blocks.compactMap(\.experts)
     guard let first = blocks.first else { return [] }
     func range(_ values: [Int]) -> String {

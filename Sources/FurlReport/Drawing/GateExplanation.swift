@@ -1,10 +1,10 @@
 import FurlBase
-import FurlEvaluate
+package import FurlEvaluate
 import FurlSpec
 
 /// How each verdict came about, step by step, for whoever has to defend it.
-public enum GateExplanation {
-  public static func lines(_ report: GateReport) -> [String] {
+package enum GateExplanation {
+  package static func lines(_ report: GateReport) -> [String] {
     var lines: [String] = []
     for check in report.checks {
       lines.append("\(GateText.title(check)), \(check.bound): \(check.verdict.rawValue)")

@@ -1,11 +1,11 @@
 import FurlBase
-import FurlEvaluate
+package import FurlEvaluate
 import FurlModel
 import FurlSpec
 
 /// What `verify` found, for people.
-public enum GateText {
-  public static func lines(_ report: GateReport) -> [String] {
+package enum GateText {
+  package static func lines(_ report: GateReport) -> [String] {
     [table(report).text]
       + report.checks.filter { $0.verdict != .pass }.map { "\(title($0)): \($0.reason)" } + notes(report)
       + saved(report) + [verdict(report)]
@@ -52,7 +52,7 @@ public enum GateText {
   }
 
   /// Everything in one line.
-  public static func verdict(_ report: GateReport) -> String {
+  package static func verdict(_ report: GateReport) -> String {
     let counts = Verdict.allCases.compactMap { verdict in
       let count = report.checks.count { $0.verdict == verdict }
       return count > 0 ? "\(count) \(verdict.rawValue)" : nil

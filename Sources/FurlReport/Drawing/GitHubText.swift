@@ -1,15 +1,15 @@
-import FurlBase
-import FurlEvaluate
+package import FurlBase
+package import FurlEvaluate
 import FurlSpec
 
 /// What GitHub Actions shows of a verification: annotations on the job, and a summary in Markdown.
-public enum GitHubText {
+package enum GitHubText {
   /// How many annotations of a kind GitHub takes from one step.
   private static let annotationLimit = 10
 
   /// Workflow commands, one a line: an error for each gate that does not hold, a warning for each that is inconclusive, a
   /// notice with the verdict.
-  public static func annotations(_ report: GateReport) -> [String] {
+  package static func annotations(_ report: GateReport) -> [String] {
     func commands(_ kind: String, _ verdict: Verdict) -> [String] {
       report.checks.filter { $0.verdict == verdict }.prefix(annotationLimit).map { check in
         command(kind, "\(report.artifact): \(GateText.title(check)) \(check.bound)", check.reason)
@@ -20,7 +20,7 @@ public enum GitHubText {
   }
 
   /// The Markdown of the job's summary.
-  public static func summary(_ report: GateReport) -> String {
+  package static func summary(_ report: GateReport) -> String {
     let mark =
       switch report.verdict {
       case .pass: "\u{2705}"
@@ -37,17 +37,17 @@ public enum GitHubText {
   }
 
   /// One error, for a command that could not do its work.
-  public static func annotation(_ error: FurlError, command: String) -> String {
+  package static func annotation(_ error: FurlError, command: String) -> String {
     self.command("error", "furl \(command)", "\(error)")
   }
 
   /// The same in the job's summary.
-  public static func summary(_ error: FurlError, command: String) -> String {
+  package static func summary(_ error: FurlError, command: String) -> String {
     "### \u{274C} furl \(plain(command)): error\n\n\(plain("\(error)"))\n\n"
   }
 
   /// How many bytes a step's summary may have; GitHub shows nothing at all of a longer one.
-  public static let summaryLimit = 1 << 20
+  package static let summaryLimit = 1 << 20
 
   /// `::error title=T::M`, with what the runner would take for its own escaped.
   private static func command(_ kind: String, _ title: String, _ message: String) -> String {

@@ -1,10 +1,10 @@
-import FurlEvaluate
+package import FurlEvaluate
 import FurlBase
 import FurlSpec
 
 /// An evaluation in a few lines for people.
-public enum QualityText {
-  public static func lines(_ report: EvaluationReport) -> [String] {
+package enum QualityText {
+  package static func lines(_ report: EvaluationReport) -> [String] {
     let unit = report.suite.kind.type.headline.unit
     let interval =
       report.interval95.map { " (95 %: \(unit.text($0.lowerBound)) to \(unit.text($0.upperBound)))" } ?? ""

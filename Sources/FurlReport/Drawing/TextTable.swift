@@ -1,20 +1,20 @@
 import FurlBase
 
 /// A table for a terminal, which is also Markdown.
-public struct TextTable: Sendable {
+package struct TextTable: Sendable {
   private let header: [String]
   private let leftAligned: Set<Int>
   private var rows: [[String]] = []
 
   /// - Parameter leftAligned: columns of text; all others are numbers and stand right.
-  public init(_ header: [String], leftAligned: Set<Int> = [0]) {
+  package init(_ header: [String], leftAligned: Set<Int> = [0]) {
     self.header = header
     self.leftAligned = leftAligned
   }
 
-  public mutating func add(_ row: [String]) { rows.append(row) }
+  package mutating func add(_ row: [String]) { rows.append(row) }
 
-  public var text: String {
+  package var text: String {
     // A bar in a cell would end it in Markdown.
     let cells = ([header] + rows).map { $0.map { $0.escapingControlCharacters.replacing("|", with: "\\|") } }
     let widths = header.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }

@@ -1,9 +1,9 @@
-import FurlSpec
+package import FurlSpec
 
 extension ModelSpec {
   /// What the blocks' widths are where they differ, and where linear maps stand in for blocks; nil for a model as it was
   /// trained.
-  public var widthsText: String? {
+  package var widthsText: String? {
     func range(_ values: [Int]) -> String {
       let (least, most) = (values.min() ?? 0, values.max() ?? 0)
       return least == most ? "\(least)" : "\(least) to \(most)"

@@ -1,12 +1,12 @@
-import FurlBase
+package import FurlBase
 
 /// What the processor counted while tokens were decoded, or why it did not.
-public struct CounterReading: Sendable {
-  public var counts: HardwareCounters.Counts
-  public var tokens: Int
-  public var reason: String?
+package struct CounterReading: Sendable {
+  package var counts: HardwareCounters.Counts
+  package var tokens: Int
+  package var reason: String?
 
-  public init(counts: HardwareCounters.Counts, tokens: Int, reason: String?) {
+  package init(counts: HardwareCounters.Counts, tokens: Int, reason: String?) {
     self.counts = counts
     self.tokens = tokens
     self.reason = reason
@@ -27,7 +27,7 @@ public struct CounterReading: Sendable {
   }
 
   /// What `bench` reports: counts for each decoded token, and instructions for each cycle.
-  public var json: JSON {
+  package var json: JSON {
     guard !counts.isEmpty else { return ["reason": .optional(reason)] }
     let perToken = counts.sorted { $0.key < $1.key }.map {
       JSON.Member("\($0.key)_per_token", .number($0.value / Double(max(1, tokens))))

@@ -1,19 +1,19 @@
 import FurlBase
 
 /// What is only reported when somebody asks for it: a modelled figure where nothing can be measured, and carbon.
-public struct EnergyExtras: Sendable {
+package struct EnergyExtras: Sendable {
   /// Grams of CO2 equivalents for a kilowatt-hour, with the year of the figure.
-  public struct CarbonFactor: Sendable, Hashable {
-    public let gramsPerKilowattHour: Double
-    public let year: Int
+  package struct CarbonFactor: Sendable, Hashable {
+    package let gramsPerKilowattHour: Double
+    package let year: Int
 
-    public init(gramsPerKilowattHour: Double, year: Int) {
+    package init(gramsPerKilowattHour: Double, year: Int) {
       self.gramsPerKilowattHour = gramsPerKilowattHour
       self.year = year
     }
 
     /// Reads `268:2023`.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
       let parts = text.split(separator: ":", omittingEmptySubsequences: false)
       guard parts.count == 2, let grams = Double(parts[0]), grams.isFinite, (0...10_000).contains(grams),
         let year = Int(parts[1]), (1990...2100).contains(year)
@@ -31,10 +31,10 @@ public struct EnergyExtras: Sendable {
   }
 
   /// Watts of the processor at full load, as its maker states them.
-  public var thermalDesignPower: Double?
-  public var carbon: CarbonFactor?
+  package var thermalDesignPower: Double?
+  package var carbon: CarbonFactor?
 
-  public init(thermalDesignPower: Double? = nil, carbon: CarbonFactor? = nil) {
+  package init(thermalDesignPower: Double? = nil, carbon: CarbonFactor? = nil) {
     self.thermalDesignPower = thermalDesignPower
     self.carbon = carbon
   }

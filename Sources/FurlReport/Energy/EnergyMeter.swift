@@ -4,8 +4,8 @@ import FurlBase
 ///
 /// A thread reads them at an interval, because a counter that begins again twice between two readings lies: at 440 W
 /// one of 262 kJ does so every ten minutes.
-public final class EnergyMeter: @unchecked Sendable {
-  public let source: EnergySource
+package final class EnergyMeter: @unchecked Sendable {
+  package let source: EnergySource
   private let interval: Double
   // What the sampling thread and the caller share.
   private let condition = Condition()
@@ -16,7 +16,7 @@ public final class EnergyMeter: @unchecked Sendable {
   /// Reads the counters' start.
   ///
   /// - Parameter interval: seconds between two readings.
-  public init(_ source: EnergySource = .detect(), interval: Double = EnergyMeter.defaultInterval) {
+  package init(_ source: EnergySource = .detect(), interval: Double = EnergyMeter.defaultInterval) {
     self.source = source
     self.interval = interval
     for counter in source.counters {
@@ -32,7 +32,7 @@ public final class EnergyMeter: @unchecked Sendable {
     }
   }
 
-  public static let defaultInterval = 1.0
+  package static let defaultInterval = 1.0
 
   deinit { stop() }
 
@@ -55,7 +55,7 @@ public final class EnergyMeter: @unchecked Sendable {
 
   /// Joules since the start, all domains together; nil when there is no counter, one could not be read, or one went back
   /// and its range is not known.
-  public func joules() -> Double? {
+  package func joules() -> Double? {
     sample()
     return condition.withLock {
       guard !sums.isEmpty, sums.allSatisfy({ $0.invalid == 0 }) else { return nil }
@@ -64,12 +64,12 @@ public final class EnergyMeter: @unchecked Sendable {
   }
 
   /// Readings so far, and those of them that could not be used.
-  public var readings: (count: Int, invalid: Int) {
+  package var readings: (count: Int, invalid: Int) {
     condition.withLock { (samples, sums.reduce(0) { $0 + $1.invalid }) }
   }
 
   /// Ends the readings.
-  public func stop() {
+  package func stop() {
     condition.withLock {
       isStopped = true
       condition.broadcast()

@@ -1,31 +1,31 @@
-import FurlBase
+package import FurlBase
 
 /// The energy of a row of `bench`: measured, or not and why. What is modelled has fields of its own.
-public struct EnergyReading: Sendable {
-  public var method: EnergySource.Method
+package struct EnergyReading: Sendable {
+  package var method: EnergySource.Method
   /// Why nothing was measured.
-  public var reason: String?
+  package var reason: String?
   /// Joules over the measured decoding, of the whole machine's packages; the tokens that it made and its seconds.
-  public var joules: Double?
-  public var tokens: Int
-  public var seconds: Double
+  package var joules: Double?
+  package var tokens: Int
+  package var seconds: Double
   /// Joules for a token, one figure for each repeat.
-  public var samples: [Double] = []
+  package var samples: [Double] = []
   /// What was read, and how often.
-  public var domains: [Domain] = []
-  public var readings = 0
-  public var invalid = 0
+  package var domains: [Domain] = []
+  package var readings = 0
+  package var invalid = 0
   /// The power of the idle machine, before and after; nil when nobody looked.
-  public var idle: IdlePower?
+  package var idle: IdlePower?
 
   /// One counter.
-  public struct Domain: Sendable, Hashable {
-    public let name: String
-    public let path: String
-    public let rangeJoules: Double?
+  package struct Domain: Sendable, Hashable {
+    package let name: String
+    package let path: String
+    package let rangeJoules: Double?
   }
 
-  public init(method: EnergySource.Method, joules: Double?, tokens: Int, seconds: Double = 0, reason: String? = nil) {
+  package init(method: EnergySource.Method, joules: Double?, tokens: Int, seconds: Double = 0, reason: String? = nil) {
     self.method = method
     self.joules = joules
     self.tokens = tokens
@@ -34,17 +34,17 @@ public struct EnergyReading: Sendable {
   }
 
   /// Nothing measured.
-  public static func none(_ reason: String?) -> EnergyReading {
+  package static func none(_ reason: String?) -> EnergyReading {
     EnergyReading(method: .none, joules: nil, tokens: 0, reason: reason)
   }
 
-  public var joulesPerToken: Double? { joules.map { $0 / Double(max(1, tokens)) } }
+  package var joulesPerToken: Double? { joules.map { $0 / Double(max(1, tokens)) } }
 
   /// Joules beyond what the idle machine would have taken in the same time.
-  public var netJoules: Double? { joules.flatMap { sum in idle?.watts.map { sum - $0 * seconds } } }
+  package var netJoules: Double? { joules.flatMap { sum in idle?.watts.map { sum - $0 * seconds } } }
 
   /// What `bench` reports.
-  public var json: JSON {
+  package var json: JSON {
     guard let joules, let joulesPerToken else { return ["method": "none", "reason": .optional(reason)] }
     return [
       "method": .string(method.rawValue), "scope": "packages of the whole machine", "joules": .number(joules),
@@ -105,22 +105,22 @@ extension EnergyReading.Domain {
 }
 
 /// The power of the machine while Furl does nothing.
-public struct IdlePower: Sendable, Hashable {
-  public let seconds: Double
-  public var wattsBefore: Double?
-  public var wattsAfter: Double?
+package struct IdlePower: Sendable, Hashable {
+  package let seconds: Double
+  package var wattsBefore: Double?
+  package var wattsAfter: Double?
 
-  public init(seconds: Double, wattsBefore: Double? = nil, wattsAfter: Double? = nil) {
+  package init(seconds: Double, wattsBefore: Double? = nil, wattsAfter: Double? = nil) {
     self.seconds = seconds
     self.wattsBefore = wattsBefore
     self.wattsAfter = wattsAfter
   }
 
   /// The mean of both; nil unless both were measured.
-  public var watts: Double? { wattsBefore.flatMap { before in wattsAfter.map { (before + $0) / 2 } } }
+  package var watts: Double? { wattsBefore.flatMap { before in wattsAfter.map { (before + $0) / 2 } } }
 
   /// Measures now, for so many seconds; nil where nothing can be measured.
-  public static func measure(seconds: Double, source: EnergySource = .detect()) async throws -> Double? {
+  package static func measure(seconds: Double, source: EnergySource = .detect()) async throws -> Double? {
     guard source.method != .none, seconds > 0 else { return nil }
     let meter = EnergyMeter(source)
     defer { meter.stop() }

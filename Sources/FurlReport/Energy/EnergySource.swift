@@ -5,18 +5,18 @@ import FurlBase
 ///
 /// Interfaces: Documentation/power/powercap/powercap.rst and Documentation/admin-guide/perf-security.rst of the Linux
 /// kernel.
-public struct EnergySource: Sendable {
+package struct EnergySource: Sendable {
   /// How energy is measured.
-  public enum Method: String, Sendable {
+  package enum Method: String, Sendable {
     case powercap = "rapl-powercap"
     case perf
     case none
   }
 
-  public let method: Method
+  package let method: Method
   let counters: [EnergyCounter]
   /// Why nothing can be measured; nil when something can.
-  public let reason: String?
+  package let reason: String?
 
   init(_ method: Method, _ counters: [EnergyCounter], reason: String? = nil) {
     self.method = method
@@ -25,10 +25,10 @@ public struct EnergySource: Sendable {
   }
 
   /// The environment's name for another powercap folder.
-  public static let rootVariable = "FURL_POWERCAP"
+  package static let rootVariable = "FURL_POWERCAP"
 
   /// Looks for counters on this machine, or in the folder that ``rootVariable`` names.
-  public static func detect() -> EnergySource {
+  package static func detect() -> EnergySource {
     if let root = ProcessInfo.processInfo.environment[rootVariable], !root.isEmpty {
       return powercap(root: root)
     }

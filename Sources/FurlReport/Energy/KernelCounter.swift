@@ -33,9 +33,9 @@ final class KernelCounter: Sendable {
 }
 
 /// Cycles, instructions and cache misses of this process, where the kernel counts them.
-public struct HardwareCounters: Sendable {
+package struct HardwareCounters: Sendable {
   /// Why there are none.
-  public struct Unavailable: Error, Hashable {
+  package struct Unavailable: Error, Hashable {
     let code: Int32
 
     var reason: String {
@@ -50,7 +50,7 @@ public struct HardwareCounters: Sendable {
   }
 
   /// Counts by name.
-  public typealias Counts = [String: Double]
+  package typealias Counts = [String: Double]
 
   /// linux/perf_event.h: type 0 is hardware.
   static let events: KeyValuePairs<String, (type: UInt32, config: UInt64)> = [
@@ -60,10 +60,10 @@ public struct HardwareCounters: Sendable {
 
   private let counters: [(name: String, counter: KernelCounter)]
   /// Why nothing is counted; nil when something is.
-  public let reason: String?
+  package let reason: String?
 
   /// Opens what is there. Only threads that are made later are counted besides the caller's own.
-  public init() { self.init(HardwareCounters.events) }
+  package init() { self.init(HardwareCounters.events) }
 
   init(_ events: KeyValuePairs<String, (type: UInt32, config: UInt64)>) {
     var counters: [(name: String, counter: KernelCounter)] = []
@@ -79,7 +79,7 @@ public struct HardwareCounters: Sendable {
   }
 
   /// The counts since the counters were opened.
-  public func counts() -> Counts {
+  package func counts() -> Counts {
     var counts: Counts = [:]
     for (name, counter) in counters { counts[name] = counter.value() }
     return counts

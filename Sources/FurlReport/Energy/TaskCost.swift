@@ -1,20 +1,20 @@
 import FurlBase
 
 /// What one run of a suite took: time, processor time and, where it can be measured, energy.
-public struct TaskCost: Sendable {
-  public let suite: String
-  public let seconds: Double
+package struct TaskCost: Sendable {
+  package let suite: String
+  package let seconds: Double
   /// Of this process and of the programs that it ran and that have ended.
-  public let cpuSeconds: Double
-  public let joules: Double?
-  public let samples: Int
+  package let cpuSeconds: Double
+  package let joules: Double?
+  package let samples: Int
   /// Problems that were solved; nil for a text.
-  public let solved: Int?
+  package let solved: Int?
 
   /// Whole machine's joules for each problem.
-  public var joulesPerSample: Double? { samples > 0 ? joules.map { $0 / Double(samples) } : nil }
+  package var joulesPerSample: Double? { samples > 0 ? joules.map { $0 / Double(samples) } : nil }
   /// The same for each problem that was solved; nil when none was.
-  public var joulesPerSolved: Double? {
+  package var joulesPerSolved: Double? {
     guard let solved, solved > 0 else { return nil }
     return joules.map { $0 / Double(solved) }
   }
@@ -28,20 +28,20 @@ public struct TaskCost: Sendable {
   }
 
   /// Watches a run.
-  public final class Watch {
+  package final class Watch {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private let cpuStart: Double
     private let meter: EnergyMeter
 
-    public init(_ source: EnergySource = .detect()) {
+    package init(_ source: EnergySource = .detect()) {
       meter = EnergyMeter(source)
       start = clock.now
       cpuStart = ProcessorTime.withChildren
     }
 
     /// What it took until now. Energy over less than a second is not reported: counters are too coarse for it.
-    public func cost(suite: String, samples: Int, solved: Int?) -> TaskCost {
+    package func cost(suite: String, samples: Int, solved: Int?) -> TaskCost {
       let seconds = (clock.now - start).seconds
       let joules = meter.joules()
       meter.stop()

@@ -1,60 +1,60 @@
 import FurlArtifact
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
-import FurlModel
+package import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 import FurlTransform
 
 /// What `inspect` says about a model.
-public struct Inspection: Sendable {
+package struct Inspection: Sendable {
   /// One tensor.
-  public struct Tensor: Sendable, Hashable {
-    public let name: String
-    public let role: String
-    public let shape: [Int]
-    public let scheme: String
-    public let bitsPerWeight: Double
-    public let diskBytes: Int
+  package struct Tensor: Sendable, Hashable {
+    package let name: String
+    package let role: String
+    package let shape: [Int]
+    package let scheme: String
+    package let bitsPerWeight: Double
+    package let diskBytes: Int
     /// Bytes in memory when loaded.
-    public let weightBytes: Int
+    package let weightBytes: Int
     /// Of the decoded streams of an artifact; of the FP32 values of a checkpoint.
-    public let digest: Digest
+    package let digest: Digest
     /// Of a tensor that a budget has chosen for: the nats that its form was measured to cost, and all that was measured.
-    public var sensitivity: Sensitivity?
+    package var sensitivity: Sensitivity?
   }
 
   /// What a budget's survey has found for a tensor.
-  public struct Sensitivity: Sendable, Hashable {
-    public let divergence: Double
-    public let json: JSON
+  package struct Sensitivity: Sendable, Hashable {
+    package let divergence: Double
+    package let json: JSON
   }
 
   /// What the tensors of one scheme take together.
-  public struct SchemeShare: Sendable, Hashable {
-    public let scheme: String
-    public let tensors: Int
-    public let weights: Int
-    public let diskBytes: Int
-    public let weightBytes: Int
+  package struct SchemeShare: Sendable, Hashable {
+    package let scheme: String
+    package let tensors: Int
+    package let weights: Int
+    package let diskBytes: Int
+    package let weightBytes: Int
 
     /// Bits in the file for each weight.
-    public var bitsPerWeight: Double { 8 * Double(diskBytes) / Double(weights) }
+    package var bitsPerWeight: Double { 8 * Double(diskBytes) / Double(weights) }
     /// Bits in memory for each weight.
-    public var memoryBitsPerWeight: Double { 8 * Double(weightBytes) / Double(weights) }
+    package var memoryBitsPerWeight: Double { 8 * Double(weightBytes) / Double(weights) }
   }
 
-  public let file: ModelFile
-  public let texts: TextEnds
-  public let parameters: ParameterCount
-  public let tensors: [Tensor]?
+  package let file: ModelFile
+  package let texts: TextEnds
+  package let parameters: ParameterCount
+  package let tensors: [Tensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
-  public let storedTypes: [StoredType]
+  package let storedTypes: [StoredType]
   /// The schemes of an artifact, by name; empty for a checkpoint.
-  public let schemes: [SchemeShare]
+  package let schemes: [SchemeShare]
 
   /// - Parameter listingTensors: reads and hashes every tensor of a checkpoint.
-  public init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
+  package init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
     texts = TextEnds(file)
     parameters = try ParameterCount(file, pool: pool)
@@ -111,14 +111,14 @@ public struct Inspection: Sendable {
 
   /// The budget that chose the schemes, as the recipe says it, and the KL divergence that its choice was to cost; nil
   /// where there was none.
-  public var budget: (goal: JSON, divergence: Double)? {
+  package var budget: (goal: JSON, divergence: Double)? {
     guard case .artifact(let weights) = file, let budget = weights.artifact.description.recipe.details["budget"],
       let goal = budget["goal"], let divergence = budget["kl_divergence_predicted"]?.number
     else { return nil }
     return (goal, divergence)
   }
 
-  public var json: JSON {
+  package var json: JSON {
     get throws {
       var members: [JSON.Member] = [.init("path", .string(file.path))]
       switch file {
@@ -174,7 +174,7 @@ public struct Inspection: Sendable {
 
   /// How many experts the blocks have and how many of them a token goes through, and what they saw of the calibration
   /// that chose their codes; nil for a model without any.
-  public var experts: JSON? {
+  package var experts: JSON? {
     let blocks = file.spec.blocks.map(\.experts)
     guard blocks.contains(where: { $0 != nil }) else { return nil }
     var members: [JSON.Member] = [
@@ -196,7 +196,7 @@ public struct Inspection: Sendable {
   }
 
   /// What steps that computed with the model have made of it; empty for a checkpoint.
-  public var changes: [JSON] {
+  package var changes: [JSON] {
     guard case .artifact(let weights) = file else { return [] }
     return weights.artifact.description.recipe.details["changes"]?.array ?? []
   }

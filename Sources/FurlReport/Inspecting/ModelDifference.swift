@@ -1,28 +1,28 @@
-import FurlBase
-import FurlModel
+package import FurlBase
+package import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 import Synchronization
 
 /// How two models differ, tensor by tensor.
-public struct ModelDifference: Sendable {
+package struct ModelDifference: Sendable {
   /// A tensor that both have in the same shape.
-  public struct Tensor: Sendable {
-    public let name: String
+  package struct Tensor: Sendable {
+    package let name: String
     /// The root of the summed squared differences over that of the summed squares of the first model.
-    public let relativeError: Double
-    public let largestDifference: Double
+    package let relativeError: Double
+    package let largestDifference: Double
 
-    public var isEqual: Bool { largestDifference == 0 }
+    package var isEqual: Bool { largestDifference == 0 }
   }
 
-  public let tensors: [Tensor]
+  package let tensors: [Tensor]
   /// Tensors that only the first model has, or that have another shape in the second.
-  public let onlyInFirst: [String]
-  public let onlyInSecond: [String]
+  package let onlyInFirst: [String]
+  package let onlyInSecond: [String]
 
   /// Decodes and compares every tensor.
-  public init(_ first: ModelFile, _ second: ModelFile, pool: WorkerPool) throws {
+  package init(_ first: ModelFile, _ second: ModelFile, pool: WorkerPool) throws {
     let others = Dictionary(uniqueKeysWithValues: second.spec.tensors.map { ($0.name, $0) })
     let common = first.spec.tensors.filter { others[$0.name]?.shape == $0.shape }
     let names = Set(common.map(\.name))
@@ -34,7 +34,7 @@ public struct ModelDifference: Sendable {
     }
   }
 
-  public var isEqual: Bool { onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy(\.isEqual) }
+  package var isEqual: Bool { onlyInFirst.isEmpty && onlyInSecond.isEmpty && tensors.allSatisfy(\.isEqual) }
 
   /// 0 for equals, infinite where only one is a number: damage must not look like agreement.
   private static func difference(_ one: Float, _ other: Float) -> Double {
@@ -65,7 +65,7 @@ public struct ModelDifference: Sendable {
       largestDifference: all.reduce(0) { max($0, $1.largest) })
   }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "equal": .bool(isEqual), "only_in_first": .array(onlyInFirst.map(JSON.string)),
       "only_in_second": .array(onlyInSecond.map(JSON.string)),

@@ -1,20 +1,20 @@
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
-import FurlModel
-import FurlSpec
-import FurlTensor
+package import FurlModel
+package import FurlSpec
+package import FurlTensor
 import Synchronization
 
 /// How many numbers a model has, and how many of them are not zero.
-public struct ParameterCount: Sendable, Hashable {
-  public let total: Int
-  public let nonzero: Int
-  public let embedding: Int
+package struct ParameterCount: Sendable, Hashable {
+  package let total: Int
+  package let nonzero: Int
+  package let embedding: Int
   /// What a token goes through: all but the experts that are not chosen for it.
-  public let active: Int
+  package let active: Int
 
   /// Reads every weight, tensor by tensor.
-  public init(_ file: ModelFile, pool: WorkerPool) throws {
+  package init(_ file: ModelFile, pool: WorkerPool) throws {
     total = file.spec.parameterCount
     embedding = file.spec.embeddingParameterCount
     active = file.spec.activeParameterCount
@@ -23,7 +23,7 @@ public struct ParameterCount: Sendable, Hashable {
     }
   }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "total": .integer(total), "nonzero": .integer(nonzero), "embedding": .integer(embedding),
       "active": .integer(active),
@@ -32,18 +32,18 @@ public struct ParameterCount: Sendable, Hashable {
 }
 
 /// The numbers of one tensor, whatever it is stored as, row by row in FP32.
-public struct TensorValues: Sendable {
+package struct TensorValues: Sendable {
   private enum Source: Sendable {
     case stored(WeightSource)
     case packed(PackedMatrix)
     case vector(FloatVector)
   }
 
-  public let rows: Int
-  public let columns: Int
+  package let rows: Int
+  package let columns: Int
   private let source: Source
 
-  public init(_ file: ModelFile, _ tensor: TensorSpec, pool: WorkerPool) throws {
+  package init(_ file: ModelFile, _ tensor: TensorSpec, pool: WorkerPool) throws {
     switch file {
     case .checkpoint(let checkpoint): source = .stored(try checkpoint.source(tensor.name))
     case .artifact(let weights):
@@ -56,7 +56,7 @@ public struct TensorValues: Sendable {
   }
 
   /// Some rows, [range.count][columns].
-  public func read(_ range: Range<Int>) -> [Float] {
+  package func read(_ range: Range<Int>) -> [Float] {
     switch source {
     case .stored(let source): source.read(rows: range)
     case .packed(let matrix): range.flatMap { matrix.row($0) }
@@ -77,7 +77,7 @@ public struct TensorValues: Sendable {
   }
 
   /// Numbers that are not zero.
-  public func countNonzero(pool: WorkerPool) -> Int {
+  package func countNonzero(pool: WorkerPool) -> Int {
     let sum = Atomic<Int>(0)
     forEachPiece(pool: pool) { _, values in
       let count = values.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }
@@ -87,7 +87,7 @@ public struct TensorValues: Sendable {
   }
 
   /// The digest of the numbers as little-endian FP32, row by row.
-  public func digest() -> Digest {
+  package func digest() -> Digest {
     var hasher = Digest.Hasher()
     for start in stride(from: 0, to: rows, by: TensorValues.rowsAtOnce) {
       let values = read(start..<min(start + TensorValues.rowsAtOnce, rows))

@@ -1,21 +1,21 @@
 import FurlBase
-import FurlCheckpoint
+package import FurlCheckpoint
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// How much of a checkpoint is stored as one type.
-public struct StoredType: Sendable, Hashable {
-  public let type: SourceType
-  public private(set) var tensors = 0
+package struct StoredType: Sendable, Hashable {
+  package let type: SourceType
+  package private(set) var tensors = 0
   /// Numbers in them.
-  public private(set) var weights = 0
+  package private(set) var weights = 0
 
   /// Bytes on disk.
-  public var bytes: Int { type.byteCount(weights) }
-  public var bitsPerWeight: Double { 8 * Double(type.blockBytes) / Double(type.blockSize) }
+  package var bytes: Int { type.byteCount(weights) }
+  package var bitsPerWeight: Double { 8 * Double(type.blockBytes) / Double(type.blockSize) }
 
   /// The types of a checkpoint, that of most weights first.
-  public static func list(of checkpoint: Checkpoint) throws -> [StoredType] {
+  package static func list(of checkpoint: Checkpoint) throws -> [StoredType] {
     var types: [SourceType: StoredType] = [:]
     for tensor in checkpoint.spec.tensors {
       let type = try checkpoint.source(tensor.name).type

@@ -1,17 +1,17 @@
 import FurlBase
 import FurlCheckpoint
 import FurlModel
-import FurlSpec
-import FurlTokenizer
+package import FurlSpec
+package import FurlTokenizer
 
 /// What `inspect` says about a model's tokens: how many there are, which one begins a text, and at which ones it ends.
-public struct TextEnds: Sendable {
+package struct TextEnds: Sendable {
   /// Nil where the tokenizer cannot be read; `problem` says why.
-  public let tokenizer: Tokenizer?
-  public let problem: String?
-  public let ends: EndTokens
+  package let tokenizer: Tokenizer?
+  package let problem: String?
+  package let ends: EndTokens
   /// Tokens that have no row in the model.
-  public let rowless: Int
+  package let rowless: Int
 
   init(_ file: ModelFile) {
     do {
@@ -51,7 +51,7 @@ public struct TextEnds: Sendable {
   }
 
   /// The same in words.
-  public var lines: [(label: String, text: String)] {
+  package var lines: [(label: String, text: String)] {
     guard let tokenizer else { return [("tokens", "not readable: \(problem ?? "")")] }
     var lines = [("tokens", "\(tokenizer.vocabularySize)" + (rowless > 0 ? ", \(rowless) of them without a row" : ""))]
     if let id = tokenizer.bosID {

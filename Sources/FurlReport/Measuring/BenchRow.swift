@@ -1,37 +1,37 @@
 import FurlArtifact
-import FurlBase
-import FurlEvaluate
+package import FurlBase
+package import FurlEvaluate
 import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// Everything that `bench` and a sweep's cell say about one model.
-public struct BenchRow: Sendable {
-  public let path: String
-  public let name: String
-  public let diskBytes: Int
-  public let bitsPerWeight: Double
-  public let parameters: ParameterCount
-  public let weightBytes: Int
-  public let digest: Digest
+package struct BenchRow: Sendable {
+  package let path: String
+  package let name: String
+  package let diskBytes: Int
+  package let bitsPerWeight: Double
+  package let parameters: ParameterCount
+  package let weightBytes: Int
+  package let digest: Digest
   /// The checkpoint that it is or was made from.
-  public let source: Digest
+  package let source: Digest
   /// The name of the recipe that it was made by; nil for a checkpoint.
-  public let recipe: String?
-  public let architecture: String
-  public let layers: Int
+  package let recipe: String?
+  package let architecture: String
+  package let layers: Int
   /// Nil where it was not to be measured.
-  public let speed: SpeedMeasurement?
-  public var quality: [EvaluationReport]
-  public let threads: Int
+  package let speed: SpeedMeasurement?
+  package var quality: [EvaluationReport]
+  package let threads: Int
   /// How the completions of each suite ended.
-  public var completions: [CompletionSummary] = []
+  package var completions: [CompletionSummary] = []
   /// What each suite took.
-  public var costs: [TaskCost] = []
-  public var extras = EnergyExtras()
+  package var costs: [TaskCost] = []
+  package var extras = EnergyExtras()
 
   /// - Throws: ``FurlError`` when the model cannot be opened.
-  public init(
+  package init(
     path: String, speed: SpeedMeasurement?, quality: [EvaluationReport] = [], threads: Int, pool: WorkerPool
   ) throws {
     let file = try ModelFile(path: path)
@@ -52,14 +52,14 @@ public struct BenchRow: Sendable {
   }
 
   /// Problems that a suite's run got through in a second, over all suites.
-  public var samplesPerSecond: Double? {
+  package var samplesPerSecond: Double? {
     let seconds = quality.reduce(0) { $0 + $1.seconds }
     return seconds > 0 ? Double(quality.reduce(0) { $0 + $1.results.ids.count }) / seconds : nil
   }
 
   /// The row's document. Where speed was not to be measured it holds only what is the same on every machine and at every
   /// time.
-  public var json: JSON {
+  package var json: JSON {
     guard let speed else {
       let reports = quality.map { JSON.object(($0.json.members ?? []).filter { $0.key != "seconds" }) }
       return .object(

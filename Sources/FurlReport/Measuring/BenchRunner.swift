@@ -5,15 +5,15 @@ import SystemPackage
 
 /// Measures models in processes of their own, in interleaved rounds, so that a busy moment of the machine does not
 /// fall on one model alone.
-public struct BenchRunner: Sendable {
+package struct BenchRunner: Sendable {
   /// The `furl` executable, which has the hidden command `measure`.
-  public let executable: String
-  public let settings: SpeedMeasurement.Settings
-  public let rounds: Int
+  package let executable: String
+  package let settings: SpeedMeasurement.Settings
+  package let rounds: Int
   /// Seconds for which the idle machine's power is measured before and after; only where it can be.
-  public var idleSeconds = 0.0
+  package var idleSeconds = 0.0
 
-  public init(executable: String, settings: SpeedMeasurement.Settings, rounds: Int) {
+  package init(executable: String, settings: SpeedMeasurement.Settings, rounds: Int) {
     self.executable = executable
     self.settings = settings
     self.rounds = rounds
@@ -24,7 +24,7 @@ public struct BenchRunner: Sendable {
   ///   - progress: (measurements done, of how many).
   /// - Returns: one measurement for each path, all rounds together.
   /// - Throws: ``FurlError``: what the measuring process said.
-  public func run(_ paths: [String], progress: (Int, Int) -> Void) async throws -> [SpeedMeasurement] {
+  package func run(_ paths: [String], progress: (Int, Int) -> Void) async throws -> [SpeedMeasurement] {
     var measurements: [[SpeedMeasurement]] = paths.map { _ in [] }
     var idle = IdlePower(seconds: idleSeconds)
     idle.wattsBefore = try await IdlePower.measure(seconds: idleSeconds)

@@ -1,18 +1,18 @@
 import FurlBase
-import FurlEvaluate
+package import FurlEvaluate
 
 /// How the completions of a suite ended: what tells a broken model before its score does.
-public struct CompletionSummary: Sendable, Hashable {
-  public let suite: String
-  public let count: Int
+package struct CompletionSummary: Sendable, Hashable {
+  package let suite: String
+  package let count: Int
   /// Those that end in repeating themselves.
-  public let repeating: Int
+  package let repeating: Int
   /// Generated tokens of all.
-  public let tokens: Int
-  public let stopReasons: [String: Int]
+  package let tokens: Int
+  package let stopReasons: [String: Int]
 
   /// Nil where there are none, as of a text.
-  public init?(suite: String, _ completions: [Completion]) {
+  package init?(suite: String, _ completions: [Completion]) {
     guard !completions.isEmpty else { return nil }
     self.suite = suite
     count = completions.count

@@ -1,11 +1,11 @@
-import FurlBase
+package import FurlBase
 
 /// What a reader must know of the machine that figures come from. Its name is no part of it.
-public struct MachineFacts: Sendable {
-  public let json: JSON
+package struct MachineFacts: Sendable {
+  package let json: JSON
 
   /// - Parameter root: the file system's root; tests have one of their own.
-  public init(root: String = "") {
+  package init(root: String = "") {
     let files = SystemText.kernel
     func cpuInfo(_ key: String) -> String? {
       // The file is long; its beginning says all that is asked for.

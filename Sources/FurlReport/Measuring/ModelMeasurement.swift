@@ -1,23 +1,23 @@
 import FurlBase
-import FurlEvaluate
+package import FurlEvaluate
 import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// Measures models: speed and memory in processes of their own, then what every suite gives in this one. `bench` does it for
 /// several models, a sweep's cell for one.
-public struct ModelMeasurement {
+package struct ModelMeasurement {
   /// How speed is measured; nil where it is not.
-  public var speed: BenchRunner?
-  public var suites: [Suite]
-  public var threads: Int
+  package var speed: BenchRunner?
+  package var suites: [Suite]
+  package var threads: Int
   /// Of the cache of keys and values; nil for the model's usual one.
-  public var format: KeyValueCache.Format?
-  public var extras = EnergyExtras()
+  package var format: KeyValueCache.Format?
+  package var extras = EnergyExtras()
   /// The checkpoint that texts are read beside; nil for none.
-  public var baseline: String?
+  package var baseline: String?
 
-  public init(speed: BenchRunner?, suites: [Suite], threads: Int) {
+  package init(speed: BenchRunner?, suites: [Suite], threads: Int) {
     self.speed = speed
     self.suites = suites
     self.threads = threads
@@ -31,7 +31,7 @@ public struct ModelMeasurement {
   ///   - progress: measurements of speed that are done, and how many there are.
   ///   - onOutcome: called with what each suite gave.
   /// - Throws: ``FurlError``.
-  public func rows(
+  package func rows(
     of paths: [String], context: () throws -> ComputeContext, evaluator: (String) -> Evaluator,
     progress: (Int, Int) -> Void = { _, _ in },
     onOutcome: (Suite, Evaluator.Outcome) throws -> Void = { _, _ in }

@@ -1,14 +1,14 @@
 import FurlBase
 
 /// What the kernel says of this process's memory.
-public struct ProcessMemory: Sendable {
+package struct ProcessMemory: Sendable {
   /// Bytes that are resident now.
-  public let resident: Int
+  package let resident: Int
   /// The most bytes that were resident.
-  public let peak: Int
+  package let peak: Int
 
   /// The memory of this process; nil where the kernel does not say.
-  public static func current() -> ProcessMemory? {
+  package static func current() -> ProcessMemory? {
     guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return nil }
     func bytes(_ key: String) -> Int? {
       guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(key + ":") }) else { return nil }
@@ -20,19 +20,19 @@ public struct ProcessMemory: Sendable {
 }
 
 /// How busy the machine is with other things while something is measured.
-public struct CompetingLoad: Sendable {
+package struct CompetingLoad: Sendable {
   private let busy: Double
   private let total: Double
   private let own: Double
 
   /// Starts to watch; nil where the kernel does not say.
-  public init?() {
+  package init?() {
     guard let sample = CompetingLoad.sample() else { return nil }
     (busy, total, own) = sample
   }
 
   /// The share of the machine's CPU time that went to others since the start, from 0 to 1.
-  public func share() -> Double? {
+  package func share() -> Double? {
     guard let now = CompetingLoad.sample(), now.total > total else { return nil }
     return max(0, (now.busy - busy) - (now.own - own)) / (now.total - total)
   }

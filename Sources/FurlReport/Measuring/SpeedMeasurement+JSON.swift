@@ -1,8 +1,8 @@
-import FurlBase
+package import FurlBase
 
 extension SpeedMeasurement {
   /// What a measuring process hands to the one that started it.
-  public var json: JSON {
+  package var json: JSON {
     [
       "load_seconds": .array(loadSeconds.map(JSON.number)),
       "loaded_rss_bytes": .optional(loadedBytes),
@@ -19,7 +19,7 @@ extension SpeedMeasurement {
   }
 
   /// - Throws: ``FurlError`` of kind `defect` when the document is not one that ``json`` makes.
-  public init(_ json: JSON) throws {
+  package init(_ json: JSON) throws {
     func numbers(_ key: String) -> [Double]? { json[key]?.array?.compactMap(\.number) }
     guard let load = numbers("load_seconds"), let prefill = numbers("prefill_tokens_per_second"),
       let decode = numbers("decode_tokens_per_second"), let kernels = json["kernels"]?.string,
@@ -39,7 +39,7 @@ extension SpeedMeasurement {
   }
 
   /// Puts the rounds of one model together: all samples, the highest memory, the sum of the energy.
-  public static func merging(_ rounds: [SpeedMeasurement]) -> SpeedMeasurement? {
+  package static func merging(_ rounds: [SpeedMeasurement]) -> SpeedMeasurement? {
     guard var result = rounds.first else { return nil }
     for round in rounds.dropFirst() {
       result.loadSeconds += round.loadSeconds
@@ -58,13 +58,13 @@ extension SpeedMeasurement {
 }
 
 /// Several measurements of one rate.
-public struct Rate: Sendable, Hashable {
-  public let samples: [Double]
+package struct Rate: Sendable, Hashable {
+  package let samples: [Double]
 
-  public init(_ samples: [Double]) { self.samples = samples.sorted() }
+  package init(_ samples: [Double]) { self.samples = samples.sorted() }
 
   /// The middle one, or the mean of the two in the middle; nil without samples.
-  public var median: Double? {
+  package var median: Double? {
     guard !samples.isEmpty else { return nil }
     let middle = samples.count / 2
     return samples.count % 2 == 1 ? samples[middle] : (samples[middle - 1] + samples[middle]) / 2

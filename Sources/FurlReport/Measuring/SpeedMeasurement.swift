@@ -1,25 +1,25 @@
 import FurlBase
 import FurlModel
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 import FurlTokenizer
 
 /// What one process measures of one model: loading, memory, prefill and decoding.
-public struct SpeedMeasurement: Sendable {
+package struct SpeedMeasurement: Sendable {
   /// How it is measured.
-  public struct Settings: Sendable {
-    public var threads: Int
-    public var promptTokens: Int
-    public var decodeTokens: Int
+  package struct Settings: Sendable {
+    package var threads: Int
+    package var promptTokens: Int
+    package var decodeTokens: Int
     /// Tokens of context that decoding begins after.
-    public var decodeContext: Int
+    package var decodeContext: Int
     /// Completions that are generated, several at once; nil for none.
-    public var batch: Batch?
-    public var repeats: Int
-    public var quantizesActivations: Bool
-    public var format: KeyValueCache.Format?
+    package var batch: Batch?
+    package var repeats: Int
+    package var quantizesActivations: Bool
+    package var format: KeyValueCache.Format?
 
-    public init(
+    package init(
       threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, decodeContext: Int = 0, batch: Batch? = nil,
       repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.Format? = nil
     ) {
@@ -35,39 +35,39 @@ public struct SpeedMeasurement: Sendable {
   }
 
   /// Completions that are generated greedily, with ``Settings/promptTokens`` and ``Settings/decodeTokens`` each.
-  public struct Batch: Sendable, Hashable {
-    public var sequences: Int
+  package struct Batch: Sendable, Hashable {
+    package var sequences: Int
     /// The most at once.
-    public var slots: Int
+    package var slots: Int
 
-    public init(sequences: Int, slots: Int) {
+    package init(sequences: Int, slots: Int) {
       self.sequences = sequences
       self.slots = slots
     }
   }
 
-  public var loadSeconds: [Double]
+  package var loadSeconds: [Double]
   /// Bytes resident after loading, before anything has run.
-  public var loadedBytes: Int?
-  public var peakBytes: Int?
+  package var loadedBytes: Int?
+  package var peakBytes: Int?
   /// Tokens a second, one figure for each repeat.
-  public var prefill: [Double]
-  public var decode: [Double]
+  package var prefill: [Double]
+  package var decode: [Double]
   /// New tokens a second of all sequences of a ``Batch``, reading the prompts included.
-  public var batched: [Double] = []
-  public var energy: EnergyReading
+  package var batched: [Double] = []
+  package var energy: EnergyReading
   /// Seconds of CPU time of all threads for a decoded token, one figure for each repeat.
-  public var cpuSecondsPerToken: [Double] = []
+  package var cpuSecondsPerToken: [Double] = []
   /// What the processor counted while decoding.
-  public var counters: CounterReading?
+  package var counters: CounterReading?
   /// The share of the machine's CPU time that others took meanwhile.
-  public var competingLoad: Double?
-  public var kernels: String
+  package var competingLoad: Double?
+  package var kernels: String
 
   /// Measures in this process. Peak memory is only meaningful in a process that does nothing else.
   ///
   /// Prompts are seeded random tokens; one round goes before to warm caches and pages.
-  public init(path: String, settings: Settings) throws {
+  package init(path: String, settings: Settings) throws {
     let watch = CompetingLoad()
     // Before the threads that compute are made: they inherit it.
     let hardware = HardwareCounters()
@@ -164,7 +164,7 @@ public struct SpeedMeasurement: Sendable {
 
 extension Duration {
   /// The duration in seconds.
-  public var seconds: Double {
+  package var seconds: Double {
     Double(components.seconds) + Double(components.attoseconds) / 1e18
   }
 }

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
 import FurlModel
 import FurlNumerics
@@ -6,15 +6,15 @@ import FurlSpec
 import FurlTensor
 
 /// What one process measures of training one model: whole steps of forward pass, backward pass, clipping and AdamW.
-public struct TrainingMeasurement: Sendable {
+package struct TrainingMeasurement: Sendable {
   /// How it is measured.
-  public struct Settings: Sendable {
-    public var threads: Int
-    public var sequences: Int
-    public var length: Int
-    public var steps: Int
+  package struct Settings: Sendable {
+    package var threads: Int
+    package var sequences: Int
+    package var length: Int
+    package var steps: Int
 
-    public init(threads: Int, sequences: Int, length: Int, steps: Int) {
+    package init(threads: Int, sequences: Int, length: Int, steps: Int) {
       self.threads = threads
       self.sequences = sequences
       self.length = length
@@ -23,18 +23,18 @@ public struct TrainingMeasurement: Sendable {
   }
 
   /// Of each step; the first one takes the memory.
-  public var seconds: [Double] = []
+  package var seconds: [Double] = []
   /// CPU time of all threads in each step, those that wait included: what a busy machine changes least.
-  public var cpuSeconds: [Double] = []
+  package var cpuSeconds: [Double] = []
   /// Mean cross entropy before each step, nats.
-  public var losses: [Double] = []
-  public var peakBytes: Int?
-  public var competingLoad: Double?
+  package var losses: [Double] = []
+  package var peakBytes: Int?
+  package var competingLoad: Double?
 
   /// Trains on seeded ids, which any program can draw: id i is 40503 i modulo 65536, modulo the vocabulary.
   ///
   /// - Throws: ``FurlError``.
-  public init(checkpoint path: String, settings: Settings) throws {
+  package init(checkpoint path: String, settings: Settings) throws {
     let checkpoint = try Checkpoint(path: path)
     let spec = checkpoint.spec
     guard settings.sequences > 0, settings.steps > 0, (1...spec.contextLength).contains(settings.length) else {
@@ -76,7 +76,7 @@ public struct TrainingMeasurement: Sendable {
     peakBytes = ProcessMemory.current()?.peak
   }
 
-  public var json: JSON {
+  package var json: JSON {
     [
       "step_seconds": .array(seconds.map(JSON.number)), "step_cpu_seconds": .array(cpuSeconds.map(JSON.number)),
       "losses": .array(losses.map(JSON.number)),

@@ -5,7 +5,7 @@ import FurlSpec
 /// A report as one HTML page that loads nothing and runs no script: table, plots, gates, flips and facts.
 ///
 /// Whatever comes from a document is escaped; the page's policy forbids scripts and requests besides.
-public struct HTMLReport {
+package struct HTMLReport {
   let document: ReportDocument
   /// Bytes that completions may take in all.
   let completionBudget: Int
@@ -16,7 +16,7 @@ public struct HTMLReport {
   /// Ends with a line end.
   private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
 
-  public static func text(_ document: ReportDocument) -> String {
+  package static func text(_ document: ReportDocument) -> String {
     let page = HTMLReport(document: document, completionBudget: 450_000).page
     // Figures come first; completions give way to them.
     return page.utf8.count <= sizeLimit ? page : HTMLReport(document: document, completionBudget: 0).page

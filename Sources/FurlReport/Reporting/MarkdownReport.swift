@@ -1,8 +1,8 @@
 import FurlBase
 
 /// A report as Markdown: the signature table, what must be said beside it, and the gates.
-public enum MarkdownReport {
-  public static func text(_ document: ReportDocument) -> String {
+package enum MarkdownReport {
+  package static func text(_ document: ReportDocument) -> String {
     let content = ReportTable(document)
     var table = TextTable(content.header)
     for row in content.rows {

@@ -1,5 +1,5 @@
 /// Tells texts that end in repeating themselves, which is what models do that were cut too far.
-public enum Repetition {
+package enum Repetition {
   /// The fewest bytes and copies that count.
   static let shortest = 32
   static let copies = 4
@@ -11,7 +11,7 @@ public enum Repetition {
   ///
   /// By the failure function of Knuth, Morris and Pratt on the reversed bytes, which gives the smallest period of every
   /// suffix. White space at the end is left out, and a run of white space alone does not count.
-  public static func isRepeating(_ text: String) -> Bool {
+  package static func isRepeating(_ text: String) -> Bool {
     let bytes = Array(text.utf8.suffix(limit).reversed().drop(while: isSpace))
     guard bytes.count >= shortest else { return false }
     var failure = [Int](repeating: 0, count: bytes.count)

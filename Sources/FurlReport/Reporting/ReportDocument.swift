@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import FurlEvaluate
 import FurlSpec
 
@@ -6,21 +6,21 @@ import FurlSpec
 ///
 /// Documents about the same model (by digest, else by name) become one row. The same documents in the same order give
 /// the same report: no clock and no path of this machine goes in.
-public struct ReportDocument: Sendable {
+package struct ReportDocument: Sendable {
   /// A gate that an artifact was held to.
-  public struct Gate: Sendable {
-    public let artifact: String
-    public let suite: String
-    public let metric: String
-    public let bound: String
-    public let value: Double?
+  package struct Gate: Sendable {
+    package let artifact: String
+    package let suite: String
+    package let metric: String
+    package let bound: String
+    package let value: Double?
     /// Where problems were left out, what the value can still be; ``value`` is the end that the verdict rests on.
-    public let valueRange: ClosedRange<Double>?
-    public let interval95: ClosedRange<Double>?
-    public let regressions: Int?
-    public let fixes: Int?
-    public let verdict: String
-    public let reason: String
+    package let valueRange: ClosedRange<Double>?
+    package let interval95: ClosedRange<Double>?
+    package let regressions: Int?
+    package let fixes: Int?
+    package let verdict: String
+    package let reason: String
 
     /// The value, or what is known of it.
     var valueText: String { GateText.known(text(value), value, valueRange) }
@@ -35,41 +35,41 @@ public struct ReportDocument: Sendable {
   }
 
   /// A cell of a sweep that gave no row.
-  public struct Missing: Sendable {
-    public let name: String
+  package struct Missing: Sendable {
+    package let name: String
     /// `failed` or `skipped`.
-    public let state: String
-    public let reason: String
+    package let state: String
+    package let reason: String
   }
 
   /// Facts in full under one heading: a protocol, a machine.
-  public struct Facts: Sendable {
-    public let title: String
-    public let pairs: [(key: String, value: String)]
+  package struct Facts: Sendable {
+    package let title: String
+    package let pairs: [(key: String, value: String)]
   }
 
-  public var title = "Furl report"
-  public private(set) var rows: [ReportRow] = []
-  public private(set) var gates: [Gate] = []
-  public private(set) var missing: [Missing] = []
-  public private(set) var facts: [Facts] = []
+  package var title = "Furl report"
+  package private(set) var rows: [ReportRow] = []
+  package private(set) var gates: [Gate] = []
+  package private(set) var missing: [Missing] = []
+  package private(set) var facts: [Facts] = []
   private var inputNotes: [String] = []
   private var baselineDigest: String?
   private var baselineName: String?
 
-  public init() {}
+  package init() {}
 
   // MARK: Reading
 
   /// Adds a document of `bench`, `eval`, `verify` or `sweep`.
   ///
   /// - Throws: ``FurlError`` of kind `input` when it is none of these, or a figure in it is none.
-  public mutating func add(path: String) throws {
+  package mutating func add(path: String) throws {
     let bytes = try MappedFile(path: path).readAll(limit: 256 << 20)
     try add(JSON.parse(bytes, file: path), file: path)
   }
 
-  public mutating func add(_ json: JSON, file: String?) throws {
+  package mutating func add(_ json: JSON, file: String?) throws {
     let reader = try DocumentReader(json, file: file)
     if json["cells"] != nil {
       try addSweep(reader)
@@ -171,7 +171,7 @@ public struct ReportDocument: Sendable {
   ///
   /// - Parameter model: the row that they belong to, by its name.
   /// - Throws: ``FurlError``: `usage` for a name that is not there, `input` for a file that is no such.
-  public mutating func addSamples(path: String, model: String) throws {
+  package mutating func addSamples(path: String, model: String) throws {
     guard let place = rows.firstIndex(where: { ReportDocument.isName(model, of: $0) }) else {
       throw FurlError(
         .usage, file: "--samples", "no model is called \"\(model)\"",
@@ -197,7 +197,7 @@ public struct ReportDocument: Sendable {
   /// Compares with this model instead of the one that the documents suggest.
   ///
   /// - Throws: ``FurlError`` of kind `usage` for a name that is not there.
-  public mutating func setBaseline(_ name: String) throws {
+  package mutating func setBaseline(_ name: String) throws {
     guard let row = rows.first(where: { ReportDocument.isName(name, of: $0) }) else {
       throw FurlError(
         .usage, file: "--baseline", "no model is called \"\(name)\"",
@@ -212,7 +212,7 @@ public struct ReportDocument: Sendable {
   ///
   /// That is the checkpoint that it was made from, where there is a row of that; else the one that was asked for, that
   /// `verify` compared with, or the first checkpoint.
-  public func baseline(of index: Int) -> Int? {
+  package func baseline(of index: Int) -> Int? {
     let place = baselinePlace(of: index)
     return place == index ? nil : place
   }
@@ -264,7 +264,7 @@ public struct ReportDocument: Sendable {
   }
 
   /// What a reader must know beside the table.
-  public var notes: [String] {
+  package var notes: [String] {
     var notes: [String] = []
     let unmeasured = rows.filter { !$0.decode.isEmpty && $0.energy?.isMeasured != true }
     if let reason = unmeasured.lazy.compactMap({ $0.energy?.reason }).first {

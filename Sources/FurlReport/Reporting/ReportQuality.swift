@@ -1,38 +1,38 @@
-import FurlBase
+package import FurlBase
 import FurlEvaluate
-import FurlSpec
+package import FurlSpec
 
 /// What an evaluation says about one model on one suite, as far as a report shows it.
 ///
 /// Only what is drawn is read; figures that an older document lacks are nil.
-public struct ReportQuality: Sendable {
+package struct ReportQuality: Sendable {
   /// One problem's result.
-  public struct Item: Sendable {
-    public var id: String
+  package struct Item: Sendable {
+    package var id: String
     /// Passed, or exact.
-    public var isRight: Bool
+    package var isRight: Bool
     /// In a word.
-    public var outcome: String
-    public var stopReason: String?
-    public var completion: String?
+    package var outcome: String
+    package var stopReason: String?
+    package var completion: String?
   }
 
-  public var suite: String
-  public var sha256: String
-  public var kind: SuiteKind
-  public var count: Int
-  public var limit: Int?
+  package var suite: String
+  package var sha256: String
+  package var kind: SuiteKind
+  package var count: Int
+  package var limit: Int?
   /// By what gates call them.
   private var figures: [Gate.Metric: Double] = [:]
   /// Of a text: how many were scored.
-  public var tokens: Int?
-  public var interval95: ClosedRange<Double>?
-  public var sandbox: String?
-  public var python: String?
-  public var `protocol`: JSON
-  public var items: [Item]
+  package var tokens: Int?
+  package var interval95: ClosedRange<Double>?
+  package var sandbox: String?
+  package var python: String?
+  package var `protocol`: JSON
+  package var items: [Item]
   /// Completions that end in repeating themselves; nil where nobody counted.
-  public var repeating: Int?
+  package var repeating: Int?
 
   init(_ reader: DocumentReader) throws {
     guard let suite = try reader.reader("suite") else { throw reader.error("suite", "is missing") }
@@ -69,7 +69,7 @@ public struct ReportQuality: Sendable {
   }
 
   /// A figure, by what gates call it.
-  public func value(_ metric: Gate.Metric) -> Double? { figures[metric] }
+  package func value(_ metric: Gate.Metric) -> Double? { figures[metric] }
 
   /// The figure that plots look at first.
   var headline: Double? { figures[kind.type.headline.metric] }

@@ -3,32 +3,32 @@ import FurlEvaluate
 import FurlSpec
 
 /// What one model's row of a report is drawn from: everything that the given documents say about it.
-public struct ReportRow: Sendable {
+package struct ReportRow: Sendable {
   /// How the model is called: the base name of its file or folder, or a sweep's cell.
-  public var name: String
+  package var name: String
   /// The artifact's id or the checkpoint's digest; documents that carry the same one are about the same model.
-  public var digest: String?
+  package var digest: String?
   /// The digest of the checkpoint that the model is or was made from.
-  public var source: String?
-  public var recipe: String?
-  public var layers: Int?
-  public var diskBytes: Int?
-  public var bitsPerWeight: Double?
-  public var parameters: Int?
-  public var nonzero: Int?
-  public var peakBytes: Int?
+  package var source: String?
+  package var recipe: String?
+  package var layers: Int?
+  package var diskBytes: Int?
+  package var bitsPerWeight: Double?
+  package var parameters: Int?
+  package var nonzero: Int?
+  package var peakBytes: Int?
   /// Tokens a second, one figure for each repeat.
-  public var prefill: [Double] = []
-  public var decode: [Double] = []
-  public var energy: ReportEnergy?
+  package var prefill: [Double] = []
+  package var decode: [Double] = []
+  package var energy: ReportEnergy?
   /// Milliseconds of CPU time that one decoded token took, one figure for each repeat.
-  public var cpuPerToken: [Double] = []
-  public var competingLoad: Double?
-  public var kernels: String?
-  public var threads: Int?
-  public var quality: [ReportQuality] = []
+  package var cpuPerToken: [Double] = []
+  package var competingLoad: Double?
+  package var kernels: String?
+  package var threads: Int?
+  package var quality: [ReportQuality] = []
   /// The verdict of `verify`, when there is one.
-  public var verdict: String?
+  package var verdict: String?
 
   init(name: String) { self.name = name }
 
@@ -109,23 +109,23 @@ public struct ReportRow: Sendable {
 }
 
 /// The energy of a row: what was measured, or why nothing was.
-public struct ReportEnergy: Sendable {
-  public var method: String
-  public var reason: String?
-  public var joulesPerToken: Double?
-  public var netJoulesPerToken: Double?
+package struct ReportEnergy: Sendable {
+  package var method: String
+  package var reason: String?
+  package var joulesPerToken: Double?
+  package var netJoulesPerToken: Double?
   /// One figure for each repeat.
-  public var samples: [Double]
+  package var samples: [Double]
   /// By a model, never mixed with what is measured.
-  public var modelledJoulesPerToken: Double?
-  public var suites: [Suite]
+  package var modelledJoulesPerToken: Double?
+  package var suites: [Suite]
 
   /// The energy of one run of a suite.
-  public struct Suite: Sendable {
-    public var name: String
-    public var joulesPerSample: Double?
-    public var joulesPerSolved: Double?
-    public var cpuSeconds: Double?
+  package struct Suite: Sendable {
+    package var name: String
+    package var joulesPerSample: Double?
+    package var joulesPerSolved: Double?
+    package var cpuSeconds: Double?
   }
 
   var isMeasured: Bool { joulesPerToken != nil }

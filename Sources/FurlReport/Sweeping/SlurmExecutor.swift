@@ -7,20 +7,20 @@ import SystemPackage
 ///
 /// Interface: sbatch(1) and squeue(1) of Slurm. The sweep's folder, the checkpoints and `furl` must lie where all nodes
 /// see them.
-public struct SlurmExecutor: Sendable {
+package struct SlurmExecutor: Sendable {
   let sweep: Sweep
 
-  public init(_ sweep: Sweep) { self.sweep = sweep }
+  package init(_ sweep: Sweep) { self.sweep = sweep }
 
   private var folder: String { sweep.folder.path + "/slurm" }
   /// What the jobs are called.
   var jobName: String { "furl-" + sweep.plan.name }
 
   /// What was submitted.
-  public struct Submission: Sendable {
-    public let array: String
-    public let gather: String
-    public let chains: [Int]
+  package struct Submission: Sendable {
+    package let array: String
+    package let gather: String
+    package let chains: [Int]
   }
 
   /// Submits every chain that has no result, and the job that gathers.
@@ -28,7 +28,7 @@ public struct SlurmExecutor: Sendable {
   /// - Parameter attempt: from 1; the gathering job counts.
   /// - Returns: nil when nothing is left to be run.
   /// - Throws: ``FurlError`` of kind `unavailable` when Slurm is not there or refuses.
-  public func submit(attempt: Int = 1) async throws -> Submission? {
+  package func submit(attempt: Int = 1) async throws -> Submission? {
     if attempt == 1 {
       try sweep.folder.lock()
       sweep.folder.clean()
@@ -137,7 +137,7 @@ public struct SlurmExecutor: Sendable {
   /// What the gathering job does: submits lost chains again, or writes the report.
   ///
   /// - Returns: the new submission; nil when the report is written.
-  public func gather(attempt: Int) async throws -> Submission? {
+  package func gather(attempt: Int) async throws -> Submission? {
     if !sweep.unfinishedChains.isEmpty, attempt < sweep.plan.slurm.attempts {
       return try await submit(attempt: attempt + 1)
     }
@@ -148,7 +148,7 @@ public struct SlurmExecutor: Sendable {
   /// Waits for the report.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when no job is left and there is none.
-  public func wait(progress: (Int) -> Void) async throws {
+  package func wait(progress: (Int) -> Void) async throws {
     var silent = 0
     while !FileManager.default.fileExists(atPath: sweep.folder.report) {
       try await Task.sleep(for: .milliseconds(500))

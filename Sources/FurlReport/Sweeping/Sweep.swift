@@ -1,22 +1,22 @@
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
 import FurlTensor
 import Subprocess
 import SystemPackage
 
 /// Runs a plan in a folder, cell by cell in processes of their own, and goes on where an earlier run was ended.
-public struct Sweep: Sendable {
-  public let plan: SweepPlan
-  public let folder: SweepFolder
+package struct Sweep: Sendable {
+  package let plan: SweepPlan
+  package let folder: SweepFolder
   let chains: [SweepChain]
   /// The `furl` executable and what it is called with to run a part of this sweep.
-  public let executable: String
-  public let arguments: [String]
+  package let executable: String
+  package let arguments: [String]
 
   /// Makes synthetic checkpoints that are not there yet, and lists the cells.
   ///
   /// - Parameter arguments: the command that starts this sweep, without the executable and without `--executor`.
-  public init(
+  package init(
     _ plan: SweepPlan, in folder: SweepFolder, executable: String, arguments: [String],
     progress: (String) -> Void = { _ in }
   ) throws {
@@ -39,20 +39,20 @@ public struct Sweep: Sendable {
   }
 
   /// How far a run is.
-  public struct Progress: Sendable {
-    public let cell: String
+  package struct Progress: Sendable {
+    package let cell: String
     /// Cells that have ended, and how many there are.
-    public let done: Int
-    public let total: Int
+    package let done: Int
+    package let total: Int
     /// `begins`, `done`, `failed`, `skipped`.
-    public let event: String
-    public let reason: String?
+    package let event: String
+    package let reason: String?
   }
 
   // MARK: Running here
 
   /// Runs what has no result yet; cells that failed are tried again.
-  public func run(progress: @Sendable (Progress) -> Void) async throws {
+  package func run(progress: @Sendable (Progress) -> Void) async throws {
     try folder.lock()
     folder.clean()
     unlink(folder.report)
@@ -63,7 +63,7 @@ public struct Sweep: Sendable {
   }
 
   /// Runs the cells of one chain that have no result.
-  public func run(chain index: Int, progress: @Sendable (Progress) -> Void) async throws {
+  package func run(chain index: Int, progress: @Sendable (Progress) -> Void) async throws {
     guard chains.indices.contains(index) else { throw FurlError(.usage, "the sweep has no chain \(index)") }
     let total = chains.reduce(0) { $0 + $1.cells.count }
     let before = chains[..<index].reduce(0) { $0 + $1.cells.count }
@@ -132,7 +132,7 @@ public struct Sweep: Sendable {
   }
 
   /// Runs one cell in this process and keeps its result, or why it failed.
-  public func run(cell id: String) async throws {
+  package func run(cell id: String) async throws {
     guard let cell = chains.flatMap(\.cells).first(where: { $0.id == id }) else {
       throw FurlError(.usage, "the sweep has no cell \(id)")
     }
@@ -158,7 +158,7 @@ public struct Sweep: Sendable {
   }
 
   /// Puts all results into one document.
-  public func gather() -> JSON {
+  package func gather() -> JSON {
     var machines: [JSON] = []
     let cells = chains.flatMap { chain in
       chain.cells.enumerated().map { place, cell -> JSON in
@@ -190,7 +190,7 @@ public struct Sweep: Sendable {
   ///
   /// - Returns: the document, what is drawn of it, and the exit status of the first cell that failed, 0 if none did.
   @discardableResult
-  public func finish() throws -> (json: JSON, document: ReportDocument, status: Int32) {
+  package func finish() throws -> (json: JSON, document: ReportDocument, status: Int32) {
     let json = gather()
     var document = ReportDocument()
     try document.add(json, file: folder.report)

@@ -3,11 +3,11 @@ import FurlBase
 /// A sweep's folder: results of cells, the journal, what is being made, and the report.
 ///
 /// A cell's file appears when it is whole, so a run that is killed at any moment loses that cell and nothing else.
-public struct SweepFolder: Sendable {
-  public let path: String
+package struct SweepFolder: Sendable {
+  package let path: String
 
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  public init(path: String) throws {
+  package init(path: String) throws {
     self.path = URL(fileURLWithPath: path).standardizedFileURL.path
     for part in ["cells", "work", "checkpoints"] {
       do {

@@ -5,7 +5,7 @@ import FurlTransform
 extension SweepPlan {
   /// The files that running the plan reads: recipes with their texts, cards with their problems, and checkpoints. The sweep
   /// file itself is none of them.
-  public var filesRead: [String] {
+  package var filesRead: [String] {
     let folders = subjects.compactMap { subject -> String? in
       if case .path(let path) = subject.source { path } else { nil }
     }
@@ -24,10 +24,10 @@ extension SweepPlan {
 
 extension SweepFolder {
   /// The files in a folder that a sweep writes under names of its own.
-  public static func reports(in folder: String) -> [String] {
+  package static func reports(in folder: String) -> [String] {
     ["sweep.json", "report.md", "report.html", "journal.jsonl", "lock"].map { folder + "/" + $0 }
   }
 
   /// The folders that a sweep clears of what it does not know.
-  public static func cleared(in folder: String) -> [String] { ["work", "cells"].map { folder + "/" + $0 } }
+  package static func cleared(in folder: String) -> [String] { ["work", "cells"].map { folder + "/" + $0 } }
 }

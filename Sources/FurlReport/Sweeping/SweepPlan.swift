@@ -1,18 +1,18 @@
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
 import FurlEvaluate
 import FurlSpec
 
 /// What a sweep file asks for: every checkpoint with every recipe, put to every suite, so many times.
-public struct SweepPlan: DeclaredDocument, Sendable {
+package struct SweepPlan: DeclaredDocument, Sendable {
   /// A checkpoint of the sweep: one that is there, or a shape to be filled with random weights.
-  public struct Subject: DeclaredDocument, Sendable {
-    public enum Source: Sendable, Hashable {
+  package struct Subject: DeclaredDocument, Sendable {
+    package enum Source: Sendable, Hashable {
       case path(String)
       case synthetic(model: String, blocks: Int?)
     }
 
-    public private(set) var name = ""
+    package private(set) var name = ""
     var path: String?
     var model: String?
     var blocks: Int?
@@ -23,66 +23,66 @@ public struct SweepPlan: DeclaredDocument, Sendable {
       (self.name, self.path, self.model, self.blocks) = (name, path, model, blocks)
     }
 
-    public var source: Source { model.map { .synthetic(model: $0, blocks: blocks) } ?? .path(path ?? "") }
+    package var source: Source { model.map { .synthetic(model: $0, blocks: blocks) } ?? .path(path ?? "") }
   }
 
   /// How speed is measured; nil when it is not.
-  public struct Speed: DeclaredDocument, Sendable, Hashable {
-    public var promptTokens = 256
-    public var decodeTokens = 128
-    public var repeats = 3
+  package struct Speed: DeclaredDocument, Sendable, Hashable {
+    package var promptTokens = 256
+    package var decodeTokens = 128
+    package var repeats = 3
 
     package init() {}
   }
 
   /// What ends a series of recipes.
-  public struct Until: DeclaredDocument, Sendable, Hashable {
-    public private(set) var suite = ""
-    public private(set) var metric = ""
-    public private(set) var atMost = 0.0
+  package struct Until: DeclaredDocument, Sendable, Hashable {
+    package private(set) var suite = ""
+    package private(set) var metric = ""
+    package private(set) var atMost = 0.0
 
     package init() {}
   }
 
   /// What Slurm is asked for.
-  public struct Slurm: DeclaredDocument, Sendable, Hashable {
-    public var partition: String?
-    public var throttle: Int?
-    public var cpus: Int?
-    public var memory: String?
-    public var time: String?
-    public var account: String?
+  package struct Slurm: DeclaredDocument, Sendable, Hashable {
+    package var partition: String?
+    package var throttle: Int?
+    package var cpus: Int?
+    package var memory: String?
+    package var time: String?
+    package var account: String?
     /// How often a cell is submitted before it counts as lost.
-    public var attempts = 3
+    package var attempts = 3
 
     package init() {}
   }
 
-  public private(set) var name = ""
-  public private(set) var summary: String?
-  public var subjects: [Subject] = []
+  package private(set) var name = ""
+  package private(set) var summary: String?
+  package var subjects: [Subject] = []
   var series: [SweepSeries] = []
   /// Cards, each a path or `checkpoint:FILE`.
-  public var cards: [String] = []
-  public private(set) var repeats = 1
-  public private(set) var seeds = [0]
-  public private(set) var limit: Int?
-  public private(set) var threads: Int?
-  public private(set) var speed: Speed? = Speed()
-  public private(set) var keepsArtifacts = false
-  public private(set) var slurm = Slurm()
+  package var cards: [String] = []
+  package private(set) var repeats = 1
+  package private(set) var seeds = [0]
+  package private(set) var limit: Int?
+  package private(set) var threads: Int?
+  package private(set) var speed: Speed? = Speed()
+  package private(set) var keepsArtifacts = false
+  package private(set) var slurm = Slurm()
 
   package init() {}
 
   /// Reads a sweep file strictly; recipes are read, too, so that nothing is wrong with them later.
   ///
   /// - Throws: ``FurlError`` of kind `input` with file, line and key.
-  public init(path: String) throws { try self.init(declared: YAML.read(path: path)) }
+  package init(path: String) throws { try self.init(declared: YAML.read(path: path)) }
 
   /// Reads `NAME=PATH`, `NAME=synth:MODEL` or `NAME=synth:MODEL/BLOCKS` of a command line.
   ///
   /// - Throws: ``FurlError`` of kind `usage`.
-  public static func subject(argument text: String) throws -> Subject {
+  package static func subject(argument text: String) throws -> Subject {
     let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
     guard parts.count == 2, isName(parts[0]) else {
       throw FurlError(.usage, file: "--checkpoint", "\"\(text)\" is not NAME=PATH")

@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 
 /// A bound on a figure of a report.
-public struct Gate: DeclaredDocument, Sendable, Hashable {
+package struct Gate: DeclaredDocument, Sendable, Hashable {
   /// The figure that is bounded.
-  public enum Metric: String, Sendable, Hashable, CaseIterable {
+  package enum Metric: String, Sendable, Hashable, CaseIterable {
     case passAt1 = "pass_at_1"
     case exactMatch = "exact_match"
     case editSimilarity = "edit_similarity"
@@ -15,7 +15,7 @@ public struct Gate: DeclaredDocument, Sendable, Hashable {
     case diskBytes = "disk_bytes"
 
     /// Whether it is a figure of a suite, not of the artifact alone.
-    public var needsSuite: Bool { self != .diskBytes }
+    package var needsSuite: Bool { self != .diskBytes }
 
     /// The keys that bound it.
     var bounds: [String] {
@@ -29,23 +29,23 @@ public struct Gate: DeclaredDocument, Sendable, Hashable {
   }
 
   /// The name of the suite; empty for a figure that needs none.
-  public var suite: String
-  public var metric: Metric
+  package var suite: String
+  package var metric: Metric
   /// The least value on this fixed set of problems, from 0 to 1.
-  public var min: Double?
+  package var min: Double?
   /// How far the figure may lie below the baseline's, from 0 to 1.
-  public var maxDrop: Double?
+  package var maxDrop: Double?
   /// The largest value: a perplexity, nats of a token, bytes.
-  public var max: Double?
+  package var max: Double?
   /// By which part the perplexity may lie above the baseline's: 0.02 allows 2 % more.
-  public var maxRise: Double?
+  package var maxRise: Double?
   /// Of the one-sided limit by which a fall or a rise is judged, from 0.5 to below 1. With `max`, nil means that the bound
   /// is exact on this fixed text.
-  public var confidence: Double?
+  package var confidence: Double?
   /// Whether a bound that lets nearly everything through is meant.
-  public var isLoose: Bool
+  package var isLoose: Bool
 
-  public init(
+  package init(
     suite: String, metric: Metric, min: Double? = nil, maxDrop: Double? = nil, max: Double? = nil,
     maxRise: Double? = nil, confidence: Double? = nil, isLoose: Bool = false
   ) {
@@ -62,22 +62,22 @@ public struct Gate: DeclaredDocument, Sendable, Hashable {
   package static let usualConfidence = 0.95
 
   /// Reads one entry of a list of gates.
-  public init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
+  package init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
 
   /// The gate as a recipe says it, with its defaults.
-  public var json: JSON { declaredJSON }
+  package var json: JSON { declaredJSON }
 
   /// Reads the list under the key `gates` of a recipe or a gate file; a document without the key has none.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a wrong entry, or two that are the same.
-  public static func parse(from document: DocumentReader) throws -> [Gate] {
+  package static func parse(from document: DocumentReader) throws -> [Gate] {
     try ValueCodec<[Gate]>.gates.read(document, "gates") ?? []
   }
 
   /// Reads a gate file.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a mistake, `usage` when there is nothing in it to verify.
-  public static func read(path: String) throws -> [Gate] {
+  package static func read(path: String) throws -> [Gate] {
     let gates = try GateFile(declared: YAML.read(path: path)).gates
     guard !gates.isEmpty else {
       throw FurlError(
@@ -87,17 +87,17 @@ public struct Gate: DeclaredDocument, Sendable, Hashable {
   }
 
   /// Whether a baseline's report is needed to judge it.
-  public var needsBaseline: Bool { maxDrop != nil || maxRise != nil || needsBaselineModel }
+  package var needsBaseline: Bool { maxDrop != nil || maxRise != nil || needsBaselineModel }
 
   /// Whether the baseline itself is needed, because both models have to read the text in lockstep.
-  public var needsBaselineModel: Bool { metric == .klDivergence || metric == .sameTop }
+  package var needsBaselineModel: Bool { metric == .klDivergence || metric == .sameTop }
 
   /// What it is called in a sentence: `exact_match of lines`.
   package var title: String { suite.isEmpty ? metric.rawValue : "\(metric.rawValue) of \(suite)" }
 }
 
 /// What a gate, or a list of them, came to.
-public enum Verdict: String, Sendable, Hashable, CaseIterable {
+package enum Verdict: String, Sendable, Hashable, CaseIterable {
   case pass
   /// Nothing was measured for it, because another gate had failed.
   case notPut = "not put"
@@ -115,7 +115,7 @@ public enum Verdict: String, Sendable, Hashable, CaseIterable {
   }
 
   /// The graver of two.
-  public func and(_ other: Verdict) -> Verdict { severity >= other.severity ? self : other }
+  package func and(_ other: Verdict) -> Verdict { severity >= other.severity ? self : other }
 }
 
 extension Gate {

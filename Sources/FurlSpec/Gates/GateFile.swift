@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 
 /// A file of gates that several artifacts are held to.
 package struct GateFile: DeclaredDocument {

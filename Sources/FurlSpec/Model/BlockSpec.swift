@@ -1,43 +1,43 @@
 /// A block of a model: stages that are computed one after the other.
-public struct BlockSpec: Sendable, Hashable {
-  public var stages: [StageSpec]
+package struct BlockSpec: Sendable, Hashable {
+  package var stages: [StageSpec]
   /// Whether the residual stream is multiplied with a number behind it.
-  public var isScaled: Bool
+  package var isScaled: Bool
 
-  public init(_ stages: [StageSpec], isScaled: Bool = false) {
+  package init(_ stages: [StageSpec], isScaled: Bool = false) {
     self.stages = stages
     self.isScaled = isScaled
   }
 
   /// All parts, in the order in which they are computed.
-  public var parts: [PartSpec] { stages.flatMap(\.parts) }
+  package var parts: [PartSpec] { stages.flatMap(\.parts) }
 
   /// What its first attention does; nil: there is none, and setting it changes nothing.
-  public var attention: AttentionSpec? {
+  package var attention: AttentionSpec? {
     get { first(Self.attention) }
     set { replaceFirst(Self.attention, by: newValue.map(MixerSpec.attention)) }
   }
 
   /// What its first latent attention does; nil: there is none, and setting it changes nothing.
-  public var latentAttention: LatentAttentionSpec? {
+  package var latentAttention: LatentAttentionSpec? {
     get { first(Self.latentAttention) }
     set { replaceFirst(Self.latentAttention, by: newValue.map(MixerSpec.latentAttention)) }
   }
 
   /// What its first MLP without experts does; nil: there is none, and setting it changes nothing.
-  public var feedForward: FeedForwardSpec? {
+  package var feedForward: FeedForwardSpec? {
     get { first(Self.feedForward) }
     set { replaceFirst(Self.feedForward, by: newValue.map(MixerSpec.feedForward)) }
   }
 
   /// What its first MLP with experts does; nil: there is none, and setting it changes nothing.
-  public var experts: ExpertsSpec? {
+  package var experts: ExpertsSpec? {
     get { first(Self.experts) }
     set { replaceFirst(Self.experts, by: newValue.map(MixerSpec.experts)) }
   }
 
   /// How its attention turns queries and keys, latent attention a part of them; nil: not at all.
-  public var rotary: ModelSpec.Rotary? { attention?.rotary ?? latentAttention?.rotary }
+  package var rotary: ModelSpec.Rotary? { attention?.rotary ?? latentAttention?.rotary }
 
   private static func attention(_ mixer: MixerSpec) -> AttentionSpec? {
     if case .attention(let spec) = mixer { spec } else { nil }
@@ -117,7 +117,7 @@ extension MixerSpec {
 
 extension BlockSpec {
   /// The widths of its first attention and its first MLP; 0 where it has none. Setting them changes those that there are.
-  public var widths: UniformDecoder.Widths {
+  package var widths: UniformDecoder.Widths {
     get {
       let (attention, mlp) = (attention, feedForward)
       return UniformDecoder.Widths(

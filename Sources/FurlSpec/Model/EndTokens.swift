@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 
 /// The tokens at which a model ends its texts, each with the places that name it.
 ///
@@ -6,25 +6,25 @@ import FurlBase
 /// `config.json` where the former names none, and with them the tokenizer's own end in any case. A GGUF file: what
 /// llama.cpp ends at, which are the ids under `eos`, `eot`, `eom` and three of fill-in-the-middle, and tokens of well-known
 /// names. An artifact: those of the model that it was made of.
-public struct EndTokens: Sendable, Hashable {
+package struct EndTokens: Sendable, Hashable {
   /// One of them.
-  public struct Token: Sendable, Hashable {
-    public let id: Int
+  package struct Token: Sendable, Hashable {
+    package let id: Int
     /// The files or keys that name it, in the order in which they are asked.
-    public fileprivate(set) var sources: [String]
+    package fileprivate(set) var sources: [String]
   }
 
   /// By id, ascending.
-  public private(set) var tokens: [Token] = []
+  package private(set) var tokens: [Token] = []
 
-  public init() {}
+  package init() {}
 
   /// - Parameter source: what names all of them.
-  public init(_ ids: [Int], from source: String) { for id in ids.sorted() { add(id, from: source) } }
+  package init(_ ids: [Int], from source: String) { for id in ids.sorted() { add(id, from: source) } }
 
-  public var ids: [Int] { tokens.map(\.id) }
+  package var ids: [Int] { tokens.map(\.id) }
 
-  public func contains(_ id: Int) -> Bool {
+  package func contains(_ id: Int) -> Bool {
     let place = place(of: id)
     return place < tokens.count && tokens[place].id == id
   }
@@ -40,7 +40,7 @@ public struct EndTokens: Sendable, Hashable {
   }
 
   /// Names a token, which may have been named before.
-  public mutating func add(_ id: Int, from source: String) {
+  package mutating func add(_ id: Int, from source: String) {
     let place = self.place(of: id)
     guard place < tokens.count, tokens[place].id == id else {
       return tokens.insert(Token(id: id, sources: [source]), at: place)
@@ -49,17 +49,17 @@ public struct EndTokens: Sendable, Hashable {
   }
 
   /// Both sets; what names a token here comes before what names it there.
-  public func union(_ other: EndTokens) -> EndTokens {
+  package func union(_ other: EndTokens) -> EndTokens {
     var result = self
     for token in other.tokens { for source in token.sources { result.add(token.id, from: source) } }
     return result
   }
 
   /// Without one that is none after all.
-  public mutating func remove(_ id: Int) { tokens.removeAll { $0.id == id } }
+  package mutating func remove(_ id: Int) { tokens.removeAll { $0.id == id } }
 
   /// The same tokens with other ids; those that have none are gone.
-  public func renumbered(_ number: (Int) -> Int?) -> EndTokens {
+  package func renumbered(_ number: (Int) -> Int?) -> EndTokens {
     var result = EndTokens()
     for token in tokens {
       guard let id = number(token.id) else { continue }
@@ -87,7 +87,7 @@ extension EndTokens {
   }
 
   /// The same as far as it makes sense, for a configuration that was taken before anybody looked at it.
-  public static func plainIDs(in configuration: JSON) -> [Int] {
+  package static func plainIDs(in configuration: JSON) -> [Int] {
     let value = configuration[key]
     return (value?.array ?? value.map { [$0] } ?? []).compactMap(\.integer).filter { $0 >= 0 }
   }
@@ -97,7 +97,7 @@ extension EndTokens {
   /// What an artifact has to say of them: nil where they are those that it says with its tokenizer and this configuration.
   ///
   /// - Parameter limit: what is not below it names no token.
-  public func ids(beyond configuration: JSON, below limit: Int) -> [Int]? {
+  package func ids(beyond configuration: JSON, below limit: Int) -> [Int]? {
     let own = tokens.filter { $0.sources.contains("tokenizer") }.map(\.id)
     return Set(own + EndTokens.plainIDs(in: configuration).filter { $0 < limit }) == Set(ids) ? nil : ids
   }

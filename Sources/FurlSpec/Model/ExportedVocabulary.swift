@@ -1,7 +1,7 @@
 /// A tokenizer as GGUF files describe it.
-public struct ExportedVocabulary: Sendable {
+package struct ExportedVocabulary: Sendable {
   /// What llama.cpp does with a token.
-  public enum Kind: Int32, Sendable {
+  package enum Kind: Int32, Sendable {
     case normal = 1
     case unknown = 2
     /// Not a part of any text.
@@ -14,29 +14,29 @@ public struct ExportedVocabulary: Sendable {
   }
 
   /// llama.cpp's algorithm: `gpt2` (byte-level BPE), `llama` (SentencePiece).
-  public var model: String
+  package var model: String
   /// llama.cpp's name for the way a text is cut into words.
-  public var preTokenizer: String
+  package var preTokenizer: String
   /// By id. There may be fewer than the model has rows.
-  public var tokens: [String]
-  public var kinds: [Kind]
+  package var tokens: [String]
+  package var kinds: [Kind]
   /// By id; for `llama` only.
-  public var scores: [Float]?
+  package var scores: [Float]?
   /// `left right`, by rank.
-  public var merges: [String]
-  public var bosID: Int?
-  public var eosID: Int?
+  package var merges: [String]
+  package var bosID: Int?
+  package var eosID: Int?
   /// Further ends of texts.
-  public var eotID: Int?
-  public var eomID: Int?
-  public var unknownID: Int?
-  public var addsBOS: Bool
+  package var eotID: Int?
+  package var eomID: Int?
+  package var unknownID: Int?
+  package var addsBOS: Bool
   /// Whether a space goes before a text; for `llama` only.
-  public var addsSpace: Bool?
+  package var addsSpace: Bool?
   /// What llama.cpp does otherwise with this tokenizer.
-  public var notes: [String]
+  package var notes: [String]
 
-  public init(
+  package init(
     model: String, preTokenizer: String, tokens: [String], kinds: [Kind], scores: [Float]? = nil, merges: [String],
     bosID: Int?, eosID: Int?, unknownID: Int? = nil, addsBOS: Bool, addsSpace: Bool? = nil, notes: [String] = []
   ) {

@@ -6,25 +6,25 @@ import FurlTensor
 ///
 /// A part of each query and key is turned by its position and comes first in a head; that of the keys is the same for all
 /// heads.
-public struct LatentAttentionSpec: Sendable, Hashable {
-  public var heads: Int
+package struct LatentAttentionSpec: Sendable, Hashable {
+  package var heads: Int
   /// Numbers of a head's queries and keys that are turned.
-  public var turnedSize: Int
+  package var turnedSize: Int
   /// Those that are not.
-  public var plainSize: Int
+  package var plainSize: Int
   /// Numbers of a head's values.
-  public var valueSize: Int
+  package var valueSize: Int
   /// Numbers of what queries are made from; nil: they are made from the stage's input.
-  public var queryRank: Int?
+  package var queryRank: Int?
   /// Numbers of what keys and values are made from.
-  public var rank: Int
-  public var rotary: ModelSpec.Rotary
+  package var rank: Int
+  package var rotary: ModelSpec.Rotary
   /// What products of queries and keys are multiplied with; nil: one over the square root of their size.
-  public var scale: Double?
+  package var scale: Double?
   /// Over what queries, and keys and values, are made from.
-  public var norm: NormSpec
+  package var norm: NormSpec
   /// Roles whose layers have a bias.
-  public var biases: Set<TensorRole>
+  package var biases: Set<TensorRole>
 
   /// The roles of all its layers.
   static let roles: Set<TensorRole> = [
@@ -36,7 +36,7 @@ public struct LatentAttentionSpec: Sendable, Hashable {
     [queryRank == nil ? .query : .queryLatent, .latent, .sharedKey, .attentionOutput]
   }
 
-  public init(
+  package init(
     heads: Int, turnedSize: Int, plainSize: Int, valueSize: Int, queryRank: Int?, rank: Int,
     rotary: ModelSpec.Rotary, norm: NormSpec
   ) {
@@ -52,13 +52,13 @@ public struct LatentAttentionSpec: Sendable, Hashable {
   }
 
   /// Numbers of a head's queries and keys.
-  public var querySize: Int { turnedSize + plainSize }
+  package var querySize: Int { turnedSize + plainSize }
   /// Numbers of all heads' values.
-  public var values: Int { heads * valueSize }
+  package var values: Int { heads * valueSize }
 
   /// What is computed once queries, keys and values are there. Its heads have one size for all three, which is even: what
   /// is smaller ends with zeros.
-  public var expanded: AttentionSpec {
+  package var expanded: AttentionSpec {
     var attention = AttentionSpec(
       heads: heads, kvHeads: heads, headSize: (max(querySize, valueSize) + 1) / 2 * 2, rotary: rotary)
     attention.scale = scale ?? 1 / Double(querySize).squareRoot()
@@ -92,12 +92,12 @@ public struct LatentAttentionSpec: Sendable, Hashable {
 
 extension PartSpec {
   /// The layers that read what other layers of the part have made.
-  public func inner(_ latent: ReadingSite.Latent) -> [LinearSpec] {
+  package func inner(_ latent: ReadingSite.Latent) -> [LinearSpec] {
     if case .latentAttention(let attention) = mixer { attention.inner(latent) } else { [] }
   }
 
   /// All of them, in the order in which they are computed.
-  public var innerLayers: [LinearSpec] { ReadingSite.Latent.allCases.flatMap(inner) }
+  package var innerLayers: [LinearSpec] { ReadingSite.Latent.allCases.flatMap(inner) }
 }
 
 extension LatentAttentionSpec {

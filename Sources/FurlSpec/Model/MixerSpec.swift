@@ -1,7 +1,7 @@
 import FurlTensor
 
 /// What lies between the layers that read a stage's input and the one that writes to the residual stream.
-public enum MixerSpec: Sendable, Hashable {
+package enum MixerSpec: Sendable, Hashable {
   case attention(AttentionSpec)
   case latentAttention(LatentAttentionSpec)
   case feedForward(FeedForwardSpec)
@@ -11,46 +11,46 @@ public enum MixerSpec: Sendable, Hashable {
 }
 
 /// Attention of a row to the rows before it (Vaswani et al. 2017), by groups of heads (Ainslie et al. 2023).
-public struct AttentionSpec: Sendable, Hashable {
+package struct AttentionSpec: Sendable, Hashable {
   /// Heads of the queries.
-  public var heads: Int
+  package var heads: Int
   /// Heads of keys and values, each for as many heads as come to it.
-  public var kvHeads: Int
+  package var kvHeads: Int
   /// Numbers of a head, of queries, keys and values alike.
-  public var headSize: Int
+  package var headSize: Int
   /// Positions that a query sees at most, its own included; nil: all.
-  public var window: Int?
+  package var window: Int?
   /// How queries and keys are turned by their positions; nil: not at all.
-  public var rotary: ModelSpec.Rotary?
+  package var rotary: ModelSpec.Rotary?
   /// What products of queries and keys are multiplied with; nil: one over the square root of the head's size.
-  public var scale: Double?
+  package var scale: Double?
   /// Products are drawn into (-softCap, softCap) by tanh; nil: they stay.
-  public var softCap: Double?
+  package var softCap: Double?
   /// Whether every head has a number of its own that the softmax counts beside the rows.
-  public var hasSinks: Bool
+  package var hasSinks: Bool
   /// Before queries and keys are turned.
-  public var queryNorm: NormSpec?
-  public var keyNorm: NormSpec?
+  package var queryNorm: NormSpec?
+  package var keyNorm: NormSpec?
   /// What those norms are over.
-  public var headNorms: HeadNorms
+  package var headNorms: HeadNorms
   /// Values are divided by the root mean squares of their heads, this added to the mean squares; nil: they stay.
-  public var valueNorm: Double?
+  package var valueNorm: Double?
   /// Where keys and values come from.
-  public var keySource: KeySource
+  package var keySource: KeySource
   /// What the slopes of scores over positions reach up to: 2^-i slopeLimit / heads for head i (ALiBi; Press et al. 2022);
   /// nil: scores have none.
-  public var slopeLimit: Double?
+  package var slopeLimit: Double?
   /// Which heads of a wider attention these are whose slopes they have; nil: they are all heads.
-  public var slopeHeads: SlopeHeads?
+  package var slopeHeads: SlopeHeads?
   /// How queries grow with their position; nil: not.
-  public var queryGrowth: QueryGrowth?
+  package var queryGrowth: QueryGrowth?
   /// What the heads' outputs are multiplied with before the last layer; nil: nothing.
-  public var outputGate: OutputGate?
+  package var outputGate: OutputGate?
   /// Which of `query`, `key`, `value`, `attentionGate` and `attentionOutput` have a bias.
-  public var biases: Set<TensorRole>
+  package var biases: Set<TensorRole>
 
   /// Where keys and values come from.
-  public enum KeySource: String, Sendable, Hashable, CaseIterable {
+  package enum KeySource: String, Sendable, Hashable, CaseIterable {
     /// Each from a layer of its own.
     case own
     /// From one layer: values are keys that are neither normed nor turned.
@@ -60,7 +60,7 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// Outputs of heads are multiplied with log(1 + exp(g)), g from a linear layer that reads the stage's input (Laguna).
-  public enum OutputGate: String, Sendable, Hashable, CaseIterable {
+  package enum OutputGate: String, Sendable, Hashable, CaseIterable {
     /// One number for each head.
     case ofHead = "head"
     /// One for each output.
@@ -68,7 +68,7 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// What norms of queries and keys are over.
-  public enum HeadNorms: String, Sendable, Hashable, CaseIterable {
+  package enum HeadNorms: String, Sendable, Hashable, CaseIterable {
     /// Each head alone, with the same weights.
     case ofHead = "head"
     /// Each head alone, with weights of its own.
@@ -78,35 +78,35 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// Queries are multiplied with 1 + rate log(1 + floor(position / context)) (Llama 4).
-  public struct QueryGrowth: Sendable, Hashable {
-    public var rate: Double
-    public var context: Int
+  package struct QueryGrowth: Sendable, Hashable {
+    package var rate: Double
+    package var context: Int
 
-    public init(rate: Double, context: Int) {
+    package init(rate: Double, context: Int) {
       self.rate = rate
       self.context = context
     }
 
     /// What the query of a position is multiplied with.
-    public func factor(position: Int) -> Float {
+    package func factor(position: Int) -> Float {
       Float(1 + rate * Elementary.log(Double(1 + position / context)))
     }
   }
 
   /// Heads that are left of more, each with a slope of its own.
-  public struct SlopeHeads: Sendable, Hashable {
+  package struct SlopeHeads: Sendable, Hashable {
     /// Heads that there were.
-    public var all: Int
+    package var all: Int
     /// Those that are left, ascending.
-    public var kept: [Int]
+    package var kept: [Int]
 
-    public init(all: Int, kept: [Int]) {
+    package init(all: Int, kept: [Int]) {
       self.all = all
       self.kept = kept
     }
   }
 
-  public init(
+  package init(
     heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil, rotary: ModelSpec.Rotary? = nil,
     biases: Set<TensorRole> = []
   ) {
@@ -122,7 +122,7 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// The slope of each head, as MPT has them: those of the next power of two of heads, every other one first where that is more.
-  public var slopes: [Float]? {
+  package var slopes: [Float]? {
     guard let slopeLimit else { return nil }
     guard let slopeHeads else { return AttentionSpec.slopes(heads, limit: slopeLimit) }
     let slopes = AttentionSpec.slopes(slopeHeads.all, limit: slopeLimit)
@@ -139,7 +139,7 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// The roles of the layers that make queries, keys and values.
-  public var inputRoles: [TensorRole] {
+  package var inputRoles: [TensorRole] {
     switch keySource {
     case .own: [.query, .key, .value]
     case .keysAlone: [.query, .key]
@@ -148,11 +148,11 @@ public struct AttentionSpec: Sendable, Hashable {
   }
 
   /// Numbers of all queries of a row.
-  public var queries: Int { heads * headSize }
+  package var queries: Int { heads * headSize }
   /// Numbers of all keys of a row.
-  public var keys: Int { kvHeads * headSize }
+  package var keys: Int { kvHeads * headSize }
   /// Numbers of a row's gates; 0: there are none.
-  public var gates: Int {
+  package var gates: Int {
     switch outputGate {
     case nil: 0
     case .ofHead: heads
@@ -162,18 +162,18 @@ public struct AttentionSpec: Sendable, Hashable {
 }
 
 /// Two or three linear layers with a function between them.
-public struct FeedForwardSpec: Sendable, Hashable {
+package struct FeedForwardSpec: Sendable, Hashable {
   /// Neurons.
-  public var size: Int
+  package var size: Int
   /// down(activation(gate(x)) * up(x)) (Shazeer 2020), and not down(activation(up(x))).
-  public var isGated: Bool
-  public var activation: ModelSpec.Activation
+  package var isGated: Bool
+  package var activation: ModelSpec.Activation
   /// Which of `gate`, `up` and `down` have a bias.
-  public var biases: Set<TensorRole>
+  package var biases: Set<TensorRole>
   /// gpt-oss: a gate's outputs are cut off above this, those of up on both sides, and one is added to these then; nil: not.
-  public var limit: Double?
+  package var limit: Double?
 
-  public init(size: Int, isGated: Bool, activation: ModelSpec.Activation, biases: Set<TensorRole> = []) {
+  package init(size: Int, isGated: Bool, activation: ModelSpec.Activation, biases: Set<TensorRole> = []) {
     self.size = size
     self.isGated = isGated
     self.activation = activation
@@ -182,9 +182,9 @@ public struct FeedForwardSpec: Sendable, Hashable {
 }
 
 /// Several MLPs of which a router chooses some for each row (Shazeer et al. 2017), and perhaps one that all rows go through.
-public struct ExpertsSpec: Sendable, Hashable {
+package struct ExpertsSpec: Sendable, Hashable {
   /// How the router's outputs become weights.
-  public enum Scoring: String, Sendable, Hashable, CaseIterable {
+  package enum Scoring: String, Sendable, Hashable, CaseIterable {
     /// A softmax over all experts; the largest are chosen.
     case softmax
     /// A sigmoid of each; the largest are chosen (DeepSeek-V3).
@@ -194,44 +194,44 @@ public struct ExpertsSpec: Sendable, Hashable {
   }
 
   /// Experts come in groups as large as each other, of which the best alone may give some.
-  public struct Groups: Sendable, Hashable {
-    public var count: Int
+  package struct Groups: Sendable, Hashable {
+    package var count: Int
     /// How many of them a row may choose from.
-    public var active: Int
+    package var active: Int
     /// How many of a group's best scores are added up to its own.
-    public var best: Int
+    package var best: Int
 
-    public init(count: Int, active: Int, best: Int) {
+    package init(count: Int, active: Int, best: Int) {
       self.count = count
       self.active = active
       self.best = best
     }
   }
 
-  public var count: Int
+  package var count: Int
   /// How many of them a row goes through.
-  public var active: Int
+  package var active: Int
   /// One of them.
-  public var expert: FeedForwardSpec
+  package var expert: FeedForwardSpec
   /// What every row goes through beside them; nil: nothing.
-  public var shared: FeedForwardSpec?
+  package var shared: FeedForwardSpec?
   /// Whether the shared one is weighed by a sigmoid of a linear layer with one output.
-  public var gatesShared: Bool
-  public var scoring: Scoring
+  package var gatesShared: Bool
+  package var scoring: Scoring
   /// Whether the weights of those that were chosen are made to add up to one; those of SparseMixer never are.
-  public var normalizesWeights: Bool
+  package var normalizesWeights: Bool
   /// What weights are multiplied with behind that.
-  public var weightFactor: Double
+  package var weightFactor: Double
   /// Whether the router's outputs have a bias, and whether one is added for the choice alone.
-  public var routerHasBias: Bool
-  public var routerHasChoiceBias: Bool
+  package var routerHasBias: Bool
+  package var routerHasChoiceBias: Bool
   /// The router's outputs are drawn into (-routerSoftCap, routerSoftCap) by tanh first; nil: they stay.
-  public var routerSoftCap: Double?
-  public var groups: Groups?
+  package var routerSoftCap: Double?
+  package var groups: Groups?
   /// How far behind the best SparseMixer lets experts be.
-  public var jitter: Double
+  package var jitter: Double
 
-  public init(
+  package init(
     count: Int, active: Int, expert: FeedForwardSpec, shared: FeedForwardSpec? = nil, gatesShared: Bool = false,
     scoring: Scoring = .softmax, normalizesWeights: Bool = true, weightFactor: Double = 1
   ) {
@@ -251,14 +251,14 @@ public struct ExpertsSpec: Sendable, Hashable {
 
 /// What a block takes from the tokens themselves beside the stream (Gemma 3n and 4: "per-layer embeddings"): it gives
 /// output(activation(gate(x)) * t), with t the norm of a linear layer on the token's embedding plus a row of a table.
-public struct TokenInputSpec: Sendable, Hashable {
+package struct TokenInputSpec: Sendable, Hashable {
   /// Numbers of t.
-  public var size: Int
-  public var activation: ModelSpec.Activation
+  package var size: Int
+  package var activation: ModelSpec.Activation
   /// Over what comes from the embedding.
-  public var norm: NormSpec
+  package var norm: NormSpec
 
-  public init(size: Int, activation: ModelSpec.Activation, norm: NormSpec) {
+  package init(size: Int, activation: ModelSpec.Activation, norm: NormSpec) {
     self.size = size
     self.activation = activation
     self.norm = norm
@@ -267,17 +267,17 @@ public struct TokenInputSpec: Sendable, Hashable {
 
 /// A mixer whose rows are computed one after the other from a state, by the gated delta rule (Yang, Kautz and Hatamizadeh
 /// 2025), behind a short convolution over rows.
-public struct RecurrentSpec: Sendable, Hashable {
+package struct RecurrentSpec: Sendable, Hashable {
   /// Heads of queries and keys.
-  public var keyHeads: Int
-  public var keySize: Int
+  package var keyHeads: Int
+  package var keySize: Int
   /// Heads of values.
-  public var valueHeads: Int
-  public var valueSize: Int
+  package var valueHeads: Int
+  package var valueSize: Int
   /// Rows that the convolution reaches over, its own included.
-  public var convolution: Int
+  package var convolution: Int
 
-  public init(keyHeads: Int, keySize: Int, valueHeads: Int, valueSize: Int, convolution: Int) {
+  package init(keyHeads: Int, keySize: Int, valueHeads: Int, valueSize: Int, convolution: Int) {
     self.keyHeads = keyHeads
     self.keySize = keySize
     self.valueHeads = valueHeads

@@ -1,11 +1,11 @@
-import FurlBase
+package import FurlBase
 
 extension ModelSpec {
   /// The version of the form that says this model: 1 where blocks differ in their widths only, else 2.
-  public var formVersion: Int { UniformDecoder(self) == nil ? 2 : 1 }
+  package var formVersion: Int { UniformDecoder(self) == nil ? 2 : 1 }
 
   /// The form that artifacts hold: the oldest that can say it.
-  public var json: JSON {
+  package var json: JSON {
     var members: [JSON.Member] = [
       .init("vocabulary_size", .integer(vocabularySize)),
       .init("hidden_size", .integer(hiddenSize)),
@@ -44,7 +44,7 @@ extension ModelSpec {
   /// Reads the form that artifacts hold; nothing may be missing or unknown.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the key.
-  public init(_ json: JSON, architecture: String, file: String?) throws {
+  package init(_ json: JSON, architecture: String, file: String?) throws {
     let reader = try DocumentReader(json, file: file, path: "spec")
     let patches = try reader.optional("patches").map { value in
       let places = value.array?.compactMap(\.integer) ?? []

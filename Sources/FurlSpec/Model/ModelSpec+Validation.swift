@@ -11,7 +11,7 @@ extension ModelSpec {
   ///
   /// - Parameter file: the name that errors carry.
   /// - Throws: ``FurlError`` of kind `input` that names the figure.
-  public func validate(file: String?) throws {
+  package func validate(file: String?) throws {
     let checks = SpecChecks(file: file, place: "")
     try checks.range("vocabulary_size", vocabularySize, 1...(1 << 24))
     try checks.range("hidden_size", hiddenSize, 1...(1 << 17))

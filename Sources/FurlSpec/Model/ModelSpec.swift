@@ -1,16 +1,16 @@
 /// An architecture as data: everything that the forward pass wants to know about a model.
 ///
 /// A family is one file that maps its `config.json` to this; the forward pass knows no family by name.
-public struct ModelSpec: Sendable, Hashable {
+package struct ModelSpec: Sendable, Hashable {
   /// What comes before attention and MLP, and at the end.
-  public enum Norm: String, Sendable, Hashable, CaseIterable {
+  package enum Norm: String, Sendable, Hashable, CaseIterable {
     /// Mean and variance over the hidden size, a weight and a bias (Ba, Kiros and Hinton 2016).
     case layerNorm = "layer_norm"
     /// Root mean square over the hidden size, a weight (Zhang and Sennrich 2019).
     case rmsNorm = "rms_norm"
   }
 
-  public enum Activation: String, Sendable, Hashable, CaseIterable {
+  package enum Activation: String, Sendable, Hashable, CaseIterable {
     /// x * Phi(x) (Hendrycks and Gimpel 2016).
     case gelu
     /// The tanh form of GELU.
@@ -24,27 +24,27 @@ public struct ModelSpec: Sendable, Hashable {
   }
 
   /// The family: `gpt2`.
-  public var architecture: String
-  public var vocabularySize: Int
-  public var hiddenSize: Int
+  package var architecture: String
+  package var vocabularySize: Int
+  package var hiddenSize: Int
   /// The most positions.
-  public var contextLength: Int
+  package var contextLength: Int
   /// What comes behind the last block.
-  public var norm: NormSpec
+  package var norm: NormSpec
   /// Whether a row for each position is added to the embedding.
-  public var hasLearnedPositions = false
+  package var hasLearnedPositions = false
   /// Whether the head is the embedding.
-  public var tiedEmbeddings: Bool
+  package var tiedEmbeddings: Bool
   /// Whether a head of its own has a bias.
-  public var hasHeadBias = false
+  package var hasHeadBias = false
   /// Logits are drawn into (-logitSoftCap, logitSoftCap) by tanh; nil: they stay.
-  public var logitSoftCap: Double?
-  public var blocks: [BlockSpec]
+  package var logitSoftCap: Double?
+  package var blocks: [BlockSpec]
   /// Where blocks were cut out and a linear map stands in for them: h + A h + b, before the block of that number; the
   /// number of blocks means behind the last one.
-  public var patches: Set<Int> = []
+  package var patches: Set<Int> = []
 
-  public init(
+  package init(
     architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: NormSpec,
     tiedEmbeddings: Bool, blocks: [BlockSpec]
   ) {
@@ -60,10 +60,10 @@ public struct ModelSpec: Sendable, Hashable {
   /// What a block does, stage by stage.
   ///
   /// - Parameter block: its number.
-  public func stages(of block: Int) -> [StageSpec] { blocks[block].stages }
+  package func stages(of block: Int) -> [StageSpec] { blocks[block].stages }
 
   /// Gives the layers of some roles a bias in every block, and a head of its own where `head` is among them.
-  public mutating func addBiases(_ roles: Set<TensorRole>) {
+  package mutating func addBiases(_ roles: Set<TensorRole>) {
     for block in blocks.indices { blocks[block].changeAll { $0.addBiases(roles) } }
     if roles.contains(.head), !tiedEmbeddings { hasHeadBias = true }
   }
@@ -82,7 +82,7 @@ public struct ModelSpec: Sendable, Hashable {
   }
 
   /// Roles that have a bias anywhere, norms and the head included.
-  public var biases: Set<TensorRole> {
+  package var biases: Set<TensorRole> {
     var roles = blocks.reduce(into: Set<TensorRole>()) { roles, block in
       for part in block.parts { roles.formUnion(part.mixer.biases) }
     }
@@ -94,10 +94,10 @@ public struct ModelSpec: Sendable, Hashable {
   // MARK: Tensors
 
   /// The name of what stands in for blocks that were cut out before a block, or behind the last one.
-  public func patchName(before block: Int) -> String { block == blocks.count ? "patch" : "blocks.\(block).patch" }
+  package func patchName(before block: Int) -> String { block == blocks.count ? "patch" : "blocks.\(block).patch" }
 
   /// Every tensor of the model, in the order in which files hold them.
-  public var tensors: [TensorSpec] {
+  package var tensors: [TensorSpec] {
     var list = tensor("embedding", .embedding, [vocabularySize, hiddenSize], nil)
     if hasLearnedPositions { list += tensor("positions", .positions, [contextLength, hiddenSize], nil) }
     for index in blocks.indices {
@@ -153,10 +153,10 @@ public struct ModelSpec: Sendable, Hashable {
   }
 
   /// Numbers in all tensors.
-  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
+  package var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
 
   /// Numbers that a token goes through: all but those of the experts that its routers do not choose.
-  public var activeParameterCount: Int {
+  package var activeParameterCount: Int {
     let idle = blocks.flatMap(\.parts).reduce(0) { sum, part in
       guard case .experts(let experts) = part.mixer else { return sum }
       let layers = (part.inputs(hidden: hiddenSize) + part.outputs(hidden: hiddenSize)).filter { $0.expert == 0 }
@@ -167,10 +167,10 @@ public struct ModelSpec: Sendable, Hashable {
   }
 
   /// Numbers in the linear layers of the blocks, without biases.
-  public var blockLinearCount: Int { tensors.reduce(0) { $0 + ($1.role.isBlockLinear ? $1.elementCount : 0) } }
+  package var blockLinearCount: Int { tensors.reduce(0) { $0 + ($1.role.isBlockLinear ? $1.elementCount : 0) } }
 
   /// Numbers in the embedding, the positions, a separate head and what blocks look up by tokens.
-  public var embeddingParameterCount: Int {
+  package var embeddingParameterCount: Int {
     tensors.filter { [.embedding, .positions, .head, .inputTable].contains($0.role) }.reduce(0) { $0 + $1.elementCount }
   }
 }

@@ -1,9 +1,9 @@
 import FurlBase
 
 /// A place in a block where linear layers read.
-public struct ReadingSite: Sendable, Hashable {
+package struct ReadingSite: Sendable, Hashable {
   /// What lies there.
-  public enum Place: Sendable, Hashable {
+  package enum Place: Sendable, Hashable {
     /// Behind the stage's norm, where the first layers of all its parts read.
     case norm
     /// What layers of a part read that other layers of it have made: behind a norm of its own.
@@ -21,7 +21,7 @@ public struct ReadingSite: Sendable, Hashable {
   }
 
   /// What latent attention makes on the way.
-  public enum Latent: Sendable, Hashable, CaseIterable {
+  package enum Latent: Sendable, Hashable, CaseIterable {
     /// What queries are made from.
     case queries
     /// What keys and values are made from.
@@ -29,19 +29,19 @@ public struct ReadingSite: Sendable, Hashable {
   }
 
   /// The stage, by its number in the block.
-  public let stage: Int
-  public let place: Place
+  package let stage: Int
+  package let place: Place
 
-  public init(stage: Int, _ place: Place) {
+  package init(stage: Int, _ place: Place) {
     self.stage = stage
     self.place = place
   }
 
   /// The place behind a stage's norm, or of what the last layer of a part reads.
-  public init(stage: Int, part: Int? = nil) { self.init(stage: stage, part.map { .output(part: $0) } ?? .norm) }
+  package init(stage: Int, part: Int? = nil) { self.init(stage: stage, part.map { .output(part: $0) } ?? .norm) }
 
   /// The part that it belongs to; nil behind a stage's norm.
-  public var part: Int? {
+  package var part: Int? {
     switch place {
     case .norm: nil
     case .latent(let part, _), .output(let part), .embedding(let part), .table(let part): part
@@ -50,7 +50,7 @@ public struct ReadingSite: Sendable, Hashable {
   }
 
   /// The expert whose rows are read; nil: all rows are.
-  public var expert: Int? {
+  package var expert: Int? {
     switch place {
     case .norm, .latent, .output, .embedding, .table: nil
     case .expertInput(_, let expert), .expertOutput(_, let expert): expert
@@ -60,7 +60,7 @@ public struct ReadingSite: Sendable, Hashable {
 
 extension ModelSpec {
   /// The places of a block in the order in which they are computed.
-  public func sites(of block: Int) -> [ReadingSite] {
+  package func sites(of block: Int) -> [ReadingSite] {
     stages(of: block).enumerated().flatMap { index, stage in
       [ReadingSite(stage: index, .norm)]
         + stage.parts.enumerated().flatMap { part, spec -> [ReadingSite] in
@@ -84,7 +84,7 @@ extension ModelSpec {
   }
 
   /// The layers of a block that read at one of its places.
-  public func readers(of site: ReadingSite, in block: Int) -> [LinearSpec] {
+  package func readers(of site: ReadingSite, in block: Int) -> [LinearSpec] {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
     case .norm: return parts.flatMap { $0.inputs(hidden: hiddenSize) }.filter { $0.expert == nil }
@@ -100,7 +100,7 @@ extension ModelSpec {
   }
 
   /// What a place lies behind; nil behind a norm.
-  public func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
+  package func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
     case .norm, .latent, .expertInput, .embedding, .table: return nil
@@ -114,7 +114,7 @@ extension ModelSpec {
   }
 
   /// The names of the norms that a block's stages read the stream through; nil for a stage that reads it as it is.
-  public func normNames(of block: Int) -> [String?] {
+  package func normNames(of block: Int) -> [String?] {
     stages(of: block).map { stage in stage.norm == nil ? nil : "blocks.\(block).\(stage.normName)" }
   }
 }

@@ -4,9 +4,9 @@ import FurlTensor
 extension ModelSpec {
   /// Rotary positions (Su et al., "RoFormer", 2021): number i of the first half of a head's rotated part and number i
   /// of its second half are turned together by position * frequency i.
-  public struct Rotary: Sendable, Hashable {
+  package struct Rotary: Sendable, Hashable {
     /// How frequencies are changed to reach beyond the context that a model was trained with.
-    public enum Scaling: Sendable, Hashable {
+    package enum Scaling: Sendable, Hashable {
       case none
       /// All frequencies are divided by a factor (Chen et al. 2023).
       case linear(factor: Double)
@@ -24,14 +24,14 @@ extension ModelSpec {
     }
 
     /// The base of the frequencies.
-    public var theta: Double
+    package var theta: Double
     /// Numbers of each head that are turned, an even count from the first on.
-    public var dimensions: Int
-    public var scaling: Scaling
+    package var dimensions: Int
+    package var scaling: Scaling
     /// What turned numbers are multiplied with: scores grow by its square.
-    public var attentionFactor: Double
+    package var attentionFactor: Double
 
-    public init(theta: Double, dimensions: Int, scaling: Scaling = .none, attentionFactor: Double = 1) {
+    package init(theta: Double, dimensions: Int, scaling: Scaling = .none, attentionFactor: Double = 1) {
       self.theta = theta
       self.dimensions = dimensions
       self.scaling = scaling
@@ -39,12 +39,12 @@ extension ModelSpec {
     }
 
     /// Radians per position of a short context: [dimensions / 2].
-    public var frequencies: [Double] { frequencies(context: 1) }
+    package var frequencies: [Double] { frequencies(context: 1) }
 
     /// Radians per position: [dimensions / 2].
     ///
     /// - Parameter context: positions that there may be: some scalings turn all positions otherwise where they are many.
-    public func frequencies(context: Int) -> [Double] {
+    package func frequencies(context: Int) -> [Double] {
       var theta = theta
       if case .dynamic(let factor, let original) = scaling, context > original, dimensions > 2 {
         let stretch = factor * Double(context) / Double(original) - (factor - 1)

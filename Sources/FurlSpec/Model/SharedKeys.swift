@@ -2,7 +2,7 @@
 
 extension BlockSpec {
   /// Whether its attention takes keys and values from an earlier block.
-  public var takesKeys: Bool { attention?.keySource == .earlier }
+  package var takesKeys: Bool { attention?.keySource == .earlier }
 }
 
 extension ModelSpec {
@@ -19,7 +19,7 @@ extension ModelSpec {
 
   /// For each block the one whose keys and values its attention sees: itself, or the last one before it that makes its own
   /// of the same kind; nil: there is none, or the block has no such attention.
-  public var keyBlocks: [Int?] {
+  package var keyBlocks: [Int?] {
     var last: [KeyKind: Int] = [:]
     return blocks.enumerated().map { index, block in
       guard let attention = block.attention else { return nil }
@@ -30,7 +30,7 @@ extension ModelSpec {
   }
 
   /// The blocks whose keys and values later ones take.
-  public var sharedKeyBlocks: Set<Int> {
+  package var sharedKeyBlocks: Set<Int> {
     Set(zip(blocks, keyBlocks).compactMap { $0.takesKeys ? $1 : nil })
   }
 }

@@ -1,38 +1,38 @@
 /// What reads the residual stream at one place, and adds to it.
-public struct StageSpec: Sendable, Hashable {
+package struct StageSpec: Sendable, Hashable {
   /// What its parts read the stream through; nil: they read it as it is.
-  public var norm: NormSpec?
+  package var norm: NormSpec?
   /// They read the same input. What they give is added to the stream in this order.
-  public var parts: [PartSpec]
+  package var parts: [PartSpec]
   /// Whether it reads the stream as the stage before it has read it, and not with what that one adds (GPT-NeoX).
-  public var isBeside: Bool
+  package var isBeside: Bool
 
-  public init(norm: NormSpec?, parts: [PartSpec], isBeside: Bool = false) {
+  package init(norm: NormSpec?, parts: [PartSpec], isBeside: Bool = false) {
     self.norm = norm
     self.parts = parts
     self.isBeside = isBeside
   }
 
   /// The name of its norm in a block: that of its first part.
-  public var normName: String { (parts.first?.name ?? "mixer") + ".norm" }
+  package var normName: String { (parts.first?.name ?? "mixer") + ".norm" }
 }
 
 /// Linear layers that read a stage's input, what is done with their outputs, and the layer that adds to the stream.
-public struct PartSpec: Sendable, Hashable {
-  public var mixer: MixerSpec
+package struct PartSpec: Sendable, Hashable {
+  package var mixer: MixerSpec
   /// Behind the layer that writes, before what it gives is added; nil: none.
-  public var outputNorm: NormSpec?
+  package var outputNorm: NormSpec?
   /// What is multiplied with what it gives before that is added.
-  public var factor: Double
+  package var factor: Double
 
-  public init(_ mixer: MixerSpec, outputNorm: NormSpec? = nil, factor: Double = 1) {
+  package init(_ mixer: MixerSpec, outputNorm: NormSpec? = nil, factor: Double = 1) {
     self.mixer = mixer
     self.outputNorm = outputNorm
     self.factor = factor
   }
 
   /// What its tensors' names in a block begin with.
-  public var name: String {
+  package var name: String {
     switch mixer {
     case .attention, .latentAttention: "attention"
     case .feedForward, .experts: "mlp"
@@ -43,17 +43,17 @@ public struct PartSpec: Sendable, Hashable {
 }
 
 /// A linear layer of a block.
-public struct LinearSpec: Sendable, Hashable {
+package struct LinearSpec: Sendable, Hashable {
   /// In its block: `attention.query`, `mlp.experts.3.up`.
-  public let name: String
-  public let role: TensorRole
+  package let name: String
+  package let role: TensorRole
   /// Outputs.
-  public let rows: Int
+  package let rows: Int
   /// Inputs.
-  public let columns: Int
-  public let hasBias: Bool
+  package let columns: Int
+  package let hasBias: Bool
   /// The expert that it is a layer of; nil: every row goes through it.
-  public var expert: Int?
+  package var expert: Int?
 }
 
 extension LinearSpec {
@@ -68,7 +68,7 @@ extension PartSpec {
   /// The layers that read the stage's input, in the order of files.
   ///
   /// - Parameter hidden: the width of the residual stream.
-  public func inputs(hidden: Int) -> [LinearSpec] {
+  package func inputs(hidden: Int) -> [LinearSpec] {
     switch mixer {
     case .attention(let attention):
       attention.inputRoles.map { role in
@@ -103,13 +103,13 @@ extension PartSpec {
   /// The layers that read the token's embedding, as the first block gets it.
   ///
   /// - Parameter hidden: the width of the residual stream.
-  public func embeddingReaders(hidden: Int) -> [LinearSpec] {
+  package func embeddingReaders(hidden: Int) -> [LinearSpec] {
     guard case .tokenInput(let input) = mixer else { return [] }
     return [LinearSpec(name: "input.context", role: .inputContext, rows: input.size, columns: hidden, hasBias: false)]
   }
 
   /// Tables with a row for each token, which are looked up.
-  public func tables(vocabulary: Int) -> [LinearSpec] {
+  package func tables(vocabulary: Int) -> [LinearSpec] {
     guard case .tokenInput(let input) = mixer else { return [] }
     return [LinearSpec(name: "input.table", role: .inputTable, rows: vocabulary, columns: input.size, hasBias: false)]
   }
@@ -117,7 +117,7 @@ extension PartSpec {
   /// The layers whose outputs are added to the stream: one, or one for each expert.
   ///
   /// - Parameter hidden: the width of the residual stream.
-  public func outputs(hidden: Int) -> [LinearSpec] {
+  package func outputs(hidden: Int) -> [LinearSpec] {
     switch mixer {
     case .attention(let attention):
       [
@@ -142,7 +142,7 @@ extension PartSpec {
   }
 
   /// Its vectors and small tables beside the linear layers.
-  public var vectors: [VectorSpec] {
+  package var vectors: [VectorSpec] {
     func norm(_ name: String, _ count: Int, _ norm: NormSpec?) -> [VectorSpec] {
       norm.map { [VectorSpec(name: name, role: .norm, count: count, hasBias: $0.hasBias)] } ?? []
     }
@@ -175,12 +175,12 @@ extension PartSpec {
 }
 
 /// A vector of a block that is no norm of a stage.
-public struct VectorSpec: Sendable, Hashable {
+package struct VectorSpec: Sendable, Hashable {
   /// In its block: `attention.query_norm`.
-  public let name: String
-  public let role: TensorRole
-  public let count: Int
-  public let hasBias: Bool
+  package let name: String
+  package let role: TensorRole
+  package let count: Int
+  package let hasBias: Bool
 }
 
 extension AttentionSpec {

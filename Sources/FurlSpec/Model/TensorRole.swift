@@ -1,5 +1,5 @@
 /// What a tensor does in a model, whatever a family calls it.
-public enum TensorRole: String, Sendable, Hashable, CaseIterable {
+package enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case embedding
   case positions
   case head
@@ -37,7 +37,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   case scale
 
   /// Whether tensors of this role are vectors, which stay in FP32.
-  public var isVector: Bool {
+  package var isVector: Bool {
     switch self {
     case .norm, .bias, .sinks, .routerChoice, .scale: true
     default: false
@@ -45,7 +45,7 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Whether tensors of this role are linear layers of a block.
-  public var isBlockLinear: Bool {
+  package var isBlockLinear: Bool {
     switch self {
     case .query, .key, .value, .attentionOutput, .attentionGate, .queryLatent, .latent, .sharedKey: true
     case .up, .gate, .down, .mixerInput, .mixerOutput, .inputGate, .inputContext, .inputOutput: true
@@ -55,15 +55,15 @@ public enum TensorRole: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A tensor that a model must have.
-public struct TensorSpec: Sendable, Hashable {
+package struct TensorSpec: Sendable, Hashable {
   /// Furl's name: `blocks.3.attention.query`, `blocks.3.attention.query.bias`, `embedding`.
-  public let name: String
-  public let role: TensorRole
+  package let name: String
+  package let role: TensorRole
   /// [rows, columns] of a matrix whose rows are outputs, or [count] of a vector.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The block that the tensor is in; nil outside of the blocks.
-  public let block: Int?
+  package let block: Int?
 
   /// Numbers in the tensor.
-  public var elementCount: Int { shape.reduce(1, *) }
+  package var elementCount: Int { shape.reduce(1, *) }
 }

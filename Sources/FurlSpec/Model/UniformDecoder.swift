@@ -3,9 +3,9 @@ import FurlBase
 /// A model whose blocks differ in their widths only: what files of the first version of the format say.
 ///
 /// A model that can be said this way is said this way, so that artifacts keep their bytes and ids.
-public struct UniformDecoder: Sendable, Hashable {
+package struct UniformDecoder: Sendable, Hashable {
   /// How a block's parts are joined.
-  public enum Residual: String, Sendable, Hashable, CaseIterable {
+  package enum Residual: String, Sendable, Hashable, CaseIterable {
     /// Attention after its norm, added; then the MLP after its own norm, added.
     case sequential
     /// Attention and MLP both after the block's one norm, both added.
@@ -13,14 +13,14 @@ public struct UniformDecoder: Sendable, Hashable {
   }
 
   /// How a model knows where a token stands.
-  public enum Positions: Sendable, Hashable {
+  package enum Positions: Sendable, Hashable {
     /// A row for each position, added to the embedding.
     case learned
     /// Queries and keys are turned by angles that grow with the position.
     case rotary(ModelSpec.Rotary)
   }
 
-  public enum MLP: String, Sendable, Hashable, CaseIterable {
+  package enum MLP: String, Sendable, Hashable, CaseIterable {
     /// down(activation(up(x))).
     case plain
     /// down(activation(gate(x)) * up(x)) (Shazeer 2020).
@@ -28,15 +28,15 @@ public struct UniformDecoder: Sendable, Hashable {
   }
 
   /// The widths of one block.
-  public struct Widths: Sendable, Hashable {
-    public var heads: Int
-    public var kvHeads: Int
-    public var headSize: Int
-    public var mlpSize: Int
+  package struct Widths: Sendable, Hashable {
+    package var heads: Int
+    package var kvHeads: Int
+    package var headSize: Int
+    package var mlpSize: Int
     /// Positions that a query sees at most, its own included; nil: all.
-    public var window: Int?
+    package var window: Int?
 
-    public init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int, window: Int? = nil) {
+    package init(heads: Int, kvHeads: Int, headSize: Int, mlpSize: Int, window: Int? = nil) {
       self.heads = heads
       self.kvHeads = kvHeads
       self.headSize = headSize
@@ -45,17 +45,17 @@ public struct UniformDecoder: Sendable, Hashable {
     }
   }
 
-  public var norm: ModelSpec.Norm
-  public var normEpsilon: Double
-  public var residual: Residual
-  public var positions: Positions
-  public var mlp: MLP
-  public var activation: ModelSpec.Activation
+  package var norm: ModelSpec.Norm
+  package var normEpsilon: Double
+  package var residual: Residual
+  package var positions: Positions
+  package var mlp: MLP
+  package var activation: ModelSpec.Activation
   /// Roles whose tensors come with a bias; `head` only with a head of its own.
-  public var biases: Set<TensorRole>
-  public var blocks: [Widths]
+  package var biases: Set<TensorRole>
+  package var blocks: [Widths]
 
-  public init(
+  package init(
     norm: ModelSpec.Norm, normEpsilon: Double, residual: Residual, positions: Positions, mlp: MLP,
     activation: ModelSpec.Activation, biases: Set<TensorRole>, blocks: [Widths]
   ) {
@@ -88,7 +88,7 @@ public struct UniformDecoder: Sendable, Hashable {
   }
 
   /// A model's description in this form; nil where it cannot be said so.
-  public init?(_ spec: ModelSpec) {
+  package init?(_ spec: ModelSpec) {
     guard spec.logitSoftCap == nil else { return nil }
     let first = spec.blocks.first
     // Without a block nothing says what it would be: any form says the same.
@@ -132,7 +132,7 @@ public struct UniformDecoder: Sendable, Hashable {
 
 extension ModelSpec {
   /// A model whose blocks differ in their widths only.
-  public init(
+  package init(
     architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
     residual: UniformDecoder.Residual, positions: UniformDecoder.Positions, mlp: UniformDecoder.MLP,
     activation: Activation, biases: Set<TensorRole>, tiedEmbeddings: Bool, blocks: [UniformDecoder.Widths],

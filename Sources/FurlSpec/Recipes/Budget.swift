@@ -1,8 +1,8 @@
-import FurlBase
+package import FurlBase
 
 /// What an artifact may take: `budget` of a recipe. Schemes are then chosen tensor by tensor within it.
-public struct Budget: DeclaredDocument, Sendable {
-  public enum Goal: Sendable, Hashable {
+package struct Budget: DeclaredDocument, Sendable {
+  package enum Goal: Sendable, Hashable {
     /// Bytes of the file.
     case disk(Int)
     /// Bytes of the weights when they are loaded.
@@ -17,7 +17,7 @@ public struct Budget: DeclaredDocument, Sendable {
   private var memory: Int?
   private var bitsPerWeight: Double?
   private var divergence: Double?
-  public private(set) var goal = Goal.disk(0)
+  package private(set) var goal = Goal.disk(0)
   package private(set) var location = DocumentLocation.none
 
   package init() {}
@@ -68,7 +68,7 @@ public struct Budget: DeclaredDocument, Sendable {
   }
 
   /// As a recipe says it.
-  public var json: JSON { declaredJSON }
+  package var json: JSON { declaredJSON }
 }
 
 extension ValueCodec<Int> {

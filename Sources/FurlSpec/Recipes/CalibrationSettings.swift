@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 
 /// What a model is to read while it is compressed: `calibration` of a recipe.
-public struct CalibrationSettings: DeclaredDocument, Sendable {
+package struct CalibrationSettings: DeclaredDocument, Sendable {
   /// Where the text is.
-  public enum Text: Sendable, Hashable {
+  package enum Text: Sendable, Hashable {
     /// A file, or a folder of sources, relative to the recipe.
     case path(String)
     /// A file of the checkpoint's folder.
@@ -12,11 +12,11 @@ public struct CalibrationSettings: DeclaredDocument, Sendable {
     case bundled
   }
 
-  public private(set) var text = Text.bundled
-  public private(set) var samples = 128
+  package private(set) var text = Text.bundled
+  package private(set) var samples = 128
   /// Tokens of a sequence.
-  public private(set) var length = 256
-  public private(set) var seed = 0
+  package private(set) var length = 256
+  package private(set) var seed = 0
   package private(set) var location = DocumentLocation.none
 
   package init() {}

@@ -1,15 +1,15 @@
-import FurlBase
+package import FurlBase
 
 /// Trains what is left of a model to do as the source does (Hinton, Vinyals and Dean, "Distilling the knowledge in a
 /// neural network", 2015).
-public struct HealStep: DeclaredDocument, Sendable {
-  public private(set) var train = TrainSettings()
+package struct HealStep: DeclaredDocument, Sendable {
+  package private(set) var train = TrainSettings()
   /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-  public private(set) var labels = 0.0
+  package private(set) var labels = 0.0
   /// What the distance of the last hidden states counts, over the mean square of the source's.
-  public private(set) var hidden = 0.0
+  package private(set) var hidden = 0.0
   /// Columns of the low-rank update of every linear layer in the blocks; nil: all weights are trained.
-  public private(set) var rank: Int?
+  package private(set) var rank: Int?
   package private(set) var location = DocumentLocation.none
 
   package init() {}
@@ -32,7 +32,7 @@ public struct HealStep: DeclaredDocument, Sendable {
   }
 
   /// Whether anything of the source's predictions or hidden states is learnt.
-  public var needsTeacher: Bool { labels < 1 || hidden > 0 }
+  package var needsTeacher: Bool { labels < 1 || hidden > 0 }
 
   /// Why nothing is distilled from a source whose tokens are others: of a text that is cut into smaller pieces it
   /// predicts tokens that the model does not have.

@@ -1,12 +1,12 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// Which columns of the linear layers are kept apart: `outliers` of a step.
-public struct OutlierSettings: DeclaredDocument, Sendable, Hashable {
+package struct OutlierSettings: DeclaredDocument, Sendable, Hashable {
   /// The most columns of a matrix that are kept apart, as a share of them; without a threshold, how many.
-  public private(set) var share = 0.02
+  package private(set) var share = 0.02
   /// Those whose inputs reach this magnitude in the calibration; nil: those with the largest weights.
-  public private(set) var threshold: Double?
+  package private(set) var threshold: Double?
 
   package init() {}
 

@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 
 /// Removes groups of weights for good: attention heads, MLP neurons and channels of the residual stream disappear from
 /// the matrices. Or, to compare with, sets single weights to zero, which changes no width.
-public struct PruneStep: DeclaredDocument, Sendable {
-  public enum Method: String, Sendable, CaseIterable {
+package struct PruneStep: DeclaredDocument, Sendable {
+  package enum Method: String, Sendable, CaseIterable {
     case groupLasso = "group-lasso"
     /// Single weights, by what they add to the outputs.
     case wanda
@@ -12,7 +12,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// What the sparsity is a share of.
-  public enum Whole: String, Sendable, CaseIterable {
+  package enum Whole: String, Sendable, CaseIterable {
     /// The weights of the blocks' linear layers.
     case blocks
     /// All parameters.
@@ -21,7 +21,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
     case groups
   }
 
-  public enum Group: String, Sendable, CaseIterable {
+  package enum Group: String, Sendable, CaseIterable {
     /// Attention heads; where several share a key/value head, all of those with it.
     case heads
     /// Neurons of MLPs; of a block's experts as many of each.
@@ -29,7 +29,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// What groups are chosen by.
-  public enum Choice: String, Sendable, CaseIterable {
+  package enum Choice: String, Sendable, CaseIterable {
     /// The penalty of a group lasso on the layer's outputs at which a group vanishes.
     case lasso
     /// The variance of what a group adds to the outputs.
@@ -49,11 +49,11 @@ public struct PruneStep: DeclaredDocument, Sendable {
     case predictions
 
     /// Whether experts are what it chooses, and nothing else is.
-    public var isOfExperts: Bool { [.frequency, .reap, .measured, .predictions].contains(self) }
+    package var isOfExperts: Bool { [.frequency, .reap, .measured, .predictions].contains(self) }
   }
 
   /// What makes up for groups that are gone.
-  public enum Refit: String, Sendable, CaseIterable {
+  package enum Refit: String, Sendable, CaseIterable {
     /// Least squares over the groups that stay, and the bias from the means.
     case squares
     /// The bias from the means alone.
@@ -62,7 +62,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// How much each layer loses.
-  public enum Allocation: String, Sendable, CaseIterable {
+  package enum Allocation: String, Sendable, CaseIterable {
     /// One threshold over all layers.
     case global
     /// One threshold over all layers, whose importances are weighed by what the loss of the same share of each does to
@@ -73,39 +73,39 @@ public struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// Group lasso while the model is trained.
-  public struct Finetune: Sendable {
-    public fileprivate(set) var train = TrainSettings()
+  package struct Finetune: Sendable {
+    package fileprivate(set) var train = TrainSettings()
     /// What each group shrinks by at each step: rate * penalty * sqrt(numbers).
-    public fileprivate(set) var penalty = 0.1
+    package fileprivate(set) var penalty = 0.1
     /// Steps in which groups go; in those that are left the rest recovers.
-    public fileprivate(set) var ramp = 1
+    package fileprivate(set) var ramp = 1
     /// What the next tokens of the text count beside the source's probabilities: 0 to 1.
-    public fileprivate(set) var labels = 1.0
+    package fileprivate(set) var labels = 1.0
   }
 
   enum Fit: String, Sendable, CaseIterable { case reconstruct, finetune }
 
-  public private(set) var method = Method.groupLasso
-  public private(set) var sparsity = 0.0
-  public private(set) var of = Whole.blocks
+  package private(set) var method = Method.groupLasso
+  package private(set) var sparsity = 0.0
+  package private(set) var of = Whole.blocks
   /// Groups of the blocks.
-  public private(set) var groups: [Group] = [.heads, .neurons]
+  package private(set) var groups: [Group] = [.heads, .neurons]
   /// Whether rows of the vocabulary go.
-  public private(set) var prunesVocabulary = false
+  package private(set) var prunesVocabulary = false
   /// Whether experts go, as many from every block that has some.
-  public private(set) var prunesExperts = false
+  package private(set) var prunesExperts = false
   /// Whether rows of the vocabulary have gone, and this is what is left of the step.
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
-  public private(set) var hasChannels = false
-  public private(set) var choose = Choice.lasso
-  public private(set) var refit = Refit.squares
-  public private(set) var allocation = Allocation.global
+  package private(set) var hasChannels = false
+  package private(set) var choose = Choice.lasso
+  package private(set) var refit = Refit.squares
+  package private(set) var allocation = Allocation.global
   /// Widths are kept to multiples of this.
-  public private(set) var multiple = 16
+  package private(set) var multiple = 16
   /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
-  public private(set) var limit: Double?
-  public private(set) var seed = 0
+  package private(set) var limit: Double?
+  package private(set) var seed = 0
   var fit = Fit.reconstruct
   var training = Finetune()
   package private(set) var location = DocumentLocation.none
@@ -113,7 +113,7 @@ public struct PruneStep: DeclaredDocument, Sendable {
   package init() {}
 
   /// How the model is trained meanwhile; nil: groups go by reconstruction.
-  public var finetune: Finetune? { fit == .finetune ? training : nil }
+  package var finetune: Finetune? { fit == .finetune ? training : nil }
 
   /// Whether nothing else goes.
   package var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }

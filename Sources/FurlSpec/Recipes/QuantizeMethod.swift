@@ -1,9 +1,9 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// How scales and codes are chosen for the linear layers of a step.
-public struct QuantizeMethod: Sendable, Hashable {
-  public enum Codes: Sendable, Hashable {
+package struct QuantizeMethod: Sendable, Hashable {
+  package enum Codes: Sendable, Hashable {
     /// Each weight gets the nearest code.
     case nearest
     /// The same with scales that are searched for, columns weighted by the mean squares of their inputs, which a
@@ -16,20 +16,20 @@ public struct QuantizeMethod: Sendable, Hashable {
     case gptq(Feedback)
   }
 
-  public struct Feedback: Sendable, Hashable {
-    public var order: FeedbackOrder
+  package struct Feedback: Sendable, Hashable {
+    package var order: FeedbackOrder
     /// Added to the diagonal of the second moments, as a share of its mean.
-    public var damping: Double
+    package var damping: Double
 
     static let usualDamping = 0.01
   }
 
-  public var codes: Codes
+  package var codes: Codes
   /// Whether scales are searched for; with ``Codes/nearest`` and a calibration, columns are weighted by the mean squares
   /// of their inputs.
-  public var searchesScales: Bool
+  package var searchesScales: Bool
   /// Bits of a weight in the file, where a step is chosen for the entropy coder; nil: codes are of fixed width.
-  public var codedBits: Double?
+  package var codedBits: Double?
 
   /// The nearest codes with scales from the largest weights, which need no calibration.
   package static let plain = QuantizeMethod(codes: .nearest, searchesScales: false)

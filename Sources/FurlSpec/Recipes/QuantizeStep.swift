@@ -1,8 +1,8 @@
-import FurlBase
-import FurlTensor
+package import FurlBase
+package import FurlTensor
 
 /// Writes weights down in fewer bits.
-public struct QuantizeStep: DeclaredDocument, Sendable {
+package struct QuantizeStep: DeclaredDocument, Sendable {
   /// Another scheme for some tensors.
   package struct Override: DeclaredDocument, Sendable {
     package private(set) var selector = Selector(.norm)
@@ -22,9 +22,9 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   /// Of the linear layers in the blocks, as the recipe says it.
   var settings = SchemeSettings()
   /// Coded bits of the linear layers' weights in the file; nil: codes of fixed width, or bits that a budget chooses.
-  public private(set) var bits: Double?
+  package private(set) var bits: Double?
   /// The same of the embedding, the head and the positions.
-  public private(set) var embeddingBits: Double?
+  package private(set) var embeddingBits: Double?
   var leastBits: Double?
   var mostBits: Double?
   var choices: [SchemeSettings]?
@@ -34,15 +34,15 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   var search = false
   var embeddings: SchemeSettings.Weights?
   /// Columns of the linear layers in the blocks that are kept apart; nil: none.
-  public private(set) var outliers: OutlierSettings?
+  package private(set) var outliers: OutlierSettings?
   /// What stays in FP32.
   package private(set) var keepSelectors = [Selector(.norm), Selector(.bias)]
   package private(set) var overrides: [Override] = []
 
   /// Of the linear layers in the blocks.
-  public private(set) var scheme = Scheme.float32
+  package private(set) var scheme = Scheme.float32
   /// Of the embedding, the head and the positions.
-  public private(set) var embeddingScheme = Scheme.float32
+  package private(set) var embeddingScheme = Scheme.float32
   /// What a budget chooses from.
   package private(set) var freedom: StepFreedom?
 
@@ -51,7 +51,7 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   package var location: DocumentLocation { settings.location }
 
   /// Whether steps are chosen for the entropy coder: `goal: disk`.
-  public var isCoded: Bool { settings.isCoded }
+  package var isCoded: Bool { settings.isCoded }
 
   var goal: Goal {
     get { isCoded ? .disk : .memory }
@@ -59,10 +59,10 @@ public struct QuantizeStep: DeclaredDocument, Sendable {
   }
 
   /// What stays in FP32, as the recipe says it.
-  public var keep: [String] { keepSelectors.map(\.text) }
+  package var keep: [String] { keepSelectors.map(\.text) }
 
   /// How the codes of the linear layers are found.
-  public var method: QuantizeMethod {
+  package var method: QuantizeMethod {
     let codes: QuantizeMethod.Codes =
       switch methodWord {
       case .nearest: .nearest

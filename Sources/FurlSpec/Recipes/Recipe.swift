@@ -1,10 +1,10 @@
-import FurlBase
+package import FurlBase
 import FurlTensor
 
 /// What is to be done to a checkpoint: ordered steps, storage and gates, read strictly from YAML.
-public struct Recipe: DeclaredDocument, Sendable {
+package struct Recipe: DeclaredDocument, Sendable {
   /// One transform.
-  public enum Step: Sendable {
+  package enum Step: Sendable {
     case truncate(TruncateStep)
     case prune(PruneStep)
     case heal(HealStep)
@@ -12,22 +12,22 @@ public struct Recipe: DeclaredDocument, Sendable {
   }
 
   /// How the artifact stores its streams.
-  public enum Storage: String, Sendable, CaseIterable {
+  package enum Storage: String, Sendable, CaseIterable {
     /// The smallest file; codes are entropy-coded and unpacked on loading.
     case compact
     /// Aligned and used as it lies in the file.
     case mapped
   }
 
-  public private(set) var name = ""
-  public private(set) var summary: String?
-  public private(set) var steps: [Step] = []
+  package private(set) var name = ""
+  package private(set) var summary: String?
+  package private(set) var steps: [Step] = []
   /// What a model is to read; nil where no step looks at activations.
-  public private(set) var calibration: CalibrationSettings?
+  package private(set) var calibration: CalibrationSettings?
   /// What the artifact may take; nil where the steps say what every tensor gets.
-  public private(set) var budget: Budget?
-  public private(set) var storage = Storage.compact
-  public private(set) var gates: [Gate] = []
+  package private(set) var budget: Budget?
+  package private(set) var storage = Storage.compact
+  package private(set) var gates: [Gate] = []
 
   package init() {}
 
@@ -35,9 +35,9 @@ public struct Recipe: DeclaredDocument, Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` with file, line and key, for unknown keys and bad values alike; what
   ///   this version does not do is refused as "not supported yet".
-  public init(path: String) throws { try self.init(YAML.read(path: path)) }
+  package init(path: String) throws { try self.init(YAML.read(path: path)) }
 
-  public init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
+  package init(_ reader: DocumentReader) throws { try self.init(declared: reader) }
 
   package mutating func settle(_ reader: DocumentReader) throws {
     try checkCalibration(reader)
@@ -48,10 +48,10 @@ public struct Recipe: DeclaredDocument, Sendable {
   }
 
   /// The recipe with every default spelled out: what is echoed into the artifact and hashed. It is a recipe itself.
-  public var json: JSON { declaredJSON }
+  package var json: JSON { declaredJSON }
 
   /// The hash of the canonical form.
-  public var digest: Digest { Digest(of: json.canonicalText.utf8) }
+  package var digest: Digest { Digest(of: json.canonicalText.utf8) }
 
   /// A calibration is there where it is needed, and only where something comes of it.
   private func checkCalibration(_ reader: DocumentReader) throws {
@@ -123,7 +123,7 @@ public struct Recipe: DeclaredDocument, Sendable {
   }
 
   /// Whether a step has to compute with the model to know what it makes of it.
-  public var changesModel: Bool { steps.contains(where: \.changesModel) }
+  package var changesModel: Bool { steps.contains(where: \.changesModel) }
 }
 
 extension Recipe.Step {

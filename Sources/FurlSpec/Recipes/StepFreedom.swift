@@ -1,5 +1,5 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// What a budget may choose from for the matrices of a step.
 package struct StepFreedom: Sendable, Hashable {

@@ -1,12 +1,12 @@
-import FurlBase
+package import FurlBase
 
 /// How a model is trained: `train` of a step.
-public struct TrainSettings: DeclaredDocument, Sendable {
+package struct TrainSettings: DeclaredDocument, Sendable {
   /// A text, and how much of the training comes from it.
-  public struct Source: DeclaredDocument, Sendable, Hashable {
-    public fileprivate(set) var text = CalibrationSettings.Text.bundled
+  package struct Source: DeclaredDocument, Sendable, Hashable {
+    package fileprivate(set) var text = CalibrationSettings.Text.bundled
     /// Against the other texts' shares.
-    public fileprivate(set) var share = 1.0
+    package fileprivate(set) var share = 1.0
 
     package init() {}
 
@@ -17,26 +17,26 @@ public struct TrainSettings: DeclaredDocument, Sendable {
     }
   }
 
-  public private(set) var sources: [Source] = []
+  package private(set) var sources: [Source] = []
   /// The text that losses are measured on; it has to be another one than those that are trained on.
-  public private(set) var heldOut: CalibrationSettings.Text?
+  package private(set) var heldOut: CalibrationSettings.Text?
   /// Changes of the weights.
-  public private(set) var steps = 1
+  package private(set) var steps = 1
   /// Sequences of a step.
-  public private(set) var batch = 8
+  package private(set) var batch = 8
   /// Parts that the batch is computed in, one after the other, which saves memory.
-  public private(set) var accumulate = 1
+  package private(set) var accumulate = 1
   /// Tokens of a sequence.
-  public private(set) var length = 256
+  package private(set) var length = 256
   /// The highest learning rate.
-  public private(set) var rate = 0.0
+  package private(set) var rate = 0.0
   /// Steps in which the rate rises; from there it falls to zero along half a cosine.
-  public private(set) var warmup = 0
+  package private(set) var warmup = 0
   /// Weight decay of matrices.
-  public private(set) var decay = 0.01
+  package private(set) var decay = 0.01
   /// The largest norm of a step's gradient; 0: any.
-  public private(set) var clip = 1.0
-  public private(set) var seed = 0
+  package private(set) var clip = 1.0
+  package private(set) var seed = 0
   package private(set) var location = DocumentLocation.none
 
   package init() {}

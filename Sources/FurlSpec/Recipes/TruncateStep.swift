@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 
 /// Removes whole blocks.
-public struct TruncateStep: DeclaredDocument, Sendable {
+package struct TruncateStep: DeclaredDocument, Sendable {
   /// Which blocks go.
-  public enum Blocks: Sendable, Hashable {
+  package enum Blocks: Sendable, Hashable {
     /// So many at the end.
     case last(Int)
     /// These, counted from 0.
@@ -15,7 +15,7 @@ public struct TruncateStep: DeclaredDocument, Sendable {
   }
 
   /// What stands in for them.
-  public enum Heal: String, Sendable, CaseIterable {
+  package enum Heal: String, Sendable, CaseIterable {
     case none
     /// A linear map by least squares.
     case linear
@@ -31,7 +31,7 @@ public struct TruncateStep: DeclaredDocument, Sendable {
 
   private var extent = Extent.count(1)
   private var choose: Choice?
-  public private(set) var heal = Heal.none
+  package private(set) var heal = Heal.none
   package private(set) var location = DocumentLocation.none
 
   package init() {}
@@ -49,7 +49,7 @@ public struct TruncateStep: DeclaredDocument, Sendable {
 
   private var isListed: Bool { if case .listed = extent { true } else { false } }
 
-  public var blocks: Blocks {
+  package var blocks: Blocks {
     switch (extent, choose) {
     case (.listed(let list), _): .listed(list)
     case (.count(let count), .angular): .angular(count)

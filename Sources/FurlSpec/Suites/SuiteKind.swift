@@ -1,5 +1,5 @@
 /// What a suite measures, and so what its problems look like.
-public enum SuiteKind: String, Sendable, Hashable, CaseIterable {
+package enum SuiteKind: String, Sendable, Hashable, CaseIterable {
   /// Programs that are executed: the share that passes its tests.
   case passAt1 = "pass_at_1"
   /// Line completions: exact match and edit similarity.
@@ -12,13 +12,13 @@ public enum SuiteKind: String, Sendable, Hashable, CaseIterable {
 }
 
 /// The name of one problem: a text, or an integer as line suites number theirs.
-public enum ProblemID: Sendable, Hashable {
+package enum ProblemID: Sendable, Hashable {
   case text(String)
   case integer(Int)
 }
 
 extension ProblemID: CustomStringConvertible {
-  public var description: String {
+  package var description: String {
     switch self {
     case .text(let text): text
     case .integer(let integer): String(integer)

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 
 /// How suites are called: in cards, gates and reports.
 package enum SuiteName {

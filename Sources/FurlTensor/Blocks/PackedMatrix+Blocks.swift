@@ -1,11 +1,11 @@
-import FurlBase
+package import FurlBase
 import CFurlKernels
 
 /// Furl's schemes and ggml's blocks: some have the same codes and scales, only in another order.
 extension Scheme {
   /// The type of blocks that holds exactly the weights of a matrix in this scheme with so many columns; nil if there
   /// is none. The scale of a longer block is repeated for each of its parts of 32 columns.
-  public func blockType(columns: Int) -> SourceType? {
+  package func blockType(columns: Int) -> SourceType? {
     guard let block, scales == .f16, outliers == 0, columns % Tile.columns == 0 else { return nil }
     if self == .int8(block) { return .q80 }
     if self == .int4(block) { return .q40 }
@@ -15,7 +15,7 @@ extension Scheme {
 
 extension PackedMatrix {
   /// Some rows as FP32: [rows.count][columns].
-  public func read(rows range: Range<Int>, pool: WorkerPool) -> [Float] {
+  package func read(rows range: Range<Int>, pool: WorkerPool) -> [Float] {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
     return [Float](unsafeUninitializedCapacity: range.count * columns) { buffer, count in
       // Rows do not overlap, so the threads do not meet.
@@ -29,7 +29,7 @@ extension PackedMatrix {
   /// (``Scheme/blockType(columns:)``).
   ///
   /// - Parameter list: the rows' numbers, in the order of the result.
-  public func blocks(rows list: [Int], pool: WorkerPool) -> [UInt8]? {
+  package func blocks(rows list: [Int], pool: WorkerPool) -> [UInt8]? {
     guard let type = scheme.blockType(columns: columns) else { return nil }
     precondition(list.allSatisfy { $0 >= 0 && $0 < rows })
     let size = type.byteCount(columns)
@@ -71,7 +71,7 @@ extension SourceType {
   ///   - columns: a multiple of 32.
   /// - Returns: the rows' blocks; nil when there are weights that are too large for the halves of this type. The type
   ///   must be `q80`, `q40` or `q41`.
-  public func encodeBlocks(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8]? {
+  package func encodeBlocks(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8]? {
     precondition(columns > 0 && columns % Tile.columns == 0 && values.count % columns == 0 && !values.isEmpty)
     let rows = values.count / columns
     let scheme: Scheme =
@@ -96,7 +96,7 @@ extension WeightSource {
   ///
   /// - Parameter list: the rows' numbers, in the order of the result.
   /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
-  public func storedBytes(rows list: [Int], with buffer: ReadBuffer) throws -> [UInt8] {
+  package func storedBytes(rows list: [Int], with buffer: ReadBuffer) throws -> [UInt8] {
     precondition(columnStride == 1 && list.allSatisfy { $0 >= 0 && $0 < rows })
     let size = type.byteCount(columns)
     let target = try buffer.room(list.count * size)

@@ -5,19 +5,19 @@ import FurlBase
 // nothing else.
 extension Activations {
   /// Makes zeros of the first rows.
-  public func clear(count: Int) {
+  package func clear(count: Int) {
     precondition((0...capacity).contains(count))
     values.update(repeating: 0, count: count * stride)
   }
 
   /// Adds another set's first rows, times a factor.
-  public func add(_ other: Activations, times factor: Float = 1, count: Int, on context: ComputeContext) {
+  package func add(_ other: Activations, times factor: Float = 1, count: Int, on context: ComputeContext) {
     precondition(other.columns == columns && count <= capacity && count <= other.capacity)
     context.forEachRow(count) { addRow($0, other, row: $0, times: factor) }
   }
 
   /// Adds a row of another set, times a factor, to one of this set.
-  public func addRow(_ row: Int, _ other: Activations, row source: Int, times factor: Float) {
+  package func addRow(_ row: Int, _ other: Activations, row source: Int, times factor: Float) {
     precondition(other.columns == columns && (0..<capacity).contains(row) && (0..<other.capacity).contains(source))
     let (target, added) = (values + row * stride, other.values + source * other.stride)
     if factor == 1 {
@@ -28,13 +28,13 @@ extension Activations {
   }
 
   /// Where pieces of a row lie: heads.
-  public struct Pieces: Sendable {
+  package struct Pieces: Sendable {
     /// The first number of the first.
-    public let start: Int
+    package let start: Int
     /// Numbers from one to the next; 0: all pieces are one.
-    public let step: Int
+    package let step: Int
 
-    public init(start: Int = 0, step: Int) {
+    package init(start: Int = 0, step: Int) {
       self.start = start
       self.step = step
     }
@@ -46,7 +46,7 @@ extension Activations {
   ///   - size: numbers of a piece.
   ///   - pieces: how many a row has.
   ///   - source: where they lie in the other set; target: where in this one.
-  public func copyPieces(
+  package func copyPieces(
     of size: Int, _ pieces: Int, _ other: Activations, from source: Pieces, to target: Pieces, count: Int
   ) {
     precondition(size > 0 && pieces > 0 && count <= capacity && count <= other.capacity)
@@ -63,7 +63,7 @@ extension Activations {
   /// Multiplies pieces of the first rows with log(1 + exp(gate)), each with its own.
   ///
   /// - Parameter gates: as many columns as a row has pieces.
-  public func gateSoftly(by gates: Activations, count: Int, on context: ComputeContext) {
+  package func gateSoftly(by gates: Activations, count: Int, on context: ComputeContext) {
     precondition(gates.columns > 0 && columns % gates.columns == 0 && count <= capacity && count <= gates.capacity)
     let size = columns / gates.columns
     context.forEachRow(count) { row in
@@ -76,7 +76,7 @@ extension Activations {
   }
 
   /// Multiplies the first rows with a factor each.
-  public func scaleRows(by factors: [Float]) {
+  package func scaleRows(by factors: [Float]) {
     precondition(factors.count <= capacity)
     for (row, factor) in factors.enumerated() where factor != 1 {
       let numbers = values + row * stride
@@ -85,7 +85,7 @@ extension Activations {
   }
 
   /// Multiplies all of the first rows with a factor.
-  public func scaleRows(by factor: Float, count: Int, on context: ComputeContext) {
+  package func scaleRows(by factor: Float, count: Int, on context: ComputeContext) {
     precondition(count <= capacity)
     context.forEachRow(count) { row in
       let numbers = values + row * stride
@@ -94,7 +94,7 @@ extension Activations {
   }
 
   /// Multiplies the first rows with those of another set, number by number.
-  public func multiply(by other: Activations, count: Int, on context: ComputeContext) {
+  package func multiply(by other: Activations, count: Int, on context: ComputeContext) {
     precondition(other.columns == columns && count <= capacity && count <= other.capacity)
     context.forEachRow(count) { row in
       let (numbers, factors) = (values + row * stride, other.values + row * other.stride)
@@ -108,7 +108,7 @@ extension Activations {
   ///   - size: numbers of a piece, which divides the columns.
   ///   - weight: [size], the same for all pieces, or [columns].
   ///   - bias: the same, where there is one.
-  public func normalizePieces(
+  package func normalizePieces(
     of size: Int, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
     on context: ComputeContext
   ) {
@@ -131,7 +131,7 @@ extension Activations {
   }
 
   /// Makes cap * tanh(x / cap) of the first rows.
-  public func capSoftly(at cap: Float, count: Int, on context: ComputeContext) {
+  package func capSoftly(at cap: Float, count: Int, on context: ComputeContext) {
     precondition(count <= capacity && cap > 0)
     context.forEachRow(count) { row in
       let numbers = values + row * stride
@@ -142,7 +142,7 @@ extension Activations {
   }
 
   /// gpt-oss's gate, in place: activation(min(gate, limit)) * (max(-limit, min(up, limit)) + 1).
-  public func gate(
+  package func gate(
     by activation: LinearGroup.Activation, _ up: Activations, limit: Float, count: Int, on context: ComputeContext
   ) {
     precondition(up.columns == columns && count <= capacity && count <= up.capacity)

@@ -5,10 +5,10 @@ import CFurlKernels
 ///
 /// Rows are padded with zeros to whole tiles, so kernels never look at a rest. Rows beyond what was asked for so
 /// far cost nothing: the memory is reserved and only touched when it is used.
-public final class Activations: @unchecked Sendable {
-  public let columns: Int
+package final class Activations: @unchecked Sendable {
+  package let columns: Int
   /// The most rows there may be.
-  public let capacity: Int
+  package let capacity: Int
   /// Floats between two rows.
   package let stride: Int
   package let values: UnsafeMutablePointer<Float>
@@ -20,7 +20,7 @@ public final class Activations: @unchecked Sendable {
   private var quantizedCount: Int?
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  public init(columns: Int, capacity: Int) throws {
+  package init(columns: Int, capacity: Int) throws {
     let tiles = (columns + Tile.columns - 1) / Tile.columns
     self.columns = columns
     self.capacity = capacity
@@ -34,7 +34,7 @@ public final class Activations: @unchecked Sendable {
 
   /// A narrower set in the memory of another one: what is in either is lost when the other is written to. Before a
   /// product reads it, ``clearPadding(count:)``.
-  public init(columns: Int, sharing other: Activations) {
+  package init(columns: Int, sharing other: Activations) {
     precondition(columns > 0 && columns <= other.columns)
     self.columns = columns
     capacity = other.capacity
@@ -44,14 +44,14 @@ public final class Activations: @unchecked Sendable {
   }
 
   /// Makes zeros of what lies between the columns and whole tiles, in the first rows.
-  public func clearPadding(count: Int) {
+  package func clearPadding(count: Int) {
     precondition(count <= capacity)
     guard stride > columns else { return }
     for row in 0..<count { (values + row * stride + columns).update(repeating: 0, count: stride - columns) }
   }
 
   /// One row: [columns].
-  public subscript(row: Int) -> [Float] {
+  package subscript(row: Int) -> [Float] {
     get {
       precondition((0..<capacity).contains(row))
       return Array(UnsafeBufferPointer(start: values + row * stride, count: columns))
@@ -63,13 +63,13 @@ public final class Activations: @unchecked Sendable {
   }
 
   /// Calls `body` with one row's numbers.
-  public func withRow<Result>(_ row: Int, _ body: (Span<Float>) throws -> Result) rethrows -> Result {
+  package func withRow<Result>(_ row: Int, _ body: (Span<Float>) throws -> Result) rethrows -> Result {
     precondition((0..<capacity).contains(row))
     return try body(UnsafeBufferPointer(start: values + row * stride, count: columns).span)
   }
 
   /// Sets a row to a row of an embedding, plus a row of another one where there is one.
-  public func setRow(_ row: Int, to matrix: PackedMatrix, _ index: Int, plus other: (PackedMatrix, Int)? = nil) {
+  package func setRow(_ row: Int, to matrix: PackedMatrix, _ index: Int, plus other: (PackedMatrix, Int)? = nil) {
     precondition((0..<capacity).contains(row) && (0..<matrix.rows).contains(index) && matrix.columns == columns)
     let output = values + row * stride
     matrix.decodeRow(index, into: output)
@@ -82,7 +82,7 @@ public final class Activations: @unchecked Sendable {
   }
 
   /// Sets the first rows to some rows of an embedding, plus as many of another one where there is one.
-  public func setRows(
+  package func setRows(
     to matrix: PackedMatrix, _ indices: [Int], plus other: (PackedMatrix, [Int])? = nil, on context: ComputeContext
   ) {
     precondition(indices.count <= capacity && other.map { $0.1.count == indices.count } ?? true)
@@ -94,7 +94,7 @@ public final class Activations: @unchecked Sendable {
   /// Moves some rows to the front, in their order.
   ///
   /// - Parameter rows: ascending.
-  public func gatherRows(_ rows: [Int]) {
+  package func gatherRows(_ rows: [Int]) {
     precondition(rows.last ?? 0 < capacity && zip(rows, rows.dropFirst()).allSatisfy { $0 < $1 })
     for (target, source) in rows.enumerated() where target != source {
       (values + target * stride).update(from: values + source * stride, count: stride)
@@ -102,21 +102,21 @@ public final class Activations: @unchecked Sendable {
   }
 
   /// Copies a range of another set's rows to the first ones of this set, which is as wide.
-  public func copyRows(_ other: Activations, from range: Range<Int>) {
+  package func copyRows(_ other: Activations, from range: Range<Int>) {
     precondition(other.columns == columns && range.lowerBound >= 0 && range.upperBound <= other.capacity)
     precondition(range.count <= capacity)
     values.update(from: other.values + range.lowerBound * stride, count: range.count * stride)
   }
 
   /// Copies another set's first rows to a place in this set, which is as wide.
-  public func copyRows(_ other: Activations, count: Int, to row: Int) {
+  package func copyRows(_ other: Activations, count: Int, to row: Int) {
     precondition(other.columns == columns && (0...other.capacity).contains(count))
     precondition(row >= 0 && row + count <= capacity)
     (values + row * stride).update(from: other.values, count: count * stride)
   }
 
   /// Copies some columns of another set's first rows, in the given order.
-  public func copyColumns(_ other: Activations, _ kept: [Int], count: Int) {
+  package func copyColumns(_ other: Activations, _ kept: [Int], count: Int) {
     precondition(kept.count == columns && kept.allSatisfy { (0..<other.columns).contains($0) })
     precondition(count >= 0 && count <= capacity && count <= other.capacity)
     for row in 0..<count {
@@ -126,7 +126,7 @@ public final class Activations: @unchecked Sendable {
   }
 
   /// Copies some of another set's rows, which are as wide, to the first ones of this set.
-  public func copyRows(_ other: Activations, at rows: [Int]) {
+  package func copyRows(_ other: Activations, at rows: [Int]) {
     precondition(other.columns == columns && rows.count <= capacity)
     precondition(rows.allSatisfy { (0..<other.capacity).contains($0) })
     for (target, source) in rows.enumerated() {
@@ -175,7 +175,7 @@ public final class Activations: @unchecked Sendable {
   // MARK: Operations on rows
 
   /// What a row is divided by before it is weighted.
-  public enum Norm: Sendable, Hashable {
+  package enum Norm: Sendable, Hashable {
     /// Less its mean, by its standard deviation (Ba, Kiros and Hinton 2016).
     case layerNorm
     /// By its root mean square (Zhang and Sennrich 2019).
@@ -190,7 +190,7 @@ public final class Activations: @unchecked Sendable {
   ///   - epsilon: added to the variance or the mean square.
   ///   - quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
   ///   - left: columns that are left out of the 8-bit form.
-  public func normalize(
+  package func normalize(
     _ input: Activations, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
     quantizing: Bool, leavingOut left: [Int] = [], on context: ComputeContext
   ) {
@@ -209,21 +209,21 @@ public final class Activations: @unchecked Sendable {
   /// Makes the 8-bit form of the first rows.
   ///
   /// - Parameter left: columns that are left out of it.
-  public func quantize(count: Int, leavingOut left: [Int] = [], on context: ComputeContext) {
+  package func quantize(count: Int, leavingOut left: [Int] = [], on context: ComputeContext) {
     precondition(count <= capacity && left.allSatisfy { (0..<columns).contains($0) })
     quantizedCount = count
     context.forEachRow(count) { quantize(row: $0, of: count, leavingOut: left, context.kernels) }
   }
 
   /// The index of a row's largest number, the first of equals; nil if a number is not finite.
-  public func argmax(row: Int, _ kernels: Kernels) -> Int? {
+  package func argmax(row: Int, _ kernels: Kernels) -> Int? {
     precondition((0..<capacity).contains(row))
     let index = kernels.table.argmax(values + row * stride, columns)
     return index < 0 ? nil : Int(index)
   }
 
   /// The same of each of the first rows.
-  public func argmax(count: Int, on context: ComputeContext) -> [Int?] {
+  package func argmax(count: Int, on context: ComputeContext) -> [Int?] {
     [Int?](unsafeUninitializedCapacity: count) { buffer, size in
       let best = buffer
       best.initialize(repeating: nil)
@@ -239,13 +239,13 @@ public final class Activations: @unchecked Sendable {
 }
 
 /// The pool and the kernels that a job computes with, and whether activations are quantized.
-public final class ComputeContext: Sendable {
-  public let pool: WorkerPool
-  public let kernels: Kernels
+package final class ComputeContext: Sendable {
+  package let pool: WorkerPool
+  package let kernels: Kernels
   /// False: quantized weights meet FP32 activations, as in runtimes that do not quantize activations.
-  public let quantizesActivations: Bool
+  package let quantizesActivations: Bool
 
-  public init(pool: WorkerPool, kernels: Kernels, quantizesActivations: Bool = true) {
+  package init(pool: WorkerPool, kernels: Kernels, quantizesActivations: Bool = true) {
     self.pool = pool
     self.kernels = kernels
     self.quantizesActivations = quantizesActivations

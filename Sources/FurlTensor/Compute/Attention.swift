@@ -5,17 +5,17 @@ import CFurlKernels
 /// number of threads nor the rest of the batch change a bit of it.
 extension KeyValueCache {
   /// What becomes of the products of queries and keys.
-  public struct Scores: Sendable {
+  package struct Scores: Sendable {
     /// What they are multiplied with: above 0.
-    public var scale: Float
+    package var scale: Float
     /// They become softCap * tanh(score / softCap) then; nil: they stay.
-    public var softCap: Float?
+    package var softCap: Float?
     /// A score of each head that the softmax counts and that nothing is read for: [heads].
-    public var sinks: FloatVector?
+    package var sinks: FloatVector?
     /// What scores of each head grow by from one position to the next: [heads] (ALiBi; Press et al. 2022).
-    public var slopes: FloatVector?
+    package var slopes: FloatVector?
 
-    public init(scale: Float, softCap: Float? = nil, sinks: FloatVector? = nil, slopes: FloatVector? = nil) {
+    package init(scale: Float, softCap: Float? = nil, sinks: FloatVector? = nil, slopes: FloatVector? = nil) {
       self.slopes = slopes
       self.scale = scale
       self.softCap = softCap
@@ -33,7 +33,7 @@ extension KeyValueCache {
   ///     thread reads next it best stores itself: its cache then has it.
   ///   - scores: what becomes of them before the softmax.
   ///   - output: the same shape as `query`.
-  public func attend(
+  package func attend(
     block: Int, query: Activations, runs: [Run], storing stored: Stored? = nil, scores: Scores,
     into output: Activations, on context: ComputeContext
   ) {

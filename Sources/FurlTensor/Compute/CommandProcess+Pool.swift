@@ -1,10 +1,10 @@
-import FurlBase
+package import FurlBase
 
 extension CommandProcess {
   /// Threads that compute, where the machine grants them.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable`.
-  public static func pool(threads: Int) throws -> WorkerPool {
+  package static func pool(threads: Int) throws -> WorkerPool {
     try checkThreads(threads)
     return WorkerPool(threads: threads)
   }

@@ -4,14 +4,14 @@ import CFurlKernels
 ///
 /// All of them are computed in one go. Threads meet once for all experts and not once for each, a weight is read once
 /// for all of its rows, and a thread that is done takes the next piece of work.
-public struct GatheredProducts {
+package struct GatheredProducts {
   /// Layers, and the rows of the gathered set that they read and write.
-  public struct Job {
-    public let layers: LinearGroup
-    public let rows: Range<Int>
+  package struct Job {
+    package let layers: LinearGroup
+    package let rows: Range<Int>
 
     /// - Parameter rows: they begin at a multiple of ``GatheredProducts/alignment``.
-    public init(_ layers: LinearGroup, rows: Range<Int>) {
+    package init(_ layers: LinearGroup, rows: Range<Int>) {
       precondition(rows.lowerBound % GatheredProducts.alignment == 0 && !rows.isEmpty)
       self.layers = layers
       self.rows = rows
@@ -19,13 +19,13 @@ public struct GatheredProducts {
   }
 
   /// What the first rows of jobs are multiples of.
-  public static var alignment: Int { Activations.groupRows }
+  package static var alignment: Int { Activations.groupRows }
 
   private let jobs: [Job]
   private let context: ComputeContext
 
   /// - Parameter jobs: their rows do not overlap.
-  public init(_ jobs: [Job], on context: ComputeContext) {
+  package init(_ jobs: [Job], on context: ComputeContext) {
     self.jobs = jobs
     self.context = context
   }
@@ -33,7 +33,7 @@ public struct GatheredProducts {
   /// Copies the jobs' rows from another set, which is as wide, and makes their 8-bit forms where layers read those.
   ///
   /// - Parameter rows: which row of the source, for each row up to the last job's last one.
-  public func gather(_ source: Activations, _ rows: [Int], into target: Activations) {
+  package func gather(_ source: Activations, _ rows: [Int], into target: Activations) {
     precondition(source.columns == target.columns)
     for job in jobs {
       precondition(job.rows.upperBound <= min(rows.count, target.capacity))
@@ -52,7 +52,7 @@ public struct GatheredProducts {
   }
 
   /// Makes the 8-bit forms of the jobs' rows where layers read those, and zeros of what lies behind the columns.
-  public func quantize(_ rows: Activations) {
+  package func quantize(_ rows: Activations) {
     precondition(jobs.allSatisfy { $0.rows.upperBound <= rows.capacity })
     rows.forgetQuantized()
     context.forEachRow(jobs.count) { index in
@@ -76,7 +76,7 @@ public struct GatheredProducts {
   /// - Parameters:
   ///   - input: what ``gather(_:_:into:)`` or ``quantize(_:)`` has made ready.
   ///   - outputs: one for each layer of a job; a job writes to the rows that it reads.
-  public func callAsFunction(_ input: Activations, into outputs: [Activations]) {
+  package func callAsFunction(_ input: Activations, into outputs: [Activations]) {
     for job in jobs {
       precondition(job.layers.layers.count == outputs.count && input.columns == job.layers.layers[0].weight.columns)
       precondition(job.rows.upperBound <= input.capacity)
@@ -124,17 +124,17 @@ public struct GatheredProducts {
 
 extension Activations {
   /// Adds to the first rows as many of another set, each times a factor of its own.
-  public func addRows(_ other: Activations, times factors: [Float], on context: ComputeContext) {
+  package func addRows(_ other: Activations, times factors: [Float], on context: ComputeContext) {
     precondition(factors.count <= capacity)
     context.forEachRow(factors.count) { addRow($0, other, row: $0, times: factors[$0]) }
   }
 
   /// A row of another set, and what it is multiplied with before it is added.
-  public struct AddedRow: Sendable {
-    public let row: Int
-    public let factor: Float
+  package struct AddedRow: Sendable {
+    package let row: Int
+    package let factor: Float
 
-    public init(row: Int, factor: Float) {
+    package init(row: Int, factor: Float) {
       self.row = row
       self.factor = factor
     }
@@ -143,7 +143,7 @@ extension Activations {
   /// Adds to each of the first rows some of another set, each times a factor, in the order in which they are given.
   ///
   /// - Parameter starts: where those of each row begin in `added`, and the end.
-  public func addRows(
+  package func addRows(
     _ other: Activations, _ added: [AddedRow], starts: [Int], on context: ComputeContext
   ) {
     precondition(starts.count <= capacity + 1 && starts.last == added.count)

@@ -4,12 +4,12 @@ import FurlBase
 ///
 /// A free thread takes the most urgent job, of equals the one that was added first. What is worked on at once depends
 /// on time; results must not.
-public final class JobQueue: @unchecked Sendable {
+package final class JobQueue: @unchecked Sendable {
   /// A body gets the number of the thread that it runs on, so that it can use that thread's buffers.
-  public typealias Job = @Sendable (_ worker: Int) -> Void
+  package typealias Job = @Sendable (_ worker: Int) -> Void
 
   /// In this order jobs are taken: what many other jobs wait for, then what frees memory before what takes some.
-  public enum Urgency: Int, CaseIterable, Sendable {
+  package enum Urgency: Int, CaseIterable, Sendable {
     case first, finish, advance, begin, last
   }
 
@@ -41,10 +41,10 @@ public final class JobQueue: @unchecked Sendable {
   private var waiting: [Line] = Urgency.allCases.map { _ in Line() }
   private var running = 0
 
-  public init() {}
+  package init() {}
 
   /// Adds a job; jobs may add others.
-  public func add(_ urgency: Urgency, _ job: @escaping Job) {
+  package func add(_ urgency: Urgency, _ job: @escaping Job) {
     condition.withLock {
       waiting[urgency.rawValue].append(job)
       condition.signal()
@@ -54,7 +54,7 @@ public final class JobQueue: @unchecked Sendable {
   /// Does all jobs, and those that they add.
   ///
   /// - Parameter tick: called on the calling thread between jobs, and now and then while it has none.
-  public func run(on pool: WorkerPool, tick: () -> Void = {}) {
+  package func run(on pool: WorkerPool, tick: () -> Void = {}) {
     pool.run { part, _ in
       while true {
         if part == 0 { tick() }

@@ -1,11 +1,11 @@
 import FurlBase
-import CFurlKernels
+package import CFurlKernels
 
 /// The tier of kernels that this process computes with.
-public struct Kernels: @unchecked Sendable {
+package struct Kernels: @unchecked Sendable {
   package let table: furl_kernels
   /// `avx512-vnni`, `avx2`, `neon`, `portable` or `scalar`.
-  public let name: String
+  package let name: String
 
   /// The tiers, best first.
   private static let tiers: [(name: String, isa: furl_isa)] = [
@@ -32,18 +32,18 @@ public struct Kernels: @unchecked Sendable {
   /// not depend on the CPU that it was made on.
   ///
   /// - Throws: ``FurlError``, as ``fromEnvironment()``.
-  public static func forTransforms() throws -> Kernels {
+  package static func forTransforms() throws -> Kernels {
     let chosen = try fromEnvironment()
     return chosen.name == "scalar" ? try Kernels(named: "portable") : chosen
   }
 
   /// The tiers that this CPU has.
-  public static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }
+  package static var supported: [String] { tiers.filter { furl_isa_supported($0.isa) }.map(\.name) }
 
   /// - Parameter name: a tier, or nil for the best that the CPU has.
   /// - Throws: ``FurlError`` of kind `unavailable` when the CPU does not have the tier, `usage` when there is none
   ///   of that name.
-  public init(named name: String? = nil) throws {
+  package init(named name: String? = nil) throws {
     for tier in Kernels.tiers where name == nil || name == tier.name {
       if furl_isa_supported(tier.isa), let table = furl_kernels_for(tier.isa) {
         self.table = table.pointee
@@ -59,7 +59,7 @@ public struct Kernels: @unchecked Sendable {
   }
 
   /// The kernels that the environment variable `FURL_ISA` names, or the best.
-  public static func fromEnvironment() throws -> Kernels {
+  package static func fromEnvironment() throws -> Kernels {
     try Kernels(named: getenv("FURL_ISA").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 })
   }
 }

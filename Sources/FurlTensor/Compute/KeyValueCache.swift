@@ -6,9 +6,9 @@ import CFurlKernels
 /// A block with a window keeps only the positions that its window and one batch need, as a ring: position p lies
 /// at p modulo the ring's length. Memory is reserved for all of it and touched as it is used. How a head lies in
 /// memory: `furl_kv_head`. One owner at a time.
-public final class KeyValueCache: @unchecked Sendable {
+package final class KeyValueCache: @unchecked Sendable {
   /// How keys and values are kept.
-  public enum Format: String, Sendable, CaseIterable {
+  package enum Format: String, Sendable, CaseIterable {
     case float32 = "f32"
     case float16 = "f16"
     /// 8-bit codes with FP16 scales, one for 32 dimensions of a key and one for a head's value: each number is
@@ -26,15 +26,15 @@ public final class KeyValueCache: @unchecked Sendable {
   }
 
   /// The heads of one block.
-  public struct Heads: Sendable, Hashable {
-    public let heads: Int
-    public let kvHeads: Int
+  package struct Heads: Sendable, Hashable {
+    package let heads: Int
+    package let kvHeads: Int
     /// Even.
-    public let headSize: Int
+    package let headSize: Int
     /// Positions that a query sees at most, its own included; nil: all.
-    public let window: Int?
+    package let window: Int?
 
-    public init(heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil) {
+    package init(heads: Int, kvHeads: Int, headSize: Int, window: Int? = nil) {
       precondition(kvHeads > 0 && heads % kvHeads == 0 && headSize > 0 && headSize % 2 == 0)
       precondition(window.map { $0 > 0 } ?? true)
       self.heads = heads
@@ -48,14 +48,14 @@ public final class KeyValueCache: @unchecked Sendable {
   }
 
   /// The rows that a batch may have unless a cache is made for others.
-  public static let defaultRowLimit = 128
+  package static let defaultRowLimit = 128
 
-  public let format: Format
-  public let slots: Int
+  package let format: Format
+  package let slots: Int
   /// Positions of a sequence.
-  public let contextLength: Int
+  package let contextLength: Int
   /// Rows that one sequence may have in a batch.
-  public let rowLimit: Int
+  package let rowLimit: Int
   let blocks: [Heads]
   let scratch: AttentionScratch
   private let layouts: [Layout]
@@ -70,7 +70,7 @@ public final class KeyValueCache: @unchecked Sendable {
   ///   - rowLimit: rows that one sequence may have in a batch; what a ring holds beyond its window.
   ///   - threads: threads of the pools that will compute with it.
   /// - Throws: ``FurlError`` of kind `unavailable` when so much memory cannot even be reserved.
-  public init(
+  package init(
     blocks: [Heads], slots: Int, contextLength: Int, format: Format, threads: Int,
     rowLimit: Int = KeyValueCache.defaultRowLimit
   ) throws {
@@ -102,7 +102,7 @@ public final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Bytes that a cache of one slot reserves; nil if that is more than an `Int` holds.
-  public static func byteCount(
+  package static func byteCount(
     _ blocks: [Heads], contextLength: Int, format: Format, rowLimit: Int = KeyValueCache.defaultRowLimit
   ) -> Int? {
     blocks.reduce(0) { sum, block in
@@ -116,15 +116,15 @@ public final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Rows of a batch that are consecutive positions of one slot.
-  public struct Run: Sendable {
-    public let slot: Int
+  package struct Run: Sendable {
+    package let slot: Int
     /// The position of the first row.
-    public let position: Int
+    package let position: Int
     /// The first row in the batch.
-    public let row: Int
-    public let count: Int
+    package let row: Int
+    package let count: Int
 
-    public init(slot: Int, position: Int, row: Int, count: Int) {
+    package init(slot: Int, position: Int, row: Int, count: Int) {
       self.slot = slot
       self.position = position
       self.row = row
@@ -134,7 +134,7 @@ public final class KeyValueCache: @unchecked Sendable {
 
   /// The first position from which a slot can be continued, apart from 0, which is always possible: rings have
   /// lost what positions before it would look back on.
-  public func firstResumable(slot: Int) -> Int {
+  package func firstResumable(slot: Int) -> Int {
     blocks.indices.reduce(0) { max($0, firstResumable(slot: slot, block: $1)) }
   }
 
@@ -156,12 +156,12 @@ public final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Keys and values that are to be stored: [rows][kvHeads * headSize] each.
-  public typealias Stored = (keys: Activations, values: Activations)
+  package typealias Stored = (keys: Activations, values: Activations)
 
   /// Stores the keys and values of the runs' rows.
   ///
   /// - Parameter runs: each continues its slot at 0 or at ``firstResumable(slot:)`` and later.
-  public func store(block: Int, _ stored: Stored, runs: [Run], on context: ComputeContext) {
+  package func store(block: Int, _ stored: Stored, runs: [Run], on context: ComputeContext) {
     advance(block, stored, runs)
     let heads = blocks[block].kvHeads
     if runs.reduce(0, { $0 + $1.count }) <= 4 {
@@ -206,7 +206,7 @@ public final class KeyValueCache: @unchecked Sendable {
   /// Gives a slot the first positions of another one, as if they had been stored there.
   ///
   /// - Returns: false when a ring of the source has lost some of them; nothing has happened then.
-  public func copy(slot source: Int, to target: Int, count: Int, on context: ComputeContext) -> Bool {
+  package func copy(slot source: Int, to target: Int, count: Int, on context: ComputeContext) -> Bool {
     precondition((0..<slots).contains(source) && (0..<slots).contains(target) && source != target)
     precondition((0...ends[source]).contains(count))
     guard layouts.allSatisfy({ ends[source] <= $0.capacity }) else { return false }

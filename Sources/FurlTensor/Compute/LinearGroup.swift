@@ -1,14 +1,14 @@
-import CFurlKernels
+package import CFurlKernels
 
 /// Linear layers that read the same input, computed in one go: query, key and value; gate and up.
-public final class LinearGroup: @unchecked Sendable {
+package final class LinearGroup: @unchecked Sendable {
   /// One layer: `output = input * weightᵀ + bias`, and what follows.
-  public struct Layer: Sendable {
-    public let weight: PackedMatrix
-    public let bias: FloatVector?
-    public let epilogue: Epilogue
+  package struct Layer: Sendable {
+    package let weight: PackedMatrix
+    package let bias: FloatVector?
+    package let epilogue: Epilogue
 
-    public init(_ weight: PackedMatrix, bias: FloatVector?, epilogue: Epilogue = .none) {
+    package init(_ weight: PackedMatrix, bias: FloatVector?, epilogue: Epilogue = .none) {
       precondition(bias == nil || bias?.count == weight.rows)
       self.weight = weight
       self.bias = bias
@@ -17,7 +17,7 @@ public final class LinearGroup: @unchecked Sendable {
   }
 
   /// What is done to a layer's outputs while they are in the cache.
-  public enum Epilogue: Sendable, Hashable {
+  package enum Epilogue: Sendable, Hashable {
     case none
     case activation(Activation)
     /// activation(outputs) times the outputs of the next layer, which has as many: gate and up of a gated MLP.
@@ -31,7 +31,7 @@ public final class LinearGroup: @unchecked Sendable {
     }
   }
 
-  public enum Activation: Sendable, Hashable, CaseIterable {
+  package enum Activation: Sendable, Hashable, CaseIterable {
     case gelu, geluTanh, quickGelu, silu, relu, tanh
 
     package var kind: furl_activation {
@@ -62,15 +62,15 @@ public final class LinearGroup: @unchecked Sendable {
     }
   }
 
-  public let layers: [Layer]
+  package let layers: [Layer]
   /// Columns of the input that every layer that reads its 8-bit form keeps apart: they are left out of that form.
-  public let outlierColumns: [Int]
+  package let outlierColumns: [Int]
   private let takesIntegers: Bool
   private let units: [Unit]
   /// Row tiles of all layers.
   let tiles: Int
 
-  public init(_ layers: [Layer]) {
+  package init(_ layers: [Layer]) {
     precondition(!layers.isEmpty && layers.allSatisfy { $0.weight.columns == layers[0].weight.columns })
     self.layers = layers
     var units: [Unit] = []
@@ -102,7 +102,7 @@ public final class LinearGroup: @unchecked Sendable {
   }
 
   /// Whether the 8-bit form of the input is read.
-  public func readsIntegers(_ context: ComputeContext) -> Bool { context.quantizesActivations && takesIntegers }
+  package func readsIntegers(_ context: ComputeContext) -> Bool { context.quantizesActivations && takesIntegers }
 
   /// Computes `count` rows of every layer.
   ///
@@ -112,7 +112,7 @@ public final class LinearGroup: @unchecked Sendable {
   ///   - input: [count][columns], with its 8-bit form where ``readsIntegers(_:)``.
   ///   - outputs: one for each layer, [count][rows].
   ///   - accumulate: adds to what is there (a residual); not together with an epilogue.
-  public func callAsFunction(
+  package func callAsFunction(
     _ input: Activations, count: Int, into outputs: [Activations], accumulate: Bool = false,
     on context: ComputeContext
   ) {

@@ -7,7 +7,7 @@ import CFurlKernels
 /// Number i is half i % 2 of word i / 2 of a ``SplitMix64``, taken as a probability and put through the inverse of the
 /// normal distribution function. That inverse is a table of 4096 straight lines, whose deviation is 1 within 0.1 % and
 /// which ends at 4 deviations: what weights look like, at a nanosecond each.
-public struct NormalNoise: Sendable {
+package struct NormalNoise: Sendable {
   private let seed: UInt64
   private let knots: [Float]
 
@@ -22,13 +22,13 @@ public struct NormalNoise: Sendable {
     }
   }
 
-  public init(seed: UInt64) {
+  package init(seed: UInt64) {
     self.seed = seed
     knots = NormalNoise.table
   }
 
   /// A sequence of its own for a name.
-  public init(seed: UInt64, name: String) {
+  package init(seed: UInt64, name: String) {
     var draws = SplitMix64(seed: seed)
     var mixed = draws.next()
     for byte in name.utf8 {
@@ -58,7 +58,7 @@ public struct NormalNoise: Sendable {
   /// - Parameters:
   ///   - range: begins with an even number.
   ///   - type: a type without blocks.
-  public func bytes(_ range: Range<Int>, mean: Float, deviation: Float, as type: SourceType) -> [UInt8] {
+  package func bytes(_ range: Range<Int>, mean: Float, deviation: Float, as type: SourceType) -> [UInt8] {
     precondition(range.lowerBound % 2 == 0 && range.lowerBound >= 0 && type.blockSize == 1)
     return [UInt8](unsafeUninitializedCapacity: type.byteCount(range.count)) { buffer, count in
       let output = UnsafeMutableRawPointer(buffer.baseAddress!)

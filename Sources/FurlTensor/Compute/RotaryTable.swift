@@ -6,9 +6,9 @@ import CFurlKernels
 /// Number i of the first half of a head's turned part goes with number i of its second half, as in GPT-NeoX and
 /// Hugging Face's checkpoints. Angles are computed in double precision, once for each position that is reached;
 /// memory is reserved for the whole context and touched as it is used. One owner at a time.
-public final class RotaryTable: @unchecked Sendable {
+package final class RotaryTable: @unchecked Sendable {
   /// Positions that there may be.
-  public let contextLength: Int
+  package let contextLength: Int
   private let frequencies: [Double]
   /// What turned numbers are multiplied with.
   private let factor: Double
@@ -21,7 +21,7 @@ public final class RotaryTable: @unchecked Sendable {
   ///   - frequencies: radians for each position; twice as many numbers of each head are turned.
   ///   - factor: what turned numbers are multiplied with.
   /// - Throws: ``FurlError`` of kind `unavailable` when so much memory cannot even be reserved.
-  public init(frequencies: [Double], factor: Double = 1, contextLength: Int) throws {
+  package init(frequencies: [Double], factor: Double = 1, contextLength: Int) throws {
     precondition(!frequencies.isEmpty && contextLength >= 0)
     let (bytes, overflow) = contextLength.multipliedReportingOverflow(by: 8 * frequencies.count)
     guard !overflow else {
@@ -34,7 +34,7 @@ public final class RotaryTable: @unchecked Sendable {
   }
 
   /// Numbers of each head that are turned, from the first on.
-  public var dimensions: Int { 2 * frequencies.count }
+  package var dimensions: Int { 2 * frequencies.count }
 
   private func row(_ position: Int) -> UnsafeMutablePointer<Float> {
     storage.base.assumingMemoryBound(to: Float.self) + position * dimensions
@@ -59,7 +59,7 @@ public final class RotaryTable: @unchecked Sendable {
   ///   - query: [rows][heads * headSize].
   ///   - key: [rows][kvHeads * headSize].
   ///   - positions: [rows].
-  public func rotate(
+  package func rotate(
     query: Activations, key: Activations?, headSize: Int, positions: [Int], on context: ComputeContext
   ) {
     precondition(headSize >= dimensions && query.columns % headSize == 0 && (key?.columns ?? 0) % headSize == 0)

@@ -1,19 +1,19 @@
-import FurlBase
+package import FurlBase
 
 /// A model in the GGUF format: one file, or several that belong together (`model-00001-of-00003.gguf`).
-public struct GGUFFile: Sendable {
+package struct GGUFFile: Sendable {
   /// The first file's path.
-  public let path: String
-  public let version: Int
+  package let path: String
+  package let version: Int
   /// What the first file says about the model.
-  public let metadata: GGUFMetadata
+  package let metadata: GGUFMetadata
   /// The files in their order.
-  public let files: [MappedFile]
+  package let files: [MappedFile]
   /// The tensors of all files, each with its file.
   package let tensors: [(tensor: GGUFTensor, file: MappedFile)]
 
   /// Whether a file begins as a GGUF file does.
-  public static func isGGUF(path: String) -> Bool {
+  package static func isGGUF(path: String) -> Bool {
     guard let file = try? MappedFile(path: path), file.count >= 4 else { return false }
     return file.integer(at: 0, as: UInt32.self) == GGUFPart.magic
   }
@@ -21,7 +21,7 @@ public struct GGUFFile: Sendable {
   /// Opens a file, and those beside it that it is a part of; heads are checked, weights are not read.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
-  public init(path: String) throws {
+  package init(path: String) throws {
     let first = try GGUFPart(path: path)
     var parts = [first]
     var count = try first.metadata.integer("split.count") ?? 1
@@ -55,7 +55,7 @@ public struct GGUFFile: Sendable {
   }
 
   /// What the model is called in its file. It is only shown, so what is no UTF-8 in it does not matter.
-  public var name: String? { get throws { try metadata.text("general.name") } }
+  package var name: String? { get throws { try metadata.text("general.name") } }
 
   /// Files that are no models: adapters, and what other programs keep in this format.
   ///

@@ -1,10 +1,10 @@
-import FurlBase
+package import FurlBase
 
 /// What a GGUF file says about its model besides the tensors: values by their keys.
 ///
 /// Values stay where they lie in the mapped file until they are asked for, so a vocabulary of 150,000 texts costs
 /// nothing before. Asking for a key as another kind than it has is an error; a key that is not there gives nil.
-public struct GGUFMetadata: Sendable {
+package struct GGUFMetadata: Sendable {
   /// The kinds of values, by their numbers in the format.
   package enum Kind: UInt32, Sendable {
     case uint8, int8, uint16, int16, uint32, int32, float32, bool, text, list, uint64, int64, float64
@@ -54,7 +54,7 @@ public struct GGUFMetadata: Sendable {
   let file: MappedFile
   private let values: [String: Value]
   /// The keys in the file's order.
-  public let keys: [String]
+  package let keys: [String]
 
   /// Reads `count` pairs of keys and values.
   init(_ cursor: inout GGUFCursor, count: Int) throws {
@@ -110,13 +110,13 @@ public struct GGUFMetadata: Sendable {
   // MARK: Access
 
   /// Whether a key is there.
-  public func has(_ key: String) -> Bool { values[key] != nil }
+  package func has(_ key: String) -> Bool { values[key] != nil }
 
   /// The number of values in a list; nil where there is no such list.
-  public func count(_ key: String) -> Int? { values[key]?.listCount }
+  package func count(_ key: String) -> Int? { values[key]?.listCount }
 
   /// An error at a key of the file.
-  public func error(_ key: String, _ problem: String, remedy: String? = nil) -> FurlError {
+  package func error(_ key: String, _ problem: String, remedy: String? = nil) -> FurlError {
     .input(file.path, key, problem, remedy: remedy)
   }
 
@@ -128,7 +128,7 @@ public struct GGUFMetadata: Sendable {
     return value
   }
 
-  public func string(_ key: String) throws -> String? {
+  package func string(_ key: String) throws -> String? {
     guard let value = try value(key, isList: false, "a text", { $0 == .text }) else { return nil }
     guard let text = String(validating: file.read(value.range.dropFirst(8)), as: UTF8.self) else {
       throw error(key, "is not UTF-8")
@@ -137,20 +137,20 @@ public struct GGUFMetadata: Sendable {
   }
 
   /// A text that is only shown: what is malformed in it is replaced.
-  public func text(_ key: String) throws -> String? {
+  package func text(_ key: String) throws -> String? {
     guard let value = try value(key, isList: false, "a text", { $0 == .text }) else { return nil }
     return String(decoding: file.read(value.range.dropFirst(8).prefix(1 << 16)), as: UTF8.self)
   }
 
   /// An integer of any width.
-  public func integer(_ key: String) throws -> Int? {
+  package func integer(_ key: String) throws -> Int? {
     guard let value = try value(key, isList: false, "an integer", { $0.isInteger }) else { return nil }
     return try integer(value, at: 0, key: key)
   }
 
   /// A floating-point number; integers count. Of an FP32 number the shortest decimal that means it: 1e-05, not
   /// 9.999999747378752e-06.
-  public func number(_ key: String) throws -> Double? {
+  package func number(_ key: String) throws -> Double? {
     guard
       let value = try value(key, isList: false, "a number", { $0 == .float32 || $0 == .float64 || $0.isInteger })
     else { return nil }
@@ -163,13 +163,13 @@ public struct GGUFMetadata: Sendable {
     }
   }
 
-  public func bool(_ key: String) throws -> Bool? {
+  package func bool(_ key: String) throws -> Bool? {
     guard let value = try value(key, isList: false, "a boolean", { $0 == .bool }) else { return nil }
     return file.integer(at: value.range.lowerBound, as: UInt8.self) != 0
   }
 
   /// A list of texts as bytes: tokens of some vocabularies are no UTF-8.
-  public func bytes(_ key: String) throws -> [[UInt8]]? {
+  package func bytes(_ key: String) throws -> [[UInt8]]? {
     guard let value = try value(key, isList: true, "a list of texts", { $0 == .text }) else { return nil }
     var list: [[UInt8]] = []
     forEachText(value) { list.append(Array($0)) }
@@ -179,7 +179,7 @@ public struct GGUFMetadata: Sendable {
   /// A list of texts.
   ///
   /// - Throws: ``FurlError`` of kind `input` naming the first that is not UTF-8.
-  public func strings(_ key: String) throws -> [String]? {
+  package func strings(_ key: String) throws -> [String]? {
     guard let value = try value(key, isList: true, "a list of texts", { $0 == .text }) else { return nil }
     var list: [String] = []
     var bad: Int?
@@ -194,19 +194,19 @@ public struct GGUFMetadata: Sendable {
   }
 
   /// A list of integers of any width.
-  public func integers(_ key: String) throws -> [Int]? {
+  package func integers(_ key: String) throws -> [Int]? {
     guard let value = try value(key, isList: true, "a list of integers", { $0.isInteger }) else { return nil }
     return try (0..<(value.listCount ?? 0)).map { try integer(value, at: $0, key: key) }
   }
 
   /// A list of booleans.
-  public func bools(_ key: String) throws -> [Bool]? {
+  package func bools(_ key: String) throws -> [Bool]? {
     guard let value = try value(key, isList: true, "a list of booleans", { $0 == .bool }) else { return nil }
     return file.read(value.range).map { $0 != 0 }
   }
 
   /// A list of FP32 numbers.
-  public func floats(_ key: String) throws -> [Float]? {
+  package func floats(_ key: String) throws -> [Float]? {
     guard let value = try value(key, isList: true, "a list of FP32 numbers", { $0 == .float32 }) else { return nil }
     return file.floats(.float32, at: value.range.lowerBound, count: value.listCount ?? 0)
   }

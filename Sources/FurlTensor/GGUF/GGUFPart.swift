@@ -1,17 +1,17 @@
 import FurlBase
 
 /// A tensor of a GGUF file.
-public struct GGUFTensor: Sendable, Hashable {
-  public let name: String
+package struct GGUFTensor: Sendable, Hashable {
+  package let name: String
   /// The format's name of its type: `Q4_K`.
-  public let typeName: String
+  package let typeName: String
   /// Rows outermost; the file lists dimensions the other way round.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The byte of the first number in its file.
-  public let offset: Int
+  package let offset: Int
 
   /// The type, if it is one that weights are read from.
-  public var type: SourceType? { SourceType(rawValue: typeName) }
+  package var type: SourceType? { SourceType(rawValue: typeName) }
 
   /// The names of the types of the format, those that it has given up included.
   package static let typeNames: [UInt32: String] = [

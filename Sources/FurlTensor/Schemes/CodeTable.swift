@@ -1,4 +1,4 @@
-import CFurlKernels
+package import CFurlKernels
 
 /// What 16 codes stand for, as the kernels read it.
 package final class CodeTable: @unchecked Sendable {

@@ -1,4 +1,4 @@
-import CFurlKernels
+package import CFurlKernels
 
 /// One way to turn weights into codes and back; each lives in a file of its own.
 ///
@@ -63,7 +63,7 @@ extension furl_grid {
 }
 
 /// How a compact stream is cut into symbols of one byte for the entropy coder.
-public enum SymbolForm: String, Sendable, Hashable, CaseIterable {
+package enum SymbolForm: String, Sendable, Hashable, CaseIterable {
   /// Each byte is a symbol.
   case bytes
   /// Each byte is two symbols: its low and its high half.

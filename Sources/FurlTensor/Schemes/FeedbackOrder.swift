@@ -1,5 +1,5 @@
 /// In which order columns get their codes when errors are fed back.
-public enum FeedbackOrder: String, Sendable, Hashable, CaseIterable {
+package enum FeedbackOrder: String, Sendable, Hashable, CaseIterable {
   /// From the first to the last.
   case natural
   /// Those whose inputs are largest first: blocks by the sum over their columns, and columns within their block.

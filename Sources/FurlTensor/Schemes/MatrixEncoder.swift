@@ -1,9 +1,9 @@
-import FurlBase
+package import FurlBase
 import CFurlKernels
 
 /// Encodes the weights of a source with a scheme's nearest codes, stripe by stripe. Stripes are independent: any
 /// threads may encode them in any order, and the bytes are the same.
-public final class MatrixEncoder: @unchecked Sendable {
+package final class MatrixEncoder: @unchecked Sendable {
   private let encoder: TileEncoder
   private let source: WeightSource
   /// Row tiles in every stripe but the last.
@@ -20,7 +20,7 @@ public final class MatrixEncoder: @unchecked Sendable {
   ///   - pool: who makes a table of its own where the scheme has one; nil: the calling thread.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes, `input` when the source cannot be
   ///   read.
-  public init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil, pool: WorkerPool? = nil) throws {
+  package init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil, pool: WorkerPool? = nil) throws {
     let levels = try scheme.levels(for: source, columnWeights: nil, pool: pool ?? WorkerPool(threads: 1))
     encoder = try TileEncoder(
       PackedLayout(scheme: scheme, shape: [source.rows, source.columns]), levels: levels, leavingOut: source.leftOut,
@@ -31,13 +31,13 @@ public final class MatrixEncoder: @unchecked Sendable {
   }
 
   /// Complete when every stripe has been encoded.
-  public var matrix: PackedMatrix { encoder.matrix }
+  package var matrix: PackedMatrix { encoder.matrix }
 
   /// Stripes that there are to encode.
-  public var stripeCount: Int { (matrix.tiles + stripeTiles - 1) / stripeTiles }
+  package var stripeCount: Int { (matrix.tiles + stripeTiles - 1) / stripeTiles }
 
   /// The share of the source's bytes that a stripe reads.
-  public func sourceBytes(stripe: Int) -> Int { source.type.byteCount(rows(stripe).count * source.columns) }
+  package func sourceBytes(stripe: Int) -> Int { source.type.byteCount(rows(stripe).count * source.columns) }
 
   private func rows(_ stripe: Int) -> Range<Int> {
     let first = stripe * stripeTiles * Tile.rows
@@ -47,7 +47,7 @@ public final class MatrixEncoder: @unchecked Sendable {
   /// - Parameter buffer: memory of the calling thread.
   /// - Throws: ``FurlError`` of kind `input` naming the first weight of the stripe (in row order) that is not finite
   ///   or whose block does not fit in a half, or when the source cannot be read.
-  public func encode(stripe: Int, with buffer: ReadBuffer) throws {
+  package func encode(stripe: Int, with buffer: ReadBuffer) throws {
     let rows = rows(stripe)
     let loaded = try source.load(rows: rows, with: buffer)
     let size = loaded.type == FURL_FLOAT32 ? 4 : 2

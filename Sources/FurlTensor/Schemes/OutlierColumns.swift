@@ -2,11 +2,11 @@ import FurlBase
 
 /// Which columns of a matrix are kept apart in floating point, so that the others have finer codes (Dettmers et al. 2022,
 /// "LLM.int8()").
-public enum OutlierColumns {
+package enum OutlierColumns {
   /// The columns with the largest weights, ascending.
   ///
   /// - Throws: ``FurlError`` of kind `input` when the source cannot be read.
-  public static func ofWeights(_ source: WeightSource, count: Int) throws -> [Int] {
+  package static func ofWeights(_ source: WeightSource, count: Int) throws -> [Int] {
     var largest = [Float](repeating: 0, count: source.columns)
     let buffer = ReadBuffer()
     let step = max(1, (1 << 20) / source.columns)
@@ -24,7 +24,7 @@ public enum OutlierColumns {
   }
 
   /// The columns whose inputs have reached a magnitude, those with the largest if there are more than `count`; ascending.
-  public static func ofInputs(_ largest: [Float], count: Int, atLeast threshold: Float) -> [Int] {
+  package static func ofInputs(_ largest: [Float], count: Int, atLeast threshold: Float) -> [Int] {
     columns(largest, count: count, atLeast: threshold)
   }
 

@@ -6,9 +6,9 @@ import FurlBase
 /// bytes are multiples of (`factors` and `minimum_factors`: [row tile][16 rows], FP32), and the 16 signed bytes of a table of
 /// its own (`levels`). Columns that are kept apart have `outliers` ([row tile][column][16 rows], halves) and their numbers
 /// (`outlier_columns`, ascending, 4 bytes each). A vector (norms, biases) has its FP32 `values`.
-public struct PackedLayout: Sendable, Hashable {
+package struct PackedLayout: Sendable, Hashable {
   /// What a stream holds.
-  public enum StreamKind: String, Sendable, Hashable, CaseIterable {
+  package enum StreamKind: String, Sendable, Hashable, CaseIterable {
     case codes, scales, minimums, factors
     case minimumFactors = "minimum_factors"
     case levels, outliers
@@ -16,30 +16,30 @@ public struct PackedLayout: Sendable, Hashable {
     case values
   }
 
-  public struct Stream: Sendable, Hashable {
-    public let kind: StreamKind
+  package struct Stream: Sendable, Hashable {
+    package let kind: StreamKind
     /// Bytes in memory and, decoded, in a file.
-    public let byteCount: Int
-    public let symbols: SymbolForm
+    package let byteCount: Int
+    package let symbols: SymbolForm
     /// The byte that weights of zero consist of; nil where they have no bytes of their own.
-    public let zero: UInt8?
+    package let zero: UInt8?
 
     package init(kind: StreamKind, byteCount: Int, symbols: SymbolForm, zero: UInt8? = nil) {
       (self.kind, self.byteCount, self.symbols, self.zero) = (kind, byteCount, symbols, zero)
     }
   }
 
-  public let scheme: Scheme
+  package let scheme: Scheme
   /// [count], or [rows, columns].
-  public let shape: [Int]
-  public let streams: [Stream]
+  package let shape: [Int]
+  package let streams: [Stream]
 
   /// The most numbers that a tensor may have; no size computed from it overflows.
-  public static let elementLimit = 1 << 40
+  package static let elementLimit = 1 << 40
 
   /// - Throws: ``FurlError`` of kind `input` when the shape is not one or two positive extents of at most 2^40
   ///   numbers, or a vector is to be quantized.
-  public init(scheme: Scheme, shape: [Int]) throws {
+  package init(scheme: Scheme, shape: [Int]) throws {
     guard (1...2).contains(shape.count), shape.allSatisfy({ $0 > 0 && $0 <= PackedLayout.elementLimit }),
       shape.count == 1 || shape[0] <= PackedLayout.elementLimit / shape[1]
     else { throw FurlError.input(nil, "the shape \(shape) is not that of a vector or a matrix") }
@@ -80,8 +80,8 @@ public struct PackedLayout: Sendable, Hashable {
   }
 
   /// Bits in memory for each number, scales included.
-  public var bitsPerWeight: Double { 8 * Double(byteCount) / Double(shape.reduce(1, *)) }
+  package var bitsPerWeight: Double { 8 * Double(byteCount) / Double(shape.reduce(1, *)) }
 
   /// All streams together.
-  public var byteCount: Int { streams.reduce(0) { $0 + $1.byteCount } }
+  package var byteCount: Int { streams.reduce(0) { $0 + $1.byteCount } }
 }

@@ -1,30 +1,30 @@
-import FurlBase
-import CFurlKernels
+package import FurlBase
+package import CFurlKernels
 
 /// A matrix of weights as the kernels read it; it stays so in memory.
-public final class PackedMatrix: @unchecked Sendable {
-  public let layout: PackedLayout
+package final class PackedMatrix: @unchecked Sendable {
+  package let layout: PackedLayout
   /// The streams in the order of ``PackedLayout/streams``.
-  public let streams: [ByteStorage]
+  package let streams: [ByteStorage]
   package let matrix: furl_matrix
   /// What 4-bit codes of a table stand for.
   package let table: CodeTable?
   /// The columns that are kept apart, ascending.
-  public let outlierColumns: [Int]
+  package let outlierColumns: [Int]
   /// The same as the kernels read them; a copy, because a stream may be a part of a file that somebody overwrites after it
   /// was checked.
   private let columnNumbers: UnsafeMutablePointer<Int32>?
 
-  public var scheme: Scheme { layout.scheme }
-  public var rows: Int { layout.shape[0] }
-  public var columns: Int { layout.shape[1] }
+  package var scheme: Scheme { layout.scheme }
+  package var rows: Int { layout.shape[0] }
+  package var columns: Int { layout.shape[1] }
   /// Row tiles: what is shared out to threads.
   package var tiles: Int { (rows + Tile.rows - 1) / Tile.rows }
 
   /// - Parameter streams: as many bytes each as the layout says.
   /// - Throws: ``FurlError`` of kind `defect` if they are not; `input` when the columns that are kept apart are not columns
   ///   of the matrix in their order.
-  public init(layout: PackedLayout, streams: [ByteStorage]) throws {
+  package init(layout: PackedLayout, streams: [ByteStorage]) throws {
     guard layout.shape.count == 2, streams.map(\.count) == layout.streams.map(\.byteCount) else {
       throw FurlError(.defect, "the streams of a matrix \(layout.shape) in \(layout.scheme) have wrong sizes")
     }
@@ -84,7 +84,7 @@ public final class PackedMatrix: @unchecked Sendable {
   }
 
   /// One row as FP32: [columns].
-  public func row(_ row: Int) -> [Float] {
+  package func row(_ row: Int) -> [Float] {
     precondition((0..<rows).contains(row))
     return [Float](unsafeUninitializedCapacity: columns) { buffer, count in
       decodeRow(row, into: buffer.baseAddress!)
@@ -110,7 +110,7 @@ public final class PackedMatrix: @unchecked Sendable {
   ///
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite or whose
   ///   block does not fit in a half.
-  public static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
+  package static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
     let encoder = try MatrixEncoder(source, scheme: scheme, pool: pool)
     let buffers = (0..<pool.threads).map { _ in ReadBuffer() }
     let failures = FirstFailure()

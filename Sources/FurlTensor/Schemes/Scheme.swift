@@ -1,15 +1,15 @@
 /// How the weights of a matrix are written down: a coding, the size of its blocks and how their scales are stored.
 ///
 /// The name (`int4:32`, `int8:row`, `nf4:64:u8`, `int8:row+12`, `float32`) is what artifacts and reports say.
-public struct Scheme: Sendable, Hashable, CustomStringConvertible {
+package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// How many columns of a row share a scale.
-  public enum Block: Sendable, Hashable {
+  package enum Block: Sendable, Hashable {
     case columns(Int)
     case row
   }
 
   /// How scales and minimums are stored.
-  public enum Scales: String, Sendable, Hashable, CaseIterable {
+  package enum Scales: String, Sendable, Hashable, CaseIterable {
     /// As halves.
     case f16
     /// In 8 bits, as multiples of an FP32 number of their row.
@@ -17,17 +17,17 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// The sizes of blocks that there are.
-  public static let blockSizes = [32, 64, 128]
+  package static let blockSizes = [32, 64, 128]
 
   /// The name of the coding: `float32`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
   /// `nf4`, `fp4`, `codebook4`.
-  public let codingName: String
+  package let codingName: String
   /// Columns that share a scale; nil for `float32`, which has none.
-  public let block: Block?
+  package let block: Block?
   /// Of no meaning for `float32`.
-  public let scales: Scales
+  package let scales: Scales
   /// Columns whose weights are kept apart, as halves.
-  public let outliers: Int
+  package let outliers: Int
 
   private init(coding: any Coding.Type, block: Block?, scales: Scales = .f16, outliers: Int = 0) {
     if case .columns(let size) = block {
@@ -41,48 +41,48 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     self.outliers = outliers
   }
 
-  public static let float32 = Scheme(coding: Float32Coding.self, block: nil)
+  package static let float32 = Scheme(coding: Float32Coding.self, block: nil)
   /// (code - 128) * scale, codes 1...255.
-  public static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
+  package static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
   /// (code - 8) * scale with a signed scale.
-  public static func int4(_ block: Block) -> Scheme { Scheme(coding: Int4Coding.self, block: block) }
+  package static func int4(_ block: Block) -> Scheme { Scheme(coding: Int4Coding.self, block: block) }
   /// code * scale + minimum.
-  public static func int4Minimum(_ block: Block) -> Scheme { Scheme(coding: Int4MinimumCoding.self, block: block) }
+  package static func int4Minimum(_ block: Block) -> Scheme { Scheme(coding: Int4MinimumCoding.self, block: block) }
   /// (code - 4) * scale with a signed scale.
-  public static func int3(_ block: Block) -> Scheme { Scheme(coding: Int3Coding.self, block: block) }
+  package static func int3(_ block: Block) -> Scheme { Scheme(coding: Int3Coding.self, block: block) }
   /// code * scale + minimum.
-  public static func int3Minimum(_ block: Block) -> Scheme { Scheme(coding: Int3MinimumCoding.self, block: block) }
+  package static func int3Minimum(_ block: Block) -> Scheme { Scheme(coding: Int3MinimumCoding.self, block: block) }
   /// (code - 2) * scale with a signed scale.
-  public static func int2(_ block: Block) -> Scheme { Scheme(coding: Int2Coding.self, block: block) }
+  package static func int2(_ block: Block) -> Scheme { Scheme(coding: Int2Coding.self, block: block) }
   /// code * scale + minimum.
-  public static func int2Minimum(_ block: Block) -> Scheme { Scheme(coding: Int2MinimumCoding.self, block: block) }
+  package static func int2Minimum(_ block: Block) -> Scheme { Scheme(coding: Int2MinimumCoding.self, block: block) }
   /// The 16 values of NF4 * absmax.
-  public static func nf4(_ block: Block) -> Scheme { Scheme(coding: NF4Coding.self, block: block) }
+  package static func nf4(_ block: Block) -> Scheme { Scheme(coding: NF4Coding.self, block: block) }
   /// The 16 values of FP4 * absmax.
-  public static func fp4(_ block: Block) -> Scheme { Scheme(coding: FP4Coding.self, block: block) }
+  package static func fp4(_ block: Block) -> Scheme { Scheme(coding: FP4Coding.self, block: block) }
   /// 16 values that each matrix has for itself * the value of the largest magnitude.
-  public static func codebook4(_ block: Block) -> Scheme { Scheme(coding: CodebookCoding.self, block: block) }
+  package static func codebook4(_ block: Block) -> Scheme { Scheme(coding: CodebookCoding.self, block: block) }
 
   /// The same with scales in 8 bits; nil where a row or nothing has a scale.
-  public var withSmallScales: Scheme? {
+  package var withSmallScales: Scheme? {
     guard case .columns = block else { return nil }
     return Scheme(coding: coding, block: block, scales: .u8)
   }
 
   /// The most columns that are kept apart.
-  public static let outlierLimit = 1 << 20
+  package static let outlierLimit = 1 << 20
 
   /// The same with so many columns kept apart, which `int8` may have; nil in other schemes.
-  public func keepingApart(_ columns: Int) -> Scheme? {
+  package func keepingApart(_ columns: Int) -> Scheme? {
     guard codingName == Int8Coding.name, (0...Scheme.outlierLimit).contains(columns) else { return nil }
     return Scheme(coding: coding, block: block, scales: scales, outliers: columns)
   }
 
   /// Whether codes stand for multiples above a minimum, and zero need not be one of them.
-  public var hasMinimum: Bool { coding.scaleCount > 1 }
+  package var hasMinimum: Bool { coding.scaleCount > 1 }
 
   /// The scheme of a name; nil if there is none.
-  public init?(name: String) {
+  package init?(name: String) {
     if let plus = name.lastIndex(of: "+") {
       let digits = String(name[name.index(after: plus)...])
       guard let count = Int(digits), count > 0, String(count) == digits,
@@ -111,7 +111,7 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     self.init(coding: coding, block: .columns(size), scales: parts.count == 3 ? .u8 : .f16)
   }
 
-  public var name: String {
+  package var name: String {
     let name =
       switch block {
       case nil: codingName
@@ -121,7 +121,7 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
     return outliers > 0 ? "\(name)+\(outliers)" : name
   }
 
-  public var description: String { name }
+  package var description: String { name }
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
@@ -133,7 +133,7 @@ public struct Scheme: Sendable, Hashable, CustomStringConvertible {
   package var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
 
   /// Whether a matrix has a table of its own, which is made before its codes.
-  public var hasOwnTable: Bool { if case .learned = coding.levels { true } else { false } }
+  package var hasOwnTable: Bool { if case .learned = coding.levels { true } else { false } }
 
   /// Blocks in a row of so many columns. The last one may be shorter.
   func blocks(columns: Int) -> Int {

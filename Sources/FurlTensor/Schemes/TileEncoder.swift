@@ -1,5 +1,5 @@
-import FurlBase
-import CFurlKernels
+package import FurlBase
+package import CFurlKernels
 
 /// Encodes rows of weights into the row tiles of a matrix; tiles are independent.
 package struct TileEncoder: @unchecked Sendable {

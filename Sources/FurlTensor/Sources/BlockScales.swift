@@ -1,15 +1,15 @@
-import FurlBase
+package import FurlBase
 
 /// Scales of blocks whose codes lie in another tensor: one byte each, in the blocks' order.
 ///
 /// MXFP4 as gpt-oss's checkpoints hold it (Open Compute Project 2023, "OCP Microscaling Formats"): a block is 32 numbers of
 /// 4 bits (E2M1), the earlier of two in a byte's lower half, and its scale 2^(byte - 127) (E8M0), where 255 is no number.
 /// All products are exact in FP32.
-public struct BlockScales: Sendable, Hashable {
+package struct BlockScales: Sendable, Hashable {
   /// The byte of the scale of the block that the codes begin with.
-  public let offset: Int
+  package let offset: Int
 
-  public init(offset: Int) { self.offset = offset }
+  package init(offset: Int) { self.offset = offset }
 
   private static let numbers: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
 
@@ -39,7 +39,7 @@ extension WeightSource {
   ///   - scales: of a type whose codes stand alone.
   ///   - file: that they lie in.
   /// - Throws: ``FurlError`` of kind `defect` if one lies outside of the file.
-  public func scaled(by scales: BlockScales, in file: MappedFile) throws -> WeightSource {
+  package func scaled(by scales: BlockScales, in file: MappedFile) throws -> WeightSource {
     let blocks = (range.upperBound - offset) / type.blockBytes
     guard type == .mxfp4Codes, scales.offset >= 0, scales.offset <= file.count, blocks <= file.count - scales.offset
     else {

@@ -1,6 +1,6 @@
 extension WeightSource {
   /// Which stored row a row is. The numbers of a vector are rows in this.
-  public struct RowOrder: Sendable, Hashable {
+  package struct RowOrder: Sendable, Hashable {
     /// Numbers of a head whose two halves take turns: 0 for none.
     package var headSize = 0
     /// How many of them do: number half * turned / 2 + i of a head lies at 2 i + half, counted from `start`. The others of
@@ -13,19 +13,19 @@ extension WeightSource {
     var groupStride = 0
 
     /// Row by row as they lie.
-    public static let stored = RowOrder()
+    package static let stored = RowOrder()
 
     /// The halves of each head take turns (llama files in GGUF, GPT-J).
     ///
     /// - Parameters:
     ///   - turned: the even count of numbers that do, which are the first rows of the head; nil: the whole head.
     ///   - start: where in a stored head they begin.
-    public static func interleavedHalves(headSize: Int, turned: Int? = nil, start: Int = 0) -> RowOrder {
+    package static func interleavedHalves(headSize: Int, turned: Int? = nil, start: Int = 0) -> RowOrder {
       RowOrder(headSize: headSize, turned: turned ?? headSize, start: start)
     }
 
     /// The rows lie in groups with others between them: queries, keys and values of one head after the other.
-    public func grouped(rows: Int, stride: Int) -> RowOrder {
+    package func grouped(rows: Int, stride: Int) -> RowOrder {
       var order = self
       (order.groupRows, order.groupStride) = (rows, stride)
       return order
@@ -74,16 +74,16 @@ extension WeightSource {
 
   /// What a stored number is made into: number * factor + addend. A family whose model computes with other numbers than
   /// its files hold folds the difference into them.
-  public struct Fold: Sendable, Hashable {
-    public var factor: Float
-    public var addend: Float
+  package struct Fold: Sendable, Hashable {
+    package var factor: Float
+    package var addend: Float
 
-    public init(factor: Float = 1, addend: Float = 0) {
+    package init(factor: Float = 1, addend: Float = 0) {
       self.factor = factor
       self.addend = addend
     }
 
-    public static let none = Fold()
+    package static let none = Fold()
 
     package func applied(to number: Float) -> Float { number * factor + addend }
 

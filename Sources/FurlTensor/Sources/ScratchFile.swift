@@ -1,8 +1,8 @@
-import FurlBase
+package import FurlBase
 
 /// FP32 numbers that wait on disk until a job has use for them: a file that loses its name as soon as it is there, so
 /// that nothing is left of it whatever ends the job.
-public final class ScratchFile {
+package final class ScratchFile {
   private let folder: String
   private let staged: StagedFile
   private let descriptor: Int32
@@ -11,11 +11,11 @@ public final class ScratchFile {
   private var count = 0
 
   /// What errors call the file.
-  public let path: String
+  package let path: String
 
   /// - Parameter folder: with room for everything that will be appended.
   /// - Throws: ``FurlError`` of kind `cannotCreate`.
-  public init(folder: String) throws {
+  package init(folder: String) throws {
     self.folder = folder
     var template = Array((folder + "/.furl-scratch-XXXXXX").utf8CString)
     descriptor = template.withUnsafeMutableBufferPointer { mkstemp($0.baseAddress!) }
@@ -38,7 +38,7 @@ public final class ScratchFile {
   ///
   /// - Returns: the byte at which they begin, a multiple of 64.
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  public func append(_ values: [Float]) throws -> Int {
+  package func append(_ values: [Float]) throws -> Int {
     let start = count
     let storage = try FloatVector(values).storage
     try check(staged.append(storage))
@@ -52,7 +52,7 @@ public final class ScratchFile {
   /// Ends the file and maps it.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  public func finish() throws -> MappedFile {
+  package func finish() throws -> MappedFile {
     try check(staged.finish())
     isOpen = false
     return try MappedFile(taking: descriptor, path: path)

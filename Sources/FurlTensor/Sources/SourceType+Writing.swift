@@ -11,7 +11,7 @@ extension SourceType {
   }
 
   /// The first of some numbers that is not finite or too large for this type; nil if all can be written.
-  public func firstMisfit(in values: [Float]) -> Int? {
+  package func firstMisfit(in values: [Float]) -> Int? {
     let largest = largest
     // Not a number compares as false.
     return values.firstIndex { !(abs($0) <= largest) }
@@ -20,7 +20,7 @@ extension SourceType {
   /// Numbers as files hold them: little-endian, rounded to the nearest, ties to even.
   ///
   /// - Parameter values: without a ``firstMisfit(in:)``. The type must be one without blocks.
-  public func bytes(of values: [Float]) -> [UInt8] {
+  package func bytes(of values: [Float]) -> [UInt8] {
     precondition(blockSize == 1)
     return [UInt8](unsafeUninitializedCapacity: values.count * blockBytes) { buffer, count in
       let output = UnsafeMutableRawBufferPointer(buffer)

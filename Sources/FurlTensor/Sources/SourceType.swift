@@ -2,7 +2,7 @@ import FurlBase
 import CFurlKernels
 
 /// How a checkpoint stores its numbers, by the name that the formats give it.
-public enum SourceType: String, Sendable, Hashable, CaseIterable {
+package enum SourceType: String, Sendable, Hashable, CaseIterable {
   case float32 = "F32"
   case float16 = "F16"
   case bfloat16 = "BF16"
@@ -26,7 +26,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   case mxfp4Codes = "MXFP4 codes"
 
   /// Numbers that are stored together: 1 unless the type has blocks.
-  public var blockSize: Int {
+  package var blockSize: Int {
     switch self {
     case .float32, .float16, .bfloat16, .float64: 1
     case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4, .mxfp4Codes: 32
@@ -35,7 +35,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Bytes of a block.
-  public var blockBytes: Int {
+  package var blockBytes: Int {
     switch self {
     case .float32: 4
     case .float16, .bfloat16: 2
@@ -57,7 +57,7 @@ public enum SourceType: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Bytes of so many numbers, a multiple of ``blockSize``.
-  public func byteCount(_ numbers: Int) -> Int { numbers / blockSize * blockBytes }
+  package func byteCount(_ numbers: Int) -> Int { numbers / blockSize * blockBytes }
 
   /// How the kernels call the type, if they read it as it lies.
   var number: furl_number? {

@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 import CFurlKernels
 
 extension WeightSource {
@@ -40,7 +40,7 @@ extension WeightSource {
   /// Reads some rows from the file as FP32, [range.count][columns].
   ///
   /// - Throws: ``FurlError`` of kind `input` when the file cannot be read.
-  public func loadFloats(rows range: Range<Int>, with buffer: ReadBuffer) throws -> [Float] {
+  package func loadFloats(rows range: Range<Int>, with buffer: ReadBuffer) throws -> [Float] {
     let loaded = try load(rows: range, with: buffer)
     let type: SourceType =
       loaded.type == FURL_FLOAT32 ? .float32 : loaded.type == FURL_FLOAT16 ? .float16 : .bfloat16

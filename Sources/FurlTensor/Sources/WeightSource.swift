@@ -1,28 +1,28 @@
-import FurlBase
+package import FurlBase
 
 /// A matrix of weights inside a mapped checkpoint: any strides, so that transposed and fused tensors are read
 /// where they lie.
-public struct WeightSource: Sendable {
-  public let file: MappedFile
-  public let type: SourceType
+package struct WeightSource: Sendable {
+  package let file: MappedFile
+  package let type: SourceType
   /// The byte of element (0, 0).
-  public let offset: Int
-  public let rows: Int
-  public let columns: Int
+  package let offset: Int
+  package let rows: Int
+  package let columns: Int
   /// Numbers between two rows.
-  public let rowStride: Int
+  package let rowStride: Int
   /// Numbers between two columns.
-  public let columnStride: Int
-  public let rowOrder: RowOrder
+  package let columnStride: Int
+  package let rowOrder: RowOrder
   /// What becomes of stored numbers.
-  public private(set) var fold = Fold.none
+  package private(set) var fold = Fold.none
   /// Of blocks whose scales lie in a tensor of their own.
   private(set) var scales: (scales: BlockScales, file: MappedFile)?
   /// Columns that are read as zeros when weights are loaded.
-  public private(set) var leftOut: [Int] = []
+  package private(set) var leftOut: [Int] = []
 
   /// The same with other columns left out.
-  public func leavingOut(_ columns: [Int]) -> WeightSource {
+  package func leavingOut(_ columns: [Int]) -> WeightSource {
     precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
     var source = self
     source.leftOut = columns.sorted()
@@ -37,7 +37,7 @@ public struct WeightSource: Sendable {
   }
 
   /// The same with other numbers.
-  public func folding(_ fold: Fold) -> WeightSource {
+  package func folding(_ fold: Fold) -> WeightSource {
     var source = self
     source.fold = fold
     return source
@@ -45,7 +45,7 @@ public struct WeightSource: Sendable {
 
   /// - Throws: ``FurlError`` of kind `defect` if an element lies outside of the file, or if a type with blocks is not
   ///   stored row by row in whole blocks.
-  public init(
+  package init(
     file: MappedFile, type: SourceType, offset: Int, rows: Int, columns: Int, rowStride: Int, columnStride: Int = 1,
     rowOrder: RowOrder = .stored
   ) throws {
@@ -85,7 +85,7 @@ public struct WeightSource: Sendable {
   }
 
   /// A vector is a matrix of one row.
-  public static func vector(
+  package static func vector(
     file: MappedFile, type: SourceType, offset: Int, count: Int, stride: Int = 1, rowOrder: RowOrder = .stored
   ) throws -> WeightSource {
     // The stride between rows is never taken; it only has to be one.
@@ -95,7 +95,7 @@ public struct WeightSource: Sendable {
   }
 
   /// Some rows as FP32, [rows.count][columns].
-  public func read(rows range: Range<Int>) -> [Float] {
+  package func read(rows range: Range<Int>) -> [Float] {
     [Float](unsafeUninitializedCapacity: range.count * columns) { buffer, count in
       if let base = buffer.baseAddress { read(rows: range, into: base) }
       count = range.count * columns
@@ -103,7 +103,7 @@ public struct WeightSource: Sendable {
   }
 
   /// Everything, as FP32.
-  public func readAll() -> [Float] { read(rows: 0..<rows) }
+  package func readAll() -> [Float] { read(rows: 0..<rows) }
 
   /// Writes some rows as FP32, [range.count][columns].
   func read(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
@@ -163,7 +163,7 @@ public struct WeightSource: Sendable {
   }
 
   /// Whether groups of its rows are stored the other way round, one after the other.
-  public var isTurnedInGroups: Bool { rowStride == 1 && columnStride != 1 && rowOrder.groupRows > 0 }
+  package var isTurnedInGroups: Bool { rowStride == 1 && columnStride != 1 && rowOrder.groupRows > 0 }
 
   /// Reads `count` numbers from the number-th on.
   private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {
@@ -173,7 +173,7 @@ public struct WeightSource: Sendable {
   }
 
   /// Whether all numbers are those of another matrix, bit by bit as FP32; ends with the first that differs.
-  public func isEqual(to other: WeightSource) -> Bool {
+  package func isEqual(to other: WeightSource) -> Bool {
     guard rows == other.rows, columns == other.columns else { return false }
     let isAlike =
       type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
@@ -213,7 +213,7 @@ public struct WeightSource: Sendable {
   }
 
   /// The bytes of the file that the matrix lies in.
-  public var range: Range<Int> {
+  package var range: Range<Int> {
     let last = rowOrder.last(of: rows) ?? rows - 1
     let lastColumn = rows == 1 ? rowOrder.last(of: columns) ?? columns - 1 : columns - 1
     let numbers = last * rowStride + lastColumn * columnStride + 1
@@ -222,14 +222,14 @@ public struct WeightSource: Sendable {
   }
 
   /// Gives the pages back that the matrix lies in.
-  public func drop() { file.drop(range) }
+  package func drop() { file.drop(range) }
 }
 
 extension WeightSource {
   /// A vector whose numbers no file has as they are; they wait in one without a name.
   ///
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  public static func vector(of values: [Float]) throws -> WeightSource {
+  package static func vector(of values: [Float]) throws -> WeightSource {
     let scratch = try ScratchFile(folder: FileManager.default.temporaryDirectory.path)
     let offset = try scratch.append(values)
     return try .vector(file: scratch.finish(), type: .float32, offset: offset, count: values.count)
@@ -239,7 +239,7 @@ extension WeightSource {
   ///
   /// - Parameter row: makes one: (its number, columns).
   /// - Throws: ``FurlError`` of kind `cannotWrite`.
-  public static func matrix(rows: Int, columns: Int, row: (Int, Int) -> [Float]) throws -> WeightSource {
+  package static func matrix(rows: Int, columns: Int, row: (Int, Int) -> [Float]) throws -> WeightSource {
     let scratch = try ScratchFile(folder: FileManager.default.temporaryDirectory.path)
     // Pieces of whole rows are padded to 64 bytes each: all of it at once lies without gaps.
     let offset = try scratch.append((0..<rows).flatMap { row($0, columns) })

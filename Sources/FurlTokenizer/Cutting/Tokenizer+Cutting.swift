@@ -11,7 +11,7 @@ extension Tokenizer {
   ///   - kept: other ids that have to stay.
   /// - Returns: any number of the first of them may go together.
   /// - Throws: ``FurlError`` of kind `input` for a vocabulary that cannot be indexed.
-  public func removalOrder(uses: [Int], keeping kept: Set<Int> = []) throws -> [Int] {
+  package func removalOrder(uses: [Int], keeping kept: Set<Int> = []) throws -> [Int] {
     precondition(uses.count == vocabularySize)
     return try RemovalOrder(parts).ids(uses: uses, keeping: kept)
   }
@@ -20,7 +20,7 @@ extension Tokenizer {
   ///
   /// - Parameter kept: ascending.
   /// - Throws: ``FurlError`` of kind `defect` when a merge or a setting needs a token that is not kept.
-  public func keeping(_ kept: [Int]) throws -> Tokenizer {
+  package func keeping(_ kept: [Int]) throws -> Tokenizer {
     let vocabulary = parts.vocabulary
     var numbers = [UInt32?](repeating: nil, count: vocabulary.count)
     for (number, id) in kept.enumerated() { numbers[id] = UInt32(number) }

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 extension Tokenizer {
   /// The tokenizer as llama.cpp runs it.
@@ -8,7 +8,7 @@ extension Tokenizer {
   ///   - architecture: the model's family, which decides between two names of one way of cutting.
   ///   - rows: of the model, if there is one: a token without a row ends no text.
   /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
-  public func ggufVocabulary(architecture: String, rows: Int = .max) throws -> ExportedVocabulary {
+  package func ggufVocabulary(architecture: String, rows: Int = .max) throws -> ExportedVocabulary {
     let writer = GGUFVocabularyWriter(parts: parts)
     var result = try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
     ExportedEnds(ends.ids.filter { $0 < rows }, of: parts, rows: rows).write(to: &result)

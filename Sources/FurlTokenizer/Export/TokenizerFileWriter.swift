@@ -1,4 +1,4 @@
-import FurlBase
+package import FurlBase
 
 extension Tokenizer {
   /// The tokenizer as Hugging Face's `tokenizers` reads it: a `tokenizer.json` that gives the same ids.
@@ -6,7 +6,7 @@ extension Tokenizer {
   /// Texts get a token before them where ``addsBOS`` says so.
   ///
   /// - Throws: ``FurlError`` of kind `input` for what no `tokenizer.json` says.
-  public func tokenizerJSON() throws -> JSON {
+  package func tokenizerJSON() throws -> JSON {
     let writer = TokenizerFileWriter(parts: parts)
     return [
       "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": writer.addedTokens,
@@ -18,7 +18,7 @@ extension Tokenizer {
   /// What goes with it as `tokenizer_config.json`.
   ///
   /// - Parameter contextLength: the most positions of the model.
-  public func configurationJSON(contextLength: Int) -> JSON {
+  package func configurationJSON(contextLength: Int) -> JSON {
     var members = [
       JSON.Member("tokenizer_class", "PreTrainedTokenizerFast"),
       JSON.Member("clean_up_tokenization_spaces", false),

@@ -1,10 +1,10 @@
-import FurlTensor
+package import FurlTensor
 
 extension GGUFTokenizer {
   /// Reads the keys of a GGUF file.
   ///
   /// - Throws: ``FurlError`` of kind `input` that names the key.
-  public init(_ metadata: GGUFMetadata) throws {
+  package init(_ metadata: GGUFMetadata) throws {
     let prefix = "tokenizer.ggml."
     guard let model = try metadata.string(prefix + "model"), let tokens = try metadata.bytes(prefix + "tokens") else {
       throw metadata.error(prefix + "tokens", "is missing: the file has no tokenizer")

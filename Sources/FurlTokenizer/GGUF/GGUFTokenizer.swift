@@ -2,7 +2,7 @@
 ///
 /// The keys and their meaning: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and `llama-vocab.cpp` of
 /// llama.cpp.
-public struct GGUFTokenizer: Sendable {
+package struct GGUFTokenizer: Sendable {
   /// Longest piece, in bytes, of a model that merges by scores: every candidate costs its length.
   static let longestPiece = 4096
 
@@ -12,29 +12,29 @@ public struct GGUFTokenizer: Sendable {
   }
 
   /// `gpt2` (bytes, merges) or `llama` (text, scores).
-  public var model: String
+  package var model: String
   /// How text is cut into words, by the name of a model family; only of `gpt2`.
-  public var pre: String?
+  package var pre: String?
   /// The pieces by id: in the byte alphabet, or text with marks for spaces.
-  public var tokens: [[UInt8]]
+  package var tokens: [[UInt8]]
   /// The types by id; empty when the file has none.
-  public var types: [Int]
+  package var types: [Int]
   /// The scores by id, the best the highest; empty when the file has none.
-  public var scores: [Float]
+  package var scores: [Float]
   /// Two pieces each, with a space between them, by rank.
-  public var merges: [[UInt8]]
-  public var bosID: Int?
-  public var eosID: Int?
+  package var merges: [[UInt8]]
+  package var bosID: Int?
+  package var eosID: Int?
   /// Ids under other keys at which llama.cpp ends a text, by their keys: `eot_token_id`.
-  public var endIDs: [String: Int]
-  public var unknownID: Int?
-  public var addsBOS: Bool?
-  public var addsSpacePrefix: Bool?
+  package var endIDs: [String: Int]
+  package var unknownID: Int?
+  package var addsBOS: Bool?
+  package var addsSpacePrefix: Bool?
   /// The model's name, `general.name`: of one family the special tokens take in the white space after them, which
   /// nothing else in the file says.
-  public var name: String?
+  package var name: String?
 
-  public init(
+  package init(
     model: String, pre: String? = nil, tokens: [[UInt8]], types: [Int] = [], scores: [Float] = [],
     merges: [[UInt8]] = [], bosID: Int? = nil, eosID: Int? = nil, endIDs: [String: Int] = [:], unknownID: Int? = nil,
     addsBOS: Bool? = nil, addsSpacePrefix: Bool? = nil, name: String? = nil
@@ -59,7 +59,7 @@ extension Tokenizer {
   /// Makes the tokenizer of a GGUF file. Its ids are llama.cpp's, with the text of special tokens taken as those.
   ///
   /// - Throws: ``FurlError`` that names the key, for vocabularies that are damaged or cannot be run exactly.
-  public convenience init(_ vocabulary: GGUFTokenizer, file: String?) throws {
+  package convenience init(_ vocabulary: GGUFTokenizer, file: String?) throws {
     try self.init(try GGUFTokenizerReader(vocabulary, file: file).parts(), file: file)
   }
 }

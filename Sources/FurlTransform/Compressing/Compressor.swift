@@ -1,49 +1,49 @@
 import FurlArtifact
-import FurlBase
-import FurlCheckpoint
+package import FurlBase
+package import FurlCheckpoint
 import FurlModel
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 import FurlTokenizer
 import Synchronization
 
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
-public struct Compressor: Sendable {
+package struct Compressor: Sendable {
   /// How far a compression is.
-  public struct Progress: Sendable {
+  package struct Progress: Sendable {
     /// The last tensor that was written; empty before the first.
-    public let tensor: String
-    public let tensorsDone: Int
-    public let tensors: Int
+    package let tensor: String
+    package let tensorsDone: Int
+    package let tensors: Int
     /// Bytes of the checkpoint that have been hashed and encoded.
-    public let bytesDone: Int
-    public let bytes: Int
+    package let bytesDone: Int
+    package let bytes: Int
     /// Whether a step computes with the model, and blocks are counted and not bytes.
-    public var countsBlocks = false
+    package var countsBlocks = false
   }
 
   /// What came out.
-  public struct Result: Sendable {
-    public let artifactID: Digest
-    public let diskBytes: Int
+  package struct Result: Sendable {
+    package let artifactID: Digest
+    package let diskBytes: Int
     /// Bytes of all streams, decoded.
-    public let weightBytes: Int
+    package let weightBytes: Int
     /// What a reader should know: where a calibration does not cover a layer's inputs.
-    public let notes: [String]
+    package let notes: [String]
     /// For every step that computed with the model: what it made of it.
-    public let changes: [JSON]
+    package let changes: [JSON]
   }
 
-  public let checkpoint: Checkpoint
-  public let plan: Plan
+  package let checkpoint: Checkpoint
+  package let plan: Plan
   /// What steps have done already.
   let changes: [JSON]
   private let sample: CalibrationSample?
   /// Where digests of the source's files are remembered for the next time, and known from the last.
-  public var digests: DigestMemory?
+  package var digests: DigestMemory?
 
   /// - Throws: ``FurlError`` of kind `input` when the recipe does not fit the checkpoint.
-  public init(_ checkpoint: Checkpoint, recipe: Recipe) throws {
+  package init(_ checkpoint: Checkpoint, recipe: Recipe) throws {
     self.checkpoint = checkpoint
     plan = try Plan(recipe, for: checkpoint.spec)
     changes = []
@@ -66,7 +66,7 @@ public struct Compressor: Sendable {
   ///     nowhere.
   ///   - progress: called on the calling thread after every tensor, and now and then in between.
   /// - Throws: ``FurlError``; nothing is left behind but what is in `stateFolder`.
-  public func write(
+  package func write(
     to path: String, pool: WorkerPool, stateFolder: String? = nil, progress: (Progress) -> Void = { _ in }
   ) throws -> Result {
     try refuseToReplaceSource(path)

@@ -1,5 +1,5 @@
 import FurlArtifact
-import FurlBase
+package import FurlBase
 import FurlCheckpoint
 import FurlSpec
 import FurlTensor
@@ -9,7 +9,7 @@ extension Plan {
   /// - Parameters:
   ///   - fileUpperBound: from ``Compressor/fileUpperBound()``.
   ///   - prediction: from ``Compressor/predictSize(pool:)``, where it was asked for.
-  public func json(fileUpperBound: Int, prediction: SizePrediction? = nil) -> JSON {
+  package func json(fileUpperBound: Int, prediction: SizePrediction? = nil) -> JSON {
     var members: [JSON.Member] = [
       .init("recipe", .string(recipe.name)), .init("recipe_sha256", .string(recipe.digest.hex)),
       .init("storage", .string(recipe.storage.rawValue)), .init("architecture", .string(spec.architecture)),
@@ -43,7 +43,7 @@ extension Plan {
 
 extension Compressor {
   /// Bytes that the artifact cannot exceed, from headers, the tokenizer and the recipe alone.
-  public func fileUpperBound() throws -> Int { fileUpperBound(tokenizer: try tokenizer().serialized().count) }
+  package func fileUpperBound() throws -> Int { fileUpperBound(tokenizer: try tokenizer().serialized().count) }
 
   /// - Parameter tokenizer: bytes of the tokenizer.
   func fileUpperBound(tokenizer: Int) -> Int {

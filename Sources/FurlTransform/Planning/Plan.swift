@@ -1,31 +1,31 @@
 import FurlBase
 import FurlModel
-import FurlSpec
-import FurlTensor
+package import FurlSpec
+package import FurlTensor
 
 /// What a recipe will make of a model, known from headers before a weight is read.
-public struct Plan: Sendable {
+package struct Plan: Sendable {
   /// A tensor of the artifact.
-  public struct PlannedTensor: Sendable {
-    public let spec: TensorSpec
-    public let layout: PackedLayout
+  package struct PlannedTensor: Sendable {
+    package let spec: TensorSpec
+    package let layout: PackedLayout
     /// Its name in the source model; blocks are numbered anew when some are removed.
-    public let sourceName: String
+    package let sourceName: String
     /// How its codes are found.
-    public let method: QuantizeMethod
+    package let method: QuantizeMethod
     /// What a budget chooses its scheme or its bits from; nil where they are given.
     let freedom: StepFreedom.Range?
     /// Which of its columns are kept apart; with a threshold the scheme of the plan has the most that there may be.
-    public let outliers: OutlierSettings?
+    package let outliers: OutlierSettings?
 
-    public var scheme: Scheme { layout.scheme }
+    package var scheme: Scheme { layout.scheme }
   }
 
-  public let recipe: Recipe
+  package let recipe: Recipe
   /// The model that comes out.
-  public let spec: ModelSpec
+  package let spec: ModelSpec
   /// In the order of the file.
-  public private(set) var tensors: [PlannedTensor]
+  package private(set) var tensors: [PlannedTensor]
 
   /// Applies a recipe's steps to a model's specification.
   ///
@@ -34,7 +34,7 @@ public struct Plan: Sendable {
   ///
   /// What a step makes of a model that it has to compute with is not known here: widths and blocks are then those of the
   /// same share everywhere.
-  public init(_ recipe: Recipe, for source: ModelSpec) throws {
+  package init(_ recipe: Recipe, for source: ModelSpec) throws {
     try self.init(recipe, steps: recipe.steps, for: source)
   }
 
@@ -191,14 +191,14 @@ public struct Plan: Sendable {
   // MARK: Figures
 
   /// Bytes of all streams, decoded: exact.
-  public var rawBytes: Int { tensors.reduce(0) { $0 + $1.layout.byteCount } }
+  package var rawBytes: Int { tensors.reduce(0) { $0 + $1.layout.byteCount } }
 
   /// Bits of a weight on average, scales included.
-  public var bitsPerWeight: Double { 8 * Double(rawBytes) / Double(max(1, spec.parameterCount)) }
+  package var bitsPerWeight: Double { 8 * Double(rawBytes) / Double(max(1, spec.parameterCount)) }
 
   /// Bytes of an FP16 KV cache of one sequence over the whole context; blocks with a window keep no more than that
   /// and one batch.
-  public var keyValueBytes: Int {
+  package var keyValueBytes: Int {
     let heads = spec.blocks.compactMap(\.stored)
     return KeyValueCache.byteCount(
       heads, contextLength: spec.contextLength, format: .float16, rowLimit: Session.rowLimit(spec)) ?? .max

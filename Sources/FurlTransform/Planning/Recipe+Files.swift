@@ -1,12 +1,12 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 extension Recipe {
   /// The files of texts that running the recipe reads: for calibration, training and measuring. The text that comes with
   /// the program is none, and what does not exist is left out.
   ///
   /// - Parameter checkpointFolder: the folder of the checkpoint that it is run on.
-  public func textFiles(checkpointFolder: String) -> [String] {
+  package func textFiles(checkpointFolder: String) -> [String] {
     var texts: [(CalibrationSettings.Text, String?)] = calibration.map { [($0.text, $0.location.folder)] } ?? []
     for step in steps {
       let training: TrainSettings? =

@@ -3,17 +3,17 @@ import FurlBase
 import FurlCheckpoint
 import FurlNumerics
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 import FurlTokenizer
 import Synchronization
 
 /// What an artifact will take on disk, learnt from some of the weights.
-public struct SizePrediction: Sendable {
+package struct SizePrediction: Sendable {
   /// Bytes of each tensor of the plan in the file, in the plan's order.
-  public let tensorBytes: [Int]
-  public let fileBytes: Int
+  package let tensorBytes: [Int]
+  package let fileBytes: Int
   /// Weights that were read.
-  public let sampledWeights: Int
+  package let sampledWeights: Int
 }
 
 extension Compressor {
@@ -23,7 +23,7 @@ extension Compressor {
   /// alone, so the same input gives the same prediction.
   ///
   /// - Throws: ``FurlError`` of kind `input` for weights that cannot be encoded.
-  public func predictSize(pool: WorkerPool) throws -> SizePrediction { try predictSize(SizeSample(), pool: pool) }
+  package func predictSize(pool: WorkerPool) throws -> SizePrediction { try predictSize(SizeSample(), pool: pool) }
 
   func predictSize(_ sample: SizeSample, pool: WorkerPool) throws -> SizePrediction {
     guard !plan.recipe.changesModel else {

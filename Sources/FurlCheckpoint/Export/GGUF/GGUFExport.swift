@@ -1,13 +1,13 @@
 import FurlBase
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// Writes a model as a GGUF file that llama.cpp runs.
-public struct GGUFExport {
+package struct GGUFExport {
   /// The form of the weights; nil: the one that the model has.
   let numbers: ExportNumbers?
 
-  public init(numbers: ExportNumbers?) { self.numbers = numbers }
+  package init(numbers: ExportNumbers?) { self.numbers = numbers }
 
   private static let alignment = 32
 
@@ -18,7 +18,7 @@ public struct GGUFExport {
   ///   - progress: called before every tensor.
   /// - Throws: ``FurlError``; nothing is left behind. Of kind `input` for what llama.cpp cannot run, and for weights
   ///   that the format cannot hold as they are.
-  public func write(
+  package func write(
     _ model: any ExportSource, to path: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
     try model.refuseToBeReplaced(by: path)

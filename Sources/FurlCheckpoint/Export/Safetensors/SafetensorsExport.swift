@@ -1,17 +1,17 @@
 import FurlBase
 import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// Writes a model as a checkpoint: a folder with `config.json`, safetensors and the tokenizer's files, as transformers
 /// reads it. Tensors have the names and the fusions of their family.
-public struct SafetensorsExport {
+package struct SafetensorsExport {
   /// The form of all numbers, norms and biases included.
   let type: SourceType
   /// Weight files are begun anew before they would have more bytes than this; a tensor is never cut.
   let shardBytes: Int
 
   /// - Throws: ``FurlError`` of kind `usage` for numbers that a checkpoint does not have.
-  public init(numbers: ExportNumbers, shardBytes: Int) throws {
+  package init(numbers: ExportNumbers, shardBytes: Int) throws {
     guard !numbers.isBlocks else {
       throw FurlError(
         .usage, file: "--dtype", "a checkpoint has no \(numbers.rawValue)", remedy: "give f32, f16 or bf16")
@@ -32,7 +32,7 @@ public struct SafetensorsExport {
   ///   - folder: appears when it is complete; it must not exist, or be empty.
   ///   - progress: called before every tensor.
   /// - Throws: ``FurlError``; nothing is left behind.
-  public func write(
+  package func write(
     _ model: any ExportSource, to folder: String, pool: WorkerPool, progress: (ExportProgress) -> Void = { _ in }
   ) throws -> ExportResult {
     guard let family = Architectures.named(model.spec.architecture) else {
