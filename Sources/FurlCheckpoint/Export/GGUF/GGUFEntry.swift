@@ -23,7 +23,6 @@ struct GGUFEntry {
     self.value = value
   }
 
-
   func write(to bytes: inout [UInt8]) {
     bytes.append(text: key)
     switch value {
