@@ -1,5 +1,6 @@
 import Foundation
-import Furl
+import FurlEvaluate
+import FurlTensor
 import FurlTestSupport
 import Testing
 

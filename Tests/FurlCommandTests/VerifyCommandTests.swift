@@ -1,5 +1,5 @@
 import Foundation
-import Furl
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 
