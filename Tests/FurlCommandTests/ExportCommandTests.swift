@@ -1,4 +1,5 @@
 import Foundation
+import FurlBase
 import FurlEvaluate
 import FurlTestSupport
 import Testing
