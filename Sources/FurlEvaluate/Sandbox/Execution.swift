@@ -52,67 +52,101 @@ struct Execution {
   /// Nil when the processes did not come up.
   private func attempt(_ flag: StopFlag) throws -> EndedProgram? {
     if flag.isStopped { throw CancellationError() }
-    let clock = ContinuousClock()
-    let start = clock.now
+    let start = ContinuousClock.now
     var pair = try launch()
-
-    var text: [UInt8] = []
-    var deadline = start + .seconds(Execution.startLimit)
-    // Where the time that counts begins.
-    var begin = start
-    var isReady = false
-    var hasSanitized = false
-    // What was computed before the time that counts.
-    var before = 0.0
-    var space = sandbox.protection == .none ? nil : AddressSpace(of: pair.candidate.id, memory: program.memory)
+    var watch = ProgramWatch(since: start, .seconds(Execution.startLimit))
+    watch.space = sandbox.protection == .none ? nil : AddressSpace(of: pair.candidate.id, memory: program.memory)
     while true {
       if flag.isStopped { throw CancellationError() }
-      let left = clock.now.duration(to: deadline)
       // A tick, so that a stop is seen. What is there when the time is up still counts.
-      let isLate = left <= .zero
-      let milliseconds = isLate ? 0 : min(Execution.tick, Int(left / .milliseconds(1)) + 1)
-      guard pair.verdict.isReadable(within: milliseconds) else {
-        if isReady, space?.isScattered() == true {
-          return EndedProgram(
-            result: result(
-              InputsVerdict(outcome: .memory, isUnfinished: true), "its memory is in too many pieces",
-              Execution.verdict(text).hasBase, start))
-        }
-        guard isLate else { continue }
-        guard isReady else { return nil }
-        if let more = moreTime(pair.times, before: before, since: begin) {
-          deadline = clock.now + .seconds(more)
-          continue
-        }
-        return EndedProgram(
-          result: timeout(Execution.verdict(text).hasBase, pair.times, before: before, since: begin, start))
+      let left = ContinuousClock.now.duration(to: watch.deadline)
+      let milliseconds = left <= .zero ? 0 : min(Execution.tick, Int(left / .milliseconds(1)) + 1)
+      if pair.verdict.isReadable(within: milliseconds) {
+        guard try read(&pair, &watch) else { break }
+      } else if let ended = silence(&pair, &watch, isLate: left <= .zero, start) {
+        return ended
+      } else if left <= .zero, !watch.isReady {
+        return nil
       }
-      let some = try pair.verdict.readSome()
-      if some.isEmpty { break }
-      text += some
-      if let end = text.firstIndex(of: 0) {
-        text.removeSubrange(end...)
-        // The verdict stands. The process is about to end; if it is not, it is ended.
-        _ = pair.verdict.isReadable(within: Execution.grace)
-        isReady = true
-        break
-      }
-      if !isReady {
-        isReady = true
-        begin = clock.now
-        deadline =
-          clock.now + .seconds(program.sanitizes && program.inputs == nil ? Program.sanitizing : program.deadline)
-      }
-      if program.inputs == nil, !hasSanitized, text.dropFirst().first == UInt8(ascii: "S") {
-        hasSanitized = true
-        before = pair.times?.computing ?? 0
-        begin = clock.now
-        deadline = clock.now + .seconds(program.timeout)
-      }
-      if text.count > 65_536 { break }
     }
-    guard isReady else { return nil }
-    let verdict = Execution.verdict(text)
+    return watch.isReady ? try ended(&pair, Execution.verdict(watch.text), start) : nil
+  }
+
+  /// What is known of a program that runs.
+  private struct ProgramWatch {
+    /// What the tester has said.
+    var text: [UInt8] = []
+    var deadline: ContinuousClock.Instant
+    /// Where the time that counts begins.
+    var begin: ContinuousClock.Instant
+    /// Seconds that were computed before the time that counts.
+    var before = 0.0
+    var isReady = false
+    var hasSanitized = false
+    var space: AddressSpace?
+
+    init(since start: ContinuousClock.Instant, _ limit: Duration) {
+      deadline = start + limit
+      begin = start
+    }
+  }
+
+  /// Where the tester has said nothing for a tick, or until the deadline.
+  ///
+  /// - Returns: nil where the program may go on, or has not begun.
+  private func silence(
+    _ pair: inout DescriptorPair, _ watch: inout ProgramWatch, isLate: Bool, _ start: ContinuousClock.Instant
+  ) -> EndedProgram? {
+    guard watch.isReady else { return nil }
+    if watch.space?.isScattered() == true {
+      return EndedProgram(
+        result: result(
+          InputsVerdict(outcome: .memory, isUnfinished: true), "its memory is in too many pieces",
+          Execution.verdict(watch.text).hasBase, start))
+    }
+    guard isLate else { return nil }
+    if let more = moreTime(pair.times, before: watch.before, since: watch.begin) {
+      watch.deadline = ContinuousClock.now + .seconds(more)
+      return nil
+    }
+    return EndedProgram(
+      result: timeout(
+        Execution.verdict(watch.text).hasBase, pair.times, before: watch.before, since: watch.begin, start))
+  }
+
+  /// Takes what the tester has said.
+  ///
+  /// - Returns: whether more is to come.
+  private func read(_ pair: inout DescriptorPair, _ watch: inout ProgramWatch) throws -> Bool {
+    let some = try pair.verdict.readSome()
+    if some.isEmpty { return false }
+    watch.text += some
+    if let end = watch.text.firstIndex(of: 0) {
+      watch.text.removeSubrange(end...)
+      // The verdict stands. The process is about to end; if it is not, it is ended.
+      _ = pair.verdict.isReadable(within: Execution.grace)
+      watch.isReady = true
+      return false
+    }
+    if !watch.isReady {
+      watch.isReady = true
+      watch.begin = ContinuousClock.now
+      let limit = program.sanitizes && program.inputs == nil ? Program.sanitizing : program.deadline
+      watch.deadline = watch.begin + .seconds(limit)
+    }
+    if program.inputs == nil, !watch.hasSanitized, watch.text.dropFirst().first == UInt8(ascii: "S") {
+      watch.hasSanitized = true
+      watch.before = pair.times?.computing ?? 0
+      watch.begin = ContinuousClock.now
+      watch.deadline = watch.begin + .seconds(program.timeout)
+    }
+    return watch.text.count <= 65_536
+  }
+
+  /// Judges a program that has ended.
+  private func ended(
+    _ pair: inout DescriptorPair, _ verdict: (text: String, hasBase: Bool), _ start: ContinuousClock.Instant
+  ) throws -> EndedProgram {
     var result = try judge(verdict.text, hasBase: verdict.hasBase, &pair, start)
     var left: [UInt8] = []
     if case .reference = purpose {

@@ -1,6 +1,7 @@
 import FurlBase
 package import FurlModel
 import FurlSpec
+import FurlTensor
 import FurlTokenizer
 
 /// Perplexity of a text, and how a model's predictions differ from a baseline's.
@@ -19,31 +20,11 @@ struct TextScorer {
   /// - Throws: ``FurlError`` of kind `input` when the text is shorter than one chunk, `usage` when the baseline has
   ///   another vocabulary.
   func score(_ text: String, on subject: LoadedModel, baseline: LoadedModel?) throws -> EvaluationReport.TextFigures {
-    let spec = subject.model.spec
-    let length = settings.context ?? spec.contextLength
+    let length = settings.context ?? subject.model.spec.contextLength
     guard length >= 4 else { throw FurlError(.usage, "a context of \(length) is too short to score a text") }
     let ids = try subject.encode(text, bos: .never)
-    if let baseline, !baseline.hasTokens(of: subject) || baseline.tokenizer.encode(text, bos: .never) != ids {
-      throw FurlError(
-        .usage, file: baseline.file.path,
-        "has another vocabulary than \(subject.file.path), so no KL divergence is defined, and perplexities, which are "
-          + "for each token, do not compare",
-        remedy: "measure each without a baseline and compare the bits per byte")
-    }
-    let tokenizer = subject.tokenizer
-    let begin: Int? =
-      switch (settings.chunking, settings.bos) {
-      case (_, .never): nil
-      case (.llamaCpp, .auto): tokenizer.addsBOS ? tokenizer.bosID : nil
-      case (.llamaCpp, .always): tokenizer.bosID
-      case (.rolling, _): tokenizer.bosID ?? tokenizer.eosID
-      }
-    try tokenizer.check(begin.map { [$0] } ?? [], rows: spec.vocabularySize, file: subject.file.path)
-    let windows =
-      switch settings.chunking {
-      case .llamaCpp: try TextWindow.halves(ids, length: length, begin: begin)
-      case .rolling: try TextWindow.rolling(ids, length: length, begin: begin)
-      }
+    if let baseline { try check(baseline, hasTokensOf: subject, text, ids) }
+    let windows = try windows(of: ids, length: length, subject)
     let candidate = try subject.session(contextLength: length)
     let likelihood =
       if let baseline { Likelihood(candidate, try baseline.session(contextLength: length)) } else {
@@ -56,16 +37,7 @@ struct TextScorer {
       try likelihood.forEachPosition(window.ids) { position, logits, row in
         guard position >= window.firstScored, position - window.firstScored < window.targets.count else { return }
         let target = window.targets[position - window.firstScored]
-        let own = Likelihood.logProbabilities(logits[0], row: row)
-        let pair = logits.count > 1 ? Likelihood.logProbabilities(logits[1], row: row) : nil
-        tally.add(
-          TextTally.TalliedToken(
-            loss: -own[target], bytes: target < bytes.count ? bytes[target] : 0,
-            pair: pair.map { base in
-              TextTally.TalliedPair(
-                loss: -base[target], divergence: Likelihood.divergence(of: base, from: own),
-                isSameTop: Likelihood.top(base) == Likelihood.top(own))
-            }))
+        tally.add(TextScorer.tallied(target, bytes: target < bytes.count ? bytes[target] : 0, logits, row))
       }
       try Task.checkCancellation()
       progress(done + 1, windows.count)
@@ -77,6 +49,50 @@ struct TextScorer {
         remedy: "its weights are damaged")
     }
     return tally.figures()
+  }
+
+  /// A divergence is defined for the same tokens alone.
+  private func check(
+    _ baseline: LoadedModel, hasTokensOf subject: LoadedModel, _ text: String, _ ids: [Int]
+  ) throws {
+    guard !baseline.hasTokens(of: subject) || baseline.tokenizer.encode(text, bos: .never) != ids else { return }
+    throw FurlError(
+      .usage, file: baseline.file.path,
+      "has another vocabulary than \(subject.file.path), so no KL divergence is defined, and perplexities, which are "
+        + "for each token, do not compare",
+      remedy: "measure each without a baseline and compare the bits per byte")
+  }
+
+  /// The pieces that a text is read in, each with the token that begins it.
+  private func windows(of ids: [Int], length: Int, _ subject: LoadedModel) throws -> [TextWindow] {
+    let tokenizer = subject.tokenizer
+    let begin: Int? =
+      switch (settings.chunking, settings.bos) {
+      case (_, .never): nil
+      case (.llamaCpp, .auto): tokenizer.addsBOS ? tokenizer.bosID : nil
+      case (.llamaCpp, .always): tokenizer.bosID
+      case (.rolling, _): tokenizer.bosID ?? tokenizer.eosID
+      }
+    try tokenizer.check(begin.map { [$0] } ?? [], rows: subject.model.spec.vocabularySize, file: subject.file.path)
+    return switch settings.chunking {
+    case .llamaCpp: try TextWindow.halves(ids, length: length, begin: begin)
+    case .rolling: try TextWindow.rolling(ids, length: length, begin: begin)
+    }
+  }
+
+  /// What remains of a position's logits, those of the baseline behind the subject's own.
+  private static func tallied(
+    _ target: Int, bytes: Int, _ logits: [Activations], _ row: Int
+  ) -> TextTally.TalliedToken {
+    let own = Likelihood.logProbabilities(logits[0], row: row)
+    let pair = logits.count > 1 ? Likelihood.logProbabilities(logits[1], row: row) : nil
+    return TextTally.TalliedToken(
+      loss: -own[target], bytes: bytes,
+      pair: pair.map { base in
+        TextTally.TalliedPair(
+          loss: -base[target], divergence: Likelihood.divergence(of: base, from: own),
+          isSameTop: Likelihood.top(base) == Likelihood.top(own))
+      })
   }
 }
 

@@ -19,6 +19,9 @@ package struct SpeedMeasurement: Sendable {
     package var quantizesActivations: Bool
     package var format: KeyValueCache.CacheFormat?
 
+    /// The positions that a sequence of a batch takes.
+    var batchTokens: Int { promptTokens + decodeTokens }
+
     package init(
       threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, decodeContext: Int = 0, batch: Batch? = nil,
       repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.CacheFormat? = nil
@@ -76,86 +79,17 @@ package struct SpeedMeasurement: Sendable {
     let pool = WorkerPool(threads: settings.threads)
     let kernels = try Kernels.fromEnvironment()
     let file = try ModelFile(path: path)
-    let (model, tokenizer) = try file.loadAll(pool: pool)
+    let loaded = try file.loadAll(pool: pool)
     loadSeconds = [(clock.now - start).seconds]
     loadedBytes = ProcessMemory.current()?.resident
-    let session = try Session(
-      model, context: .init(pool: pool, kernels: kernels, quantizesActivations: settings.quantizesActivations),
-      format: settings.format)
-    var generator = SplitMix64(seed: 0)
-    let room = session.contextLength
-    let batchTokens = settings.batch == nil ? 0 : settings.promptTokens + settings.decodeTokens
-    let longest = max(settings.promptTokens, settings.decodeContext + settings.decodeTokens, batchTokens)
-    guard longest <= room else {
-      throw FurlError(
-        .usage, file: path, "\(longest) tokens do not fit in a context of \(room)",
-        remedy: "lower --prompt-tokens, --decode-tokens or --decode-context")
-    }
-    let vocabulary = UInt64(min(tokenizer.vocabularySize, model.spec.vocabularySize))
-    func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int(generator.next() % max(1, vocabulary)) } }
-    let ids = draw(max(settings.promptTokens, settings.decodeTokens, settings.decodeContext))
-    let prompt = Array(ids.prefix(settings.promptTokens))
-    let continuation = Array(ids.prefix(settings.decodeTokens))
-    func time(_ body: () throws -> Void) rethrows -> Double {
-      let start = clock.now
-      try body()
-      return (clock.now - start).seconds
-    }
-    func read(_ prompt: [Int]) throws {
-      session.truncate(slot: 0)
-      for start in stride(from: 0, to: prompt.count, by: session.rowLimit) {
-        let end = min(start + session.rowLimit, prompt.count)
-        try session.forward([
-          .init(slot: 0, ids: Array(prompt[start..<end]), logits: end == prompt.count ? .last : .none)
-        ])
-      }
-    }
-    func readPrompt() throws { try read(prompt) }
-    func decodeAll() throws {
-      for id in continuation {
-        try session.forward([.init(slot: 0, ids: [id], logits: .last)])
-        _ = session.logits.argmax(row: 0, kernels)
-      }
-    }
-    let context = Array(ids.prefix(settings.decodeContext))
-    try readPrompt()
-    try read(context)
-    try decodeAll()
-    prefill = try (0..<settings.repeats).map { _ in Double(prompt.count) / (try time(readPrompt)) }
-    var cpuSeconds: [Double] = []
-    var counts: [HardwareCounters.Counts] = []
-    decode = try (0..<settings.repeats).map { _ in
-      try read(context)
-      // Reading the context is no part of what decoding takes.
-      let (before, used) = (hardware.counts(), ProcessorTime.own)
-      let seconds = try time(decodeAll)
-      cpuSeconds.append((ProcessorTime.own - used) / Double(max(1, continuation.count)))
-      counts.append(HardwareCounters.difference(hardware.counts(), before))
-      return Double(continuation.count) / seconds
-    }
-    cpuSecondsPerToken = cpuSeconds
-    counters = CounterReading(
-      counts: counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) },
-      tokens: continuation.count * settings.repeats, reason: hardware.reason)
-    energy = try DecodeEnergy(repeats: settings.repeats).measure(tokens: continuation.count) {
-      try read(context)
-    } work: {
-      try decodeAll()
-    }
-    if let batch = settings.batch {
-      let slots = try Session(
-        model, context: session.context, slots: min(batch.slots, batch.sequences), contextLength: batchTokens,
-        format: settings.format)
-      let batchGenerator = Generator(session: slots, tokenizer: tokenizer)
-      let requests = (0..<batch.sequences).map { _ in
-        var request = GenerationRequest(ids: draw(settings.promptTokens), maxTokens: settings.decodeTokens)
-        request.endsAtEndOfText = false
-        return request
-      }
-      var generated = 0
-      let seconds = try time { try batchGenerator.run(requests) { generated += $1.tokenCount } }
-      batched = [Double(generated) / seconds]
-    }
+    let math = ComputeContext(pool: pool, kernels: kernels, quantizesActivations: settings.quantizesActivations)
+    let rounds = try SpeedRounds(file, loaded, settings, math)
+    try rounds.warmUp()
+    prefill = try rounds.prefill()
+    let decoded = try rounds.decode(hardware)
+    (decode, cpuSecondsPerToken, counters) = (decoded.rates, decoded.cpuSeconds, decoded.counters)
+    energy = try rounds.energy()
+    batched = try settings.batch.map { [try rounds.batched($0)] } ?? []
     competingLoad = watch?.share()
     peakBytes = ProcessMemory.current()?.peak
     self.kernels = kernels.name

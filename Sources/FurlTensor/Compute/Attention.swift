@@ -51,28 +51,7 @@ extension KeyValueCache {
       case .int8: context.kernels.table.attend_i8
       }
     let jobs = AttentionJobs(runs, heads)
-    let width = heads.group * heads.headSize
-    func attention(_ job: AttentionJobs.AttentionJob, before next: AttentionJobs.AttentionJob? = nil, _ part: Int)
-      -> furl_attention
-    {
-      let run = runs[job.run]
-      let row = run.row + job.first
-      var attention = furl_attention(
-        cache: head(block, slot: run.slot, job.kvHead), query: query.values + row * query.stride + job.kvHead * width,
-        query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
-        window: heads.window ?? 0, scale: scores.scale, soft_cap: scores.softCap ?? 0,
-        slopes: scores.slopes.map { $0.pointer + job.kvHead * heads.group },
-        sinks: scores.sinks.map { $0.pointer + job.kvHead * heads.group }, scratch: scratch.work[part].floats,
-        out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
-        tile_begin: 0, tile_end: 0, next_keys: nil, next_positions: 0)
-      if let next, next.run != job.run || next.kvHead != job.kvHead {
-        let cache = head(block, slot: runs[next.run].slot, next.kvHead)
-        attention.next_keys = UnsafeRawPointer(cache.keys)
-        attention.next_positions = min(cache.capacity, runs[next.run].position + next.first + next.count)
-      }
-      return attention
-    }
-
+    let call = AttentionCall(cache: self, block: block, query: query, runs: runs, scores: scores, output: output)
     guard jobs.areUneven(over: context.pool.threads), let parts = scratch.parts,
       let partFloats = scratch.partFloats(jobs, heads)
     else {
@@ -87,7 +66,7 @@ extension KeyValueCache {
         jobs.forEach(part, parts) { job, next in
           let run = runs[job.run]
           if let stored, run.count == 1 { store(block, stored, run, head: job.kvHead, context.kernels) }
-          var whole = attention(job, before: next, part)
+          var whole = call.part(job, before: next, scratch: part)
           kernel(&whole)
         }
       }
@@ -95,17 +74,57 @@ extension KeyValueCache {
     if let stored { store(block: block, stored, runs: runs, on: context) }
     context.pool.run { part, threads in
       jobs.forEachTile(part, threads) { index, tiles in
-        var some = attention(jobs.single(index), part)
+        var some = call.part(jobs.single(index), scratch: part)
         some.parts = parts.floats + index * partFloats
         (some.tile_begin, some.tile_end) = (tiles.lowerBound, tiles.upperBound)
         kernel(&some)
       }
     }
     context.pool.forEach(jobs.singles) { index in
-      var whole = attention(jobs.single(index), 0)
+      var whole = call.part(jobs.single(index), scratch: 0)
       whole.parts = parts.floats + index * partFloats
       context.kernels.table.join_parts(&whole)
     }
+  }
+}
+
+/// What one call of attention reads and writes, as its jobs take it.
+private struct AttentionCall {
+  let cache: KeyValueCache
+  let block: Int
+  let query: Activations
+  let runs: [KeyValueCache.CacheRun]
+  let scores: KeyValueCache.Scores
+  let output: Activations
+
+  /// A job for the kernels.
+  ///
+  /// - Parameters:
+  ///   - next: the job after it, whose keys are fetched meanwhile.
+  ///   - scratch: whose numbers it may use, by thread.
+  func part(
+    _ job: AttentionJobs.AttentionJob, before next: AttentionJobs.AttentionJob? = nil, scratch: Int
+  ) -> furl_attention {
+    let heads = cache.blocks[block]
+    let width = heads.group * heads.headSize
+    let run = runs[job.run]
+    let row = run.row + job.first
+    var attention = furl_attention(
+      cache: cache.head(block, slot: run.slot, job.kvHead),
+      query: query.values + row * query.stride + job.kvHead * width,
+      query_stride: query.stride, queries: job.count, heads: heads.group, position: run.position + job.first,
+      window: heads.window ?? 0, scale: scores.scale, soft_cap: scores.softCap ?? 0,
+      slopes: scores.slopes.map { $0.pointer + job.kvHead * heads.group },
+      sinks: scores.sinks.map { $0.pointer + job.kvHead * heads.group },
+      scratch: cache.scratch.work[scratch].floats,
+      out: output.values + row * output.stride + job.kvHead * width, out_stride: output.stride, parts: nil,
+      tile_begin: 0, tile_end: 0, next_keys: nil, next_positions: 0)
+    if let next, next.run != job.run || next.kvHead != job.kvHead {
+      let keys = cache.head(block, slot: runs[next.run].slot, next.kvHead)
+      attention.next_keys = UnsafeRawPointer(keys.keys)
+      attention.next_positions = min(keys.capacity, runs[next.run].position + next.first + next.count)
+    }
+    return attention
   }
 }
 

@@ -21,10 +21,46 @@ struct BudgetedCompression {
 
   private var plan: Plan { compressor.plan }
 
+  /// What all tries have in common.
+  private struct Surveyed {
+    let survey: SensitivitySurvey
+    let forms: [[Sensitivity.Form]]
+    let files: [Checkpoint.SourceFile]
+    let tokenizer: Tokenizer
+    let packed: [UInt8]
+    /// What the goal bounds.
+    let limit: Double
+    /// What the forms have no part in.
+    let overhead: Int
+  }
+
   /// - Returns: nothing of a file is left when this throws.
   func write(to path: String) throws -> CompressionResult {
+    let surveyed = try surveyed()
+    let limit = surveyed.limit
+    // Steps meet their bits a little above or below; predictions add up roughly.
+    var aim = isMemory ? limit : limit * 0.997
+    var (below, above): (BudgetOutcome?, BudgetOutcome?) = (nil, nil)
+    let report = writing(bytes: surveyed.files.reduce(0) { $0 + $1.bytes })
+    for attempt in 1...BudgetedCompression.tries {
+      let isLast = attempt == BudgetedCompression.tries
+      // The best so far, for good, rather than another try.
+      if isLast, let below { aim = below.aim }
+      let allocation = allocate(surveyed.forms, aim: aim, overhead: surveyed.overhead)
+      if attempt == 1 { try checkReach(allocation, surveyed.forms, limit: limit, overhead: surveyed.overhead) }
+      let (result, actual) = try attempted(allocation, surveyed, to: path, isLast: isLast, report)
+      if let result { return result }
+      if actual <= limit, actual > below?.actual ?? 0 { below = BudgetOutcome(aim: aim, actual: actual) }
+      if actual > limit, actual < above?.actual ?? .infinity { above = BudgetOutcome(aim: aim, actual: actual) }
+      aim = BudgetedCompression.next(goal: limit * 0.995, below: below, above: above)
+    }
+    throw budget.location.error(
+      nil, "was not met in \(BudgetedCompression.tries) tries", remedy: "give the steps more to choose from")
+  }
+
+  /// Measures what every tensor is worth in every form, which is one half of the work.
+  private func surveyed() throws -> Surveyed {
     let tokenizer = try compressor.tokenizer()
-    let packed = tokenizer.serialized()
     let files = try compressor.sourceFiles(pool: pool)
     let (count, bytes) = (plan.tensors.count, files.reduce(0) { $0 + $1.bytes })
     let survey = try SensitivitySurvey(plan, of: compressor.checkpoint, on: sample, pool: pool) { name, done in
@@ -33,15 +69,6 @@ struct BudgetedCompression {
           tensor: "measuring " + name, tensorsDone: 0, tensors: count, bytesDone: bytes / 2 / count * done, bytes: bytes
         ))
     }
-    // Writing is the other half, and whoever does it again does not go back.
-    var written = 0
-    let report = { (step: CompressionProgress) in
-      written = max(written, step.bytesDone)
-      progress(
-        .init(
-          tensor: step.tensor, tensorsDone: step.tensorsDone, tensors: step.tensors,
-          bytesDone: bytes / 2 + (written + 1) / 2, bytes: bytes))
-    }
     let forms = survey.tensors.map(\.forms)
     let limit: Double =
       switch budget.goal {
@@ -49,53 +76,61 @@ struct BudgetedCompression {
       case .bitsPerWeight(let bits): bits * Double(plan.spec.parameterCount) / 8
       case .divergence(let nats): nats
       }
-    let overhead = try overhead(survey, forms, files, tokenizer)
-    // Steps meet their bits a little above or below; predictions add up roughly.
-    var aim = isMemory ? limit : limit * 0.997
-    var (below, above): (BudgetOutcome?, BudgetOutcome?) = (nil, nil)
-    for attempt in 1...BudgetedCompression.tries {
-      let isLast = attempt == BudgetedCompression.tries
-      // The best so far, for good, rather than another try.
-      if isLast, let below { aim = below.aim }
-      let allocation = allocate(forms, aim: aim, overhead: overhead)
-      if attempt == 1 { try checkReach(allocation, forms, limit: limit, overhead: overhead) }
-      let mix = zip(allocation.chosen, forms).map { $1[$0] }
-      let choices = zip(plan.tensors, mix).filter { $0.0.freedom != nil }.map { ($0.0.spec.name, $0.1.choice) }
-      let chosen = try compressor.choosing(Dictionary(uniqueKeysWithValues: choices))
-      let writer = try chosen.writer(to: path)
-      let run = try CalibratedRun(
-        chosen, writer: writer, pool: pool, keepingMatrices: isDivergence, progress: report)
-      try run.run(chosen.plan.tensors.contains(where: chosen.plan.isCalibrated) ? sample : nil)
-      var actual = Double(chosen.plan.rawBytes)
-      if isDivergence { actual = try survey.probe.divergence(replacing: run.kept ?? [:]) }
-      let isSaturated = allocation.chosen == allocate(forms, aim: .infinity, overhead: overhead).chosen
-      func isMet(_ actual: Double) -> Bool {
-        actual <= limit && (actual >= limit * BudgetedCompression.share || isLast || isMemory || isSaturated)
-      }
-      let details = details(survey, mix, predicted: allocation.harm)
-      let id = try writer.finish(
-        chosen.description(
-          files, tokenizer: tokenizer, sample: sample, details: .init(budget: details, experts: run.experts.json)),
-        tokenizer: writer.packer.tokenizer(packed)
-      ) { bytes in
-        if !isDivergence && !isMemory { actual = Double(bytes) }
-        return isMet(actual)
-      }
-      if let id {
-        var notes = survey.notes + run.notes.filter { !survey.notes.contains($0) }
-        if actual < limit * BudgetedCompression.share {
-          notes.append("the budget is used to \(Int(100 * actual / limit)) % only: there is no choice that fits better")
-        }
-        return CompressionResult(
-          artifactID: id, diskBytes: writer.bytesWritten, weightBytes: chosen.plan.rawBytes, notes: notes,
-          changes: chosen.changes)
-      }
-      if actual <= limit, actual > below?.actual ?? 0 { below = BudgetOutcome(aim: aim, actual: actual) }
-      if actual > limit, actual < above?.actual ?? .infinity { above = BudgetOutcome(aim: aim, actual: actual) }
-      aim = BudgetedCompression.next(goal: limit * 0.995, below: below, above: above)
+    return Surveyed(
+      survey: survey, forms: forms, files: files, tokenizer: tokenizer, packed: tokenizer.serialized(), limit: limit,
+      overhead: try overhead(survey, forms, files, tokenizer))
+  }
+
+  /// Progress of writing, the other half; whoever does it again does not go back.
+  private func writing(bytes: Int) -> (CompressionProgress) -> Void {
+    var written = 0
+    return { step in
+      written = max(written, step.bytesDone)
+      progress(
+        .init(
+          tensor: step.tensor, tensorsDone: step.tensorsDone, tensors: step.tensors,
+          bytesDone: bytes / 2 + (written + 1) / 2, bytes: bytes))
     }
-    throw budget.location.error(
-      nil, "was not met in \(BudgetedCompression.tries) tries", remedy: "give the steps more to choose from")
+  }
+
+  /// Writes a file with an allocation.
+  ///
+  /// - Returns: nil with what it has come out as, where that does not meet the budget; the file is gone then.
+  private func attempted(
+    _ allocation: Allocation, _ surveyed: Surveyed, to path: String, isLast: Bool,
+    _ report: @escaping (CompressionProgress) -> Void
+  ) throws -> (CompressionResult?, actual: Double) {
+    let limit = surveyed.limit
+    let mix = zip(allocation.chosen, surveyed.forms).map { $1[$0] }
+    let choices = zip(plan.tensors, mix).filter { $0.0.freedom != nil }.map { ($0.0.spec.name, $0.1.choice) }
+    let chosen = try compressor.choosing(Dictionary(uniqueKeysWithValues: choices))
+    let writer = try chosen.writer(to: path)
+    let run = try CalibratedRun(chosen, writer: writer, pool: pool, keepingMatrices: isDivergence, progress: report)
+    try run.run(chosen.plan.tensors.contains(where: chosen.plan.isCalibrated) ? sample : nil)
+    var actual = Double(chosen.plan.rawBytes)
+    if isDivergence { actual = try surveyed.survey.probe.divergence(replacing: run.kept ?? [:]) }
+    let most = allocate(surveyed.forms, aim: .infinity, overhead: surveyed.overhead)
+    let settles = isLast || isMemory || allocation.chosen == most.chosen
+    let details = details(surveyed.survey, mix, predicted: allocation.harm)
+    let id = try writer.finish(
+      chosen.description(
+        surveyed.files, tokenizer: surveyed.tokenizer, sample: sample,
+        details: .init(budget: details, experts: run.experts.json)),
+      tokenizer: writer.packer.tokenizer(surveyed.packed)
+    ) { bytes in
+      if !isDivergence && !isMemory { actual = Double(bytes) }
+      return actual <= limit && (settles || actual >= limit * BudgetedCompression.share)
+    }
+    guard let id else { return (nil, actual) }
+    let known = surveyed.survey.notes
+    var notes = known + run.notes.filter { !known.contains($0) }
+    if actual < limit * BudgetedCompression.share {
+      notes.append("the budget is used to \(Int(100 * actual / limit)) % only: there is no choice that fits better")
+    }
+    let result = CompressionResult(
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: chosen.plan.rawBytes, notes: notes,
+      changes: chosen.changes)
+    return (result, actual)
   }
 
   private var isMemory: Bool { if case .memory = budget.goal { true } else { false } }
