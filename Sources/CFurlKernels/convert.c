@@ -88,22 +88,18 @@ void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, flo
   for (size_t c = 0; c < columns; c++) out[c] = furl_weight_float32(matrix, row, c);
 }
 
-static size_t block_of(const furl_matrix *matrix, size_t column) {
-  return column / FURL_TILE_COLUMNS / matrix->block_tiles;
-}
-
 #define ROW(name, code, zero)                                                                               \
   void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
     for (size_t c = 0; c < columns; c++) {                                                                  \
-      out[c] = (float)(code(matrix, row, c) - (zero)) * furl_scale_at(matrix, row, block_of(matrix, c));    \
+      out[c] = (float)(code(matrix, row, c) - (zero)) * furl_scale_at(matrix, row, furl_block_of(matrix, c));    \
     }                                                                                                       \
   }
 
 #define ROW_MINIMUM(name, code)                                                                             \
   void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
     for (size_t c = 0; c < columns; c++) {                                                                  \
-      float scaled = (float)code(matrix, row, c) * furl_scale_at(matrix, row, block_of(matrix, c));         \
-      out[c] = scaled + furl_minimum_at(matrix, row, block_of(matrix, c));                                  \
+      float scaled = (float)code(matrix, row, c) * furl_scale_at(matrix, row, furl_block_of(matrix, c));         \
+      out[c] = scaled + furl_minimum_at(matrix, row, furl_block_of(matrix, c));                                  \
     }                                                                                                       \
   }
 
@@ -111,12 +107,14 @@ ROW(int8, furl_code_int8, 0)
 ROW(int4, furl_code_int4, 8)
 ROW(int3, furl_code_int3, 4)
 ROW(int2, furl_code_int2, 2)
+// Codes begin at 128.
+ROW_MINIMUM(int8_minimum, furl_code_int8)
 ROW_MINIMUM(int4_minimum, furl_code_int4)
 ROW_MINIMUM(int3_minimum, furl_code_int3)
 ROW_MINIMUM(int2_minimum, furl_code_int2)
 
 void furl_row_table4(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
   for (size_t c = 0; c < columns; c++) {
-    out[c] = matrix->values[furl_code_int4(matrix, row, c)] * furl_scale_at(matrix, row, block_of(matrix, c));
+    out[c] = matrix->values[furl_code_int4(matrix, row, c)] * furl_scale_at(matrix, row, furl_block_of(matrix, c));
   }
 }
