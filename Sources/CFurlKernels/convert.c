@@ -57,6 +57,10 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = float_from_bits((uint32_t)bfloats[i] << 16);
 }
 
+float furl_exponent(uint8_t code) {
+  return furl_exponent_scale(code);
+}
+
 // MARK: Turning round
 
 // Squares of a cache line's width, so that what is written is written in whole lines.

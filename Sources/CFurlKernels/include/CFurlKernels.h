@@ -200,6 +200,7 @@ double furl_cosine_and_sine(double x, double *sine);
 
 uint16_t furl_half_from_float(float value); // ties to even; overflow gives infinity
 float furl_float_from_half(uint16_t half);
+float furl_exponent(uint8_t code); // 2^(code - 128)
 void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out);
 void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 
