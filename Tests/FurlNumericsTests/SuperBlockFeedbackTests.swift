@@ -19,10 +19,12 @@ import Testing
   ) throws -> PackedMatrix {
     let math = try CalibrationTests.math(threads: threads)
     let factor = try FeedbackFactor(
-      CalibrationTests.moments(inputs, threads: threads), order: order, block: scheme.choiceBlock ?? .row, damping: 0.01,
+      CalibrationTests.moments(inputs, threads: threads), order: order, block: scheme.choiceBlock ?? .row,
+      damping: 0.01,
       on: math)
     let source = try TestData.source(weights, rows: weights.count / columns, columns: columns)
-    return try CalibratedEncoder(scheme: scheme, scales: .extremes, objective: .outputs(factor)).encode(source, on: math)
+    return try CalibratedEncoder(scheme: scheme, scales: .extremes, objective: .outputs(factor)).encode(
+      source, on: math)
   }
 
   /// Outputs are nearer than with scales that are best for the weights, or for the inputs' mean squares, in either order.
@@ -65,7 +67,8 @@ import Testing
         let block = segments[start..<start + 16]
         #expect(Set(block.map(\.block)).count == 1)
         for (index, segment) in block.enumerated() {
-          #expect(Set(segment.columns.map { $0 / 16 }).count == 1 && segment.columns.allSatisfy { $0 / 256 == segment.block })
+          #expect(
+            Set(segment.columns.map { $0 / 16 }).count == 1 && segment.columns.allSatisfy { $0 / 256 == segment.block })
           if index % 2 == 1 {
             #expect(segment.columns[0] / 32 == block[block.startIndex + index - 1].columns[0] / 32)
           }

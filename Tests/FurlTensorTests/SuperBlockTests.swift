@@ -124,7 +124,8 @@ import Testing
         #expect(throws: FurlError.self) { try PackedLayout(scheme: scheme, shape: [16, columns]) }
       }
     }
-    #expect(Set(Self.schemes.map(\.name)) == ["q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "iq4_nl", "q5_0", "q5_1", "mxfp4"])
+    #expect(
+      Set(Self.schemes.map(\.name)) == ["q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "iq4_nl", "q5_0", "q5_1", "mxfp4"])
     func streams(_ scheme: Scheme) throws -> [String: Int] {
       let layout = try PackedLayout(scheme: scheme, shape: [33, 512])
       return Dictionary(uniqueKeysWithValues: layout.streams.map { ($0.kind.rawValue, $0.byteCount) })

@@ -109,7 +109,8 @@ struct PublishedRecipe: CustomTestStringConvertible {
       name: "gguf-q4_k_s", shapes: [.minipy, .starcoder2], linear: [.q4k, .q5k, .q50, .q51], embeddings: [.q6k] + int8,
       positions: plain, isCalibrated: true, bound: far),
     .init(
-      name: "gguf-q6_k", shapes: [.minipy, .starcoder2], linear: [.q6k] + int8, embeddings: [.q6k] + int8, positions: plain,
+      name: "gguf-q6_k", shapes: [.minipy, .starcoder2], linear: [.q6k] + int8, embeddings: [.q6k] + int8,
+      positions: plain,
       isCalibrated: true, bound: near),
     .init(
       name: "gguf-q3_k_m", shapes: [.minipy, .starcoder2], linear: [.q3k, .q4k, .q5k, .q50, .q51] + int4,

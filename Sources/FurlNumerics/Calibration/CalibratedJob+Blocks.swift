@@ -12,7 +12,8 @@ extension CalibratedJob {
   ) throws {
     let chosen = weights.withUnsafeBufferPointer { weights in
       blocks.choose(
-        values.base, stride: values.stride, weights: weights.baseAddress! + places.lowerBound, parts: [0..<places.count],
+        values.base, stride: values.stride, weights: weights.baseAddress! + places.lowerBound,
+        parts: [0..<places.count],
         tile: tile, index: block)
     }
     guard let chosen else { throw tooLarge(tile) }
@@ -30,9 +31,10 @@ extension CalibratedJob {
       let part = segment.columns[0] / blocks.partColumns % parts.count
       let local = places.lowerBound - panel.places.lowerBound..<places.upperBound - panel.places.lowerBound
       // The halves of a part lie beside each other.
-      parts[part] = parts[part].map {
-        min($0.lowerBound, local.lowerBound)..<max($0.upperBound, local.upperBound)
-      } ?? local
+      parts[part] =
+        parts[part].map {
+          min($0.lowerBound, local.lowerBound)..<max($0.upperBound, local.upperBound)
+        } ?? local
     }
     return try tiles(slice).map { tile in
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows

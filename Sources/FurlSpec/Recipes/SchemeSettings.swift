@@ -85,7 +85,8 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     let (weights, block) = (weights ?? .int8, block ?? .columns(32))
     let hasMinimum = zero == .minimum
     if let fixed = weights.fixed {
-      for (key, isGiven) in [("zero", zero != nil), ("block", self.block != nil), ("scales", scales != nil)] where isGiven {
+      for (key, isGiven) in [("zero", zero != nil), ("block", self.block != nil), ("scales", scales != nil)]
+      where isGiven {
         throw location.error(
           key, "has no meaning with \(weights.rawValue), whose blocks have one form", remedy: "leave it out")
       }

@@ -40,7 +40,11 @@ extension PackedMatrix {
       if let base {
         pool.forEach(list.count) {
           let target = base + $0 * size
-          if scheme.isFixed { writeFields(of: list[$0], type, to: target) } else { writeBlocks(of: list[$0], type, to: target) }
+          if scheme.isFixed {
+            writeFields(of: list[$0], type, to: target)
+          } else {
+            writeBlocks(of: list[$0], type, to: target)
+          }
         }
       }
       count = list.count * size

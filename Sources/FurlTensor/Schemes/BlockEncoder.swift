@@ -35,7 +35,8 @@ package struct BlockEncoder: @unchecked Sendable {
   ///   - index: of the block in its row.
   /// - Returns: nil when a number is not finite, or no half can be a scale.
   package func choose(
-    _ values: UnsafePointer<Float>, stride: Int, weights: UnsafePointer<Float>, parts: [Range<Int>], tile: Int, index: Int
+    _ values: UnsafePointer<Float>, stride: Int, weights: UnsafePointer<Float>, parts: [Range<Int>], tile: Int,
+    index: Int
   ) -> ChosenScales? {
     let chosen = search.choose(ScaleSearch.LaneBlock(values: values, stride: stride, weights: weights), parts: parts)
     guard let chosen else { return nil }

@@ -155,13 +155,16 @@ package struct ScaleSearch: @unchecked Sendable {
     let hasMinimum = grid.has_minimum
     let scales = parts.map(\.scale)
     let curvatures = parts.map { part in
-      hasMinimum ? part.sums.squares - part.sums.codes * part.sums.codes / positive(part.sums.weights) : part.sums.squares
+      hasMinimum
+        ? part.sums.squares - part.sums.codes * part.sums.codes / positive(part.sums.weights) : part.sums.squares
     }
     guard var units = halves(unit(of: scales, curvatures, form.range)) else { return nil }
     var drops = Lanes.zero
     if hasMinimum {
       let wanted = parts.map { part in -minimum(of: part, scale: units * multiple(part.scale, units, form.range)) }
-      guard let found = halves(unit(of: wanted, parts.map(\.sums.weights), SuperBlockForm.minimumRange)) else { return nil }
+      guard let found = halves(unit(of: wanted, parts.map(\.sums.weights), SuperBlockForm.minimumRange)) else {
+        return nil
+      }
       drops = found
     }
     for index in parts.indices { settle(&parts[index], units, drops, form) }
