@@ -57,6 +57,10 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out) {
   for (size_t i = 0; i < n; i++) out[i] = float_from_bits((uint32_t)bfloats[i] << 16);
 }
 
+float furl_exponent(uint8_t code) {
+  return furl_exponent_scale(code);
+}
+
 // MARK: Turning round
 
 // Squares of a cache line's width, so that what is written is written in whole lines.
@@ -88,22 +92,18 @@ void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, flo
   for (size_t c = 0; c < columns; c++) out[c] = furl_weight_float32(matrix, row, c);
 }
 
-static size_t block_of(const furl_matrix *matrix, size_t column) {
-  return column / FURL_TILE_COLUMNS / matrix->block_tiles;
-}
-
 #define ROW(name, code, zero)                                                                               \
   void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
     for (size_t c = 0; c < columns; c++) {                                                                  \
-      out[c] = (float)(code(matrix, row, c) - (zero)) * furl_scale_at(matrix, row, block_of(matrix, c));    \
+      out[c] = (float)(code(matrix, row, c) - (zero)) * furl_scale_at(matrix, row, furl_block_of(matrix, c));    \
     }                                                                                                       \
   }
 
 #define ROW_MINIMUM(name, code)                                                                             \
   void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
     for (size_t c = 0; c < columns; c++) {                                                                  \
-      float scaled = (float)code(matrix, row, c) * furl_scale_at(matrix, row, block_of(matrix, c));         \
-      out[c] = scaled + furl_minimum_at(matrix, row, block_of(matrix, c));                                  \
+      float scaled = (float)code(matrix, row, c) * furl_scale_at(matrix, row, furl_block_of(matrix, c));         \
+      out[c] = scaled + furl_minimum_at(matrix, row, furl_block_of(matrix, c));                                  \
     }                                                                                                       \
   }
 
@@ -111,12 +111,14 @@ ROW(int8, furl_code_int8, 0)
 ROW(int4, furl_code_int4, 8)
 ROW(int3, furl_code_int3, 4)
 ROW(int2, furl_code_int2, 2)
+// Codes begin at 128.
+ROW_MINIMUM(int8_minimum, furl_code_int8)
 ROW_MINIMUM(int4_minimum, furl_code_int4)
 ROW_MINIMUM(int3_minimum, furl_code_int3)
 ROW_MINIMUM(int2_minimum, furl_code_int2)
 
 void furl_row_table4(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
   for (size_t c = 0; c < columns; c++) {
-    out[c] = matrix->values[furl_code_int4(matrix, row, c)] * furl_scale_at(matrix, row, block_of(matrix, c));
+    out[c] = matrix->values[furl_code_int4(matrix, row, c)] * furl_scale_at(matrix, row, furl_block_of(matrix, c));
   }
 }

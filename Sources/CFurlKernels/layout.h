@@ -5,6 +5,8 @@
 
 #include "include/CFurlKernels.h"
 
+#include <string.h>
+
 #define FURL_INT8_TILE (FURL_TILE_ROWS * FURL_TILE_COLUMNS)
 #define FURL_INT4_TILE (FURL_INT8_TILE / 2)
 #define FURL_INT2_TILE (FURL_INT8_TILE / 4)
@@ -80,16 +82,39 @@ static inline size_t furl_scale_index(const furl_matrix *matrix, size_t row, siz
   return (row / FURL_TILE_ROWS * matrix->blocks + block) * FURL_TILE_ROWS + row % FURL_TILE_ROWS;
 }
 
+/// The block of a column.
+static inline size_t furl_block_of(const furl_matrix *matrix, size_t column) {
+  if (matrix->is_halved) return column / (FURL_TILE_COLUMNS / 2);
+  return column / FURL_TILE_COLUMNS / matrix->block_tiles;
+}
+
+/// The place of a block's super-block in `super_scales`.
+static inline size_t furl_super_index(const furl_matrix *matrix, size_t at) {
+  return (at / FURL_TILE_ROWS >> matrix->super_shift) * FURL_TILE_ROWS + at % FURL_TILE_ROWS;
+}
+
+/// 2^(code - 128); the smallest two are below the normal numbers.
+static inline float furl_exponent_scale(uint8_t code) {
+  uint32_t bits = code < 2 ? UINT32_C(0x00200000) << code : (uint32_t)(code - 1) << 23;
+  float scale;
+  memcpy(&scale, &bits, sizeof scale);
+  return scale;
+}
+
 static inline float furl_scale_at(const furl_matrix *matrix, size_t row, size_t block) {
   size_t at = furl_scale_index(matrix, row, block);
   if (matrix->scale_codes == NULL) return furl_float_from_half(matrix->scales[at]);
-  return (float)((int32_t)matrix->scale_codes[at] - matrix->scale_zero) * matrix->factors[row];
+  float code = (float)((int32_t)matrix->scale_codes[at] - matrix->scale_zero);
+  if (matrix->super_scales != NULL) return code * furl_float_from_half(matrix->super_scales[furl_super_index(matrix, at)]);
+  return matrix->factors != NULL ? code * matrix->factors[row] : furl_exponent_scale(matrix->scale_codes[at]);
 }
 
 static inline float furl_minimum_at(const furl_matrix *matrix, size_t row, size_t block) {
   size_t at = furl_scale_index(matrix, row, block);
   if (matrix->minimum_codes == NULL) return furl_float_from_half(matrix->minimums[at]);
-  return (float)((int32_t)matrix->minimum_codes[at] - 128) * matrix->minimum_factors[row];
+  float code = (float)((int32_t)matrix->minimum_codes[at] - 128);
+  if (matrix->super_minimums == NULL) return code * matrix->minimum_factors[row];
+  return code * furl_float_from_half(matrix->super_minimums[furl_super_index(matrix, at)]);
 }
 
 #endif

@@ -15,6 +15,13 @@ const float furl_fp4[16] = {
   0.0f, 0.0625f / 12, 8.0f / 12, 1.0f, 4.0f / 12, 0.5f, 2.0f / 12, 0.25f,
   -0.0f, -0.0625f / 12, -8.0f / 12, -1.0f, -4.0f / 12, -0.5f, -2.0f / 12, -0.25f};
 
+// Not evenly spaced: `kvalues_iq4nl` of ggml-common.h, https://github.com/ggml-org/ggml.
+const float furl_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+// A sign, two bits of exponent and one of mantissa, doubled to be whole: Open Compute Project 2023, "OCP Microscaling
+// Formats (MX)".
+const float furl_mxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, -0.0f, -1, -2, -3, -4, -6, -8, -12};
+
 /// In the order of the values; of two zeros the negative one comes first, of equals the lower code.
 static bool comes_before(const float *values, uint8_t a, uint8_t b) {
   if (values[a] != values[b]) return values[a] < values[b];
@@ -41,4 +48,7 @@ void furl_table_grid(const float *values, bool is_signed, furl_grid *grid) {
     // Nothing lies between two zeros: what is negative belongs to the first one, zero to the second.
     grid->bounds[i - 1] = below == 0 && above == 0 ? -0x1p-149f : (float)(((double)below + (double)above) / 2);
   }
+  float reach = __builtin_fmaxf(-grid->levels[0], grid->levels[15]);
+  grid->high = (int32_t)__builtin_ceilf(reach) > 1 ? (int32_t)__builtin_ceilf(reach) : 1;
+  grid->low = -grid->high;
 }

@@ -13,8 +13,8 @@ struct Export: ParsableCommand {
       furl export minipy-int4.furl --format safetensors --output minipy-int4
 
       A checkpoint has weights of single numbers, f32 if nothing is said. A GGUF file has what the model has: int8 \
-      becomes q8_0, int4 q4_0, int4 with a minimum q4_1, without a change of any weight. What GGUF cannot hold is \
-      refused; with --dtype it is encoded anew, and the output says so.
+      becomes q8_0, int4 q4_0, int4 with a minimum q4_1, and q4_k and its kin stay what they are, without a change of any \
+      weight. What GGUF cannot hold is refused; with --dtype it is encoded anew, and the output says so.
       """)
 
   enum ExportFormat: String, ExpressibleByArgument, CaseIterable { case safetensors, gguf }
@@ -28,7 +28,7 @@ struct Export: ParsableCommand {
   @Option(name: .shortAndLong, help: "The folder (safetensors) or the file (gguf) to write.")
   var output: String
 
-  @Option(help: "The form of the weights: f32, f16, bf16, and for gguf q8_0, q4_0, q4_1.")
+  @Option(help: "The form of the weights: f32, f16, bf16, and for gguf blocks, encoded without a calibration.")
   var dtype: ExportNumbers?
 
   @Option(

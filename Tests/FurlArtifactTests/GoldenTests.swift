@@ -53,6 +53,46 @@ import Testing
     }
   }
 
+  /// A file with GGUF's blocks, whose weights are those drawn, within what their bits allow.
+  @Test func blocksOpen() throws {
+    let expected = try JSON.parse(TestData.bytes("\(Self.folder)/blocks.json"), file: nil)
+    let artifact = try Artifact(path: "\(Self.folder)/blocks.furl")
+    try artifact.check()
+    #expect(artifact.id.hex == expected["artifact_id"]?.string && artifact.diskBytes == expected["bytes"]?.integer)
+    let tensors = try #require(expected["tensors"]?.array)
+    #expect(artifact.tensors.map(\.scheme) == Scheme.inBlocks && tensors.count == artifact.tensors.count)
+    let weights = try Self.blockWeights()
+    for (tensor, known) in zip(artifact.tensors, tensors) {
+      #expect(tensor.scheme.name == known["scheme"]?.string && tensor.digest.hex == known["sha256"]?.string)
+      let loaded = try artifact.load(tensor)
+      for (kind, bytes) in loaded { #expect(Digest(of: bytes).hex == known["streams"]?[kind.rawValue]?.string) }
+      let matrix = try PackedMatrix(
+        layout: tensor.layout, streams: tensor.layout.streams.compactMap { loaded[$0.kind] })
+      for row in 0..<matrix.rows {
+        let exact = weights[row * 512..<(row + 1) * 512]
+        let error = zip(matrix.row(row), exact).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        #expect(error <= 0.04 * exact.reduce(0) { $0 + $1 * $1 })
+      }
+    }
+  }
+
+  private static func blockWeights() throws -> [Float] {
+    var draws = SplitMix64(seed: 44)
+    return draws.floats(20 * 512)
+  }
+
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["FURL_WRITE_GOLDEN_BLOCKS"] != nil, "writes a golden file"))
+  func writeBlocks() throws {
+    let tensors = try Scheme.inBlocks.map { scheme in
+      let matrix = try PackedMatrix.encode(
+        TestData.source(Self.blockWeights(), rows: 20, columns: 512), scheme: scheme, pool: WorkerPool(threads: 1))
+      var sample = try SampleTensor(scheme.name, "mlp.up", [20, 512], scheme)
+      sample.streams = Dictionary(uniqueKeysWithValues: zip(matrix.layout.streams.map(\.kind), matrix.streams))
+      return sample
+    }
+    try Samples.write(tensors, to: "\(Self.folder)/blocks.furl", .compact)
+  }
+
   /// A file with matrices most of whose weights are zero, which are kept as bitmaps.
   @Test func bitmapsOpen() throws {
     let expected = try JSON.parse(TestData.bytes("\(Self.folder)/bitmaps.json"), file: nil)

@@ -18,6 +18,12 @@ SCHEMES = {
     "int3-minimum": (192, 2), "int2": (128, 1), "int2-minimum": (128, 2), "nf4": (256, 1), "fp4": (256, 1),
     "codebook4": (256, 1),
 }
+# GGUF's blocks: bytes of a tile, bytes of scales and of minimums for each tile, and the halves of a super-block.
+BLOCKS = {
+    "q4_k": (256, (16, 16), 2), "q5_k": (512, (16, 16), 2), "q6_k": (512, (32,), 1), "q3_k": (192, (32,), 1),
+    "iq4_xs": (256, (16,), 1), "iq4_nl": (256, (32,), 0), "q5_0": (512, (32,), 0), "q5_1": (512, (32, 32), 0),
+    "mxfp4": (256, (16,), 0),
+}
 PLANES = {"bytes": (262144, 1), "nibbles": (131072, 1), "halves": (524288, 2), "floats": (1048576, 4)}
 
 
@@ -121,8 +127,14 @@ def layout(scheme, shape):
     scheme, _, apart = scheme.partition("+")
     coding, _, block = scheme.partition(":")
     block, _, scale_form = block.partition(":")
-    tile, scales = SCHEMES[coding]
     rows, columns = -(-shape[0] // 16), -(-shape[1] // 32)
+    if scheme in BLOCKS:
+        tile, scales, halves = BLOCKS[scheme]
+        check(shape[1] % (256 if halves else 32) == 0, "whole blocks")
+        streams = [("codes", rows * columns * tile)]
+        streams += [(kind, rows * columns * size) for kind, size in zip(("scales", "minimums"), scales)]
+        return streams + [(kind, rows * columns // 8 * 32) for kind in ("factors", "minimum_factors")[:halves]]
+    tile, scales = SCHEMES[coding]
     blocks = 1 if block in ("", "row") else -(-shape[1] // int(block))
     streams = [("codes", rows * columns * tile)]
     scale_bytes = 16 if scale_form == "u8" else 32

@@ -43,6 +43,8 @@ struct PublishedRecipe: CustomTestStringConvertible {
   var inEight: Set<TensorRole> = []
   /// The schemes of embedding and positions.
   var embeddings: [Scheme] = [.float32]
+  /// The schemes of positions, where they are others.
+  var positions: [Scheme]?
   /// The schemes of a head of its own; nil where they are the embedding's.
   var head: [Scheme]?
   /// Whether columns may be kept apart; how many depends on the model.
@@ -59,6 +61,7 @@ struct PublishedRecipe: CustomTestStringConvertible {
     if role.isVector { return [.float32] }
     if inEight.contains(role) { return [.int8(.columns(32))] }
     if role.isBlockLinear { return linear }
+    if role == .positions, let positions { return positions }
     return role == .head ? head ?? embeddings : embeddings
   }
 
@@ -74,6 +77,8 @@ struct PublishedRecipe: CustomTestStringConvertible {
   private static let row: [Scheme] = [.int8(.row)]
   private static let int4: [Scheme] = [.int4(.columns(32))]
   private static let minimum: [Scheme] = [.int4Minimum(.columns(32))]
+
+  private static let plain: [Scheme] = [.float32]
 
   private static func small(_ scheme: Scheme) -> [Scheme] { [scheme.withSmallScales].compactMap { $0 } }
 
@@ -96,6 +101,23 @@ struct PublishedRecipe: CustomTestStringConvertible {
     .init(
       name: "budget", shapes: [.gpt2, .starcoder2, .phi, .llama], kind: .budgeted, linear: row, embeddings: row,
       isCalibrated: true, bound: far),
+    // Rows of 96 and 192 are not whole super-blocks: there it is what llama.cpp falls back to.
+    .init(
+      name: "gguf-q4_k_m", shapes: [.minipy, .starcoder2], linear: [.q4k, .q6k, .q50] + int8, embeddings: [.q6k] + int8,
+      positions: plain, isCalibrated: true, bound: far),
+    .init(
+      name: "gguf-q4_k_s", shapes: [.minipy, .starcoder2], linear: [.q4k, .q5k, .q50, .q51], embeddings: [.q6k] + int8,
+      positions: plain, isCalibrated: true, bound: far),
+    .init(
+      name: "gguf-q6_k", shapes: [.minipy, .starcoder2], linear: [.q6k] + int8, embeddings: [.q6k] + int8,
+      positions: plain,
+      isCalibrated: true, bound: near),
+    .init(
+      name: "gguf-q3_k_m", shapes: [.minipy, .starcoder2], linear: [.q3k, .q4k, .q5k, .q50, .q51] + int4,
+      embeddings: [.q6k] + int8, positions: plain, isCalibrated: true, bound: far),
+    .init(
+      name: "gguf-iq4_xs", shapes: [.minipy, .starcoder2], linear: [.iq4xs, .iq4nl], embeddings: [.q6k] + int8,
+      positions: plain, isCalibrated: true, bound: far),
     .init(name: "drop1", shapes: [.starcoder2, .phi], removed: 1),
     .init(name: "drop2", shapes: [.starcoder2, .phi], removed: 2),
     .init(name: "drop3", shapes: [.starcoder2, .phi], removed: 3),

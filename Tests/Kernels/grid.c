@@ -136,6 +136,33 @@ static void test_search(const furl_kernels *k) {
   report(&o);
 }
 
+/// Sums of squares under given scales: the scalar twin's bits, and its loss that of double precision.
+static void test_weighing(const furl_kernels *k) {
+  outcome o = {.kernel = "weigh_grid", .tier = k->name};
+  for (size_t round = 0; round < 240; round++) {
+    const furl_grid *grid = &grids[round % GRIDS];
+    block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
+    float scales[16], minimums[16], sums[96], expected[96];
+    for (int i = 0; i < 16; i++) scales[i] = i == 2 ? 0 : draw_unit() * 0.1f, minimums[i] = draw_unit() * 0.1f;
+    k->weigh_grid(grid, b.values, b.stride, b.weights, b.columns, scales, minimums, sums);
+    furl_kernels_for(FURL_ISA_SCALAR)
+      ->weigh_grid(grid, b.values, b.stride, b.weights, b.columns, scales, minimums, expected);
+    require(&o, same_bits(sums, expected, 96), "other sums than the scalar twin");
+    for (size_t row = 0; row < 16; row++) {
+      double whole = loss(grid, &b, row, scales[row], minimums[row]), weight = 0, sum = 0;
+      for (size_t c = 0; c < b.columns; c++) {
+        weight += (double)b.weights[c], sum += (double)b.weights[c] * (double)b.values[c * b.stride + row];
+      }
+      // Values that lie between two codes may get either.
+      require(&o, fabs((double)sums[row] - whole) <= 1e-3 * whole + 1e-12, "another loss");
+      require(&o, fabs((double)sums[16 + row] - weight) <= 1e-5 * weight, "another sum of weights");
+      require(&o, fabs((double)sums[64 + row] - sum) <= 1e-3 * weight * 1e4, "another sum of values");
+    }
+    discard(b);
+  }
+  report(&o);
+}
+
 static void test_feedback(const furl_kernels *k) {
   outcome o = {.kernel = "feed_back", .tier = k->name};
   for (size_t round = 0; round < 240; round++) {
@@ -213,9 +240,11 @@ void test_grid(void) {
   const furl_kernels *found[5];
   size_t n = tiers(found);
   test_search(furl_kernels_for(FURL_ISA_SCALAR));
+  test_weighing(furl_kernels_for(FURL_ISA_SCALAR));
   test_feedback(furl_kernels_for(FURL_ISA_SCALAR));
   for (size_t i = 0; i < n; i++) {
     test_search(found[i]);
+    test_weighing(found[i]);
     test_feedback(found[i]);
   }
   test_packing();

@@ -4,15 +4,16 @@ typedef struct kind {
   const char *name;
   size_t member; // of furl_kernels
   int bits;      // 0: float weights
-  bool minimum, a8, table;
+  bool minimum, a8, table, halved;
 } kind;
 
-#define KIND(name, bits, minimum, table)                                                                    \
-  {#name "_a8", offsetof(furl_kernels, name##_a8), bits, minimum, true, table},                             \
-  {#name "_a32", offsetof(furl_kernels, name##_a32), bits, minimum, false, table}
+#define KIND_OF(name, bits, minimum, table, halved)                                                         \
+  {#name "_a8", offsetof(furl_kernels, name##_a8), bits, minimum, true, table, halved},                     \
+  {#name "_a32", offsetof(furl_kernels, name##_a32), bits, minimum, false, table, halved}
+#define KIND(name, bits, minimum, table) KIND_OF(name, bits, minimum, table, false)
 
 static const kind kinds[] = {
-  {"float32", offsetof(furl_kernels, float32), 0, false, false, false},
+  {"float32", offsetof(furl_kernels, float32), 0, false, false, false, false},
   KIND(int8, 8, false, false),
   KIND(int4, 4, false, false),
   KIND(int4_minimum, 4, true, false),
@@ -21,6 +22,9 @@ static const kind kinds[] = {
   KIND(int2, 2, false, false),
   KIND(int2_minimum, 2, true, false),
   KIND(table4, 4, false, true),
+  KIND(int8_minimum, 8, true, false),
+  KIND_OF(int8_halved, 8, false, false, true),
+  KIND_OF(int3_halved, 3, false, false, true),
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -30,6 +34,10 @@ typedef struct plain_rows {
   float *scales;
   int32_t *sums;
 } plain_rows;
+
+/// How scales are stored: as halves, or as codes that are multiples of a row's factors or of a super-block's halves, or
+/// exponents.
+typedef enum scale_form { HALVES_ALONE, ROW_FACTORS, SUPER_BLOCKS, EXPONENTS } scale_form;
 
 typedef enum filling { PLAIN, EXTREME, HOSTILE, FILLINGS } filling;
 
@@ -43,6 +51,7 @@ typedef struct problem {
   uint16_t *scales, *minimums; // also where the matrix has none
   uint8_t *scale_codes, *minimum_codes; // the same
   float *factors, *minimum_factors;
+  uint16_t *super_scales, *super_minimums;
   float values[16];
   int8_t levels[16];
   double *expected, *magnitude; // [count][rows]
@@ -130,11 +139,16 @@ static void fill_activations(problem *p, filling f) {
 /// Draws weights, packs them and multiplies them, unpacked, in double precision.
 static problem make(
   const kind *k, size_t rows, size_t columns, size_t block_tiles, size_t count, filling f,
-  bool coded)
+  scale_form form)
 {
+  const bool coded = form != HALVES_ALONE;
+  if (k->halved) block_tiles = 1;
   problem p = {.columns = columns, .count = count};
   size_t tiles = (columns + 31) / 32, row_tiles = (rows + 15) / 16;
-  size_t blocks = (tiles + block_tiles - 1) / block_tiles;
+  size_t blocks = k->halved ? 2 * tiles : (tiles + block_tiles - 1) / block_tiles;
+  int zero_code = k->bits == 0 ? 0 : k->bits < 8 && k->minimum ? 0 : 1 << (k->bits - 1);
+  size_t shift = 0;
+  while (shift < 4 && blocks % ((size_t)2 << shift) == 0 && draw_below(4)) shift++;
   size_t bytes = row_tiles * tiles * 64 * (size_t)(k->bits == 0 ? 32 : k->bits), places = row_tiles * blocks * 16;
   uint8_t *codes = garbage(bytes);
   memset(codes, 0, bytes);
@@ -147,17 +161,29 @@ static problem make(
   for (size_t i = 0; i < row_tiles * 16; i++) {
     p.factors[i] = fabsf(draw_unit()) * 0.01f, p.minimum_factors[i] = fabsf(draw_unit()) * 0.01f;
   }
+  p.super_scales = garbage(places * 2), p.super_minimums = garbage(places * 2);
+  for (size_t i = 0; i < places; i++) {
+    p.super_scales[i] = furl_half_from_float(draw_unit() * 0.01f);
+    p.super_minimums[i] = furl_half_from_float(draw_unit() * 0.01f);
+  }
   for (int i = 0; i < 16; i++) {
     p.values[i] = draw_unit(), p.levels[i] = (int8_t)((int)draw_below(256) - 128);
   }
   int32_t zero = draw_below(2) ? 128 : 0;
   p.matrix = (furl_matrix){
     .codes = codes, .scales = k->bits == 0 || coded ? NULL : scales, .minimums = k->minimum && !coded ? minimums : NULL,
-    .rows = rows, .column_tiles = tiles, .block_tiles = block_tiles, .blocks = blocks};
+    .rows = rows, .column_tiles = tiles, .block_tiles = block_tiles, .blocks = blocks,
+    .is_halved = k->halved};
   if (k->table) p.matrix.unit = 1.0f / 120;
   if (coded) {
-    p.matrix.scale_codes = p.scale_codes, p.matrix.factors = p.factors, p.matrix.scale_zero = zero;
-    if (k->minimum) p.matrix.minimum_codes = p.minimum_codes, p.matrix.minimum_factors = p.minimum_factors;
+    p.matrix.scale_codes = p.scale_codes, p.matrix.scale_zero = zero;
+    if (form == ROW_FACTORS) p.matrix.factors = p.factors;
+    if (form == SUPER_BLOCKS) p.matrix.super_scales = p.super_scales, p.matrix.super_shift = shift;
+    if (k->minimum) {
+      p.matrix.minimum_codes = p.minimum_codes;
+      if (form == ROW_FACTORS) p.matrix.minimum_factors = p.minimum_factors;
+      if (form == SUPER_BLOCKS) p.matrix.super_minimums = p.super_minimums;
+    }
   }
   p.expected = calloc(count * rows, sizeof(double));
   p.magnitude = calloc(count * rows, sizeof(double));
@@ -166,15 +192,17 @@ static problem make(
   for (size_t r = 0; r < row_tiles * 16; r++) {
     for (size_t c = 0; c < tiles * 32; c++) {
       // Padding holds zero weights, where a scheme has a code for them.
-      if (k->bits != 0 && (r >= rows || c >= columns)) put(&p, k->bits, r, c, k->minimum ? 0 : 1 << (k->bits - 1));
+      if (k->bits != 0 && (r >= rows || c >= columns)) put(&p, k->bits, r, c, zero_code);
     }
   }
   for (size_t r = 0; r < rows; r++) {
     for (size_t c = 0; c < columns; c++) {
-      size_t block = (r / 16 * blocks + c / 32 / block_tiles) * 16 + r % 16;
-      if (c % (32 * block_tiles) == 0) {
+      size_t width = k->halved ? 16 : 32 * block_tiles;
+      size_t block = (r / 16 * blocks + c / width) * 16 + r % 16, super = (block / 16 >> shift) * 16 + r % 16;
+      if (c % width == 0) {
         scales[block] = draw_scale(f), minimums[block] = draw_scale(f);
-        p.scale_codes[block] = (uint8_t)draw_below(256), p.minimum_codes[block] = (uint8_t)draw_below(256);
+        p.scale_codes[block] = (uint8_t)(form == EXPONENTS ? 120 + draw_below(30) : draw_below(256));
+        p.minimum_codes[block] = (uint8_t)draw_below(256);
       }
       double code, weight, parts; // parts: how large the terms are of which the weight is made
       if (k->bits == 0) {
@@ -185,15 +213,16 @@ static problem make(
       } else {
         int drawn = draw_code(f, k->bits);
         put(&p, k->bits, r, c, drawn);
-        code = drawn - (k->minimum ? 0 : 1 << (k->bits - 1));
+        code = drawn - zero_code;
         if (k->table) code = k->a8 ? p.levels[drawn] * (double)p.matrix.unit : (double)p.values[drawn];
-        double scale = coded ? ((int)p.scale_codes[block] - zero) * (double)p.factors[r]
-                             : (double)furl_float_from_half(scales[block]);
+        double one = form == SUPER_BLOCKS ? (double)furl_float_from_half(p.super_scales[super]) : (double)p.factors[r];
+        double scale = form == EXPONENTS ? ldexp(1, (int)p.scale_codes[block] - 128)
+          : coded ? ((int)p.scale_codes[block] - zero) * one : (double)furl_float_from_half(scales[block]);
         weight = code * scale;
         parts = fabs(weight);
         if (k->minimum) {
-          double m = coded ? ((int)p.minimum_codes[block] - 128) * (double)p.minimum_factors[r]
-                           : (double)furl_float_from_half(minimums[block]);
+          one = form == SUPER_BLOCKS ? (double)furl_float_from_half(p.super_minimums[super]) : (double)p.minimum_factors[r];
+          double m = coded ? ((int)p.minimum_codes[block] - 128) * one : (double)furl_float_from_half(minimums[block]);
           weight += m, parts += fabs(m);
         }
       }
@@ -218,6 +247,7 @@ static void release(problem *p) {
   free(p->rows.codes), free(p->rows.scales), free(p->rows.sums), free((void *)p->x.values);
   release_grouped(&p->x);
   free(p->scale_codes), free(p->minimum_codes), free(p->factors), free(p->minimum_factors);
+  free(p->super_scales), free(p->super_minimums);
   free(p->expected), free(p->magnitude);
 }
 
@@ -282,7 +312,7 @@ static void check_rows(outcome *o, const kind *k, const problem *p) {
   if (k->table && k->a8) return;
   static void (*const row_of[2][5])(const furl_matrix *, size_t, size_t, float *) = {
     {furl_row_float32, furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2},
-    {NULL, NULL, furl_row_int4_minimum, furl_row_int3_minimum, furl_row_int2_minimum}};
+    {NULL, furl_row_int8_minimum, furl_row_int4_minimum, furl_row_int3_minimum, furl_row_int2_minimum}};
   int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 6 - k->bits;
   void (*row)(const furl_matrix *, size_t, size_t, float *) = k->table ? furl_row_table4 : row_of[k->minimum][which];
   float *weights = garbage(p->columns * sizeof(float));
@@ -366,8 +396,9 @@ void test_multiply(void) {
         size_t whole = (columns[c] + 31) / 32, blocks[] = {1, 2, 4, whole};
         for (size_t b = k->bits == 0 ? 3 : 0; b < 4; b++) {
           for (filling f = PLAIN; f < FILLINGS; f++) {
-            bool coded = k->bits != 0 && draw_below(3) == 0;
-            problem p = make(k, rows[r], columns[c], blocks[b], 20, f, coded);
+            static const scale_form forms[] = {HALVES_ALONE, HALVES_ALONE, ROW_FACTORS, SUPER_BLOCKS, EXPONENTS};
+            scale_form form = k->bits == 0 ? HALVES_ALONE : forms[draw_below(k->minimum ? 4 : 5)];
+            problem p = make(k, rows[r], columns[c], blocks[b], 20, f, form);
             settle(k, &p);
             for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, f);
             check_rows(&unpacked, k, &p);
@@ -379,7 +410,7 @@ void test_multiply(void) {
     for (size_t w = 0; w < sizeof wide / sizeof *wide; w++) {
       size_t whole = (wide[w].columns + 31) / 32, block = wide[w].block_tiles < whole ? wide[w].block_tiles : whole;
       if (k->bits == 0 && block != whole) continue;
-      problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN, k->bits != 0 && w % 2 == 1);
+      problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN, k->bits == 0 ? HALVES_ALONE : (scale_form)(w % 3));
       settle(k, &p);
       for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, PLAIN);
       release(&p);

@@ -86,12 +86,14 @@ INLINE __m256i widened(__m256i terms) {
 // for the weight -128, whose magnitude only an unsigned byte holds.
 #define INT8_ZERO 0
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+INLINE void dot_int8(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
   const __m256i top = _mm256_set1_epi8((char)0x80);
   UNROLL for (int half = 0; half < 2; half++) {
     __m256i partial[GROUP_A8];
     UNROLL for (int g = 0; g < n; g++) partial[g] = _mm256_setzero_si256();
-    UNROLL for (int j = 0; j < 8; j++) {
+    UNROLL for (int j = from; j < to; j++) {
       __m256i w = _mm256_xor_si256(load_half(tile + 64 * j + 32 * half), top);
       __m256i magnitude = _mm256_abs_epi8(w);
       UNROLL for (int g = 0; g < n; g++) {
@@ -157,14 +159,15 @@ INLINE void dot_table4(
 
 // 16 products of at most 7 * 127 fit a 16-bit sum, too.
 INLINE void dot_low_bits(
-  const bool has_thirds, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+  const bool has_thirds, const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes,
+  size_t rows, v16i *sums)
 {
   const __m256i three = _mm256_set1_epi8(3), four = _mm256_set1_epi8(4);
   UNROLL for (int half = 0; half < 2; half++) {
     __m256i short_sums[GROUP_A8];
     __m256i thirds = has_thirds ? load_half(tile + 128 + 32 * half) : _mm256_setzero_si256();
     UNROLL for (int g = 0; g < n; g++) short_sums[g] = _mm256_setzero_si256();
-    UNROLL for (int j = 0; j < 8; j++) {
+    UNROLL for (int j = from; j < to; j++) {
       __m256i w = _mm256_srli_epi16(load_half(tile + 64 * (j % 2) + 32 * half), j / 2 * 2);
       w = _mm256_and_si256(w, three);
       if (has_thirds) {
@@ -181,12 +184,14 @@ INLINE void dot_low_bits(
   }
 }
 
-INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(true, n, tile, codes, rows, sums);
+INLINE void dot_int3(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  dot_low_bits(true, n, from, to, tile, codes, rows, sums);
 }
 
 INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(false, n, tile, codes, rows, sums);
+  dot_low_bits(false, n, 0, 8, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

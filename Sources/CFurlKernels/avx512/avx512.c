@@ -61,8 +61,10 @@ INLINE v16i add_products(v16i sum, __m512i weights, const int8_t *codes) {
 // the sums have to begin somewhere.
 #define INT8_ZERO 128
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  UNROLL for (int j = 0; j < 8; j++) {
+INLINE void dot_int8(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  UNROLL for (int j = from; j < to; j++) {
     __m512i w = _mm512_loadu_si512(tile + 64 * j);
     UNROLL for (int g = 0; g < n; g++) sums[g] = add_products(sums[g], w, codes + 4 * ((size_t)j * rows + (size_t)g));
   }
@@ -110,9 +112,11 @@ INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size
   }
 }
 
-INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+INLINE void dot_int3(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
   __m512i thirds = _mm512_loadu_si512(tile + 128);
-  UNROLL for (int j = 0; j < 8; j++) {
+  UNROLL for (int j = from; j < to; j++) {
     __m512i low = low_bits(_mm512_loadu_si512(tile + 64 * (j % 2)), j / 2);
     __m512i third = j < 2 ? _mm512_slli_epi16(thirds, (unsigned)(2 - j)) : _mm512_srli_epi16(thirds, (unsigned)(j - 2));
     __m512i w = _mm512_or_si512(low, _mm512_and_si512(third, _mm512_set1_epi8(4)));

@@ -12,13 +12,15 @@
 //   table4    the same; what a code stands for is in a table
 //   int2      codes[rowTile][columnTile][2 groups][16 rows][4 columns]             one byte holds four codes:
 //             bits 2 p and 2 p + 1 = column 4 * (2 * p + group) + i
+//   halved    int8 and int3 whose blocks are 16 columns: two blocks in a tile
 //   int3      the two low bits of each code as int2 has them, then the third ones:
 //             [16 rows][4 columns] bytes, bit k = column 4 * k + i
 //   scales    scales[rowTile][block][16 rows]                                      IEEE half, or a code of one byte
 //
 // A block is `blockTiles` column tiles of one row (the last block of a row may be shorter).
 // weight = (code - zero) * scale | code * scale + minimum | table[code] * scale; zero is 128, 8, 4 or 2.
-// Where scales are codes, scale = (code - scale zero) * the row's factor, minimum = (code - 128) * the row's other one.
+// Where scales are codes, scale = (code - scale zero) * the row's factor, minimum = (code - 128) * the row's other one; or
+// of the super-block's halves instead of the row's factors. int8 with a minimum has codes 128...255, less 128.
 
 #ifndef C_FURL_KERNELS_H
 #define C_FURL_KERNELS_H
@@ -76,6 +78,12 @@ typedef struct furl_kernels {
   bool (*search_grid)(
     const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
     const furl_rounding *_Nullable rounding, float *scales, float *_Nullable minimums);
+  /// What the weighted squares of one block of 16 rows add up to under scales and minimums as they are:
+  /// sums[0...5][16] = the loss, and what least squares with the same codes want: the weights, and times them code,
+  /// code^2, value and code * value. All tiers give the same bits.
+  void (*weigh_grid)(
+    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+    const float *scales, const float *_Nullable minimums, float *sums);
   /// Codes of some columns of 16 rows, from the last column to the first; each column takes up the errors of those
   /// that have been done (Chee et al. 2023, "QuIP", LDLQ; the same as Frantar et al. 2022, "GPTQ"):
   ///   wanted = weight + feedback + sum over j > i of factor[j][i] * error of j;  error = weight - decoded code.
@@ -103,6 +111,12 @@ typedef struct furl_kernels {
   furl_multiply int2_minimum_a32;
   furl_multiply table4_a8;
   furl_multiply table4_a32;
+  furl_multiply int8_minimum_a8;
+  furl_multiply int8_minimum_a32;
+  furl_multiply int8_halved_a8; // a scale for each 16 columns
+  furl_multiply int8_halved_a32;
+  furl_multiply int3_halved_a8;
+  furl_multiply int3_halved_a32;
   /// Adds the products of the columns that are kept apart, and of `values`, to what is in the output; its bias and
   /// `accumulate` are of no meaning.
   furl_multiply add_outliers;
@@ -186,6 +200,7 @@ double furl_cosine_and_sine(double x, double *sine);
 
 uint16_t furl_half_from_float(float value); // ties to even; overflow gives infinity
 float furl_float_from_half(uint16_t half);
+float furl_exponent(uint8_t code); // 2^(code - 128)
 void furl_floats_from_halves(const uint16_t *halves, size_t n, float *out);
 void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 
@@ -199,6 +214,7 @@ void furl_pack_tile(int bits, const uint8_t *codes, size_t stride, size_t column
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int8_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int3(const furl_matrix *matrix, size_t row, size_t columns, float *out);

@@ -27,6 +27,7 @@ typedef struct furl_matrix {
   const float *_Nullable factors;         // [row tiles * 16]
   const float *_Nullable minimum_factors; // the same
   int32_t scale_zero;                     // the code of no scale: 128 where scales have signs, else 0
+  // Scale codes with neither factors nor super_scales are exponents: scale = 2^(code - 128).
   // What the codes of table4 stand for. 8-bit activations meet the levels, of which `unit` makes values: those of a
   // table that was not made for this are rounded by half a unit at most.
   const float *_Nullable values;  // [16]
@@ -36,6 +37,12 @@ typedef struct furl_matrix {
   const int32_t *_Nullable outlier_columns; // [outlier_count]
   const uint16_t *_Nullable outliers;       // IEEE halves, [row tile][outlier_count][16 rows]
   size_t outlier_count;
+  // Scale codes that are multiples of a half of their super-block instead of their row's factor, as GGUF's K-quants have
+  // them; NULL where there are none. A super-block has 1 << super_shift blocks, and a row whole ones.
+  const uint16_t *_Nullable super_scales;   // IEEE halves, [row tile][super-block][16 rows]
+  const uint16_t *_Nullable super_minimums; // the same
+  size_t super_shift;
+  bool is_halved; // blocks are halves of tiles: 16 columns
 } furl_matrix;
 
 /// Rows of activations whose 8-bit form is interleaved.
@@ -190,6 +197,10 @@ typedef struct furl_row_tile {
 #define FURL_SCALE_STEPS 255        // positive ones
 #define FURL_SIGNED_SCALE_STEPS 127 // those with signs, and minimums
 
+/// The table of GGUF's IQ4_NL and IQ4_XS, and that of FP4 (E2M1) of the OCP Microscaling Formats times 2, by code.
+extern const float furl_iq4[16];
+extern const float furl_mxfp4[16];
+
 /// Encodes up to 16 rows. Codes are computed from the scale as it is stored (a half), by division, ties to even,
 /// clamped; a scale that is zero as a half makes all codes of its block the code of zero, and is stored as +0.
 /// Missing rows and columns get the code of zero, missing rows the scale 0 and the minimum 0.
@@ -222,7 +233,7 @@ typedef struct furl_grid {
 /// The published values of NF4 (Dettmers et al. 2023, "QLoRA") and of the FP4 of bitsandbytes, by code.
 extern const float furl_nf4[16];
 extern const float furl_fp4[16];
-/// The grid of a table of 16 values by code, none above 1 in magnitude.
+/// The grid of a table of 16 values by code. `low` and `high` are the largest magnitude, rounded up to a whole number.
 void furl_table_grid(const float *values, bool is_signed, furl_grid *grid);
 
 /// How the scales of 16 rows are stored: as multiples of the rows' factors, low...high of them (minimums: -127...127).

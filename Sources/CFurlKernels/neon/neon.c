@@ -65,9 +65,11 @@ INLINE void add_products(v16i *sum, const int quarter, int8x16_t weights, int8x1
 // Both sides are signed here: flipping the top bit of code + 128 gives the code.
 #define INT8_ZERO 0
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+INLINE void dot_int8(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
   const uint8x16_t top = vdupq_n_u8(0x80);
-  UNROLL for (int j = 0; j < 8; j++) {
+  UNROLL for (int j = from; j < to; j++) {
     UNROLL for (int q = 0; q < 4; q++) {
       int8x16_t w = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(tile + 64 * j + 16 * q), top));
       UNROLL for (int g = 0; g < n; g++) {
@@ -111,9 +113,10 @@ INLINE void dot_table4(
 }
 
 INLINE void dot_low_bits(
-  const bool has_thirds, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+  const bool has_thirds, const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes,
+  size_t rows, v16i *sums)
 {
-  UNROLL for (int j = 0; j < 8; j++) {
+  UNROLL for (int j = from; j < to; j++) {
     UNROLL for (int q = 0; q < 4; q++) {
       uint8x16_t w = vshlq_u8(vld1q_u8(tile + 64 * (j % 2) + 16 * q), vdupq_n_s8((int8_t)(j / 2 * -2)));
       w = vandq_u8(w, vdupq_n_u8(3));
@@ -129,12 +132,14 @@ INLINE void dot_low_bits(
   }
 }
 
-INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(true, n, tile, codes, rows, sums);
+INLINE void dot_int3(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  dot_low_bits(true, n, from, to, tile, codes, rows, sums);
 }
 
 INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(false, n, tile, codes, rows, sums);
+  dot_low_bits(false, n, 0, 8, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

@@ -55,9 +55,11 @@ INLINE v16i bytes_of(const uint8_t *tile) {
   return v;
 }
 
-INLINE void dot_int8(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+INLINE void dot_int8(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
   for (int g = 0; g < n; g++) {
-    for (int j = 0; j < 8; j++) {
+    for (int j = from; j < to; j++) {
       add_products(&sums[g], bytes_of(tile + 64 * j), 128, codes + 4 * ((size_t)j * rows + (size_t)g));
     }
   }
@@ -92,10 +94,11 @@ INLINE void dot_table4(
 }
 
 INLINE void dot_low_bits(
-  const bool has_thirds, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+  const bool has_thirds, const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes,
+  size_t rows, v16i *sums)
 {
   for (int g = 0; g < n; g++) {
-    for (int j = 0; j < 8; j++) {
+    for (int j = from; j < to; j++) {
       v16i w = (bytes_of(tile + 64 * (j % 2)) >> (j / 2 * 2)) & splat_int(0x03030303);
       if (has_thirds) w |= ((bytes_of(tile + 128) >> j) & splat_int(0x01010101)) << 2;
       add_products(&sums[g], w, 0, codes + 4 * ((size_t)j * rows + (size_t)g));
@@ -103,12 +106,14 @@ INLINE void dot_low_bits(
   }
 }
 
-INLINE void dot_int3(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(true, n, tile, codes, rows, sums);
+INLINE void dot_int3(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  dot_low_bits(true, n, from, to, tile, codes, rows, sums);
 }
 
 INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(false, n, tile, codes, rows, sums);
+  dot_low_bits(false, n, 0, 8, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

@@ -139,6 +139,18 @@ bool furl_scalar_search_grid(
   return true;
 }
 
+void furl_scalar_weigh_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, const float *scales,
+  const float *minimums, float *out)
+{
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    block b = {grid, values + row, stride, weights, columns, NULL, row};
+    sums s = loss_of(&b, scales[row], grid->has_minimum ? minimums[row] : 0);
+    const float all[] = {s.loss, s.w, s.c, s.cc, s.x, s.cx};
+    for (size_t i = 0; i < 6; i++) out[i * FURL_TILE_ROWS + row] = all[i];
+  }
+}
+
 void furl_scalar_feed_back(
   const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
   size_t columns, float *weights, size_t stride, uint8_t *codes)

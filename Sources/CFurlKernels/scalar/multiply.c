@@ -27,6 +27,7 @@ static bool has_minimums(const furl_matrix *matrix) {
 
 /// The first column of a block; the last block of a row may be shorter.
 static size_t block_begin(const furl_matrix *matrix, size_t block) {
+  if (matrix->is_halved) return block * FURL_TILE_COLUMNS / 2;
   size_t tile = block * matrix->block_tiles;
   return (tile < matrix->column_tiles ? tile : matrix->column_tiles) * FURL_TILE_COLUMNS;
 }
@@ -92,6 +93,19 @@ static int32_t code_int2_minimum(const furl_matrix *matrix, size_t row, size_t c
   return furl_code_int2(matrix, row, column);
 }
 
+/// Stored from 128 on.
+static int32_t code_int8_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int8(matrix, row, column);
+}
+
+static int32_t code_int8_halved(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int8(matrix, row, column);
+}
+
+static int32_t code_int3_halved(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int3(matrix, row, column) - 4;
+}
+
 /// A table's level.
 static int32_t code_table4(const furl_matrix *matrix, size_t row, size_t column) {
   return matrix->levels[furl_code_int4(matrix, row, column)];
@@ -105,10 +119,14 @@ static float dot_a8(
   float sum = 0;
   for (size_t b = 0; b < matrix->blocks; b++) {
     float part = 0, plain = 0;
-    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c += FURL_TILE_COLUMNS) {
-      tile_activations a = activations_at(matrix, x, activation, c / FURL_TILE_COLUMNS);
+    size_t width = matrix->is_halved ? FURL_TILE_COLUMNS / 2 : FURL_TILE_COLUMNS;
+    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c += width) {
+      size_t tile = c / FURL_TILE_COLUMNS, first = c % FURL_TILE_COLUMNS;
+      tile_activations a = activations_at(matrix, x, activation, tile);
       int32_t dot = 0;
-      for (size_t i = 0; i < FURL_TILE_COLUMNS; i++) dot += code(matrix, row, c + i) * a.codes[i / 4 * 4 * a.rows + i % 4];
+      for (size_t i = first; i < first + width; i++) {
+        dot += code(matrix, row, tile * FURL_TILE_COLUMNS + i) * a.codes[i / 4 * 4 * a.rows + i % 4];
+      }
       part += (float)dot * a.scale;
       plain += a.scale * (float)a.sum;
     }
@@ -177,6 +195,9 @@ MULTIPLY_CODES(int3_minimum)
 MULTIPLY_CODES(int2)
 MULTIPLY_CODES(int2_minimum)
 MULTIPLY_CODES(table4)
+MULTIPLY_CODES(int8_minimum)
+MULTIPLY_CODES(int8_halved)
+MULTIPLY_CODES(int3_halved)
 
 // MARK: Columns that are kept apart
 

@@ -32,6 +32,9 @@ bool furl_scalar_encode_table4(const furl_rows *rows, const furl_row_tile *tile)
 bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums);
+void furl_scalar_weigh_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, const float *scales,
+  const float *minimums, float *sums);
 void furl_scalar_feed_back(
   const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
   size_t columns, float *weights, size_t stride, uint8_t *codes);
@@ -61,6 +64,12 @@ void furl_scalar_table4_a8(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_table4_a32(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_minimum_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_minimum_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_halved_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_halved_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_halved_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_halved_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_add_outliers(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 
 void furl_scalar_attend_f32(const furl_attention *attention);

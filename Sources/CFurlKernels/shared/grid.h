@@ -173,6 +173,17 @@ static bool search_grid(
                         : search_block(false, &block, scales, minimums);
 }
 
+static void weigh_grid(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
+  const float *scales, const float *minimums, float *out)
+{
+  grid_block block = {values, stride, weights, columns, grid, NULL};
+  v16 scale = load(scales), minimum = grid->has_minimum ? load(minimums) : splat(0);
+  grid_sums sums = grid->is_table ? grid_loss(true, &block, scale, minimum) : grid_loss(false, &block, scale, minimum);
+  const v16 all[] = {sums.loss, sums.w, sums.c, sums.cc, sums.x, sums.cx};
+  for (size_t i = 0; i < 6; i++) store(out + i * FURL_TILE_ROWS, all[i]);
+}
+
 // MARK: Feedback
 
 INLINE void feed_back_block(

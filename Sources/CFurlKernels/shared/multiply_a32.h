@@ -65,8 +65,11 @@ INLINE v16i load_codes(const uint8_t *codes) {
   return v;
 }
 
-INLINE void add_tile_int8(const int n, const uint8_t *weights, const float *x, size_t stride, v16 part[][4]) {
-  UNROLL for (int j = 0; j < 8; j++) {
+/// Of groups of four columns, as the next but one.
+INLINE void add_tile_int8(
+  const int n, const int from, const int to, const uint8_t *weights, const float *x, size_t stride, v16 part[][4])
+{
+  UNROLL for (int j = from; j < to; j++) {
     v16i four = load_codes(weights + 64 * j) ^ splat_int((int32_t)0x80808080);
     UNROLL for (int i = 0; i < 4; i++) {
       v16 w = codes_in_byte(four, i);
@@ -103,9 +106,10 @@ INLINE v16i group_codes(const scheme s, const uint8_t *tile, const int group) {
 
 /// Of codes that are no whole bytes or nibbles, and of tables.
 INLINE void add_tile_groups(
-  const scheme s, const int n, const uint8_t *tile, const float *values, const float *x, size_t stride, v16 part[][4])
+  const scheme s, const int n, const int from, const int to, const uint8_t *tile, const float *values, const float *x,
+  size_t stride, v16 part[][4])
 {
-  UNROLL for (int j = 0; j < 8; j++) {
+  UNROLL for (int j = from; j < to; j++) {
     v16i four = group_codes(s, tile, j);
     UNROLL for (int i = 0; i < 4; i++) {
       v16i code = (four >> (8 * i)) & splat_int(15);
@@ -140,9 +144,9 @@ INLINE void row_tile_a32(
       const uint8_t *codes = weights + t * tile_bytes(s);
       // Unpacking to floats takes longest of all; only bytes are as fast without help.
       fetch_ahead(n, x->count == 1 && code_bits(s) < 8, codes, tile_bytes(s));
-      if (s == INT8) add_tile_int8(n, codes, here, stride, part);
+      if (has_bytes(s)) add_tile_int8(n, 0, 8, codes, here, stride, part);
       else if (s == INT4 || s == INT4_MINIMUM) add_tile_int4(s, n, codes, here, stride, part);
-      else add_tile_groups(s, n, codes, matrix->values, here, stride, part);
+      else add_tile_groups(s, n, 0, 8, codes, matrix->values, here, stride, part);
       if (!has_minimum(s)) continue;
       UNROLL for (int g = 0; g < n; g++) {
         plain[g] += load(here + (size_t)g * stride) + load(here + (size_t)g * stride + 16);
@@ -157,6 +161,36 @@ INLINE void row_tile_a32(
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
 }
 
+/// The same with a scale for each half of a tile.
+INLINE void row_tile_halved_a32(
+  const scheme s, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
+  size_t first, const furl_output *output)
+{
+  size_t stride = matrix->column_tiles * FURL_TILE_COLUMNS;
+  const uint8_t *weights = (const uint8_t *)matrix->codes + tile * matrix->column_tiles * tile_bytes(s);
+  const float *values = x->values + first * stride;
+
+  v16 total[8];
+  UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
+  size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
+  for (size_t t = 0; t < matrix->column_tiles; t++) {
+    const uint8_t *codes = weights + t * tile_bytes(s);
+    const float *here = values + t * FURL_TILE_COLUMNS;
+    fetch_ahead(n, x->count == 1 && code_bits(s) < 8, codes, tile_bytes(s));
+    UNROLL for (int half = 0; half < 2; half++, at_block += FURL_TILE_ROWS) {
+      v16 part[8][4];
+      UNROLL for (int g = 0; g < n; g++) {
+        UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
+      }
+      if (has_bytes(s)) add_tile_int8(n, 4 * half, 4 * half + 4, codes, here, stride, part);
+      else add_tile_groups(s, n, 4 * half, 4 * half + 4, codes, matrix->values, here, stride, part);
+      v16 scale = block_scales(matrix, tile, at_block);
+      UNROLL for (int g = 0; g < n; g++) total[g] = fma16(joined(part[g]), scale, total[g]);
+    }
+  }
+  UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
+}
+
 #define INT8_A32(n, first) row_tile_a32(INT8, n, matrix, x, tile, first, output)
 #define INT4_A32(n, first) row_tile_a32(INT4, n, matrix, x, tile, first, output)
 #define INT4_MINIMUM_A32(n, first) row_tile_a32(INT4_MINIMUM, n, matrix, x, tile, first, output)
@@ -165,6 +199,9 @@ INLINE void row_tile_a32(
 #define INT2_A32(n, first) row_tile_a32(INT2, n, matrix, x, tile, first, output)
 #define INT2_MINIMUM_A32(n, first) row_tile_a32(INT2_MINIMUM, n, matrix, x, tile, first, output)
 #define TABLE4_A32(n, first) row_tile_a32(TABLE4, n, matrix, x, tile, first, output)
+#define INT8_MINIMUM_A32(n, first) row_tile_a32(INT8_MINIMUM, n, matrix, x, tile, first, output)
+#define INT8_HALVED_A32(n, first) row_tile_halved_a32(INT8_HALVED, n, matrix, x, tile, first, output)
+#define INT3_HALVED_A32(n, first) row_tile_halved_a32(INT3_HALVED, n, matrix, x, tile, first, output)
 
 MULTIPLY(int8_a32, INT8_A32, GROUP_A32)
 MULTIPLY(int4_a32, INT4_A32, GROUP_A32)
@@ -174,6 +211,9 @@ MULTIPLY(int3_minimum_a32, INT3_MINIMUM_A32, GROUP_A32)
 MULTIPLY(int2_a32, INT2_A32, GROUP_A32)
 MULTIPLY(int2_minimum_a32, INT2_MINIMUM_A32, GROUP_A32)
 MULTIPLY(table4_a32, TABLE4_A32, GROUP_A32)
+MULTIPLY(int8_minimum_a32, INT8_MINIMUM_A32, GROUP_A32)
+MULTIPLY(int8_halved_a32, INT8_HALVED_A32, GROUP_A32)
+MULTIPLY(int3_halved_a32, INT3_HALVED_A32, GROUP_A32)
 
 // MARK: Columns that are kept apart
 

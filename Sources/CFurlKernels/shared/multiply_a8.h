@@ -3,9 +3,11 @@
 // sum over blocks of scale * (sum over the block's tiles of dot * activations' scale), in the order of the columns.
 //
 // The tier defines, for n activations of a group of `rows`, what is added to n x 16 sums:
-//   dot_int8(n, tile, codes, rows, sums)            and says what it expects in the sums: INT8_ZERO,
+//   dot_int8(n, from, to, tile, codes, rows, sums)  and says what it expects in the sums: INT8_ZERO,
 //   dot_table4(n, tile, levels, codes, rows, sums)  the zero point that it leaves in its weights,
-//   dot_int4, dot_int3, dot_int2(n, tile, codes, rows, sums)
+//   dot_int3(n, from, to, tile, codes, rows, sums)
+//   dot_int4, dot_int2(n, tile, codes, rows, sums)
+// Those with `from` and `to` take in these groups of four columns, of the 8 of a tile.
 
 #pragma once
 
@@ -38,14 +40,17 @@ INLINE void dot_tile(
   v16i *sums)
 {
   switch (s) {
-  case INT8: return dot_int8(n, tile, codes, rows, sums);
+  case INT8:
+  case INT8_MINIMUM: return dot_int8(n, 0, 8, tile, codes, rows, sums);
   case INT4:
   case INT4_MINIMUM: return dot_int4(n, tile, codes, rows, sums);
   case INT3:
-  case INT3_MINIMUM: return dot_int3(n, tile, codes, rows, sums);
+  case INT3_MINIMUM: return dot_int3(n, 0, 8, tile, codes, rows, sums);
   case INT2:
   case INT2_MINIMUM: return dot_int2(n, tile, codes, rows, sums);
   case TABLE4: return dot_table4(n, tile, matrix->levels, codes, rows, sums);
+  case INT8_HALVED:
+  case INT3_HALVED: return; // by halves
   }
 }
 
@@ -59,7 +64,7 @@ INLINE void row_tile_a8(
   const float *scales = x->scales + furl_group_scales(tiles, first);
   const int32_t *sums = x->sums + furl_group_scales(tiles, first);
   const bool helps = x->count == 1 && is_slow_alone(s, matrix);
-  const int32_t zero = s == INT8 || s == TABLE4 ? INT8_ZERO : zero_code(s);
+  const int32_t zero = has_bytes(s) || s == TABLE4 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
@@ -88,13 +93,63 @@ INLINE void row_tile_a8(
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
 }
 
+/// The sum of a row's codes of 16 columns: two codes at a time as halves of a word, moved above zero.
+INLINE int32_t half_sum(const int8_t *codes, size_t rows) {
+  uint32_t pairs = 0;
+  UNROLL for (int j = 0; j < 4; j++) {
+    uint32_t four;
+    memcpy(&four, codes + 4 * (size_t)j * rows, sizeof four);
+    four ^= 0x80808080;
+    pairs += (four & 0x00ff00ff) + (four >> 8 & 0x00ff00ff);
+  }
+  return (int32_t)(pairs & 0xffff) + (int32_t)(pairs >> 16) - 16 * 128;
+}
+
+/// The same with a scale for each half of a tile: one fused multiply-add for each.
+INLINE void row_tile_halved_a8(
+  const scheme s, const int n, const size_t rows, const furl_matrix *matrix, const furl_activations *x, size_t tile,
+  size_t first, const furl_output *output)
+{
+  size_t tiles = matrix->column_tiles;
+  const uint8_t *weights = (const uint8_t *)matrix->codes + tile * tiles * tile_bytes(s);
+  const int8_t *codes = x->codes + furl_group_codes(tiles, first);
+  const float *scales = x->scales + furl_group_scales(tiles, first);
+  const int32_t zero = s == INT8_HALVED ? INT8_ZERO : zero_code(s);
+
+  v16 total[8];
+  UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
+  size_t at_block = tile * matrix->blocks * FURL_TILE_ROWS;
+  for (size_t t = 0; t < tiles; t++) {
+    const uint8_t *here = weights + t * tile_bytes(s);
+    fetch_ahead(n, x->count == 1, here, tile_bytes(s));
+    UNROLL for (int half = 0; half < 2; half++, at_block += FURL_TILE_ROWS) {
+      const int8_t *inputs = codes + t * FURL_TILE_COLUMNS * rows;
+      v16i dot[8];
+      int32_t sums[8] = {0};
+      if (zero != 0) {
+        UNROLL for (int g = 0; g < n; g++) sums[g] = half_sum(inputs + 4 * (4 * (size_t)half * rows + (size_t)g), rows);
+      }
+      start_dots(n, zero, sums, dot);
+      if (s == INT8_HALVED) dot_int8(n, 4 * half, 4 * half + 4, here, inputs, rows, dot);
+      else dot_int3(n, 4 * half, 4 * half + 4, here, inputs, rows, dot);
+      v16 scale = block_scales(matrix, tile, at_block);
+      UNROLL for (int g = 0; g < n; g++) {
+        v16 part = __builtin_convertvector(dot[g], v16) * splat(scales[t * rows + (size_t)g]);
+        total[g] = fma16(part, scale, total[g]);
+      }
+    }
+  }
+  UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
+}
+
 /// The usual groups have a number of rows that the compiler knows.
-#define ROW_TILE_A8(s, n, first)                                                                            \
+#define ANY_ROW_TILE_A8(row_tile, s, n, first)                                                              \
   do {                                                                                                      \
     size_t rows_ = furl_group_rows(x->count, first);                                                        \
-    if (rows_ == (n)) row_tile_a8(s, n, n, matrix, x, tile, first, output);                                 \
-    else row_tile_a8(s, n, rows_, matrix, x, tile, first, output);                                          \
+    if (rows_ == (n)) row_tile(s, n, n, matrix, x, tile, first, output);                                    \
+    else row_tile(s, n, rows_, matrix, x, tile, first, output);                                             \
   } while (0)
+#define ROW_TILE_A8(s, n, first) ANY_ROW_TILE_A8(row_tile_a8, s, n, first)
 #define INT8_A8(n, first) ROW_TILE_A8(INT8, n, first)
 #define INT4_A8(n, first) ROW_TILE_A8(INT4, n, first)
 #define INT4_MINIMUM_A8(n, first) ROW_TILE_A8(INT4_MINIMUM, n, first)
@@ -103,6 +158,9 @@ INLINE void row_tile_a8(
 #define INT2_A8(n, first) ROW_TILE_A8(INT2, n, first)
 #define INT2_MINIMUM_A8(n, first) ROW_TILE_A8(INT2_MINIMUM, n, first)
 #define TABLE4_A8(n, first) ROW_TILE_A8(TABLE4, n, first)
+#define INT8_MINIMUM_A8(n, first) ROW_TILE_A8(INT8_MINIMUM, n, first)
+#define INT8_HALVED_A8(n, first) ANY_ROW_TILE_A8(row_tile_halved_a8, INT8_HALVED, n, first)
+#define INT3_HALVED_A8(n, first) ANY_ROW_TILE_A8(row_tile_halved_a8, INT3_HALVED, n, first)
 
 MULTIPLY(int8_a8, INT8_A8, GROUP_A8)
 MULTIPLY(int4_a8, INT4_A8, GROUP_A8)
@@ -112,3 +170,6 @@ MULTIPLY(int3_minimum_a8, INT3_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int2_a8, INT2_A8, GROUP_A8)
 MULTIPLY(int2_minimum_a8, INT2_MINIMUM_A8, GROUP_A8)
 MULTIPLY(table4_a8, TABLE4_A8, GROUP_A8)
+MULTIPLY(int8_minimum_a8, INT8_MINIMUM_A8, GROUP_A8)
+MULTIPLY(int8_halved_a8, INT8_HALVED_A8, GROUP_A8)
+MULTIPLY(int3_halved_a8, INT3_HALVED_A8, GROUP_A8)

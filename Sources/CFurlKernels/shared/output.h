@@ -46,14 +46,22 @@ INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
   return begin + (left < matrix->block_tiles ? left : matrix->block_tiles);
 }
 
-typedef enum scheme { INT8, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4 } scheme;
+typedef enum scheme {
+  INT8, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4, INT8_MINIMUM, INT8_HALVED, INT3_HALVED
+} scheme;
+
+/// Whether codes are whole bytes.
+INLINE bool has_bytes(const scheme s) {
+  return s == INT8 || s == INT8_MINIMUM || s == INT8_HALVED;
+}
 
 INLINE int code_bits(const scheme s) {
-  return s == INT8 ? 8 : s == INT3 || s == INT3_MINIMUM ? 3 : s == INT2 || s == INT2_MINIMUM ? 2 : 4;
+  if (has_bytes(s)) return 8;
+  return s == INT3 || s == INT3_MINIMUM || s == INT3_HALVED ? 3 : s == INT2 || s == INT2_MINIMUM ? 2 : 4;
 }
 
 INLINE bool has_minimum(const scheme s) {
-  return s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM;
+  return s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM || s == INT8_MINIMUM;
 }
 
 /// The code that stands for zero, as stored; a table has its own.
@@ -91,21 +99,49 @@ INLINE void fetch_ahead(const int n, const bool helps, const void *weights, size
   }
 }
 
-INLINE v16 coded_scales(const uint8_t *codes, int32_t zero, const float *factors) {
+INLINE v16i scale_bytes(const uint8_t *codes) {
   v16b bytes;
   memcpy(&bytes, codes, sizeof bytes);
-  return __builtin_convertvector(__builtin_convertvector(bytes, v16i) - splat_int(zero), v16) * load(factors);
+  return __builtin_convertvector(bytes, v16i);
+}
+
+INLINE v16 coded_scales(const uint8_t *codes, int32_t zero, v16 factors) {
+  return __builtin_convertvector(scale_bytes(codes) - splat_int(zero), v16) * factors;
+}
+
+/// 2^(code - 128); the smallest two are below the normal numbers.
+INLINE v16 exponent_scales(const uint8_t *codes) {
+  v16i code = scale_bytes(codes);
+  v16i small = (splat_int(0x00200000) & (code == splat_int(0))) | (splat_int(0x00400000) & (code == splat_int(1)));
+  v16i bits = ((code - splat_int(1)) << 23 & (code > splat_int(1))) | small;
+  v16 scales;
+  memcpy(&scales, &bits, sizeof scales);
+  return scales;
+}
+
+/// The halves of the super-block of a block that lies at `at`.
+INLINE v16 super_factors(const furl_matrix *matrix, const uint16_t *halves, size_t at) {
+  return floats_from_halves(halves + (at / FURL_TILE_ROWS >> matrix->super_shift) * FURL_TILE_ROWS);
 }
 
 /// The scales of a block of a row tile, which lie at `at`.
 INLINE v16 block_scales(const furl_matrix *matrix, size_t tile, size_t at) {
   if (matrix->scale_codes == NULL) return floats_from_halves(matrix->scales + at);
-  return coded_scales(matrix->scale_codes + at, matrix->scale_zero, matrix->factors + tile * FURL_TILE_ROWS);
+  const uint8_t *codes = matrix->scale_codes + at;
+  if (matrix->super_scales != NULL) {
+    return coded_scales(codes, matrix->scale_zero, super_factors(matrix, matrix->super_scales, at));
+  }
+  if (matrix->factors == NULL) return exponent_scales(codes);
+  return coded_scales(codes, matrix->scale_zero, load(matrix->factors + tile * FURL_TILE_ROWS));
 }
 
 INLINE v16 block_minimums(const furl_matrix *matrix, size_t tile, size_t at) {
   if (matrix->minimum_codes == NULL) return floats_from_halves(matrix->minimums + at);
-  return coded_scales(matrix->minimum_codes + at, 128, matrix->minimum_factors + tile * FURL_TILE_ROWS);
+  const uint8_t *codes = matrix->minimum_codes + at;
+  if (matrix->super_minimums != NULL) {
+    return coded_scales(codes, 128, super_factors(matrix, matrix->super_minimums, at));
+  }
+  return coded_scales(codes, 128, load(matrix->minimum_factors + tile * FURL_TILE_ROWS));
 }
 
 #define MULTIPLY(name, row_tile, limit)                                                                     \

@@ -125,7 +125,7 @@ package struct SideFile: Sendable {
 
 /// How numbers are written down in an export.
 package enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
-  case f32, f16, bf16, q8_0, q4_0, q4_1
+  case f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4
 
   package var type: SourceType {
     switch self {
@@ -135,6 +135,15 @@ package enum ExportNumbers: String, Sendable, Hashable, CaseIterable {
     case .q8_0: .q80
     case .q4_0: .q40
     case .q4_1: .q41
+    case .q5_0: .q50
+    case .q5_1: .q51
+    case .q3_k: .q3k
+    case .q4_k: .q4k
+    case .q5_k: .q5k
+    case .q6_k: .q6k
+    case .iq4_nl: .iq4nl
+    case .iq4_xs: .iq4xs
+    case .mxfp4: .mxfp4
     }
   }
 

@@ -31,7 +31,7 @@ package struct CalibratedEncoder: Sendable {
       }
     }
     self.scheme = scheme
-    self.scales = scales
+    self.scales = scheme.isFixed ? .search : scales
     self.objective = objective
     self.rowFactors = rowFactors
   }

@@ -9,28 +9,31 @@ import CFurlKernels
 final class CalibratedJob: @unchecked Sendable {
   /// Rows of a slice: four row tiles.
   static let sliceRows = 64
-  private static let panelColumns = FeedbackFactor.segmentColumns
+  /// Columns of a panel: those that are a segment at most, or a super-block.
+  private let panelColumns: Int
 
   /// Columns whose feedback from all earlier ones is one product.
-  private struct FeedbackPanel {
+  struct FeedbackPanel {
     var places: Range<Int>
     var segments: [(places: Range<Int>, segment: FeedbackSegment)]
   }
 
   let matrix: PackedMatrix
   private let source: WeightSource
-  private let math: DenseMath
+  let math: DenseMath
   private let encoder: CalibratedEncoder
   private let factor: FeedbackFactor?
   /// Of the error in each place.
-  private let weights: [Float]
+  let weights: [Float]
+  /// Of a scheme whose scales are not numbers of their own.
+  let blocks: BlockEncoder?
   private let panels: [FeedbackPanel]
   private let grid: furl_grid
   private let stored: StoredScales
   private let kernels = Kernels.forEncoding.table
 
   init(_ encoder: CalibratedEncoder, _ source: WeightSource, _ math: DenseMath) throws {
-    guard let block = encoder.scheme.block else {
+    guard let block = encoder.scheme.choiceBlock else {
       throw FurlError(.defect, "\(encoder.scheme) has no codes to choose")
     }
     self.source = source
@@ -59,7 +62,8 @@ final class CalibratedJob: @unchecked Sendable {
     guard weights.count == source.columns else {
       throw FurlError(.defect, "\(weights.count) columns of inputs for \(source.columns) columns of weights")
     }
-    panels = CalibratedJob.panels(segments, columns: source.columns)
+    panelColumns = encoder.scheme.superBlock == nil ? FeedbackFactor.segmentColumns : SuperBlockForm.columns
+    panels = CalibratedJob.panels(segments, columns: source.columns, limit: panelColumns)
     let levels = try encoder.scheme.levels(for: source, columnWeights: columnWeights, pool: math.pool)
     matrix = try TileEncoder(
       PackedLayout(scheme: encoder.scheme, shape: [source.rows, source.columns]), levels: levels,
@@ -72,17 +76,21 @@ final class CalibratedJob: @unchecked Sendable {
       grid = table.grid.pointee
     }
     stored = StoredScales(matrix)
+    switch encoder.scheme.coding.scaleForm {
+    case .exponents, .parts: blocks = try BlockEncoder(matrix)
+    case .open, .halves: blocks = nil
+    }
   }
 
   var sliceCount: Int { (source.rows + CalibratedJob.sliceRows - 1) / CalibratedJob.sliceRows }
 
-  private static func panels(_ segments: [FeedbackSegment], columns: Int) -> [FeedbackPanel] {
+  private static func panels(_ segments: [FeedbackSegment], columns: Int, limit: Int) -> [FeedbackPanel] {
     var panels: [FeedbackPanel] = []
     var end = columns
     for segment in segments {
       let places = end - segment.columns.count..<end
       end = places.lowerBound
-      if let last = panels.last, last.places.count + places.count <= panelColumns {
+      if let last = panels.last, last.places.count + places.count <= limit {
         panels[panels.count - 1].places = places.lowerBound..<last.places.upperBound
         panels[panels.count - 1].segments.append((places, segment))
       } else {
@@ -92,15 +100,17 @@ final class CalibratedJob: @unchecked Sendable {
     return panels
   }
 
-  /// A slice's numbers.
-  private struct CodeSlice {
+  /// A slice's numbers. A panel has 128 columns, or 256 where there are super-blocks.
+  struct CodeSlice {
     let rows: Range<Int>
     /// [columns][64]: the weight in each place, and then its error.
     let weights: MatrixView
-    /// [128][64]: what the errors of other panels ask of the places of this one.
+    /// [panel][64]: what the errors of other panels ask of the places of this one.
     let feedback: MatrixView
-    /// [128][64]: weights and feedback together.
+    /// [panel][64]: weights and feedback together.
     let wanted: MatrixView
+    /// [panel][64]: by how much those differ from the weights.
+    let differences: MatrixView
     /// [128][128], packed: a segment's factor with itself.
     let inner: UnsafeMutablePointer<Float>
     /// [columns][64], in the order of the matrix.
@@ -124,11 +134,14 @@ final class CalibratedJob: @unchecked Sendable {
       if let factor {
         collect(slice, from: places.upperBound..<source.columns, for: places, factor, accumulate: false, panel)
       }
+      let chosen = matrix.scheme.superBlock == nil ? [] : try chooseTogether(slice, panel, factor)
       for (place, segment) in panel.segments {
         if let factor, place.upperBound < places.upperBound {
           collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
         }
-        if !isWhole {
+        if !chosen.isEmpty {
+          set(chosen, for: segment, in: slice)
+        } else if !isWhole {
           let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
           try findScales(slice, of: values, places: place, block: segment.block)
         }
@@ -142,18 +155,19 @@ final class CalibratedJob: @unchecked Sendable {
 
   private func load(_ rows: Range<Int>, _ memory: CodeSliceMemory) throws -> CodeSlice {
     let width = CalibratedJob.sliceRows
-    let panel = CalibratedJob.panelColumns
+    let panel = panelColumns
     let columns = source.columns
-    let numbers = try memory.numbers.room(((columns + 2 * panel + 2) * width + panel * panel) * 4)
-      .assumingMemoryBound(to: Float.self)
+    let innerCount = FeedbackFactor.segmentColumns * FeedbackFactor.segmentColumns
+    let rest = (columns + 3 * panel) * width
+    let numbers = try memory.numbers.room((rest + 2 * width + innerCount) * 4).assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
     let slice = CodeSlice(
       rows: rows, weights: MatrixView(numbers, rows: columns, columns: width),
       feedback: MatrixView(numbers + columns * width, rows: panel, columns: width),
       wanted: MatrixView(numbers + (columns + panel) * width, rows: panel, columns: width),
-      inner: numbers + (columns + 2 * panel) * width, codes: codes, segmentCodes: codes + columns * width,
-      scales: numbers + (columns + 2 * panel) * width + panel * panel,
-      minimums: numbers + (columns + 2 * panel + 1) * width + panel * panel)
+      differences: MatrixView(numbers + (columns + 2 * panel) * width, rows: panel, columns: width),
+      inner: numbers + rest, codes: codes, segmentCodes: codes + columns * width,
+      scales: numbers + rest + innerCount, minimums: numbers + rest + innerCount + width)
     let values = try source.loadFloats(rows: rows, with: memory.reading)
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       let (row, column) = bad.quotientAndRemainder(dividingBy: columns)
@@ -239,7 +253,7 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Scales
 
-  private func tiles(_ slice: CodeSlice) -> Range<Int> {
+  func tiles(_ slice: CodeSlice) -> Range<Int> {
     slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
   }
 
@@ -248,6 +262,10 @@ final class CalibratedJob: @unchecked Sendable {
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
+      if let blocks {
+        try choose(values.columns(lanes..<lanes + Tile.rows), places, tile: tile, block: block, with: blocks, scales)
+        continue
+      }
       var isFound = true
       switch encoder.scales {
       case .extremes, .step:
@@ -267,7 +285,7 @@ final class CalibratedJob: @unchecked Sendable {
     }
   }
 
-  private func tooLarge(_ tile: Int) -> FurlError {
+  func tooLarge(_ tile: Int) -> FurlError {
     FurlError.input(
       source.file.path, "rows \(tile * Tile.rows) and following have values too large for \(matrix.scheme)")
   }
@@ -308,7 +326,7 @@ final class CalibratedJob: @unchecked Sendable {
     if grid.has_minimum { return ((most / 2 - least / 2) * 2 / Float(grid.high), least) }
     // The side with one code more is the one of the larger magnitude.
     let largest = most >= -least ? most : least
-    if grid.is_table { return (grid.is_signed ? largest : abs(largest), 0) }
+    if grid.is_table { return ((grid.is_signed ? largest : abs(largest)) / Float(grid.high), 0) }
     return (grid.low == -grid.high ? max(step, abs(largest) / Float(grid.high)) : largest / Float(grid.low), 0)
   }
 

@@ -64,6 +64,7 @@ package final class FeedbackFactor: @unchecked Sendable {
     var blocks = stride(from: 0, to: diagonal.count, by: size).enumerated().map { index, start in
       FeedbackSegment(columns: Array(start..<min(start + size, diagonal.count)), block: index)
     }
+    if size == SuperBlockForm.columns { return superSegments(blocks, diagonal, order) }
     if order == .activation {
       // Stable: equals stay in their order.
       func sorted(_ columns: [Int]) -> [Int] { columns.sorted { (-diagonal[$0], $0) < (-diagonal[$1], $1) } }
@@ -76,6 +77,27 @@ package final class FeedbackFactor: @unchecked Sendable {
       stride(from: 0, to: block.columns.count, by: segmentColumns).map {
         FeedbackSegment(
           columns: Array(block.columns[$0..<min($0 + segmentColumns, block.columns.count)]), block: block.block)
+      }
+    }
+  }
+
+  /// The same of super-blocks: within each part after part, and within those halves of 32 columns, so that any parts that a
+  /// scheme has lie together, and one factor serves all of these schemes.
+  private static func superSegments(
+    _ blocks: [FeedbackSegment], _ diagonal: [Float], _ order: FeedbackOrder
+  ) -> [FeedbackSegment] {
+    func sorted(_ groups: [[Int]]) -> [[Int]] {
+      guard order == .activation else { return groups }
+      let sums = groups.map { $0.reduce(Float(0)) { $0 + diagonal[$1] } }
+      return groups.indices.sorted { (-sums[$0], $0) < (-sums[$1], $1) }.map { groups[$0] }
+    }
+    func cut(_ columns: [Int], _ size: Int) -> [[Int]] {
+      stride(from: 0, to: columns.count, by: size).map { Array(columns[$0..<min($0 + size, columns.count)]) }
+    }
+    return sorted(blocks.map(\.columns)).flatMap { block in
+      sorted(cut(block, Tile.columns)).flatMap { sorted(cut($0, Tile.columns / 2)) }.map { half in
+        FeedbackSegment(
+          columns: sorted(half.map { [$0] }).joined().map { $0 }, block: block[0] / SuperBlockForm.columns)
       }
     }
   }

@@ -33,6 +33,8 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
   var damping: Double?
   var search = false
   var embeddings: SchemeSettings.Weights?
+  /// Which scheme each tensor gets, as llama.cpp chooses; nil: as the other keys say.
+  package private(set) var mix: GGUFMix?
   /// Columns of the linear layers in the blocks that are kept apart; nil: none.
   package private(set) var outliers: OutlierSettings?
   /// What stays in FP32.
@@ -75,6 +77,11 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
   }
 
   package mutating func settle(_ reader: DocumentReader) throws {
+    if let mix {
+      (scheme, embeddingScheme) = (mix.base, mix.base)
+      for index in overrides.indices { try overrides[index].settle(in: self) }
+      return
+    }
     settings = settings.filled(from: nil)
     scheme = try settings.scheme()
     embeddingScheme = scheme
@@ -83,6 +90,7 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
       own.weights = embeddings
       // A minimum is a property of some codes; an 8-bit embedding beside them is symmetric.
       if !embeddings.mayHaveMinimum { own.zero = .symmetric }
+      if embeddings.fixed != nil { (own.zero, own.block, own.scales) = (nil, nil, nil) }
       embeddingScheme = try own.scheme()
     }
     for index in overrides.indices { try overrides[index].settle(in: self) }
@@ -133,9 +141,17 @@ extension QuantizeStep {
       "Codes of fixed width, as small in memory as in the file; or 8 bits in memory, with steps that an entropy coder "
         + "makes small on disk."
     ).written { $0.isCoded }
-    SchemeSettings.keys.map { $0.lifted(to: \.settings) }
+    Field(
+      "mix", \.mix, .word,
+      "GGUF's blocks for each tensor as llama.cpp's quantizer mixes them: the types by role and block of what it calls so, "
+        + "and those that it falls back to where rows are not whole blocks."
+    ).only(if: { !$0.isCoded }, else: "has no meaning with goal: disk", "leave it out")
+    SchemeSettings.keys.map {
+      $0.lifted(to: \.settings).only(
+        if: { $0.mix == nil }, else: "is what mix chooses", "leave one of them out; overrides may name tensors")
+    }
     Field.check { step, reader in
-      if !step.isCoded, step.settings.weights == nil { throw reader.error("weights", "is missing") }
+      if !step.isCoded, step.mix == nil, step.settings.weights == nil { throw reader.error("weights", "is missing") }
     }
     coded(
       "bits", \.bits,
@@ -150,7 +166,7 @@ extension QuantizeStep {
     ).writing {
       // What a budget is to choose is not said, for then it were fixed.
       $0.freedom?.hasEmbeddings == true ? .null : .string(($0.embeddings ?? $0.settings.weights ?? .int8).rawValue)
-    }
+    }.only(if: { $0.mix == nil }, else: "are what mix chooses", "leave one of them out; overrides may name tensors")
     Field(
       "keep", \.keepSelectors, .selectors,
       "What stays in FP32: roles, ranges of blocks or globs; `norm` and `bias` always.")
@@ -185,7 +201,8 @@ extension QuantizeStep {
       absent: .means("7"))
     Field(
       "choices", \.choices, .documents(),
-      "Without goal: disk, the schemes besides the step's own that a budget may choose.")
+      "Without goal: disk, the schemes besides the step's own that a budget may choose."
+    ).only(if: { $0.mix == nil }, else: "have no meaning with a mix", "leave one of them out")
   }
 
   @DeclarationBuilder<QuantizeStep> private static var ofMethods: [Field] {

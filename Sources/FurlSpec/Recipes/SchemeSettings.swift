@@ -5,10 +5,28 @@ import FurlTensor
 struct SchemeSettings: DeclaredDocument, Sendable {
   enum Weights: String, Sendable, CaseIterable {
     case int8, int4, int3, int2, nf4, fp4, codebook4
+    // GGUF's blocks.
+    case q6_k, q5_k, q4_k, q3_k, iq4_xs, iq4_nl, q5_1, q5_0, mxfp4
 
     var mayHaveMinimum: Bool { [.int4, .int3, .int2].contains(self) }
 
-    static let later = ["int5", "int6", "mxfp4", "nvfp4", "fp8"]
+    /// The scheme of codes whose blocks and scales have one form; nil of others.
+    var fixed: Scheme? {
+      switch self {
+      case .q6_k: .q6k
+      case .q5_k: .q5k
+      case .q4_k: .q4k
+      case .q3_k: .q3k
+      case .iq4_xs: .iq4xs
+      case .iq4_nl: .iq4nl
+      case .q5_1: .q51
+      case .q5_0: .q50
+      case .mxfp4: .mxfp4
+      case .int8, .int4, .int3, .int2, .nf4, .fp4, .codebook4: nil
+      }
+    }
+
+    static let later = ["int5", "int6", "nvfp4", "fp8"]
   }
 
   enum Zero: String, Sendable, CaseIterable { case symmetric, minimum }
@@ -36,15 +54,15 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     Field(
       "zero", \.zero, .word,
       "Codes that are symmetric about 0; or, of int4, int3 and int2, that begin at the minimum of a block.",
-      absent: .means("symmetric; of an override or a choice, the step's")
+      absent: .means("symmetric; of an override or a choice, the step's; nothing with GGUF's blocks")
     ) { $0.isCoded ? .words(["symmetric": .symmetric]) : .word }
     Field(
       "block", \.block, .block, "How many columns of a row share a scale.",
-      absent: .means("32; of an override or a choice, the step's")
+      absent: .means("32; of an override or a choice, the step's; nothing with GGUF's blocks")
     ) { $0.isCoded ? .words(["row": .row]) : .block }
     Field(
       "scales", \.scales, .word, "How scales are stored: as halves, or in 8 bits against an FP32 number of their row.",
-      absent: .means("f16; of an override or a choice, the step's")
+      absent: .means("f16; of an override or a choice, the step's; nothing with GGUF's blocks")
     ) { $0.isCoded ? .words(["f16": .f16]) : .word }
     Field.check { $0.location = $1.location }
   }
@@ -53,6 +71,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
   func filled(from outer: SchemeSettings?) -> SchemeSettings {
     var settings = self
     settings.weights = weights ?? .int8
+    guard settings.weights?.fixed == nil else { return settings }
     settings.zero = zero ?? (settings.weights?.mayHaveMinimum == true ? outer?.zero : nil) ?? .symmetric
     settings.block = block ?? (isCoded ? .row : outer?.block ?? .columns(32))
     settings.scales = scales ?? (isCoded ? .f16 : outer?.scales ?? .f16)
@@ -65,6 +84,14 @@ struct SchemeSettings: DeclaredDocument, Sendable {
   func scheme() throws -> Scheme {
     let (weights, block) = (weights ?? .int8, block ?? .columns(32))
     let hasMinimum = zero == .minimum
+    if let fixed = weights.fixed {
+      for (key, isGiven) in [("zero", zero != nil), ("block", self.block != nil), ("scales", scales != nil)]
+      where isGiven {
+        throw location.error(
+          key, "has no meaning with \(weights.rawValue), whose blocks have one form", remedy: "leave it out")
+      }
+      return fixed
+    }
     guard !hasMinimum || weights.mayHaveMinimum else {
       throw location.error("zero", "\(weights.rawValue) has no minimum", remedy: "use symmetric")
     }
@@ -77,6 +104,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
       case .nf4: .nf4(block)
       case .fp4: .fp4(block)
       case .codebook4: .codebook4(block)
+      default: .int8(block)
       }
     guard scales == .u8 else { return plain }
     guard let small = plain.withSmallScales else {

@@ -6,6 +6,7 @@ extension Scheme {
   /// The type of blocks that holds exactly the weights of a matrix in this scheme with so many columns; nil if there
   /// is none. The scale of a longer block is repeated for each of its parts of 32 columns.
   package func blockType(columns: Int) -> SourceType? {
+    if let type = coding.blockType { return columns % columnUnit == 0 ? type : nil }
     guard let block, scales == .f16, outliers == 0, columns % Tile.columns == 0 else { return nil }
     if self == .int8(block) { return .q80 }
     if self == .int4(block) { return .q40 }
@@ -36,7 +37,16 @@ extension PackedMatrix {
     return [UInt8](unsafeUninitializedCapacity: list.count * size) { buffer, count in
       // Rows do not overlap, so the threads do not meet.
       nonisolated(unsafe) let base = UnsafeMutableRawPointer(buffer.baseAddress)
-      if let base { pool.forEach(list.count) { writeBlocks(of: list[$0], type, to: base + $0 * size) } }
+      if let base {
+        pool.forEach(list.count) {
+          let target = base + $0 * size
+          if scheme.isFixed {
+            writeFields(of: list[$0], type, to: target)
+          } else {
+            writeBlocks(of: list[$0], type, to: target)
+          }
+        }
+      }
       count = list.count * size
     }
   }
@@ -64,22 +74,27 @@ extension PackedMatrix {
 }
 
 extension SourceType {
+  /// The scheme that has the same codes and scales; nil if there is none.
+  package var scheme: Scheme? {
+    switch self {
+    case .q80: .int8(.columns(32))
+    case .q40: .int4(.columns(32))
+    case .q41: .int4Minimum(.columns(32))
+    default: Scheme.inBlocks.first { $0.coding.blockType == self }
+    }
+  }
+
   /// Encodes rows in blocks with the nearest codes, as ``PackedMatrix`` has them.
   ///
   /// - Parameters:
   ///   - values: [rows][columns], all finite.
-  ///   - columns: a multiple of 32.
-  /// - Returns: the rows' blocks; nil when there are weights that are too large for the halves of this type. The type
-  ///   must be `q80`, `q40` or `q41`.
+  ///   - columns: a multiple of the type's block.
+  /// - Returns: the rows' blocks; nil when there are weights that are too large for the halves of this type, which must
+  ///   have a ``scheme``.
   package func encodeBlocks(_ values: [Float], columns: Int, pool: WorkerPool) throws -> [UInt8]? {
-    precondition(columns > 0 && columns % Tile.columns == 0 && values.count % columns == 0 && !values.isEmpty)
+    precondition(columns > 0 && columns % blockSize == 0 && values.count % columns == 0 && !values.isEmpty)
     let rows = values.count / columns
-    let scheme: Scheme =
-      switch self {
-      case .q40: .int4(.columns(32))
-      case .q41: .int4Minimum(.columns(32))
-      default: .int8(.columns(32))
-      }
+    guard let scheme else { throw FurlError(.defect, "\(rawValue) has no scheme") }
     let encoder = try TileEncoder(PackedLayout(scheme: scheme, shape: [rows, columns]))
     let failures = FirstFailure()
     pool.forEach(encoder.matrix.tiles) { tile in

@@ -8,7 +8,7 @@ package final class CodeTable: @unchecked Sendable {
 
   /// What encoding and the choice of codes go by.
   package let grid: UnsafeMutablePointer<furl_grid>
-  /// [16], none above 1 in magnitude.
+  /// [16]
   let values: UnsafeMutablePointer<Float>
   /// [16]: the same in whole numbers of units.
   let levels: UnsafeMutablePointer<Int8>
@@ -16,7 +16,7 @@ package final class CodeTable: @unchecked Sendable {
 
   /// - Parameter steps: how many units 1 is.
   private init(values: [Float], steps: Int, hasSignedScales: Bool) {
-    precondition(values.count == CodeTable.count && values.allSatisfy { abs($0) <= 1.01 })
+    precondition(values.count == CodeTable.count && values.allSatisfy { abs($0) * Float(steps) < 127.5 })
     unit = 1 / Float(steps)
     self.values = .allocate(capacity: CodeTable.count)
     self.values.initialize(from: values, count: CodeTable.count)
@@ -39,12 +39,14 @@ package final class CodeTable: @unchecked Sendable {
     grid.deallocate()
   }
 
-  private static func published(_ values: some Any, steps: Int) -> CodeTable {
+  private static func published(_ values: some Any, steps: Int, hasSignedScales: Bool = false) -> CodeTable {
     withUnsafeBytes(of: values) {
-      CodeTable(values: Array($0.bindMemory(to: Float.self)), steps: steps, hasSignedScales: false)
+      CodeTable(values: Array($0.bindMemory(to: Float.self)), steps: steps, hasSignedScales: hasSignedScales)
     }
   }
 
   static let nf4 = published(furl_nf4, steps: 127)
   static let fp4 = published(furl_fp4, steps: 120)
+  static let iq4 = published(furl_iq4, steps: 1, hasSignedScales: true)
+  static let mxfp4 = published(furl_mxfp4, steps: 1)
 }

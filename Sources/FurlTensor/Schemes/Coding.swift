@@ -18,9 +18,13 @@ package protocol Coding: Sendable {
   static var hasSignedScales: Bool { get }
   /// What codes stand for, for methods that choose codes.
   static var levels: CodeLevels { get }
+  /// How scales are stored.
+  static var scaleForm: ScaleForm { get }
+  /// The type of GGUF's blocks that have the same codes and scales, of a coding that has no other form.
+  static var blockType: SourceType? { get }
 
-  /// The kernel that turns rows of weights into a row tile.
-  static func encode(_ kernels: furl_kernels) -> furl_encode
+  /// The kernel that turns rows of weights into a row tile; nil where scales are searched for (``BlockEncoder``).
+  static func encode(_ kernels: furl_kernels) -> furl_encode?
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
 }
@@ -42,6 +46,12 @@ extension Coding {
   package static var tileBytes: Int { bits * Tile.rows * Tile.columns / 8 }
   static var takesIntegers: Bool { true }
   static var hasSignedScales: Bool { false }
+  package static var scaleForm: ScaleForm { .open }
+  package static var blockType: SourceType? { nil }
+  package static func encode(_ kernels: furl_kernels) -> furl_encode? { nil }
+
+  /// What is in a super-block; nil where there are none.
+  static var superBlock: SuperBlockForm? { if case .parts(let form) = scaleForm { form } else { nil } }
 
   /// The byte that weights of zero consist of; nil where they have no bytes of their own.
   static var zeroByte: UInt8? {

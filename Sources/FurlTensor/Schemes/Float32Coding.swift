@@ -9,7 +9,7 @@ enum Float32Coding: Coding {
   static let takesIntegers = false
   static let levels = CodeLevels.none
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_float32 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_float32 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply { kernels.float32 }
 

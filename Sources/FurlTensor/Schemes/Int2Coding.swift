@@ -10,7 +10,7 @@ enum Int2Coding: Coding {
   static let hasSignedScales = true
   static let levels = CodeLevels.uniform(.uniform(low: -2, high: 1, offset: 2))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int2 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int2 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int2_a8 : kernels.int2_a32
@@ -30,7 +30,7 @@ enum Int2MinimumCoding: Coding {
   static let symbols = SymbolForm.bytes
   static let levels = CodeLevels.uniform(.uniform(low: 0, high: 3, offset: 0, hasMinimum: true))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int2_minimum }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int2_minimum }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int2_minimum_a8 : kernels.int2_minimum_a32

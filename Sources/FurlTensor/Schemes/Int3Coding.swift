@@ -10,7 +10,7 @@ enum Int3Coding: Coding {
   static let hasSignedScales = true
   static let levels = CodeLevels.uniform(.uniform(low: -4, high: 3, offset: 4))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int3 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int3 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int3_a8 : kernels.int3_a32
@@ -30,7 +30,7 @@ enum Int3MinimumCoding: Coding {
   static let symbols = SymbolForm.bytes
   static let levels = CodeLevels.uniform(.uniform(low: 0, high: 7, offset: 0, hasMinimum: true))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int3_minimum }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int3_minimum }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int3_minimum_a8 : kernels.int3_minimum_a32

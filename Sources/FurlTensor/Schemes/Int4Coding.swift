@@ -10,7 +10,7 @@ enum Int4Coding: Coding {
   static let hasSignedScales = true
   static let levels = CodeLevels.uniform(.uniform(low: -8, high: 7, offset: 8))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int4 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int4_a8 : kernels.int4_a32
@@ -30,7 +30,7 @@ enum Int4MinimumCoding: Coding {
   static let symbols = SymbolForm.nibbles
   static let levels = CodeLevels.uniform(.uniform(low: 0, high: 15, offset: 0, hasMinimum: true))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int4_minimum }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int4_minimum }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int4_minimum_a8 : kernels.int4_minimum_a32

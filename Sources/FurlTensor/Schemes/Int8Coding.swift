@@ -8,7 +8,7 @@ enum Int8Coding: Coding {
   static let symbols = SymbolForm.bytes
   static let levels = CodeLevels.uniform(.uniform(low: -127, high: 127, offset: 128))
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_int8 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int8 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.int8_a8 : kernels.int8_a32

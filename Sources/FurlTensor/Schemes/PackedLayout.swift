@@ -3,7 +3,8 @@ import FurlBase
 /// The bytes that a tensor takes in a scheme: what the plan adds up, the writer writes and a reader expects.
 ///
 /// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves or bytes), what
-/// bytes are multiples of (`factors` and `minimum_factors`: [row tile][16 rows], FP32), and the 16 signed bytes of a table of
+/// bytes are multiples of (`factors` and `minimum_factors`: [row tile][16 rows], FP32; of GGUF's super-blocks [row
+/// tile][super-block][16 rows], halves), and the 16 signed bytes of a table of
 /// its own (`levels`). Columns that are kept apart have `outliers` ([row tile][column][16 rows], halves) and their numbers
 /// (`outlier_columns`, ascending, 4 bytes each). A vector (norms, biases) has its FP32 `values`.
 package struct PackedLayout: Sendable, Hashable {
@@ -53,7 +54,12 @@ package struct PackedLayout: Sendable, Hashable {
     let coding = scheme.coding
     let rowTiles = (shape[0] + Tile.rows - 1) / Tile.rows
     let columnTiles = (shape[1] + Tile.columns - 1) / Tile.columns
-    let isSmall = scheme.scales == .u8
+    guard shape[1] % scheme.columnUnit == 0 else {
+      throw FurlError.input(
+        nil, "\(scheme) has blocks of \(scheme.columnUnit) columns, and the rows have \(shape[1])",
+        remedy: "use a scheme with blocks of 32, such as q5_0 or int4")
+    }
+    let isSmall = scheme.hasScaleCodes
     let scaleBytes = rowTiles * scheme.blocks(columns: shape[1]) * Tile.rows * (isSmall ? 1 : 2)
     let scaleForm = isSmall ? SymbolForm.bytes : .halves
     var streams = [
@@ -64,8 +70,11 @@ package struct PackedLayout: Sendable, Hashable {
     for kind in [StreamKind.scales, .minimums].prefix(coding.scaleCount) {
       streams.append(Stream(kind: kind, byteCount: scaleBytes, symbols: scaleForm))
     }
-    for kind in [StreamKind.factors, .minimumFactors].prefix(isSmall ? coding.scaleCount : 0) {
-      streams.append(Stream(kind: kind, byteCount: rowTiles * Tile.rows * 4, symbols: .floats))
+    let factorCount = if case .exponents = coding.scaleForm { 0 } else { isSmall ? coding.scaleCount : 0 }
+    for kind in [StreamKind.factors, .minimumFactors].prefix(factorCount) {
+      let (count, form) =
+        scheme.superBlock == nil ? (4, SymbolForm.floats) : (shape[1] / SuperBlockForm.columns * 2, .halves)
+      streams.append(Stream(kind: kind, byteCount: rowTiles * Tile.rows * count, symbols: form))
     }
     if scheme.hasOwnTable { streams.append(Stream(kind: .levels, byteCount: CodeTable.count, symbols: .bytes)) }
     if scheme.outliers > 0 {

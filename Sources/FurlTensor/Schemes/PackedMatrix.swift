@@ -43,17 +43,23 @@ package final class PackedMatrix: @unchecked Sendable {
       case .none, .uniform: nil
       }
     let scheme = layout.scheme
-    let isSmall = scheme.scales == .u8
+    let isSmall = scheme.hasScaleCodes
+    let form = scheme.superBlock
+    let scaleZero: Int32 = if let form { form.zero } else { scheme.coding.hasSignedScales ? 128 : 0 }
     var matrix = furl_matrix(
       codes: streams[0].base, scales: isSmall ? nil : stream(.scales, of: UInt16.self),
       minimums: isSmall ? nil : stream(.minimums, of: UInt16.self), rows: layout.shape[0],
       column_tiles: (layout.shape[1] + Tile.columns - 1) / Tile.columns,
       block_tiles: scheme.blockTiles(columns: layout.shape[1]), blocks: scheme.blocks(columns: layout.shape[1]),
       scale_codes: isSmall ? stream(.scales, of: UInt8.self) : nil,
-      minimum_codes: isSmall ? stream(.minimums, of: UInt8.self) : nil, factors: stream(.factors, of: Float.self),
-      minimum_factors: stream(.minimumFactors, of: Float.self), scale_zero: scheme.coding.hasSignedScales ? 128 : 0,
+      minimum_codes: isSmall ? stream(.minimums, of: UInt8.self) : nil,
+      factors: form == nil ? stream(.factors, of: Float.self) : nil,
+      minimum_factors: form == nil ? stream(.minimumFactors, of: Float.self) : nil, scale_zero: scaleZero,
       values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
-      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0)
+      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0,
+      super_scales: form == nil ? nil : stream(.factors, of: UInt16.self),
+      super_minimums: form == nil ? nil : stream(.minimumFactors, of: UInt16.self),
+      super_shift: form?.parts == 16 ? 4 : 3, is_halved: form?.partColumns == 16)
     if let columns = stream(.outlierColumns, of: Int32.self) {
       let numbers = Array(UnsafeBufferPointer(start: columns, count: layout.scheme.outliers))
       guard numbers[0] >= 0, zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }),

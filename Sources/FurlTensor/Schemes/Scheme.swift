@@ -20,7 +20,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   package static let blockSizes = [32, 64, 128]
 
   /// The name of the coding: `float32`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
-  /// `nf4`, `fp4`, `codebook4`.
+  /// `nf4`, `fp4`, `codebook4`; and those of GGUF's blocks, `q4_k` and its kin.
   package let codingName: String
   /// Columns that share a scale; nil for `float32`, which has none.
   package let block: Block?
@@ -31,7 +31,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
 
   private init(coding: any Coding.Type, block: Block?, scales: Scales = .f16, outliers: Int = 0) {
     if case .columns(let size) = block {
-      precondition(Scheme.blockSizes.contains(size), "blocks have 32, 64 or 128 columns")
+      precondition(
+        Scheme.blockSizes.contains(size) || coding.superBlock?.partColumns == size, "blocks have 32, 64 or 128 columns")
     } else {
       precondition(scales == .f16, "the one scale of a row has nothing to be a multiple of")
     }
@@ -63,9 +64,50 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// 16 values that each matrix has for itself * the value of the largest magnitude.
   package static func codebook4(_ block: Block) -> Scheme { Scheme(coding: CodebookCoding.self, block: block) }
 
+  /// The scheme of a coding whose scales have one form.
+  private init(fixed coding: any Coding.Type) {
+    self.init(coding: coding, block: .columns(coding.superBlock?.partColumns ?? Tile.columns))
+  }
+
+  /// GGUF's super-blocks of 256 columns: ``SuperBlockForm``.
+  package static let q4k = Scheme(fixed: Q4KCoding.self)
+  package static let q5k = Scheme(fixed: Q5KCoding.self)
+  package static let q6k = Scheme(fixed: Q6KCoding.self)
+  package static let q3k = Scheme(fixed: Q3KCoding.self)
+  package static let iq4xs = Scheme(fixed: IQ4XSCoding.self)
+  /// GGUF's blocks of 32 columns.
+  package static let q50 = Scheme(fixed: Q50Coding.self)
+  package static let q51 = Scheme(fixed: Q51Coding.self)
+  package static let iq4nl = Scheme(fixed: IQ4NLCoding.self)
+  package static let mxfp4 = Scheme(fixed: MXFP4Coding.self)
+
+  /// All of these.
+  package static let inBlocks = [q4k, q5k, q6k, q3k, iq4xs, q50, q51, iq4nl, mxfp4]
+
+  /// Whether blocks and scales have one form, and scales are always searched for.
+  package var isFixed: Bool { if case .open = coding.scaleForm { false } else { true } }
+
+  /// What is in a super-block; nil where there are none.
+  package var superBlock: SuperBlockForm? { coding.superBlock }
+
+  /// What the columns of a matrix have to be a multiple of.
+  package var columnUnit: Int { isFixed ? superBlock == nil ? Tile.columns : SuperBlockForm.columns : 1 }
+
+  /// Columns of a row whose scales are chosen together.
+  package var choiceBlock: Block? { superBlock == nil ? block : .columns(SuperBlockForm.columns) }
+
+  /// Whether scales are stored as codes of one byte.
+  var hasScaleCodes: Bool {
+    switch coding.scaleForm {
+    case .open: scales == .u8
+    case .halves: false
+    case .exponents, .parts: true
+    }
+  }
+
   /// The same with scales in 8 bits; nil where a row or nothing has a scale.
   package var withSmallScales: Scheme? {
-    guard case .columns = block else { return nil }
+    guard case .columns = block, !isFixed else { return nil }
     return Scheme(coding: coding, block: block, scales: .u8)
   }
 
@@ -99,6 +141,12 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
       self.init(coding: coding, block: nil)
       return
     }
+    if case .open = coding.scaleForm {
+    } else {
+      guard parts.count == 1 else { return nil }
+      self.init(fixed: coding)
+      return
+    }
     guard parts.count == 2 || parts.count == 3 else { return nil }
     if parts[1] == "row" {
       guard parts.count == 2 else { return nil }
@@ -116,6 +164,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
       switch block {
       case nil: codingName
       case .row: codingName + ":row"
+      case .columns where isFixed: codingName
       case .columns(let size): "\(codingName):\(size)" + (scales == .u8 ? ":u8" : "")
       }
     return outliers > 0 ? "\(name)+\(outliers)" : name
@@ -127,7 +176,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   private static let codings: [any Coding.Type] = [
     Float32Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self,
     Int3MinimumCoding.self, Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
-    CodebookCoding.self,
+    CodebookCoding.self, Q4KCoding.self, Q5KCoding.self, Q6KCoding.self, Q3KCoding.self, IQ4XSCoding.self,
+    Q50Coding.self, Q51Coding.self, IQ4NLCoding.self, MXFP4Coding.self,
   ]
 
   package var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
@@ -148,7 +198,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   func blockTiles(columns: Int) -> Int {
     switch block {
     case nil, .row: max(1, (columns + Tile.columns - 1) / Tile.columns)
-    case .columns(let size): size / Tile.columns
+    case .columns(let size): max(1, size / Tile.columns)
     }
   }
 }

@@ -9,7 +9,7 @@ enum NF4Coding: Coding {
   static let symbols = SymbolForm.nibbles
   static let levels = CodeLevels.table(.nf4)
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_table4 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.table4_a8 : kernels.table4_a32
@@ -30,7 +30,7 @@ enum FP4Coding: Coding {
   static let symbols = SymbolForm.nibbles
   static let levels = CodeLevels.table(.fp4)
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_table4 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.table4_a8 : kernels.table4_a32
@@ -51,7 +51,7 @@ enum CodebookCoding: Coding {
   static let hasSignedScales = true
   static let levels = CodeLevels.learned
 
-  static func encode(_ kernels: furl_kernels) -> furl_encode { kernels.encode_table4 }
+  static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
   static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
     integers ? kernels.table4_a8 : kernels.table4_a32

@@ -4,7 +4,9 @@ package import CFurlKernels
 /// Encodes rows of weights into the row tiles of a matrix; tiles are independent.
 package struct TileEncoder: @unchecked Sendable {
   package let matrix: PackedMatrix
-  private let kernel: furl_encode
+  private let kernel: furl_encode?
+  /// Of a scheme whose scales are searched for.
+  private let searching: BlockEncoder?
 
   /// - Parameters:
   ///   - levels: of a matrix with a table of its own.
@@ -32,6 +34,7 @@ package struct TileEncoder: @unchecked Sendable {
     }
     matrix = try PackedMatrix(layout: layout, streams: streams)
     kernel = layout.scheme.coding.encode(Kernels.forEncoding.table)
+    searching = layout.scheme.isFixed ? try BlockEncoder(matrix) : nil
   }
 
   /// Encodes one row tile.
@@ -39,6 +42,8 @@ package struct TileEncoder: @unchecked Sendable {
   /// - Parameter rows: at most 16, as long as the matrix's.
   /// - Returns: false when a weight is not finite or a block does not fit in a half.
   package func encode(_ rows: furl_rows, tile: Int) -> Bool {
+    if let searching { return searching.encode(rows, tile: tile) }
+    guard let kernel else { return false }
     let layout = matrix.matrix
     let tiles = Int(layout.column_tiles)
     let places = tile * Int(layout.blocks) * Tile.rows
@@ -46,7 +51,7 @@ package struct TileEncoder: @unchecked Sendable {
       -> UnsafeMutablePointer<Element>?
     { matrix.target(kind).map { $0.assumingMemoryBound(to: type) + offset } }
     var rows = rows
-    let isSmall = matrix.scheme.scales == .u8
+    let isSmall = matrix.scheme.hasScaleCodes
     var target = furl_row_tile(
       codes: matrix.streams[0].base + tile * tiles * matrix.scheme.coding.tileBytes,
       scales: isSmall ? nil : start(.scales, places, UInt16.self),
@@ -73,7 +78,7 @@ package struct TileEncoder: @unchecked Sendable {
   /// The first block of finite weights, [rows][columns], whose scale or minimum does not fit in a half.
   func firstBadBlock(_ weights: [Float]) -> (row: Int, columns: Range<Int>)? {
     let columns = matrix.columns
-    let size = Int(matrix.matrix.block_tiles) * Tile.columns
+    let size = matrix.scheme.isFixed ? matrix.scheme.columnUnit : Int(matrix.matrix.block_tiles) * Tile.columns
     for row in 0..<weights.count / columns {
       for start in stride(from: 0, to: columns, by: size) {
         let block = start..<min(start + size, columns)

@@ -120,7 +120,7 @@ final class CodeChooser {
     }
 
     private static func key(_ tensor: Plan.PlannedTensor) -> FactorKey? {
-      guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.block else { return nil }
+      guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.choiceBlock else { return nil }
       return FactorKey(feedback: feedback, block: block)
     }
 

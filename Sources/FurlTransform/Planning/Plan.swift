@@ -54,7 +54,9 @@ package struct Plan: Sendable {
         origin = remaining.map { origin[$0] }
       case .prune(let step): spec = try step.estimate(spec)
       case .heal: break
-      case .quantize(let step): try Plan.assign(step, spec: spec, schemes: &schemes)
+      case .quantize(let step):
+        let mix = step.mix.map { GGUFMixRules(mix: $0, spec: spec, isCalibrated: recipe.calibration != nil) }
+        try Plan.assign(step, mix: mix, spec: spec, schemes: &schemes)
       }
     }
     self.recipe = recipe
@@ -119,7 +121,9 @@ package struct Plan: Sendable {
   }
 
   /// Gives every matrix its scheme: an override's, none for what is kept, the embeddings', the step's.
-  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: PlannedChoice]) throws {
+  private static func assign(
+    _ step: QuantizeStep, mix: GGUFMixRules?, spec: ModelSpec, schemes: inout [String: PlannedChoice]
+  ) throws {
     var matched: Set<Int> = []
     var kept: Set<Int> = []
     for tensor in spec.tensors {
@@ -155,9 +159,14 @@ package struct Plan: Sendable {
       let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
       // Before a budget has chosen, something in between stands for its choice.
       let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
+      var mixed: Scheme?
+      if let mix, override == nil {
+        guard let scheme = try mix.scheme(of: tensor) else { continue }
+        mixed = scheme
+      }
       let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
       schemes[tensor.name] = PlannedChoice(
-        scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
+        scheme: override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme),
         method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom,
         outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
     }

@@ -21,6 +21,7 @@ struct GGUFForms {
     for tensor in tensors where tensor.hasForms && tensor.name.hasPrefix("blk.") {
       counts[tensor.numbers, default: 0] += tensor.elementCount
     }
+    func has(_ form: ExportNumbers) -> Bool { counts[form, default: 0] > 0 }
     // The first of equals by the enumeration's order, so that equal models give equal bytes.
     let most = ExportNumbers.allCases.max { counts[$0, default: 0] < counts[$1, default: 0] } ?? .f32
     switch most {
@@ -30,6 +31,15 @@ struct GGUFForms {
     case .q4_1: return 3
     case .q8_0: return 7
     case .bf16: return 32
+    case .q5_0: return 8
+    case .q5_1: return 9
+    case .q3_k: return has(.q5_k) || has(.q4_k) ? 12 : 11
+    case .q4_k: return has(.q6_k) ? 15 : 14
+    case .q5_k: return has(.q6_k) ? 17 : 16
+    case .q6_k: return 18
+    case .iq4_nl: return 25
+    case .iq4_xs: return 30
+    case .mxfp4: return 38
     }
   }
 
@@ -81,7 +91,7 @@ struct GGUFForms {
   }
 
   private func kept(_ tensor: GGUFTensorPlan, _ parts: [FormPart]) throws -> ExportNumbers {
-    let remedy = "give --dtype f16, or q8_0, q4_0 or q4_1 to encode the weights anew"
+    let remedy = "give --dtype f16, or q8_0, q4_0 or another form of blocks to encode the weights anew"
     let forms = try parts.map { part in
       guard let form = try exact(part) else { throw try noForm(part, remedy: remedy) }
       return form
@@ -123,9 +133,9 @@ struct GGUFForms {
     case .positions where !isHeld:
       // As llama.cpp's converter: they are added, not multiplied, and there are few of them.
       form = held[0]?.isBlocks == true ? held[0] ?? .f32 : .f32
-    case let role where [.embedding, .head].contains(role) && !isHeld && (numbers == .q4_0 || numbers == .q4_1):
+    case let role where [.embedding, .head].contains(role) && !isHeld && numbers.isBlocks && numbers != .q8_0:
       // As llama.cpp's quantizer, which gives more bits to what turns into logits.
-      form = .q8_0
+      form = numbers.type.blockSize > 32 && tensor.columns % numbers.type.blockSize == 0 ? .q6_k : .q8_0
     default: break
     }
     guard tensor.columns % form.type.blockSize == 0 else {
