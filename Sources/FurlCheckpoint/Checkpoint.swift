@@ -130,6 +130,17 @@ package struct Checkpoint: Sendable {
         sources[tensor.name] = packed.source
         continue
       }
+      if let form = opened.names.quantized {
+        let found = try candidates.lazy.compactMap { name in
+          try QuantizedModule.source(
+            of: tensor, at: location, name: name, in: opened.stored, form: form, sizesFrom: opened.names.sizesFrom)
+        }.first
+        if let found {
+          names.formUnion(found.names)
+          sources[tensor.name] = found.source
+          continue
+        }
+      }
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
       else {

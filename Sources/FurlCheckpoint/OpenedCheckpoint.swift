@@ -15,6 +15,8 @@ struct OpenedCheckpoint {
     let sizesFrom: String
     /// The types that weights are read from.
     let types: [SourceType]
+    /// The form of modules that are quantized, where there are such.
+    var quantized: (any QuantizedForm)?
   }
 
   /// What was opened: the folder, a file of weights in it, or the GGUF file.
@@ -76,8 +78,9 @@ struct OpenedCheckpoint {
     let whole = try StoredTensors(folder: folder, weights: chosen)
     let text = try TextPart(whole, isWrapped: configuration.isWrapped)
     let raw = text.stored
-    try ForeignWeights.refuse(raw, path: folder)
-    try configuration.dropQuantization()
+    let quantized = try ForeignWeights.form(of: raw, configuration.json, file: path)
+    try ForeignWeights.refuse(raw, path: folder, except: quantized)
+    try configuration.dropQuantization(quantized)
     let naming = try StoredNames(raw, family: family, spec: spec)
     let head = try HeadTie(naming.stored, family: family, spec: spec)
     if head.isStoredApart {
@@ -101,7 +104,7 @@ struct OpenedCheckpoint {
       isSuperfluous: { [spec] in
         head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) || family.isUnused($0, in: spec)
       }, sizesFrom: "config.json",
-      types: SourceType.allCases.filter { $0.blockSize == 1 })
+      types: SourceType.allCases.filter { $0.blockSize == 1 }, quantized: quantized)
     gguf = nil
   }
 
@@ -121,7 +124,7 @@ struct OpenedCheckpoint {
     names = Names(
       prefix: "", location: { naming.location(of: $0).folding(folds, $0) },
       isSuperfluous: { name, _ in naming.isSuperfluous(name) || beyond.contain(name) }, sizesFrom: "its metadata",
-      types: SourceType.allCases.filter { $0 != .mxfp4Codes })
+      types: SourceType.allCases)
     self.gguf = file
     notes = beyond.notes(stored.tensors.keys)
   }

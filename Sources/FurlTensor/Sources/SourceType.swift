@@ -22,14 +22,12 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
   case q6k = "Q6_K"
   case iq4xs = "IQ4_XS"
   case mxfp4 = "MXFP4"
-  /// Codes of blocks whose scales lie elsewhere: see ``BlockScales``.
-  case mxfp4Codes = "MXFP4 codes"
 
   /// Numbers that are stored together: 1 unless the type has blocks.
   package var blockSize: Int {
     switch self {
     case .float32, .float16, .bfloat16, .float64: 1
-    case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4, .mxfp4Codes: 32
+    case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4: 32
     case .q2k, .q3k, .q4k, .q5k, .q6k, .iq4xs: 256
     }
   }
@@ -52,7 +50,6 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .q6k: 128 + 64 + 16 + 2
     case .iq4xs: 2 + 2 + 4 + 128
     case .mxfp4: 1 + 16
-    case .mxfp4Codes: 16
     }
   }
 
@@ -106,7 +103,6 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .iq4nl: forEachBlock(source, output, count, TableBlocks.iq4nl)
     case .iq4xs: forEachBlock(source, output, count, TableBlocks.iq4xs)
     case .mxfp4: forEachBlock(source, output, count, TableBlocks.mxfp4)
-    case .mxfp4Codes: forEachBlock(source, output, count, BlockScales.decode)
     }
   }
 
