@@ -24,6 +24,11 @@ struct Compress: ParsableCommand {
     help: "A checkpoint: a folder with config.json, weights (safetensors or PyTorch) and a tokenizer, or a GGUF file.")
   var checkpoint: String
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"))
+  var adapter: String?
+
   @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))
   var recipe: String
 
@@ -61,9 +66,9 @@ struct Compress: ParsableCommand {
   func run() throws {
     let path = try weights.path(checkpoint)
     let output = plan ? nil : self.output
-    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path))
+    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path) + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
     let recipe = try Recipe(path: recipe)
-    var compressor = try Compressor(Checkpoint(path: path), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)
     try Overwriting.check(
       [("--output", output)], over: recipe.textFiles(checkpointFolder: compressor.checkpoint.folder))
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }

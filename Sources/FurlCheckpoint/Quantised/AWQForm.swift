@@ -36,7 +36,7 @@ struct AWQForm: QuantizedForm {
     let scales = try module.required("scales", StoredElement.floats, [[count, rows]])
     let zeros = try module.required("qzeros", [.int32], [[count, rows / 8]])
     return try GroupedCodes(
-      form: "AWQ 4 bits, \(size == columns ? "rows" : "groups of \(size)")", shape: (rows, columns),
+      form: "AWQ 4 bits, \(group == nil ? "rows" : "groups of \(size)")", shape: (rows, columns),
       codes: CodeWords(codes.file, offset: codes.offset, bits: 4, streams: rows, length: columns, order: .turns),
       scales: (module.grid(scales, (count, rows)), perOutput: false),
       zeros: .codes(

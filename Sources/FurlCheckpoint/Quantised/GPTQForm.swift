@@ -5,7 +5,7 @@ import FurlTensor
 /// `scales` [groups][outputs], `qzeros` int32 [groups][outputs * bits / 32] packed along the outputs, and `g_idx` [inputs],
 /// which says the group of each input where they were quantized in another order (`desc_act`).
 ///
-/// A weight is (code - zero) * scale. The first version of the form stores zeros less one, the second as they are.
+/// A weight is (code - zero) * scale. The first version of the form stores zeros less one, within their bits, the second as they are.
 /// Source: `dequantize_weight` of GPTQModel's `nn_modules/qlinear/__init__.py`, with scales in FP32.
 struct GPTQForm: QuantizedForm {
   let name = "GPTQ"
@@ -60,7 +60,7 @@ struct GPTQForm: QuantizedForm {
     let groups = try module.groups("g_idx", size: size, count: count)
     let listed = if case .listed = groups { ", in an order of their own" } else { "" }
     return try GroupedCodes(
-      form: "GPTQ \(bits) bits, \(size == columns ? "rows" : "groups of \(size)\(listed)")", shape: (rows, columns),
+      form: "GPTQ \(bits) bits, \(group == nil && size == columns ? "rows" : "groups of \(size)\(listed)")", shape: (rows, columns),
       codes: CodeWords(codes.file, offset: codes.offset, bits: bits, streams: rows, length: columns, order: .columns),
       scales: (module.grid(scales, (count, rows)), perOutput: false),
       zeros: .codes(

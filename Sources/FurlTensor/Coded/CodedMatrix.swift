@@ -11,6 +11,8 @@ package protocol CodedMatrix: Sendable {
   var form: String { get }
   /// The bytes that it is computed from; those of the codes come first.
   var parts: [StoredPart] { get }
+  /// Bytes of everything that it is computed from.
+  var bytes: Int { get }
 
   /// Writes some rows as FP32, [range.count][columns]. The range lies in the matrix.
   func decode(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>)
@@ -28,7 +30,6 @@ package struct StoredPart: Sendable {
 }
 
 extension CodedMatrix {
-  /// Bytes of everything that it is computed from.
   package var bytes: Int { parts.reduce(0) { $0 + $1.range.count } }
 }
 
