@@ -19,13 +19,13 @@ package struct ArtifactDescription: Sendable, Hashable {
   package var spec: JSON
   /// The checkpoint's configuration: a mapping that this module does not look into.
   package var config: JSON
-  package var recipe: Recipe
-  package var lineage: [Source]
+  package var recipe: RecipeRecord
+  package var lineage: [SourceRecord]
   /// The ids of the tokens at which generation ends, ascending; nil: those that `config` and the tokenizer name.
   package var endTokens: [Int]?
 
   package init(
-    furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source],
+    furl: String, architecture: String, spec: JSON, config: JSON, recipe: RecipeRecord, lineage: [SourceRecord],
     endTokens: [Int]? = nil
   ) {
     self.furl = furl
@@ -38,7 +38,7 @@ package struct ArtifactDescription: Sendable, Hashable {
   }
 
   /// The recipe that the artifact was made by.
-  package struct Recipe: Sendable, Hashable {
+  package struct RecipeRecord: Sendable, Hashable {
     package var name: String
     /// In canonical form.
     package var text: String
@@ -55,7 +55,7 @@ package struct ArtifactDescription: Sendable, Hashable {
   }
 
   /// A file that the artifact was made from.
-  package struct Source: Sendable, Hashable {
+  package struct SourceRecord: Sendable, Hashable {
     /// Without its folder: the same input gives the same bytes wherever it lies.
     package var name: String
     package var bytes: Int
@@ -107,7 +107,7 @@ extension ArtifactDescription {
     }
 
     let inner = try reader.needed("recipe", reader.reader)
-    recipe = Recipe(
+    recipe = RecipeRecord(
       name: try inner.needed("name", inner.string), text: try inner.needed("text", inner.string),
       details: try object(inner, "details"))
     guard try inner.digest("sha256") == recipe.digest else {
@@ -116,7 +116,7 @@ extension ArtifactDescription {
     try inner.finish()
 
     lineage = try reader.needed("lineage", reader.readers).map { entry in
-      let source = Source(
+      let source = SourceRecord(
         name: try entry.needed("name", entry.string),
         bytes: try entry.needed("bytes") { try entry.integer($0, in: 0...Int.max) },
         digest: try entry.digest("sha256"))
@@ -127,13 +127,13 @@ extension ArtifactDescription {
   }
 }
 
-extension ArtifactDescription.Recipe {
+extension ArtifactDescription.RecipeRecord {
   var json: JSON {
     ["details": details, "name": .string(name), "sha256": .string(digest.hex), "text": .string(text)]
   }
 }
 
-extension ArtifactDescription.Source {
+extension ArtifactDescription.SourceRecord {
   var json: JSON { ["bytes": .integer(bytes), "name": .string(name), "sha256": .string(digest.hex)] }
 
   var isNamedWithoutFolder: Bool { !name.isEmpty && !name.utf8.contains(UInt8(ascii: "/")) }

@@ -79,7 +79,7 @@ package struct ExportedModel: ExportSource {
       }
     }
     let tokenizer = try file.tokenizer()
-    func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
+    func text(_ json: JSON) -> SideFile.SideContent { .bytes(Array((json.prettyText + "\n").utf8)) }
     let ids = tokenizer.ends.ids
     let isSaid = ids.isEmpty || (ids.count == 1 && EndTokens.plainIDs(in: config) == ids)
     return (isSaid ? [] : [generationConfiguration(tokenizer.ends, bosID: tokenizer.bosID, over: nil)]) + [
