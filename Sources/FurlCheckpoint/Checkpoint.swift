@@ -293,7 +293,8 @@ package struct Checkpoint: Sendable {
   }
 
   private static let tokenizerFiles: Set<String> = [
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt",
     "tokenizer.model",
   ]
 

@@ -24,11 +24,6 @@ struct Compress: ParsableCommand {
     help: "A checkpoint: a folder with config.json, weights (safetensors or PyTorch) and a tokenizer, or a GGUF file.")
   var checkpoint: String
 
-  @Option(
-    help: ArgumentHelp(
-      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"))
-  var adapter: String?
-
   @Option(name: .shortAndLong, help: ArgumentHelp("What to do.", valueName: "recipe.yaml"))
   var recipe: String
 
@@ -45,6 +40,11 @@ struct Compress: ParsableCommand {
   var rehash = false
 
   @OptionGroup var weights: WeightsOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"))
+  var adapter: String?
 
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?

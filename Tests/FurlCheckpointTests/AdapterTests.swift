@@ -104,7 +104,8 @@ import Testing
   @Test func anAdapterForAnotherBaseIsRefused() throws {
     for (adapter, base) in [("llama-lora", "gpt2"), ("gpt2-lora", "llama")] {
       let error = try Self.error(adapter, base: Self.root + "/" + base)
-      #expect(error.problem.contains("the base does not have") && error.remedy?.contains("was made for") == true, "\(error)")
+      #expect(
+        error.problem.contains("the base does not have") && error.remedy?.contains("was made for") == true, "\(error)")
     }
     // A module of another size.
     let error = try Self.error("llama-lora") { tensors in
@@ -121,7 +122,8 @@ import Testing
     for (from, to) in config {
       #expect(try Self.error("llama-lora", config: { $0.replacing(from, with: to) }).kind == .input)
     }
-    #expect(try Self.error("llama-lora") { $0.filter { !$0.name.hasSuffix("lora_A.weight") } }.problem.contains("without"))
+    #expect(
+      try Self.error("llama-lora") { $0.filter { !$0.name.hasSuffix("lora_A.weight") } }.problem.contains("without"))
     let stray = SafetensorsText.Tensor("base_model.model.model.layers.0.self_attn.q_proj.lora_C.weight", [1], [1])
     #expect(try Self.error("llama-lora") { $0 + [stray] }.problem.contains("no part of a LoRA"))
     let other = SafetensorsText.Tensor("base_model.model.model.layers.0.self_attn.q_proj.hada_w1_a", [1], [1])

@@ -22,7 +22,8 @@ import Testing
   static let forms = [
     "gptq2", "gptq3", "gptq4", "gptq8", "gptq4-order", "gptq4-v2", "gptq4-symmetric", "gptq4-stored8", "awq",
     "ct-int4-group", "ct-int4-zero", "ct-int8-channel", "ct-int3-group", "ct-bytes", "ct-fp8", "ct-fp8-block",
-    "fp8-block", "fp8-tensor", "bnb-nf4", "bnb-fp4", "bnb-nf4-double", "bnb-int8", "mlx2", "mlx3", "mlx4", "mlx6", "mlx8",
+    "fp8-block", "fp8-tensor", "bnb-nf4", "bnb-fp4", "bnb-nf4-double", "bnb-int8", "mlx2", "mlx3", "mlx4", "mlx6",
+    "mlx8",
   ]
 
   /// Furl's names of the tensors of a Llama of one block.
@@ -97,7 +98,9 @@ import Testing
       try refused(name) { _ in nil }
       try refused(name) { .init($0.name, "BOOL", [$0.bytes.count], $0.bytes) }
       try refused(name) { tensor in
-        let shape = tensor.shape.count == 2 && tensor.shape[0] != tensor.shape[1] ? tensor.shape.reversed() : [1] + tensor.shape + [1]
+        let shape =
+          tensor.shape.count == 2 && tensor.shape[0] != tensor.shape[1]
+          ? tensor.shape.reversed() : [1] + tensor.shape + [1]
         return .init(tensor.name, tensor.type, shape, tensor.bytes)
       }
     }
@@ -110,15 +113,21 @@ import Testing
     ("awq", "\"gemm\"", "\"gemv\"", "quantization_config.version"),
     ("awq", "\"zero_point\": true", "\"zero_point\": false", "quantization_config.zero_point"),
     ("ct-int4-group", "\"pack-quantized\"", "\"marlin-24\"", "quantization_config.format"),
-    ("ct-int4-group", "\"num_bits\": 4", "\"num_bits\": 9", "quantization_config.config_groups.group_0.weights.num_bits"),
+    (
+      "ct-int4-group", "\"num_bits\": 4", "\"num_bits\": 9",
+      "quantization_config.config_groups.group_0.weights.num_bits"
+    ),
     (
       "ct-int4-group", "\"strategy\": \"group\"", "\"strategy\": \"other\"",
       "quantization_config.config_groups.group_0.weights.strategy"
     ),
     ("fp8-block", "\"e4m3\"", "\"e3m4\"", "quantization_config.fmt"),
-    ("mlx4", "\"affine\"", "\"mxfp4\"", "quantization.mode"), ("mlx4", "\"bits\": 4", "\"bits\": 7", "quantization.bits"),
+    ("mlx4", "\"affine\"", "\"mxfp4\"", "quantization.mode"),
+    ("mlx4", "\"bits\": 4", "\"bits\": 7", "quantization.bits"),
   ])
-  func parametersThatAreNotReadAreRefusedByName(_ sample: (form: String, from: String, to: String, place: String)) throws {
+  func parametersThatAreNotReadAreRefusedByName(_ sample: (form: String, from: String, to: String, place: String))
+    throws
+  {
     let error = try #require(throws: FurlError.self) {
       try Self.open(sample.form, config: { $0.replacing(sample.from, with: sample.to) })
     }
@@ -129,7 +138,8 @@ import Testing
     let changes = [
       ("gptq4", "\"group_size\": 16", "\"group_size\": 8"), ("awq", "\"group_size\": 16", "\"group_size\": 32"),
       ("gptq4", "\"bits\": 4", "\"bits\": 8"), ("mlx4", "\"group_size\": 32", "\"group_size\": 16"),
-      ("ct-int4-group", "\"group_size\": 16", "\"group_size\": 4"), ("ct-int4-group", "\"symmetric\": true", "\"symmetric\": false"),
+      ("ct-int4-group", "\"group_size\": 16", "\"group_size\": 4"),
+      ("ct-int4-group", "\"symmetric\": true", "\"symmetric\": false"),
     ]
     for (form, from, to) in changes {
       let error = try #require(throws: FurlError.self) { try Self.open(form, config: { $0.replacing(from, with: to) }) }

@@ -13,12 +13,14 @@ enum Adapter {
     guard let whole = weights.first else {
       throw FurlError.input(
         folder, "is a PEFT adapter and not a whole model: it has \(found)",
-        remedy: "name its base model\(base) and give --adapter \(folder.lastName.prefix(100)): furl compress merges it; other commands "
+        remedy:
+          "name its base model\(base) and give --adapter \(folder.lastName.prefix(100)): furl compress merges it; other commands "
           + "take the model that merge_and_unload of peft gives")
     }
     throw FurlError.input(
       folder, "has a PEFT adapter (\(found)) beside \(whole), and nothing says whether they are merged",
-      remedy: "move the adapter into a folder of its own and give furl compress --adapter, or take the weights without it: "
+      remedy:
+        "move the adapter into a folder of its own and give furl compress --adapter, or take the weights without it: "
         + "--weights \(whole)")
   }
 

@@ -33,14 +33,17 @@ struct AdapterSettings: Sendable {
       guard let value = reader.optional(key), value != .bool(false), value.array?.isEmpty != true,
         value.members?.isEmpty != true
       else { continue }
-      throw reader.error(key, "makes another adapter of it than LoRA, which is not merged", remedy: "merge it with peft")
+      throw reader.error(
+        key, "makes another adapter of it than LoRA, which is not merged", remedy: "merge it with peft")
     }
     if let start = reader.optional("init_lora_weights"), let name = start.string,
       !["gaussian", "eva", "orthogonal"].contains(name)
     {
       throw reader.error(
         "init_lora_weights", "\"\(name.prefix(40))\" has changed the base's own weights, which are not here",
-        remedy: "save the adapter converted to a plain LoRA (path_initial_model_for_weight_conversion), or merge it with peft")
+        remedy:
+          "save the adapter converted to a plain LoRA (path_initial_model_for_weight_conversion), or merge it with peft"
+      )
     }
     guard let alpha = reader.optional("lora_alpha")?.number, alpha.isFinite else {
       throw reader.error("lora_alpha", "must be a number")

@@ -28,13 +28,16 @@ struct PEFTAdapter: Sendable {
     let path = folder + "/adapter_config.json"
     guard FileNames.isFolder(folder) == true, FileManager.default.fileExists(atPath: path) else {
       throw FurlError.input(
-        folder, "is no folder of a PEFT adapter: it has no adapter_config.json", remedy: "name the adapter's own folder")
+        folder, "is no folder of a PEFT adapter: it has no adapter_config.json", remedy: "name the adapter's own folder"
+      )
     }
     self.folder = folder
     settings = try AdapterSettings(path: path)
-    guard let (name, format) = PEFTAdapter.weights.first(where: {
-      FileManager.default.fileExists(atPath: folder + "/" + $0.name)
-    }) else {
+    guard
+      let (name, format) = PEFTAdapter.weights.first(where: {
+        FileManager.default.fileExists(atPath: folder + "/" + $0.name)
+      })
+    else {
       throw FurlError.input(folder, "has no adapter_model.safetensors", remedy: "fetch the adapter's weights")
     }
     let opened = try format.open(folder + "/" + name)
@@ -68,7 +71,8 @@ struct PEFTAdapter: Sendable {
     let words = bare.split(separator: ".").map(String.init)
     guard let place = words.firstIndex(where: { $0.hasPrefix("lora_") }) else {
       guard bare.split(separator: ".").contains(where: Adapter.isOfAdapter) else { return nil }
-      throw FurlError.input(tensor.file.path, name, "belongs to an adapter that is not merged", remedy: "merge it with peft")
+      throw FurlError.input(
+        tensor.file.path, name, "belongs to an adapter that is not merged", remedy: "merge it with peft")
     }
     let part = words[place]
     let known = ["lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"]
@@ -97,7 +101,8 @@ struct PEFTAdapter: Sendable {
     let isEmbedding = parts["lora_embedding_A"] != nil || parts["lora_embedding_B"] != nil
     let kind = isEmbedding ? "lora_embedding_" : "lora_"
     guard let a = parts[kind + "A"], let b = parts[kind + "B"] else {
-      throw FurlError.input(file, module, "has one of lora_A and lora_B without the other", remedy: "the file is not whole")
+      throw FurlError.input(
+        file, module, "has one of lora_A and lora_B without the other", remedy: "the file is not whole")
     }
     guard a.shape.count == 2, b.shape.count == 2, !a.shape.contains(0), !b.shape.contains(0), a.shape[0] == b.shape[1]
     else {
@@ -114,7 +119,8 @@ struct PEFTAdapter: Sendable {
         file, module, "has lengths of rows (DoRA) that do not fit its matrices or use_dora of adapter_config.json")
     }
     guard lengths == nil || !isEmbedding else {
-      throw FurlError.input(file, module, "is an embedding with DoRA, which is not merged", remedy: "merge it with peft")
+      throw FurlError.input(
+        file, module, "is an embedding with DoRA, which is not merged", remedy: "merge it with peft")
     }
     return AdaptedMatrix.Update(
       a: try grid(a, a.shape[0], a.shape[1], module), b: try grid(b, b.shape[0], b.shape[1], module),
@@ -126,14 +132,16 @@ struct PEFTAdapter: Sendable {
     _ tensor: StoredTensors.Tensor, _ rows: Int, _ columns: Int, _ module: String
   ) throws -> StoredGrid {
     guard let type = tensor.type, type.blockSize == 1, tensor.isDense else {
-      throw FurlError.input(tensor.file.path, module, "has numbers of the type \(tensor.typeName) or with gaps, which is not read")
+      throw FurlError.input(
+        tensor.file.path, module, "has numbers of the type \(tensor.typeName) or with gaps, which is not read")
     }
     return try StoredGrid(tensor.file, offset: tensor.offset, rows: rows, columns: columns, numbers: .floats(type))
   }
 
   /// The adapter's own folder, where it has added tokens and brings the tokenizer that has them.
   func tokenizerFolder(isResized: Bool) -> String? {
-    isResized && ["tokenizer.json", "tokenizer.model"].contains { FileManager.default.fileExists(atPath: folder + "/" + $0) }
+    isResized
+      && ["tokenizer.json", "tokenizer.model"].contains { FileManager.default.fileExists(atPath: folder + "/" + $0) }
       ? folder : nil
   }
 
@@ -157,8 +165,9 @@ struct PEFTAdapter: Sendable {
     var names: [String: StoredTensors.Tensor] = [:]
     for (name, tensor) in replaced {
       let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
-      guard let own = [name, bare, prefix + name].first(where: { stored.tensors[$0] != nil })
-        ?? (name == PEFTAdapter.headName(family, spec) ? name : nil)
+      guard
+        let own = [name, bare, prefix + name].first(where: { stored.tensors[$0] != nil })
+          ?? (name == PEFTAdapter.headName(family, spec) ? name : nil)
       else { throw unknown(name, tensor.file.path) }
       names[own] = tensor
     }

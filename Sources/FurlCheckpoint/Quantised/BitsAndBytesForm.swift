@@ -28,7 +28,7 @@ struct BitsAndBytesForm: QuantizedForm {
   }
 
   /// What the JSON text of a module says.
-  private struct BlockState {
+  private struct BlockDeclaration {
     let kind: String
     let size: Int
     let nested: (size: Int, offset: Float)?
@@ -69,7 +69,7 @@ struct BitsAndBytesForm: QuantizedForm {
 
   private static let longest = 1 << 16
 
-  private func declaration(_ module: inout QuantizedModule) throws -> BlockState {
+  private func declaration(_ module: inout QuantizedModule) throws -> BlockDeclaration {
     let start = "weight.quant_state.bitsandbytes__"
     let found = module.names(beginning: start)
     guard found.count == 1, let tensor = module.tensor(found[0]), tensor.numbers == .uint8, tensor.isDense,
@@ -92,11 +92,11 @@ struct BitsAndBytesForm: QuantizedForm {
       throw wrong("blocksize", "is no size of a block")
     }
     guard let nested = json["nested_blocksize"], nested != .null else {
-      return BlockState(kind: kind, size: size, nested: nil)
+      return BlockDeclaration(kind: kind, size: size, nested: nil)
     }
     guard let inner = nested.integer, (1...1 << 20).contains(inner), let offset = json["nested_offset"]?.number else {
       throw wrong("nested_blocksize", "and nested_offset do not say how scales are quantized")
     }
-    return BlockState(kind: kind, size: size, nested: (inner, Float(offset)))
+    return BlockDeclaration(kind: kind, size: size, nested: (inner, Float(offset)))
   }
 }

@@ -95,7 +95,8 @@ struct CompressedTensorsForm: QuantizedForm {
   /// Of the declared schemes the one whose scales a module has; what modules a scheme is for is not looked at, so that two
   /// that would lead to the same tensors mean the same.
   private func scheme(
-    of module: inout QuantizedModule, _ codes: StoredTensors.Tensor, _ name: String, _ isPossible: (DeclaredScheme) -> Bool
+    of module: inout QuantizedModule, _ codes: StoredTensors.Tensor, _ name: String,
+    _ isPossible: (DeclaredScheme) -> Bool
   ) throws -> DeclaredScheme {
     let scales = module.tensor("weight_scale")?.shape ?? []
     let hasZeros = module.has("weight_zero_point")
@@ -106,7 +107,8 @@ struct CompressedTensorsForm: QuantizedForm {
     }
     guard let found else {
       throw module.error(
-        codes, name, "and weight_scale of shape \(scales) fit no group of config_groups for \(rows) x \(columns) weights")
+        codes, name,
+        "and weight_scale of shape \(scales) fit no group of config_groups for \(rows) x \(columns) weights")
     }
     return found
   }
@@ -202,7 +204,9 @@ struct CompressedTensorsForm: QuantizedForm {
       groups: groups)
   }
 
-  private func zeros(_ module: inout QuantizedModule, _ scheme: DeclaredScheme, count: Int) throws -> GroupedCodes.CodeZeros {
+  private func zeros(_ module: inout QuantizedModule, _ scheme: DeclaredScheme, count: Int) throws
+    -> GroupedCodes.CodeZeros
+  {
     // Codes are stored with half of their range added, and so are their zeros.
     guard !scheme.isSymmetric else { return .constant(1 << (scheme.bits - 1)) }
     let words = CodeWords.words(module.rows, bits: scheme.bits)

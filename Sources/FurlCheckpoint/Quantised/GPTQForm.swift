@@ -60,7 +60,8 @@ struct GPTQForm: QuantizedForm {
     let groups = try module.groups("g_idx", size: size, count: count)
     let listed = if case .listed = groups { ", in an order of their own" } else { "" }
     return try GroupedCodes(
-      form: "GPTQ \(bits) bits, \(group == nil && size == columns ? "rows" : "groups of \(size)\(listed)")", shape: (rows, columns),
+      form: "GPTQ \(bits) bits, \(group == nil && size == columns ? "rows" : "groups of \(size)\(listed)")",
+      shape: (rows, columns),
       codes: CodeWords(codes.file, offset: codes.offset, bits: bits, streams: rows, length: columns, order: .columns),
       scales: (module.grid(scales, (count, rows)), perOutput: false),
       zeros: .codes(
@@ -77,7 +78,8 @@ struct GPTQForm: QuantizedForm {
     let middle = 1 << (bits - 1)
     guard stored == middle || stored == middle - 1 else {
       throw module.error(
-        zeros, "qzeros", "stores the zero \(stored), but symmetric codes of \(bits) bits have \(middle - 1) or \(middle)")
+        zeros, "qzeros",
+        "stores the zero \(stored), but symmetric codes of \(bits) bits have \(middle - 1) or \(middle)")
     }
     return middle - stored
   }

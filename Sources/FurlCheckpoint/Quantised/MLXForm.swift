@@ -44,7 +44,8 @@ struct MLXForm: QuantizedForm {
     }
     guard let pair else {
       throw module.error(
-        codes, "weight", "of shape \(codes.shape) and \(groups) groups a row fit no declared bits and group_size "
+        codes, "weight",
+        "of shape \(codes.shape) and \(groups) groups a row fit no declared bits and group_size "
           + "for \(rows) x \(columns) weights")
     }
     _ = try module.required("weight", [.int32], [[rows, columns * pair.bits / 32]])
