@@ -1,4 +1,4 @@
-package import FurlBase
+import FurlBase
 
 /// A matrix of a base model with what an adapter adds to it, merged row by row in FP32 when it is read.
 ///
@@ -44,11 +44,15 @@ package struct AdaptedMatrix: CodedMatrix {
   ///   - first, order: which of the update's outputs they are.
   /// - Throws: ``FurlError`` of kind `defect` when the update does not fit.
   package init(_ base: WeightSource, _ update: Update, first: Int, order: WeightSource.RowOrder) throws {
-    (rows, columns) = (base.rows, base.columns)
-    guard update.a.rows == update.b.columns, update.shape[1] == columns, first >= 0,
-      let last = order.last(of: rows), last < update.shape[0] - first,
-      update.lengths == nil || !update.isEmbedding && update.lengths?.columns == update.shape[0]
+    let shape = update.shape
+    let lengths = update.lengths?.columns ?? shape[0]
+    let isStretched = update.lengths != nil
+    guard update.a.rows == update.b.columns, shape[1] == base.columns, first >= 0,
+      let last = order.last(of: base.rows), last < shape[0] - first, lengths == shape[0],
+      !isStretched || !update.isEmbedding
     else { throw FurlError(.defect, file: base.file.path, "an adapter's matrices do not fit") }
+    rows = base.rows
+    columns = base.columns
     self.base = base
     self.update = update
     self.first = first
