@@ -25,6 +25,10 @@ package struct Checkpoint: Sendable {
   package let gguf: GGUFFile?
   /// The tokenizer in the form of artifacts, where steps have made another one than the files have.
   package let tokenizerBytes: [UInt8]?
+  /// The files of an adapter that is merged into the weights when they are read.
+  package let adapterFiles: [MappedFile]
+  /// The folder that the tokenizer lies in: that of an adapter that has added tokens, else the model's.
+  package let tokenizerFolder: String
   /// What a person should know of how the files were read: what was taken off names, which head counts.
   package let notes: [String]
   /// Stored tensors that are no weights (masks, tables of rotary frequencies, counters), by name.
@@ -39,6 +43,19 @@ package struct Checkpoint: Sendable {
   /// - Throws: ``FurlError`` of kind `input` that names file, key or tensor.
   package init(path: String) throws { try self.init(OpenedCheckpoint.open(path: path)) }
 
+  /// Opens a checkpoint with an adapter of PEFT (LoRA, rsLoRA, DoRA) that is merged into its weights when they are read.
+  ///
+  /// - Parameter adapter: the folder with adapter_config.json; nil: none.
+  /// - Throws: ``FurlError`` of kind `input`, also for an adapter of another kind or for another base.
+  package init(path: String, adapter: String?) throws {
+    try self.init(OpenedCheckpoint.open(path: path, adapter: adapter))
+  }
+
+  /// The files that an adapter is read from, as far as they are there.
+  package static func adapterFilesRead(in folder: String) -> [String] {
+    Adapter.files.map { folder + "/" + $0 }.filter { FileManager.default.fileExists(atPath: $0) }
+  }
+
   /// Whether a path may be named in the place of a folder, by its ending: weights or their index.
   package static func isWeightFile(_ path: String) -> Bool {
     WeightFiles.endings.contains { path.hasSuffix($0) } && (!path.hasSuffix(".json") || path.contains(".index."))
@@ -48,7 +65,11 @@ package struct Checkpoint: Sendable {
   package init(folder: String) throws { try self.init(OpenedCheckpoint.open(folder: folder)) }
 
   private init(_ opened: OpenedCheckpoint) throws {
-    let (sources, names) = try Checkpoint.locate(opened)
+    var (sources, names) = try Checkpoint.locate(opened)
+    if let adapter = opened.adapter {
+      sources = try adapter.applied(
+        to: sources, prefix: opened.names.prefix, spec: opened.spec, location: opened.names.location)
+    }
     self.sources = sources
     let prefix = opened.names.prefix
     var leftOut: [String] = []
@@ -68,6 +89,8 @@ package struct Checkpoint: Sendable {
     weightFiles = opened.stored.files
     gguf = opened.gguf
     tokenizerBytes = nil
+    adapterFiles = opened.adapter?.files ?? []
+    tokenizerFolder = opened.adapter?.tokenizerFolder(isResized: opened.isResized) ?? opened.folder
     notes = opened.notes
     self.leftOut = leftOut
     ends = nil
@@ -101,6 +124,8 @@ package struct Checkpoint: Sendable {
     weightFiles = source.weightFiles
     gguf = source.gguf
     tokenizerBytes = vocabulary?.tokenizer ?? source.tokenizerBytes
+    adapterFiles = source.adapterFiles
+    tokenizerFolder = source.tokenizerFolder
     notes = source.notes
     leftOut = source.leftOut
     ends = vocabulary?.ends ?? source.ends
@@ -129,6 +154,17 @@ package struct Checkpoint: Sendable {
         names.formUnion(packed.names)
         sources[tensor.name] = packed.source
         continue
+      }
+      if let form = opened.names.quantized {
+        let found = try candidates.lazy.compactMap { name in
+          try QuantizedModule.source(
+            of: tensor, at: location, name: name, in: opened.stored, form: form, sizesFrom: opened.names.sizesFrom)
+        }.first
+        if let found {
+          names.formUnion(found.names)
+          sources[tensor.name] = found.source
+          continue
+        }
       }
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
@@ -249,8 +285,18 @@ package struct Checkpoint: Sendable {
   private func size(of name: String) -> Int? {
     // A GGUF file has everything in itself.
     guard gguf == nil else { return nil }
-    return FileNames.bytes(folder + "/" + name)
+    return FileNames.bytes(sidePath(name))
   }
+
+  private func sidePath(_ name: String) -> String {
+    (Checkpoint.tokenizerFiles.contains(name) ? tokenizerFolder : folder) + "/" + name
+  }
+
+  private static let tokenizerFiles: Set<String> = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+  ]
 
   static let sideFiles = [
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -261,7 +307,8 @@ package struct Checkpoint: Sendable {
   /// The files that the model is made of; the weights come first.
   package func files() throws -> [MappedFile] {
     weightFiles
-      + (try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: folder + "/" + $0) })
+      + (try Checkpoint.sideFiles.filter { size(of: $0) != nil }.map { try MappedFile(path: sidePath($0)) })
+      + adapterFiles
   }
 
   /// The files that the model is made of, with their digests.

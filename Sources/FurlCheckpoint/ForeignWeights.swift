@@ -3,8 +3,18 @@ import FurlBase
 /// Weights in a form that is no plain checkpoint, told by the names and types of their tensors: what `config.json` says
 /// about it may be missing or left over.
 enum ForeignWeights {
+  /// The form of weights that are quantized, as their configuration declares it.
+  ///
+  /// - Returns: nil where no tensor shows that they are, or where nothing is declared that is read.
+  /// - Throws: ``FurlError`` of kind `input` that names the key, for a declaration with parameters that are not read.
+  static func form(of stored: StoredTensors, _ config: JSON, file: String) throws -> (any QuantizedForm)? {
+    guard stored.tensors.contains(where: { quantized($0.key, $0.value, stored) != nil }) else { return nil }
+    return try QuantizationDeclaration.form(of: config, file: file)
+  }
+
+  /// - Parameter form: that quantized weights may have.
   /// - Throws: ``FurlError`` of kind `input` that says what the weights are, and what to do.
-  static func refuse(_ stored: StoredTensors, path: String) throws {
+  static func refuse(_ stored: StoredTensors, path: String, except form: (any QuantizedForm)?) throws {
     let names = stored.tensors.keys.sorted()
     if let name = names.first(where: Adapter.names) {
       throw FurlError.input(
@@ -13,10 +23,11 @@ enum ForeignWeights {
     }
     for name in names {
       guard let tensor = stored.tensors[name] else { continue }
-      if let form = quantized(name, tensor, stored) {
+      if form == nil, let shown = quantized(name, tensor, stored) {
         throw FurlError.input(
-          path, name, "the weights are quantized already, in the form of \(form)",
-          remedy: "name the checkpoint that they were made of")
+          path, name, "the weights are quantized already, in the form of \(shown)",
+          remedy: "name the checkpoint that they were made of; where config.json declares them, "
+            + "\(QuantizationDeclaration.names) are read")
       }
       let parts = name.split(separator: ".")
       if parts.contains(where: { $0.hasPrefix("_flat_param") || $0 == "flat_param" }) {

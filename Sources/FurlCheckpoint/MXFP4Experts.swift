@@ -38,13 +38,12 @@ enum MXFP4Experts {
         throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(sizesFrom) says \(shape)")
       }
     }
-    let firstBlock = (slice.index * outputs + start) * (inputs / columns)
+    let firstBlock = slice.index * outputs * (inputs / columns)
+    let matrix = try MXFP4Codes(
+      codes: (codes.file, codes.offset + firstBlock * bytes), scales: (scales.file, scales.offset + firstBlock),
+      shape: (outputs, inputs))
     let source = try WeightSource(
-      file: codes.file, type: .mxfp4Codes, offset: codes.offset + firstBlock * bytes, rows: tensor.shape[0],
-      columns: inputs, rowStride: inputs, rowOrder: location.rowOrder)
-    return (
-      try source.scaled(by: BlockScales(offset: scales.offset + firstBlock), in: scales.file).folding(location.fold),
-      names
-    )
+      coded: matrix, firstRow: start, rows: tensor.shape[0], columns: inputs, rowOrder: location.rowOrder)
+    return (source.folding(location.fold), names)
   }
 }

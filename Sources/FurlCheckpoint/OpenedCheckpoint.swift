@@ -15,6 +15,8 @@ struct OpenedCheckpoint {
     let sizesFrom: String
     /// The types that weights are read from.
     let types: [SourceType]
+    /// The form of modules that are quantized, where there are such.
+    var quantized: (any QuantizedForm)?
   }
 
   /// What was opened: the folder, a file of weights in it, or the GGUF file.
@@ -25,27 +27,41 @@ struct OpenedCheckpoint {
   let stored: StoredTensors
   let names: Names
   let gguf: GGUFFile?
+  /// What is merged into the weights when they are read.
+  let adapter: PEFTAdapter?
+  /// Whether the adapter has another count of tokens than its base.
+  private(set) var isResized = false
   /// What a person should know of how the files were read.
   let notes: [String]
 
   /// Opens a folder, the file of weights in it that is meant, or a GGUF file.
-  static func open(path: String) throws -> OpenedCheckpoint {
+  ///
+  /// - Parameter adapter: the folder of an adapter to merge; nil: none.
+  static func open(path: String, adapter: String? = nil) throws -> OpenedCheckpoint {
     let isFile = FileNames.isFolder(path) == false
     if isFile, path.hasSuffix(".gguf") || GGUFFile.isGGUF(path: path) {
+      try refuse(adapter, gguf: path)
       return try OpenedCheckpoint(gguf: path)
     }
     if isFile, Checkpoint.isWeightFile(path) {
       let folder = path.folderPath
       let config = folder + "/config.json"
       if FileManager.default.fileExists(atPath: config) {
-        return try OpenedCheckpoint(config: config, folder: folder, weights: path.lastName)
+        return try OpenedCheckpoint(config: config, folder: folder, weights: path.lastName, adapter: adapter)
       }
     }
-    return try open(folder: path)
+    return try open(folder: path, adapter: adapter)
+  }
+
+  private static func refuse(_ adapter: String?, gguf path: String) throws {
+    guard adapter != nil else { return }
+    throw FurlError.input(
+      path, "is a GGUF file, whose tensors have other names than adapters",
+      remedy: "name the folder of the checkpoint that it was made of")
   }
 
   /// Opens a folder with `config.json`, or with one GGUF model and nothing else.
-  static func open(folder: String) throws -> OpenedCheckpoint {
+  static func open(folder: String, adapter: String? = nil) throws -> OpenedCheckpoint {
     guard let isFolder = FileNames.isFolder(folder) else { throw HubFolder.missing(folder) }
     guard isFolder else {
       // What cannot be opened at all says why itself.
@@ -56,18 +72,28 @@ struct OpenedCheckpoint {
     }
     let path = folder + "/config.json"
     if FileManager.default.fileExists(atPath: path) {
-      return try OpenedCheckpoint(config: path, folder: folder, weights: nil)
+      return try OpenedCheckpoint(config: path, folder: folder, weights: nil, adapter: adapter)
     }
     try HubFolder.refuseCache(folder)
     try Adapter.refuse(folder, FolderListing(folder).names)
-    if let file = try onlyGGUF(in: folder) { return try OpenedCheckpoint(gguf: file) }
+    if let file = try onlyGGUF(in: folder) {
+      try refuse(adapter, gguf: file)
+      return try OpenedCheckpoint(gguf: file)
+    }
     throw FurlError.input(
       folder, "has no config.json", remedy: "a checkpoint has config.json, weights and tokenizer.json")
   }
 
-  private init(config path: String, folder: String, weights: String?) throws {
+  private init(config path: String, folder: String, weights: String?, adapter adapterFolder: String?) throws {
     var configuration = try StoredConfiguration(path: path)
     var (family, spec) = try OpenedCheckpoint.read(configuration.json, file: path)
+    let adapter = try adapterFolder.map { try PEFTAdapter(folder: $0) }
+    if let rows = adapter?.tokens(family, spec), rows != spec.vocabularySize {
+      configuration.set(family.configurationKeys.vocabulary, .integer(rows))
+      isResized = true
+      configuration.note("the adapter has brought the embedding from \(spec.vocabularySize) to \(rows) tokens")
+      (family, spec) = try OpenedCheckpoint.read(configuration.json, file: path)
+    }
     var chosen = weights
     if weights == nil, let name = try WeightFiles.configured(configuration.json, folder: folder) {
       chosen = name
@@ -76,10 +102,12 @@ struct OpenedCheckpoint {
     let whole = try StoredTensors(folder: folder, weights: chosen)
     let text = try TextPart(whole, isWrapped: configuration.isWrapped)
     let raw = text.stored
-    try ForeignWeights.refuse(raw, path: folder)
-    try configuration.dropQuantization()
+    let quantized = try ForeignWeights.form(of: raw, configuration.json, file: path)
+    try ForeignWeights.refuse(raw, path: folder, except: quantized)
+    try configuration.dropQuantization(quantized)
     let naming = try StoredNames(raw, family: family, spec: spec)
-    let head = try HeadTie(naming.stored, family: family, spec: spec)
+    let tensors = try adapter?.applied(to: naming.stored, family, spec) ?? naming.stored
+    let head = try HeadTie(tensors, family: family, spec: spec)
     if head.isStoredApart {
       spec.tiedEmbeddings = false
       configuration.set("tie_word_embeddings", false)
@@ -87,12 +115,13 @@ struct OpenedCheckpoint {
     self.path = weights.map { folder + "/" + $0 } ?? folder
     self.folder = folder
     self.spec = spec
-    stored = naming.stored
+    stored = tensors
+    self.adapter = adapter
     config = configuration.kept
     let reader = try DocumentReader(configuration.json, file: path)
     let folds = try family.folds(reader, spec)
     let beyond = LayersBeyond(family, spec, count: try family.layersBeyond(reader))
-    notes = configuration.notes + text.notes + naming.notes + head.notes + beyond.notes(naming.stored.tensors.keys)
+    notes = configuration.notes + text.notes + naming.notes + head.notes + beyond.notes(tensors.tensors.keys)
     names = Names(
       prefix: family.prefix,
       location: { [spec] tensor in
@@ -101,7 +130,7 @@ struct OpenedCheckpoint {
       isSuperfluous: { [spec] in
         head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) || family.isUnused($0, in: spec)
       }, sizesFrom: "config.json",
-      types: SourceType.allCases.filter { $0.blockSize == 1 })
+      types: SourceType.allCases.filter { $0.blockSize == 1 }, quantized: quantized)
     gguf = nil
   }
 
@@ -118,10 +147,11 @@ struct OpenedCheckpoint {
     folder = path.folderPath
     self.spec = spec
     stored = StoredTensors(file)
+    adapter = nil
     names = Names(
       prefix: "", location: { naming.location(of: $0).folding(folds, $0) },
       isSuperfluous: { name, _ in naming.isSuperfluous(name) || beyond.contain(name) }, sizesFrom: "its metadata",
-      types: SourceType.allCases.filter { $0 != .mxfp4Codes })
+      types: SourceType.allCases)
     self.gguf = file
     notes = beyond.notes(stored.tensors.keys)
   }

@@ -37,7 +37,7 @@ struct StoredConfiguration {
       members.removeAll { $0.key == "tie_word_embeddings" }
       members.append(.init("tie_word_embeddings", tied))
     }
-    for key in ["eos_token_id", "bos_token_id", "quantization_config"] {
+    for key in ["eos_token_id", "bos_token_id", "quantization_config", "quantization"] {
       guard text[key] == nil, let value = json[key] else { continue }
       members.append(.init(key, value))
     }
@@ -84,19 +84,29 @@ struct StoredConfiguration {
 
   mutating func note(_ text: String) { notes.append(text) }
 
-  /// Leaves out what a merge of an adapter into the weights has left: the tensors say that they are plain.
+  private mutating func remove(_ keys: [String]) {
+    json = .object((json.members ?? []).filter { !keys.contains($0.key) })
+    kept = .object((kept.members ?? []).filter { !keys.contains($0.key) })
+  }
+
+  /// Leaves out how weights are quantized: what is read of them are plain numbers.
   ///
+  /// - Parameter form: that the weights have; nil: the tensors say that they are plain, and what is declared a merge of an
+  ///   adapter has left.
   /// - Throws: ``FurlError`` of kind `input` for a method that makes other weights of plain ones when they are loaded.
-  mutating func dropQuantization() throws {
+  mutating func dropQuantization(_ form: (any QuantizedForm)?) throws {
     let key = "quantization_config"
+    if let form {
+      remove([key, "quantization"])
+      return note("the weights are quantized (\(form.name)), and are decoded to FP32 when they are read")
+    }
     guard let value = json[key], value != .null else { return }
     if let name = value["quant_method"]?.string, StoredConfiguration.roundsPlainWeights(name, value) {
       throw FurlError.input(
         path, "\(key).quant_method", "\"\(name)\" rounds plain weights when they are loaded, which is not supported",
         remedy: "if they are to be taken as they stand, remove \(key)")
     }
-    json = .object((json.members ?? []).filter { $0.key != key })
-    kept = .object((kept.members ?? []).filter { $0.key != key })
+    remove([key])
     // What transformers unpacks is read as it lies.
     if value["quant_method"]?.string == "mxfp4" { return }
     let method = value["quant_method"]?.string.map { " (\($0.prefix(40)))" } ?? ""

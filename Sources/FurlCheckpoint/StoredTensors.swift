@@ -75,6 +75,11 @@ package struct StoredTensors: Sendable {
     StoredTensors(tensors: tensors.filter { isWanted($0.key) }, files: files)
   }
 
+  /// The same with other tensors under some names.
+  func replacing(_ others: [String: Tensor]) -> StoredTensors {
+    StoredTensors(tensors: tensors.merging(others) { $1 }, files: files)
+  }
+
   private init(tensors: [String: Tensor], files: [MappedFile]) {
     self.tensors = tensors
     self.files = files

@@ -47,6 +47,11 @@ struct Compress: ParsableCommand {
 
   @OptionGroup var weights: WeightsOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"))
+  var adapter: String?
+
   @Option(help: "Threads (default: one for each core).")
   var threads: Int?
 
@@ -67,9 +72,9 @@ struct Compress: ParsableCommand {
   func run() throws {
     let path = try weights.path(checkpoint)
     let output = plan ? nil : self.output
-    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path))
+    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path) + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
     let recipe = try Recipe(path: recipe)
-    var compressor = try Compressor(Checkpoint(path: path), recipe: recipe)
+    var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)
     try Overwriting.check(
       [("--output", output)], over: recipe.textFiles(checkpointFolder: compressor.checkpoint.folder))
     for note in compressor.checkpoint.notes { Terminal.log("furl: \(checkpoint): \(note)") }

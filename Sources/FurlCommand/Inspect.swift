@@ -90,7 +90,7 @@ struct Inspect: ParsableCommand {
         line("format", "GGUF version \(gguf.version)\(try gguf.name.map { ", \"\($0)\"" } ?? "")")
       }
       let types = inspection.storedTypes.map {
-        "\($0.weights) \($0.type.rawValue) (\(Figures.significant($0.bitsPerWeight)) bits)"
+        "\($0.weights) \($0.form) (\(Figures.significant($0.bitsPerWeight)) bits)"
       }
       line("weights", types.joined(separator: ", "))
       for note in checkpoint.notes { line("note", note) }

@@ -21,10 +21,9 @@ import Testing
     let scales = (0..<512).map { UInt8($0 / 2) }
     let file = try TestData.mapped([7] + codes + [9, 9] + scales)
     for turn in [0, 1] {
+      let matrix = try MXFP4Codes(codes: (file, 1), scales: (file, 1 + codes.count + 2), shape: (512, 32))
       let source = try WeightSource(
-        file: file, type: .mxfp4Codes, offset: 1 + turn * 16, rows: 256, columns: 32, rowStride: 32,
-        rowOrder: .stored.grouped(rows: 1, stride: 2)
-      ).scaled(by: BlockScales(offset: 1 + codes.count + 2 + turn), in: file)
+        coded: matrix, firstRow: turn, rows: 256, columns: 32, rowOrder: .stored.grouped(rows: 1, stride: 2))
       let values = source.readAll()
       let loaded = try source.loadFloats(rows: 3..<200, with: ReadBuffer())
       #expect(loaded.map(\.bitPattern) == values[3 * 32..<200 * 32].map(\.bitPattern))
@@ -46,10 +45,17 @@ import Testing
 
   @Test func scalesThatLieOutsideOfTheFileAreRefused() throws {
     let file = try TestData.mapped([UInt8](repeating: 0, count: 64 + 4))
-    let source = try WeightSource(file: file, type: .mxfp4Codes, offset: 0, rows: 4, columns: 32, rowStride: 32)
-    #expect(throws: Never.self) { try source.scaled(by: BlockScales(offset: 64), in: file) }
+    func matrix(_ offset: Int) throws -> MXFP4Codes {
+      try MXFP4Codes(codes: (file, 0), scales: (file, offset), shape: (4, 32))
+    }
+    #expect(throws: Never.self) { try matrix(64) }
     for offset in [65, 1 << 40, -1, Int.max] {
-      #expect(throws: FurlError.self) { try source.scaled(by: BlockScales(offset: offset), in: file) }
+      #expect(throws: FurlError.self) { try matrix(offset) }
+    }
+    for (first, rows, columns) in [(1, 4, 32), (0, 5, 32), (-1, 4, 32), (0, 4, 33), (4, 1, 32), (Int.max, 1, 32)] {
+      #expect(throws: FurlError.self) {
+        try WeightSource(coded: matrix(64), firstRow: first, rows: rows, columns: columns)
+      }
     }
   }
 }

@@ -51,6 +51,31 @@ let weightTargets = [
     let file = try GGUFFile(path: path)
     try use(Tokenizer(GGUFTokenizer(file.metadata), file: path), [])
   },
+  // A quantized checkpoint: its configuration, and codes with scales and zeros.
+  FuzzTarget(name: "packed") {
+    let folder = TestData.root + "/Tests/Fixtures/packed"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return try names.sorted().map { folder + "/" + $0 }.filter {
+      FileManager.default.fileExists(atPath: $0 + "/config.json")
+    }.map { Workspace.join([try TestData.bytes($0 + "/config.json"), try TestData.bytes($0 + "/model.safetensors")]) }
+  } run: { input, workspace in
+    try workspace.write(input, to: ["config.json", "model.safetensors"])
+    try readAll(Checkpoint(path: workspace.folder))
+  },
+  // An adapter and what it says of itself; its base is one of the tests'.
+  FuzzTarget(name: "adapter") {
+    let folder = TestData.root + "/Tests/Fixtures/adapters"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return try names.filter { $0.hasPrefix("llama-") }.sorted().map { folder + "/" + $0 }.map {
+      Workspace.join([
+        try TestData.bytes($0 + "/adapter_config.json"), try TestData.bytes($0 + "/adapter_model.safetensors"),
+      ])
+    }
+  } run: { input, workspace in
+    try workspace.write(input, to: ["adapter_config.json", "adapter_model.safetensors"])
+    let base = TestData.root + "/Tests/Fixtures/adapters/llama"
+    try readAll(Checkpoint(path: base, adapter: workspace.folder))
+  },
 ]
 
 /// Reads all weights and names all files.

@@ -102,7 +102,7 @@ package enum ModelFile: Sendable {
       } else if let gguf = checkpoint.gguf {
         tokenizer = try Tokenizer(GGUFTokenizer(gguf.metadata), file: gguf.path)
       } else {
-        tokenizer = try Tokenizer(checkpoint: checkpoint.folder)
+        tokenizer = try Tokenizer(checkpoint: checkpoint.tokenizerFolder)
       }
     case .artifact(let weights):
       tokenizer = try Tokenizer(serialized: weights.artifact.tokenizerBytes(), file: weights.artifact.path)

@@ -81,9 +81,9 @@ package struct Inspection: Sendable {
       return try checkpoint.spec.tensors.map { tensor in
         let source = try checkpoint.source(tensor.name)
         return InspectedTensor(
-          name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
-          bitsPerWeight: 8 * Double(source.type.blockBytes) / Double(source.type.blockSize),
-          diskBytes: source.type.byteCount(tensor.elementCount), weightBytes: 4 * tensor.elementCount,
+          name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.storedForm,
+          bitsPerWeight: source.storedBitsPerWeight, diskBytes: source.storedBytes(tensor.elementCount),
+          weightBytes: 4 * tensor.elementCount,
           digest: try TensorValues(file, tensor, pool: pool).digest())
       }
     case .artifact(let weights):

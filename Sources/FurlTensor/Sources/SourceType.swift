@@ -22,15 +22,22 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
   case q6k = "Q6_K"
   case iq4xs = "IQ4_XS"
   case mxfp4 = "MXFP4"
-  /// Codes of blocks whose scales lie elsewhere: see ``BlockScales``.
-  case mxfp4Codes = "MXFP4 codes"
+  case iq1s = "IQ1_S"
+  case iq1m = "IQ1_M"
+  case iq2xxs = "IQ2_XXS"
+  case iq2xs = "IQ2_XS"
+  case iq2s = "IQ2_S"
+  case iq3xxs = "IQ3_XXS"
+  case iq3s = "IQ3_S"
+  case tq10 = "TQ1_0"
+  case tq20 = "TQ2_0"
 
   /// Numbers that are stored together: 1 unless the type has blocks.
   package var blockSize: Int {
     switch self {
     case .float32, .float16, .bfloat16, .float64: 1
-    case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4, .mxfp4Codes: 32
-    case .q2k, .q3k, .q4k, .q5k, .q6k, .iq4xs: 256
+    case .q80, .q40, .q41, .q50, .q51, .iq4nl, .mxfp4: 32
+    case .q2k, .q3k, .q4k, .q5k, .q6k, .iq4xs, .iq1s, .iq1m, .iq2xxs, .iq2xs, .iq2s, .iq3xxs, .iq3s, .tq10, .tq20: 256
     }
   }
 
@@ -52,7 +59,15 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .q6k: 128 + 64 + 16 + 2
     case .iq4xs: 2 + 2 + 4 + 128
     case .mxfp4: 1 + 16
-    case .mxfp4Codes: 16
+    case .iq1s: 2 + 32 + 16
+    case .iq1m: 32 + 16 + 8
+    case .iq2xxs: 2 + 64
+    case .iq2xs: 2 + 64 + 8
+    case .iq2s: 2 + 64 + 8 + 8
+    case .iq3xxs: 2 + 64 + 32
+    case .iq3s: 2 + 64 + 8 + 32 + 4
+    case .tq10: 48 + 4 + 2
+    case .tq20: 64 + 2
     }
   }
 
@@ -106,7 +121,15 @@ package enum SourceType: String, Sendable, Hashable, CaseIterable {
     case .iq4nl: forEachBlock(source, output, count, TableBlocks.iq4nl)
     case .iq4xs: forEachBlock(source, output, count, TableBlocks.iq4xs)
     case .mxfp4: forEachBlock(source, output, count, TableBlocks.mxfp4)
-    case .mxfp4Codes: forEachBlock(source, output, count, BlockScales.decode)
+    case .iq1s: forEachBlock(source, output, count, GridBlocks.iq1s)
+    case .iq1m: forEachBlock(source, output, count, GridBlocks.iq1m)
+    case .iq2xxs: forEachBlock(source, output, count, GridBlocks.iq2xxs)
+    case .iq2xs: forEachBlock(source, output, count, GridBlocks.iq2xs)
+    case .iq2s: forEachBlock(source, output, count, GridBlocks.iq2s)
+    case .iq3xxs: forEachBlock(source, output, count, GridBlocks.iq3xxs)
+    case .iq3s: forEachBlock(source, output, count, GridBlocks.iq3s)
+    case .tq10: forEachBlock(source, output, count, TernaryBlocks.tq10)
+    case .tq20: forEachBlock(source, output, count, TernaryBlocks.tq20)
     }
   }
 

@@ -28,10 +28,10 @@ extension WeightSource {
   private func loadWhole(rows range: Range<Int>, with buffer: ReadBuffer) throws -> furl_rows {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows && !range.isEmpty)
     // Of a vector the order is that of its numbers.
-    if fold == .none, scales == nil, columnStride == 1, rows > 1 || rowOrder == .stored {
+    if fold == .none, coded == nil, columnStride == 1, rows > 1 || rowOrder == .stored {
       return try loadRows(range, buffer)
     }
-    if fold == .none, isTransposed, type.number != nil { return try loadColumns(range, buffer) }
+    if fold == .none, coded == nil, isTransposed, type.number != nil { return try loadColumns(range, buffer) }
     let floats = try buffer.room(range.count * columns * 4).assumingMemoryBound(to: Float.self)
     read(rows: range, into: floats)
     return furl_rows(numbers: floats, type: FURL_FLOAT32, stride: columns, rows: range.count, columns: columns)

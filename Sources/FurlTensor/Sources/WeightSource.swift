@@ -16,8 +16,8 @@ package struct WeightSource: Sendable {
   package let rowOrder: RowOrder
   /// What becomes of stored numbers.
   package private(set) var fold = Fold.none
-  /// Of blocks whose scales lie in a tensor of their own.
-  private(set) var scales: (scales: BlockScales, file: MappedFile)?
+  /// Set where the numbers are computed from several stored tensors; `file` and `offset` are those of their codes then.
+  let coded: CodedRows?
   /// Columns that are read as zeros when weights are loaded.
   package private(set) var leftOut: [Int] = []
 
@@ -26,13 +26,6 @@ package struct WeightSource: Sendable {
     precondition(columns.allSatisfy { (0..<self.columns).contains($0) })
     var source = self
     source.leftOut = columns.sorted()
-    return source
-  }
-
-  /// The same with scales, which are known to lie in their file.
-  func scaling(by scales: (BlockScales, MappedFile)) -> WeightSource {
-    var source = self
-    source.scales = scales
     return source
   }
 
@@ -82,6 +75,20 @@ package struct WeightSource: Sendable {
     self.rowStride = rowStride
     self.columnStride = columnStride
     self.rowOrder = rowOrder
+    coded = nil
+  }
+
+  /// Rows of a computed matrix, which are known to be there.
+  init(coded: CodedRows, _ codes: StoredPart, rows: Int, columns: Int, rowOrder: RowOrder) {
+    file = codes.file
+    type = .float32
+    offset = codes.range.lowerBound
+    self.rows = rows
+    self.columns = columns
+    rowStride = columns
+    columnStride = 1
+    self.rowOrder = rowOrder
+    self.coded = coded
   }
 
   /// A vector is a matrix of one row.
@@ -113,6 +120,7 @@ package struct WeightSource: Sendable {
 
   private func readStored(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    if let coded { return coded.decode(rows: range, order: rowOrder, columns: columns, into: output) }
     if rows == 1, rowOrder != .stored {
       guard !range.isEmpty else { return }
       for index in 0..<columns {
@@ -169,7 +177,6 @@ package struct WeightSource: Sendable {
   private func decode(number: Int, count: Int, into output: UnsafeMutablePointer<Float>) {
     let start = offset + type.byteCount(number)
     type.convert(file.bytes(start..<start + type.byteCount(count)), to: output, count: count)
-    if scales != nil { applyScales(number: number, count: count, to: output) }
   }
 
   /// Whether all numbers are those of another matrix, bit by bit as FP32; ends with the first that differs.
@@ -178,7 +185,7 @@ package struct WeightSource: Sendable {
     let isAlike =
       type == other.type && (rowStride, columnStride) == (other.rowStride, other.columnStride)
       && rowOrder == other.rowOrder && leftOut == other.leftOut && fold == other.fold
-      && scales == nil && other.scales == nil
+      && coded == nil && other.coded == nil
     // One storage under two names, as PyTorch saves a tied head.
     if isAlike, file === other.file, offset == other.offset { return true }
     let isPlain =
@@ -209,11 +216,12 @@ package struct WeightSource: Sendable {
 
   /// Gives the pages of some rows back, where rows lie together.
   private func drop(rows range: Range<Int>) {
-    if columnStride == 1, rowStride == columns, rowOrder == .stored { file.drop(bytes(rows: range)) }
+    if coded == nil, columnStride == 1, rowStride == columns, rowOrder == .stored { file.drop(bytes(rows: range)) }
   }
 
-  /// The bytes of the file that the matrix lies in.
+  /// The bytes of the file that the matrix lies in; of a computed one, those of its codes.
   package var range: Range<Int> {
+    if let coded { return coded.matrix.parts[0].range }
     let last = rowOrder.last(of: rows) ?? rows - 1
     let lastColumn = rows == 1 ? rowOrder.last(of: columns) ?? columns - 1 : columns - 1
     let numbers = last * rowStride + lastColumn * columnStride + 1
@@ -222,7 +230,10 @@ package struct WeightSource: Sendable {
   }
 
   /// Gives the pages back that the matrix lies in.
-  package func drop() { file.drop(range) }
+  package func drop() {
+    guard let coded else { return file.drop(range) }
+    for part in coded.matrix.parts { part.file.drop(part.range) }
+  }
 }
 
 extension WeightSource {

@@ -191,6 +191,7 @@ extension WeightSource {
   /// Some rows or columns; nil: all of them. Rows are then taken in the order in which they are stored.
   func part(rows: Range<Int>?, columns: Range<Int>?) throws -> WeightSource {
     if rows == nil, columns == nil { return self }
+    if isCoded, let rows, columns == nil { return try codedRows(rows) }
     let (rows, columns) = (rows ?? 0..<self.rows, columns ?? 0..<self.columns)
     let first = rows.lowerBound * rowStride + columns.lowerBound * columnStride
     return try WeightSource(

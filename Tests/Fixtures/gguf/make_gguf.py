@@ -21,6 +21,11 @@ HALVES = {
     "F32": [], "F16": [0], "BF16": [], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0],
 }
+# Those that came later, whose draws are behind all others'.
+LATER = {
+    "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "IQ1_S": [0], "IQ1_M": [], "TQ1_0": [52],
+    "TQ2_0": [64],
+}
 
 
 def finite_half(draws):
@@ -30,20 +35,23 @@ def finite_half(draws):
             return bits
 
 
-def blocks(name, draws):
+def blocks(name, halves, draws):
     """[count][bytes of a block]."""
     kind = gguf.GGMLQuantizationType[name]
     size, width = gguf.GGML_QUANT_SIZES[kind]
     count = 24 if size == 1 else 16 if size == 32 else 4
     data = draws.integers(0, 256, (count, width), dtype=numpy.uint8)
     for block in data:
-        for place in HALVES[name]:
+        for place in halves:
             block[place : place + 2] = finite_half(draws).reshape(1).view(numpy.uint8)
     if size == 1 and name != "F16":
         # Numbers of their own: neither infinite nor no numbers, so that bits can be compared.
         data[:, -1] &= 0xBF
-    if HALVES[name]:
-        place = HALVES[name][0]
+    if name == "IQ1_M":
+        # The scale lies in the high bits of words: its exponent is kept small.
+        data[:, -1] &= 0xBF
+    if halves:
+        place = halves[0]
         data[-1, place : place + 2] = numpy.array([0x7C00], numpy.uint16).view(numpy.uint8)
     return data
 
@@ -52,7 +60,7 @@ def write_blocks():
     draws = numpy.random.default_rng(20240601)
     types = []
     for name in HALVES:
-        data = blocks(name, draws)
+        data = blocks(name, HALVES[name], draws)
         kind = gguf.GGMLQuantizationType[name]
         with numpy.errstate(all="ignore"):
             values = gguf.quants.dequantize(data, kind).astype(numpy.float32)
@@ -69,6 +77,11 @@ def write_blocks():
     with numpy.errstate(all="ignore"):
         values = gguf.quants.dequantize(data, gguf.GGMLQuantizationType.MXFP4).astype(numpy.float32)
     types.append({"type": "MXFP4", "blocks": data.tobytes().hex(), "values": values.tobytes().hex()})
+    for name, halves in LATER.items():
+        data = blocks(name, halves, draws)
+        with numpy.errstate(all="ignore"):
+            values = gguf.quants.dequantize(data, gguf.GGMLQuantizationType[name]).astype(numpy.float32)
+        types.append({"type": name, "blocks": data.tobytes().hex(), "values": values.tobytes().hex()})
     with open(os.path.join(HERE, "blocks.json"), "w") as file:
         json.dump({"types": types}, file, separators=(",", ":"))
         file.write("\n")

@@ -2,7 +2,7 @@ import FurlBase
 
 /// PEFT's adapters: differences to the weights of a base model, which are not there or not merged yet.
 enum Adapter {
-  private static let files = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+  static let files = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
 
   /// - Throws: ``FurlError`` of kind `input` if a folder holds an adapter, alone or beside weights that it may or may not
   ///   be merged into.
@@ -13,11 +13,15 @@ enum Adapter {
     guard let whole = weights.first else {
       throw FurlError.input(
         folder, "is a PEFT adapter and not a whole model: it has \(found)",
-        remedy: "merge it into its base model\(base) first (merge_and_unload), and name the merged folder")
+        remedy:
+          "name its base model\(base) and give --adapter \(folder.lastName.prefix(100)): furl compress merges it; other commands "
+          + "take the model that merge_and_unload of peft gives")
     }
     throw FurlError.input(
       folder, "has a PEFT adapter (\(found)) beside \(whole), and nothing says whether they are merged",
-      remedy: "merge the adapter first, or take the weights without it: --weights \(whole)")
+      remedy:
+        "move the adapter into a folder of its own and give furl compress --adapter, or take the weights without it: "
+        + "--weights \(whole)")
   }
 
   private static func baseName(_ folder: String) -> String? {
@@ -37,8 +41,11 @@ enum Adapter {
 
   /// Whether a tensor's name is one that PEFT gives.
   static func names(_ tensor: String) -> Bool {
-    tensor.split(separator: ".").contains { part in
-      parts.contains(part) || beginnings.contains { part.hasPrefix($0) }
-    }
+    tensor.split(separator: ".").contains { parts.contains($0) || isOfAdapter($0) }
+  }
+
+  /// Whether a part of a name says a kind of adapter.
+  static func isOfAdapter(_ part: Substring) -> Bool {
+    part == "prompt_embeddings" || beginnings.contains { part.hasPrefix($0) }
   }
 }
