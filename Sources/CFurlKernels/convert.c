@@ -92,6 +92,10 @@ void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, flo
   for (size_t c = 0; c < columns; c++) out[c] = furl_weight_float32(matrix, row, c);
 }
 
+void furl_row_bfloat16(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) out[c] = furl_weight_bfloat16(matrix, row, c);
+}
+
 #define ROW(name, code, zero)                                                                               \
   void furl_row_##name(const furl_matrix *matrix, size_t row, size_t columns, float *out) {                 \
     for (size_t c = 0; c < columns; c++) {                                                                  \

@@ -26,6 +26,15 @@ static inline float furl_weight_float32(const furl_matrix *matrix, size_t row, s
   return ((const float *)matrix->codes)[furl_tile(matrix, row, column) * FURL_INT8_TILE + within];
 }
 
+static inline float furl_weight_bfloat16(const furl_matrix *matrix, size_t row, size_t column) {
+  size_t within = column % FURL_TILE_COLUMNS * FURL_TILE_ROWS + row % FURL_TILE_ROWS;
+  const uint16_t *codes = matrix->codes;
+  uint32_t bits = (uint32_t)codes[furl_tile(matrix, row, column) * FURL_INT8_TILE + within] << 16;
+  float weight;
+  memcpy(&weight, &bits, sizeof weight);
+  return weight;
+}
+
 /// -128...127
 static inline int32_t furl_code_int8(const furl_matrix *matrix, size_t row, size_t column) {
   size_t c = column % FURL_TILE_COLUMNS;

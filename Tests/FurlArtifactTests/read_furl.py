@@ -14,7 +14,8 @@ import sys
 import zstandard
 
 SCHEMES = {
-    "float32": (2048, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2), "int3": (192, 1),
+    "float32": (2048, 0), "bfloat16": (1024, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2),
+    "int3": (192, 1),
     "int3-minimum": (192, 2), "int2": (128, 1), "int2-minimum": (128, 2), "nf4": (256, 1), "fp4": (256, 1),
     "codebook4": (256, 1),
 }
@@ -87,7 +88,7 @@ def decode(data, stream, scheme):
     check(stream["codec"] in ("zstd-huffman", "zstd-bitmap"), "codec")
     has_bitmap = stream["codec"] == "zstd-bitmap"
     zero = 128 if scheme.startswith("int8") else 0
-    check(not has_bitmap or stream["kind"] == "codes" and scheme.startswith(("int8", "float32")), "bitmap")
+    check(not has_bitmap or stream["kind"] == "codes" and scheme.startswith(("int8", "float32", "bfloat16")), "bitmap")
     chunk_bytes, planes = PLANES[stream["symbols"]]
     frames = [int(length) for length in stream["frames"]]
     rest = int(stream["decoded_length"])

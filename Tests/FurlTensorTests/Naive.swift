@@ -89,7 +89,7 @@ func computing(_ tier: String, threads: Int = 1, quantizes: Bool = true) throws 
 extension Scheme {
   /// Every coding with blocks of every kind that its kernels tell apart, and with both kinds of scales.
   static let every: [Scheme] =
-    [.float32]
+    [.float32, .bfloat16]
     + [Block.columns(32), .columns(64), .columns(128), .row].flatMap { [.int8($0), .int4($0), .int4Minimum($0)] }
     + [Block.columns(64), .row].flatMap {
       [.int3($0), .int3Minimum($0), .int2($0), .int2Minimum($0), .nf4($0), .fp4($0), .codebook4($0)]

@@ -40,7 +40,7 @@ import Testing
         let naive = NaiveProduct(matrix, inputs)
         for context in contexts {
           let nine = try product(matrix, inputs, on: context)
-          naive.compare(nine, quantized: context.quantizesActivations && scheme != .float32, to: &worst)
+          naive.compare(nine, quantized: context.quantizesActivations && scheme.hasCodes, to: &worst)
           let count = 1 + (rows + columns) % 8
           if try product(matrix, inputs.suffix(count), on: context) != nine.suffix(count) { different += 1 }
         }
@@ -60,7 +60,7 @@ import Testing
       let naive = NaiveProduct(matrix, inputs)
       for quantizes in [true, false] {
         let result = try product(matrix, inputs, on: computing(tier, threads: 2, quantizes: quantizes))
-        naive.compare(result, quantized: quantizes && scheme != .float32, to: &worst)
+        naive.compare(result, quantized: quantizes && scheme.hasCodes, to: &worst)
       }
     }
     #expect(worst.share <= 1, "\(worst.place)")

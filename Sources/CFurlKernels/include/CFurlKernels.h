@@ -6,6 +6,7 @@
 // Weights lie in tiles of 16 rows x 32 columns, row tiles outermost, padded with zero weights:
 //
 //   float32   codes[rowTile][columnTile][32 columns][16 rows]                      float
+//   bfloat16  the same; the upper halves of the floats
 //   int8      codes[rowTile][columnTile][8 groups][16 rows][4 columns]             code + 128, one byte
 //   int4      codes[rowTile][columnTile][4 groups][16 rows][4 columns]             one byte holds two codes:
 //             low nibble = column 4 * group + i, high nibble = column 16 + 4 * group + i
@@ -61,6 +62,7 @@ typedef struct furl_kernels {
   void (*quantize)(const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums);
 
   furl_encode encode_float32;
+  furl_encode encode_bfloat16;
   furl_encode encode_int8;
   furl_encode encode_int4;
   furl_encode encode_int4_minimum;
@@ -95,6 +97,7 @@ typedef struct furl_kernels {
     const float *_Nullable feedback, size_t columns, float *weights, size_t stride, uint8_t *codes);
 
   furl_multiply float32;
+  furl_multiply bfloat16;
   furl_multiply int8_a8;
   furl_multiply int8_a32;
   furl_multiply int4_a8;          // symmetric
@@ -213,6 +216,7 @@ void furl_pack_tile(int bits, const uint8_t *codes, size_t stride, size_t column
 
 /// One row of a packed matrix as `columns` floats.
 void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_bfloat16(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);

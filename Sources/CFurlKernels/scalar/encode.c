@@ -163,6 +163,23 @@ ENCODE(int2, 2, 2, false, NULL)
 ENCODE(int2_minimum, 2, 0, true, NULL)
 ENCODE(table4, 4, tile->grid->offset, false, tile->grid)
 
+bool furl_scalar_encode_bfloat16(const furl_rows *rows, const furl_row_tile *tile) {
+  uint16_t *codes = tile->codes;
+  for (size_t c = 0; c < tile->column_tiles * FURL_TILE_COLUMNS; c++) {
+    for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+      float value = row < rows->rows && c < rows->columns ? number_at(rows, row, c) : 0;
+      if (!is_finite(value)) return false;
+      uint32_t bits;
+      memcpy(&bits, &value, sizeof bits);
+      // To the nearest, ties to even.
+      bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+      if ((bits & 0x7fff) >= 0x7f80) return false;
+      codes[c * FURL_TILE_ROWS + row] = (uint16_t)bits;
+    }
+  }
+  return true;
+}
+
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile) {
   float *codes = tile->codes;
   for (size_t c = 0; c < tile->column_tiles * FURL_TILE_COLUMNS; c++) {

@@ -32,16 +32,20 @@ static size_t block_begin(const furl_matrix *matrix, size_t block) {
   return (tile < matrix->column_tiles ? tile : matrix->column_tiles) * FURL_TILE_COLUMNS;
 }
 
-static float dot_float32(
-  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)
-{
-  size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
-  const float *values = x->values + activation * columns;
-  // One sum for each column mod 4, as the vector tiers keep them to hide the latency of an addition.
-  float sum[4] = {0};
-  for (size_t c = 0; c < columns; c++) sum[c % 4] += furl_weight_float32(matrix, row, c) * values[c];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
+#define DOT(name)                                                                                           \
+  static float dot_##name(                                                                                  \
+    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
+  {                                                                                                         \
+    size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;                                              \
+    const float *values = x->values + activation * columns;                                                 \
+    /* One sum for each column mod 4, as the vector tiers keep them to hide the latency of an addition. */  \
+    float sum[4] = {0};                                                                                     \
+    for (size_t c = 0; c < columns; c++) sum[c % 4] += furl_weight_##name(matrix, row, c) * values[c];      \
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);                                                           \
+  }
+
+DOT(float32)
+DOT(bfloat16)
 
 // MARK: 8-bit activations
 
@@ -172,6 +176,7 @@ static float dot_a32(
   }
 
 MULTIPLY(float32)
+MULTIPLY(bfloat16)
 
 #define MULTIPLY_CODES(scheme)                                                                              \
   static float dot_##scheme##_a8(                                                                           \

@@ -20,6 +20,7 @@ double furl_scalar_normal_share(double x);
 int32_t furl_scalar_scale_code(float scale, float factor, int32_t low, int32_t high);
 
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_bfloat16(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
@@ -40,6 +41,7 @@ void furl_scalar_feed_back(
   size_t columns, float *weights, size_t stride, uint8_t *codes);
 
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_bfloat16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int4_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);

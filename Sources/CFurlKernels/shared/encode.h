@@ -315,6 +315,16 @@ INLINE bool encode_numbers(
   return true;
 }
 
+/// The BF16 numbers nearest to floats, in the low halves. What is no number stays none.
+INLINE v16i rounded_bfloats(v16 x) {
+  v16i bits;
+  memcpy(&bits, &x, sizeof bits);
+  v16i high = (bits >> 16) & splat_int(0xffff);
+  v16i is_number = (bits & splat_int(0x7fffffff)) < splat_int(INFINITY_BITS);
+  v16i rounded = ((bits + splat_int(0x7fff) + (high & splat_int(1))) >> 16) & splat_int(0xffff);
+  return (rounded & is_number) | (splat_int(0x7fff) & ~is_number);
+}
+
 /// Floats stay as they are, [32 columns][16 rows] in each tile.
 INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const furl_row_tile *out) {
   v16i largest = splat_int(0);
@@ -339,6 +349,33 @@ INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const fur
   return __builtin_reduce_max(largest) < INFINITY_BITS;
 }
 
+/// The upper halves of floats, rounded to the nearest, ties to even: what is BF16 already stays as it is. They lie as floats
+/// do. What has no finite BF16 is no weight.
+INLINE bool copy_bfloats(const furl_number type, const furl_rows *rows, const furl_row_tile *out) {
+  v16i largest = splat_int(0);
+  if (rows->rows < FURL_TILE_ROWS) {
+    memset(out->codes, 0, out->column_tiles * FURL_TILE_ROWS * FURL_TILE_COLUMNS * sizeof(uint16_t));
+  }
+  for (size_t t = 0; t < out->column_tiles; t++) {
+    size_t column = t * FURL_TILE_COLUMNS, n = rows->columns - column;
+    uint16_t *tile = (uint16_t *)out->codes + t * FURL_TILE_ROWS * FURL_TILE_COLUMNS;
+    for (size_t row = 0; row < rows->rows; row++) {
+      size_t at = row * rows->stride + column;
+      float values[FURL_TILE_COLUMNS];
+      store(values, load_first_numbers(type, rows->numbers, at, n));
+      store(values + 16, n > 16 ? load_first_numbers(type, rows->numbers, at + 16, n - 16) : splat(0));
+      for (size_t half = 0; half < 2; half++) {
+        v16i rounded = rounded_bfloats(load(values + 16 * half));
+        largest = __builtin_elementwise_max(largest, rounded & splat_int(0x7fff));
+        int32_t bits[16];
+        memcpy(bits, &rounded, sizeof bits);
+        UNROLL for (size_t c = 0; c < 16; c++) tile[(16 * half + c) * FURL_TILE_ROWS + row] = (uint16_t)bits[c];
+      }
+    }
+  }
+  return __builtin_reduce_max(largest) < (INFINITY_BITS >> 16);
+}
+
 // MARK: Every scheme and type
 
 #define ENCODE(name, body)                                                                                  \
@@ -352,6 +389,7 @@ INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const fur
   }
 
 #define ENCODE_FLOAT32(type) copy_floats(type, rows, tile)
+#define ENCODE_BFLOAT16(type) copy_bfloats(type, rows, tile)
 #define ENCODE_INT8(type) encode_numbers(INT8, type, rows, tile)
 #define ENCODE_INT4(type) encode_numbers(INT4, type, rows, tile)
 #define ENCODE_INT4_MINIMUM(type) encode_numbers(INT4_MINIMUM, type, rows, tile)
@@ -362,6 +400,7 @@ INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const fur
 #define ENCODE_TABLE4(type) encode_numbers(TABLE4, type, rows, tile)
 
 ENCODE(encode_float32, ENCODE_FLOAT32)
+ENCODE(encode_bfloat16, ENCODE_BFLOAT16)
 ENCODE(encode_int8, ENCODE_INT8)
 ENCODE(encode_int4, ENCODE_INT4)
 ENCODE(encode_int4_minimum, ENCODE_INT4_MINIMUM)

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "encode.h"
 #include "output.h"
 
 INLINE v16 joined(const v16 part[4]) {
@@ -42,9 +43,36 @@ INLINE void row_tile_float32(
   UNROLL for (int g = 0; g < n; g++) put(dot[g], matrix, output, first + (size_t)g, tile);
 }
 
+/// The same of BF16 numbers, whose sums are those of the floats that they stand for.
+INLINE void row_tile_bfloat16(
+  const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile, size_t first,
+  const furl_output *output)
+{
+  size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
+  const uint16_t *rows = (const uint16_t *)matrix->codes + tile * columns * FURL_TILE_ROWS;
+  const float *values = x->values + first * columns;
+  v16 part[8][4];
+  UNROLL for (int g = 0; g < n; g++) {
+    UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
+  }
+  for (size_t c = 0; c < columns; c += 4) {
+    fetch_ahead(n, true, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(uint16_t));
+    UNROLL for (int i = 0; i < 4; i++) {
+      v16 w = load_numbers(FURL_BFLOAT16, rows, (c + (size_t)i) * FURL_TILE_ROWS);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i] = fma16(w, splat(values[(size_t)g * columns + c + (size_t)i]), part[g][i]);
+      }
+    }
+  }
+  UNROLL for (int g = 0; g < n; g++) put(joined(part[g]), matrix, output, first + (size_t)g, tile);
+}
+
 #define FLOAT32(n, first) row_tile_float32(n, matrix, x, tile, first, output)
 
+#define BFLOAT16(n, first) row_tile_bfloat16(n, matrix, x, tile, first, output)
+
 MULTIPLY(float32, FLOAT32, GROUP_A32)
+MULTIPLY(bfloat16, BFLOAT16, GROUP_A32)
 
 // MARK: Quantized
 

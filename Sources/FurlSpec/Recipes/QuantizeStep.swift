@@ -94,6 +94,12 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
       embeddingScheme = try own.scheme()
     }
     for index in overrides.indices { try overrides[index].settle(in: self) }
+    guard scheme.hasCodes || methodWord == .nearest && !search else {
+      throw location.error(
+        search ? "search" : "method",
+        "has no meaning with \(settings.weights?.rawValue ?? scheme.name), whose weights are the numbers that they stand for",
+        remedy: "leave it out, or use weights with codes: int8, int4, q4_k")
+    }
   }
 
   /// Finds out what a budget chooses from, which is said with every default then.

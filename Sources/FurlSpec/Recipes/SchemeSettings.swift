@@ -5,6 +5,8 @@ import FurlTensor
 struct SchemeSettings: DeclaredDocument, Sendable {
   enum Weights: String, Sendable, CaseIterable {
     case int8, int4, int3, int2, nf4, fp4, codebook4
+    // Numbers as they are: for archives, and for what others are measured against.
+    case fp32, bf16
     // GGUF's blocks.
     case q6_k, q5_k, q4_k, q3_k, iq4_xs, iq4_nl, q5_1, q5_0, mxfp4
 
@@ -13,6 +15,8 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     /// The scheme of codes whose blocks and scales have one form; nil of others.
     var fixed: Scheme? {
       switch self {
+      case .fp32: .float32
+      case .bf16: .bfloat16
       case .q6_k: .q6k
       case .q5_k: .q5k
       case .q4_k: .q4k
@@ -88,7 +92,9 @@ struct SchemeSettings: DeclaredDocument, Sendable {
       for (key, isGiven) in [("zero", zero != nil), ("block", self.block != nil), ("scales", scales != nil)]
       where isGiven {
         throw location.error(
-          key, "has no meaning with \(weights.rawValue), whose blocks have one form", remedy: "leave it out")
+          key,
+          "has no meaning with \(weights.rawValue), \(fixed.hasCodes ? "whose blocks have one form" : "which has no blocks")",
+          remedy: "leave it out")
       }
       return fixed
     }

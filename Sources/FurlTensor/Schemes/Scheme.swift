@@ -19,12 +19,12 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// The sizes of blocks that there are.
   package static let blockSizes = [32, 64, 128]
 
-  /// The name of the coding: `float32`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
+  /// The name of the coding: `float32`, `bfloat16`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
   /// `nf4`, `fp4`, `codebook4`; and those of GGUF's blocks, `q4_k` and its kin.
   package let codingName: String
-  /// Columns that share a scale; nil for `float32`, which has none.
+  /// Columns that share a scale; nil where weights are numbers themselves, which have none.
   package let block: Block?
-  /// Of no meaning for `float32`.
+  /// Of no meaning where there are none.
   package let scales: Scales
   /// Columns whose weights are kept apart, as halves.
   package let outliers: Int
@@ -43,6 +43,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   }
 
   package static let float32 = Scheme(coding: Float32Coding.self, block: nil)
+  /// The upper halves of floats.
+  package static let bfloat16 = Scheme(coding: BFloat16Coding.self, block: nil)
   /// (code - 128) * scale, codes 1...255.
   package static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
   /// (code - 8) * scale with a signed scale.
@@ -174,13 +176,16 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
-    Float32Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self,
+    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self,
     Int3MinimumCoding.self, Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
     CodebookCoding.self, Q4KCoding.self, Q5KCoding.self, Q6KCoding.self, Q3KCoding.self, IQ4XSCoding.self,
     Q50Coding.self, Q51Coding.self, IQ4NLCoding.self, MXFP4Coding.self,
   ]
 
   package var coding: any Coding.Type { Scheme.codings.first { $0.name == codingName } ?? Float32Coding.self }
+
+  /// Whether codes stand for numbers that a scale is multiplied with, so that there is something to choose.
+  package var hasCodes: Bool { if case .none = coding.levels { false } else { true } }
 
   /// Whether a matrix has a table of its own, which is made before its codes.
   package var hasOwnTable: Bool { if case .learned = coding.levels { true } else { false } }

@@ -165,9 +165,9 @@ package struct Plan: Sendable {
         mixed = scheme
       }
       let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
+      let scheme = override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme)
       schemes[tensor.name] = PlannedChoice(
-        scheme: override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme),
-        method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom,
+        scheme: scheme, method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits), freedom: freedom,
         outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
     }
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
