@@ -87,8 +87,9 @@ def decode(data, stream, scheme):
         return data
     check(stream["codec"] in ("zstd-huffman", "zstd-bitmap"), "codec")
     has_bitmap = stream["codec"] == "zstd-bitmap"
-    zero = 128 if scheme.startswith("int8") else 0
-    check(not has_bitmap or stream["kind"] == "codes" and scheme.startswith(("int8", "float32", "bfloat16")), "bitmap")
+    zero = 0 if scheme in ("float32", "bfloat16") else 128
+    may_have_bitmap = scheme.startswith(("int8", "float32", "bfloat16", "q6_k", "q5_0"))
+    check(not has_bitmap or stream["kind"] == "codes" and may_have_bitmap, "bitmap")
     chunk_bytes, planes = PLANES[stream["symbols"]]
     frames = [int(length) for length in stream["frames"]]
     rest = int(stream["decoded_length"])

@@ -9,16 +9,20 @@ import Testing
 @Suite struct SuperBlockTests {
   static let schemes = Scheme.inBlocks
 
-  private static func samples(_ scheme: Scheme) throws -> BlockTests.Sample {
-    try #require(try BlockTests.samples().first { $0.type == scheme.coding.blockType?.rawValue })
+  private static func type(_ scheme: Scheme) throws -> SourceType {
+    try #require(scheme.blockType(columns: scheme.columnUnit))
+  }
+
+  private static func sample(_ scheme: Scheme) throws -> BlockTests.Sample {
+    let name = try type(scheme).rawValue
+    return try #require(BlockTests.samples().first { $0.type == name })
   }
 
   /// Random blocks, infinite scales among them: taken over, decoded and written again. In rows of one block and of several,
   /// in row tiles that are not full.
   @Test(arguments: schemes)
   func blocksAreTakenOverAsTheyAre(_ scheme: Scheme) throws {
-    let sample = try Self.samples(scheme)
-    let type = try #require(scheme.coding.blockType)
+    let (sample, type) = (try Self.sample(scheme), try Self.type(scheme))
     let (bytes, values) = (BlockTests.bytes(sample.blocks), BlockTests.floats(sample.values))
     let count = values.count / type.blockSize
     for (repeats, rows) in [(1, count), (1, count / 2), (6, count * 6), (4, 2)] {
@@ -77,7 +81,8 @@ import Testing
   @Test(arguments: schemes)
   func scalesAreAsGoodAsThoseOfLlama(_ scheme: Scheme) throws {
     let (reference, weights) = try Reference.load()
-    let expected = try #require(reference.errors[#require(scheme.coding.blockType).rawValue])
+    let name = try Self.type(scheme).rawValue
+    let expected = try #require(reference.errors[name])
     let matrix = try SchemeTests.encode(weights, rows: reference.rows, scheme, threads: 2)
     var (own, others) = (0.0, 0.0)
     for row in 0..<reference.rows {
@@ -96,7 +101,7 @@ import Testing
     let one = try SchemeTests.encode(weights, rows: reference.rows, scheme)
     let three = try SchemeTests.encode(weights, rows: reference.rows, scheme, threads: 3)
     for (left, right) in zip(one.streams, three.streams) {
-      #expect(left.withBytes(0..<left.count) { Array($0) } == right.withBytes(0..<right.count) { Array($0) })
+      #expect(left.bytes == right.bytes)
     }
   }
 

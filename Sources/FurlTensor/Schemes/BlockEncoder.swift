@@ -7,12 +7,21 @@ package struct BlockEncoder: @unchecked Sendable {
   private let search: ScaleSearch
   private let grid: furl_grid
   private let kernels = Kernels.forEncoding.table
+  /// Bits of a code, and bytes of a tile.
+  private let bits: Int
+  private let tileBytes: Int
+  /// Columns whose scales are chosen together, and those that share one.
+  package let columns: Int
+  package let partColumns: Int
 
   /// - Throws: ``FurlError`` of kind `defect` for a scheme of blocks of any size.
   package init(_ matrix: PackedMatrix) throws {
     guard matrix.scheme.isFixed else { throw matrix.scheme.noCodes }
     self.matrix = matrix
     search = try ScaleSearch(matrix, kernels: kernels)
+    let coding = matrix.scheme.coding
+    (bits, tileBytes) = (coding.bits, coding.tileBytes)
+    (columns, partColumns) = (matrix.scheme.columnUnit, coding.superBlock?.partColumns ?? Tile.columns)
     switch matrix.scheme.coding.levels {
     case .uniform(let uniform): grid = uniform
     case .none, .table, .learned:
@@ -20,11 +29,6 @@ package struct BlockEncoder: @unchecked Sendable {
       grid = table.grid.pointee
     }
   }
-
-  /// Columns whose scales are chosen together.
-  package var columns: Int { matrix.scheme.columnUnit }
-  /// Columns that share a scale.
-  package var partColumns: Int { matrix.scheme.superBlock?.partColumns ?? Tile.columns }
 
   /// Chooses the scales of a block, or of a super-block, and stores them.
   ///
@@ -127,13 +131,11 @@ package struct BlockEncoder: @unchecked Sendable {
         }
       }
     }
-    let bits = matrix.scheme.coding.bits
-    let bytes = matrix.scheme.coding.tileBytes
     let first = tile * Int(matrix.matrix.column_tiles) + index * columns / Tile.columns
     for column in 0..<columns / Tile.columns {
       furl_pack_tile(
         Int32(bits), codes + column * Tile.columns * Tile.rows, Tile.rows, Tile.columns, UInt8(grid.offset),
-        (matrix.streams[0].base + (first + column) * bytes).assumingMemoryBound(to: UInt8.self))
+        (matrix.streams[0].base + (first + column) * tileBytes).assumingMemoryBound(to: UInt8.self))
     }
     return true
   }

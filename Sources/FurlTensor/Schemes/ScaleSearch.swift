@@ -47,9 +47,7 @@ package struct ScaleSearch: @unchecked Sendable {
   /// - Returns: nil when a number is not finite, or no half can be a scale.
   func choose(_ block: LaneBlock, parts: [Range<Int>]) -> ChosenScales? {
     switch form {
-    case .open, .halves:
-      guard let best = search(block.part(parts[0]), parts[0].count) else { return nil }
-      return ChosenScales(scales: [best.scale], minimums: [best.minimum])
+    case .open, .halves: return scale(block.part(parts[0]), parts[0].count)
     case .exponents: return exponent(block.part(parts[0]), parts[0].count)
     case .parts(let form): return choose(block, parts: parts, form)
     }
@@ -73,6 +71,49 @@ package struct ScaleSearch: @unchecked Sendable {
     withUnsafeMutablePointer(to: &lanes) {
       $0.withMemoryRebound(to: Float.self, capacity: Tile.rows, body)
     }
+  }
+
+  /// The halves of a block without a calibration: a few scales about the one that takes the largest value to an end, and
+  /// least squares with the codes of the best. A fifth of the time of trying all of them, for a few percent of the error.
+  private func scale(_ block: LaneBlock, _ columns: Int) -> ChosenScales? {
+    var least = Lanes(repeating: .infinity)
+    var most = -least
+    for column in 0..<columns {
+      let values = UnsafeRawPointer(block.values + column * block.stride).loadUnaligned(as: Lanes.self)
+      guard !any(.!(magnitude(values) .< .infinity)) else { return nil }
+      (least, most) = (pointwiseMin(least, values), pointwiseMax(most, values))
+    }
+    var best = (loss: Lanes(repeating: .infinity), scale: Lanes.zero, minimum: Lanes.zero, sums: GridSums())
+    func attempt(_ scale: Lanes, _ minimum: Lanes) {
+      guard let scale = halves(scale), let minimum = halves(minimum) else { return }
+      let sums = weigh(block, columns, scale, minimum)
+      let better = sums.loss .< best.loss
+      best.loss.replace(with: sums.loss, where: better)
+      best.scale.replace(with: scale, where: better)
+      best.minimum.replace(with: minimum, where: better)
+      best.sums.replace(with: sums, where: better)
+    }
+    if grid.has_minimum {
+      let range = most * 0.5 - least * 0.5
+      for (down, up) in [(0, 0), (1, 1), (2, 2), (1, 0), (0, 1)] as [(Float, Float)] {
+        let width = range * (2 - (down + up) / 16)
+        attempt(width / Float(grid.high), least + range * (down / 16))
+      }
+    } else {
+      let largest = most.replacing(with: least, where: most .< -least)
+      for share: Float in [1, 0.95, 0.9, 0.85] {
+        attempt(largest * share / Float(grid.low), .zero)
+        if grid.low != -grid.high || grid.is_signed { attempt(largest * share / Float(grid.high), .zero) }
+      }
+    }
+    for _ in 0..<2 {
+      var part = SearchedPart(
+        block: block, columns: columns, scale: best.scale, minimum: best.minimum, sums: best.sums)
+      fit(&part, best.sums, old: (best.scale, best.minimum), isBelow: false)
+      attempt(part.scale, part.minimum)
+    }
+    guard !any(.!(best.loss .< .infinity)) else { return nil }
+    return ChosenScales(scales: [best.scale], minimums: [best.minimum])
   }
 
   /// What the weighted squares of a block add up to under a scale and a minimum.
@@ -237,7 +278,8 @@ package struct ScaleSearch: @unchecked Sendable {
     var steps = wanted / unit.replacing(with: 1, where: isZero)
     steps = pointwiseMax(steps, Lanes(repeating: Float(range.lowerBound)))
     steps = pointwiseMin(steps, Lanes(repeating: Float(range.upperBound)))
-    return steps.rounded(.toNearestOrEven).replacing(with: 0, where: isZero)
+    // To the nearest whole number, ties to even: magnitudes are far below 2^22.
+    return ((steps + 0x1.8p23) - 0x1.8p23).replacing(with: 0, where: isZero)
   }
 
   /// Finds the multiples of a part under units that are given.
@@ -269,7 +311,11 @@ package struct ScaleSearch: @unchecked Sendable {
   }
 
   /// The scale and the minimum of a part by least squares with the codes that some sums are of.
-  private func fit(_ part: inout SearchedPart, _ sums: GridSums, old: (scale: Lanes, minimum: Lanes)) {
+  ///
+  /// - Parameter isBelow: whether minimums are not above zero.
+  private func fit(
+    _ part: inout SearchedPart, _ sums: GridSums, old: (scale: Lanes, minimum: Lanes), isBelow: Bool = true
+  ) {
     part.sums = sums
     (part.scale, part.minimum) = old
     guard grid.has_minimum else {
@@ -283,6 +329,7 @@ package struct ScaleSearch: @unchecked Sendable {
       with: (sums.weights * sums.products - sums.codes * sums.values) / divisor, where: isSolved)
     part.minimum.replace(
       with: (sums.squares * sums.values - sums.codes * sums.products) / divisor, where: isSolved)
+    guard isBelow else { return }
     let isAbove = part.minimum .> 0
     part.minimum.replace(with: 0, where: isAbove)
     part.scale.replace(with: sums.products / positive(sums.squares), where: isAbove .& (sums.squares .> 0))
