@@ -156,7 +156,7 @@ package struct Checkpoint: Sendable {
         continue
       }
       if let form = opened.names.quantized {
-        let found = try candidates.lazy.compactMap { name in
+        let found = try candidates.compactMap { name in
           try QuantizedModule.source(
             of: tensor, at: location, name: name, in: opened.stored, form: form, sizesFrom: opened.names.sizesFrom)
         }.first

@@ -72,7 +72,9 @@ struct Compress: ParsableCommand {
   func run() throws {
     let path = try weights.path(checkpoint)
     let output = plan ? nil : self.output
-    try Overwriting.check([("--output", output)], over: [self.recipe] + ModelFile.filesRead(at: path) + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
+    try Overwriting.check(
+      [("--output", output)],
+      over: [self.recipe] + ModelFile.filesRead(at: path) + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
     let recipe = try Recipe(path: recipe)
     var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)
     try Overwriting.check(

@@ -108,12 +108,14 @@ import Testing
         error.problem.contains("the base does not have") && error.remedy?.contains("was made for") == true, "\(error)")
     }
     // A module of another size.
-    let error = try Self.error("llama-lora") { tensors in
-      tensors.map { tensor in
-        guard tensor.name.contains("layers.1.self_attn.q_proj.lora_B") else { return tensor }
-        return .init(tensor.name, tensor.type, [8, 4], Array(tensor.bytes.prefix(128)))
-      }
-    }
+    let error = try Self.error(
+      "llama-lora",
+      weights: { tensors in
+        tensors.map { tensor in
+          guard tensor.name.contains("layers.1.self_attn.q_proj.lora_B") else { return tensor }
+          return .init(tensor.name, tensor.type, [8, 4], Array(tensor.bytes.prefix(128)))
+        }
+      })
     #expect(error.problem.contains("[8, 16]") && error.problem.contains("[16, 16]"), "\(error)")
   }
 
@@ -123,13 +125,14 @@ import Testing
       #expect(try Self.error("llama-lora", config: { $0.replacing(from, with: to) }).kind == .input)
     }
     #expect(
-      try Self.error("llama-lora") { $0.filter { !$0.name.hasSuffix("lora_A.weight") } }.problem.contains("without"))
+      try Self.error("llama-lora", weights: { $0.filter { !$0.name.hasSuffix("lora_A.weight") } }).problem.contains(
+        "without"))
     let stray = SafetensorsText.Tensor("base_model.model.model.layers.0.self_attn.q_proj.lora_C.weight", [1], [1])
-    #expect(try Self.error("llama-lora") { $0 + [stray] }.problem.contains("no part of a LoRA"))
+    #expect(try Self.error("llama-lora", weights: { $0 + [stray] }).problem.contains("no part of a LoRA"))
     let other = SafetensorsText.Tensor("base_model.model.model.layers.0.self_attn.q_proj.hada_w1_a", [1], [1])
-    #expect(try Self.error("llama-lora") { $0 + [other] }.problem.contains("not merged"))
+    #expect(try Self.error("llama-lora", weights: { $0 + [other] }).problem.contains("not merged"))
     let whole = SafetensorsText.Tensor("base_model.model.model.layers.7.mlp.gate.weight", [1], [1])
-    #expect(try Self.error("llama-lora") { $0 + [whole] }.problem.contains("does not have"))
+    #expect(try Self.error("llama-lora", weights: { $0 + [whole] }).problem.contains("does not have"))
     #expect(throws: FurlError.self) { try Checkpoint(path: Self.root + "/llama", adapter: Self.root + "/llama") }
     #expect(throws: FurlError.self) {
       try Checkpoint(path: TestData.root + "/Tests/Fixtures/gguf/llama.gguf", adapter: Self.root + "/llama-lora")

@@ -38,6 +38,7 @@ struct BitsAndBytesForm: QuantizedForm {
     let declared = try declaration(&module)
     let (count, isHuge) = module.rows.multipliedReportingOverflow(by: module.columns)
     guard let codes = module.tensor("weight"), let type = codes.numbers, codes.isDense, !isHuge,
+      codes.shape.count == 2, codes.shape.contains(1),
       codes.count * type.size == (count + 1) / 2
     else {
       let found = module.tensor("weight.absmax")

@@ -47,10 +47,7 @@ struct FP8Form: QuantizedForm {
     let (rows, columns) = (module.rows, module.columns)
     let codes = try module.plainBytes([.e4m3, .e5m2])
     let (scales, found) = try module.scales(scale, block: block)
-    let kind = found.rows == rows ? columns == found.columns ? "rows" : "groups" : "blocks"
-    let words =
-      block == nil && found.columns == columns
-      ? found.rows == 1 ? "a scale a row" : "one scale" : "\(kind) of \(found.rows) x \(found.columns)"
+    let words = block.map { "blocks of \($0.rows) x \($0.columns)" } ?? (found.rows == 1 ? "rows" : "one scale")
     return try ScaledBytes(
       form: "FP8 \(codes.numbers == .e5m2 ? "E5M2" : "E4M3"), \(words)",
       codes: (codes.file, codes.offset, codes.numbers == .e5m2 ? .e5m2 : .e4m3), shape: (rows, columns),
