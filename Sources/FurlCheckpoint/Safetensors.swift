@@ -7,7 +7,7 @@ package import FurlTensor
 /// opened: types, shapes, ranges that lie in the file, do not overlap and leave no hole.
 package struct SafetensorsFile: Sendable {
   /// A tensor of the file.
-  package struct Entry: Sendable, Hashable {
+  package struct SafetensorsEntry: Sendable, Hashable {
     package let name: String
     /// As the header says it: `F32`, `I64`.
     package let typeName: String
@@ -21,7 +21,7 @@ package struct SafetensorsFile: Sendable {
 
   package let file: MappedFile
   /// In the order of the header.
-  package let entries: [Entry]
+  package let entries: [SafetensorsEntry]
 
   /// The format's own limit. A header of a 7B model takes less than 0.2 MB; what makes some long is metadata, which is
   /// passed over. The header is read tensor by tensor, so that a hostile one costs no more than its bytes.
@@ -51,7 +51,7 @@ package struct SafetensorsFile: Sendable {
         remedy: "save the model in shards, or without its metadata")
     }
     let dataStart = 8 + Int(length)
-    var entries: [Entry] = []
+    var entries: [SafetensorsEntry] = []
     try JSON.forEachMember(
       file.read(8..<dataStart), file: path, passing: "__metadata__", valueLimit: SafetensorsFile.entryLimit,
       memberLimit: SafetensorsFile.tensorLimit
@@ -75,7 +75,7 @@ package struct SafetensorsFile: Sendable {
     }
   }
 
-  private static func entry(_ member: JSON.Member, path: String, dataStart: Int, end: Int) throws -> Entry {
+  private static func entry(_ member: JSON.Member, path: String, dataStart: Int, end: Int) throws -> SafetensorsEntry {
     func wrong(_ problem: String) -> FurlError { .input(path, member.key, problem) }
     guard let fields = member.value.members, Set(fields.map(\.key)) == ["dtype", "shape", "data_offsets"] else {
       throw wrong("must have dtype, shape and data_offsets and nothing else")
@@ -99,7 +99,7 @@ package struct SafetensorsFile: Sendable {
       let last = offsets[1].integer, first >= 0, last >= first, last <= end - dataStart
     else { throw wrong("has data_offsets that do not lie in the file") }
     guard last - first == size else { throw wrong("has \(last - first) bytes; its shape and dtype need \(size)") }
-    return Entry(
+    return SafetensorsEntry(
       name: member.key, typeName: typeName, shape: shape.compactMap { $0 }, range: dataStart + first..<dataStart + last)
   }
 }

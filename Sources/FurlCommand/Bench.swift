@@ -134,7 +134,7 @@ struct Bench: AsyncParsableCommand {
   }
 
   private var runner: BenchRunner {
-    let measuring = SpeedMeasurement.Settings(
+    let measuring = SpeedMeasurement.SpeedSettings(
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
       quantizesActivations: compute.activations == .int8, format: compute.kv?.format)

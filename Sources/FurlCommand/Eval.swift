@@ -43,7 +43,7 @@ struct Eval: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("The most problems at once. Memory and time depend on it, results do not.", valueName: "n"))
-  var slots = Evaluator.Options.defaultSlots
+  var slots = Evaluator.EvaluationOptions.defaultSlots
 
   @Option(help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"))
   var baseline: String?
@@ -94,7 +94,7 @@ struct Eval: AsyncParsableCommand {
     }
     var overrides = settings.overrides
     suiteSettings.apply(to: &overrides)
-    var options = Evaluator.Options(
+    var options = Evaluator.EvaluationOptions(
       limit: limit, overrides: overrides, isUnsandboxed: settings.unsandboxed, slots: slots)
     options.verifiesLines = verifyLines
     options.judgesApart = evalResults != nil
@@ -105,7 +105,7 @@ struct Eval: AsyncParsableCommand {
       options.drafts = Dictionary(given.map { ($0.id, $0.text) }) { first, _ in first }
     }
     let evaluator = settings.evaluator(options, label: suite.name)
-    let outcome: Evaluator.Outcome
+    let outcome: Evaluator.EvaluationOutcome
     if let completions {
       let draws = try suite.protocol.applying(overrides).draws
       let given = try Samples.completions(

@@ -13,13 +13,13 @@ struct Export: ParsableCommand {
       refused; with --dtype it is encoded anew, and the output says so.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable { case safetensors, gguf }
+  enum ExportFormat: String, ExpressibleByArgument, CaseIterable { case safetensors, gguf }
 
   @Argument(help: "A checkpoint folder or an artifact.")
   var path: String
 
   @Option(help: "What to write.")
-  var format: Format
+  var format: ExportFormat
 
   @Option(name: .shortAndLong, help: "The folder (safetensors) or the file (gguf) to write.")
   var output: String

@@ -21,7 +21,7 @@ struct Measure: ParsableCommand {
 
   func run() throws {
     try CommandProcess.checkThreads(compute.threadCount)
-    let settings = SpeedMeasurement.Settings(
+    let settings = SpeedMeasurement.SpeedSettings(
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences > 0 ? .init(sequences: sequences, slots: slots) : nil,
       repeats: repeats,

@@ -18,7 +18,7 @@ struct MeasureTraining: ParsableCommand {
   func run() throws {
     let threads = try ThreadCount(threads).count
     try CommandProcess.checkThreads(threads)
-    let settings = TrainingMeasurement.Settings(
+    let settings = TrainingMeasurement.TrainingSpeedSettings(
       threads: threads, sequences: sequences, length: length, steps: steps)
     Terminal.print(try TrainingMeasurement(checkpoint: path, settings: settings).json)
   }

@@ -83,7 +83,7 @@ struct SweepCommand: AsyncParsableCommand {
       + checkpoint.flatMap { ["--checkpoint", $0] } + suite.flatMap { ["--suite", $0] }
   }
 
-  private static func show(_ progress: Sweep.Progress) {
+  private static func show(_ progress: Sweep.SweepProgress) {
     let words = [progress.event, progress.reason].compactMap { $0 }.joined(separator: ": ")
     Terminal.log("[\(progress.done)/\(progress.total)] \(progress.cell) \(words)".escapingControlCharacters)
   }

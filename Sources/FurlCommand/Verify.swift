@@ -82,7 +82,7 @@ struct Verify: AsyncParsableCommand {
       format: compute.kv?.format)
     let start = ContinuousClock.now
     try verification.checkDigests { Terminal.progress("digests", done: $0, total: $1, since: start) }
-    let options = Verification.Options(
+    let options = Verification.VerificationOptions(
       isComplete: complete, cache: noCache ? nil : cache, draftsFromBaseline: !noDrafts)
     let report = try await verification.run(options) { label in settings.evaluator(limit: limit, label: label) }
     Terminal.clearProgress()

@@ -21,7 +21,7 @@ import Testing
     let context = 18
     let blocks = (0..<1 + below(3)).map { _ in
       let kvHeads = 1 + below(2)
-      return UniformDecoder.Widths(
+      return UniformDecoder.DecoderWidths(
         heads: kvHeads * (1 + below(3)), kvHeads: kvHeads, headSize: 8 * (1 + below(3)), mlpSize: 1 + below(90),
         window: below(2) == 0 ? nil : 1 + below(context + 2))
     }

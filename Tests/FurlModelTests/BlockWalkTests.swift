@@ -32,7 +32,7 @@ import Testing
       try source.matrix(#require(tensors[name]), pool: context.pool)
     }
     func vector(_ name: String) throws -> FloatVector? { try tensors[name].map { try source.vector($0) } }
-    func norm(_ name: String) throws -> BlockWalk.Norm {
+    func norm(_ name: String) throws -> BlockWalk.WalkedNorm {
       .init(weight: try #require(try vector(name)), bias: try vector(name + ".bias"))
     }
     let walk = try BlockWalk(
@@ -89,7 +89,7 @@ import Testing
     let checkpoint: Checkpoint
     let scheme: Scheme
     var spec: ModelSpec { checkpoint.spec }
-    let defaultKeyValueFormat = KeyValueCache.Format.float16
+    let defaultKeyValueFormat = KeyValueCache.CacheFormat.float16
 
     func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
       let scheme = tensor.role.isBlockLinear ? scheme : .float32

@@ -134,8 +134,8 @@ import Testing
   }
 
   /// What prompts share is computed once, and nothing comes out otherwise than by itself in a session of its own.
-  @Test(arguments: KeyValueCache.Format.allCases)
-  func sharedPrefixesMakeNoDifference(_ format: KeyValueCache.Format) throws {
+  @Test(arguments: KeyValueCache.CacheFormat.allCases)
+  func sharedPrefixesMakeNoDifference(_ format: KeyValueCache.CacheFormat) throws {
     let common = tokenizer.encode(
       "def shortest(words):\n    return min(words, key=len)\n\n\ndef longest(words):\n    \"\"\"Return the longest of the "
         + "words.\"\"\"\n    best = ''\n", bos: .auto)

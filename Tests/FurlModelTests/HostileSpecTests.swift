@@ -11,7 +11,7 @@ import Testing
   private static func spec(
     vocabulary: Int = 19, hidden: Int, context: Int = 12, tied: Bool = true,
     biases: Set<TensorRole> = [.norm, .query, .key, .value, .attentionOutput, .up, .down],
-    positions: UniformDecoder.Positions = .learned, blocks: [UniformDecoder.Widths], patches: Set<Int> = []
+    positions: UniformDecoder.Positions = .learned, blocks: [UniformDecoder.DecoderWidths], patches: Set<Int> = []
   ) -> ModelSpec {
     ModelSpec(
       architecture: "gpt2", vocabularySize: vocabulary, hiddenSize: hidden, contextLength: context, norm: .layerNorm,
@@ -21,7 +21,7 @@ import Testing
 
   private static func block(
     _ heads: Int, _ kvHeads: Int, _ headSize: Int, _ mlp: Int, window: Int? = nil
-  ) -> UniformDecoder.Widths {
+  ) -> UniformDecoder.DecoderWidths {
     .init(heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlp, window: window)
   }
 

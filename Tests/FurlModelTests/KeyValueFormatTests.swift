@@ -16,7 +16,7 @@ import Testing
   }
 
   /// minipy on text it was not trained on, against an FP32 cache.
-  private func damage(_ format: KeyValueCache.Format) throws -> Damage {
+  private func damage(_ format: KeyValueCache.CacheFormat) throws -> Damage {
     let context = try Fixtures.context()
     let file = try ModelFile(path: TestData.minipy)
     let model = try file.load(pool: context.pool)
@@ -48,9 +48,10 @@ import Testing
   /// but 3 of 2048.
   @Test(
     arguments: [
-      (KeyValueCache.Format.float16, 0.1, 1e-6, 0.998), (.int8, 0.4, 1e-4, 0.995),
-    ] as [(KeyValueCache.Format, Double, Double, Double)])
-  func predictionsStay(_ bound: (format: KeyValueCache.Format, logit: Double, divergence: Double, same: Double)) throws
+      (KeyValueCache.CacheFormat.float16, 0.1, 1e-6, 0.998), (.int8, 0.4, 1e-4, 0.995),
+    ] as [(KeyValueCache.CacheFormat, Double, Double, Double)])
+  func predictionsStay(_ bound: (format: KeyValueCache.CacheFormat, logit: Double, divergence: Double, same: Double))
+    throws
   {
     let damage = try damage(bound.format)
     #expect(damage.positions > 1000)

@@ -11,7 +11,7 @@ import Testing
 
   /// Calls `body` with a model whose blocks see 12 positions and keep 144 of 400.
   private func withModel(_ body: (LanguageModel, ComputeContext) throws -> Void) throws {
-    let block = UniformDecoder.Widths(heads: 4, kvHeads: 2, headSize: 8, mlpSize: 48, window: Self.window)
+    let block = UniformDecoder.DecoderWidths(heads: 4, kvHeads: 2, headSize: 8, mlpSize: 48, window: Self.window)
     let spec = ModelSpec(
       architecture: "gpt2", vocabularySize: 37, hiddenSize: 24, contextLength: 400, norm: .layerNorm,
       normEpsilon: 1e-5, residual: .sequential, positions: .learned, mlp: .plain, activation: .geluTanh,
@@ -26,7 +26,7 @@ import Testing
 
   /// Calls `body` with a session of three slots, some tokens, and their logits in a session of their own.
   private func withSession(
-    _ format: KeyValueCache.Format, tokens: Int, _ body: (Session, [Int], [[Float]]) throws -> Void
+    _ format: KeyValueCache.CacheFormat, tokens: Int, _ body: (Session, [Int], [[Float]]) throws -> Void
   ) throws {
     try withModel { model, context in
       let ids = Fixtures.ids(tokens, below: model.spec.vocabularySize)
@@ -35,8 +35,8 @@ import Testing
     }
   }
 
-  @Test(arguments: KeyValueCache.Format.allCases)
-  func chunksAndSlotsMakeNoDifference(_ format: KeyValueCache.Format) throws {
+  @Test(arguments: KeyValueCache.CacheFormat.allCases)
+  func chunksAndSlotsMakeNoDifference(_ format: KeyValueCache.CacheFormat) throws {
     try withSession(format, tokens: 400) { session, ids, expected in
       for (slot, pieces) in [(2, [1]), (0, [128, 1, 127]), (2, [7, 100, 16])] {
         let logits = try Fixtures.logits(session, slot: slot, ids, pieces: pieces)
@@ -59,8 +59,8 @@ import Testing
   }
 
   /// A slot can be given what another one holds as long as no ring has gone round.
-  @Test(arguments: KeyValueCache.Format.allCases)
-  func whatARingHasLostIsNotCopied(_ format: KeyValueCache.Format) throws {
+  @Test(arguments: KeyValueCache.CacheFormat.allCases)
+  func whatARingHasLostIsNotCopied(_ format: KeyValueCache.CacheFormat) throws {
     try withSession(format, tokens: 200) { session, ids, expected in
       _ = try Fixtures.logits(session, slot: 2, Array(ids.prefix(144)))
       _ = try Fixtures.logits(session, slot: 0, Fixtures.ids(170, below: session.model.spec.vocabularySize, seed: 9))

@@ -65,7 +65,7 @@ import Testing
     let weight = try #require(naive.matrices[spec.tiedEmbeddings ? "embedding" : "head"])
     let head = LinearGroup([.init(weight, bias: try naive.vector("head.bias"))])
     let output = try Activations(columns: spec.vocabularySize, capacity: BlockWalk.rowLimit)
-    let norm = BlockWalk.Norm(weight: try #require(try naive.vector("norm")), bias: try naive.vector("norm.bias"))
+    let norm = BlockWalk.WalkedNorm(weight: try #require(try naive.vector("norm")), bias: try naive.vector("norm.bias"))
     var rows: [[Float]] = []
     walk.visitHead(norm) { input, count in
       if head.readsIntegers(context) { input.quantize(count: count, on: context) }

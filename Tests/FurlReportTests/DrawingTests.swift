@@ -78,7 +78,7 @@ import Testing
     let suite = Suite(
       name: "tiny", file: "tiny.jsonl", sha256: Digest(of: [UInt8(1)]), protocol: SuiteProtocol(defaultsOf: .lines),
       problems: .lines([.init(id: .integer(1), input: "a", gt: "b c"), .init(id: .integer(2), input: "a", gt: "b")]))
-    let results = try EvaluationReport.Results.scoring(
+    let results = try EvaluationReport.ReportedResults.scoring(
       [Completion(id: .integer(1), text: "b c"), Completion(id: .integer(2), text: "c")],
       of: [.init(id: .integer(1), input: "a", gt: "b c"), .init(id: .integer(2), input: "a", gt: "b")])
     let report = try EvaluationReport(

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct SpeedMeasurementTests {
   @Test func measuresAModel() throws {
-    let settings = SpeedMeasurement.Settings(threads: 2, promptTokens: 20, decodeTokens: 5, repeats: 3)
+    let settings = SpeedMeasurement.SpeedSettings(threads: 2, promptTokens: 20, decodeTokens: 5, repeats: 3)
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.loadSeconds.count == 1 && speed.prefill.count == 3 && speed.decode.count == 3)
     #expect((speed.loadSeconds + speed.prefill + speed.decode).allSatisfy { $0.isFinite && $0 > 0 })
@@ -22,14 +22,14 @@ import Testing
   }
 
   @Test func measuresDecodingInAContextAndInABatch() throws {
-    let settings = SpeedMeasurement.Settings(
+    let settings = SpeedMeasurement.SpeedSettings(
       threads: 2, promptTokens: 10, decodeTokens: 6, decodeContext: 506, batch: .init(sequences: 5, slots: 3),
       repeats: 2)
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.decode.count == 2 && speed.batched.count == 1)
     #expect((speed.decode + speed.batched).allSatisfy { $0.isFinite && $0 > 0 })
     for settings in [
-      SpeedMeasurement.Settings(threads: 1, promptTokens: 1, decodeTokens: 6, decodeContext: 507),
+      SpeedMeasurement.SpeedSettings(threads: 1, promptTokens: 1, decodeTokens: 6, decodeContext: 507),
       .init(threads: 1, promptTokens: 300, decodeTokens: 213, batch: .init(sequences: 1, slots: 1)),
     ] {
       let error = #expect(throws: FurlError.self) { try SpeedMeasurement(path: TestData.minipy, settings: settings) }
@@ -40,7 +40,7 @@ import Testing
   /// As many tokens as the context holds, and none at all.
   @Test(arguments: [(512, 512), (0, 0), (1, 1)])
   func unusualSettings(_ sample: (prompt: Int, decode: Int)) throws {
-    let settings = SpeedMeasurement.Settings(
+    let settings = SpeedMeasurement.SpeedSettings(
       threads: 2, promptTokens: sample.prompt, decodeTokens: sample.decode, repeats: 1, format: .float16)
     let speed = try SpeedMeasurement(path: TestData.minipy, settings: settings)
     #expect(speed.prefill.count == 1 && speed.decode.count == 1)
@@ -49,7 +49,7 @@ import Testing
 
   @Test(arguments: [(513, 1), (1, 513)])
   func moreTokensThanTheContextHoldsAreRefused(_ sample: (prompt: Int, decode: Int)) throws {
-    let settings = SpeedMeasurement.Settings(threads: 1, promptTokens: sample.prompt, decodeTokens: sample.decode)
+    let settings = SpeedMeasurement.SpeedSettings(threads: 1, promptTokens: sample.prompt, decodeTokens: sample.decode)
     let error = #expect(throws: FurlError.self) { try SpeedMeasurement(path: TestData.minipy, settings: settings) }
     #expect(error?.kind == .usage && error?.problem.contains("context of 512") == true)
   }

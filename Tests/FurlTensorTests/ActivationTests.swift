@@ -6,7 +6,7 @@ import Testing
 
 /// What follows a linear layer while its outputs are in the cache: activations, and gates times what they gate.
 @Suite struct ActivationTests {
-  static func expected(_ activation: LinearGroup.Activation, _ x: Double) -> Double {
+  static func expected(_ activation: LinearGroup.FusedActivation, _ x: Double) -> Double {
     switch activation {
     case .gelu: 0.5 * x * erfc(-x / 2.0.squareRoot())
     case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
@@ -24,8 +24,8 @@ import Testing
   }
 
   /// Through weights of one, so that the activation's input is known exactly.
-  @Test(arguments: Kernels.supported, LinearGroup.Activation.allCases)
-  func isItsFormula(_ tier: String, _ activation: LinearGroup.Activation) throws {
+  @Test(arguments: Kernels.supported, LinearGroup.FusedActivation.allCases)
+  func isItsFormula(_ tier: String, _ activation: LinearGroup.FusedActivation) throws {
     let context = try computing(tier)
     var worst = Worst()
     for rows in [1, 7, 16, 40, 64] {
@@ -41,8 +41,8 @@ import Testing
     #expect(worst.share <= 1, "\(worst.place)")
   }
 
-  @Test(arguments: Kernels.supported, LinearGroup.Activation.allCases)
-  func extremesAreItsLimits(_ tier: String, _ activation: LinearGroup.Activation) throws {
+  @Test(arguments: Kernels.supported, LinearGroup.FusedActivation.allCases)
+  func extremesAreItsLimits(_ tier: String, _ activation: LinearGroup.FusedActivation) throws {
     let inputs: [[Float]] = [[-1e30], [-100], [0], [100], [1e30]]
     let results = try product(Self.identity(1), inputs, epilogue: .activation(activation), on: computing(tier))
     guard activation != .tanh else {
@@ -72,7 +72,7 @@ import Testing
       let plain = try product(other, inputs, on: alone)
       for threads in 1...4 {
         let context = try computing(tier, threads: threads)
-        let pair: [LinearGroup.Layer] = [.init(gate, bias: bias, epilogue: .gate(.silu)), .init(up, bias: nil)]
+        let pair: [LinearGroup.GroupedLayer] = [.init(gate, bias: bias, epilogue: .gate(.silu)), .init(up, bias: nil)]
         for (layers, place) in [(pair, 0), ([.init(other, bias: nil)] + pair, 1), (pair + pair, 2)] {
           for count in [1, 4, inputs.count] {
             let input = try activations(Array(inputs.suffix(count)))

@@ -23,7 +23,7 @@ import Testing
     }
 
     /// The row of a position: every head over the positions up to its own that its window reaches.
-    func expected(_ position: Int, scale: Double, format: KeyValueCache.Format) -> [Double] {
+    func expected(_ position: Int, scale: Double, format: KeyValueCache.CacheFormat) -> [Double] {
       let size = heads.headSize
       let seen = max(0, position + 1 - (heads.window ?? position + 1))...position
       return (0..<heads.heads).flatMap { head in
@@ -50,7 +50,7 @@ import Testing
     _ cache: KeyValueCache, _ pieces: [(sequence: Sequence, slot: Int, positions: Range<Int>)], scale: Float,
     storesFirst: Bool = false, on context: ComputeContext
   ) throws -> [[Float]] {
-    var runs: [KeyValueCache.Run] = []
+    var runs: [KeyValueCache.CacheRun] = []
     var row = 0
     for piece in pieces {
       runs.append(.init(slot: piece.slot, position: piece.positions.lowerBound, row: row, count: piece.positions.count))
@@ -70,7 +70,7 @@ import Testing
   }
 
   static func cache(
-    _ heads: KeyValueCache.Heads, _ format: KeyValueCache.Format, length: Int = 80, threads: Int
+    _ heads: KeyValueCache.Heads, _ format: KeyValueCache.CacheFormat, length: Int = 80, threads: Int
   ) throws -> KeyValueCache {
     let other = KeyValueCache.Heads(heads: 2, kvHeads: 1, headSize: 16)
     return try KeyValueCache(
@@ -84,8 +84,8 @@ import Testing
   ]
 
   /// Three sequences at different positions in one batch, prompts and single tokens mixed.
-  @Test(arguments: Kernels.supported, KeyValueCache.Format.allCases)
-  func isASoftmaxOverWhatASlotHolds(_ tier: String, _ format: KeyValueCache.Format) throws {
+  @Test(arguments: Kernels.supported, KeyValueCache.CacheFormat.allCases)
+  func isASoftmaxOverWhatASlotHolds(_ tier: String, _ format: KeyValueCache.CacheFormat) throws {
     for heads in Self.shapes {
       let scale = 1 / Double(heads.headSize).squareRoot()
       for threads in [1, 3] {
@@ -113,8 +113,8 @@ import Testing
   }
 
   /// Chunks of any size and any number of threads give the bytes that token by token gives.
-  @Test(arguments: Kernels.supported, KeyValueCache.Format.allCases)
-  func chunksGiveTheSameBytesAsSingleTokens(_ tier: String, _ format: KeyValueCache.Format) throws {
+  @Test(arguments: Kernels.supported, KeyValueCache.CacheFormat.allCases)
+  func chunksGiveTheSameBytesAsSingleTokens(_ tier: String, _ format: KeyValueCache.CacheFormat) throws {
     for heads in Self.shapes {
       let sequence = Sequence(heads, length: 70, seed: 9)
       func whole(_ chunk: Int, threads: Int) throws -> [[Float]] {
@@ -132,8 +132,8 @@ import Testing
   }
 
   /// Storing beside attention leaves what storing before it does: rows, and how far rings can be gone back.
-  @Test(arguments: KeyValueCache.Format.allCases)
-  func storingOnTheWayIsStoring(_ format: KeyValueCache.Format) throws {
+  @Test(arguments: KeyValueCache.CacheFormat.allCases)
+  func storingOnTheWayIsStoring(_ format: KeyValueCache.CacheFormat) throws {
     for heads in Self.shapes + [.init(heads: 6, kvHeads: 6, headSize: 8, window: 5)] {
       let context = try computing("scalar", threads: 2)
       let caches = try (0..<2).map { _ in try Self.cache(heads, format, length: 400, threads: 2) }
@@ -156,8 +156,8 @@ import Testing
   }
 
   /// A slot that is used again from its beginning sees nothing of what it held.
-  @Test(arguments: KeyValueCache.Format.allCases)
-  func aSlotCanBeUsedAgain(_ format: KeyValueCache.Format) throws {
+  @Test(arguments: KeyValueCache.CacheFormat.allCases)
+  func aSlotCanBeUsedAgain(_ format: KeyValueCache.CacheFormat) throws {
     let heads = Self.shapes[2]
     let context = try computing("scalar")
     let broken = Sequence(heads, length: 40, seed: 1)
@@ -189,7 +189,7 @@ import Testing
   @Test func aCacheThatFitsInNoMemoryIsRefused() throws {
     let small = KeyValueCache.Heads(heads: 1, kvHeads: 1, headSize: 8)
     for (slots, length) in [(Int.max, 16), (1 << 40, 1 << 40), (1, Int.max), (Int.max / 2, Int.max / 2), (1, 1 << 58)] {
-      for format in KeyValueCache.Format.allCases {
+      for format in KeyValueCache.CacheFormat.allCases {
         #expect(throws: FurlError.self, "\(slots) x \(length)") {
           try KeyValueCache(blocks: [small], slots: slots, contextLength: length, format: format, threads: 2)
         }
@@ -206,7 +206,7 @@ import Testing
   }
 }
 
-extension KeyValueCache.Format {
+extension KeyValueCache.CacheFormat {
   /// What is left of numbers after they have been kept: FP16 rounds to the nearest; 8 bits share a scale between so
   /// many numbers, a 127th of the largest, rounded up to FP16.
   func stored(_ numbers: [Float], sharing count: Int) -> [Double] {

@@ -43,7 +43,7 @@ import Testing
     let epsilon = 1e-5
     var worst = Worst()
     for (norm, isBiased, threads) in [
-      (Activations.Norm.layerNorm, true, 1), (.layerNorm, false, 2), (.rmsNorm, false, 1), (.rmsNorm, true, 2),
+      (Activations.RowNorm.layerNorm, true, 1), (.layerNorm, false, 2), (.rmsNorm, false, 1), (.rmsNorm, true, 2),
     ] {
       let output = try Activations(columns: columns, capacity: rows.count)
       try output.normalize(

@@ -21,7 +21,7 @@ import Testing
     let source = try activations((0..<20).map { _ in draws.floats(columns) })
     let groups = try (0..<draw(1...5)).map { expert in
       let layers = try (0..<2).map { _ in
-        LinearGroup.Layer(
+        LinearGroup.GroupedLayer(
           try ProductTests.matrix(neurons, columns, scheme), bias: try FloatVector(draws.floats(neurons)),
           epilogue: .none)
       }
@@ -53,7 +53,7 @@ import Testing
         for seed in 0..<UInt64(12) {
           let drawn = try Self.drawn(seed, scheme)
           let expected = try Self.alone(drawn, on: context)
-          var (jobs, places): ([GatheredProducts.Job], [Int]) = ([], [])
+          var (jobs, places): ([GatheredProducts.ProductJob], [Int]) = ([], [])
           for (group, rows) in zip(drawn.groups, drawn.rows) {
             while places.count % GatheredProducts.alignment != 0 { places.append(0) }
             jobs.append(.init(group, rows: places.count..<places.count + rows.count))

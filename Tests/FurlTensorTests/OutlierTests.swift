@@ -124,14 +124,14 @@ import Testing
   /// Layers that keep other columns apart leave out what they have in common only.
   @Test func aGroupLeavesOutWhatAllKeepApart() throws {
     let (source, _) = try Self.source()
-    func layer(_ columns: [Int]) throws -> LinearGroup.Layer {
+    func layer(_ columns: [Int]) throws -> LinearGroup.GroupedLayer {
       let scheme = try #require(Scheme.int8(.row).keepingApart(columns.count))
       let source = source.leavingOut(columns)
       return .init(try PackedMatrix.encode(source, scheme: scheme, pool: WorkerPool(threads: 1)), bias: nil)
     }
     #expect(try LinearGroup([layer([1, 5, 9]), layer([0, 5, 9])]).outlierColumns == [5, 9])
     #expect(try LinearGroup([layer([1]), layer([])]).outlierColumns == [])
-    let float = LinearGroup.Layer(
+    let float = LinearGroup.GroupedLayer(
       try PackedMatrix.encode(source, scheme: .float32, pool: WorkerPool(threads: 1)), bias: nil)
     #expect(try LinearGroup([float, layer([7])]).outlierColumns == [7])
   }

@@ -120,7 +120,7 @@ import Testing
   @Test(arguments: Kernels.supported)
   func aGroupIsItsLayers(_ tier: String) throws {
     let layers = try [(40, Scheme.int4(.columns(32))), (17, .float32), (70, .int8(.row))].map {
-      LinearGroup.Layer(try Self.matrix($0, 90, $1), bias: nil)
+      LinearGroup.GroupedLayer(try Self.matrix($0, 90, $1), bias: nil)
     }
     let inputs = Self.inputs(columns: 90)
     for threads in 1...4 {

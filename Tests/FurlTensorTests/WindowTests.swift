@@ -26,7 +26,7 @@ import Testing
   }
 
   private func cache(
-    _ heads: KeyValueCache.Heads, _ format: KeyValueCache.Format, length: Int, threads: Int = 1, rowLimit: Int
+    _ heads: KeyValueCache.Heads, _ format: KeyValueCache.CacheFormat, length: Int, threads: Int = 1, rowLimit: Int
   ) throws -> KeyValueCache {
     // `step` uses the middle one of three blocks.
     let other = KeyValueCache.Heads(heads: 1, kvHeads: 1, headSize: 8)
@@ -37,8 +37,8 @@ import Testing
 
   /// A ring that is gone round many times gives the bits of a cache that holds everything, and both what a softmax
   /// over the window is.
-  @Test(arguments: Kernels.supported, KeyValueCache.Format.allCases)
-  func aRingIsTheSameAsHoldingEverything(_ tier: String, _ format: KeyValueCache.Format) throws {
+  @Test(arguments: Kernels.supported, KeyValueCache.CacheFormat.allCases)
+  func aRingIsTheSameAsHoldingEverything(_ tier: String, _ format: KeyValueCache.CacheFormat) throws {
     let context = try computing(tier)
     for (window, rowLimit) in [(1, 1), (1, 16), (7, 5), (16, 1), (20, 16), (33, 30), (64, 17)] {
       for (heads, kvHeads, size) in [(1, 1, 8), (6, 2, 24), (2, 2, 18)] {
@@ -93,8 +93,8 @@ import Testing
   }
 
   /// Several tiles of positions: token by token, in chunks, and shared out over threads, it is all the same bits.
-  @Test(arguments: Kernels.supported.filter { $0 != "scalar" }, KeyValueCache.Format.allCases)
-  func longSequencesAreTheSameBitsHoweverComputed(_ tier: String, _ format: KeyValueCache.Format) throws {
+  @Test(arguments: Kernels.supported.filter { $0 != "scalar" }, KeyValueCache.CacheFormat.allCases)
+  func longSequencesAreTheSameBitsHoweverComputed(_ tier: String, _ format: KeyValueCache.CacheFormat) throws {
     for (heads, kvHeads, window) in [(1, 1, nil), (3, 1, nil), (6, 3, nil), (2, 1, 700), (5, 5, 513)]
       as [(Int, Int, Int?)]
     {
@@ -141,7 +141,7 @@ import Testing
   @Test func aWindowBoundsTheMemory() throws {
     let whole = KeyValueCache.Heads(heads: 4, kvHeads: 2, headSize: 64)
     let window = KeyValueCache.Heads(heads: 4, kvHeads: 2, headSize: 64, window: 4096)
-    func bytes(_ blocks: [KeyValueCache.Heads], _ length: Int, _ format: KeyValueCache.Format) -> Int? {
+    func bytes(_ blocks: [KeyValueCache.Heads], _ length: Int, _ format: KeyValueCache.CacheFormat) -> Int? {
       KeyValueCache.byteCount(blocks, contextLength: length, format: format)
     }
     let position = 2 * 2 * 64  // keys and values of two heads

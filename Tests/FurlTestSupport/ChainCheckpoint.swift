@@ -1,29 +1,29 @@
-import FurlBase
+package import FurlBase
 import FurlTensor
 import Foundation
 
 /// A small llama whose every token leads to the next one of a chain, whatever came before: it shows where a runtime stops.
 ///
 /// Attention and MLP add nothing; the head's row of a token is the embedding of the one before it in the chain.
-public struct ChainCheckpoint {
+package struct ChainCheckpoint {
   /// Letters and what is merged of them; the special tokens follow.
-  public static let pieces = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "ab"]
-  public static let special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+  package static let pieces = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "ab"]
+  package static let special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
   /// The ids of the special tokens.
-  public static let (begin, end, start, turn) = (10, 11, 12, 13)
+  package static let (begin, end, start, turn) = (10, 11, 12, 13)
   /// a b c <|im_end|> d e </s> f g h i a
-  public static let chain = [0, 1, 2, turn, 3, 4, end, 5, 6, 7, 8, 0]
+  package static let chain = [0, 1, 2, turn, 3, 4, end, 5, 6, 7, 8, 0]
 
   /// Rows of the embedding.
-  public var rows = 16
-  public var order = ChainCheckpoint.chain
-  public var config: [JSON.Member] = []
+  package var rows = 16
+  package var order = ChainCheckpoint.chain
+  package var config: [JSON.Member] = []
   /// Files beside, or in the place of the usual ones; null leaves one out.
-  public var files: [String: JSON] = [:]
+  package var files: [String: JSON] = [:]
 
-  public init() {}
+  package init() {}
 
-  public static func tokenizer(special: [String] = ChainCheckpoint.special) -> JSON {
+  package static func tokenizer(special: [String] = ChainCheckpoint.special) -> JSON {
     let level: JSON = ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true]
     return [
       "version": "1.0",
@@ -41,7 +41,7 @@ public struct ChainCheckpoint {
   }
 
   /// Writes the folder.
-  public func write(to folder: String) throws {
+  package func write(to folder: String) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let hidden = 64
     var members: [JSON.Member] = [

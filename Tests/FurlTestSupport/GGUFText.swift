@@ -1,7 +1,7 @@
 /// A small GGUF file, put together by hand: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
-public struct GGUFText: Sendable {
+package struct GGUFText: Sendable {
   /// A value with the number of its type.
-  public enum Value: Sendable {
+  package enum Value: Sendable {
     case uint8(UInt8), int8(Int8), uint16(UInt16), int16(Int16), uint32(UInt32), int32(Int32), float32(Float)
     case bool(UInt8), text([UInt8]), uint64(UInt64), int64(Int64), float64(Double)
     /// The number of the elements' type, how many there are said to be, and their bytes.
@@ -9,9 +9,9 @@ public struct GGUFText: Sendable {
     /// A type and bytes of any kind.
     case raw(UInt32, [UInt8])
 
-    public static func string(_ text: String) -> Value { .text(Array(text.utf8)) }
+    package static func string(_ text: String) -> Value { .text(Array(text.utf8)) }
 
-    public static func strings(_ texts: [String]) -> Value {
+    package static func strings(_ texts: [String]) -> Value {
       .list(type: 8, count: UInt64(texts.count), texts.flatMap { GGUFText.text(Array($0.utf8)) })
     }
 
@@ -36,16 +36,16 @@ public struct GGUFText: Sendable {
     }
   }
 
-  public struct Tensor: Sendable {
-    public var name: [UInt8]
+  package struct Tensor: Sendable {
+    package var name: [UInt8]
     /// The first is the innermost.
-    public var dimensions: [UInt64]
-    public var type: UInt32
+    package var dimensions: [UInt64]
+    package var type: UInt32
     /// Nil: behind the tensor before.
-    public var offset: UInt64?
-    public var bytes: [UInt8]
+    package var offset: UInt64?
+    package var bytes: [UInt8]
 
-    public init(_ name: String, _ dimensions: [UInt64], type: UInt32 = 0, offset: UInt64? = nil, _ bytes: [UInt8]) {
+    package init(_ name: String, _ dimensions: [UInt64], type: UInt32 = 0, offset: UInt64? = nil, _ bytes: [UInt8]) {
       self.name = Array(name.utf8)
       self.dimensions = dimensions
       self.type = type
@@ -54,30 +54,30 @@ public struct GGUFText: Sendable {
     }
   }
 
-  public var version: UInt32 = 3
-  public var metadata: [(key: String, value: Value)]
-  public var tensors: [Tensor]
-  public var alignment = 32
+  package var version: UInt32 = 3
+  package var metadata: [(key: String, value: Value)]
+  package var tensors: [Tensor]
+  package var alignment = 32
   /// What the file says instead of the truth.
-  public var tensorCount: UInt64?
-  public var keyCount: UInt64?
+  package var tensorCount: UInt64?
+  package var keyCount: UInt64?
 
-  public init(_ metadata: [(key: String, value: Value)], _ tensors: [Tensor] = []) {
+  package init(_ metadata: [(key: String, value: Value)], _ tensors: [Tensor] = []) {
     self.metadata = metadata
     self.tensors = tensors
   }
 
-  public static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
+  package static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
     (0..<value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  public static func text(_ bytes: [UInt8]) -> [UInt8] { GGUFText.bytes(UInt64(bytes.count)) + bytes }
+  package static func text(_ bytes: [UInt8]) -> [UInt8] { GGUFText.bytes(UInt64(bytes.count)) + bytes }
 
   /// The keys with their values.
-  public var keyBytes: [UInt8] { metadata.flatMap { GGUFText.text(Array($0.key.utf8)) + $0.value.bytes } }
+  package var keyBytes: [UInt8] { metadata.flatMap { GGUFText.text(Array($0.key.utf8)) + $0.value.bytes } }
 
   /// The whole file.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var head = Array("GGUF".utf8) + GGUFText.bytes(version)
     head += GGUFText.bytes(tensorCount ?? UInt64(tensors.count)) + GGUFText.bytes(keyCount ?? UInt64(metadata.count))
     head += keyBytes

@@ -1,13 +1,13 @@
-import FurlBase
+package import FurlBase
 
 /// Holds JSON documents to the project's schemas: the part of JSON Schema (draft 2020-12) that they use. A keyword that is
 /// not known here is an error, so that no rule goes unchecked.
-public struct JSONSchema {
+package struct JSONSchema {
   private let documents: [String: JSON]
   private let name: String
 
   /// Reads all schemas, to hold documents to one of them: `eval`, `verify`, ...
-  public init(_ name: String) throws {
+  package init(_ name: String) throws {
     var documents: [String: JSON] = [:]
     for name in ["eval", "bench", "inspect", "verify", "report", "error", "recipe", "suite-card", "gates", "sweep"] {
       let path = TestData.root + "/schemas/\(name).schema.json"
@@ -18,7 +18,7 @@ public struct JSONSchema {
   }
 
   /// What is wrong with a document, each as `path: problem`; empty when nothing is.
-  public func problems(_ document: JSON) -> [String] {
+  package func problems(_ document: JSON) -> [String] {
     guard let schema = documents[name] else { return ["no schema \(name)"] }
     return problems(document, schema, in: name, at: "$")
   }

@@ -1,14 +1,14 @@
-import Foundation
+package import Foundation
 
 #if canImport(FoundationXML)
-import FoundationXML
+package import FoundationXML
 #endif
 
 /// Holds JUnit files to the schema by which Jenkins' xUnit plugin takes or refuses them.
 ///
 /// The rules are those of `junit-10.xsd` in jenkinsci/xunit-plugin (src/main/resources/org/jenkinsci/plugins/xunit/types/
 /// model/xsd), element by element.
-public final class JUnitSchema: NSObject, XMLParserDelegate {
+package final class JUnitSchema: NSObject, XMLParserDelegate {
   private struct Element {
     var children: Set<String> = []
     var required: Set<String> = []
@@ -41,14 +41,14 @@ public final class JUnitSchema: NSObject, XMLParserDelegate {
   ]
 
   /// What is wrong with the file; empty when nothing is.
-  public private(set) var problems: [String] = []
+  package private(set) var problems: [String] = []
   /// How often each element occurs.
-  public private(set) var count: [String: Int] = [:]
+  package private(set) var count: [String: Int] = [:]
   /// The last message of each element that has one.
-  public private(set) var messages: [String: String] = [:]
+  package private(set) var messages: [String: String] = [:]
   private var path: [String] = []
 
-  public init(_ file: String) {
+  package init(_ file: String) {
     super.init()
     let parser = XMLParser(data: Data(file.utf8))
     parser.delegate = self
@@ -57,7 +57,7 @@ public final class JUnitSchema: NSObject, XMLParserDelegate {
     for name in ["testsuites", "testsuite"] where count[name] == nil { problems.append("no \(name)") }
   }
 
-  public func parser(
+  package func parser(
     _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
     attributes: [String: String]
   ) {
@@ -82,11 +82,11 @@ public final class JUnitSchema: NSObject, XMLParserDelegate {
     }
   }
 
-  public func parser(
+  package func parser(
     _ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?
   ) { path.removeLast() }
 
-  public func parser(_ parser: XMLParser, foundCharacters string: String) {
+  package func parser(_ parser: XMLParser, foundCharacters string: String) {
     guard let name = path.last, JUnitSchema.elements[name]?.hasText != true,
       !string.allSatisfy(\.isWhitespace)
     else { return }

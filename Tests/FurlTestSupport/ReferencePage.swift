@@ -1,7 +1,7 @@
-import FurlBase
+package import FurlBase
 
 /// A page of docs/reference: an example, and a table of the keys of every mapping of a document, as their declarations say.
-public struct ReferencePage {
+package struct ReferencePage {
   private let title: String
   private let example: String
   private let outline: DeclarationOutline
@@ -13,7 +13,7 @@ public struct ReferencePage {
     self.outline = outline
   }
 
-  public var text: String {
+  package var text: String {
     """
     # \(title)
 

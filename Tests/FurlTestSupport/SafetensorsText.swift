@@ -1,21 +1,21 @@
 /// A small safetensors file, put together by hand: https://github.com/huggingface/safetensors.
-public struct SafetensorsText {
-  public var tensors: [Tensor]
+package struct SafetensorsText {
+  package var tensors: [Tensor]
 
-  public struct Tensor {
-    public var name: String
-    public var type: String
-    public var shape: [Int]
-    public var bytes: [UInt8]
+  package struct Tensor {
+    package var name: String
+    package var type: String
+    package var shape: [Int]
+    package var bytes: [UInt8]
 
-    public init(_ name: String, _ type: String, _ shape: [Int], _ bytes: [UInt8]) {
+    package init(_ name: String, _ type: String, _ shape: [Int], _ bytes: [UInt8]) {
       self.name = name
       self.type = type
       self.shape = shape
       self.bytes = bytes
     }
 
-    public init(_ name: String, _ shape: [Int], _ values: [Float]) {
+    package init(_ name: String, _ shape: [Int], _ values: [Float]) {
       self.init(name, "F32", shape, TestData.littleEndian(values))
     }
 
@@ -25,10 +25,10 @@ public struct SafetensorsText {
     }
   }
 
-  public init(_ tensors: [Tensor]) { self.tensors = tensors }
+  package init(_ tensors: [Tensor]) { self.tensors = tensors }
 
   /// The header as it should be.
-  public var header: String {
+  package var header: String {
     var position = 0
     let entries = tensors.map { tensor in
       defer { position += tensor.bytes.count }
@@ -38,10 +38,10 @@ public struct SafetensorsText {
   }
 
   /// The whole file.
-  public var bytes: [UInt8] { SafetensorsText.file(header: header, data: tensors.flatMap(\.bytes)) }
+  package var bytes: [UInt8] { SafetensorsText.file(header: header, data: tensors.flatMap(\.bytes)) }
 
   /// A file of any header and any data; `length` lies about the header where it is given.
-  public static func file(header: String, data: [UInt8], length: UInt64? = nil) -> [UInt8] {
+  package static func file(header: String, data: [UInt8], length: UInt64? = nil) -> [UInt8] {
     let length = length ?? UInt64(header.utf8.count)
     return (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8) + data
   }

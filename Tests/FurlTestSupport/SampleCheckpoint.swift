@@ -1,26 +1,26 @@
-import FurlBase
+package import FurlBase
 import Foundation
 
 /// A checkpoint as the tests see it: the tensors of one safetensors file by name, read and written without Furl's
 /// own reader, so that smaller, changed and damaged checkpoints can be made.
-public struct SampleCheckpoint {
-  public struct Tensor {
-    public var shape: [Int]
+package struct SampleCheckpoint {
+  package struct Tensor {
+    package var shape: [Int]
     /// FP32, row by row.
-    public var values: [Float]
+    package var values: [Float]
 
-    public init(shape: [Int], values: [Float]) {
+    package init(shape: [Int], values: [Float]) {
       self.shape = shape
       self.values = values
     }
   }
 
-  public var config: [JSON.Member]
-  public var tensors: [String: Tensor]
+  package var config: [JSON.Member]
+  package var tensors: [String: Tensor]
   private let source: String
 
   /// Reads `config.json` and `model.safetensors` (F32 only) of a folder.
-  public init(folder: String) throws {
+  package init(folder: String) throws {
     source = folder
     config = try JSON.parse(TestData.bytes(folder + "/config.json"), file: nil).members ?? []
     let bytes = try TestData.bytes(folder + "/model.safetensors")
@@ -40,7 +40,7 @@ public struct SampleCheckpoint {
   }
 
   /// Sets a key of `config.json`.
-  public mutating func configure(_ key: String, _ value: JSON) {
+  package mutating func configure(_ key: String, _ value: JSON) {
     config.removeAll { $0.key == key }
     config.append(JSON.Member(key, value))
   }
@@ -55,13 +55,13 @@ public struct SampleCheckpoint {
   }
 
   /// Keeps the first blocks.
-  public mutating func keepBlocks(_ count: Int) {
+  package mutating func keepBlocks(_ count: Int) {
     tensors = tensors.filter { name, _ in Self.block(of: name).map { $0.number < count } ?? true }
     configureBlocks(count)
   }
 
   /// Makes a deeper model: its blocks come again and again, each time a little smaller, so that no two are alike.
-  public mutating func repeatBlocks(_ count: Int) {
+  package mutating func repeatBlocks(_ count: Int) {
     let own = (tensors.keys.compactMap { Self.block(of: $0)?.number }.max() ?? 0) + 1
     for (name, tensor) in tensors {
       guard let (block, place) = Self.block(of: name) else { continue }
@@ -84,7 +84,7 @@ public struct SampleCheckpoint {
   /// Writes the checkpoint with the source's tokenizer, and with its suites where there are any.
   ///
   /// - Parameter files: the texts of more files, or of others than the source's, by name.
-  public func write(to folder: String, files: [String: String] = [:]) throws {
+  package func write(to folder: String, files: [String: String] = [:]) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try TestData.write(Array(JSON.object(config).prettyText.utf8), to: folder + "/config.json")
     for name in try FileManager.default.contentsOfDirectory(atPath: source)
@@ -98,7 +98,7 @@ public struct SampleCheckpoint {
   }
 
   /// A safetensors file.
-  public static func bytes(of tensors: [String: Tensor]) -> [UInt8] {
+  package static func bytes(of tensors: [String: Tensor]) -> [UInt8] {
     var data: [UInt8] = []
     var header: [JSON.Member] = []
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {

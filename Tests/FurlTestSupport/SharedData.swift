@@ -2,9 +2,9 @@ import FurlBase
 import Foundation
 
 /// Where the tests find their files.
-public enum TestData {
+package enum TestData {
   /// The project's root folder.
-  public static let root: String = {
+  package static let root: String = {
     var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
     parts.removeLast(3)
     return parts.joined(separator: "/")
@@ -12,29 +12,29 @@ public enum TestData {
 
   /// Data that is not part of the project (HumanEval, tokenizer vectors): `FURL_SHARED`, or `../shared`.
   /// Nil where it is absent; tests that need it are skipped with a sentence.
-  public static let shared: String? = {
+  package static let shared: String? = {
     let folder = ProcessInfo.processInfo.environment["FURL_SHARED"] ?? root + "/../shared"
     return FileManager.default.fileExists(atPath: folder) ? folder : nil
   }()
 
   /// Whether tests also go through all that only repeats what they go through anyway: where `FURL_THOROUGH` is set.
-  public static let isThorough = ProcessInfo.processInfo.environment["FURL_THOROUGH"] != nil
+  package static let isThorough = ProcessInfo.processInfo.environment["FURL_THOROUGH"] != nil
 
   /// The tiny code model that is bundled with the project.
-  public static let minipy = root + "/checkpoints/minipy"
+  package static let minipy = root + "/checkpoints/minipy"
 
   /// The tiny code model with experts that is bundled with the project.
-  public static let minimoe = root + "/checkpoints/minimoe"
+  package static let minimoe = root + "/checkpoints/minimoe"
 
   /// A new empty folder for one test, removed when `body` returns.
-  public static func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  package static func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
     let folder = try makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
     return try body(folder)
   }
 
   /// A new empty folder for one test, removed when `body` returns.
-  public static func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+  package static func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
     let folder = try makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(atPath: folder) }
     return try await body(folder)
@@ -50,7 +50,7 @@ public enum TestData {
   /// files would spend their time on.
   ///
   /// - Parameter name: how its name ends.
-  public static func withTemporaryFile<Result>(
+  package static func withTemporaryFile<Result>(
     _ bytes: [UInt8], _ name: String, _ body: (String) throws -> Result
   ) throws -> Result {
     let path = NSTemporaryDirectory() + "/furl-test-\(UUID().uuidString)-\(name)"
@@ -60,11 +60,11 @@ public enum TestData {
   }
 
   /// The bytes of a file.
-  public static func bytes(_ path: String) throws -> [UInt8] { try MappedFile(path: path).readAll(limit: .max) }
+  package static func bytes(_ path: String) throws -> [UInt8] { try MappedFile(path: path).readAll(limit: .max) }
 
   /// Writes a file. Unlike Foundation it does not wait for the disk, which tests that damage a file byte by byte
   /// would spend their time on.
-  public static func write(_ bytes: [UInt8], to path: String) throws {
+  package static func write(_ bytes: [UInt8], to path: String) throws {
     guard let file = fopen(path, "wb") else { throw FurlError(.cannotCreate, file: path, "cannot be created") }
     let written = fwrite(bytes, 1, bytes.count, file)
     guard fclose(file) == 0, written == bytes.count else {

@@ -1,16 +1,16 @@
 import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// Small models with anything that stages can say.
-public struct SpecDraws {
+package struct SpecDraws {
   private var draws: SplitMix64
   private let activations = ModelSpec.Activation.allCases
 
-  public init(seed: UInt64) { draws = SplitMix64(seed: seed) }
+  package init(seed: UInt64) { draws = SplitMix64(seed: seed) }
 
-  public mutating func below(_ limit: Int) -> Int { Int(draws.next() % UInt64(limit)) }
+  package mutating func below(_ limit: Int) -> Int { Int(draws.next() % UInt64(limit)) }
 
-  public mutating func coin() -> Bool { below(2) == 0 }
+  package mutating func coin() -> Bool { below(2) == 0 }
 
   private mutating func number(_ range: ClosedRange<Double>) -> Double {
     range.lowerBound + draws.unit() * (range.upperBound - range.lowerBound)
@@ -24,7 +24,7 @@ public struct SpecDraws {
   }
 
   /// - Parameter contextLength: of the model; windows and other contexts are about as long as a third of it.
-  public mutating func spec(contextLength: Int = 64) -> ModelSpec {
+  package mutating func spec(contextLength: Int = 64) -> ModelSpec {
     let isTied = coin()
     var spec = ModelSpec(
       architecture: "any", vocabularySize: 11 + below(40), hiddenSize: 8 + below(50), contextLength: contextLength,
@@ -40,12 +40,12 @@ public struct SpecDraws {
     return spec
   }
 
-  public mutating func norm() -> NormSpec {
+  package mutating func norm() -> NormSpec {
     NormSpec(one(of: ModelSpec.Norm.allCases), epsilon: one(of: [1e-5, 1e-6, 0.001]), hasBias: coin())
   }
 
   /// Attention and an MLP in some arrangement, or one of them alone.
-  public mutating func block(context: Int) -> BlockSpec {
+  package mutating func block(context: Int) -> BlockSpec {
     var parts = [
       PartSpec(.attention(attention(context: context))),
       PartSpec(coin() ? .feedForward(feedForward(size: 1 + below(60))) : .experts(experts())),
@@ -67,7 +67,7 @@ public struct SpecDraws {
     }
   }
 
-  public mutating func attention(context: Int) -> AttentionSpec {
+  package mutating func attention(context: Int) -> AttentionSpec {
     let kvHeads = 1 + below(2)
     let size = 8 * (1 + below(2))
     var attention = AttentionSpec(
@@ -83,7 +83,7 @@ public struct SpecDraws {
     return attention
   }
 
-  public mutating func rotary(headSize: Int, context: Int) -> ModelSpec.Rotary {
+  package mutating func rotary(headSize: Int, context: Int) -> ModelSpec.Rotary {
     let dimensions = coin() ? headSize : 2 * (1 + below(headSize / 2))
     let original = 1 + below(2 * context)
     let scaling: ModelSpec.Rotary.Scaling
@@ -109,7 +109,7 @@ public struct SpecDraws {
   }
 
   /// - Parameter isGated: nil: either.
-  public mutating func feedForward(size: Int, isGated: Bool? = nil) -> FeedForwardSpec {
+  package mutating func feedForward(size: Int, isGated: Bool? = nil) -> FeedForwardSpec {
     let isGated = isGated ?? coin()
     var mlp = FeedForwardSpec(
       size: size, isGated: isGated, activation: one(of: activations),
@@ -118,7 +118,7 @@ public struct SpecDraws {
     return mlp
   }
 
-  public mutating func experts() -> ExpertsSpec {
+  package mutating func experts() -> ExpertsSpec {
     var experts = ExpertsSpec(
       count: 1 + below(9), active: 1, expert: feedForward(size: 1 + below(40)),
       shared: coin() ? feedForward(size: 1 + below(40)) : nil,

@@ -1,5 +1,5 @@
 import FurlBase
-import FurlTensor
+package import FurlTensor
 
 /// The place of codes and scales in a packed matrix, written down from the layout that `CFurlKernels.h` documents.
 package struct TileLayout {

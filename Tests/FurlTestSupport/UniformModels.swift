@@ -1,8 +1,8 @@
-import FurlSpec
+package import FurlSpec
 
 extension ModelSpec {
   /// The model in its flat form; nil where its blocks differ in more than their widths. Setting it makes the blocks anew.
-  public var uniform: UniformDecoder? {
+  package var uniform: UniformDecoder? {
     get { UniformDecoder(self) }
     set {
       guard let flat = newValue else { return }

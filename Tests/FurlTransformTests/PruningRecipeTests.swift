@@ -346,7 +346,7 @@ import Testing
   }
 
   @Test func allocationsKeepMultiplesAndLimits() {
-    func layer(_ block: Int, _ importances: [Double], chunk: Int, least: Int) -> GroupAllocation.Layer {
+    func layer(_ block: Int, _ importances: [Double], chunk: Int, least: Int) -> GroupAllocation.AllocatedLayer {
       .init(block: block, kind: .neurons, importances: importances, weights: 10, chunk: chunk, least: least)
     }
     let allocation = GroupAllocation(layers: [

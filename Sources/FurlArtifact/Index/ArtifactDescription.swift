@@ -19,15 +19,15 @@ package struct ArtifactDescription: Sendable, Hashable {
   package var spec: JSON
   /// The checkpoint's configuration: a mapping that this module does not look into.
   package var config: JSON
-  package var recipe: Recipe
-  package var lineage: [Source]
+  package var recipe: RecipeRecord
+  package var lineage: [SourceRecord]
   /// The ids of the tokens at which generation ends, ascending; nil: those that `config` and the tokenizer name.
   package var endTokens: [Int]?
   /// What came with the weights: chat templates, settings of generation, licence.
   package var papers: ModelPapers
 
   package init(
-    furl: String, architecture: String, spec: JSON, config: JSON, recipe: Recipe, lineage: [Source],
+    furl: String, architecture: String, spec: JSON, config: JSON, recipe: RecipeRecord, lineage: [SourceRecord],
     endTokens: [Int]? = nil, papers: ModelPapers = ModelPapers()
   ) {
     self.furl = furl
@@ -41,7 +41,7 @@ package struct ArtifactDescription: Sendable, Hashable {
   }
 
   /// The recipe that the artifact was made by.
-  package struct Recipe: Sendable, Hashable {
+  package struct RecipeRecord: Sendable, Hashable {
     package var name: String
     /// In canonical form.
     package var text: String
@@ -58,7 +58,7 @@ package struct ArtifactDescription: Sendable, Hashable {
   }
 
   /// A file that the artifact was made from.
-  package struct Source: Sendable, Hashable {
+  package struct SourceRecord: Sendable, Hashable {
     /// Without its folder: the same input gives the same bytes wherever it lies.
     package var name: String
     package var bytes: Int
@@ -117,7 +117,7 @@ extension ArtifactDescription {
     papers = try reader.reader("papers").map { try ModelPapers($0) } ?? ModelPapers()
 
     let inner = try reader.needed("recipe", reader.reader)
-    recipe = Recipe(
+    recipe = RecipeRecord(
       name: try inner.needed("name", inner.string), text: try inner.needed("text", inner.string),
       details: try object(inner, "details"))
     guard try inner.digest("sha256") == recipe.digest else {
@@ -126,7 +126,7 @@ extension ArtifactDescription {
     try inner.finish()
 
     lineage = try reader.needed("lineage", reader.readers).map { entry in
-      let source = Source(
+      let source = SourceRecord(
         name: try entry.needed("name", entry.string),
         bytes: try entry.needed("bytes") { try entry.integer($0, in: 0...Int.max) },
         digest: try entry.digest("sha256"))
@@ -137,13 +137,13 @@ extension ArtifactDescription {
   }
 }
 
-extension ArtifactDescription.Recipe {
+extension ArtifactDescription.RecipeRecord {
   var json: JSON {
     ["details": details, "name": .string(name), "sha256": .string(digest.hex), "text": .string(text)]
   }
 }
 
-extension ArtifactDescription.Source {
+extension ArtifactDescription.SourceRecord {
   var json: JSON { ["bytes": .integer(bytes), "name": .string(name), "sha256": .string(digest.hex)] }
 
   var isNamedWithoutFolder: Bool { !name.isEmpty && !name.utf8.contains(UInt8(ascii: "/")) }

@@ -4,7 +4,7 @@ package import FurlTensor
 /// How many bytes an artifact takes, when it is known what its streams take.
 package enum ArtifactSize {
   /// A tensor that would be written.
-  package struct Tensor: Sendable {
+  package struct TensorSize: Sendable {
     package let name: String
     package let role: String
     package let layout: PackedLayout
@@ -24,7 +24,7 @@ package enum ArtifactSize {
   ///
   /// - Throws: ``FurlError`` of kind `defect` when sizes and layout do not agree.
   package static func bytes(
-    of tensors: [Tensor], storage: ArtifactStorage, description: ArtifactDescription, tokenizer: [UInt8]
+    of tensors: [TensorSize], storage: ArtifactStorage, description: ArtifactDescription, tokenizer: [UInt8]
   ) throws -> Int {
     var offset = Container.headerBytes
     let written = try tensors.map { tensor in

@@ -77,9 +77,9 @@ final class PackedStream: Sendable {
   let layout: PackedLayout.Stream
   private let chunks: StreamChunks?
   private let compressors: Lender<FrameCompressor>
-  private let state: Mutex<State>
+  private let state: Mutex<StreamState>
 
-  private struct State {
+  private struct StreamState {
     /// Of each chunk, as long as they are being made.
     var chunks: [ChunkFrames?]
     var coded = CodedFrames.raw
@@ -95,7 +95,7 @@ final class PackedStream: Sendable {
     self.layout = layout
     self.compressors = compressors
     chunks = storage == .compact ? CompactCoding.chunks(of: bytes, symbols: layout.symbols) : nil
-    state = Mutex(State(chunks: Array(repeating: nil, count: chunks?.count ?? 0)))
+    state = Mutex(StreamState(chunks: Array(repeating: nil, count: chunks?.count ?? 0)))
   }
 
   var jobCount: Int { chunks?.count ?? 0 }

@@ -70,7 +70,7 @@ package struct DigestMemory: Sendable {
     folder.write(name(identity), Array("\(line(identity))\n\(digest.hex)\n".utf8))
   }
 
-  private func believed<Value>(_ found: PrivateFolder.Found<Value>) -> Value? {
+  private func believed<Value>(_ found: PrivateFolder.FoundFolder<Value>) -> Value? {
     switch found {
     case .here(let value): return value
     case .missing: return nil

@@ -2,19 +2,19 @@
 /// time.
 package final class MemoryHasher: @unchecked Sendable {
   /// Where the bytes are.
-  package enum Content: Sendable {
+  package enum HashedContent: Sendable {
     case storage(ByteStorage)
     /// One after the other.
     case pieces([[UInt8]])
   }
 
-  private let content: Content
+  private let content: HashedContent
   /// The piece that is being hashed, and where in it.
   private var piece = 0
   private var position = 0
   private var hasher = Digest.Hasher()
 
-  package init(_ content: Content) {
+  package init(_ content: HashedContent) {
     self.content = content
     skipEnds()
   }

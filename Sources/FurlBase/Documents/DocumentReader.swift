@@ -111,7 +111,8 @@ package final class DocumentReader {
   }
 
   /// One of a set of words. A word in `later` is refused as "not supported yet".
-  package func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value? {
+  package func word<Value>(_ key: String, _ words: KeyValuePairs<String, Value>, later: [String] = []) throws -> Value?
+  {
     guard let value = optional(key) else { return nil }
     let text = try word(value, key)
     if let match = words.first(where: { $0.key == text }) { return match.value }

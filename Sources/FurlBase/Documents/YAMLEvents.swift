@@ -4,13 +4,13 @@ import CYaml
 struct YAMLEvents: ~Copyable {
   /// One thing, and the line that it begins in, counted from 1.
   struct Event {
-    enum Kind {
+    enum EventKind {
       case streamStart, streamEnd, documentStart, documentEnd, sequenceStart, mappingStart, collectionEnd
       case alias(String)
       case scalar(String, isPlain: Bool)
     }
 
-    let kind: Kind
+    let kind: EventKind
     let line: Int
     var anchor: String?
     /// What is written, or what it is short for; nil where nothing is written and for a bare `!` before a scalar.

@@ -17,9 +17,9 @@ final class PageWindow: Sendable {
   private let file: MappedFile
   /// The least that is worth a job.
   private let step: Int
-  private let state = Mutex(State())
+  private let state = Mutex(WindowState())
 
-  private struct State {
+  private struct WindowState {
     /// In this order, but the reader can overtake those who fetch and map.
     var dropped = 0
     var read = 0

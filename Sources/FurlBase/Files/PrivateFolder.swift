@@ -5,7 +5,7 @@
 /// elsewhere. All of that is looked at on what was opened, not on a path that could lead elsewhere a moment later.
 package final class PrivateFolder {
   /// What became of looking for something.
-  package enum Found<Value> {
+  package enum FoundFolder<Value> {
     case here(Value)
     case missing
     /// It is there and not to be believed: why, as a sentence without a subject.
@@ -22,7 +22,7 @@ package final class PrivateFolder {
   /// Opens a folder in the cache's root.
   ///
   /// - Parameter makes: whether the folder and its root are made, for this user alone, where they are missing.
-  package static func open(_ name: String, in root: String, makes: Bool = false) -> Found<PrivateFolder> {
+  package static func open(_ name: String, in root: String, makes: Bool = false) -> FoundFolder<PrivateFolder> {
     if makes { makeFolders(root) }
     let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
     let opened = systemOpen(root, flags)
@@ -41,7 +41,7 @@ package final class PrivateFolder {
   /// The bytes of a file.
   ///
   /// - Parameter limit: the most bytes; a larger file counts as missing.
-  package func read(_ name: String, limit: Int) -> Found<[UInt8]> {
+  package func read(_ name: String, limit: Int) -> FoundFolder<[UInt8]> {
     let file = openat(descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard file >= 0 else { return PrivateFolder.failure(path + "/" + name) }
     defer { close(file) }
@@ -89,7 +89,7 @@ package final class PrivateFolder {
 
   // MARK: Trust
 
-  private static func failure<Value>(_ path: String) -> Found<Value> {
+  private static func failure<Value>(_ path: String) -> FoundFolder<Value> {
     switch errno {
     case ENOENT: .missing
     case ELOOP: .foreign(path: path, "is a symbolic link")

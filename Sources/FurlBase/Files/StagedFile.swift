@@ -10,7 +10,7 @@ import CFurlKernels
 ///
 /// One thread uses it at a time.
 package final class StagedFile: @unchecked Sendable {
-  private struct Piece {
+  private struct StagedPiece {
     let memory: UnsafeMutableRawPointer
     let offset: Int
     let count: Int
@@ -28,7 +28,7 @@ package final class StagedFile: @unchecked Sendable {
 
   // What both threads use.
   private let condition = Condition()
-  private var waiting: [Piece] = []
+  private var waiting: [StagedPiece] = []
   private var free: [UnsafeMutableRawPointer] = []
   private var allocated = 0
   private var isWriting = false
@@ -99,7 +99,7 @@ package final class StagedFile: @unchecked Sendable {
 
   private func submit(_ memory: UnsafeMutableRawPointer) {
     condition.withLock {
-      waiting.append(Piece(memory: memory, offset: offset, count: filled))
+      waiting.append(StagedPiece(memory: memory, offset: offset, count: filled))
       condition.broadcast()
       guard !isRunning, !isStopped else { return }
       isRunning = beginThread { self.run() }
@@ -117,7 +117,7 @@ package final class StagedFile: @unchecked Sendable {
     stop()
     guard failure == 0, let memory else { return failure }
     setDirect(false)
-    error = write(Piece(memory: memory, offset: offset, count: filled))
+    error = write(StagedPiece(memory: memory, offset: offset, count: filled))
     filled = 0
     return error
   }
@@ -148,7 +148,7 @@ package final class StagedFile: @unchecked Sendable {
   }
 
   /// Waits for a piece; nil at the end.
-  private func next() -> Piece? {
+  private func next() -> StagedPiece? {
     condition.withLock {
       while waiting.isEmpty, !isStopped, error == 0 { condition.wait() }
       guard !isStopped, error == 0 else {
@@ -161,7 +161,7 @@ package final class StagedFile: @unchecked Sendable {
     }
   }
 
-  private func write(_ piece: Piece) -> Int32 {
+  private func write(_ piece: StagedPiece) -> Int32 {
     var done = 0
     while done < piece.count {
       let written = pwrite(descriptor, piece.memory + done, piece.count - done, off_t(piece.offset + done))

@@ -8,14 +8,14 @@ import Synchronization
 /// has taken serves many small ones after it. What came from the system by different calls stays apart, even where it
 /// touches by chance: what is given out does not depend on the addresses.
 package final class StoragePool: Sendable {
-  private struct State {
+  private struct PoolState {
     /// Everything that came from the system.
     var regions: [Range<UInt>] = []
     /// By address; no two of the same region touch.
     var free: [Range<UInt>] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Mutex(PoolState())
 
   /// Ranges are multiples of this.
   private static let unit = 4096

@@ -110,16 +110,16 @@ extension ExportSource {
 
 /// A file that goes with a checkpoint's weights.
 package struct SideFile: Sendable {
-  package enum Content: Sendable {
+  package enum SideContent: Sendable {
     case bytes([UInt8])
     /// To be copied as it is.
     case file(MappedFile)
   }
 
   package let name: String
-  package let content: Content
+  package let content: SideContent
 
-  package init(name: String, content: Content) {
+  package init(name: String, content: SideContent) {
     self.name = name
     self.content = content
   }

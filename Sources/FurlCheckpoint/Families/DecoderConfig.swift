@@ -82,9 +82,9 @@ struct DecoderConfig {
   }
 
   /// The blocks, all alike but for their windows.
-  func blocks(window: (Int) throws -> Int?) rethrows -> [UniformDecoder.Widths] {
+  func blocks(window: (Int) throws -> Int?) rethrows -> [UniformDecoder.DecoderWidths] {
     try (0..<layers).map {
-      UniformDecoder.Widths(
+      UniformDecoder.DecoderWidths(
         heads: heads, kvHeads: kvHeads, headSize: headSize, mlpSize: mlpSize, window: try window($0))
     }
   }

@@ -1,6 +1,6 @@
 /// What a person may want to know of the families: which are taken, and which are refused and why.
 package struct FamilyList: Sendable {
-  package struct Taken: Sendable {
+  package struct TakenFamily: Sendable {
     /// `model_type` of `config.json`.
     package let modelType: String
     /// The models that it covers.
@@ -13,8 +13,10 @@ package struct FamilyList: Sendable {
   }
 
   /// Every family that Furl computes, by `model_type`.
-  package static let taken: [Taken] = Architectures.all.map { Taken(modelType: $0.modelType, models: $0.models) }
-    .sorted { $0.modelType < $1.modelType }
+  package static let taken: [TakenFamily] = Architectures.all.map {
+    TakenFamily(modelType: $0.modelType, models: $0.models)
+  }
+  .sorted { $0.modelType < $1.modelType }
 
   /// What people ask for and do not get yet.
   package static let refused: [Refused] = [

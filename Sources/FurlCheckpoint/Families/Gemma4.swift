@@ -88,16 +88,16 @@ enum Gemma4: Architecture {
     return kinds
   }
 
-  private struct Sizes: Equatable {
+  private struct Gemma4Sizes: Equatable {
     var headSize: Int
     var kvHeads: Int
   }
 
   /// The sizes of heads of each kind of layer: `per_layer_config` says what single layers have, older files what those have
   /// that see everything.
-  private static func sizes(_ decoder: DecoderConfig, _ kinds: [String]) throws -> [String: Sizes] {
+  private static func sizes(_ decoder: DecoderConfig, _ kinds: [String]) throws -> [String: Gemma4Sizes] {
     let config = decoder.reader
-    var sizes = kinds.map { _ in Sizes(headSize: decoder.headSize, kvHeads: decoder.kvHeads) }
+    var sizes = kinds.map { _ in Gemma4Sizes(headSize: decoder.headSize, kvHeads: decoder.kvHeads) }
     let key = "per_layer_config"
     if config.keys.contains(key) {
       if let layers = try config.reader(key) {
@@ -122,7 +122,7 @@ enum Gemma4: Architecture {
         if valuesAreKeys, let kvHeads { sizes[index].kvHeads = kvHeads }
       }
     }
-    var result: [String: Sizes] = [:]
+    var result: [String: Gemma4Sizes] = [:]
     for (kind, own) in zip(kinds, sizes) {
       guard result[kind] == nil || result[kind] == own else {
         throw config.error(key, "gives layers of one kind (\(kind)) heads of different sizes, which is not supported")

@@ -81,9 +81,9 @@ struct RotaryScaling {
   private let parameters: DocumentReader
   private let config: DocumentReader
   private let contextLength: Int
-  private let kind: Kind
+  private let kind: ScalingKind
 
-  private enum Kind { case none, linear, llama3, yarn, dynamic, longRoPE }
+  private enum ScalingKind { case none, linear, llama3, yarn, dynamic, longRoPE }
 
   init(_ parameters: DocumentReader, _ config: DocumentReader, contextLength: Int) throws {
     self.parameters = parameters
@@ -91,7 +91,7 @@ struct RotaryScaling {
     self.contextLength = contextLength
     // The older name of the key.
     let key = parameters.optional("rope_type") != nil ? "rope_type" : "type"
-    let words: KeyValuePairs<String, Kind> = [
+    let words: KeyValuePairs<String, ScalingKind> = [
       "default": .none, "linear": .linear, "llama3": .llama3, "yarn": .yarn, "dynamic": .dynamic,
       "longrope": .longRoPE, "su": .longRoPE,
     ]

@@ -38,7 +38,7 @@ struct GGUFFamily: Sendable {
   }
 
   /// What a file says that is of one family.
-  enum Marker: Sendable, ExpressibleByStringLiteral {
+  enum FamilyMarker: Sendable, ExpressibleByStringLiteral {
     /// A number that is not 0.
     case number(String)
     /// No.
@@ -70,7 +70,7 @@ struct GGUFFamily: Sendable {
   /// Whether files of this architecture are read as this family.
   var isRead = true
   /// The keys that tell its files from those of other families with the same architecture.
-  var markers: [Marker] = []
+  var markers: [FamilyMarker] = []
   /// What makes weights of experts, where that tells its files from those of others; nil: files say nothing about it.
   var gating: Gating?
   /// Whether a file that says nothing about it means the same.
@@ -251,28 +251,28 @@ extension GGUFFamily {
 
 /// A key that some families' files have.
 struct GGUFKey: Sendable {
-  enum Value: Sendable, Hashable {
+  enum GGUFKeyValue: Sendable, Hashable {
     case integer(Int)
     case number(Double)
     case flag(Bool)
     case word(String)
   }
 
-  enum Kind: Sendable { case integer, number, flag, word }
+  enum GGUFKeyKind: Sendable { case integer, number, flag, word }
 
   /// Behind the architecture's name.
   let name: String
   /// What `config.json` calls it; nil: it says again what others do.
   let configuration: String?
-  let kind: Kind
+  let kind: GGUFKeyKind
   /// Whether `config.json` has it in the mapping that says how heads are turned.
   var isRotary = false
   /// What a file says of a model with its `config.json`; nil: nothing.
-  let value: @Sendable (ModelSpec, JSON) -> Value?
+  let value: @Sendable (ModelSpec, JSON) -> GGUFKeyValue?
 
   init(
-    _ name: String, _ configuration: String?, _ kind: Kind, isRotary: Bool = false,
-    value: @escaping @Sendable (ModelSpec, JSON) -> Value?
+    _ name: String, _ configuration: String?, _ kind: GGUFKeyKind, isRotary: Bool = false,
+    value: @escaping @Sendable (ModelSpec, JSON) -> GGUFKeyValue?
   ) {
     (self.name, self.configuration, self.kind, self.isRotary, self.value) = (name, configuration, kind, isRotary, value)
   }

@@ -23,7 +23,7 @@ extension GGUFMetadata: GGUFKeys {}
 
 /// The keys of a file that is about to be written.
 struct PlannedKeys: GGUFKeys {
-  private let values: [String: GGUFEntry.Value]
+  private let values: [String: GGUFEntry.GGUFEntryValue]
   private let path: String
 
   init(_ entries: [GGUFEntry], path: String) {

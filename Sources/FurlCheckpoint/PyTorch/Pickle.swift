@@ -19,7 +19,7 @@ struct Pickle {
     var range: Range<Int> { Int(start)..<Int(start) + Int(count) }
   }
 
-  enum Value {
+  enum PickledValue {
     case none
     case bool(Bool)
     case integer(Int)
@@ -37,13 +37,13 @@ struct Pickle {
   }
 
   struct Dictionary {
-    var pairs: [(key: Value, value: Value)] = []
+    var pairs: [(key: PickledValue, value: PickledValue)] = []
     /// Whether a value is a tensor.
     var holdsTensors = false
   }
 
   /// A storage as a persistent id describes it. The file has to prove it.
-  struct Storage: Hashable {
+  struct PickledStorage: Hashable {
     var type: TorchType
     var key: String
     /// Numbers, not bytes.
@@ -59,7 +59,7 @@ struct Pickle {
   }
 
   /// A tensor as `_rebuild_tensor_v2` describes it.
-  struct Tensor {
+  struct PickledTensor {
     var storage: Int
     var offset: Int
     var shape: Slice
@@ -78,15 +78,15 @@ struct Pickle {
   let isPart: Bool
 
   private(set) var position = 0
-  private(set) var storages: [Storage] = []
-  private(set) var tensors: [Tensor] = []
+  private(set) var storages: [PickledStorage] = []
+  private(set) var tensors: [PickledTensor] = []
   private(set) var dictionaries: [Dictionary] = []
-  private(set) var lists: [[Value]] = []
-  private var storageIndices: [Storage: Int] = [:]
-  private var elements: [Value] = []
-  private var stack: [Value] = []
+  private(set) var lists: [[PickledValue]] = []
+  private var storageIndices: [PickledStorage: Int] = [:]
+  private var elements: [PickledValue] = []
+  private var stack: [PickledValue] = []
   private var marks: [Int] = []
-  private var memo: [Value] = []
+  private var memo: [PickledValue] = []
   private var operations = 0
   private var start = 0
 
@@ -110,14 +110,14 @@ struct Pickle {
     return text
   }
 
-  func elements(_ tuple: Slice) -> ArraySlice<Value> { elements[tuple.range] }
+  func elements(_ tuple: Slice) -> ArraySlice<PickledValue> { elements[tuple.range] }
 
   // MARK: The machine
 
   /// Reads one pickle, from ``position`` to its end.
   ///
   /// - Throws: ``FurlError`` of kind `input`.
-  mutating func load() throws -> Value {
+  mutating func load() throws -> PickledValue {
     stack = []
     marks = []
     memo = []
@@ -227,7 +227,7 @@ struct Pickle {
   }
 
   /// Two's complement, lowest byte first.
-  private func long(_ range: Range<Int>) -> Value {
+  private func long(_ range: Range<Int>) -> PickledValue {
     guard range.count <= 8 else { return .long(Slice(range)) }
     let bits = bytes[range].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     let unused = 64 - 8 * UInt64(range.count)
@@ -236,23 +236,23 @@ struct Pickle {
 
   // MARK: Stack and memo
 
-  private mutating func pop(_ count: Int) throws -> ArraySlice<Value> {
+  private mutating func pop(_ count: Int) throws -> ArraySlice<PickledValue> {
     let first = stack.count - count
     guard first >= marks.last ?? 0 else { throw unexpected }
     return cut(first)
   }
 
-  private mutating func popToMark() throws -> ArraySlice<Value> {
+  private mutating func popToMark() throws -> ArraySlice<PickledValue> {
     guard let mark = marks.popLast() else { throw unexpected }
     return cut(mark)
   }
 
-  private mutating func cut(_ first: Int) -> ArraySlice<Value> {
+  private mutating func cut(_ first: Int) -> ArraySlice<PickledValue> {
     defer { stack.removeLast(stack.count - first) }
     return ArraySlice(Array(stack[first...]))
   }
 
-  private func top() throws -> Value {
+  private func top() throws -> PickledValue {
     guard stack.count > marks.last ?? 0, let value = stack.last else { throw unexpected }
     return value
   }
@@ -271,7 +271,7 @@ struct Pickle {
 
   // MARK: Values
 
-  private mutating func pushTuple(_ values: ArraySlice<Value>) {
+  private mutating func pushTuple(_ values: ArraySlice<PickledValue>) {
     elements.append(contentsOf: values)
     stack.append(.tuple(Slice(elements.count - values.count..<elements.count)))
   }
@@ -281,12 +281,12 @@ struct Pickle {
     stack.append(.dictionary(dictionaries.count - 1))
   }
 
-  private mutating func append(_ values: ArraySlice<Value>) throws {
+  private mutating func append(_ values: ArraySlice<PickledValue>) throws {
     guard case .list(let index) = try top() else { throw unexpected }
     lists[index].append(contentsOf: values)
   }
 
-  private mutating func setItems(_ values: ArraySlice<Value>) throws {
+  private mutating func setItems(_ values: ArraySlice<PickledValue>) throws {
     guard case .dictionary(let index) = try top(), values.count % 2 == 0 else { throw unexpected }
     var position = values.startIndex
     while position < values.endIndex {
@@ -332,12 +332,12 @@ struct Pickle {
     }
   }
 
-  private mutating func pushTensor(_ arguments: [Value]) throws {
+  private mutating func pushTensor(_ arguments: [PickledValue]) throws {
     guard (4...7).contains(arguments.count), case .storage(let storage) = arguments[0],
       case .integer(let offset) = arguments[1], case .tuple(let shape) = arguments[2],
       case .tuple(let strides) = arguments[3]
     else { throw unexpected }
-    tensors.append(Tensor(storage: storage, offset: offset, shape: shape, strides: strides))
+    tensors.append(PickledTensor(storage: storage, offset: offset, shape: shape, strides: strides))
     stack.append(.tensor(tensors.count - 1))
   }
 
@@ -358,13 +358,13 @@ struct Pickle {
       case .global(.storage(let type)) = fields[1], case .text(let key) = fields[2],
       case .integer(let count) = fields[4], count >= 0, key.count <= 256
     else { throw error("refers to something else than a storage of numbers") }
-    var storage = Storage(type: type, key: try text(key), count: count)
+    var storage = PickledStorage(type: type, key: try text(key), count: count)
     if fields.count == 6, case .tuple(let slice) = fields[5] {
       let view = Array(elements(slice))
       guard view.count == 3, case .text(let key) = view[0], key.count <= 256, case .integer(let start) = view[1],
         case .integer(let count) = view[2], start >= 0, count >= 0
       else { throw error("refers to a part of a storage that makes no sense") }
-      storage.view = Storage.View(key: try text(key), start: start, count: count)
+      storage.view = PickledStorage.View(key: try text(key), start: start, count: count)
     }
     // One that is referred to a million times is kept once.
     let index = storageIndices[storage] ?? storages.count

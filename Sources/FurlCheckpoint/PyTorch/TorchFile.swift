@@ -36,7 +36,9 @@ package struct TorchFile: Sendable {
 
   /// The one mapping that is meant: the object itself if it holds tensors, or the only one of its values that does.
   /// Beside other tensors (the state of a random generator) it is told by its name.
-  private static func stateDict(_ contents: TorchContents) throws -> [(key: Pickle.Value, value: Pickle.Value)] {
+  private static func stateDict(_ contents: TorchContents) throws -> [(
+    key: Pickle.PickledValue, value: Pickle.PickledValue
+  )] {
     let (pickle, path) = (contents.pickle, contents.file.path)
     let remedy = "save model.state_dict() with torch.save"
     guard case .dictionary(let index) = contents.root else {
@@ -70,7 +72,7 @@ package struct TorchFile: Sendable {
 struct TorchContents {
   let file: MappedFile
   let pickle: Pickle
-  let root: Pickle.Value
+  let root: Pickle.PickledValue
   /// Where each storage lies, by its key.
   private let data: [String: Range<Int>]
 
@@ -145,7 +147,9 @@ struct TorchContents {
   }
 
   /// Finds the storages, which follow each other in the order of their keys.
-  private static func walk(_ pickle: Pickle, keys: [Pickle.Value], file: MappedFile) throws -> [String: Range<Int>] {
+  private static func walk(_ pickle: Pickle, keys: [Pickle.PickledValue], file: MappedFile) throws -> [String: Range<
+    Int
+  >] {
     let declared = Dictionary(pickle.storages.map { ($0.key, $0) }) { first, _ in first }
     var data: [String: Range<Int>] = [:]
     var position = pickle.position
@@ -174,7 +178,7 @@ struct TorchContents {
   // MARK: Tensors
 
   /// A tensor where it lies, after its storage and its strides have been checked.
-  func tensor(_ tensor: Pickle.Tensor, name: String) throws -> StoredTensors.Tensor {
+  func tensor(_ tensor: Pickle.PickledTensor, name: String) throws -> StoredTensors.Tensor {
     func wrong(_ problem: String, _ remedy: String? = nil) -> FurlError {
       .input(file.path, name, problem, remedy: remedy)
     }

@@ -6,7 +6,7 @@ import FurlBase
 /// the header of every entry: names, sizes, and that entries lie in the file and apart from each other. Nothing is
 /// ever inflated.
 struct ZipArchive {
-  struct Entry {
+  struct ZipEntry {
     let name: String
     /// The bytes of the file that are the entry's data.
     let data: Range<Int>
@@ -16,7 +16,7 @@ struct ZipArchive {
 
   let file: MappedFile
   /// In the order of the directory.
-  let entries: [Entry]
+  let entries: [ZipEntry]
 
   /// A directory of 7,000 tensors takes 0.5 MB.
   private static let directoryLimit = 4 << 20
@@ -30,7 +30,7 @@ struct ZipArchive {
         file.path, "has a ZIP directory of \(end.directory.count) bytes; at most \(ZipArchive.directoryLimit) are read")
     }
     var cursor = ByteCursor(file.read(end.directory))
-    var entries: [Entry] = []
+    var entries: [ZipEntry] = []
     var names: Set<String> = []
     while cursor.remaining > 0 {
       let record = try ZipRecord(&cursor, path: file.path)
@@ -38,7 +38,7 @@ struct ZipArchive {
         throw FurlError.input(file.path, record.name, "appears twice in the ZIP directory")
       }
       entries.append(
-        Entry(
+        ZipEntry(
           name: record.name, data: try record.data(in: file, before: end.directory.lowerBound),
           isCompressed: record.method != 0, start: record.offset))
     }

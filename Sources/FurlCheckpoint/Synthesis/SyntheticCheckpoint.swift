@@ -12,7 +12,7 @@ import Synchronization
 /// on the model, the seed, the blocks and the type alone; a slice holds the same first blocks as the whole.
 package struct SyntheticCheckpoint: Sendable {
   /// A tensor as it will lie in a file.
-  struct Stored: Sendable {
+  struct SyntheticTensor: Sendable {
     let name: String
     let shape: [Int]
     let mean: Float
@@ -27,7 +27,7 @@ package struct SyntheticCheckpoint: Sendable {
   let seed: UInt64
   let type: SourceType
   /// The tensors of every weight file, in order.
-  let shards: [[Stored]]
+  let shards: [[SyntheticTensor]]
 
   /// - Parameters:
   ///   - blocks: how many of the first blocks to make; nil: all.
@@ -51,7 +51,7 @@ package struct SyntheticCheckpoint: Sendable {
     spec.blocks = Array(spec.blocks.prefix(blocks))
     let slice = try SyntheticCheckpoint.stored(spec, family, folds, deviation: range, layers: layers)
     let limit = (whole.reduce(0) { $0 + $1.count } + model.shards - 1) / model.shards
-    var shards: [[Stored]] = []
+    var shards: [[SyntheticTensor]] = []
     var numbers = 0
     for tensor in slice {
       if numbers / limit >= shards.count { shards.append([]) }
@@ -78,11 +78,11 @@ package struct SyntheticCheckpoint: Sendable {
   /// The tensors of a specification as the family stores them.
   private static func stored(
     _ spec: ModelSpec, _ family: any Architecture.Type, _ folds: Folds, deviation: Float, layers: Int
-  ) throws -> [Stored] {
+  ) throws -> [SyntheticTensor] {
     try StoredLayout.layouts(of: spec, family: family, folds: folds, path: family.modelType).map { layout in
       let role = layout.parts[0].role
       let addsToResidual = role == .attentionOutput || role == .down
-      return Stored(
+      return SyntheticTensor(
         name: layout.name, shape: layout.shape,
         // Where one is added to what is stored, norms are around 0 there.
         mean: role == .norm && layout.slices[0][0].location.fold.addend == 0 ? 1 : 0,
@@ -134,17 +134,17 @@ package struct SyntheticCheckpoint: Sendable {
   }
 
   /// A weight file: its name, what stands before the numbers, and its tensors with the bytes where they begin.
-  private struct WeightFile {
+  private struct SyntheticFile {
     let name: String
     let header: [UInt8]
     let dataBytes: Int
-    let tensors: [(stored: Stored, offset: Int)]
+    let tensors: [(stored: SyntheticTensor, offset: Int)]
   }
 
-  private func weightFiles() -> [WeightFile] {
+  private func weightFiles() -> [SyntheticFile] {
     shards.enumerated().map { index, tensors in
       var position = 0
-      var placed: [(stored: Stored, offset: Int)] = []
+      var placed: [(stored: SyntheticTensor, offset: Int)] = []
       var members = [
         JSON.Member("__metadata__", ["format": "pt", "synthetic": .string("\(model.name), seed \(seed)")])
       ]
@@ -164,7 +164,7 @@ package struct SyntheticCheckpoint: Sendable {
       // Numbers begin at a multiple of 8, as the format's own writer has them.
       text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
       let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
-      return WeightFile(
+      return SyntheticFile(
         name: fileName(index), header: length + text, dataBytes: position,
         tensors: placed.map { ($0.stored, $0.offset + 8 + text.count) })
     }
@@ -176,7 +176,7 @@ package struct SyntheticCheckpoint: Sendable {
       ? "model.safetensors" : "model-\(padded(index + 1))-of-\(padded(shards.count)).safetensors"
   }
 
-  private func index(_ files: [WeightFile]) -> JSON {
+  private func index(_ files: [SyntheticFile]) -> JSON {
     let map = files.flatMap { file in file.tensors.map { JSON.Member($0.stored.name, .string(file.name)) } }
     return [
       "metadata": ["total_size": .integer(weightBytes)],
@@ -190,7 +190,7 @@ package struct SyntheticCheckpoint: Sendable {
   private static let batch = 64
 
   private func write(
-    _ file: WeightFile, to part: OutputFile, pool: WorkerPool, progress: (Int) -> Void
+    _ file: SyntheticFile, to part: OutputFile, pool: WorkerPool, progress: (Int) -> Void
   ) throws {
     var jobs: [(tensor: Int, range: Range<Int>)] = []
     for (index, tensor) in file.tensors.enumerated() {

@@ -5,7 +5,7 @@ import Synchronization
 /// error, scripts the JSON document, build servers their annotations, the job's summary and the JUnit file, all of them the
 /// exit status.
 enum Ending {
-  private struct State {
+  private struct EndingState {
     var hasBegun = false
     /// Whether an output may be an input, so that none is written to.
     var leavesFiles = false
@@ -13,7 +13,7 @@ enum Ending {
     var tells: [@Sendable (_ kind: String, _ message: String) -> Void] = []
   }
 
-  private static let state = Mutex(State())
+  private static let state = Mutex(EndingState())
 
   /// Has an error told to somebody else as well: a file that is replaced, say.
   static func tell(_ body: @escaping @Sendable (_ kind: String, _ message: String) -> Void) {

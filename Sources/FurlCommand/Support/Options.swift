@@ -7,17 +7,17 @@ struct ComputeOptions: ParsableArguments {
   var threads: Int?
 
   @Option(help: "How activations meet quantized weights: int8, or fp32 as runtimes do that do not quantize them.")
-  var activations: Activations = .int8
+  var activations: ActivationForm = .int8
 
   @Option(help: "How keys and values are kept: f32, f16 or i8 (default: f32 for a checkpoint, f16 for an artifact).")
   var kv: KeyValueFormat?
 
-  enum Activations: String, ExpressibleByArgument, CaseIterable { case int8, fp32 }
+  enum ActivationForm: String, ExpressibleByArgument, CaseIterable { case int8, fp32 }
 
   enum KeyValueFormat: String, ExpressibleByArgument, CaseIterable {
     case f32, f16, i8
 
-    var format: KeyValueCache.Format {
+    var format: KeyValueCache.CacheFormat {
       switch self {
       case .f32: .float32
       case .f16: .float16

@@ -23,12 +23,12 @@ enum Overwriting {
   ///
   /// - Throws: ``FurlError`` of kind `usage`.
   static func check(clearing folders: [String], of inputs: [String]) throws {
-    let folders = folders.compactMap { folder in Place(folder).map { (folder, $0) } }
+    let folders = folders.compactMap { folder in OutputPlace(folder).map { (folder, $0) } }
     for input in inputs {
       guard var path = FileNames.real(input) else { continue }
       while let slash = path.lastIndex(of: "/"), slash != path.startIndex {
         path = String(path[..<slash])
-        guard let place = Place(path), let folder = folders.first(where: { $0.1 == place })?.0 else { continue }
+        guard let place = OutputPlace(path), let folder = folders.first(where: { $0.1 == place })?.0 else { continue }
         throw FurlError(
           .usage, file: folder, "is cleared by this command, and \(input), which it reads, lies in it",
           remedy: "give another folder")
@@ -37,9 +37,9 @@ enum Overwriting {
   }
 
   private static func refuse(_ outputs: [Output], over inputs: [String]) throws {
-    var seen: [Place: (option: String, path: String)] = [:]
+    var seen: [OutputPlace: (option: String, path: String)] = [:]
     for (option, path) in outputs {
-      guard let path, let place = Place(path), !place.isDevice else { continue }
+      guard let path, let place = OutputPlace(path), !place.isDevice else { continue }
       if let first = seen.updateValue((option, path), forKey: place) {
         throw FurlError(
           .usage, file: path, "\(first.option) and \(option) are the same file", remedy: "give each a name of its own")
@@ -47,7 +47,7 @@ enum Overwriting {
     }
     guard !seen.isEmpty else { return }
     for input in inputs {
-      guard let place = Place(input), let output = seen[place] else { continue }
+      guard let place = OutputPlace(input), let output = seen[place] else { continue }
       throw FurlError(
         .usage, file: output.path, "\(output.option) would write over \(input), which this command reads",
         remedy: "give another name")
@@ -55,7 +55,7 @@ enum Overwriting {
   }
 
   /// What makes two paths one file.
-  private struct Place: Hashable {
+  private struct OutputPlace: Hashable {
     let device: UInt64
     let number: UInt64
     /// What of the path is not there yet.

@@ -31,12 +31,12 @@ struct ProtocolOptions: ParsableArguments {
     return overrides
   }
 
-  func evaluator(limit: Int?, label: String, slots: Int = Evaluator.Options.defaultSlots) -> Evaluator {
+  func evaluator(limit: Int?, label: String, slots: Int = Evaluator.EvaluationOptions.defaultSlots) -> Evaluator {
     evaluator(
       .init(limit: limit, overrides: overrides, isUnsandboxed: unsandboxed, slots: slots), label: label)
   }
 
-  func evaluator(_ options: Evaluator.Options, label: String) -> Evaluator {
+  func evaluator(_ options: Evaluator.EvaluationOptions, label: String) -> Evaluator {
     let start = ContinuousClock.now
     return Evaluator(options) { done, total in
       Terminal.progress(label, done: done, total: total, since: start)
@@ -49,7 +49,7 @@ struct SuiteOptions: ParsableArguments {
   @Option(key: \.prompt) var prompt: SuiteProtocol.Prompt?
   @Option(key: \.tests) var tests: SuiteProtocol.Tests?
   @Option(key: \.sanitize) var sanitize: SuiteProtocol.Sanitizer?
-  @Option(key: \.score) var score: LineScore.Method?
+  @Option(key: \.score) var score: LineScore.SimilarityMethod?
   @Option(key: \.draws, value: "n") var draws: Int?
   @Option(key: \.temperature) var temperature: Double?
   @Option(key: \.topP) var topP: Double?
@@ -103,4 +103,4 @@ extension KeyOutline {
 extension SuiteProtocol.Prompt: ExpressibleByArgument {}
 extension SuiteProtocol.Tests: ExpressibleByArgument {}
 extension SuiteProtocol.Sanitizer: ExpressibleByArgument {}
-extension LineScore.Method: ExpressibleByArgument {}
+extension LineScore.SimilarityMethod: ExpressibleByArgument {}

@@ -15,7 +15,7 @@ package struct GateCheck: Sendable, Hashable {
   }
 
   /// The paired comparison with a baseline.
-  package struct Comparison: Sendable, Hashable {
+  package struct MeasuredComparison: Sendable, Hashable {
     /// The baseline's value.
     package var baseline: Double
     /// The candidate's value less the baseline's; of a perplexity, the part that it lies above.
@@ -67,7 +67,7 @@ package struct GateCheck: Sendable, Hashable {
   /// The 95 % interval of the value for problems like these; nil for a figure that has none, and where the verdict was
   /// settled before every problem was put.
   package var interval95: ClosedRange<Double>?
-  package var comparison: Comparison?
+  package var comparison: MeasuredComparison?
   /// Nil when every problem was put.
   package var partial: Partial?
   package var verdict: Verdict
@@ -79,7 +79,7 @@ package struct GateCheck: Sendable, Hashable {
 
 extension GateCheck {
   /// The comparison problem by problem; nil for what is not of problems.
-  package var paired: Comparison? { metric.figure?.isOfProblems == true ? comparison : nil }
+  package var paired: MeasuredComparison? { metric.figure?.isOfProblems == true ? comparison : nil }
 
   /// Four decimals, which is finer than any suite resolves.
   static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }

@@ -31,7 +31,7 @@ extension GateReport {
   private var cases: [JUnitDocument.Case] {
     var left = Dictionary(evidence.reports.map { ($0.suite.name, $0.seconds) }) { first, _ in first }
     return checks.map { check in
-      let outcome: JUnitDocument.Outcome =
+      let outcome: JUnitDocument.CaseOutcome =
         switch check.verdict {
         case .pass: .passed
         case .fail: .failed(message: check.reason)

@@ -4,7 +4,7 @@
 /// (`junit-10.xsd`): properties belong to the suite, times have at most three decimals. GitLab reads the same.
 package struct JUnitDocument: Sendable {
   /// What became of a test case.
-  package enum Outcome: Sendable {
+  package enum CaseOutcome: Sendable {
     case passed
     case failed(message: String)
     case skipped(message: String)
@@ -16,9 +16,9 @@ package struct JUnitDocument: Sendable {
     package var group: String
     package var name: String
     package var seconds: Double
-    package var outcome: Outcome
+    package var outcome: CaseOutcome
 
-    package init(group: String, name: String, seconds: Double, outcome: Outcome) {
+    package init(group: String, name: String, seconds: Double, outcome: CaseOutcome) {
       (self.group, self.name, self.seconds, self.outcome) = (group, name, seconds, outcome)
     }
   }
@@ -80,7 +80,7 @@ package struct JUnitDocument: Sendable {
     return lines.joined(separator: "\n")
   }
 
-  private func element(_ outcome: Outcome) -> String? {
+  private func element(_ outcome: CaseOutcome) -> String? {
     switch outcome {
     case .passed: nil
     case .failed(let message): "<failure \(attribute("message", message)) type=\"fail\">\(escaped(message))</failure>"

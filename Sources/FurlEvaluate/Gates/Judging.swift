@@ -97,7 +97,7 @@ extension Gate {
   }
 
   private func reason(
-    _ comparison: GateCheck.Comparison, maxDrop: Double, confidence: Double, _ verdict: Verdict
+    _ comparison: GateCheck.MeasuredComparison, maxDrop: Double, confidence: Double, _ verdict: Verdict
   ) -> String {
     let (lower, upper) = (GateCheck.short(comparison.lowerLimit), GateCheck.short(comparison.upperLimit))
     switch verdict {
@@ -124,7 +124,7 @@ extension Gate {
 
   private func compare(
     _ scores: ProblemScores, _ base: ProblemScores, maxDrop: Double, confidence: Double
-  ) -> GateCheck.Comparison {
+  ) -> GateCheck.MeasuredComparison {
     let pairs = zip(scores.values, base.values)
     let regressed = zip(scores.ids, pairs).filter { $0.1.0 < $0.1.1 }.map(\.0)
     let fixed = zip(scores.ids, pairs).filter { $0.1.0 > $0.1.1 }.map(\.0)
@@ -133,7 +133,7 @@ extension Gate {
       let bootstrap = Bootstrap(of: pairs.map { $0 - $1 }, keys: scores.clusters)
       let lower = bootstrap.quantile(1 - confidence)
       let pHolds = bootstrap.tail(atLeast: -maxDrop)
-      return GateCheck.Comparison(
+      return GateCheck.MeasuredComparison(
         baseline: base.mean, difference: scores.mean - base.mean, interval95: bootstrap.interval(),
         lowerLimit: lower, upperLimit: bootstrap.quantile(confidence), regressed: regressed, fixed: fixed, p: nil,
         pBroken: bootstrap.tail(atMost: -maxDrop), pHolds: pHolds, pHoldsCorrected: pHolds,
@@ -142,7 +142,7 @@ extension Gate {
     let paired = PairedOutcomes(regressions: regressed.count, fixes: fixed.count, count: count)
     let score = paired.score(difference: -maxDrop)
     let pHolds = Normal.probability(upTo: score)
-    return GateCheck.Comparison(
+    return GateCheck.MeasuredComparison(
       baseline: share.value, difference: paired.difference, interval95: paired.interval(),
       newcombe95: paired.newcombeInterval(baseline: share.successes),
       lowerLimit: paired.lowerLimit(confidence: confidence), upperLimit: paired.upperLimit(confidence: confidence),

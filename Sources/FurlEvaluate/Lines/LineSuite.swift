@@ -70,7 +70,7 @@ package struct LineSuite: SuiteType {
       scores[place].map { EvaluationReport.LineItem(completion, of: problems[place], score: $0) }
     }
     return Scored(
-      results: Results(items), completions: kept.map(\.completion), speculation: written.speculation)
+      results: LineResults(items), completions: kept.map(\.completion), speculation: written.speculation)
   }
 
   /// Nil for none. Another model's completion comes before the truth: what the model is likely to write is what is looked
@@ -83,7 +83,7 @@ package struct LineSuite: SuiteType {
 
 extension LineScore {
   /// - Throws: ``FurlError`` that names the problem.
-  init(_ completion: Completion, of problem: LineProblem, method: Method) throws {
+  init(_ completion: Completion, of problem: LineProblem, method: SimilarityMethod) throws {
     do {
       try self.init(completion: completion.text, gt: problem.gt, method: method)
     } catch var error as FurlError {
@@ -107,8 +107,10 @@ extension EvaluationReport.LineItem {
 // MARK: Results
 
 extension LineSuite {
+  package typealias Results = LineResults
+
   /// What completed lines came to.
-  package struct Results: SuiteResults {
+  package struct LineResults: SuiteResults {
     package let items: [EvaluationReport.LineItem]
 
     package init(_ items: [EvaluationReport.LineItem]) { self.items = items }
@@ -189,18 +191,18 @@ extension Problems {
   package var lines: [LineProblem]? { (content as? LineSuite)?.problems }
 }
 
-extension EvaluationReport.Results {
-  package static func lines(_ items: [EvaluationReport.LineItem]) -> Self { Self(LineSuite.Results(items)) }
+extension EvaluationReport.ReportedResults {
+  package static func lines(_ items: [EvaluationReport.LineItem]) -> Self { Self(LineSuite.LineResults(items)) }
 
   /// What completed lines came to; nil for results of another kind.
-  package var lines: [EvaluationReport.LineItem]? { (found as? LineSuite.Results)?.items }
+  package var lines: [EvaluationReport.LineItem]? { (found as? LineSuite.LineResults)?.items }
 
   /// Scores completions of lines. Each completion must be of the problem at its place.
   ///
   /// - Throws: ``FurlError`` of kind `input` for a completion that is too long to compare, `defect` for one
   ///   that belongs to another problem.
   package static func scoring(
-    _ completions: [Completion], of problems: [LineProblem], method: LineScore.Method = .plain
+    _ completions: [Completion], of problems: [LineProblem], method: LineScore.SimilarityMethod = .plain
   ) throws -> Self {
     guard completions.count <= problems.count else { throw FurlError(.defect, "more completions than problems") }
     return .lines(
@@ -216,7 +218,7 @@ extension EvaluationReport.Results {
 
 extension EvaluationReport {
   /// Lines that are equal to the truth.
-  package var exactMatch: Proportion? { (results.found as? LineSuite.Results)?.exactMatch }
+  package var exactMatch: Proportion? { (results.found as? LineSuite.LineResults)?.exactMatch }
 
   /// The mean similarity of the lines, from 0 to 1.
   package var editSimilarity: Double? { results.found.value(.editSimilarity) }

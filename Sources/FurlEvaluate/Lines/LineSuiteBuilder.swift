@@ -5,7 +5,7 @@ import FurlTensor
 /// Makes a line-completion suite of a folder of Python files: of each file one line, cut at a token drawn by a seed.
 package struct LineSuiteBuilder {
   /// How a suite is drawn.
-  package struct Options: Sendable {
+  package struct LineSuiteOptions: Sendable {
     package var seed: UInt64
     /// The most problems; nil for one of each file.
     package var count: Int?
@@ -43,9 +43,9 @@ package struct LineSuiteBuilder {
     }
   }
 
-  private let options: Options
+  private let options: LineSuiteOptions
 
-  package init(_ options: Options = Options()) { self.options = options }
+  package init(_ options: LineSuiteOptions = LineSuiteOptions()) { self.options = options }
 
   /// Reads all `.py` files below a folder, in the order of the digests of their paths below it, so that a part of them is a
   /// fair draw. Links are not followed.

@@ -3,10 +3,10 @@
 ///
 /// PY150's files were made with that module, and line by line is how it reads.
 struct PythonLexer {
-  enum Kind { case name, number, string, comment, newline, other }
+  enum PythonTokenKind { case name, number, string, comment, newline, other }
 
   /// Why a file has no tokens.
-  struct Failure: Error {}
+  struct LexicalFailure: Error {}
 
   private var line: [Unicode.Scalar] = []
   private var position = 0
@@ -15,16 +15,16 @@ struct PythonLexer {
   private var indents = [0]
   /// A string that goes on in the next line, with what it ends with.
   private var open: (text: [Unicode.Scalar], quote: Unicode.Scalar, isTriple: Bool)?
-  private let emit: (Kind, [Unicode.Scalar]) -> Void
+  private let emit: (PythonTokenKind, [Unicode.Scalar]) -> Void
 
-  private init(_ emit: @escaping (Kind, [Unicode.Scalar]) -> Void) { self.emit = emit }
+  private init(_ emit: @escaping (PythonTokenKind, [Unicode.Scalar]) -> Void) { self.emit = emit }
 
   /// Calls `emit` with every token in its order; indentation has none.
   ///
   /// - Parameter text: with line feeds only.
-  /// - Throws: ``Failure`` where the module raises an error: a string or parenthesis without its end, an indentation that
+  /// - Throws: ``LexicalFailure`` where the module raises an error: a string or parenthesis without its end, an indentation that
   ///   goes back to none before.
-  static func run(_ text: [Unicode.Scalar], _ emit: @escaping (Kind, [Unicode.Scalar]) -> Void) throws {
+  static func run(_ text: [Unicode.Scalar], _ emit: @escaping (PythonTokenKind, [Unicode.Scalar]) -> Void) throws {
     var lexer = PythonLexer(emit)
     var start = 0
     var last: ArraySlice<Unicode.Scalar> = []
@@ -37,7 +37,7 @@ struct PythonLexer {
       start = end
     }
     guard lexer.open == nil, start < text.count || (lexer.parentheses == 0 && !lexer.isContinued) else {
-      throw Failure()
+      throw LexicalFailure()
     }
     if let end = last.last, end != "\n", end != "\r",
       last.first(where: { !PythonSpace.contains($0) }) != "#"
@@ -90,7 +90,7 @@ struct PythonLexer {
     }
     if column > indents[indents.count - 1] { indents.append(column) }
     while column < indents[indents.count - 1] {
-      guard indents.contains(column) else { throw Failure() }
+      guard indents.contains(column) else { throw LexicalFailure() }
       indents.removeLast()
     }
     return true
@@ -144,7 +144,7 @@ struct PythonLexer {
     return take(.other, position..<position + 1)
   }
 
-  private mutating func take(_ kind: Kind, _ range: Range<Int>) -> Bool {
+  private mutating func take(_ kind: PythonTokenKind, _ range: Range<Int>) -> Bool {
     emit(kind, Array(line[range]))
     position = range.upperBound
     return true

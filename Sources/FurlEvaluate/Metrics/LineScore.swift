@@ -1,7 +1,7 @@
 /// The scores of a completed line.
 package struct LineScore: Sendable, Hashable {
   /// What is compared, and how.
-  package enum Method: String, Sendable, Hashable, CaseIterable {
+  package enum SimilarityMethod: String, Sendable, Hashable, CaseIterable {
     /// Both texts without white space at their ends and with single spaces inside; similarities are not rounded.
     case plain
     /// CodeXGLUE's: its detokenizer's `strip("<EOL>")` eats any of the characters `<EOL>` at both ends of a completion, so
@@ -20,7 +20,7 @@ package struct LineScore: Sendable, Hashable {
   package var editSimilarity: Double
 
   /// - Throws: ``FurlError`` of kind `input` when one of them is too long to compare.
-  package init(completion: String, gt: String, method: Method = .plain) throws {
+  package init(completion: String, gt: String, method: SimilarityMethod = .plain) throws {
     guard method != .plain else {
       let (completion, gt) = (LineScore.normal(completion), LineScore.normal(gt))
       exact = completion.utf8.elementsEqual(gt.utf8)
@@ -39,7 +39,7 @@ package struct LineScore: Sendable, Hashable {
   }
 
   /// The part of a completion that is scored.
-  private static func line(_ completion: String, _ method: Method) -> String {
+  private static func line(_ completion: String, _ method: SimilarityMethod) -> String {
     switch method {
     case .plain: return completion
     case .codexglue: return CodeXGLUE.stripped(completion)

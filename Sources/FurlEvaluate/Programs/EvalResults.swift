@@ -21,10 +21,12 @@ package enum EvalResults {
   /// The document, on one line.
   ///
   /// - Parameters:
-  ///   - outcome: a run with ``Evaluator/Options/judgesApart``.
+  ///   - outcome: a run with ``Evaluator/EvaluationOptions/judgesApart``.
   ///   - suite: the suite that was run. Its file is read again for the key `hash`, which is left out when the file has changed.
   /// - Throws: ``FurlError``: `usage` as ``check(_:)``, `defect` when the outcome is not of the suite.
-  package static func text(_ outcome: Evaluator.Outcome, of suite: Suite, date: Date = Date()) throws -> String {
+  package static func text(_ outcome: Evaluator.EvaluationOutcome, of suite: Suite, date: Date = Date()) throws
+    -> String
+  {
     try check(suite)
     guard let problems = suite.problems.programs, outcome.programs.count == outcome.completions.count else {
       throw FurlError(.defect, "the results are not those of suite \(suite.name)")

@@ -2,8 +2,10 @@ package import FurlBase
 package import FurlSpec
 
 extension ProgramSuite {
+  package typealias Results = ProgramResults
+
   /// What executed programs came to.
-  package struct Results: SuiteResults {
+  package struct ProgramResults: SuiteResults {
     package let items: [EvaluationReport.ProgramItem]
 
     package init(_ items: [EvaluationReport.ProgramItem]) { self.items = items }
@@ -97,7 +99,7 @@ extension ProgramSuite {
 
 // MARK: JSON
 
-extension ProgramSuite.Results {
+extension ProgramSuite.ProgramResults {
   package init(_ reader: DocumentReader) throws {
     items = try reader.results { id, item in
       guard let outcome = Outcome(rawValue: try item.text("outcome")) else {
@@ -185,15 +187,17 @@ extension DocumentReader {
 
 // MARK: Reports
 
-extension EvaluationReport.Results {
-  package static func programs(_ items: [EvaluationReport.ProgramItem]) -> Self { Self(ProgramSuite.Results(items)) }
+extension EvaluationReport.ReportedResults {
+  package static func programs(_ items: [EvaluationReport.ProgramItem]) -> Self {
+    Self(ProgramSuite.ProgramResults(items))
+  }
 
   /// What executed programs came to; nil for results of another kind.
-  package var programs: [EvaluationReport.ProgramItem]? { (found as? ProgramSuite.Results)?.items }
+  package var programs: [EvaluationReport.ProgramItem]? { (found as? ProgramSuite.ProgramResults)?.items }
 }
 
 extension EvaluationReport {
-  private var programs: ProgramSuite.Results? { results.found as? ProgramSuite.Results }
+  private var programs: ProgramSuite.ProgramResults? { results.found as? ProgramSuite.ProgramResults }
 
   /// Programs that passed, of those that were executed; of several completions the first ones.
   package var passAt1: Proportion? { programs?.passAt1 }

@@ -35,7 +35,7 @@ struct ProgramScorer {
     let judged = zip(needed, all).filter { kept?.contains($1.id) ?? true }
     let (completions, results) = (judged.map(\.0.completion), judged.map(\.1))
     return Scored(
-      results: try ProgramSuite.Results(results, completions, draws: run.settings.draws),
+      results: try ProgramSuite.ProgramResults(results, completions, draws: run.settings.draws),
       completions: completions.adding(results), programs: results, speculation: written.speculation,
       notes: try await notes(results, completions))
   }

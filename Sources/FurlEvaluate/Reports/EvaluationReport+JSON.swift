@@ -42,7 +42,7 @@ extension EvaluationReport {
     let suite = try SuiteSummary(reader.mapping("suite"))
     let model = try Model(reader.mapping("model"))
     let settings = try SuiteProtocol(reader.mapping("protocol"), kind: suite.kind, complete: true)
-    let results = Results(try suite.kind.type.results(reader))
+    let results = ReportedResults(try suite.kind.type.results(reader))
     self.init(
       suite: suite, model: model, protocol: settings, overrides: try reader.strings("overrides") ?? [],
       limit: try reader.integer("limit", in: 1...(.max)), sandbox: try reader.string("sandbox"),

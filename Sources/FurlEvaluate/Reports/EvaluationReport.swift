@@ -48,7 +48,7 @@ package struct EvaluationReport: Sendable, Hashable {
   }
 
   /// What was found, of whatever kind the suite is.
-  package struct Results: Sendable, Hashable {
+  package struct ReportedResults: Sendable, Hashable {
     package let found: any SuiteResults
 
     package init(_ found: any SuiteResults) { self.found = found }
@@ -56,7 +56,7 @@ package struct EvaluationReport: Sendable, Hashable {
     /// The problems' names, in the suite's order; a text has none.
     package var ids: [ProblemID] { found.ids }
 
-    package static func == (one: Results, other: Results) -> Bool {
+    package static func == (one: ReportedResults, other: ReportedResults) -> Bool {
       AnyHashable(one.found) == AnyHashable(other.found)
     }
 
@@ -76,7 +76,7 @@ package struct EvaluationReport: Sendable, Hashable {
   /// The version of the Python that executed them.
   package var python: String?
   package var seconds: Double
-  package var results: Results
+  package var results: ReportedResults
   /// What a reader should know of how the figures came about, a sentence each.
   package var notes: [String] = []
   /// Whether the run was stopped as soon as its gates were settled. The results are then a part of the suite that is
@@ -86,7 +86,7 @@ package struct EvaluationReport: Sendable, Hashable {
   /// - Throws: ``FurlError`` of kind `defect` when the results are not those of the suite's problems.
   package init(
     suite: Suite, model: Model, overrides: [String] = [], sandbox: String? = nil, python: String? = nil,
-    seconds: Double, results: Results, isCurtailed: Bool = false
+    seconds: Double, results: ReportedResults, isCurtailed: Bool = false
   ) throws {
     let ids = results.ids
     let all = suite.problems.ids
@@ -110,7 +110,7 @@ package struct EvaluationReport: Sendable, Hashable {
 
   init(
     suite: SuiteSummary, model: Model, protocol: SuiteProtocol, overrides: [String], limit: Int?, sandbox: String?,
-    python: String?, seconds: Double, results: Results, notes: [String] = []
+    python: String?, seconds: Double, results: ReportedResults, notes: [String] = []
   ) {
     self.notes = notes
     self.suite = suite
@@ -137,7 +137,7 @@ extension EvaluationReport {
     results.found.ofBaseline.map { found in
       var report = self
       report.model = model
-      report.results = Results(found)
+      report.results = ReportedResults(found)
       return report
     }
   }

@@ -6,7 +6,7 @@ package enum Samples {
   /// Every result with its completion, as `eval --samples` keeps them. The prompt is not repeated.
   ///
   /// The keys `task_id` and `completion` are HumanEval's, so that other evaluators can score the file.
-  package static func text(_ results: EvaluationReport.Results, _ completions: [Completion]) throws -> String {
+  package static func text(_ results: EvaluationReport.ReportedResults, _ completions: [Completion]) throws -> String {
     let found = results.found
     guard found.ids.flatMap({ Array(repeating: $0, count: found.completionsEach) }) == completions.map(\.id) else {
       throw FurlError(.defect, "results and completions are not of the same problems")

@@ -5,12 +5,12 @@ import FurlTensor
 
 /// What an artifact is compared with: the checkpoint that it was made from, or reports on that.
 struct Baseline {
-  private enum Source {
+  private enum BaselineSource {
     case model(ModelFile)
     case reports([EvaluationReport])
   }
 
-  private let source: Source
+  private let source: BaselineSource
   private let path: String
 
   /// - Throws: ``FurlError`` of kind `input` when it is not what `artifact` was made from.
@@ -71,10 +71,10 @@ struct Baseline {
   var folder: String? { if case .model(let file) = source { file.folder } else { nil } }
 
   /// Where a report on the baseline came from.
-  enum Found {
+  enum FoundBaseline {
     case given(EvaluationReport)
-    case cached(BaselineCache.Entry)
-    case measured(BaselineCache.Entry)
+    case cached(BaselineCache.CachedBaseline)
+    case measured(BaselineCache.CachedBaseline)
 
     var report: EvaluationReport {
       switch self {
@@ -111,7 +111,7 @@ struct Baseline {
   /// - Parameter run: the evaluator of the artifact's run, whose protocol is to be the same.
   func report(
     _ suite: Suite, by run: Evaluator, cache: BaselineCache?, context: ComputeContext, evaluator: () -> Evaluator
-  ) async throws -> Found {
+  ) async throws -> FoundBaseline {
     let settings = try suite.protocol.applying(run.options.overrides)
     guard case .model(let file) = source else { return .given(try stored(suite, settings)) }
     // A part of a suite is measured in less time than it takes to explain why it would be kept.
@@ -120,7 +120,7 @@ struct Baseline {
       ? try cache?.key(
         model: file, suite: suite, protocol: settings, context: context, isUnsandboxed: run.options.isUnsandboxed) : nil
     if let cache, let key, let entry = cache.entry(for: key, suite: suite, model: file.name) { return .cached(entry) }
-    let entry = BaselineCache.Entry(
+    let entry = BaselineCache.CachedBaseline(
       try await evaluator().run(suite, on: LoadedModel(path: file.path, context: context)))
     if let cache, let key { cache.store(entry, for: key) }
     return .measured(entry)

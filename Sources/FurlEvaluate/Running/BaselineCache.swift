@@ -46,13 +46,13 @@ package struct BaselineCache: Sendable {
   }
 
   /// What a result depends on.
-  struct Key: Sendable {
+  struct BaselineKey: Sendable {
     let json: JSON
     var name: String { Digest(of: json.canonicalText.utf8).hex + ".json" }
   }
 
   /// A baseline's report, and what it wrote for each problem; nothing where problems are drawn several times.
-  struct Entry: Sendable {
+  struct CachedBaseline: Sendable {
     var report: EvaluationReport
     var completions: [ProblemID: String]
 
@@ -61,7 +61,7 @@ package struct BaselineCache: Sendable {
       self.completions = completions
     }
 
-    init(_ outcome: Evaluator.Outcome) {
+    init(_ outcome: Evaluator.EvaluationOutcome) {
       let texts = outcome.report.protocol.draws == 1 ? outcome.completions : []
       self.init(
         report: outcome.report, completions: Dictionary(texts.map { ($0.id, $0.text) }) { first, _ in first })
@@ -85,9 +85,9 @@ package struct BaselineCache: Sendable {
   /// - Throws: ``FurlError`` of kind `unavailable` where code cannot be executed safely.
   func key(
     model: ModelFile, suite: Suite, protocol settings: SuiteProtocol, context: ComputeContext, isUnsandboxed: Bool
-  ) throws -> Key {
+  ) throws -> BaselineKey {
     let sandbox = suite.kind.type.executes ? try Sandbox.detect(unsandboxed: isUnsandboxed) : nil
-    return Key(
+    return BaselineKey(
       json: [
         "form": 2, "build": .string(build), "model": .string(try model.digest().hex),
         "suite": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue), "protocol": settings.json,
@@ -97,14 +97,14 @@ package struct BaselineCache: Sendable {
   }
 
   /// What was kept; nil when there is nothing that can be trusted.
-  func entry(for key: Key, suite: Suite, model: String) -> Entry? {
+  func entry(for key: BaselineKey, suite: Suite, model: String) -> CachedBaseline? {
     let path = folder + "/" + key.name
     guard let place = believed(PrivateFolder.open(name, in: root)),
       let bytes = believed(place.read(key.name, limit: Self.fileLimit)),
       let json = try? JSON.parse(bytes, file: path),
       json["key"]?.canonicalText == key.json.canonicalText, let content = json["kept"],
       json["sha256"]?.string == Digest(of: content.canonicalText.utf8).hex,
-      var entry = Entry(content, file: path), entry.report.limit == nil,
+      var entry = CachedBaseline(content, file: path), entry.report.limit == nil,
       entry.report.results.ids == suite.problems.ids, entry.report.suite.sha256 == suite.sha256
     else { return nil }
     // Names are not part of the key.
@@ -114,7 +114,7 @@ package struct BaselineCache: Sendable {
     return entry
   }
 
-  private func believed<Value>(_ found: PrivateFolder.Found<Value>) -> Value? {
+  private func believed<Value>(_ found: PrivateFolder.FoundFolder<Value>) -> Value? {
     switch found {
     case .here(let value): return value
     case .missing: return nil
@@ -127,7 +127,7 @@ package struct BaselineCache: Sendable {
   /// Keeps a result. A cache that cannot be written is none; nothing depends on it.
   ///
   /// A result with programs that were too slow or too large may be another one on a quieter machine, so it is not kept.
-  func store(_ entry: Entry, for key: Key) {
+  func store(_ entry: CachedBaseline, for key: BaselineKey) {
     guard entry.report.limit == nil, !entry.report.isCurtailed, !entry.report.results.found.hasAccidents else { return }
     let content = entry.json
     let json: JSON = [

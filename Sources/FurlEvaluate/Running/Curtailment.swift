@@ -10,7 +10,7 @@ final class Curtailment: Sendable {
   /// Ends generating; never seen by a caller.
   struct Settled: Error {}
 
-  private struct State {
+  private struct CurtailmentState {
     /// The places of the problems whose completions ended, in that order.
     var ended: [Int] = []
     /// What each problem gave to each of the gates.
@@ -33,7 +33,7 @@ final class Curtailment: Sendable {
   private let places: [ProblemID: Int]
   /// Gates are looked at after so many problems.
   private let stride: Int
-  private let state = Mutex(State())
+  private let state = Mutex(CurtailmentState())
 
   /// - Parameters:
   ///   - gates: those on the suite, of which each needs a kind that has problems.

@@ -5,7 +5,7 @@ package import FurlSpec
 /// Runs suites on a model: generates, executes or compares, and reports.
 package struct Evaluator {
   /// How a run is done.
-  package struct Options: Sendable {
+  package struct EvaluationOptions: Sendable {
     /// Only so many problems.
     package var limit: Int?
     package var overrides: ProtocolOverrides
@@ -29,7 +29,7 @@ package struct Evaluator {
 
     package init(
       limit: Int? = nil, overrides: ProtocolOverrides = .init(), isUnsandboxed: Bool = false,
-      slots: Int = Options.defaultSlots
+      slots: Int = EvaluationOptions.defaultSlots
     ) {
       self.limit = limit
       self.overrides = overrides
@@ -39,7 +39,7 @@ package struct Evaluator {
   }
 
   /// What a run gave.
-  package struct Outcome: Sendable {
+  package struct EvaluationOutcome: Sendable {
     package let report: EvaluationReport
     /// Empty for a text.
     package let completions: [Completion]
@@ -52,10 +52,10 @@ package struct Evaluator {
   /// Problems that are done, and how many there are.
   package typealias Progress = @Sendable (_ done: Int, _ total: Int) -> Void
 
-  let options: Options
+  let options: EvaluationOptions
   private let progress: Progress
 
-  package init(_ options: Options = .init(), progress: @escaping Progress = { _, _ in }) {
+  package init(_ options: EvaluationOptions = .init(), progress: @escaping Progress = { _, _ in }) {
     self.options = options
     self.progress = progress
   }
@@ -78,7 +78,9 @@ package struct Evaluator {
   ///
   /// - Parameter baseline: of a text, the model that the KL divergence is measured from.
   /// - Throws: ``FurlError``: `unavailable` where code cannot be executed safely.
-  package func run(_ suite: Suite, on subject: LoadedModel, baseline: LoadedModel? = nil) async throws -> Outcome {
+  package func run(_ suite: Suite, on subject: LoadedModel, baseline: LoadedModel? = nil) async throws
+    -> EvaluationOutcome
+  {
     try await run(suite, from: ModelCompletions(subject: subject, baseline: baseline))
   }
 
@@ -87,11 +89,11 @@ package struct Evaluator {
   /// - Parameters:
   ///   - completions: in the order of the suite's problems; those beyond the limit are left out.
   ///   - origin: the file that they come from.
-  package func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> Outcome {
+  package func score(_ completions: [Completion], of suite: Suite, origin: String) async throws -> EvaluationOutcome {
     try await run(suite, from: GivenCompletions(completions: completions, origin: origin))
   }
 
-  private func run(_ suite: Suite, from source: any CompletionSource) async throws -> Outcome {
+  private func run(_ suite: Suite, from source: any CompletionSource) async throws -> EvaluationOutcome {
     var suite = suite
     suite.protocol = source.adapting(try suite.protocol.applying(options.overrides))
     try suite.problems.content.check(suite.protocol)
@@ -112,7 +114,7 @@ package struct Evaluator {
       python: run.sandbox?.python, seconds: seconds, results: .init(scored.results),
       isCurtailed: run.curtailment?.kept != nil)
     report.notes = scored.notes
-    return Outcome(
+    return EvaluationOutcome(
       report: report, completions: scored.completions, programs: scored.programs, speculation: scored.speculation)
   }
 

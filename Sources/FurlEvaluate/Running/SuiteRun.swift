@@ -6,7 +6,7 @@ import FurlSpec
 package struct SuiteRun: Sendable {
   /// What is in force, options of the command included.
   let settings: SuiteProtocol
-  let options: Evaluator.Options
+  let options: Evaluator.EvaluationOptions
   let source: any CompletionSource
   /// What programs are executed in; nil where none is.
   let sandbox: Sandbox?

@@ -14,7 +14,7 @@ package struct Verification {
   private let suites: [String: Suite]
   private let baseline: Baseline?
   private let context: ComputeContext
-  private let format: KeyValueCache.Format?
+  private let format: KeyValueCache.CacheFormat?
 
   /// Opens everything and finds every suite, so that nothing is missing once measuring begins.
   ///
@@ -27,7 +27,7 @@ package struct Verification {
   ///   baseline is not the artifact's source.
   package init(
     artifact: String, gates: String?, suites: [String], baseline: String?, context: ComputeContext,
-    format: KeyValueCache.Format?
+    format: KeyValueCache.CacheFormat?
   ) throws {
     file = try ModelFile(path: artifact)
     guard case .artifact(let weights) = file else {
@@ -126,12 +126,12 @@ package struct Verification {
   }
 
   /// How a verification is done.
-  package struct Options: Sendable {
+  package struct VerificationOptions: Sendable {
     /// Puts every problem of every suite, though verdicts are settled earlier.
     package var isComplete: Bool
     /// Where results of baselines are kept; nil to measure them anew.
     package var cache: BaselineCache?
-    /// Takes the baseline's completions for drafts of the artifact's, as ``Evaluator/Options/drafts``: a compressed model
+    /// Takes the baseline's completions for drafts of the artifact's, as ``Evaluator/EvaluationOptions/drafts``: a compressed model
     /// writes what its source does for the most part. They are texts, which the artifact's own tokenizer cuts up, so nothing
     /// has to agree. How early a run ends may depend on it, since completions end in another order, and with that what is
     /// said of a suite's other gates once one has failed; whether all gates hold does not.
@@ -153,7 +153,9 @@ package struct Verification {
   /// ends everything.
   ///
   /// - Parameter evaluator: makes the evaluator of a run from its label.
-  package func run(_ options: Options = .init(), _ evaluator: (String) -> Evaluator) async throws -> GateReport {
+  package func run(_ options: VerificationOptions = .init(), _ evaluator: (String) -> Evaluator) async throws
+    -> GateReport
+  {
     var progress = VerificationProgress(gates, suites: suites, isComplete: options.isComplete)
     progress.evidence = .init(artifactID: weights.artifact.id, gatesDigest: gatesDigest)
     for gate in gates where !gate.metric.needsSuite { progress.add(gate.check(diskBytes: file.diskBytes)) }
@@ -197,7 +199,7 @@ package struct Verification {
 
   /// The problems of a suite are put until its gates are settled.
   private func put(
-    _ suite: Suite, _ gates: [Gate], on subject: LoadedModel, _ options: Options,
+    _ suite: Suite, _ gates: [Gate], on subject: LoadedModel, _ options: VerificationOptions,
     _ progress: inout VerificationProgress, _ evaluator: (String) -> Evaluator
   ) async throws {
     var run = evaluator(suite.name)

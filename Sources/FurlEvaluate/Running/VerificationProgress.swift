@@ -76,13 +76,13 @@ struct VerificationProgress {
 }
 
 extension GateReport.Savings {
-  mutating func add(_ found: Baseline.Found, _ suite: Suite) {
+  mutating func add(_ found: Baseline.FoundBaseline, _ suite: Suite) {
     guard case .cached(let entry) = found else { return }
     cachedBaselines.append(suite.name)
     cachedSeconds += entry.report.seconds
   }
 
-  mutating func add(_ outcome: Evaluator.Outcome, begun: Int?) {
+  mutating func add(_ outcome: Evaluator.EvaluationOutcome, begun: Int?) {
     let count = outcome.report.results.ids.count
     put += count
     self.begun += begun ?? count

@@ -37,7 +37,7 @@ struct Execution {
   ///
   /// - Throws: ``FurlError`` of kind `input` when the problem itself is wrong, `unavailable` when the sandbox
   ///   cannot be started, `CancellationError` when it is stopped.
-  func run(_ flag: StopFlag) throws -> Ended {
+  func run(_ flag: StopFlag) throws -> EndedProgram {
     // A process that did not come up says nothing about the program; once more, then it is an error.
     for _ in 0..<2 {
       do {
@@ -50,7 +50,7 @@ struct Execution {
   }
 
   /// Nil when the processes did not come up.
-  private func attempt(_ flag: StopFlag) throws -> Ended? {
+  private func attempt(_ flag: StopFlag) throws -> EndedProgram? {
     if flag.isStopped { throw CancellationError() }
     let clock = ContinuousClock()
     let start = clock.now
@@ -73,7 +73,7 @@ struct Execution {
       let milliseconds = isLate ? 0 : min(Execution.tick, Int(left / .milliseconds(1)) + 1)
       guard pair.verdict.isReadable(within: milliseconds) else {
         if isReady, space?.isScattered() == true {
-          return Ended(
+          return EndedProgram(
             result: result(
               InputsVerdict(outcome: .memory, isUnfinished: true), "its memory is in too many pieces",
               Execution.verdict(text).hasBase, start))
@@ -84,7 +84,7 @@ struct Execution {
           deadline = clock.now + .seconds(more)
           continue
         }
-        return Ended(
+        return EndedProgram(
           result: timeout(Execution.verdict(text).hasBase, pair.times, before: before, since: begin, start))
       }
       let some = try pair.verdict.readSome()
@@ -122,11 +122,11 @@ struct Execution {
       // What is still the problem was not replaced: the program could not be cut down.
       if left != pair.given { result.solution = String(decoding: left, as: UTF8.self) }
     }
-    return Ended(result: result, left: left)
+    return EndedProgram(result: result, left: left)
   }
 
   /// What came of an execution.
-  struct Ended {
+  struct EndedProgram {
     var result: ProgramResult
     /// What the tester left in the problem's file: a reference's answers, or the text that was cut down.
     var left: [UInt8] = []
@@ -143,7 +143,7 @@ struct Execution {
   }
 
   /// Both processes, and where the verdict comes from.
-  private struct Pair: ~Copyable {
+  private struct DescriptorPair: ~Copyable {
     var tester: ChildProcess
     var candidate: ChildProcess
     let verdict: Descriptor
@@ -175,7 +175,7 @@ struct Execution {
   private static let wallFactor = 10.0
   private static let leastWall = 5.0
 
-  private func launch() throws -> Pair {
+  private func launch() throws -> DescriptorPair {
     let calls = try Pipe()
     let answers = try Pipe()
     let verdict = try Pipe()
@@ -189,7 +189,7 @@ struct Execution {
       code, [answers.read.raw, calls.write.raw, verdict.write.raw, problem.raw], isTrusted: true)
     let candidate = try start(sandbox.candidate, [calls.read.raw, answers.write.raw, nowhere.raw, source.raw])
     candidate.goesFirst()
-    return Pair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
+    return DescriptorPair(tester: tester, candidate: candidate, verdict: verdict.read, problem: problem, given: given)
   }
 
   private var problemBytes: [UInt8] {
@@ -233,7 +233,7 @@ struct Execution {
   }
 
   private func judge(
-    _ text: String, hasBase: Bool, _ pair: inout Pair, _ start: ContinuousClock.Instant
+    _ text: String, hasBase: Bool, _ pair: inout DescriptorPair, _ start: ContinuousClock.Instant
   ) throws -> ProgramResult {
     let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
     // Of inputs: the word, the place of the input, and whether it came to no end.
@@ -331,12 +331,12 @@ struct Execution {
 
 /// Texts and bytes in the form of the value codec.
 enum ValueBytes {
-  enum Part {
+  enum ValuePart {
     case text(String)
     case bytes([UInt8])
   }
 
-  static func tuple(_ parts: [Part]) -> [UInt8] {
+  static func tuple(_ parts: [ValuePart]) -> [UInt8] {
     var bytes = Array("t\(String(parts.count, radix: 16)):".utf8)
     for part in parts {
       switch part {

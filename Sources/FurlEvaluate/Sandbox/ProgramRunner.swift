@@ -11,13 +11,13 @@ package final class ProgramRunner: Sendable {
   /// How many programs run at once.
   package let workers: Int
 
-  private struct State {
+  private struct RunnerState {
     var running = 0
     /// Those that wait, the next one last.
     var waiting: [@Sendable () -> Void] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Mutex(RunnerState())
   /// The answers of problems' own solutions, by the digest of the problem's line.
   private let references = Mutex<[Digest: [UInt8]]>([:])
   private let seats = Seats()

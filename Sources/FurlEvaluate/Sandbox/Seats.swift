@@ -3,14 +3,14 @@ import Synchronization
 
 /// Lets in many beside each other, or one alone.
 final class Seats: Sendable {
-  private struct State {
+  private struct SeatState {
     var inside = 0
     var isTaken = false
     /// Those that want to be alone: nobody comes in before them.
     var wanting = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Mutex(SeatState())
 
   func beside<Value>(_ body: () throws -> Value) rethrows -> Value {
     enter { state in
@@ -35,7 +35,7 @@ final class Seats: Sendable {
   }
 
   /// Waiting is seldom and long, so that looking every few milliseconds is good enough.
-  private func enter(_ isLetIn: (inout State) -> Bool) {
+  private func enter(_ isLetIn: (inout SeatState) -> Bool) {
     while !state.withLock({ isLetIn(&$0) }) { usleep(2000) }
   }
 }

@@ -93,7 +93,7 @@ struct SystemCallFilter {
   }
 
   /// Where the fields of `struct seccomp_data` lie; of an argument, its low half.
-  private enum Field {
+  private enum CallField {
     static let number: UInt32 = 0
     static let architecture: UInt32 = 4
     static let firstArgument: UInt32 = 16
@@ -120,7 +120,7 @@ struct SystemCallFilter {
     let namespaceFlags: UInt32 = 0x7E02_0000
 
     var program: [Instruction] = [
-      .load(Field.architecture), .isEqual(architecture, yes: 1, no: 0), kill, .load(Field.number),
+      .load(CallField.architecture), .isEqual(architecture, yes: 1, no: 0), kill, .load(CallField.number),
     ]
     if hasX32 { program += [.isAtLeast(0x4000_0000, yes: 0, no: 1), notThere] }
     for number in denied { program += [.isEqual(number, yes: 0, no: 1), notPermitted] }
@@ -128,19 +128,19 @@ struct SystemCallFilter {
     program += [.isEqual(435, yes: 0, no: 1), notThere]
     // Threads are allowed, processes are not. A thread has the descriptors of all: what is limited is a table of them.
     program += [
-      .isEqual(clone, yes: 0, no: 6), .load(Field.firstArgument), .hasAny(namespaceFlags, yes: 2, no: 0),
+      .isEqual(clone, yes: 0, no: 6), .load(CallField.firstArgument), .hasAny(namespaceFlags, yes: 2, no: 0),
       .hasAny(threadFlag, yes: 0, no: 1), .hasAny(descriptorsFlag, yes: 1, no: 0), notPermitted, allow,
     ]
     // close_range gives a thread a table of its own, too, alone or with the closing left to exec.
-    program += refusing(436, at: Field.thirdArgument, [2, 6], notPermitted, allow)
+    program += refusing(436, at: CallField.thirdArgument, [2, 6], notPermitted, allow)
     // Record locks, leases, notices and larger pipes.
     let commands: [UInt32] = [6, 7, 37, 38, 1024, 1026, 1031]
-    program += refusing(fcntl, at: Field.secondArgument, commands, notPermitted, allow)
+    program += refusing(fcntl, at: CallField.secondArgument, commands, notPermitted, allow)
     // Filters of a program's own; a table of locks, which may be as large as the machine's memory.
-    program += refusing(prctl, at: Field.firstArgument, [22, 78], notPermitted, allow)
+    program += refusing(prctl, at: CallField.firstArgument, [22, 78], notPermitted, allow)
     // A shared mapping has a file of the kernel's own, and no other process to share it with.
     program += [
-      .isEqual(mmap, yes: 0, no: 4), .load(Field.fourthArgument), .hasAny(1, yes: 0, no: 1), notPermitted, allow,
+      .isEqual(mmap, yes: 0, no: 4), .load(CallField.fourthArgument), .hasAny(1, yes: 0, no: 1), notPermitted, allow,
     ]
     program.append(allow)
     return program.flatMap(\.bytes)

@@ -89,7 +89,7 @@ package struct SuiteProtocol: Sendable, Hashable {
   package var topP = 1.0
   package var seed = 0
   /// How lines are scored.
-  package var score = LineScore.Method.plain
+  package var score = LineScore.SimilarityMethod.plain
 
   /// What a bare problem file of a kind is run with.
   package init(defaultsOf kind: SuiteKind) {

@@ -119,7 +119,7 @@ extension EvaluationReport {
   }
 }
 
-extension EvaluationReport.Results {
+extension EvaluationReport.ReportedResults {
   package static func text(_ figures: EvaluationReport.TextFigures) -> Self { Self(figures) }
 
   /// The figures of a text; nil for results of another kind.

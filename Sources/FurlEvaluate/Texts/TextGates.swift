@@ -55,7 +55,7 @@ extension Gate {
     let pHolds = bootstrap.tail(atMost: max)
     return GateCheck(
       suite: suite, metric: metric, bound: .max(max, confidence: confidence), value: value, interval95: interval95,
-      comparison: GateCheck.Comparison(
+      comparison: GateCheck.MeasuredComparison(
         baseline: 0, difference: value, interval95: interval95, lowerLimit: lower, upperLimit: upper,
         pBroken: bootstrap.tail(atLeast: max), pHolds: pHolds, pHoldsCorrected: pHolds, shownMargin: upper,
         count: chunks.count),
@@ -86,7 +86,7 @@ extension Gate {
     return GateCheck(
       suite: suite, metric: metric, bound: .maxRise(maxRise, confidence: confidence), value: figures.perplexity,
       interval95: figures.interval95,
-      comparison: GateCheck.Comparison(
+      comparison: GateCheck.MeasuredComparison(
         baseline: before.perplexity, difference: figures.perplexity / before.perplexity - 1,
         interval95: rise(0.025)...rise(0.975), lowerLimit: lower, upperLimit: upper,
         pBroken: bootstrap.tail(atLeast: log(1 + maxRise)), pHolds: pHolds, pHoldsCorrected: pHolds,

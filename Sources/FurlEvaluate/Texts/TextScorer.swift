@@ -59,10 +59,10 @@ struct TextScorer {
         let own = Likelihood.logProbabilities(logits[0], row: row)
         let pair = logits.count > 1 ? Likelihood.logProbabilities(logits[1], row: row) : nil
         tally.add(
-          TextTally.Token(
+          TextTally.TalliedToken(
             loss: -own[target], bytes: target < bytes.count ? bytes[target] : 0,
             pair: pair.map { base in
-              TextTally.Pair(
+              TextTally.TalliedPair(
                 loss: -base[target], divergence: Likelihood.divergence(of: base, from: own),
                 isSameTop: Likelihood.top(base) == Likelihood.top(own))
             }))

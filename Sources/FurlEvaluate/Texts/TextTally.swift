@@ -3,16 +3,16 @@ import FurlBase
 /// Collects what is found at every scored token of a text, in double precision.
 struct TextTally {
   /// What is found at one token.
-  struct Token {
+  struct TalliedToken {
     /// Negative log-likelihood, in nats.
     var loss: Double
     /// Bytes of text that the token stands for.
     var bytes: Int
     /// Beside the baseline.
-    var pair: Pair?
+    var pair: TalliedPair?
   }
 
-  struct Pair {
+  struct TalliedPair {
     /// The baseline's negative log-likelihood of the token.
     var loss: Double
     /// The KL divergence of the distributions, in nats.
@@ -32,7 +32,7 @@ struct TextTally {
   mutating func beginChunk() { chunks.append(.init(tokens: 0, loss: 0)) }
 
   /// - Precondition: a chunk was begun.
-  mutating func add(_ token: Token) {
+  mutating func add(_ token: TalliedToken) {
     let last = chunks.count - 1
     chunks[last].tokens += 1
     chunks[last].loss += token.loss

@@ -92,7 +92,7 @@ package struct ExportedModel: ExportSource {
       }
     }
     let tokenizer = try file.tokenizer()
-    func text(_ json: JSON) -> SideFile.Content { .bytes(Array((json.prettyText + "\n").utf8)) }
+    func text(_ json: JSON) -> SideFile.SideContent { .bytes(Array((json.prettyText + "\n").utf8)) }
     let configuration = tokenizer.configurationJSON(contextLength: spec.contextLength).members ?? []
     return papers.sideFiles + generation(papers, tokenizer) + papers.templateFile + [
       SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),

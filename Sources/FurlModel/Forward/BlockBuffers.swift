@@ -4,7 +4,7 @@ import FurlTensor
 /// What the layers of a block compute on the way, for some rows at once.
 struct BlockBuffers {
   /// Columns of everything, of one block or the most of several.
-  private struct Widths {
+  private struct BufferWidths {
     var queries = 1
     var keys = 1
     var gates = 0
@@ -59,7 +59,7 @@ struct BlockBuffers {
 
   /// For one block, or as wide as the widest of several needs them.
   init(_ blocks: [BlockSpec], hidden: Int, rows: Int) throws {
-    let widths = Widths(blocks)
+    let widths = BufferWidths(blocks)
     func buffer(_ columns: Int) throws -> Activations { try Activations(columns: columns, capacity: rows) }
     query = try buffer(widths.queries)
     key = try buffer(widths.keys)
@@ -79,7 +79,7 @@ struct BlockBuffers {
 
   /// Those of a block in the memory of wider ones: blocks that are computed one after the other need it once.
   init(_ block: BlockSpec, sharing wider: BlockBuffers) {
-    let widths = Widths([block])
+    let widths = BufferWidths([block])
     query = Activations(columns: widths.queries, sharing: wider.query)
     key = Activations(columns: widths.keys, sharing: wider.key)
     value = Activations(columns: widths.keys, sharing: wider.value)

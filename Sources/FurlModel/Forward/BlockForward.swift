@@ -27,7 +27,7 @@ struct BlockForward {
   }
 
   /// The norms of heads, where there are any.
-  struct HeadNorms {
+  struct HeadNormWeights {
     var query: NormWeights?
     var key: NormWeights?
     /// Its weights are ones.
@@ -38,7 +38,8 @@ struct BlockForward {
   ///
   /// - Parameter positions: of the rows.
   func turn(
-    _ attention: AttentionSpec, norms: HeadNorms, _ buffers: BlockBuffers, by rotary: RotaryTable?, positions: [Int]
+    _ attention: AttentionSpec, norms: HeadNormWeights, _ buffers: BlockBuffers, by rotary: RotaryTable?,
+    positions: [Int]
   ) {
     let count = positions.count
     let key = attention.keySource == .earlier ? nil : buffers.key

@@ -54,7 +54,7 @@ final class StagePlan {
 
 /// How a session computes a part of a stage.
 final class PartPlan {
-  enum Work {
+  enum PartWork {
     case attention(AttentionPlan)
     case latentAttention(LatentAttentionSpec, LatentWeights, AttentionPlan)
     case feedForward(FeedForwardSpec)
@@ -65,7 +65,7 @@ final class PartPlan {
   }
 
   let weights: PartWeights
-  let work: Work
+  let work: PartWork
   /// Outputs of the parts behind it that read what it reads.
   let later: [Activations]
 
@@ -92,7 +92,7 @@ final class AttentionPlan {
   let spec: AttentionSpec
   let rotary: RotaryTable?
   let scores: KeyValueCache.Scores
-  let norms: BlockForward.HeadNorms
+  let norms: BlockForward.HeadNormWeights
   /// Whether keys and values are those of an earlier block, which has stored them.
   let takesKeys: Bool
 

@@ -13,7 +13,7 @@ extension BlockWalk {
   }
 
   /// The experts that each position goes through.
-  package func expertRoutes(stage: Int, part: Int) -> [[ExpertRouting.Choice]] {
+  package func expertRoutes(stage: Int, part: Int) -> [[ExpertRouting.ChosenExperts]] {
     route(stages[stage].parts[part], of: stage)
     return routes
   }

@@ -4,14 +4,14 @@ package import FurlTensor
 // The stages of a block that is being walked.
 extension BlockWalk {
   /// Puts other numbers in the place of those of one of the block's norms.
-  package func replace(_ site: ReadingSite, by norm: Norm) {
+  package func replace(_ site: ReadingSite, by norm: WalkedNorm) {
     norms[site.stage] = norms[site.stage].map { NormWeights(spec: $0.spec, weight: norm.weight, bias: norm.bias) }
   }
 
   /// Makes a layer of the block known.
   package func install(_ layer: LinearSpec, _ weight: PackedMatrix, bias: FloatVector?) {
     let part = stages.flatMap(\.parts).first { layer.name.hasPrefix($0.name + ".") }
-    weights[layer.name] = LinearGroup.Layer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
+    weights[layer.name] = LinearGroup.GroupedLayer(weight, bias: bias, epilogue: part?.epilogue(layer) ?? .none)
   }
 
   func group(_ layers: [LinearSpec]) -> LinearGroup { LinearGroup(layers.map { weights[$0.name]! }) }

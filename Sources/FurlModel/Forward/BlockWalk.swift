@@ -19,7 +19,7 @@ package final class BlockWalk {
   let hidden: Activations
   /// What the heads of the present block give, for all positions.
   var heads: Activations?
-  let format: KeyValueCache.Format
+  let format: KeyValueCache.CacheFormat
   let rotary: RotaryTables
   let forward: BlockForward
 
@@ -31,18 +31,18 @@ package final class BlockWalk {
   let branch: Activations
   /// Channels of the residual stream that norms read, and room for them; nil: all.
   var reading: (channels: [Int], rows: Activations)?
-  var work: Work?
+  var work: WalkWork?
   /// The block that is being walked, and its weights so far.
   var block = 0
   var stages: [StageSpec] = []
   /// By the layers' names in the block.
-  var weights: [String: LinearGroup.Layer] = [:]
+  var weights: [String: LinearGroup.GroupedLayer] = [:]
   /// Of the stages.
   var norms: [NormWeights?] = []
   /// Other vectors, by their names in the block.
   var vectors: [String: FloatVector] = [:]
   /// Of each position, the experts that it goes through; empty as long as nobody has asked.
-  var routes: [[ExpertRouting.Choice]] = []
+  var routes: [[ExpertRouting.ChosenExperts]] = []
   /// The experts of the present block that there are to choose from; nil: all.
   var keptExperts: [Int]?
   /// What the tokens' embeddings are looked up in.
@@ -59,7 +59,7 @@ package final class BlockWalk {
   }
 
   /// A norm's numbers.
-  package struct Norm: Sendable {
+  package struct WalkedNorm: Sendable {
     package let weight: FloatVector
     package let bias: FloatVector?
 
@@ -79,7 +79,7 @@ package final class BlockWalk {
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   package init(
     _ spec: ModelSpec, embedding: PackedMatrix, positions: PackedMatrix?, sequences ids: [[Int]],
-    format: KeyValueCache.Format = .float16, context: ComputeContext
+    format: KeyValueCache.CacheFormat = .float16, context: ComputeContext
   ) throws {
     precondition(ids.allSatisfy { $0.count <= spec.contextLength && $0.allSatisfy { 0..<spec.vocabularySize ~= $0 } })
     precondition(spec.hasLearnedPositions == (positions != nil))
@@ -126,7 +126,7 @@ package final class BlockWalk {
   }
 
   /// What blocks that have been walked leave for those behind them.
-  struct State {
+  struct WalkState {
     let hidden: Activations
     fileprivate let sharedKeys: [Int: SharedKeys]
   }
@@ -134,10 +134,10 @@ package final class BlockWalk {
   /// What the blocks that have been walked leave for those behind them.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  func state() throws -> State { State(hidden: try hiddenStates(), sharedKeys: sharedKeys) }
+  func state() throws -> WalkState { WalkState(hidden: try hiddenStates(), sharedKeys: sharedKeys) }
 
   /// Goes back to what ``state()`` has given.
-  func resume(_ state: State) {
+  func resume(_ state: WalkState) {
     hidden.copyRows(state.hidden, from: 0..<positionCount)
     sharedKeys = state.sharedKeys
   }
@@ -158,12 +158,12 @@ package final class BlockWalk {
   }
 
   /// What is needed to compute blocks that are built alike.
-  struct Work {
+  struct WalkWork {
     let block: BlockSpec
     let cache: KeyValueCache?
     let buffers: BlockBuffers
 
-    init(_ block: BlockSpec, hidden: Int, longest: Int, format: KeyValueCache.Format, threads: Int) throws {
+    init(_ block: BlockSpec, hidden: Int, longest: Int, format: KeyValueCache.CacheFormat, threads: Int) throws {
       self.block = block
       cache = try block.cached.map {
         try KeyValueCache(
@@ -216,7 +216,7 @@ package final class BlockWalk {
       }
     }
     if work?.block != own {
-      work = try Work(
+      work = try WalkWork(
         own, hidden: spec.hiddenSize, longest: max(1, sequences.map(\.count).max() ?? 1), format: format,
         threads: context.pool.threads)
       heads = try own.parts.lazy.compactMap(\.attendedSize).first.map {
@@ -236,12 +236,12 @@ package final class BlockWalk {
   ///
   /// - Returns: the norm as it is now; nil where nothing can be divided: the stage has no norm.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  package func divide(_ site: ReadingSite, by scales: [Float]) throws -> Norm? {
+  package func divide(_ site: ReadingSite, by scales: [Float]) throws -> WalkedNorm? {
     guard let norm = norms[site.stage] else { return nil }
     func divided(_ vector: FloatVector) throws -> FloatVector {
       try FloatVector(zip(vector.values, scales).map { $0 / $1 })
     }
-    let changed = Norm(weight: try divided(norm.weight), bias: try norm.bias.map(divided))
+    let changed = WalkedNorm(weight: try divided(norm.weight), bias: try norm.bias.map(divided))
     replace(site, by: changed)
     return changed
   }
@@ -274,7 +274,7 @@ package final class BlockWalk {
   }
 
   /// Calls `body` with what goes into the head, when all blocks have been walked.
-  package func visitHead(_ norm: Norm, _ body: (Activations, Int) throws -> Void) rethrows {
+  package func visitHead(_ norm: WalkedNorm, _ body: (Activations, Int) throws -> Void) rethrows {
     try forEachPiece { piece, _ in
       normalize(NormWeights(spec: spec.norm, weight: norm.weight, bias: norm.bias), for: nil, piece.count)
       try body(normed, piece.count)
@@ -304,7 +304,7 @@ package final class BlockWalk {
   /// - Parameters:
   ///   - position: of the first row in its sequence.
   ///   - piece: where the rows are among all positions.
-  func attend(_ attention: AttentionSpec, _ work: Work, position: Int, piece: Range<Int>) {
+  func attend(_ attention: AttentionSpec, _ work: WalkWork, position: Int, piece: Range<Int>) {
     let count = piece.count
     let valueNorm = attention.valueNorm.map { NormSpec(.rmsNorm, epsilon: $0) }
     forward.turn(
@@ -320,7 +320,7 @@ package final class BlockWalk {
       shared.keys.copyRows(work.buffers.key, count: count, to: piece.lowerBound)
       shared.values.copyRows(work.buffers.value, count: count, to: piece.lowerBound)
     }
-    let runs = [KeyValueCache.Run(slot: 0, position: position, row: 0, count: count)]
+    let runs = [KeyValueCache.CacheRun(slot: 0, position: position, row: 0, count: count)]
     work.cache?.attend(
       block: 0, query: work.buffers.query, runs: runs, storing: (work.buffers.key, work.buffers.value),
       scores: attention.scores(sinks: vectors["attention.sinks"]), into: work.buffers.attended, on: context)

@@ -4,7 +4,7 @@ import FurlTensor
 // Experts: rows are sorted by the experts that they go through, and all experts that have any are computed together.
 extension BlockForward {
   /// The experts of each row, from what their router has given.
-  func route(_ routing: ExpertRouting, _ router: Activations, count: Int) -> [[ExpertRouting.Choice]] {
+  func route(_ routing: ExpertRouting, _ router: Activations, count: Int) -> [[ExpertRouting.ChosenExperts]] {
     context.map(count) { row in router.withRow(row) { routing.choose($0) } }
   }
 
@@ -62,27 +62,27 @@ extension BlockForward {
 
 /// Experts that are computed together, with the rows that go through them.
 struct ExpertWave {
-  struct Member {
+  struct WaveMember {
     let expert: Int
     /// Where its rows are gathered.
     let places: Range<Int>
   }
 
   /// In the order of the experts.
-  let members: [Member]
+  let members: [WaveMember]
   /// For each place, the row of the input, ascending within an expert; between experts there are places that nothing reads.
   let rows: [Int]
   /// The same places' weights.
   let weights: [Float]
 
-  init(members: [Member], rows: [Int], weights: [Float]) {
+  init(members: [WaveMember], rows: [Int], weights: [Float]) {
     self.members = members
     self.rows = rows
     self.weights = weights
   }
 
   /// - Parameter choices: of all rows; those of other experts are passed over.
-  private init(_ members: [Member], of choices: [[ExpertRouting.Choice]]) {
+  private init(_ members: [WaveMember], of choices: [[ExpertRouting.ChosenExperts]]) {
     let end = members.last?.places.upperBound ?? 0
     let (first, last) = (members.first?.expert ?? 0, members.last?.expert ?? 0)
     var rows = [Int](repeating: 0, count: end)
@@ -103,11 +103,11 @@ struct ExpertWave {
   /// The experts that have rows, in waves that fit.
   ///
   /// - Parameter room: rows that can be gathered at once; at least as many as there are rows.
-  static func waves(of choices: [[ExpertRouting.Choice]], experts: Int, room: Int) -> [ExpertWave] {
+  static func waves(of choices: [[ExpertRouting.ChosenExperts]], experts: Int, room: Int) -> [ExpertWave] {
     var counts = [Int](repeating: 0, count: experts)
     for choices in choices { for choice in choices { counts[choice.expert] += 1 } }
     var waves: [ExpertWave] = []
-    var members: [Member] = []
+    var members: [WaveMember] = []
     let alignment = GatheredProducts.alignment
     var end = 0
     for expert in counts.indices where counts[expert] > 0 {
@@ -117,7 +117,7 @@ struct ExpertWave {
         (members, start) = ([], 0)
       }
       end = start + counts[expert]
-      members.append(Member(expert: expert, places: start..<end))
+      members.append(WaveMember(expert: expert, places: start..<end))
     }
     if !members.isEmpty { waves.append(ExpertWave(members, of: choices)) }
     return waves

@@ -7,7 +7,7 @@ import FurlTensor
 /// 2023). In double precision, whatever the kernels are: a choice is no matter of rounding.
 package struct ExpertRouting: Sendable {
   /// An expert with its weight.
-  package struct Choice: Sendable, Hashable {
+  package struct ChosenExperts: Sendable, Hashable {
     package let expert: Int
     package let weight: Float
   }
@@ -36,13 +36,13 @@ package struct ExpertRouting: Sendable {
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
-  package func choose(_ logits: [Float]) -> [Choice] { choose(logits.span) }
+  package func choose(_ logits: [Float]) -> [ChosenExperts] { choose(logits.span) }
 
-  package func choose(_ logits: Span<Float>) -> [Choice] {
+  package func choose(_ logits: Span<Float>) -> [ChosenExperts] {
     let logits = capped(logits)
     guard let kept else { return choose(logits, choiceBias) }
     return choose(kept.map { logits[$0] }, choiceBias.isEmpty ? [] : kept.map { choiceBias[$0] }).map {
-      Choice(expert: kept[$0.expert], weight: $0.weight)
+      ChosenExperts(expert: kept[$0.expert], weight: $0.weight)
     }
   }
 
@@ -58,13 +58,13 @@ package struct ExpertRouting: Sendable {
     return choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 }
   }
 
-  private func choose(_ logits: [Double], _ choiceBias: [Double]) -> [Choice] {
+  private func choose(_ logits: [Double], _ choiceBias: [Double]) -> [ChosenExperts] {
     guard spec.scoring != .sparseMixer else { return sparseMixer(logits) }
     let scores = scores(capped: logits)
     let judged = allowed(choiceBias.isEmpty ? scores : zip(scores, choiceBias).map { $0 + $1 })
     let chosen = ExpertRouting.largest(judged, spec.active).sorted()
     let divisor = spec.normalizesWeights ? divisor(scores, chosen) : 1
-    return chosen.map { Choice(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
+    return chosen.map { ChosenExperts(expert: $0, weight: Float(scores[$0] / divisor * spec.weightFactor)) }
   }
 
   /// What weights are made of: [count].
@@ -128,9 +128,11 @@ package struct ExpertRouting: Sendable {
     return best.map(\.index)
   }
 
-  private func sparseMixer(_ logits: [Double]) -> [Choice] {
-    sparseShares(logits).map { Choice(expert: $0.expert, weight: Float($0.shares[$0.expert] * spec.weightFactor)) }
-      .sorted { $0.expert < $1.expert }
+  private func sparseMixer(_ logits: [Double]) -> [ChosenExperts] {
+    sparseShares(logits).map {
+      ChosenExperts(expert: $0.expert, weight: Float($0.shares[$0.expert] * spec.weightFactor))
+    }
+    .sorted { $0.expert < $1.expert }
   }
 
   /// The two experts that SparseMixer chooses, the best first, each with the softmax that its weight is of: [count], zero for

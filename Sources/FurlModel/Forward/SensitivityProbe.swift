@@ -12,7 +12,7 @@ package final class SensitivityProbe {
   private let vectors: [String: FloatVector]
   private let walk: BlockWalk
   /// What there is before each block.
-  private var starts: [BlockWalk.State] = []
+  private var starts: [BlockWalk.WalkState] = []
   /// Every so many positions one is scored, so that their logits are no more than this.
   private static let scoredNumbers = 1 << 25
   /// The most parameters of a model that is compared with in FP32.
@@ -118,9 +118,9 @@ package final class SensitivityProbe {
 
   // MARK: The forward pass
 
-  private func norm(_ name: String) throws -> BlockWalk.Norm {
+  private func norm(_ name: String) throws -> BlockWalk.WalkedNorm {
     guard let weight = vectors[name] else { throw FurlError(.defect, place: name, "is missing") }
-    return BlockWalk.Norm(weight: weight, bias: vectors[name + ".bias"])
+    return BlockWalk.WalkedNorm(weight: weight, bias: vectors[name + ".bias"])
   }
 
   private func compute(

@@ -66,7 +66,7 @@ package final class Session {
   /// - Throws: ``FurlError`` of kind `usage` without a slot or a position, `unavailable` when there is no memory.
   package init(
     _ model: LanguageModel, context: ComputeContext, slots: Int = 1, contextLength: Int? = nil,
-    format: KeyValueCache.Format? = nil
+    format: KeyValueCache.CacheFormat? = nil
   ) throws {
     let spec = model.spec
     let rows = Session.rowLimit(spec)
@@ -162,7 +162,7 @@ package final class Session {
   /// - Throws: ``FurlError`` of kind `input` for an id outside of the vocabulary, `usage` when a slot is full.
   @discardableResult
   package func forward(_ segments: [Segment]) throws -> [Range<Int>] {
-    var runs: [KeyValueCache.Run] = []
+    var runs: [KeyValueCache.CacheRun] = []
     var wanted = Wanted()
     var row = 0
     tokens.removeAll(keepingCapacity: true)
@@ -184,7 +184,7 @@ package final class Session {
         tokens.append(id)
         positions.append(position + offset)
       }
-      let run = KeyValueCache.Run(slot: segment.slot, position: position, row: row, count: segment.ids.count)
+      let run = KeyValueCache.CacheRun(slot: segment.slot, position: position, row: row, count: segment.ids.count)
       runs.append(run)
       wanted.add(segment, run)
       row += segment.ids.count
@@ -212,12 +212,12 @@ package final class Session {
     /// Ascending.
     var rows: [Int] = []
     /// The same rows, as parts of the sequences.
-    var runs: [KeyValueCache.Run] = []
+    var runs: [KeyValueCache.CacheRun] = []
     /// For each segment, which of the rows are its own.
     var ranges: [Range<Int>] = []
 
     /// The runs with their rows one behind the other.
-    var gathered: [KeyValueCache.Run] {
+    var gathered: [KeyValueCache.CacheRun] {
       var row = 0
       return runs.map { run in
         defer { row += run.count }
@@ -226,7 +226,7 @@ package final class Session {
     }
 
     /// - Parameter run: the segment's rows; nil if it has none.
-    mutating func add(_ segment: Segment, _ run: KeyValueCache.Run?) {
+    mutating func add(_ segment: Segment, _ run: KeyValueCache.CacheRun?) {
       let start = rows.count
       if let run, segment.logits != .none {
         let skipped =
@@ -245,7 +245,7 @@ package final class Session {
   }
 
   /// All blocks, in place on the first rows of `hidden`: those that are wanted are the first ones then.
-  private func computeBlocks(_ runs: [KeyValueCache.Run], rows: Int, _ wanted: Wanted) {
+  private func computeBlocks(_ runs: [KeyValueCache.CacheRun], rows: Int, _ wanted: Wanted) {
     guard wanted.rows.count < rows else {
       for block in blocks { compute(block, runs: runs, rows: rows, wanted: nil) }
       return
@@ -271,7 +271,7 @@ package final class Session {
   /// One block, in place on the first rows of `hidden`.
   ///
   /// - Parameter wanted: the rows whose outputs are needed, which come to the front; nil for all.
-  private func compute(_ block: BlockPlan, runs: [KeyValueCache.Run], rows: Int, wanted: Wanted?) {
+  private func compute(_ block: BlockPlan, runs: [KeyValueCache.CacheRun], rows: Int, wanted: Wanted?) {
     var state = BlockState(runs: runs, rows: rows, wanted: wanted)
     if let wanted, block.place == nil {
       // Without attention no row looks at another.
@@ -290,7 +290,7 @@ package final class Session {
 
   /// How far a block is.
   private struct BlockState {
-    let runs: [KeyValueCache.Run]
+    let runs: [KeyValueCache.CacheRun]
     /// Those that are computed still.
     var rows: Int
     /// Those whose outputs are needed, as long as more are computed.

@@ -13,7 +13,7 @@ struct ExpertRows {
   /// The experts that have rows, ascending.
   ///
   /// - Parameter choices: of every row, in the order of the experts.
-  static func all(_ choices: [[ExpertRouting.Choice]], experts: Int) -> [ExpertRows] {
+  static func all(_ choices: [[ExpertRouting.ChosenExperts]], experts: Int) -> [ExpertRows] {
     var lists = [[(row: Int, place: Int, weight: Float)]](repeating: [], count: experts)
     for (row, choices) in choices.enumerated() {
       for (place, choice) in choices.enumerated() { lists[choice.expert].append((row, place, choice.weight)) }

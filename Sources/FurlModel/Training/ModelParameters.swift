@@ -62,12 +62,12 @@ package final class ModelParameters: Sendable {
   package func optional(_ name: String) -> Matrix? { parts[name] }
 
   /// A matrix or a norm with its bias.
-  struct Layer {
+  struct ParameterLayer {
     let weight: Matrix
     let bias: Matrix?
   }
 
-  func layer(_ name: String) -> Layer { Layer(weight: self[name], bias: optional(name + ".bias")) }
+  func layer(_ name: String) -> ParameterLayer { ParameterLayer(weight: self[name], bias: optional(name + ".bias")) }
 
   /// What makes logits of hidden states.
   package var head: HeadWeights {

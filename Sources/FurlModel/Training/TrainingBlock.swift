@@ -3,7 +3,7 @@ import FurlSpec
 
 /// A block of a pass: its stages one after the other, and what they keep for the way back.
 struct TrainingBlock {
-  private struct Part {
+  private struct StagePart {
     let spec: PartSpec
     let mixer: any TrainingMixer
     /// What it gives before its norm; nil where it has none.
@@ -13,19 +13,19 @@ struct TrainingBlock {
     var isPlain: Bool { spec.outputNorm == nil && spec.factor == 1 }
   }
 
-  private struct Stage {
+  private struct TrainingStage {
     let spec: StageSpec
-    let parts: [Part]
+    let parts: [StagePart]
   }
 
   /// Stages that stand beside each other: all read the stream as the first of them does.
-  private struct Group {
+  private struct TrainingGroup {
     /// What they read; nil: the stream itself, which nothing has been added to yet.
     let input: Matrix?
-    let stages: [Stage]
+    let stages: [TrainingStage]
   }
 
-  private let groups: [Group]
+  private let groups: [TrainingGroup]
   private let hidden: Int
   private let scratch: TrainingMatrices
 
@@ -36,14 +36,14 @@ struct TrainingBlock {
     self.scratch = scratch
     groups = spec.stageGroups.map { numbers in
       let stages = numbers.map { spec.stages[$0] }
-      return Group(
+      return TrainingGroup(
         input: spec.keepsInput(of: numbers, isTrained: shape.isTrained)
           ? kept[.input(stage: numbers.lowerBound), shape.hidden] : nil,
         stages: stages.map { stage in
-          Stage(
+          TrainingStage(
             spec: stage,
             parts: stage.parts.map { part in
-              Part(
+              StagePart(
                 spec: part,
                 mixer: TrainingBlock.mixer(part, shape: shape, angles: angles, kept: kept, scratch: scratch),
                 given: part.outputNorm == nil ? nil : kept[.given(part: part.name), shape.hidden])
@@ -80,7 +80,7 @@ struct TrainingBlock {
   }
 
   /// What the parts of a stage read.
-  private func read(_ stage: Stage, from source: Matrix, _ layers: TrainingLayers) -> Matrix {
+  private func read(_ stage: TrainingStage, from source: Matrix, _ layers: TrainingLayers) -> Matrix {
     guard let norm = stage.spec.norm else { return source }
     let normed = scratch[.normed, hidden]
     layers.normalize(source, norm, stage.spec.normName, into: normed)
@@ -88,7 +88,7 @@ struct TrainingBlock {
   }
 
   /// Adds what a part gives to the stream.
-  private func add(_ part: Part, of input: Matrix, to stream: Matrix, _ layers: TrainingLayers) {
+  private func add(_ part: StagePart, of input: Matrix, to stream: Matrix, _ layers: TrainingLayers) {
     guard !part.isPlain else { return part.mixer.forward(input, into: stream, accumulate: true, layers) }
     let branch = scratch[.branch, hidden]
     part.mixer.forward(input, into: part.given ?? branch, accumulate: false, layers)
@@ -127,7 +127,7 @@ struct TrainingBlock {
   }
 
   /// The gradient of what a part gives, from that of the stream.
-  private func given(_ part: Part, _ above: Matrix, _ layers: TrainingLayers) throws -> Matrix {
+  private func given(_ part: StagePart, _ above: Matrix, _ layers: TrainingLayers) throws -> Matrix {
     var gradient = above
     if part.spec.factor != 1 {
       gradient = scratch[.branch, hidden]

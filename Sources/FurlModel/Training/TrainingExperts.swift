@@ -48,7 +48,7 @@ final class TrainingExperts: TrainingMixer {
   }
 
   /// Room for some rows.
-  private func room(_ content: TrainingMatrices.Content, _ rows: Int) -> Matrix {
+  private func room(_ content: TrainingMatrices.MatrixContent, _ rows: Int) -> Matrix {
     scratch[content, shape.hidden, rows: rows]
   }
 

@@ -27,7 +27,7 @@ struct TrainingFeedForward: TrainingMixer {
       spec, name: "mlp", gate: spec.isGated ? kept[.gate, spec.size] : nil, up: kept[.up, spec.size], scratch: scratch)
   }
 
-  private var activation: LinearGroup.Activation { .init(spec.activation) }
+  private var activation: LinearGroup.FusedActivation { .init(spec.activation) }
 
   // MARK: Forward
 

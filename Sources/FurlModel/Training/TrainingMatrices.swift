@@ -4,7 +4,7 @@ import FurlNumerics
 /// Matrices of a pass by what they hold, each as wide as the widest that is asked for.
 struct TrainingMatrices {
   /// What a matrix holds.
-  enum Content: Hashable {
+  enum MatrixContent: Hashable {
     // What is left for the way back.
     /// What stages read that stand beside each other, by the number of the first of them.
     case input(stage: Int)
@@ -43,10 +43,10 @@ struct TrainingMatrices {
   }
 
   /// Columns of each.
-  typealias Widths = [Content: Int]
+  typealias Widths = [MatrixContent: Int]
 
   private let rows: Int
-  private let all: [Content: Matrix]
+  private let all: [MatrixContent: Matrix]
 
   /// Zeros.
   ///
@@ -57,10 +57,10 @@ struct TrainingMatrices {
   }
 
   /// The rows of a pass, of some columns.
-  subscript(content: Content, columns: Int) -> Matrix { self[content, columns, rows: rows] }
+  subscript(content: MatrixContent, columns: Int) -> Matrix { self[content, columns, rows: rows] }
 
   /// So many rows of some columns, in as much memory as the rows of a pass have.
-  subscript(content: Content, columns: Int, rows rows: Int) -> Matrix {
+  subscript(content: MatrixContent, columns: Int, rows rows: Int) -> Matrix {
     guard let matrix = all[content] else { preconditionFailure("\(content) was not asked for") }
     return matrix.shaped(columns: columns, rows: rows)
   }

@@ -48,7 +48,7 @@ package struct ArtifactWeights: WeightProvider, Sendable {
     ArtifactWeights(self, decoded: try artifact.decodeAll(beside: other, parallelFor: pool.forEachAsTaken))
   }
 
-  package var defaultKeyValueFormat: KeyValueCache.Format { .float16 }
+  package var defaultKeyValueFormat: KeyValueCache.CacheFormat { .float16 }
 
   package func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
     let (found, streams) = try load(tensor, pool: pool)

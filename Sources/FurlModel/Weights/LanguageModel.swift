@@ -17,7 +17,7 @@ package final class LanguageModel: Sendable {
   let head: LinearGroup
   /// How keys and values are kept unless something else is asked for: FP32 beside FP32 weights of a checkpoint, FP16
   /// beside an artifact's.
-  package let defaultKeyValueFormat: KeyValueCache.Format
+  package let defaultKeyValueFormat: KeyValueCache.CacheFormat
 
   /// Bytes of the weights in memory.
   package let weightBytes: Int
@@ -86,8 +86,8 @@ package final class LanguageModel: Sendable {
       return vector
     }
 
-    mutating func layer(_ name: String, _ epilogue: LinearGroup.Epilogue = .none) throws -> LinearGroup.Layer {
-      LinearGroup.Layer(try matrix(name), bias: try vector(name + ".bias"), epilogue: epilogue)
+    mutating func layer(_ name: String, _ epilogue: LinearGroup.Epilogue = .none) throws -> LinearGroup.GroupedLayer {
+      LinearGroup.GroupedLayer(try matrix(name), bias: try vector(name + ".bias"), epilogue: epilogue)
     }
 
     mutating func norm(_ name: String, _ spec: NormSpec) throws -> NormWeights {
@@ -105,7 +105,7 @@ package final class LanguageModel: Sendable {
 
     private mutating func stage(_ stage: StageSpec, _ prefix: String, hidden: Int) throws -> StageWeights {
       let norm = try stage.norm.map { try self.norm(prefix + stage.normName, $0) }
-      var inputs: [LinearGroup.Layer] = []
+      var inputs: [LinearGroup.GroupedLayer] = []
       var parts: [PartWeights] = []
       for part in stage.parts {
         for linear in part.inputs(hidden: hidden) where linear.expert == nil {
@@ -165,7 +165,7 @@ package final class LanguageModel: Sendable {
       var experts: [ExpertWeights.Expert] = []
       let (inputs, outputs) = (part.inputs(hidden: hidden), part.outputs(hidden: hidden))
       for index in 0..<spec.count {
-        var layers: [LinearGroup.Layer] = []
+        var layers: [LinearGroup.GroupedLayer] = []
         for linear in inputs where linear.expert == index {
           layers.append(try layer(prefix + linear.name, part.epilogue(linear)))
         }
@@ -180,7 +180,7 @@ package final class LanguageModel: Sendable {
   }
 }
 
-extension LinearGroup.Activation {
+extension LinearGroup.FusedActivation {
   init(_ activation: ModelSpec.Activation) {
     self =
       switch activation {
@@ -194,7 +194,7 @@ extension LinearGroup.Activation {
   }
 }
 
-extension Activations.Norm {
+extension Activations.RowNorm {
   package init(_ norm: ModelSpec.Norm) {
     self =
       switch norm {

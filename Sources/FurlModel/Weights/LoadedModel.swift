@@ -9,19 +9,19 @@ package struct LoadedModel: Sendable {
   package let tokenizer: Tokenizer
   package let context: ComputeContext
   /// How keys and values are kept; nil for the model's default.
-  package let format: KeyValueCache.Format?
+  package let format: KeyValueCache.CacheFormat?
 
   /// Opens and loads a checkpoint or an artifact.
   ///
   /// - Throws: ``FurlError``.
-  package init(path: String, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+  package init(path: String, context: ComputeContext, format: KeyValueCache.CacheFormat? = nil) throws {
     try self.init(file: ModelFile(path: path), context: context, format: format)
   }
 
   /// Loads what has been opened.
   ///
   /// - Throws: ``FurlError``.
-  package init(file: ModelFile, context: ComputeContext, format: KeyValueCache.Format? = nil) throws {
+  package init(file: ModelFile, context: ComputeContext, format: KeyValueCache.CacheFormat? = nil) throws {
     let (model, tokenizer) = try file.loadAll(pool: context.pool)
     self.init(file: file, model: model, tokenizer: tokenizer, context: context, format: format)
   }
@@ -29,7 +29,7 @@ package struct LoadedModel: Sendable {
   /// A model that is loaded already.
   package init(
     file: ModelFile, model: LanguageModel, tokenizer: Tokenizer, context: ComputeContext,
-    format: KeyValueCache.Format?
+    format: KeyValueCache.CacheFormat?
   ) {
     self.file = file
     self.model = model

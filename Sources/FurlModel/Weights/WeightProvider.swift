@@ -6,7 +6,7 @@ package import FurlTensor
 /// Where a model's weights come from: a checkpoint or an artifact.
 package protocol WeightProvider {
   var spec: ModelSpec { get }
-  var defaultKeyValueFormat: KeyValueCache.Format { get }
+  var defaultKeyValueFormat: KeyValueCache.CacheFormat { get }
   /// - Throws: ``FurlError`` that names the tensor.
   func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix
   /// - Throws: ``FurlError`` that names the tensor.
@@ -16,7 +16,7 @@ package protocol WeightProvider {
 }
 
 extension Checkpoint: WeightProvider {
-  package var defaultKeyValueFormat: KeyValueCache.Format { .float32 }
+  package var defaultKeyValueFormat: KeyValueCache.CacheFormat { .float32 }
 
   package func matrix(_ tensor: TensorSpec, pool: WorkerPool) throws -> PackedMatrix {
     try matrix(tensor, scheme: .float32, pool: pool)

@@ -11,7 +11,7 @@ extension DenseMath {
   ///   - weight, bias: [1][columns], or several of those one behind the other, which rows take in turn: of heads, each with
   ///     weights of its own.
   package func normalize(
-    _ x: Matrix, by norm: Activations.Norm, weight: Matrix, bias: Matrix?, epsilon: Float,
+    _ x: Matrix, by norm: Activations.RowNorm, weight: Matrix, bias: Matrix?, epsilon: Float,
     into out: Matrix
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns && weight.count % x.columns == 0)
@@ -31,7 +31,7 @@ extension DenseMath {
   /// Adds the gradients of a norm's input, weight and bias, from that of its output: of weights that rows take in turn, each
   /// from its own rows.
   package func normalizeBack(
-    _ x: Matrix, by norm: Activations.Norm, weight: Matrix, epsilon: Float, gradient: Matrix,
+    _ x: Matrix, by norm: Activations.RowNorm, weight: Matrix, epsilon: Float, gradient: Matrix,
     addingTo out: NormGradients
   ) throws {
     precondition(x.count == gradient.count && out.input.count == x.count && out.weight.count == weight.count)
@@ -66,7 +66,7 @@ extension DenseMath {
 
   /// out = activation(x), or activation(x) * factor where there is one.
   package func activate(
-    _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, into out: Matrix
+    _ activation: LinearGroup.FusedActivation, _ x: Matrix, factor: Matrix?, into out: Matrix
   ) {
     precondition(x.count == out.count && (factor == nil || factor?.count == x.count))
     let kernel = table.activate
@@ -79,7 +79,7 @@ extension DenseMath {
 
   /// From the gradient of ``activate(_:_:factor:into:)``'s output to that of x, in place, and to that of the factor.
   package func activateBack(
-    _ activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix?, gradient: Matrix,
+    _ activation: LinearGroup.FusedActivation, _ x: Matrix, factor: Matrix?, gradient: Matrix,
     factorGradient: Matrix?
   ) {
     precondition(x.count == gradient.count && (factor == nil) == (factorGradient == nil))

@@ -7,7 +7,7 @@ extension DenseMath {
 
   /// Sets `out` to the gate of x and a factor.
   package func gate(
-    by activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix, limit: Float, into out: Matrix
+    by activation: LinearGroup.FusedActivation, _ x: Matrix, factor: Matrix, limit: Float, into out: Matrix
   ) {
     precondition(x.count == out.count && factor.count == x.count)
     let kernel = table.activate
@@ -27,7 +27,7 @@ extension DenseMath {
   /// From the gradient of what ``gate(by:_:factor:limit:into:)`` gives to that of x, in place, and to that of the factor:
   /// zero where one was cut off.
   package func gateBack(
-    by activation: LinearGroup.Activation, _ x: Matrix, factor: Matrix, limit: Float, gradient: Matrix,
+    by activation: LinearGroup.FusedActivation, _ x: Matrix, factor: Matrix, limit: Float, gradient: Matrix,
     factorGradient: Matrix
   ) {
     precondition(x.count == gradient.count && factor.count == x.count && factorGradient.count == x.count)

@@ -45,7 +45,7 @@ package enum GateExplanation {
     return steps + [check.reason]
   }
 
-  private static func steps(_ check: GateCheck, _ comparison: GateCheck.Comparison) -> [String] {
+  private static func steps(_ check: GateCheck, _ comparison: GateCheck.MeasuredComparison) -> [String] {
     var steps: [String] = []
     let baseline = GateText.figure(comparison.baseline, check.metric)
     let known = check.partial == nil ? "" : " so far"

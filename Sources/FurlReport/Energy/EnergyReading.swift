@@ -2,7 +2,7 @@ package import FurlBase
 
 /// The energy of a row of `bench`: measured, or not and why. What is modelled has fields of its own.
 package struct EnergyReading: Sendable {
-  package var method: EnergySource.Method
+  package var method: EnergySource.EnergyMethod
   /// Why nothing was measured.
   package var reason: String?
   /// Joules over the measured decoding, of the whole machine's packages; the tokens that it made and its seconds.
@@ -25,7 +25,9 @@ package struct EnergyReading: Sendable {
     package let rangeJoules: Double?
   }
 
-  package init(method: EnergySource.Method, joules: Double?, tokens: Int, seconds: Double = 0, reason: String? = nil) {
+  package init(
+    method: EnergySource.EnergyMethod, joules: Double?, tokens: Int, seconds: Double = 0, reason: String? = nil
+  ) {
     self.method = method
     self.joules = joules
     self.tokens = tokens
@@ -69,7 +71,7 @@ package struct EnergyReading: Sendable {
   init?(_ json: JSON) {
     guard let tokens = json["tokens"]?.integer else { return nil }
     self.init(
-      method: json["method"]?.string.flatMap(EnergySource.Method.init(rawValue:)) ?? .none,
+      method: json["method"]?.string.flatMap(EnergySource.EnergyMethod.init(rawValue:)) ?? .none,
       joules: json["joules"]?.number, tokens: tokens, seconds: json["seconds"]?.number ?? 0,
       reason: json["reason"]?.string)
     samples = json["samples"]?.array?.compactMap(\.number) ?? []

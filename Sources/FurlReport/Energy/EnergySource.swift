@@ -7,18 +7,18 @@ import FurlBase
 /// kernel.
 package struct EnergySource: Sendable {
   /// How energy is measured.
-  package enum Method: String, Sendable {
+  package enum EnergyMethod: String, Sendable {
     case powercap = "rapl-powercap"
     case perf
     case none
   }
 
-  package let method: Method
+  package let method: EnergyMethod
   let counters: [EnergyCounter]
   /// Why nothing can be measured; nil when something can.
   package let reason: String?
 
-  init(_ method: Method, _ counters: [EnergyCounter], reason: String? = nil) {
+  init(_ method: EnergyMethod, _ counters: [EnergyCounter], reason: String? = nil) {
     self.method = method
     self.counters = counters
     self.reason = reason

@@ -9,7 +9,7 @@ import FurlTransform
 /// What `inspect` says about a model.
 package struct Inspection: Sendable {
   /// One tensor.
-  package struct Tensor: Sendable, Hashable {
+  package struct InspectedTensor: Sendable, Hashable {
     package let name: String
     package let role: String
     package let shape: [Int]
@@ -21,11 +21,11 @@ package struct Inspection: Sendable {
     /// Of the decoded streams of an artifact; of the FP32 values of a checkpoint.
     package let digest: Digest
     /// Of a tensor that a budget has chosen for: the nats that its form was measured to cost, and all that was measured.
-    package var sensitivity: Sensitivity?
+    package var sensitivity: InspectedSensitivity?
   }
 
   /// What a budget's survey has found for a tensor.
-  package struct Sensitivity: Sendable, Hashable {
+  package struct InspectedSensitivity: Sendable, Hashable {
     package let divergence: Double
     package let json: JSON
   }
@@ -47,7 +47,7 @@ package struct Inspection: Sendable {
   package let file: ModelFile
   package let texts: TextEnds
   package let parameters: ParameterCount
-  package let tensors: [Tensor]?
+  package let tensors: [InspectedTensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
   package let storedTypes: [StoredType]
   /// The schemes of an artifact, by name; empty for a checkpoint.
@@ -75,12 +75,12 @@ package struct Inspection: Sendable {
     }
   }
 
-  private static func list(_ file: ModelFile, pool: WorkerPool) throws -> [Tensor] {
+  private static func list(_ file: ModelFile, pool: WorkerPool) throws -> [InspectedTensor] {
     switch file {
     case .checkpoint(let checkpoint):
       return try checkpoint.spec.tensors.map { tensor in
         let source = try checkpoint.source(tensor.name)
-        return Tensor(
+        return InspectedTensor(
           name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape, scheme: source.type.rawValue,
           bitsPerWeight: 8 * Double(source.type.blockBytes) / Double(source.type.blockSize),
           diskBytes: source.type.byteCount(tensor.elementCount), weightBytes: 4 * tensor.elementCount,
@@ -89,7 +89,7 @@ package struct Inspection: Sendable {
     case .artifact(let weights):
       let sensitivities = sensitivities(of: weights.artifact.description)
       return weights.artifact.tensors.map {
-        Tensor(
+        InspectedTensor(
           name: $0.name, role: $0.role, shape: $0.shape, scheme: $0.scheme.name, bitsPerWeight: $0.bitsPerWeight,
           diskBytes: $0.diskBytes, weightBytes: $0.weightBytes, digest: $0.digest, sensitivity: sensitivities[$0.name])
       }
@@ -97,13 +97,13 @@ package struct Inspection: Sendable {
   }
 
   /// By tensor, where a budget has chosen; what an artifact says there is taken as far as it makes sense.
-  private static func sensitivities(of description: ArtifactDescription) -> [String: Sensitivity] {
-    var found: [String: Sensitivity] = [:]
+  private static func sensitivities(of description: ArtifactDescription) -> [String: InspectedSensitivity] {
+    var found: [String: InspectedSensitivity] = [:]
     for entry in description.recipe.details["budget"]?["tensors"]?.array ?? [] {
       guard let name = entry["name"]?.string, let divergence = entry["kl_divergence"]?.number,
         let measured = entry["measured"]
       else { continue }
-      found[name] = Sensitivity(
+      found[name] = InspectedSensitivity(
         divergence: divergence, json: ["kl_divergence": .number(divergence), "measured": measured])
     }
     return found
@@ -165,7 +165,7 @@ package struct Inspection: Sendable {
     }
   }
 
-  private static func widths(_ block: UniformDecoder.Widths) -> JSON {
+  private static func widths(_ block: UniformDecoder.DecoderWidths) -> JSON {
     [
       "heads": .integer(block.heads), "kv_heads": .integer(block.kvHeads), "head_size": .integer(block.headSize),
       "mlp_size": .integer(block.mlpSize),
@@ -228,7 +228,7 @@ package struct Inspection: Sendable {
   }
 }
 
-extension Inspection.Tensor {
+extension Inspection.InspectedTensor {
   var json: JSON {
     var members: [JSON.Member] = [
       .init("name", .string(name)), .init("role", .string(role)),

@@ -7,7 +7,7 @@ import Synchronization
 /// How two models differ, tensor by tensor.
 package struct ModelDifference: Sendable {
   /// A tensor that both have in the same shape.
-  package struct Tensor: Sendable {
+  package struct TensorDifference: Sendable {
     package let name: String
     /// The root of the summed squared differences over that of the summed squares of the first model.
     package let relativeError: Double
@@ -16,7 +16,7 @@ package struct ModelDifference: Sendable {
     package var isEqual: Bool { largestDifference == 0 }
   }
 
-  package let tensors: [Tensor]
+  package let tensors: [TensorDifference]
   /// Tensors that only the first model has, or that have another shape in the second.
   package let onlyInFirst: [String]
   package let onlyInSecond: [String]
@@ -43,7 +43,8 @@ package struct ModelDifference: Sendable {
     return difference.isNaN ? .infinity : difference
   }
 
-  private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool) -> Tensor
+  private static func compare(_ name: String, _ first: TensorValues, _ second: TensorValues, pool: WorkerPool)
+    -> TensorDifference
   {
     // Pieces are added up in their order, so the figure does not depend on the threads.
     let pieces = Mutex<[Int: (squares: Double, total: Double, largest: Double)]>([:])
@@ -60,7 +61,7 @@ package struct ModelDifference: Sendable {
     let all = pieces.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
     let squares = all.reduce(0) { $0 + $1.squares }
     let total = all.reduce(0) { $0 + $1.total }
-    return Tensor(
+    return TensorDifference(
       name: name, relativeError: total > 0 ? (squares / total).squareRoot() : squares > 0 ? .infinity : 0,
       largestDifference: all.reduce(0) { max($0, $1.largest) })
   }

@@ -33,7 +33,7 @@ package struct ParameterCount: Sendable, Hashable {
 
 /// The numbers of one tensor, whatever it is stored as, row by row in FP32.
 package struct TensorValues: Sendable {
-  private enum Source: Sendable {
+  private enum ValueSource: Sendable {
     case stored(WeightSource)
     case packed(PackedMatrix)
     case vector(FloatVector)
@@ -41,7 +41,7 @@ package struct TensorValues: Sendable {
 
   package let rows: Int
   package let columns: Int
-  private let source: Source
+  private let source: ValueSource
 
   package init(_ file: ModelFile, _ tensor: TensorSpec, pool: WorkerPool) throws {
     switch file {

@@ -8,12 +8,12 @@ import SystemPackage
 package struct BenchRunner: Sendable {
   /// The `furl` executable, which has the hidden command `measure`.
   package let executable: String
-  package let settings: SpeedMeasurement.Settings
+  package let settings: SpeedMeasurement.SpeedSettings
   package let rounds: Int
   /// Seconds for which the idle machine's power is measured before and after; only where it can be.
   package var idleSeconds = 0.0
 
-  package init(executable: String, settings: SpeedMeasurement.Settings, rounds: Int) {
+  package init(executable: String, settings: SpeedMeasurement.SpeedSettings, rounds: Int) {
     self.executable = executable
     self.settings = settings
     self.rounds = rounds

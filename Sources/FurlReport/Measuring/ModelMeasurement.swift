@@ -12,7 +12,7 @@ package struct ModelMeasurement {
   package var suites: [Suite]
   package var threads: Int
   /// Of the cache of keys and values; nil for the model's usual one.
-  package var format: KeyValueCache.Format?
+  package var format: KeyValueCache.CacheFormat?
   package var extras = EnergyExtras()
   /// The checkpoint that texts are read beside; nil for none.
   package var baseline: String?
@@ -34,7 +34,7 @@ package struct ModelMeasurement {
   package func rows(
     of paths: [String], context: () throws -> ComputeContext, evaluator: (String) -> Evaluator,
     progress: (Int, Int) -> Void = { _, _ in },
-    onOutcome: (Suite, Evaluator.Outcome) throws -> Void = { _, _ in }
+    onOutcome: (Suite, Evaluator.EvaluationOutcome) throws -> Void = { _, _ in }
   ) async throws -> [BenchRow] {
     let speeds: [SpeedMeasurement?] = try await speed?.run(paths, progress: progress) ?? paths.map { _ in nil }
     let context = try context()
@@ -71,7 +71,7 @@ extension BenchRow {
   /// - Parameter baseline: of a text, what the KL divergence is measured from.
   fileprivate mutating func measure(
     _ suite: Suite, on subject: LoadedModel, by evaluator: Evaluator, baseline: LoadedModel?
-  ) async throws -> Evaluator.Outcome {
+  ) async throws -> Evaluator.EvaluationOutcome {
     let watch = TaskCost.Watch()
     let outcome = try await evaluator.run(suite, on: subject, baseline: baseline)
     let report = outcome.report

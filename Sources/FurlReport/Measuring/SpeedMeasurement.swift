@@ -7,7 +7,7 @@ import FurlTokenizer
 /// What one process measures of one model: loading, memory, prefill and decoding.
 package struct SpeedMeasurement: Sendable {
   /// How it is measured.
-  package struct Settings: Sendable {
+  package struct SpeedSettings: Sendable {
     package var threads: Int
     package var promptTokens: Int
     package var decodeTokens: Int
@@ -17,11 +17,11 @@ package struct SpeedMeasurement: Sendable {
     package var batch: Batch?
     package var repeats: Int
     package var quantizesActivations: Bool
-    package var format: KeyValueCache.Format?
+    package var format: KeyValueCache.CacheFormat?
 
     package init(
       threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, decodeContext: Int = 0, batch: Batch? = nil,
-      repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.Format? = nil
+      repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.CacheFormat? = nil
     ) {
       self.threads = threads
       self.promptTokens = promptTokens
@@ -34,7 +34,7 @@ package struct SpeedMeasurement: Sendable {
     }
   }
 
-  /// Completions that are generated greedily, with ``Settings/promptTokens`` and ``Settings/decodeTokens`` each.
+  /// Completions that are generated greedily, with ``SpeedSettings/promptTokens`` and ``SpeedSettings/decodeTokens`` each.
   package struct Batch: Sendable, Hashable {
     package var sequences: Int
     /// The most at once.
@@ -67,7 +67,7 @@ package struct SpeedMeasurement: Sendable {
   /// Measures in this process. Peak memory is only meaningful in a process that does nothing else.
   ///
   /// Prompts are seeded random tokens; one round goes before to warm caches and pages.
-  package init(path: String, settings: Settings) throws {
+  package init(path: String, settings: SpeedSettings) throws {
     let watch = CompetingLoad()
     // Before the threads that compute are made: they inherit it.
     let hardware = HardwareCounters()

@@ -8,7 +8,7 @@ import FurlTensor
 /// What one process measures of training one model: whole steps of forward pass, backward pass, clipping and AdamW.
 package struct TrainingMeasurement: Sendable {
   /// How it is measured.
-  package struct Settings: Sendable {
+  package struct TrainingSpeedSettings: Sendable {
     package var threads: Int
     package var sequences: Int
     package var length: Int
@@ -34,7 +34,7 @@ package struct TrainingMeasurement: Sendable {
   /// Trains on seeded ids, which any program can draw: id i is 40503 i modulo 65536, modulo the vocabulary.
   ///
   /// - Throws: ``FurlError``.
-  package init(checkpoint path: String, settings: Settings) throws {
+  package init(checkpoint path: String, settings: TrainingSpeedSettings) throws {
     let checkpoint = try Checkpoint(path: path)
     let spec = checkpoint.spec
     guard settings.sequences > 0, settings.steps > 0, (1...spec.contextLength).contains(settings.length) else {

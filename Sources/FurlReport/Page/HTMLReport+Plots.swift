@@ -73,11 +73,11 @@ extension HTMLReport {
       _ id: String, _ title: String, _ axisTitle: String, lowX: Bool, x: (Int) -> Double?,
       format: @escaping (Double) -> String
     ) -> String? {
-      let points = rows.indices.compactMap { index -> PointPlot.Point? in
+      let points = rows.indices.compactMap { index -> PointPlot.PlottedPoint? in
         guard let place = x(index), place.isFinite, place > 0, let (value, interval) = quality.value(index) else {
           return nil
         }
-        return PointPlot.Point(
+        return PointPlot.PlottedPoint(
           label: HTMLReport.short(rows[index].name), x: place, y: value, whisker: interval, series: numbers[index])
       }
       guard points.count > 1 else { return nil }
@@ -189,7 +189,7 @@ extension HTMLReport {
       removed[$0] != nil && ((removed[$0] ?? 0) > 0 || document.baseline(of: $0) == nil) && quality.value($0) != nil
     }.sorted { (removed[$0] ?? 0, $0) < (removed[$1] ?? 0, $1) }
     let lines = cutLines(places, removed)
-    let points = lines.places.flatMap { place -> [PointPlot.Point] in
+    let points = lines.places.flatMap { place -> [PointPlot.PlottedPoint] in
       guard let (value, interval) = quality.value(place.index), let count = removed[place.index] else { return [] }
       return [
         .init(
@@ -199,7 +199,8 @@ extension HTMLReport {
     }
     guard points.count > 1 else { return nil }
     func draw(
-      _ id: String, _ title: String, _ points: [PointPlot.Point], _ y: Axis, _ format: @escaping (Double) -> String
+      _ id: String, _ title: String, _ points: [PointPlot.PlottedPoint], _ y: Axis,
+      _ format: @escaping (Double) -> String
     )
       -> String
     {
@@ -222,7 +223,7 @@ extension HTMLReport {
         "Whiskers: 95 % interval (Wilson).")
     ]
     let isEnergy = document.rows.contains { $0.energy?.joulesPerToken != nil }
-    let costs = lines.places.compactMap { place -> PointPlot.Point? in
+    let costs = lines.places.compactMap { place -> PointPlot.PlottedPoint? in
       let row = document.rows[place.index]
       let own = isEnergy ? row.energy?.samples ?? [] : row.cpuPerToken
       guard let mean = SampleMean(own), let count = removed[place.index] else { return nil }

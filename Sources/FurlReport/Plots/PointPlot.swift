@@ -1,6 +1,6 @@
 /// Points with whiskers between two axes, with labels, lines and a frontier; an SVG that a page holds.
 struct PointPlot {
-  struct Point {
+  struct PlottedPoint {
     var label: String
     var x: Double
     var y: Double
@@ -26,7 +26,7 @@ struct PointPlot {
   let summary: String
   let x: Axis
   let y: Axis
-  let points: [Point]
+  let points: [PlottedPoint]
   let connection: Connection
   let formatX: (Double) -> String
   let formatY: (Double) -> String
@@ -45,7 +45,7 @@ struct PointPlot {
   private func py(_ value: Double) -> Double { PointPlot.top + (1 - y.position(value)) * plotHeight }
 
   /// The points that no other one beats: as far in one direction and better in the other.
-  static func frontier(_ points: [Point], lowX: Bool) -> Set<Int> {
+  static func frontier(_ points: [PlottedPoint], lowX: Bool) -> Set<Int> {
     Set(
       points.indices.filter { index in
         !points.indices.contains { other in

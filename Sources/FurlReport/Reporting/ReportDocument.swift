@@ -8,7 +8,7 @@ import FurlSpec
 /// the same report: no clock and no path of this machine goes in.
 package struct ReportDocument: Sendable {
   /// A gate that an artifact was held to.
-  package struct Gate: Sendable {
+  package struct ReportedGate: Sendable {
     package let artifact: String
     package let suite: String
     package let metric: String
@@ -50,7 +50,7 @@ package struct ReportDocument: Sendable {
 
   package var title = "Furl report"
   package private(set) var rows: [ReportRow] = []
-  package private(set) var gates: [Gate] = []
+  package private(set) var gates: [ReportedGate] = []
   package private(set) var missing: [Missing] = []
   package private(set) var facts: [Facts] = []
   private var inputNotes: [String] = []
@@ -113,7 +113,7 @@ package struct ReportDocument: Sendable {
         return ends.count == 2 && ends[0] <= ends[1] ? ends[0]...ends[1] : nil
       }
       gates.append(
-        Gate(
+        ReportedGate(
           artifact: name, suite: try gate.string("suite") ?? "", metric: try gate.string("metric") ?? "",
           bound: ReportDocument.bound(gate.optional("bound")), value: gate.optional("value")?.number,
           valueRange: try interval(gate.reader("partial"), "value_range"),

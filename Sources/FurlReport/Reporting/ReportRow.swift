@@ -118,10 +118,10 @@ package struct ReportEnergy: Sendable {
   package var samples: [Double]
   /// By a model, never mixed with what is measured.
   package var modelledJoulesPerToken: Double?
-  package var suites: [Suite]
+  package var suites: [SuiteEnergy]
 
   /// The energy of one run of a suite.
-  package struct Suite: Sendable {
+  package struct SuiteEnergy: Sendable {
     package var name: String
     package var joulesPerSample: Double?
     package var joulesPerSolved: Double?
@@ -141,7 +141,7 @@ package struct ReportEnergy: Sendable {
     modelledJoulesPerToken = try reader.reader("modelled")?.number("joules_per_token", in: positive)
     suites =
       try reader.readers("suites")?.map {
-        Suite(
+        SuiteEnergy(
           name: try $0.string("suite") ?? "", joulesPerSample: try $0.number("joules_per_sample", in: positive),
           joulesPerSolved: try $0.number("joules_per_solved", in: positive),
           cpuSeconds: try $0.number("cpu_seconds", in: positive))

@@ -27,7 +27,7 @@ struct CellRunner {
     }
     var measurement = ModelMeasurement(
       speed: plan.speed.map { speed in
-        let settings = SpeedMeasurement.Settings(
+        let settings = SpeedMeasurement.SpeedSettings(
           threads: threads, promptTokens: speed.promptTokens, decodeTokens: speed.decodeTokens, repeats: speed.repeats)
         return BenchRunner(executable: executable, settings: settings, rounds: 1)
       }, suites: try plan.suites(of: checkpoint), threads: threads)

@@ -39,7 +39,7 @@ package struct Sweep: Sendable {
   }
 
   /// How far a run is.
-  package struct Progress: Sendable {
+  package struct SweepProgress: Sendable {
     package let cell: String
     /// Cells that have ended, and how many there are.
     package let done: Int
@@ -52,7 +52,7 @@ package struct Sweep: Sendable {
   // MARK: Running here
 
   /// Runs what has no result yet; cells that failed are tried again.
-  package func run(progress: @Sendable (Progress) -> Void) async throws {
+  package func run(progress: @Sendable (SweepProgress) -> Void) async throws {
     try folder.lock()
     folder.clean()
     unlink(folder.report)
@@ -63,7 +63,7 @@ package struct Sweep: Sendable {
   }
 
   /// Runs the cells of one chain that have no result.
-  package func run(chain index: Int, progress: @Sendable (Progress) -> Void) async throws {
+  package func run(chain index: Int, progress: @Sendable (SweepProgress) -> Void) async throws {
     guard chains.indices.contains(index) else { throw FurlError(.usage, "the sweep has no chain \(index)") }
     let total = chains.reduce(0) { $0 + $1.cells.count }
     let before = chains[..<index].reduce(0) { $0 + $1.cells.count }
@@ -71,16 +71,16 @@ package struct Sweep: Sendable {
     for (place, cell) in chain.cells.enumerated() {
       let turn = turns(cell)
       if let reason = stop(chain, before: place) {
-        progress(Progress(cell: turn, done: before + place + 1, total: total, event: "skipped", reason: reason))
+        progress(SweepProgress(cell: turn, done: before + place + 1, total: total, event: "skipped", reason: reason))
         continue
       }
       if folder.result(cell) != nil { continue }
-      progress(Progress(cell: turn, done: before + place, total: total, event: "begins", reason: nil))
+      progress(SweepProgress(cell: turn, done: before + place, total: total, event: "begins", reason: nil))
       folder.note("begins", cell)
       let reason = try await start(cell)
       folder.note(reason == nil ? "done" : "failed", cell, reason.map { [.init("reason", .string($0))] } ?? [])
       progress(
-        Progress(
+        SweepProgress(
           cell: turn, done: before + place + 1, total: total, event: reason == nil ? "done" : "failed", reason: reason))
     }
   }

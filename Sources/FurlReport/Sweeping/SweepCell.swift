@@ -6,7 +6,7 @@ import FurlSpec
 /// One run of a sweep: a checkpoint, a recipe, a seed, for the n-th time.
 struct SweepCell: Sendable {
   let subject: SweepPlan.Subject
-  let step: SweepSeries.Step
+  let step: SweepSeries.SeriesStep
   let seed: Int
   /// From 0.
   let turn: Int

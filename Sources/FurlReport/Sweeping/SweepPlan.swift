@@ -7,7 +7,7 @@ import FurlSpec
 package struct SweepPlan: DeclaredDocument, Sendable {
   /// A checkpoint of the sweep: one that is there, or a shape to be filled with random weights.
   package struct Subject: DeclaredDocument, Sendable {
-    package enum Source: Sendable, Hashable {
+    package enum SubjectSource: Sendable, Hashable {
       case path(String)
       case synthetic(model: String, blocks: Int?)
     }
@@ -23,7 +23,7 @@ package struct SweepPlan: DeclaredDocument, Sendable {
       (self.name, self.path, self.model, self.blocks) = (name, path, model, blocks)
     }
 
-    package var source: Source { model.map { .synthetic(model: $0, blocks: blocks) } ?? .path(path ?? "") }
+    package var source: SubjectSource { model.map { .synthetic(model: $0, blocks: blocks) } ?? .path(path ?? "") }
   }
 
   /// How speed is measured; nil when it is not.

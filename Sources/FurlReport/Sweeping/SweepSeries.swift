@@ -5,7 +5,7 @@ import FurlSpec
 /// until a figure has fallen to a bound.
 struct SweepSeries: DeclaredDocument, Sendable {
   /// One recipe; nil for the checkpoint as it is.
-  struct Step: Sendable {
+  struct SeriesStep: Sendable {
     let name: String
     let recipe: SweepRecipe?
     /// What the series takes away.
@@ -39,7 +39,7 @@ struct SweepSeries: DeclaredDocument, Sendable {
   private var cut: SweepCut?
   private var experts: SweepExperts?
   private(set) var until: SweepPlan.Until?
-  private(set) var steps: [Step] = []
+  private(set) var steps: [SeriesStep] = []
 
   private static let original = "original"
 
@@ -77,16 +77,16 @@ struct SweepSeries: DeclaredDocument, Sendable {
         let recipe = try SweepRecipe(
           base, after: cut.step(count), named: "-drop\(count)" + cut.suffix,
           calibration: cut.needsCalibration ? cut.text : nil)
-        return Step(name: recipe.name, recipe: recipe, removed: .blocks(count))
+        return SeriesStep(name: recipe.name, recipe: recipe, removed: .blocks(count))
       }
     } else if let experts {
       steps = try (experts.first...experts.last).map { count in
         let recipe = try SweepRecipe(
           base, after: experts.step(count), named: "-experts\(count)" + experts.suffix, calibration: experts.text)
-        return Step(name: recipe.name, recipe: recipe, removed: .experts(count, of: experts.whole))
+        return SeriesStep(name: recipe.name, recipe: recipe, removed: .experts(count, of: experts.whole))
       }
     } else {
-      steps = [Step(name: base?.name ?? Self.original, recipe: base)]
+      steps = [SeriesStep(name: base?.name ?? Self.original, recipe: base)]
     }
   }
 }

@@ -117,10 +117,10 @@ extension MixerSpec {
 
 extension BlockSpec {
   /// The widths of its first attention and its first MLP; 0 where it has none. Setting them changes those that there are.
-  package var widths: UniformDecoder.Widths {
+  package var widths: UniformDecoder.DecoderWidths {
     get {
       let (attention, mlp) = (attention, feedForward)
-      return UniformDecoder.Widths(
+      return UniformDecoder.DecoderWidths(
         heads: attention?.heads ?? 0, kvHeads: attention?.kvHeads ?? 0, headSize: attention?.headSize ?? 0,
         mlpSize: mlp?.size ?? 0, window: attention?.window)
     }

@@ -8,14 +8,14 @@ package import FurlBase
 /// names. An artifact: those of the model that it was made of.
 package struct EndTokens: Sendable, Hashable {
   /// One of them.
-  package struct Token: Sendable, Hashable {
+  package struct GivenEndToken: Sendable, Hashable {
     package let id: Int
     /// The files or keys that name it, in the order in which they are asked.
     package fileprivate(set) var sources: [String]
   }
 
   /// By id, ascending.
-  package private(set) var tokens: [Token] = []
+  package private(set) var tokens: [GivenEndToken] = []
 
   package init() {}
 
@@ -43,7 +43,7 @@ package struct EndTokens: Sendable, Hashable {
   package mutating func add(_ id: Int, from source: String) {
     let place = self.place(of: id)
     guard place < tokens.count, tokens[place].id == id else {
-      return tokens.insert(Token(id: id, sources: [source]), at: place)
+      return tokens.insert(GivenEndToken(id: id, sources: [source]), at: place)
     }
     if !tokens[place].sources.contains(source) { tokens[place].sources.append(source) }
   }

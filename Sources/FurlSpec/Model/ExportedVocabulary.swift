@@ -1,7 +1,7 @@
 /// A tokenizer as GGUF files describe it.
 package struct ExportedVocabulary: Sendable {
   /// What llama.cpp does with a token.
-  package enum Kind: Int32, Sendable {
+  package enum VocabularyKind: Int32, Sendable {
     case normal = 1
     case unknown = 2
     /// Not a part of any text.
@@ -19,7 +19,7 @@ package struct ExportedVocabulary: Sendable {
   package var preTokenizer: String
   /// By id. There may be fewer than the model has rows.
   package var tokens: [String]
-  package var kinds: [Kind]
+  package var kinds: [VocabularyKind]
   /// By id; for `llama` only.
   package var scores: [Float]?
   /// `left right`, by rank.
@@ -37,7 +37,8 @@ package struct ExportedVocabulary: Sendable {
   package var notes: [String]
 
   package init(
-    model: String, preTokenizer: String, tokens: [String], kinds: [Kind], scores: [Float]? = nil, merges: [String],
+    model: String, preTokenizer: String, tokens: [String], kinds: [VocabularyKind], scores: [Float]? = nil,
+    merges: [String],
     bosID: Int?, eosID: Int?, unknownID: Int? = nil, addsBOS: Bool, addsSpace: Bool? = nil, notes: [String] = []
   ) {
     self.model = model

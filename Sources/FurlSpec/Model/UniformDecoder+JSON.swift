@@ -32,7 +32,7 @@ extension UniformDecoder {
       let sizes = try ["heads", "kv_heads", "head_size", "mlp_size"].map { try block.size($0) }
       let window = try block.integer("window", in: 0...Int.max)
       try block.finish()
-      return Widths(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3], window: window)
+      return DecoderWidths(heads: sizes[0], kvHeads: sizes[1], headSize: sizes[2], mlpSize: sizes[3], window: window)
     }
     self.init(
       norm: try reader.knownWord("norm"),
@@ -57,7 +57,7 @@ extension UniformDecoder {
   }
 }
 
-extension UniformDecoder.Widths {
+extension UniformDecoder.DecoderWidths {
   var json: JSON {
     var members: [JSON.Member] = [
       .init("heads", .integer(heads)), .init("kv_heads", .integer(kvHeads)), .init("head_size", .integer(headSize)),

@@ -28,7 +28,7 @@ package struct UniformDecoder: Sendable, Hashable {
   }
 
   /// The widths of one block.
-  package struct Widths: Sendable, Hashable {
+  package struct DecoderWidths: Sendable, Hashable {
     package var heads: Int
     package var kvHeads: Int
     package var headSize: Int
@@ -53,11 +53,11 @@ package struct UniformDecoder: Sendable, Hashable {
   package var activation: ModelSpec.Activation
   /// Roles whose tensors come with a bias; `head` only with a head of its own.
   package var biases: Set<TensorRole>
-  package var blocks: [Widths]
+  package var blocks: [DecoderWidths]
 
   package init(
     norm: ModelSpec.Norm, normEpsilon: Double, residual: Residual, positions: Positions, mlp: MLP,
-    activation: ModelSpec.Activation, biases: Set<TensorRole>, blocks: [Widths]
+    activation: ModelSpec.Activation, biases: Set<TensorRole>, blocks: [DecoderWidths]
   ) {
     self.norm = norm
     self.normEpsilon = normEpsilon
@@ -72,7 +72,7 @@ package struct UniformDecoder: Sendable, Hashable {
   private var normSpec: NormSpec { NormSpec(norm, epsilon: normEpsilon, hasBias: biases.contains(.norm)) }
 
   /// A block of these widths.
-  private func block(_ widths: Widths) -> BlockSpec {
+  private func block(_ widths: DecoderWidths) -> BlockSpec {
     var attention = AttentionSpec(
       heads: widths.heads, kvHeads: widths.kvHeads, headSize: widths.headSize, window: widths.window,
       biases: biases.intersection([.query, .key, .value, .attentionOutput]))
@@ -115,7 +115,7 @@ package struct UniformDecoder: Sendable, Hashable {
     blocks = []
     for block in spec.blocks {
       guard let attention = block.attention, let mlp = block.feedForward else { return nil }
-      let widths = Widths(
+      let widths = DecoderWidths(
         heads: attention.heads, kvHeads: attention.kvHeads, headSize: attention.headSize, mlpSize: mlp.size,
         window: attention.window)
       guard self.block(widths) == block else { return nil }
@@ -135,7 +135,7 @@ extension ModelSpec {
   package init(
     architecture: String, vocabularySize: Int, hiddenSize: Int, contextLength: Int, norm: Norm, normEpsilon: Double,
     residual: UniformDecoder.Residual, positions: UniformDecoder.Positions, mlp: UniformDecoder.MLP,
-    activation: Activation, biases: Set<TensorRole>, tiedEmbeddings: Bool, blocks: [UniformDecoder.Widths],
+    activation: Activation, biases: Set<TensorRole>, tiedEmbeddings: Bool, blocks: [UniformDecoder.DecoderWidths],
     patches: Set<Int> = []
   ) {
     let uniform = UniformDecoder(

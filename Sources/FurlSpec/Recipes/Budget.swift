@@ -2,7 +2,7 @@ package import FurlBase
 
 /// What an artifact may take: `budget` of a recipe. Schemes are then chosen tensor by tensor within it.
 package struct Budget: DeclaredDocument, Sendable {
-  package enum Goal: Sendable, Hashable {
+  package enum BudgetGoal: Sendable, Hashable {
     /// Bytes of the file.
     case disk(Int)
     /// Bytes of the weights when they are loaded.
@@ -17,7 +17,7 @@ package struct Budget: DeclaredDocument, Sendable {
   private var memory: Int?
   private var bitsPerWeight: Double?
   private var divergence: Double?
-  package private(set) var goal = Goal.disk(0)
+  package private(set) var goal = BudgetGoal.disk(0)
   package private(set) var location = DocumentLocation.none
 
   package init() {}
@@ -38,8 +38,8 @@ package struct Budget: DeclaredDocument, Sendable {
 
   package mutating func settle(_ reader: DocumentReader) throws {
     let goals = [
-      disk.map(Goal.disk), memory.map(Goal.memory), bitsPerWeight.map(Goal.bitsPerWeight),
-      divergence.map(Goal.divergence),
+      disk.map(BudgetGoal.disk), memory.map(BudgetGoal.memory), bitsPerWeight.map(BudgetGoal.bitsPerWeight),
+      divergence.map(BudgetGoal.divergence),
     ].compactMap { $0 }
     guard goals.count == 1, let goal = goals.first else {
       throw reader.error(

@@ -29,7 +29,7 @@ package struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// What groups are chosen by.
-  package enum Choice: String, Sendable, CaseIterable {
+  package enum GroupChoice: String, Sendable, CaseIterable {
     /// The penalty of a group lasso on the layer's outputs at which a group vanishes.
     case lasso
     /// The variance of what a group adds to the outputs.
@@ -62,7 +62,7 @@ package struct PruneStep: DeclaredDocument, Sendable {
   }
 
   /// How much each layer loses.
-  package enum Allocation: String, Sendable, CaseIterable {
+  package enum AllocationRule: String, Sendable, CaseIterable {
     /// One threshold over all layers.
     case global
     /// One threshold over all layers, whose importances are weighed by what the loss of the same share of each does to
@@ -98,9 +98,9 @@ package struct PruneStep: DeclaredDocument, Sendable {
   package private(set) var isRest = false
   /// Whether channels of the residual stream go, too.
   package private(set) var hasChannels = false
-  package private(set) var choose = Choice.lasso
+  package private(set) var choose = GroupChoice.lasso
   package private(set) var refit = Refit.squares
-  package private(set) var allocation = Allocation.global
+  package private(set) var allocation = AllocationRule.global
   /// Widths are kept to multiples of this.
   package private(set) var multiple = 16
   /// The largest share of its groups that a layer may lose; nil: what suits the allocation.
@@ -212,7 +212,7 @@ extension PruneStep {
     ).unlessVocabularyAlone().unlessTrained()
     Field.check { step, reader in
       guard step.choose.isOfExperts != step.prunesExperts else { return }
-      let fitting = Choice.allCases.filter { $0.isOfExperts == step.prunesExperts }
+      let fitting = GroupChoice.allCases.filter { $0.isOfExperts == step.prunesExperts }
       throw reader.error(
         "choose", "\"\(step.choose.rawValue)\" does not choose among \(step.words.joined(separator: " and "))",
         remedy: "use " + fitting.map(\.rawValue).joined(separator: ", "))

@@ -3,12 +3,12 @@ import FurlBase
 /// Names tensors: by role (`mlp.down`), by role in a range of blocks (`blocks.0-1.mlp.down`), or by a glob on their
 /// names (`blocks.*.attention.*`).
 package struct Selector: Sendable, Hashable {
-  private enum Kind: Sendable, Hashable {
+  private enum SelectorKind: Sendable, Hashable {
     case role(TensorRole, ClosedRange<Int>?)
     case glob([Character])
   }
 
-  private let kind: Kind
+  private let kind: SelectorKind
   /// What a recipe says.
   package let text: String
 

@@ -27,10 +27,10 @@ package struct TruncateStep: DeclaredDocument, Sendable {
     case listed([Int])
   }
 
-  fileprivate enum Choice: String, Sendable, CaseIterable { case last, angular, kl }
+  fileprivate enum BlockChoice: String, Sendable, CaseIterable { case last, angular, kl }
 
   private var extent = Extent.count(1)
-  private var choose: Choice?
+  private var choose: BlockChoice?
   package private(set) var heal = Heal.none
   package private(set) var location = DocumentLocation.none
 

@@ -109,7 +109,7 @@ extension Activations {
   ///   - weight: [size], the same for all pieces, or [columns].
   ///   - bias: the same, where there is one.
   package func normalizePieces(
-    of size: Int, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
+    of size: Int, count: Int, by norm: RowNorm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
     on context: ComputeContext
   ) {
     precondition(size > 0 && columns % size == 0 && count <= capacity)
@@ -143,7 +143,7 @@ extension Activations {
 
   /// gpt-oss's gate, in place: activation(min(gate, limit)) * (max(-limit, min(up, limit)) + 1).
   package func gate(
-    by activation: LinearGroup.Activation, _ up: Activations, limit: Float, count: Int, on context: ComputeContext
+    by activation: LinearGroup.FusedActivation, _ up: Activations, limit: Float, count: Int, on context: ComputeContext
   ) {
     precondition(up.columns == columns && count <= capacity && count <= up.capacity)
     context.forEachRow(count) { row in

@@ -175,7 +175,7 @@ package final class Activations: @unchecked Sendable {
   // MARK: Operations on rows
 
   /// What a row is divided by before it is weighted.
-  package enum Norm: Sendable, Hashable {
+  package enum RowNorm: Sendable, Hashable {
     /// Less its mean, by its standard deviation (Ba, Kiros and Hinton 2016).
     case layerNorm
     /// By its root mean square (Zhang and Sennrich 2019).
@@ -191,7 +191,7 @@ package final class Activations: @unchecked Sendable {
   ///   - quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
   ///   - left: columns that are left out of the 8-bit form.
   package func normalize(
-    _ input: Activations, count: Int, by norm: Norm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
+    _ input: Activations, count: Int, by norm: RowNorm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
     quantizing: Bool, leavingOut left: [Int] = [], on context: ComputeContext
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)

@@ -34,7 +34,7 @@ extension KeyValueCache {
   ///   - scores: what becomes of them before the softmax.
   ///   - output: the same shape as `query`.
   package func attend(
-    block: Int, query: Activations, runs: [Run], storing stored: Stored? = nil, scores: Scores,
+    block: Int, query: Activations, runs: [CacheRun], storing stored: Stored? = nil, scores: Scores,
     into output: Activations, on context: ComputeContext
   ) {
     let heads = blocks[block]
@@ -52,7 +52,9 @@ extension KeyValueCache {
       }
     let jobs = AttentionJobs(runs, heads)
     let width = heads.group * heads.headSize
-    func attention(_ job: AttentionJobs.Job, before next: AttentionJobs.Job? = nil, _ part: Int) -> furl_attention {
+    func attention(_ job: AttentionJobs.AttentionJob, before next: AttentionJobs.AttentionJob? = nil, _ part: Int)
+      -> furl_attention
+    {
       let run = runs[job.run]
       let row = run.row + job.first
       var attention = furl_attention(
@@ -111,7 +113,7 @@ extension KeyValueCache {
 /// where whole pieces make uneven shares, tiles of positions are shared out.
 struct AttentionJobs {
   /// Consecutive positions of one run, for the heads that share a key/value head.
-  struct Job {
+  struct AttentionJob {
     let run: Int
     let kvHead: Int
     /// The first row of the run.
@@ -122,12 +124,12 @@ struct AttentionJobs {
   static let tile = Int(FURL_ATTENTION_TILE)
   private static let rowsPerJob = 64
 
-  private let runs: [KeyValueCache.Run]
+  private let runs: [KeyValueCache.CacheRun]
   private let heads: KeyValueCache.Heads
   private let queries: Int
   private let total: Int
 
-  init(_ runs: [KeyValueCache.Run], _ heads: KeyValueCache.Heads) {
+  init(_ runs: [KeyValueCache.CacheRun], _ heads: KeyValueCache.Heads) {
     self.runs = runs
     self.heads = heads
     queries = AttentionJobs.queries(heads)
@@ -143,16 +145,16 @@ struct AttentionJobs {
   }
 
   /// Scores to compute, for one head.
-  private static func cost(_ run: KeyValueCache.Run, _ first: Int, _ count: Int, _ window: Int?) -> Int {
+  private static func cost(_ run: KeyValueCache.CacheRun, _ first: Int, _ count: Int, _ window: Int?) -> Int {
     let position = run.position + first
     let whole = count * (position + 1) + count * (count - 1) / 2
     return min(whole, count * (window ?? .max / count))
   }
 
   /// Calls `body` with a thread's jobs, and with what comes after each.
-  func forEach(_ part: Int, _ parts: Int, _ body: (Job, _ next: Job?) -> Void) {
+  func forEach(_ part: Int, _ parts: Int, _ body: (AttentionJob, _ next: AttentionJob?) -> Void) {
     let share = WorkerPool.share(total, part, parts)
-    var last: Job?
+    var last: AttentionJob?
     forEachJob { job, middle, _ in
       guard share.contains(middle) else { return }
       if let last { body(last, job) }
@@ -162,14 +164,14 @@ struct AttentionJobs {
   }
 
   /// A job belongs to the thread in whose share its middle lies.
-  private func forEachJob(_ body: (Job, _ middle: Int, _ cost: Int) -> Void) {
+  private func forEachJob(_ body: (AttentionJob, _ middle: Int, _ cost: Int) -> Void) {
     var passed = 0
     for (index, run) in runs.enumerated() {
       for kvHead in 0..<heads.kvHeads {
         for first in stride(from: 0, to: run.count, by: queries) {
           let count = min(queries, run.count - first)
           let cost = AttentionJobs.cost(run, first, count, heads.window)
-          body(Job(run: index, kvHead: kvHead, first: first, count: count), passed + cost / 2, cost)
+          body(AttentionJob(run: index, kvHead: kvHead, first: first, count: count), passed + cost / 2, cost)
           passed += cost
         }
       }
@@ -181,8 +183,8 @@ struct AttentionJobs {
   /// The jobs, where every run is a single position.
   var singles: Int { runs.count * heads.kvHeads }
 
-  func single(_ index: Int) -> Job {
-    Job(run: index / heads.kvHeads, kvHead: index % heads.kvHeads, first: 0, count: 1)
+  func single(_ index: Int) -> AttentionJob {
+    AttentionJob(run: index / heads.kvHeads, kvHead: index % heads.kvHeads, first: 0, count: 1)
   }
 
   /// Whether whole jobs leave threads idle for a while, as few sequences with few key/value heads do: only single
@@ -203,7 +205,7 @@ struct AttentionJobs {
   }
 
   /// The tiles that a job's rows see.
-  func tiles(_ job: Job) -> Range<Int> {
+  func tiles(_ job: AttentionJob) -> Range<Int> {
     let position = runs[job.run].position + job.first
     let begin = max(0, position + 1 - (heads.window ?? position + 1))
     return begin / AttentionJobs.tile..<(position + job.count - 1) / AttentionJobs.tile + 1

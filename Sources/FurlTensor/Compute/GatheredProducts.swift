@@ -6,7 +6,7 @@ import CFurlKernels
 /// for all of its rows, and a thread that is done takes the next piece of work.
 package struct GatheredProducts {
   /// Layers, and the rows of the gathered set that they read and write.
-  package struct Job {
+  package struct ProductJob {
     package let layers: LinearGroup
     package let rows: Range<Int>
 
@@ -21,11 +21,11 @@ package struct GatheredProducts {
   /// What the first rows of jobs are multiples of.
   package static var alignment: Int { Activations.groupRows }
 
-  private let jobs: [Job]
+  private let jobs: [ProductJob]
   private let context: ComputeContext
 
   /// - Parameter jobs: their rows do not overlap.
-  package init(_ jobs: [Job], on context: ComputeContext) {
+  package init(_ jobs: [ProductJob], on context: ComputeContext) {
     self.jobs = jobs
     self.context = context
   }
@@ -65,7 +65,7 @@ package struct GatheredProducts {
     }
   }
 
-  private func quantize(_ row: Int, of job: Job, _ rows: Activations) {
+  private func quantize(_ row: Int, of job: ProductJob, _ rows: Activations) {
     let first = job.rows.lowerBound
     rows.quantize(
       row: row - first, of: job.rows.count, from: first, leavingOut: job.layers.outlierColumns, context.kernels)
@@ -84,7 +84,7 @@ package struct GatheredProducts {
         precondition(output.columns == layer.weight.rows && job.rows.upperBound <= output.capacity)
       }
     }
-    func compute(_ job: Job, _ tiles: Range<Int>) {
+    func compute(_ job: ProductJob, _ tiles: Range<Int>) {
       job.layers.compute(
         tiles, input.operand(of: job.rows), .init(outputs: outputs, first: job.rows.lowerBound, accumulate: false),
         context)
@@ -98,7 +98,7 @@ package struct GatheredProducts {
   }
 
   /// Some row tiles of a job's layers.
-  private struct Piece {
+  private struct ProductPiece {
     let job: Int
     let tiles: Range<Int>
   }
@@ -106,16 +106,16 @@ package struct GatheredProducts {
   /// Pieces of work for each thread: enough that none waits long for another at the end.
   private static let piecesForThread = 8
 
-  private func pieces() -> [Piece] {
+  private func pieces() -> [ProductPiece] {
     let wanted = max(1, (context.pool.threads * GatheredProducts.piecesForThread + jobs.count - 1) / jobs.count)
-    var pieces: [Piece] = []
+    var pieces: [ProductPiece] = []
     pieces.reserveCapacity(jobs.count * wanted)
     for (index, job) in jobs.enumerated() {
       let tiles = job.layers.tiles
       // A gate and what it is multiplied with lie in one piece: it has an even number of tiles.
       let size = max(2, ((tiles + wanted - 1) / wanted + 1) / 2 * 2)
       for start in stride(from: 0, to: tiles, by: size) {
-        pieces.append(Piece(job: index, tiles: start..<min(start + size, tiles)))
+        pieces.append(ProductPiece(job: index, tiles: start..<min(start + size, tiles)))
       }
     }
     return pieces

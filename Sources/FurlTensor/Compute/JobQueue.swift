@@ -72,11 +72,11 @@ package final class JobQueue: @unchecked Sendable {
     }
   }
 
-  private enum Taken {
+  private enum TakenJob {
     case job(Job), nothingYet, end
   }
 
-  private func take(isPatient: Bool) -> Taken {
+  private func take(isPatient: Bool) -> TakenJob {
     condition.withLock {
       while true {
         for urgency in waiting.indices {

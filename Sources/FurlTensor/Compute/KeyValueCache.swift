@@ -8,7 +8,7 @@ import CFurlKernels
 /// memory: `furl_kv_head`. One owner at a time.
 package final class KeyValueCache: @unchecked Sendable {
   /// How keys and values are kept.
-  package enum Format: String, Sendable, CaseIterable {
+  package enum CacheFormat: String, Sendable, CaseIterable {
     case float32 = "f32"
     case float16 = "f16"
     /// 8-bit codes with FP16 scales, one for 32 dimensions of a key and one for a head's value: each number is
@@ -50,7 +50,7 @@ package final class KeyValueCache: @unchecked Sendable {
   /// The rows that a batch may have unless a cache is made for others.
   package static let defaultRowLimit = 128
 
-  package let format: Format
+  package let format: CacheFormat
   package let slots: Int
   /// Positions of a sequence.
   package let contextLength: Int
@@ -71,7 +71,7 @@ package final class KeyValueCache: @unchecked Sendable {
   ///   - threads: threads of the pools that will compute with it.
   /// - Throws: ``FurlError`` of kind `unavailable` when so much memory cannot even be reserved.
   package init(
-    blocks: [Heads], slots: Int, contextLength: Int, format: Format, threads: Int,
+    blocks: [Heads], slots: Int, contextLength: Int, format: CacheFormat, threads: Int,
     rowLimit: Int = KeyValueCache.defaultRowLimit
   ) throws {
     precondition(slots > 0 && contextLength > 0 && rowLimit > 0)
@@ -103,7 +103,7 @@ package final class KeyValueCache: @unchecked Sendable {
 
   /// Bytes that a cache of one slot reserves; nil if that is more than an `Int` holds.
   package static func byteCount(
-    _ blocks: [Heads], contextLength: Int, format: Format, rowLimit: Int = KeyValueCache.defaultRowLimit
+    _ blocks: [Heads], contextLength: Int, format: CacheFormat, rowLimit: Int = KeyValueCache.defaultRowLimit
   ) -> Int? {
     blocks.reduce(0) { sum, block in
       guard let sum,
@@ -116,7 +116,7 @@ package final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Rows of a batch that are consecutive positions of one slot.
-  package struct Run: Sendable {
+  package struct CacheRun: Sendable {
     package let slot: Int
     /// The position of the first row.
     package let position: Int
@@ -161,7 +161,7 @@ package final class KeyValueCache: @unchecked Sendable {
   /// Stores the keys and values of the runs' rows.
   ///
   /// - Parameter runs: each continues its slot at 0 or at ``firstResumable(slot:)`` and later.
-  package func store(block: Int, _ stored: Stored, runs: [Run], on context: ComputeContext) {
+  package func store(block: Int, _ stored: Stored, runs: [CacheRun], on context: ComputeContext) {
     advance(block, stored, runs)
     let heads = blocks[block].kvHeads
     if runs.reduce(0, { $0 + $1.count }) <= 4 {
@@ -174,7 +174,7 @@ package final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Checks rows that are to be stored, and notes how far the slots go with them.
-  func advance(_ block: Int, _ stored: Stored, _ runs: [Run]) {
+  func advance(_ block: Int, _ stored: Stored, _ runs: [CacheRun]) {
     let columns = blocks[block].kvHeads * blocks[block].headSize
     precondition(stored.keys.columns == columns && stored.values.columns == columns)
     for run in runs {
@@ -186,7 +186,7 @@ package final class KeyValueCache: @unchecked Sendable {
   }
 
   /// Stores one head of a run's rows.
-  func store(_ block: Int, _ stored: Stored, _ run: Run, head: Int, _ kernels: Kernels) {
+  func store(_ block: Int, _ stored: Stored, _ run: CacheRun, head: Int, _ kernels: Kernels) {
     let kernel =
       switch format {
       case .float32: kernels.table.store_f32
@@ -223,7 +223,7 @@ package final class KeyValueCache: @unchecked Sendable {
     return true
   }
 
-  func check(_ run: Run, rows: Int) {
+  func check(_ run: CacheRun, rows: Int) {
     precondition((0..<slots).contains(run.slot) && run.position >= 0 && run.position + run.count <= contextLength)
     precondition(run.row >= 0 && (1...rowLimit).contains(run.count) && run.row + run.count <= rows)
   }
@@ -250,7 +250,7 @@ private struct Layout {
   }
 
   /// nil: more bytes than an `Int` holds.
-  init?(_ heads: KeyValueCache.Heads, contextLength: Int, format: KeyValueCache.Format, rowLimit: Int) {
+  init?(_ heads: KeyValueCache.Heads, contextLength: Int, format: KeyValueCache.CacheFormat, rowLimit: Int) {
     var positions = contextLength
     if let window = heads.window {
       let (needed, overflow) = window.addingReportingOverflow(rowLimit - 1)

@@ -3,7 +3,7 @@ package import CFurlKernels
 /// Linear layers that read the same input, computed in one go: query, key and value; gate and up.
 package final class LinearGroup: @unchecked Sendable {
   /// One layer: `output = input * weightᵀ + bias`, and what follows.
-  package struct Layer: Sendable {
+  package struct GroupedLayer: Sendable {
     package let weight: PackedMatrix
     package let bias: FloatVector?
     package let epilogue: Epilogue
@@ -19,11 +19,11 @@ package final class LinearGroup: @unchecked Sendable {
   /// What is done to a layer's outputs while they are in the cache.
   package enum Epilogue: Sendable, Hashable {
     case none
-    case activation(Activation)
+    case activation(FusedActivation)
     /// activation(outputs) times the outputs of the next layer, which has as many: gate and up of a gated MLP.
-    case gate(Activation)
+    case gate(FusedActivation)
 
-    var activation: Activation? {
+    var activation: FusedActivation? {
       switch self {
       case .none: nil
       case .activation(let activation), .gate(let activation): activation
@@ -31,7 +31,7 @@ package final class LinearGroup: @unchecked Sendable {
     }
   }
 
-  package enum Activation: Sendable, Hashable, CaseIterable {
+  package enum FusedActivation: Sendable, Hashable, CaseIterable {
     case gelu, geluTanh, quickGelu, silu, relu, tanh
 
     package var kind: furl_activation {
@@ -47,7 +47,7 @@ package final class LinearGroup: @unchecked Sendable {
   }
 
   /// Layers whose tiles the same thread computes: one, or a gate and what it is multiplied with.
-  private struct Unit {
+  private struct WorkUnit {
     let layers: Range<Int>
     /// Row tiles of each of its layers.
     let tiles: Int
@@ -62,18 +62,18 @@ package final class LinearGroup: @unchecked Sendable {
     }
   }
 
-  package let layers: [Layer]
+  package let layers: [GroupedLayer]
   /// Columns of the input that every layer that reads its 8-bit form keeps apart: they are left out of that form.
   package let outlierColumns: [Int]
   private let takesIntegers: Bool
-  private let units: [Unit]
+  private let units: [WorkUnit]
   /// Row tiles of all layers.
   let tiles: Int
 
-  package init(_ layers: [Layer]) {
+  package init(_ layers: [GroupedLayer]) {
     precondition(!layers.isEmpty && layers.allSatisfy { $0.weight.columns == layers[0].weight.columns })
     self.layers = layers
-    var units: [Unit] = []
+    var units: [WorkUnit] = []
     var index = 0
     var start = 0
     while index < layers.count {
@@ -83,7 +83,7 @@ package final class LinearGroup: @unchecked Sendable {
         precondition(index + 1 < layers.count && layers[index + 1].weight.rows == layers[index].weight.rows)
         precondition(layers[index + 1].epilogue == .none)
       }
-      let unit = Unit(layers: index..<index + count, tiles: layers[index].weight.tiles, start: start)
+      let unit = WorkUnit(layers: index..<index + count, tiles: layers[index].weight.tiles, start: start)
       units.append(unit)
       index += count
       start += unit.tiles * count
@@ -94,7 +94,7 @@ package final class LinearGroup: @unchecked Sendable {
     outlierColumns = LinearGroup.commonOutliers(layers)
   }
 
-  private static func commonOutliers(_ layers: [Layer]) -> [Int] {
+  private static func commonOutliers(_ layers: [GroupedLayer]) -> [Int] {
     let readers = layers.filter { $0.weight.scheme.coding.takesIntegers }.map(\.weight.outlierColumns)
     guard var common = readers.first, !common.isEmpty else { return [] }
     for columns in readers.dropFirst() where columns != common { common = common.filter(Set(columns).contains) }
@@ -148,7 +148,7 @@ package final class LinearGroup: @unchecked Sendable {
   private static let numbersInCache = 4096
 
   private func compute(
-    _ unit: Unit, _ tiles: Range<Int>, _ operand: furl_activations, _ target: Target, _ context: ComputeContext
+    _ unit: WorkUnit, _ tiles: Range<Int>, _ operand: furl_activations, _ target: Target, _ context: ComputeContext
   ) {
     let first = unit.layers.lowerBound
     guard let activation = layers[first].epilogue.activation else {

@@ -6,7 +6,7 @@ package import FurlBase
 /// nothing before. Asking for a key as another kind than it has is an error; a key that is not there gives nil.
 package struct GGUFMetadata: Sendable {
   /// The kinds of values, by their numbers in the format.
-  package enum Kind: UInt32, Sendable {
+  package enum GGUFValueKind: UInt32, Sendable {
     case uint8, int8, uint16, int16, uint32, int32, float32, bool, text, list, uint64, int64, float64
 
     /// Bytes of a value; nil where they differ from value to value.
@@ -39,7 +39,7 @@ package struct GGUFMetadata: Sendable {
   }
 
   struct Value: Sendable {
-    let kind: Kind
+    let kind: GGUFValueKind
     /// How many values of the kind there are; nil for a value that is no list.
     let listCount: Int?
     /// Where the values lie; those of texts with their lengths.
@@ -73,9 +73,9 @@ package struct GGUFMetadata: Sendable {
     self.keys = keys
   }
 
-  private static func kind(_ cursor: inout GGUFCursor, key: String) throws -> Kind {
+  private static func kind(_ cursor: inout GGUFCursor, key: String) throws -> GGUFValueKind {
     let number: UInt32 = try cursor.integer("the type of \"\(key)\"")
-    guard let kind = Kind(rawValue: number) else {
+    guard let kind = GGUFValueKind(rawValue: number) else {
       throw FurlError.input(cursor.file.path, key, "has type \(number), which is not known")
     }
     return kind
@@ -120,7 +120,7 @@ package struct GGUFMetadata: Sendable {
     .input(file.path, key, problem, remedy: remedy)
   }
 
-  private func value(_ key: String, isList: Bool, _ phrase: String, _ fits: (Kind) -> Bool) throws -> Value? {
+  private func value(_ key: String, isList: Bool, _ phrase: String, _ fits: (GGUFValueKind) -> Bool) throws -> Value? {
     guard let value = values[key] else { return nil }
     guard (value.listCount != nil) == isList, fits(value.kind) else {
       throw error(key, "\(phrase) is expected, not \(value.phrase)")

@@ -82,14 +82,14 @@ struct GGUFPart: Sendable {
     guard (1...GGUFPart.mostAlignment).contains(alignment), alignment & (alignment - 1) == 0 else {
       throw metadata.error("general.alignment", "\(alignment) is not a power of two up to \(GGUFPart.mostAlignment)")
     }
-    var places: [Place] = []
-    for index in 0..<count { places.append(try Place(&cursor, index: index, alignment: alignment)) }
+    var places: [PartPlace] = []
+    for index in 0..<count { places.append(try PartPlace(&cursor, index: index, alignment: alignment)) }
     let start = (cursor.offset + alignment - 1) / alignment * alignment
     tensors = try GGUFPart.check(places, dataStart: start, in: file)
   }
 
   /// Where a tensor lies, relative to the data.
-  private struct Place {
+  private struct PartPlace {
     let name: String
     let typeName: String
     let shape: [Int]
@@ -135,7 +135,7 @@ struct GGUFPart: Sendable {
     }
   }
 
-  private static func check(_ places: [Place], dataStart: Int, in file: MappedFile) throws -> [GGUFTensor] {
+  private static func check(_ places: [PartPlace], dataStart: Int, in file: MappedFile) throws -> [GGUFTensor] {
     let room = file.count - dataStart
     for place in places {
       guard room >= place.byteCount, place.offset <= UInt64(room - place.byteCount) else {

@@ -1,27 +1,27 @@
 /// A token that is found in the text before anything else happens to it.
 struct AddedToken: Sendable, Hashable {
   /// How the token is found.
-  struct Flags: OptionSet, Sendable, Hashable {
+  struct AddedTokenFlags: OptionSet, Sendable, Hashable {
     var rawValue: UInt8
     /// Not as a part of a word.
-    static let singleWord = Flags(rawValue: 1)
+    static let singleWord = AddedTokenFlags(rawValue: 1)
     /// White space before it belongs to it.
-    static let stripsLeft = Flags(rawValue: 2)
+    static let stripsLeft = AddedTokenFlags(rawValue: 2)
     /// White space after it belongs to it.
-    static let stripsRight = Flags(rawValue: 4)
+    static let stripsRight = AddedTokenFlags(rawValue: 4)
     /// It is looked for in the normalized text.
-    static let normalized = Flags(rawValue: 8)
-    static let all: Flags = [.singleWord, .stripsLeft, .stripsRight, .normalized]
+    static let normalized = AddedTokenFlags(rawValue: 8)
+    static let all: AddedTokenFlags = [.singleWord, .stripsLeft, .stripsRight, .normalized]
   }
 
   var id: Int
-  var flags: Flags
+  var flags: AddedTokenFlags
 }
 
 /// Finds added tokens in a text: at the leftmost place the longest one.
 struct AddedTokenMatcher: Sendable {
   private var ids: [UInt32] = []
-  private var flags: [AddedToken.Flags] = []
+  private var flags: [AddedToken.AddedTokenFlags] = []
   private var bytes: [UInt8] = []
   private var offsets: [UInt32] = [0]
   /// The first token, in the order of their bytes, for every first byte; and one past the last.

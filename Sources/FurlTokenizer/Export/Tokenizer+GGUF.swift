@@ -80,7 +80,7 @@ struct GGUFVocabularyWriter {
     let vocabulary = parts.vocabulary
     let added = Set(parts.added.map(\.id))
     var tokens: [String] = []
-    var kinds: [ExportedVocabulary.Kind] = []
+    var kinds: [ExportedVocabulary.VocabularyKind] = []
     for id in 0..<vocabulary.count {
       let kind = vocabulary.kinds[id]
       let text = vocabulary.spelling(id)

@@ -2,17 +2,17 @@ import FurlBase
 
 /// Reads added tokens in the forms that files have for them.
 enum AddedTokenReader {
-  struct Token {
+  struct AddedTokenEntry {
     var id: Int
     var text: String
-    var flags: AddedToken.Flags
+    var flags: AddedToken.AddedTokenFlags
     var isSpecial: Bool
     /// Whether the configuration names it by a mapping, which `added_tokens.json` is not held against, as in the reference.
     var isMapping = false
   }
 
   /// The list of `tokenizer.json`.
-  static func read(_ file: DocumentReader) throws -> [Token] {
+  static func read(_ file: DocumentReader) throws -> [AddedTokenEntry] {
     try (file.readers("added_tokens") ?? []).map { reader in
       guard let id = try reader.integer("id", in: 0...Vocabulary.maximumCount), let text = try reader.string("content")
       else {
@@ -23,7 +23,7 @@ enum AddedTokenReader {
   }
 
   /// The mapping from ids of `tokenizer_config.json`, `added_tokens_decoder`, in the order of the ids.
-  static func read(byID list: JSON, file: String?) throws -> [Token] {
+  static func read(byID list: JSON, file: String?) throws -> [AddedTokenEntry] {
     let key = "added_tokens_decoder"
     guard let members = list.members else {
       throw FurlError.input(file, key, "a mapping is expected, not \(list.kindName)")
@@ -39,7 +39,7 @@ enum AddedTokenReader {
   }
 
   /// The mapping to ids of `added_tokens.json`, in its order.
-  static func read(byText list: JSON, file: String?) throws -> [Token] {
+  static func read(byText list: JSON, file: String?) throws -> [AddedTokenEntry] {
     guard let members = list.members else {
       throw FurlError.input(file, "a mapping is expected, not \(list.kindName)")
     }
@@ -47,19 +47,21 @@ enum AddedTokenReader {
       guard let id = member.value.integer, (0...Vocabulary.maximumCount).contains(id) else {
         throw FurlError.input(file, member.key, "an id is expected, not \(member.value.kindName)")
       }
-      return Token(id: id, text: member.key, flags: .normalized, isSpecial: false)
+      return AddedTokenEntry(id: id, text: member.key, flags: .normalized, isSpecial: false)
     }
   }
 
   /// A special token whose id is not known yet.
-  static func special(_ text: String) -> Token { Token(id: -1, text: text, flags: [], isSpecial: true) }
+  static func special(_ text: String) -> AddedTokenEntry {
+    AddedTokenEntry(id: -1, text: text, flags: [], isSpecial: true)
+  }
 
   /// The same, as a text or as a mapping.
   ///
   /// - Parameter isSpecial: whether a mapping is that of a special token.
   static func special(
     _ value: JSON, _ key: String, _ reader: DocumentReader, isSpecial: Bool = true
-  ) throws -> Token {
+  ) throws -> AddedTokenEntry {
     if let text = value.string { return special(text) }
     guard value.members != nil, let text = value["content"]?.string else {
       throw reader.error(key, "a text or a mapping with a text \"content\" is expected, not \(value.kindName)")
@@ -67,14 +69,16 @@ enum AddedTokenReader {
     return try read(DocumentReader(value, file: reader.file, path: key), -1, text, isSpecial: isSpecial)
   }
 
-  private static func read(_ reader: DocumentReader, _ id: Int, _ text: String, isSpecial: Bool) throws -> Token {
-    var flags: AddedToken.Flags = []
+  private static func read(_ reader: DocumentReader, _ id: Int, _ text: String, isSpecial: Bool) throws
+    -> AddedTokenEntry
+  {
+    var flags: AddedToken.AddedTokenFlags = []
     if try reader.bool("single_word") == true { flags.insert(.singleWord) }
     if try reader.bool("lstrip") == true { flags.insert(.stripsLeft) }
     if try reader.bool("rstrip") == true { flags.insert(.stripsRight) }
     if try reader.bool("normalized") ?? !isSpecial { flags.insert(.normalized) }
     _ = try (reader.string("content"), reader.bool("special"), reader.optional("id"), reader.string("__type"))
     try reader.finish()
-    return Token(id: id, text: text, flags: flags, isSpecial: isSpecial)
+    return AddedTokenEntry(id: id, text: text, flags: flags, isSpecial: isSpecial)
   }
 }

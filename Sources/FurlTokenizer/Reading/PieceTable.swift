@@ -2,7 +2,7 @@ import FurlBase
 
 /// The pieces by id, from the model's vocabulary and the added tokens.
 struct PieceTable {
-  private struct Entry {
+  private struct PieceEntry {
     var text: String
     var kind: PieceKind
   }
@@ -10,7 +10,7 @@ struct PieceTable {
   /// Ids that may be left out below the highest one.
   private static let mostGaps = 1 << 16
 
-  private var entries: [Entry?]
+  private var entries: [PieceEntry?]
 
   init(count: Int = 0) { entries = Array(repeating: nil, count: count) }
 
@@ -59,7 +59,7 @@ struct PieceTable {
     }
     if id >= entries.count { entries += Array(repeating: nil, count: id + 1 - entries.count) }
     if let other = entries[id] { throw error("the id \(id) is also that of \"\(other.text)\"") }
-    entries[id] = Entry(text: text, kind: kind.union(.present))
+    entries[id] = PieceEntry(text: text, kind: kind.union(.present))
   }
 
   /// Takes in the added tokens and gives those that are to be found in a text. As in `tokenizers`, one that is a piece
@@ -69,7 +69,7 @@ struct PieceTable {
   ///   - modelCount: pieces of the model.
   ///   - error: makes an error of a place in the list (`[3]`) and a problem.
   mutating func add(
-    _ tokens: [AddedTokenReader.Token], modelCount: Int, _ error: (String, String) -> FurlError
+    _ tokens: [AddedTokenReader.AddedTokenEntry], modelCount: Int, _ error: (String, String) -> FurlError
   ) throws -> [AddedToken] {
     var added: [AddedToken] = []
     try add(tokens, to: &added, from: modelCount) { index, _, problem in error("[\(index)]", problem) }
@@ -83,7 +83,7 @@ struct PieceTable {
   ///   - modelCount: pieces of the model.
   ///   - error: makes an error of a token's text and a problem.
   mutating func add(
-    beside tokens: [AddedTokenReader.Token], to added: inout [AddedToken], modelCount: Int,
+    beside tokens: [AddedTokenReader.AddedTokenEntry], to added: inout [AddedToken], modelCount: Int,
     _ error: (String, String) -> FurlError
   ) throws {
     guard !tokens.isEmpty else { return }
@@ -93,7 +93,7 @@ struct PieceTable {
 
   /// - Parameter first: the id of the first token that is new.
   private mutating func add(
-    _ tokens: [AddedTokenReader.Token], to added: inout [AddedToken], from first: Int,
+    _ tokens: [AddedTokenReader.AddedTokenEntry], to added: inout [AddedToken], from first: Int,
     _ error: (_ index: Int, _ text: String, _ problem: String) -> FurlError
   ) throws {
     var places: [[UInt8]: Int] = [:]

@@ -5,7 +5,7 @@ import FurlBase
 /// The encoding: https://protobuf.dev/programming-guides/encoding/.
 struct ProtobufReader {
   /// What a field holds.
-  enum Value {
+  enum ProtobufValue {
     case number(UInt64)
     case word(UInt32)
     case bytes(Range<Int>)
@@ -29,7 +29,7 @@ struct ProtobufReader {
   func message(_ range: Range<Int>) -> ProtobufReader { ProtobufReader(bytes, range, file: file) }
 
   /// The next field's number and value, or nil at the end.
-  mutating func next() throws -> (field: Int, value: Value)? {
+  mutating func next() throws -> (field: Int, value: ProtobufValue)? {
     guard position < end else { return nil }
     let tag = try varint()
     let field = Int(tag >> 3)

@@ -123,7 +123,7 @@ struct SentencePieceFile {
     var source = vocabulary
     source.addsBOS = try config?.bool("add_bos_token") ?? true
     if let adds = try config?.bool("add_prefix_space") { source.addsSpacePrefix = adds }
-    var flags: [Int: AddedToken.Flags] = [:]
+    var flags: [Int: AddedToken.AddedTokenFlags] = [:]
     var ids: [[UInt8]: Int] = [:]
     ids.reserveCapacity(source.tokens.count)
     for (id, text) in source.tokens.enumerated() where ids[text] == nil { ids[text] = id }
@@ -153,7 +153,7 @@ struct SentencePieceFile {
   }
 
   /// Makes a piece an added token, or adds it behind all others.
-  private func add(_ token: AddedTokenReader.Token, to source: inout GGUFTokenizer) throws {
+  private func add(_ token: AddedTokenReader.AddedTokenEntry, to source: inout GGUFTokenizer) throws {
     let text = Array(token.text.utf8)
     let type = GGUFTokenizer.TokenType.self
     guard token.id <= source.tokens.count else {

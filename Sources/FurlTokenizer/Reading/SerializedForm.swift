@@ -24,30 +24,30 @@ enum SerializedForm {
   static let mostStages = 32
   static let longestPattern = 1 << 16
 
-  struct Flags: OptionSet {
+  struct SerializedFlags: OptionSet {
     var rawValue: UInt32
-    static let composes = Flags(rawValue: 1)
-    static let ignoresMerges = Flags(rawValue: 2)
-    static let addsBOS = Flags(rawValue: 4)
+    static let composes = SerializedFlags(rawValue: 1)
+    static let ignoresMerges = SerializedFlags(rawValue: 2)
+    static let addsBOS = SerializedFlags(rawValue: 4)
     /// Those of version 1.
-    static let first: Flags = [.composes, .ignoresMerges, .addsBOS]
+    static let first: SerializedFlags = [.composes, .ignoresMerges, .addsBOS]
     /// Pieces are text with marks, not bytes.
-    static let isMarked = Flags(rawValue: 8)
+    static let isMarked = SerializedFlags(rawValue: 8)
     /// Pieces have places instead of merges.
-    static let hasPlaces = Flags(rawValue: 16)
-    static let prependsSpace = Flags(rawValue: 32)
-    static let marksSpaces = Flags(rawValue: 64)
-    static let usesBytes = Flags(rawValue: 128)
-    static let fusesUnknown = Flags(rawValue: 256)
-    static let separates = Flags(rawValue: 512)
-    static let joinsBytes = Flags(rawValue: 1024)
-    static let stripsSpace = Flags(rawValue: 2048)
-    static let all = Flags(rawValue: 4095)
+    static let hasPlaces = SerializedFlags(rawValue: 16)
+    static let prependsSpace = SerializedFlags(rawValue: 32)
+    static let marksSpaces = SerializedFlags(rawValue: 64)
+    static let usesBytes = SerializedFlags(rawValue: 128)
+    static let fusesUnknown = SerializedFlags(rawValue: 256)
+    static let separates = SerializedFlags(rawValue: 512)
+    static let joinsBytes = SerializedFlags(rawValue: 1024)
+    static let stripsSpace = SerializedFlags(rawValue: 2048)
+    static let all = SerializedFlags(rawValue: 4095)
 
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
     init(_ parts: TokenizerParts) {
-      let values: [(Bool, Flags)] = [
+      let values: [(Bool, SerializedFlags)] = [
         (parts.normalization.composes, .composes), (parts.ignoresMerges, .ignoresMerges), (parts.addsBOS, .addsBOS),
         (parts.vocabulary.alphabet == .marked, .isMarked), (!parts.places.isEmpty, .hasPlaces),
         (parts.normalization.prependsSpace, .prependsSpace), (parts.normalization.marksSpaces, .marksSpaces),

@@ -68,8 +68,8 @@ struct SerializedReader {
         file, "tokenizer, header", "has the version \(version)",
         remedy: "use a Furl that knows it; this one knows 1 to \(SerializedForm.versions.upperBound)")
     }
-    let known = version == 1 ? SerializedForm.Flags.first : .all
-    let flags = SerializedForm.Flags(rawValue: UInt32(try word("flags", upTo: Int(known.rawValue))))
+    let known = version == 1 ? SerializedForm.SerializedFlags.first : .all
+    let flags = SerializedForm.SerializedFlags(rawValue: UInt32(try word("flags", upTo: Int(known.rawValue))))
     let count = try word("count of ids", upTo: Vocabulary.maximumCount)
     let mergeCount = try word("count of merges", upTo: flags.contains(.hasPlaces) ? 0 : MergeTable.maximumCount)
     let pieceBytes = try word("bytes of pieces", upTo: Vocabulary.maximumBytes)
@@ -234,7 +234,7 @@ struct SerializedReader {
 
   private mutating func addedToken(_ vocabulary: Vocabulary) throws -> AddedToken {
     let id = try word("added tokens", upTo: vocabulary.count)
-    let flags = AddedToken.Flags(rawValue: try byte("added tokens"))
+    let flags = AddedToken.AddedTokenFlags(rawValue: try byte("added tokens"))
     guard id < vocabulary.count, vocabulary.kinds[id].contains(.present) else {
       throw error("added tokens", "the id \(id) has no piece")
     }

@@ -3,7 +3,7 @@ enum SerializedWriter {
   static func write(_ parts: TokenizerParts) -> [UInt8] {
     let vocabulary = parts.vocabulary
     let merges = parts.merges.list
-    let flags = SerializedForm.Flags(parts)
+    let flags = SerializedForm.SerializedFlags(parts)
     let hasMarks = parts.stages.contains { if case .marks = $0.rule { true } else { false } }
     let isFirst = flags.isSubset(of: .first) && parts.fallback.unknownID == nil && !hasMarks
 

@@ -8,7 +8,7 @@ import FurlBase
 ///
 /// Source: transformers 5.24, `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__`.
 struct TokensBeside {
-  typealias Token = AddedTokenReader.Token
+  typealias Token = AddedTokenReader.AddedTokenEntry
 
   static let keys = [
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",

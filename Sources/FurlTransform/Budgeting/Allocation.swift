@@ -52,7 +52,7 @@ struct Allocation {
     self.options = options
     let hulls = options.map(Allocation.hull)
     chosen = hulls.map { $0[0] }
-    struct Step {
+    struct AllocationStep {
       let tensor: Int
       let place: Int
       let slope: Double
@@ -60,7 +60,7 @@ struct Allocation {
     let steps = hulls.enumerated().flatMap { tensor, hull in
       hull.indices.dropFirst().map { place in
         let (from, to) = (options[tensor][hull[place - 1]], options[tensor][hull[place]])
-        return Step(tensor: tensor, place: place, slope: (from.harm - to.harm) / Double(to.cost - from.cost))
+        return AllocationStep(tensor: tensor, place: place, slope: (from.harm - to.harm) / Double(to.cost - from.cost))
       }
     }
     // Equal slopes are taken in the order of tensors.

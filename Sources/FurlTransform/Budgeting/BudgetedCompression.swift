@@ -13,7 +13,7 @@ struct BudgetedCompression {
   let budget: Budget
   let sample: CalibrationSample
   let pool: WorkerPool
-  let progress: (Compressor.Progress) -> Void
+  let progress: (Compressor.CompressionProgress) -> Void
 
   /// A budget is met when it is used up to this share.
   static let share = 0.99
@@ -22,7 +22,7 @@ struct BudgetedCompression {
   private var plan: Plan { compressor.plan }
 
   /// - Returns: nothing of a file is left when this throws.
-  func write(to path: String) throws -> Compressor.Result {
+  func write(to path: String) throws -> Compressor.CompressionResult {
     let tokenizer = try compressor.tokenizer()
     let packed = tokenizer.serialized()
     let files = try compressor.sourceFiles(pool: pool)
@@ -35,7 +35,7 @@ struct BudgetedCompression {
     }
     // Writing is the other half, and whoever does it again does not go back.
     var written = 0
-    let report = { (step: Compressor.Progress) in
+    let report = { (step: Compressor.CompressionProgress) in
       written = max(written, step.bytesDone)
       progress(
         .init(
@@ -52,7 +52,7 @@ struct BudgetedCompression {
     let overhead = try overhead(survey, forms, files, tokenizer)
     // Steps meet their bits a little above or below; predictions add up roughly.
     var aim = isMemory ? limit : limit * 0.997
-    var (below, above): (Outcome?, Outcome?) = (nil, nil)
+    var (below, above): (BudgetOutcome?, BudgetOutcome?) = (nil, nil)
     for attempt in 1...BudgetedCompression.tries {
       let isLast = attempt == BudgetedCompression.tries
       // The best so far, for good, rather than another try.
@@ -86,12 +86,12 @@ struct BudgetedCompression {
         if actual < limit * BudgetedCompression.share {
           notes.append("the budget is used to \(Int(100 * actual / limit)) % only: there is no choice that fits better")
         }
-        return Compressor.Result(
+        return Compressor.CompressionResult(
           artifactID: id, diskBytes: writer.bytesWritten, weightBytes: chosen.plan.rawBytes, notes: notes,
           changes: chosen.changes)
       }
-      if actual <= limit, actual > below?.actual ?? 0 { below = Outcome(aim: aim, actual: actual) }
-      if actual > limit, actual < above?.actual ?? .infinity { above = Outcome(aim: aim, actual: actual) }
+      if actual <= limit, actual > below?.actual ?? 0 { below = BudgetOutcome(aim: aim, actual: actual) }
+      if actual > limit, actual < above?.actual ?? .infinity { above = BudgetOutcome(aim: aim, actual: actual) }
       aim = BudgetedCompression.next(goal: limit * 0.995, below: below, above: above)
     }
     throw budget.location.error(
@@ -102,13 +102,13 @@ struct BudgetedCompression {
   private var isDivergence: Bool { if case .divergence = budget.goal { true } else { false } }
 
   /// What an aim has come out as.
-  struct Outcome {
+  struct BudgetOutcome {
     let aim: Double
     let actual: Double
   }
 
   /// What to aim at next: between an aim that was too low and one that was too high, in proportion before there are both.
-  static func next(goal: Double, below: Outcome?, above: Outcome?) -> Double {
+  static func next(goal: Double, below: BudgetOutcome?, above: BudgetOutcome?) -> Double {
     switch (below, above) {
     case (let below?, let above?):
       let share = (goal - below.actual) / max(above.actual - below.actual, .leastNormalMagnitude)
@@ -152,7 +152,7 @@ struct BudgetedCompression {
   ) throws -> Int {
     let mix = forms.map { $0[$0.count / 2] }
     let tensors = try zip(plan.tensors, mix).map { tensor, form in
-      ArtifactSize.Tensor(
+      ArtifactSize.TensorSize(
         name: tensor.spec.name, role: tensor.spec.role.rawValue, layout: try tensor.choosing(form.choice).layout,
         storedBytes: zip(form.stored, try tensor.choosing(form.choice).layout.streams).map { min($0, $1.byteCount) })
     }

@@ -6,7 +6,7 @@ import FurlTensor
 struct Sensitivity: Sendable {
   /// One form of the tensor, as it was measured.
   struct Point: Sendable {
-    let choice: Plan.Choice
+    let choice: Plan.PlannedChoice
     /// Bytes of its streams in the file, in the layout's order.
     let stored: [Int]
     /// Bytes in memory.
@@ -25,7 +25,7 @@ struct Sensitivity: Sendable {
 
   /// One of the forms that a budget chooses from; those with coded bits lie between measured ones.
   struct Form: Sendable {
-    let choice: Plan.Choice
+    let choice: Plan.PlannedChoice
     let stored: [Int]
     let memory: Int
     let divergence: Double

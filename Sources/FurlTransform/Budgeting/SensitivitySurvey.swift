@@ -32,14 +32,14 @@ struct SensitivitySurvey {
     _ plan: Plan, of checkpoint: Checkpoint, on sample: CalibrationSample, pool: WorkerPool,
     progress: (_ tensor: String, _ done: Int) -> Void
   ) throws {
-    let run = try Run(plan, checkpoint, sample, pool)
+    let run = try SurveyRun(plan, checkpoint, sample, pool)
     try run.survey(progress)
     (tensors, probe, notes) = (run.tensors, run.probe, run.chooser.notes + run.chooser.experts.notes)
     experts = run.chooser.experts
   }
 
   /// A survey at work.
-  private final class Run {
+  private final class SurveyRun {
     let plan: Plan
     let pool: WorkerPool
     let chooser: CodeChooser
@@ -71,7 +71,7 @@ struct SensitivitySurvey {
       }
       (self.matrices, self.vectors) = (matrices, vectors)
       let context = ComputeContext(pool: pool, kernels: kernels)
-      let measurements = plan.tensors.reduce(0) { $0 + Run.variants(of: $1).count }
+      let measurements = plan.tensors.reduce(0) { $0 + SurveyRun.variants(of: $1).count }
       let probes = CalibrationSample.affordable(
         sample.probes, measurements: measurements, of: plan.spec, work: SensitivitySurvey.work,
         positions: SensitivitySurvey.positions)
@@ -84,9 +84,9 @@ struct SensitivitySurvey {
     }
 
     /// The forms of a tensor that are measured: those of the plan alone where there is nothing to choose.
-    static func variants(of tensor: Plan.PlannedTensor) -> [Plan.Choice] {
+    static func variants(of tensor: Plan.PlannedTensor) -> [Plan.PlannedChoice] {
       switch tensor.freedom {
-      case nil: [Plan.Choice(scheme: tensor.scheme, method: tensor.method)]
+      case nil: [Plan.PlannedChoice(scheme: tensor.scheme, method: tensor.method)]
       case .fixed(let schemes): schemes.map { .init(scheme: $0, method: tensor.method) }
       case .coded(let bounds):
         ([bounds.lowerBound] + SensitivitySurvey.bits.filter { $0 > bounds.lowerBound && $0 < bounds.upperBound }
@@ -99,7 +99,7 @@ struct SensitivitySurvey {
       func measure(
         _ readers: [Plan.PlannedTensor], moments find: ([Plan.PlannedTensor]) throws -> SecondMoments?
       ) throws {
-        let variants = try readers.map { tensor in try Run.variants(of: tensor).map(tensor.choosing) }
+        let variants = try readers.map { tensor in try SurveyRun.variants(of: tensor).map(tensor.choosing) }
         let moments = try find(variants.flatMap { $0 })
         var factors = CodeChooser.Factors(moments, variants.flatMap { $0 })
         for (tensor, forms) in zip(readers, variants) {
@@ -137,9 +137,9 @@ struct SensitivitySurvey {
       guard tensors.count == plan.tensors.count else { throw FurlError(.defect, "a tensor was not measured") }
     }
 
-    private func norm(_ name: String) throws -> BlockWalk.Norm {
+    private func norm(_ name: String) throws -> BlockWalk.WalkedNorm {
       guard let weight = vectors[name] else { throw FurlError(.defect, place: name, "is missing") }
-      return BlockWalk.Norm(weight: weight, bias: vectors[name + ".bias"])
+      return BlockWalk.WalkedNorm(weight: weight, bias: vectors[name + ".bias"])
     }
 
     private func measure(

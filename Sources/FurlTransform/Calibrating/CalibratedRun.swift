@@ -17,7 +17,7 @@ final class CalibratedRun {
   private let math: DenseMath
   private let chooser: CodeChooser
   private let writer: ArtifactWriter
-  private let report: (Compressor.Progress) -> Void
+  private let report: (Compressor.CompressionProgress) -> Void
   private var done = 0
   private var encodedBytes = 0
   private let totalBytes: Int
@@ -33,7 +33,7 @@ final class CalibratedRun {
 
   init(
     _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool, keepingMatrices: Bool = false,
-    progress: @escaping (Compressor.Progress) -> Void
+    progress: @escaping (Compressor.CompressionProgress) -> Void
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
@@ -49,7 +49,7 @@ final class CalibratedRun {
   }
 
   /// A layer of a block, and what is planned for it.
-  private struct Reader {
+  private struct CalibratedReader {
     let layer: LinearSpec
     let tensor: Plan.PlannedTensor
   }
@@ -79,10 +79,10 @@ final class CalibratedRun {
       let encoded = try walk.map { try self.walk($0, block, tensors) } ?? [:]
       for tensor in tensors { try write(tensor, try encoded[tensor.spec.name] ?? encode(tensor)) }
     }
-    var norm: BlockWalk.Norm?
+    var norm: BlockWalk.WalkedNorm?
     for tensor in plan.tensors.dropFirst(first.count) where tensor.spec.block == nil {
       if tensor.spec.role == .head, let walk, plan.isCalibrated(tensor) {
-        norm = try norm ?? BlockWalk.Norm(self.vector("norm"), self.vector("norm.bias"))
+        norm = try norm ?? BlockWalk.WalkedNorm(self.vector("norm"), self.vector("norm.bias"))
         let moments = try chooser.moments(for: [tensor]) { body in walk.visitHead(norm!, body) }
         var factors = CodeChooser.Factors(moments, [tensor])
         try write(tensor, .matrix(try chooser.encode(tensor, &factors)))
@@ -117,7 +117,7 @@ final class CalibratedRun {
         guard let tensor = byName[prefix + layer.name] else {
           throw FurlError(.defect, place: prefix + layer.name, "is not planned")
         }
-        return Reader(layer: layer, tensor: tensor)
+        return CalibratedReader(layer: layer, tensor: tensor)
       }
       let planned = readers.map(\.tensor)
       let moments = try chooser.moments(for: planned, at: site, of: walk)
@@ -154,7 +154,8 @@ final class CalibratedRun {
   ///
   /// - Returns: the scales; nil where there are none.
   private func scale(
-    _ site: ReadingSite, _ block: Int, of walk: BlockWalk, _ readers: [Reader], _ tensors: [String: Plan.PlannedTensor],
+    _ site: ReadingSite, _ block: Int, of walk: BlockWalk, _ readers: [CalibratedReader],
+    _ tensors: [String: Plan.PlannedTensor],
     _ moments: SecondMoments, _ scalings: inout [String: ChannelScaling], _ result: inout [String: Encoded]
   ) throws -> [Float]? {
     let planned = readers.map(\.tensor)
@@ -256,7 +257,7 @@ final class CalibratedRun {
   }
 }
 
-extension BlockWalk.Norm {
+extension BlockWalk.WalkedNorm {
   fileprivate init(_ weight: FloatVector?, _ bias: FloatVector?) throws {
     guard let weight else { throw FurlError(.defect, "a norm is missing") }
     self.init(weight: weight, bias: bias)

@@ -93,7 +93,7 @@ final class CodeChooser {
   /// The moments of an input, and what was made of them for the layers that read it.
   struct Factors {
     /// Layers with the same key share a factor.
-    private struct Key: Hashable {
+    private struct FactorKey: Hashable {
       let feedback: QuantizeMethod.Feedback
       let block: Scheme.Block
     }
@@ -103,7 +103,7 @@ final class CodeChooser {
     let largest: [Float]?
     private let moments: SecondMoments?
     private let isShared: Bool
-    private var made: [Key: FeedbackFactor] = [:]
+    private var made: [FactorKey: FeedbackFactor] = [:]
 
     init(_ moments: SecondMoments?, _ readers: [Plan.PlannedTensor]) {
       self.moments = moments
@@ -119,9 +119,9 @@ final class CodeChooser {
       (moments, isShared) = (nil, false)
     }
 
-    private static func key(_ tensor: Plan.PlannedTensor) -> Key? {
+    private static func key(_ tensor: Plan.PlannedTensor) -> FactorKey? {
       guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.block else { return nil }
-      return Key(feedback: feedback, block: block)
+      return FactorKey(feedback: feedback, block: block)
     }
 
     mutating func factor(for tensor: Plan.PlannedTensor, on math: DenseMath) throws -> FeedbackFactor {

@@ -21,7 +21,7 @@ struct ModelChanges {
   let progress: (String, Int, Int) -> Void
 
   /// What a list of steps has made.
-  struct Result {
+  struct ChangedModel {
     var model: Checkpoint
     /// For each step what an artifact says about it.
     var reports: [JSON] = []
@@ -29,11 +29,11 @@ struct ModelChanges {
     var sample: CalibrationSample?
   }
 
-  func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> Result {
+  func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> ChangedModel {
     var model = checkpoint
     var reports: [JSON] = []
     var sample = sample
-    guard !steps.isEmpty else { return Result(model: model, reports: reports, sample: sample) }
+    guard !steps.isEmpty else { return ChangedModel(model: model, reports: reports, sample: sample) }
     let math = try DenseMath(pool: pool, kernels: Kernels.forTransforms())
     for step in steps {
       let report: JSON
@@ -59,7 +59,7 @@ struct ModelChanges {
       }
       reports.append(report)
     }
-    return Result(model: model, reports: reports, sample: sample)
+    return ChangedModel(model: model, reports: reports, sample: sample)
   }
 
   private func context(_ sample: CalibrationSample?, _ math: DenseMath) -> ChangeContext {
@@ -110,7 +110,7 @@ struct ModelChanges {
     return (result, .object((widths.members ?? []) + [.init("train", report)]))
   }
 
-  private func showTraining(_ state: Trainer.Progress) {
+  private func showTraining(_ state: Trainer.TrainingProgress) {
     let loss = (state.loss * 10000).rounded() / 10000
     progress("training, loss \(loss), \(Int(state.secondsLeft.rounded(.up))) s left,", state.step, state.steps)
   }

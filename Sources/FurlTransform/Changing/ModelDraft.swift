@@ -7,14 +7,14 @@ import FurlTensor
 /// A model on its way to another shape: tensors that change are written to a scratch file as they come, the others stay
 /// where they lie.
 final class ModelDraft {
-  private enum Place {
+  private enum DraftPlace {
     case source(WeightSource)
     case scratch(offset: Int, shape: [Int])
   }
 
   private let base: Checkpoint
   private let scratch: ScratchFile
-  private var places: [String: Place] = [:]
+  private var places: [String: DraftPlace] = [:]
 
   /// - Parameter folder: for the scratch file.
   init(_ base: Checkpoint, folder: String) throws {

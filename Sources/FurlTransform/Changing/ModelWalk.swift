@@ -32,7 +32,7 @@ final class ModelWalk {
   }
 
   /// A linear layer that takes the place of the model's own.
-  struct Layer {
+  struct WalkedLayer {
     let weight: PackedMatrix
     let bias: FloatVector?
   }
@@ -49,9 +49,9 @@ final class ModelWalk {
   ///   - patched: called with the name of what stands in for blocks that were cut out; gives what stands there instead.
   func run(
     blocks: Int? = nil, boundary: (Int) throws -> Void = { _ in },
-    body: (_ block: Int, ReadingSite) throws -> [String: Layer] = { _, _ in [:] },
-    completing: (_ block: Int) throws -> [String: Layer] = { _ in [:] },
-    patched: (String) throws -> Layer? = { _ in nil }
+    body: (_ block: Int, ReadingSite) throws -> [String: WalkedLayer] = { _, _ in [:] },
+    completing: (_ block: Int) throws -> [String: WalkedLayer] = { _ in [:] },
+    patched: (String) throws -> WalkedLayer? = { _ in nil }
   ) throws {
     let spec = model.spec
     let end = blocks ?? spec.blocks.count
@@ -71,7 +71,8 @@ final class ModelWalk {
   }
 
   private func compute(
-    _ block: Int, _ body: (Int, ReadingSite) throws -> [String: Layer], _ completing: (Int) throws -> [String: Layer]
+    _ block: Int, _ body: (Int, ReadingSite) throws -> [String: WalkedLayer],
+    _ completing: (Int) throws -> [String: WalkedLayer]
   ) throws {
     let (spec, prefix) = (model.spec, "blocks.\(block).")
     self.block = block
@@ -140,11 +141,11 @@ final class ModelWalk {
     return moments
   }
 
-  func layer(_ name: String) throws -> Layer {
+  func layer(_ name: String) throws -> WalkedLayer {
     try naming(name) {
       let source = try model.source(name)
       defer { source.drop() }
-      return Layer(
+      return WalkedLayer(
         weight: try PackedMatrix.encode(source, scheme: .float32, pool: math.pool), bias: try vector(name + ".bias"))
     }
   }
@@ -155,9 +156,9 @@ final class ModelWalk {
   }
 
   /// A norm of the model's, of all channels.
-  func norm(_ name: String) throws -> BlockWalk.Norm {
+  func norm(_ name: String) throws -> BlockWalk.WalkedNorm {
     guard let weight = try vector(name) else { throw FurlError(.defect, "a norm is missing") }
-    return BlockWalk.Norm(weight: weight, bias: try vector(name + ".bias"))
+    return BlockWalk.WalkedNorm(weight: weight, bias: try vector(name + ".bias"))
   }
 
   /// Computes an input that a body will not look at; only inside of it.
@@ -166,7 +167,7 @@ final class ModelWalk {
     didVisit = true
   }
 
-  private func apply(_ name: String, _ patched: (String) throws -> Layer?) throws {
+  private func apply(_ name: String, _ patched: (String) throws -> WalkedLayer?) throws {
     let patch = try patched(name) ?? layer(name)
     walk.apply(patch: patch.weight, bias: patch.bias)
   }
@@ -182,13 +183,13 @@ final class ModelWalk {
   }
 }
 
-extension BlockWalk.Norm {
+extension BlockWalk.WalkedNorm {
   /// The norm of some channels, with their numbers.
-  func gather(_ channels: [Int]) throws -> BlockWalk.Norm {
+  func gather(_ channels: [Int]) throws -> BlockWalk.WalkedNorm {
     func some(_ vector: FloatVector) throws -> FloatVector {
       let values = vector.values
       return try FloatVector(channels.map { values[$0] })
     }
-    return BlockWalk.Norm(weight: try some(weight), bias: try bias.map(some))
+    return BlockWalk.WalkedNorm(weight: try some(weight), bias: try bias.map(some))
   }
 }

@@ -21,12 +21,12 @@ final class CompressionRun: Sendable {
   private let memory = StoragePool()
   private let queue = JobQueue()
   private let failures = FirstFailure()
-  private let state = Mutex(State())
+  private let state = Mutex(RunState())
 
   /// Encoded bytes of the tensors under way, if there are several.
   private static let memoryLimit = 128 << 20
 
-  private struct State {
+  private struct RunState {
     /// Tensors whose work has begun, and tensors that are in the file.
     var admitted = 0
     var written = 0
@@ -67,10 +67,11 @@ final class CompressionRun: Sendable {
   ///   - progress: called on the calling thread, at least once for every tensor.
   func run(
     on pool: WorkerPool, tokenizer: @escaping @Sendable () throws -> [UInt8],
-    description: ([Checkpoint.SourceFile]) throws -> ArtifactDescription, progress: (Compressor.Progress) -> Void
+    description: ([Checkpoint.SourceFile]) throws -> ArtifactDescription,
+    progress: (Compressor.CompressionProgress) -> Void
   ) throws -> (id: Digest, bytes: Int) {
     queue.add(.begin) { _ in
-      self.attempt(at: Place.beforeTensors) {
+      self.attempt(at: TensorPlace.beforeTensors) {
         let packed = try self.packer.tokenizer(tokenizer())
         self.state.withLock { $0.tokenizer = packed }
       }
@@ -87,7 +88,7 @@ final class CompressionRun: Sendable {
     return try writer.withLock { (try $0.finish(description, tokenizer: tokenizer), $0.bytesWritten) }
   }
 
-  private func report(_ reported: inout Int, to progress: (Compressor.Progress) -> Void) {
+  private func report(_ reported: inout Int, to progress: (Compressor.CompressionProgress) -> Void) {
     let written = state.withLock { $0.written }
     repeat {
       if reported < written { reported += 1 }
@@ -103,7 +104,7 @@ final class CompressionRun: Sendable {
 
   /// Where an error belongs in the order of the work, so that of several the same one is reported whatever the
   /// threads: work before the first failure goes on.
-  private enum Place {
+  private enum TensorPlace {
     static let beforeTensors = -1
 
     static func tensor(_ index: Int, stripe: Int = 0) -> Int { index << 32 + min(stripe, Int(UInt32.max)) }
@@ -149,7 +150,7 @@ final class CompressionRun: Sendable {
       }
       guard let index else { return }
       queue.add(.begin) { worker in
-        self.attempt(at: Place.tensor(index)) {
+        self.attempt(at: TensorPlace.tensor(index)) {
           try self.naming(index) { try self.begin(index, self.buffers[worker]) }
         }
       }
@@ -172,12 +173,12 @@ final class CompressionRun: Sendable {
   }
 
   private func encode(_ index: Int, _ encoder: MatrixEncoder, _ stripe: Int, _ buffer: ReadBuffer) {
-    attempt(at: Place.tensor(index, stripe: stripe)) {
+    attempt(at: TensorPlace.tensor(index, stripe: stripe)) {
       try naming(index) { try encoder.encode(stripe: stripe, with: buffer) }
       didEncode(encoder.sourceBytes(stripe: stripe))
     }
     guard closeJob(of: index), failures.isEmpty else { return }
-    attempt(at: Place.tensor(index)) {
+    attempt(at: TensorPlace.tensor(index)) {
       let matrix = encoder.matrix
       try pack(index, Dictionary(uniqueKeysWithValues: zip(matrix.layout.streams.map(\.kind), matrix.streams)))
     }
@@ -208,9 +209,9 @@ final class CompressionRun: Sendable {
     state.withLock { $0.open[index] = packed.jobCount }
     for job in 0..<packed.jobCount {
       queue.add(.advance) { _ in
-        if self.failures.isEmpty { self.attempt(at: Place.tensor(index)) { try packed.run(job) } }
+        if self.failures.isEmpty { self.attempt(at: TensorPlace.tensor(index)) { try packed.run(job) } }
         guard self.closeJob(of: index), self.failures.isEmpty else { return }
-        self.attempt(at: Place.tensor(index)) { try self.hash(index, packed) }
+        self.attempt(at: TensorPlace.tensor(index)) { try self.hash(index, packed) }
       }
     }
   }
@@ -248,7 +249,7 @@ final class CompressionRun: Sendable {
       return nil
     }
     guard let next else { return false }
-    let isWritten = attempt(at: Place.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
+    let isWritten = attempt(at: TensorPlace.beforeTensors) { try writer.withLock { try $0.append(next.tensor) } }
     guard isWritten else { return false }
     state.withLock { state in
       state.written += 1

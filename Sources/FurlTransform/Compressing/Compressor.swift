@@ -10,7 +10,7 @@ import Synchronization
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
 package struct Compressor: Sendable {
   /// How far a compression is.
-  package struct Progress: Sendable {
+  package struct CompressionProgress: Sendable {
     /// The last tensor that was written; empty before the first.
     package let tensor: String
     package let tensorsDone: Int
@@ -23,7 +23,7 @@ package struct Compressor: Sendable {
   }
 
   /// What came out.
-  package struct Result: Sendable {
+  package struct CompressionResult: Sendable {
     package let artifactID: Digest
     package let diskBytes: Int
     /// Bytes of all streams, decoded.
@@ -67,8 +67,8 @@ package struct Compressor: Sendable {
   ///   - progress: called on the calling thread after every tensor, and now and then in between.
   /// - Throws: ``FurlError``; nothing is left behind but what is in `stateFolder`.
   package func write(
-    to path: String, pool: WorkerPool, stateFolder: String? = nil, progress: (Progress) -> Void = { _ in }
-  ) throws -> Result {
+    to path: String, pool: WorkerPool, stateFolder: String? = nil, progress: (CompressionProgress) -> Void = { _ in }
+  ) throws -> CompressionResult {
     try refuseToReplaceSource(path)
     if plan.recipe.changesModel {
       // Whether there is room is better known before hours of work.
@@ -84,7 +84,7 @@ package struct Compressor: Sendable {
   ///
   /// - Returns: what is left to do, with what they have made.
   private func changed(
-    folder: String, stateFolder: String?, _ pool: WorkerPool, _ progress: (Progress) -> Void
+    folder: String, stateFolder: String?, _ pool: WorkerPool, _ progress: (CompressionProgress) -> Void
   ) throws -> Compressor {
     let sample = try plan.recipe.calibration.map {
       try CalibrationSample($0, for: checkpoint, tokenizer: tokenizer())
@@ -111,8 +111,8 @@ package struct Compressor: Sendable {
 
   /// Writes a model that no step changes any more.
   private func writeModel(
-    to path: String, pool: WorkerPool, progress: (Progress) -> Void
-  ) throws -> Result {
+    to path: String, pool: WorkerPool, progress: (CompressionProgress) -> Void
+  ) throws -> CompressionResult {
     if let budget = plan.recipe.budget { return try write(to: path, within: budget, pool: pool, progress: progress) }
     let writer = try writer(to: path)
     if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
@@ -125,13 +125,13 @@ package struct Compressor: Sendable {
         read.withLock { $0 = tokenizer }
         return tokenizer.serialized()
       }, description: { try description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
-    return Result(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
+    return CompressionResult(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
   }
 
   /// The same where a budget chooses what every tensor gets.
   private func write(
-    to path: String, within budget: Budget, pool: WorkerPool, progress: (Progress) -> Void
-  ) throws -> Result {
+    to path: String, within budget: Budget, pool: WorkerPool, progress: (CompressionProgress) -> Void
+  ) throws -> CompressionResult {
     guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "a budget has no calibration") }
     let sample = try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
     return try withoutActuallyEscaping(progress) { progress in
@@ -150,7 +150,7 @@ package struct Compressor: Sendable {
   }
 
   /// The same with what a budget has chosen.
-  func choosing(_ mix: [String: Plan.Choice]) throws -> Compressor {
+  func choosing(_ mix: [String: Plan.PlannedChoice]) throws -> Compressor {
     var result = Compressor(checkpoint, plan: try plan.choosing(mix), changes: changes, sample: sample)
     result.digests = digests
     return result
@@ -158,8 +158,8 @@ package struct Compressor: Sendable {
 
   /// The same where codes are chosen by what they do.
   private func writeChosen(
-    _ writer: ArtifactWriter, pool: WorkerPool, progress: (Progress) -> Void
-  ) throws -> Result {
+    _ writer: ArtifactWriter, pool: WorkerPool, progress: (CompressionProgress) -> Void
+  ) throws -> CompressionResult {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
     let sample =
@@ -175,7 +175,7 @@ package struct Compressor: Sendable {
     let sources = try sourceFiles(pool: pool)
     let description = try self.description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
-    return Result(
+    return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
   }
 

@@ -17,23 +17,23 @@ final class HashingWork: Sendable {
   private let threads: Int
   private let ridesAlong: Bool
   private let pace: ReadingPace
-  private let state: Mutex<State>
+  private let state: Mutex<HashingState>
 
   /// Bytes that are hashed in one job.
   private static let stepBytes = 4 << 20
 
-  private struct Stream {
+  private struct HashedStream {
     let hasher: MemoryHasher
     let whenDone: @Sendable () -> Void
   }
 
-  private struct State {
+  private struct HashingState {
     /// Files that nobody is hashing and that are not done, in reverse order.
     var idleFiles: [Int]
     /// Chains that wait because they are too far ahead.
     var waiting: [JobQueue.Urgency] = []
     /// Streams that nobody is hashing and that are not done, in reverse order.
-    var idleStreams: [Stream] = []
+    var idleStreams: [HashedStream] = []
     var whenHashed: @Sendable () -> Void = {}
   }
 
@@ -50,7 +50,7 @@ final class HashingWork: Sendable {
     self.failures = failures
     self.threads = threads
     self.ridesAlong = ridesAlong
-    state = Mutex(State(idleFiles: sources.open.reversed()))
+    state = Mutex(HashingState(idleFiles: sources.open.reversed()))
   }
 
   // MARK: Files
@@ -99,7 +99,7 @@ final class HashingWork: Sendable {
   private func step(_ urgency: JobQueue.Urgency) {
     guard failures.isEmpty else { return }
     let isAllowed = pace.mayHash
-    let (index, other, stream): (Int?, Int?, Stream?) = state.withLock { state in
+    let (index, other, stream): (Int?, Int?, HashedStream?) = state.withLock { state in
       guard isAllowed else {
         state.waiting.append(urgency)
         return (nil, nil, nil)
@@ -136,7 +136,7 @@ final class HashingWork: Sendable {
 
   /// Hashes a stream's bytes as soon as a thread has time.
   func add(_ hasher: MemoryHasher, whenDone: @escaping @Sendable () -> Void) {
-    let stream = Stream(hasher: hasher, whenDone: whenDone)
+    let stream = HashedStream(hasher: hasher, whenDone: whenDone)
     guard !hasher.isDone else { return whenDone() }
     state.withLock { $0.idleStreams.insert(stream, at: 0) }
     queue.add(.last) { _ in self.stepStreams() }
@@ -151,7 +151,7 @@ final class HashingWork: Sendable {
     if let second = two.1 { putBack(second) }
   }
 
-  private func putBack(_ stream: Stream) {
+  private func putBack(_ stream: HashedStream) {
     guard !stream.hasher.isDone else { return stream.whenDone() }
     state.withLock { $0.idleStreams.append(stream) }
     queue.add(.last) { _ in self.stepStreams() }

@@ -43,7 +43,7 @@ package struct Plan: Sendable {
     var spec = source
     // For every block that is left, its number in the source.
     var origin = Array(source.blocks.indices)
-    var schemes: [String: Choice] = [:]
+    var schemes: [String: PlannedChoice] = [:]
     for step in steps {
       switch step {
       case .truncate(let step):
@@ -60,7 +60,7 @@ package struct Plan: Sendable {
     self.recipe = recipe
     self.spec = spec
     tensors = try spec.tensors.map { tensor in
-      let choice = schemes[tensor.name] ?? Choice(scheme: .float32, method: .plain)
+      let choice = schemes[tensor.name] ?? PlannedChoice(scheme: .float32, method: .plain)
       let apart = try choice.outliers.map { outliers in
         guard let scheme = choice.scheme.keepingApart(outliers.limit(columns: tensor.shape[1])) else {
           throw FurlError(.defect, "\(choice.scheme) keeps no columns apart")
@@ -83,14 +83,14 @@ package struct Plan: Sendable {
   }
 
   /// The plan with other schemes and methods for some tensors: what a budget has chosen.
-  func choosing(_ mix: [String: Choice]) throws -> Plan {
+  func choosing(_ mix: [String: PlannedChoice]) throws -> Plan {
     var plan = self
     plan.tensors = try tensors.map { tensor in try mix[tensor.spec.name].map(tensor.choosing) ?? tensor }
     return plan
   }
 
   /// What a matrix is written down as, and how.
-  struct Choice: Sendable, Hashable {
+  struct PlannedChoice: Sendable, Hashable {
     let scheme: Scheme
     let method: QuantizeMethod
     var freedom: StepFreedom.Range?
@@ -102,9 +102,11 @@ package struct Plan: Sendable {
   }
 
   /// Takes schemes that were given before a truncation along to the blocks' new numbers.
-  private static func renumber(_ schemes: [String: Choice], remaining: [Int], spec: ModelSpec) -> [String: Choice] {
+  private static func renumber(_ schemes: [String: PlannedChoice], remaining: [Int], spec: ModelSpec) -> [String:
+    PlannedChoice]
+  {
     let newNumbers = Dictionary(uniqueKeysWithValues: remaining.enumerated().map { ($1, $0) })
-    var result: [String: Choice] = [:]
+    var result: [String: PlannedChoice] = [:]
     for tensor in spec.tensors {
       guard let scheme = schemes[tensor.name] else { continue }
       guard let block = tensor.block else {
@@ -117,7 +119,7 @@ package struct Plan: Sendable {
   }
 
   /// Gives every matrix its scheme: an override's, none for what is kept, the embeddings', the step's.
-  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: Choice]) throws {
+  private static func assign(_ step: QuantizeStep, spec: ModelSpec, schemes: inout [String: PlannedChoice]) throws {
     var matched: Set<Int> = []
     var kept: Set<Int> = []
     for tensor in spec.tensors {
@@ -154,7 +156,7 @@ package struct Plan: Sendable {
       // Before a budget has chosen, something in between stands for its choice.
       let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
       let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
-      schemes[tensor.name] = Choice(
+      schemes[tensor.name] = PlannedChoice(
         scheme: override?.scheme ?? (isEmbedding ? step.embeddingScheme : step.scheme),
         method: (isLinear ? step.method : .plain).coded(bits), freedom: freedom,
         outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
@@ -207,7 +209,7 @@ package struct Plan: Sendable {
 
 extension Plan.PlannedTensor {
   /// The tensor with another scheme or method.
-  func choosing(_ choice: Plan.Choice) throws -> Plan.PlannedTensor {
+  func choosing(_ choice: Plan.PlannedChoice) throws -> Plan.PlannedTensor {
     .init(
       spec: spec, layout: try PackedLayout(scheme: choice.scheme, shape: spec.shape), sourceName: sourceName,
       method: choice.method, freedom: nil, outliers: choice.outliers)

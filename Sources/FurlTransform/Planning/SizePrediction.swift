@@ -40,7 +40,7 @@ extension Compressor {
     let parts = isMapped ? [] : try sample.parts(of: plan, checkpoint)
     let sizes = try SizeSample.measure(parts, of: plan, checkpoint, pool: pool)
     let tensors = zip(plan.tensors, plan.tensors.indices).map { tensor, index in
-      ArtifactSize.Tensor(
+      ArtifactSize.TensorSize(
         name: tensor.spec.name, role: tensor.spec.role.rawValue, layout: tensor.layout,
         storedBytes: tensor.layout.streams.enumerated().map { place, stream in
           guard let measured = sizes[index], measured.bytes[place] > 0 else { return stream.byteCount }
@@ -70,7 +70,7 @@ struct SizeSample {
   var runs = 2...8
 
   /// Part of a tensor.
-  struct Part: Sendable {
+  struct SamplePart: Sendable {
     let tensor: Int
     /// Nil: all of them.
     var rows: Range<Int>?
@@ -79,13 +79,13 @@ struct SizeSample {
   }
 
   /// The streams of a tensor's parts: bytes in memory and in the file.
-  struct Sizes: Sendable {
+  struct SampledSizes: Sendable {
     var bytes: [Int]
     var stored: [Int]
   }
 
   /// All parts, in the plan's order.
-  func parts(of plan: Plan, _ checkpoint: Checkpoint) throws -> [Part] {
+  func parts(of plan: Plan, _ checkpoint: Checkpoint) throws -> [SamplePart] {
     let matrices = plan.tensors.count { $0.spec.shape.count == 2 }
     let count = min(max(budget / runWeights / max(1, matrices), runs.lowerBound), runs.upperBound)
     return try plan.tensors.enumerated().flatMap { index, tensor in
@@ -98,13 +98,13 @@ struct SizeSample {
       let unit = isTransposed ? 128 : 16
       let length = max(1, (runWeights / short + unit - 1) / unit) * unit
       guard tensor.spec.shape.count == 2, long > 2 * count * length, !source.isTurnedInGroups else {
-        return [Part(tensor: index, weights: tensor.spec.elementCount)]
+        return [SamplePart(tensor: index, weights: tensor.spec.elementCount)]
       }
       return (0..<count).map { run in
         // In the middle of as many equal stretches.
         let start = (long * (2 * run + 1) / (2 * count) - length / 2) / unit * unit
         let range = start..<start + length
-        return Part(
+        return SamplePart(
           tensor: index, rows: isTransposed ? nil : range, columns: isTransposed ? range : nil,
           weights: length * short)
       }
@@ -113,15 +113,15 @@ struct SizeSample {
 
   /// Encodes and compresses parts; the sizes by tensor.
   static func measure(
-    _ parts: [Part], of plan: Plan, _ checkpoint: Checkpoint, pool: WorkerPool
-  ) throws -> [Int: Sizes] {
+    _ parts: [SamplePart], of plan: Plan, _ checkpoint: Checkpoint, pool: WorkerPool
+  ) throws -> [Int: SampledSizes] {
     let kernels = try Kernels.forTransforms()
-    let results = Mutex<[Result<Sizes, any Error>?]>(Array(repeating: nil, count: parts.count))
+    let results = Mutex<[Result<SampledSizes, any Error>?]>(Array(repeating: nil, count: parts.count))
     pool.forEach(parts.count) { index in
       let result = Result { try measure(parts[index], of: plan.tensors[parts[index].tensor], checkpoint, kernels) }
       results.withLock { $0[index] = result }
     }
-    var sizes: [Int: Sizes] = [:]
+    var sizes: [Int: SampledSizes] = [:]
     for (part, result) in zip(parts, results.withLock { $0 }) {
       guard let one = try result?.get() else { throw FurlError(.defect, "a part of the sample was not measured") }
       guard var sum = sizes[part.tensor] else {
@@ -138,12 +138,12 @@ struct SizeSample {
   }
 
   private static func measure(
-    _ part: Part, of tensor: Plan.PlannedTensor, _ checkpoint: Checkpoint, _ kernels: Kernels
-  ) throws -> Sizes {
+    _ part: SamplePart, of tensor: Plan.PlannedTensor, _ checkpoint: Checkpoint, _ kernels: Kernels
+  ) throws -> SampledSizes {
     do {
       let source = try checkpoint.source(tensor.sourceName)
       let streams = try encode(source.part(rows: part.rows, columns: part.columns), of: tensor, kernels)
-      return Sizes(
+      return SampledSizes(
         bytes: streams.map(\.count),
         stored: try zip(streams, tensor.layout.streams).map {
           try CompactCoding.storedBytes(of: $0, symbols: $1.symbols, zero: $1.zero)

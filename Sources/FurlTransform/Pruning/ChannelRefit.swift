@@ -64,7 +64,7 @@ final class ChannelRefit {
   // MARK: Blocks
 
   /// Fits a norm and the layers that read it.
-  private func readers(_ block: Int, _ site: ReadingSite) throws -> [String: ModelWalk.Layer] {
+  private func readers(_ block: Int, _ site: ReadingSite) throws -> [String: ModelWalk.WalkedLayer] {
     let prefix = "blocks.\(block)."
     guard let norm = model.spec.normNames(of: block)[site.stage] else {
       throw FurlError(.defect, place: prefix, "has a stage without a norm")
@@ -73,7 +73,7 @@ final class ChannelRefit {
     walk.walk.replace(site, by: scaled)
     try set(norm, scaled)
     let inputs = try inputs(walk.norm(norm), scaled)
-    var layers: [String: ModelWalk.Layer] = [:]
+    var layers: [String: ModelWalk.WalkedLayer] = [:]
     for reader in model.spec.readers(of: site, in: block) {
       let name = prefix + reader.name
       let layer = try fit(name, inputs, hasBias: true)
@@ -85,7 +85,7 @@ final class ChannelRefit {
   }
 
   /// What stands in for blocks that were cut out reads the stream without a norm.
-  private func patch(_ name: String) throws -> ModelWalk.Layer? {
+  private func patch(_ name: String) throws -> ModelWalk.WalkedLayer? {
     let whole = try model.floats(name)
     let moments = try InputMoments(columns: model.spec.hiddenSize)
     try walk.walk.visitHidden { rows, count, _ in try moments.add(rows, count: count, on: context.math) }
@@ -100,7 +100,7 @@ final class ChannelRefit {
     let bias = zip(own, change).map { Float(Double($0) + $1) }
     try set(name, weight.gather(rows: kept), kept.map { bias[$0] })
     // The walk goes on in the old width: channels that go are guessed from the others, and read no more.
-    let layer = GroupRemoval.Reader(weight: weight, bias: bias)
+    let layer = GroupRemoval.RemovalReader(weight: weight, bias: bias)
     return try layer.padded(kept, of: whole.columns, on: context.pool)
   }
 
@@ -139,10 +139,12 @@ final class ChannelRefit {
 
   /// Of the residual stream as it is, calls `body` with what two norms give: of all channels in ``full``, of those that
   /// stay in ``narrow``.
-  private func visit(_ own: BlockWalk.Norm, _ scaled: BlockWalk.Norm, _ body: (_ count: Int) throws -> Void) rethrows {
+  private func visit(_ own: BlockWalk.WalkedNorm, _ scaled: BlockWalk.WalkedNorm, _ body: (_ count: Int) throws -> Void)
+    rethrows
+  {
     let (spec, compute) = (model.spec, walk.walk.context)
     try walk.walk.visitHidden { rows, count, _ in
-      func normalize(_ rows: Activations, _ norm: BlockWalk.Norm, into result: Activations) {
+      func normalize(_ rows: Activations, _ norm: BlockWalk.WalkedNorm, into result: Activations) {
         result.normalize(
           rows, count: count, by: .init(spec.norm.kind), weight: norm.weight, bias: norm.bias,
           epsilon: Float(spec.norm.epsilon), quantizing: false, on: compute)
@@ -155,7 +157,7 @@ final class ChannelRefit {
   }
 
   /// A norm of the channels that stay, with one scale that makes up for its other statistics.
-  private func scaled(_ own: BlockWalk.Norm) throws -> BlockWalk.Norm {
+  private func scaled(_ own: BlockWalk.WalkedNorm) throws -> BlockWalk.WalkedNorm {
     let plain = try own.gather(kept)
     guard usesSquares else { return plain }
     let offsets = plain.bias?.values ?? Array(repeating: 0, count: kept.count)
@@ -184,7 +186,7 @@ final class ChannelRefit {
   }
 
   private func inputs(
-    _ own: BlockWalk.Norm, _ scaled: BlockWalk.Norm, isAroundZero: Bool = false
+    _ own: BlockWalk.WalkedNorm, _ scaled: BlockWalk.WalkedNorm, isAroundZero: Bool = false
   ) throws -> Inputs {
     let moments = try InputMoments(columns: joint.columns)
     try visit(own, scaled) { count in
@@ -243,7 +245,7 @@ final class ChannelRefit {
     done.insert(name + ".bias")
   }
 
-  private func set(_ name: String, _ norm: BlockWalk.Norm) throws {
+  private func set(_ name: String, _ norm: BlockWalk.WalkedNorm) throws {
     for (name, vector) in [(name, norm.weight), (name + ".bias", norm.bias)] {
       guard let vector else { continue }
       try draft.set(name, vector.values, shape: [vector.count])

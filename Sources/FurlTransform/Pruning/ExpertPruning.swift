@@ -97,7 +97,7 @@ struct ExpertPruning {
         let changed = try ExpertRefit(
           walk: walk, original: original, math: context.math, block: block, place: place, spec: spec
         ).run(keeping: kept[block])
-        var layers: [String: ModelWalk.Layer] = [:]
+        var layers: [String: ModelWalk.WalkedLayer] = [:]
         for (expert, weight) in changed.sorted(by: { $0.key < $1.key }) {
           guard let index = kept[block].firstIndex(of: expert) else { continue }
           try draft.set("\(prefix)\(index).down", weight)

@@ -37,7 +37,7 @@ struct ExpertRefit {
     for (position, choices) in block.expertRoutes(stage: place.stage, part: place.part).enumerated() {
       for choice in choices { rows[choice.expert].append((position, choice.weight)) }
     }
-    let work = try Work(inputs: spec.expert.size, outputs: missing.columns)
+    let work = try RefitWork(inputs: spec.expert.size, outputs: missing.columns)
     var changes: [Int: Matrix] = [:]
     for _ in 0..<ExpertRefit.sweeps {
       for expert in kept where !rows[expert].isEmpty {
@@ -69,7 +69,7 @@ struct ExpertRefit {
   }
 
   /// Room for some rows of an expert.
-  private struct Work {
+  private struct RefitWork {
     let input: Activations
     let output: Activations
 
@@ -81,7 +81,8 @@ struct ExpertRefit {
 
   /// One expert's change, when it was something before; what it makes up for is taken off what is missing.
   private func fit(
-    _ expert: Int, _ rows: [(position: Int, weight: Float)], _ before: Matrix?, _ missing: Activations, _ work: Work
+    _ expert: Int, _ rows: [(position: Int, weight: Float)], _ before: Matrix?, _ missing: Activations,
+    _ work: RefitWork
   ) throws -> Matrix {
     let fit = try ResidualFit(inputs: work.input.columns, outputs: work.output.columns)
     visit(expert, rows, work) { some in
@@ -101,7 +102,7 @@ struct ExpertRefit {
 
   /// Calls `body` with what an expert's last layer reads at its positions, times their weights, some at a time.
   private func visit(
-    _ expert: Int, _ rows: [(position: Int, weight: Float)], _ work: Work,
+    _ expert: Int, _ rows: [(position: Int, weight: Float)], _ work: RefitWork,
     _ body: (ArraySlice<(position: Int, weight: Float)>) -> Void
   ) {
     var done = 0

@@ -44,7 +44,7 @@ struct ExpertTally {
     let products: [Float]
     /// The square of the residual stream behind the experts.
     let stream: Double
-    let chosen: [ExpertRouting.Choice]
+    let chosen: [ExpertRouting.ChosenExperts]
   }
 
   private let spec: ExpertsSpec
@@ -97,7 +97,7 @@ struct ExpertTally {
   }
 
   /// - Parameter choice: what experts go by.
-  func scores(by choice: PruneStep.Choice) -> ExpertScores {
+  func scores(by choice: PruneStep.GroupChoice) -> ExpertScores {
     let reap = zip(lengths, tokens).map { $0 / Double(max(1, $1)) }
     let (measured, order) = removal(choice == .measured ? removed : 1)
     func lowest(_ numbers: [Double]) -> [Int] {
@@ -144,7 +144,7 @@ struct ExpertTally {
   }
 
   /// How far from all experts' sum that of a choice is at a position, squared, as a share of the stream's square.
-  private func cost(of choice: [ExpertRouting.Choice], at position: Position) -> Double {
+  private func cost(of choice: [ExpertRouting.ChosenExperts], at position: Position) -> Double {
     let depth = position.ranked.count
     var difference = [Double](repeating: 0, count: depth)
     for one in position.chosen {

@@ -6,7 +6,7 @@ import FurlSpec
 /// chunks the one goes whose importance for each weight is least, until enough weights are gone.
 struct GroupAllocation {
   /// The groups of one kind in one block.
-  struct Layer {
+  struct AllocatedLayer {
     let block: Int
     let kind: GroupKind
     /// Of every group, of experts of every step (``GroupPools``); comparable between layers.
@@ -18,14 +18,14 @@ struct GroupAllocation {
     let least: Int
 
     /// The same with importances in a unit; where that is nothing, none counts.
-    func measured(in unit: Double) -> Layer {
-      Layer(
+    func measured(in unit: Double) -> AllocatedLayer {
+      AllocatedLayer(
         block: block, kind: kind, importances: importances.map { unit > 0 ? $0 / unit : 0 }, weights: weights,
         chunk: chunk, least: least)
     }
   }
 
-  let layers: [Layer]
+  let layers: [AllocatedLayer]
 
   /// - Parameters:
   ///   - weights: that are to go, or as many more as the last chunk has.
@@ -74,7 +74,7 @@ struct GroupAllocation {
   }
 
   /// Groups that go next so that a multiple is left: at first what is beyond one.
-  private func chunk(_ layer: Layer, gone: Int) -> Int {
+  private func chunk(_ layer: AllocatedLayer, gone: Int) -> Int {
     let left = layer.importances.count - gone
     return left % layer.chunk == 0 ? layer.chunk : left % layer.chunk
   }

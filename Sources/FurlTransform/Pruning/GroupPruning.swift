@@ -62,12 +62,12 @@ struct GroupPruning {
 
   /// The groups of one kind in one block, and what they are worth.
   private struct Measured {
-    var layer: GroupAllocation.Layer
+    var layer: GroupAllocation.AllocatedLayer
     let pools: GroupPools
   }
 
   /// A layer that reads groups, and what it reads.
-  private final class Reader {
+  private final class GroupReader {
     /// In the model.
     let name: String
     let weight: Matrix
@@ -103,7 +103,7 @@ struct GroupPruning {
     var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
     // Those of experts until all of a block are there.
     var pools: [[Double]] = []
-    var readers: [Reader] = []
+    var readers: [GroupReader] = []
     try walk.run(boundary: { block in
       if block > 0 { energies.append(streamVariance(walk.walk)) }
       context.progress("looking at block", block, spec.blocks.count)
@@ -111,7 +111,7 @@ struct GroupPruning {
       guard let kind = kind(site, block) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
       let columns = removable.columns(kind)
-      let reader = try Reader(site, block: block, of: model, walk, pool: context.pool)
+      let reader = try GroupReader(site, block: block, of: model, walk, pool: context.pool)
       let chunk = removable.chunk(kind, multiple: step.multiple)
       let least = max(chunk, columns.count - step.mostRemoved(of: columns.count, chunk: chunk, share: share))
       let own = try importances(reader, columns, limit: columns.count - least, &draws)
@@ -121,14 +121,14 @@ struct GroupPruning {
       if survey != nil { readers.append(reader) }
       guard pools.count == removable.pools(kind) else { return [:] }
       let all = GroupPools(importances: pools)
-      let layer = GroupAllocation.Layer(
+      let layer = GroupAllocation.AllocatedLayer(
         block: block, kind: kind, importances: all.steps, weights: removable.weights(kind), chunk: chunk,
         least: min(least, columns.count))
       layers.append(Measured(layer: layer, pools: all))
       if let survey {
         units.append(
           try survey.unit(of: layer, share: share) { kept in
-            var forms: [String: ModelWalk.Layer] = [:]
+            var forms: [String: ModelWalk.WalkedLayer] = [:]
             for (reader, kept) in zip(readers, all.kept(kept)) {
               let left = removable.columns(kind, kept: kept)
               let form = try refit(reader, kept: left)
@@ -159,7 +159,7 @@ struct GroupPruning {
   ///
   /// - Parameter limit: how many may go.
   private func importances(
-    _ reader: Reader, _ columns: [Range<Int>], limit: Int, _ draws: inout SplitMix64
+    _ reader: GroupReader, _ columns: [Range<Int>], limit: Int, _ draws: inout SplitMix64
   ) throws -> [Double] {
     let weight = reader.weight
     switch step.choose {
@@ -238,7 +238,7 @@ struct GroupPruning {
       spec.addBiases(Set(step.groups.map(GroupRemoval.reader)))
     }
     let walk = try ModelWalk(model, context.sequences, on: context.math)
-    var readers: [String: GroupRemoval.Reader] = [:]
+    var readers: [String: GroupRemoval.RemovalReader] = [:]
     var done = -1
     func write(_ block: Int) throws {
       guard block >= 0 else { return }
@@ -254,7 +254,7 @@ struct GroupPruning {
         let layer = model.spec.readers(of: site, in: block).first
       else { return [:] }
       let columns = RemovableGroups(model.spec.blocks[block], of: model.spec).columns(kind, kept: stay)
-      let own = try Reader(site, block: block, of: model, walk, pool: context.pool)
+      let own = try GroupReader(site, block: block, of: model, walk, pool: context.pool)
       let reader = try refit(own, kept: columns)
       readers[layer.name] = reader
       // The walk goes on in the old widths.
@@ -264,7 +264,7 @@ struct GroupPruning {
   }
 
   /// What a layer becomes with some of its columns.
-  private func refit(_ reader: Reader, kept: [Int]) throws -> GroupRemoval.Reader {
+  private func refit(_ reader: GroupReader, kept: [Int]) throws -> GroupRemoval.RemovalReader {
     let weight = reader.weight
     let refitted =
       switch step.refit {

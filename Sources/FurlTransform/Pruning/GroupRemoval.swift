@@ -9,14 +9,14 @@ struct GroupRemoval {
   let model: Checkpoint
 
   /// What the layer that reads the groups of a kind becomes: its kept columns, and its bias.
-  struct Reader {
+  struct RemovalReader {
     let weight: Matrix
     let bias: [Float]?
 
     /// As wide as the layer was: columns of zeros compute what columns that are gone do.
     func padded(
       _ columns: [Int], of width: Int, scheme: Scheme = .float32, on pool: WorkerPool
-    ) throws -> ModelWalk.Layer {
+    ) throws -> ModelWalk.WalkedLayer {
       let full = try weight.scattered(to: columns, of: width)
       return .init(weight: try full.packed(scheme, on: pool), bias: try bias.map(FloatVector.init))
     }
@@ -32,7 +32,7 @@ struct GroupRemoval {
   ///   - fitsNorms: whether norms over whole rows of queries and keys are to compute with fewer numbers what they did
   ///     with zeros among them.
   func write(
-    block index: Int, keeping kept: KeptGroups, readers: [String: Reader] = [:], fitsNorms: Bool = false,
+    block index: Int, keeping kept: KeptGroups, readers: [String: RemovalReader] = [:], fitsNorms: Bool = false,
     to draft: ModelDraft
   ) throws {
     let spec = model.spec

@@ -30,7 +30,8 @@ struct GroupSurvey {
   ///   - form: the layers that read the groups, of experts several, by their names, and what they are with some of them: as
   ///     wide as they were.
   func unit(
-    of layer: GroupAllocation.Layer, share: Double, form: (_ kept: [Int]) throws -> [String: ModelWalk.Layer]
+    of layer: GroupAllocation.AllocatedLayer, share: Double,
+    form: (_ kept: [Int]) throws -> [String: ModelWalk.WalkedLayer]
   ) throws -> Double {
     let lost = max(share, Double(layer.chunk) / Double(layer.importances.count))
     let kept = GroupAllocation(layers: [layer]).removeEvenly(share: lost).kept[0]

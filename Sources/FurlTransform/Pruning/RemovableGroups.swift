@@ -2,7 +2,7 @@ import FurlSpec
 
 /// What can be removed from one block as a whole, and what of its tensors goes with it.
 struct RemovableGroups: Sendable {
-  let block: UniformDecoder.Widths
+  let block: UniformDecoder.DecoderWidths
   let hidden: Int
   private let isGated: Bool
   private let outputGate: AttentionSpec.OutputGate?

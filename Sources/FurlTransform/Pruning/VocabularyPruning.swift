@@ -16,7 +16,7 @@ struct VocabularyPruning {
   /// For what is written on the way.
   let folder: String
 
-  struct Result {
+  struct PrunedVocabulary {
     let model: Checkpoint
     /// Weights that are gone.
     let removed: Int
@@ -30,7 +30,7 @@ struct VocabularyPruning {
   ///
   /// - Throws: ``FurlError``: of kind `input` at the recipe's line when so much cannot go, and for a checkpoint without a
   ///   tokenizer.
-  func run() throws -> Result {
+  func run() throws -> PrunedVocabulary {
     let tokenizer = try ModelFile.checkpoint(model).tokenizer()
     let text = try SourceText(
       settings.text, folder: settings.location.folder, checkpointFolder: model.folder, location: settings.location)
@@ -54,7 +54,7 @@ struct VocabularyPruning {
     let ends = tokenizer.ends.renumbered { numbers[$0] }
     let config = TokenReferences(model.config).renumbered(numbers, for: spec)
     let removed = (rows.count - kept.count) * rows.weights
-    return Result(
+    return PrunedVocabulary(
       model: try draft.finish(spec, vocabulary: (cut.serialized(), config, ends)), removed: removed,
       rest: extent.rest(removed: removed),
       report: [

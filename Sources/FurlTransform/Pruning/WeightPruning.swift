@@ -23,7 +23,7 @@ struct WeightPruning {
       // What is looked up is no layer.
       let readers = model.spec.readers(of: site, in: block).filter(\.role.isBlockLinear)
       guard !readers.isEmpty else { return [:] }
-      var layers: [String: ModelWalk.Layer] = [:]
+      var layers: [String: ModelWalk.WalkedLayer] = [:]
       let moments = try walk.secondMoments(
         site, columns: readers[0].columns, extent: step.method == .sparseGPT ? .full : .diagonal)
       let factor =

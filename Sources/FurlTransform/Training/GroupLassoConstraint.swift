@@ -12,7 +12,7 @@ import FurlSpec
 /// 2019). Norms alone do not tell: groups of small weights may carry large activations.
 final class GroupLassoConstraint: Trainer.Constraint {
   /// The groups that one layer reads.
-  private struct Layer {
+  private struct ConstrainedLayer {
     /// Matrices that compute the groups, with the group of each row; biases have as many numbers.
     let producers: [(weight: Matrix, bias: Matrix?, groups: [Int])]
     let reader, readerGradient: Matrix
@@ -25,18 +25,18 @@ final class GroupLassoConstraint: Trainer.Constraint {
   }
 
   /// The groups of one kind in one block: those of a layer, or of one for each expert, which lose as many.
-  private struct Kind {
+  private struct ConstrainedGroups {
     let block: Int
     let kind: GroupKind
     let removable: RemovableGroups
-    let layers: [Layer]
+    let layers: [ConstrainedLayer]
   }
 
   private let step: PruneStep
   private let schedule: PruneStep.Finetune
   private let math: DenseMath
-  private let kinds: [Kind]
-  private var layers: [Layer] { kinds.flatMap(\.layers) }
+  private let kinds: [ConstrainedGroups]
+  private var layers: [ConstrainedLayer] { kinds.flatMap(\.layers) }
   private let extent: PruneExtent
   /// Running means of squares, and 1 for groups that are left: [1][groups].
   private let scores, alive: Matrix
@@ -57,7 +57,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
     self.math = math
     let spec = parameters.spec
     try Self.check(step, spec)
-    var kinds: [Kind] = []
+    var kinds: [ConstrainedGroups] = []
     var count = 0
     for (index, block) in spec.blocks.enumerated() {
       let removable = RemovableGroups(block, of: spec)
@@ -77,12 +77,12 @@ final class GroupLassoConstraint: Trainer.Constraint {
           }
           let reader = prefix + layers.reader.name
           defer { count += groups }
-          return Layer(
+          return ConstrainedLayer(
             producers: producers, reader: parameters[reader], readerGradient: gradients[reader],
             readerGroups: columns, range: count..<count + groups,
             numbers: removable.weights(kind) / removable.pools(kind))
         }
-        kinds.append(Kind(block: index, kind: kind, removable: removable, layers: layers))
+        kinds.append(ConstrainedGroups(block: index, kind: kind, removable: removable, layers: layers))
       }
     }
     self.kinds = kinds
@@ -147,7 +147,7 @@ final class GroupLassoConstraint: Trainer.Constraint {
   }
 
   /// Groups that are gone already go first.
-  private func pools(_ kind: Kind, _ scores: [Float], _ alive: [Float]) -> GroupPools {
+  private func pools(_ kind: ConstrainedGroups, _ scores: [Float], _ alive: [Float]) -> GroupPools {
     GroupPools(importances: kind.layers.map { $0.range.map { alive[$0] > 0 ? Double(scores[$0]) : -1 } })
   }
 

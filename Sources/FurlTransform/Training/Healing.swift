@@ -7,7 +7,7 @@ extension TrainingRun {
   /// The training of a `heal` step.
   init(
     _ step: HealStep, model: Checkpoint, source: Checkpoint, pool: WorkerPool, folder: String, stateFolder: String?,
-    progress: @escaping (Trainer.Progress) -> Void
+    progress: @escaping (Trainer.TrainingProgress) -> Void
   ) throws {
     let objective = Trainer.Objective(labels: step.labels, hidden: step.hidden)
     guard step.hidden == 0 || model.spec.hiddenSize == source.spec.hiddenSize else {

@@ -38,7 +38,7 @@ struct AllWeights: TrainableWeights {
 /// W + B A for every linear layer of the blocks, of so many columns as the rank says (Hu et al., "LoRA", 2021); all else
 /// stays as it is. The product is part of the weights from the first step on, so that there is nothing to merge.
 final class LowRankUpdate: TrainableWeights {
-  private struct Layer {
+  private struct UpdatedLayer {
     let weight, gradient, base: Matrix
     /// [outputs][rank] and [rank][inputs]
     let up, down, upGradient, downGradient: Matrix
@@ -47,7 +47,7 @@ final class LowRankUpdate: TrainableWeights {
   let weights: Matrix
   let gradients: Matrix
   let parts: [(range: Range<Int>, decays: Bool)]
-  private let layers: [Layer]
+  private let layers: [UpdatedLayer]
   private let math: DenseMath
 
   /// B begins with zeros, A with seeded draws of the variance 1 / inputs.
@@ -67,7 +67,7 @@ final class LowRankUpdate: TrainableWeights {
       // An even distribution of that variance.
       let width = (3 / Double(weight.columns)).squareRoot()
       down.values = (0..<down.count).map { _ in Float((2 * draws.unit() - 1) * width) }
-      return Layer(
+      return UpdatedLayer(
         weight: weight, gradient: modelGradients[tensor.name], base: base, up: factors[2 * index], down: down,
         upGradient: factorGradients[2 * index], downGradient: factorGradients[2 * index + 1])
     }

@@ -28,7 +28,7 @@ final class Trainer {
   }
 
   /// How far a training is.
-  struct Progress: Sendable {
+  struct TrainingProgress: Sendable {
     let step: Int
     let steps: Int
     /// Mean of the last steps.
@@ -90,7 +90,7 @@ final class Trainer {
   /// - Parameters:
   ///   - state: where to go on from and to save to; nil: neither.
   /// - Throws: ``FurlError`` of kind `input` at the recipe's line when the loss is not finite any more.
-  func run(_ state: TrainingState? = nil, progress: (Progress) -> Void = { _ in }) throws {
+  func run(_ state: TrainingState? = nil, progress: (TrainingProgress) -> Void = { _ in }) throws {
     let first = try state?.load(into: self) ?? 0
     trained.apply()
     let start = ContinuousClock.now
@@ -104,7 +104,7 @@ final class Trainer {
       let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
       let recent = losses.suffix(50)
       progress(
-        Progress(
+        TrainingProgress(
           step: step + 1, steps: settings.steps, loss: recent.reduce(0, +) / Double(recent.count),
           secondsLeft: seconds / Double(step + 1 - first) * Double(settings.steps - step - 1)))
     }

@@ -19,7 +19,7 @@ struct TrainingRun {
   let folder: String
   /// A folder to save the training to and to go on from; nil: neither.
   let stateFolder: String?
-  let progress: (Trainer.Progress) -> Void
+  let progress: (Trainer.TrainingProgress) -> Void
 
   /// - Parameter constraint: made of the parameters that will be trained and their gradients.
   /// - Returns: the trained model, of the same shape, and what an artifact says about it.

@@ -6,14 +6,14 @@ import FurlTokenizer
 /// The tokens that a model is trained on, and which of them each step reads.
 struct TrainingText: Sendable {
   /// A text as one run of tokens.
-  struct Stream: Sendable {
+  struct TextStream: Sendable {
     let ids: [Int32]
     /// Where its share ends, of 0...1.
     let end: Double
     let text: SourceText
   }
 
-  let streams: [Stream]
+  let streams: [TextStream]
   private let settings: TrainSettings
 
   /// Reads and encodes the texts. Special tokens in them (`<s>`) are taken as such, and none is added.
@@ -37,7 +37,7 @@ struct TrainingText: Sendable {
           "\(text.name) has \(ids.count) tokens, which is less than a sequence of \(settings.length) and the next",
           remedy: "give a longer text or shorter sequences")
       }
-      return Stream(ids: ids, end: end, text: text)
+      return TextStream(ids: ids, end: end, text: text)
     }
   }
 

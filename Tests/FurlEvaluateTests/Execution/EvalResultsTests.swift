@@ -11,7 +11,7 @@ extension ExecutionTests {
 
     /// The suite of some problems, each with as many solutions as `draws`, scored as they stand.
     private func outcome(_ lines: String, _ samples: String, draws: Int, in folder: String) async throws -> (
-      Evaluator.Outcome, Suite
+      Evaluator.EvaluationOutcome, Suite
     ) {
       try TestData.write(Array(lines.utf8), to: folder + "/problems.jsonl")
       try TestData.write(Array(samples.utf8), to: folder + "/samples.jsonl")
@@ -19,7 +19,7 @@ extension ExecutionTests {
       suite.protocol.inputTimeout = 1
       suite.protocol.draws = draws
       suite.protocol.temperature = 1
-      var options = Evaluator.Options()
+      var options = Evaluator.EvaluationOptions()
       options.judgesApart = true
       let given = try Samples.completions(path: folder + "/samples.jsonl", of: suite.problems, draws: draws)
       return (try await Evaluator(options).score(given, of: suite, origin: "samples.jsonl"), suite)

@@ -43,14 +43,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ("LOG . info ( x ) <EOL>", "LOG . info ( x )", LineScore.Method.codexglueClean, true),
+    ("LOG . info ( x ) <EOL>", "LOG . info ( x )", LineScore.SimilarityMethod.codexglueClean, true),
     ("LOG . info ( x ) <EOL>", "LOG . info ( x )", .codexglue, false),
     ("x = '<STR_LIT:a>' <EOL> y", "x = 'a'", .codexglueClean, true),
     (" x  = 1", "x = <NUM_LIT:1>", .codexglueClean, true), (" x  = 1", "x = <NUM_LIT:1>", .plain, false),
     ("<EOL> return x", "return x", .poster, true), ("return x <EOL>", "return x", .poster, false),
     ("a </s>", "a", .poster, true),
   ])
-  func methods(_ completion: String, _ gt: String, _ method: LineScore.Method, _ exact: Bool) throws {
+  func methods(_ completion: String, _ gt: String, _ method: LineScore.SimilarityMethod, _ exact: Bool) throws {
     #expect(try LineScore(completion: completion, gt: gt, method: method).exact == exact)
   }
 

@@ -76,7 +76,7 @@ import Testing
       Completion(
         id: .integer(try #require(entry["id"]?.integer)), text: try #require(entry["completion"]?.string))
     }
-    let results = try EvaluationReport.Results.scoring(completions, of: problems)
+    let results = try EvaluationReport.ReportedResults.scoring(completions, of: problems)
     let items = try #require(results.lines)
     #expect(items.map(\.exact) == entries.map { $0["exact"]?.bool })
     for (item, entry) in zip(items, entries) {

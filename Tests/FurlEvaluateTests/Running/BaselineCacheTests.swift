@@ -108,7 +108,7 @@ import Testing
       }
       let cache = BaselineCache(folder: folder + "/c", build: "1")
       let report = try Made.programs([true, false, true])
-      func key(_ number: Int) -> BaselineCache.Key { .init(json: ["n": .integer(number)]) }
+      func key(_ number: Int) -> BaselineCache.BaselineKey { .init(json: ["n": .integer(number)]) }
       cache.store(.init(report: try Made.programs([true], of: 4), completions: [:]), for: key(0))
       var slow = report
       var items = try #require(slow.results.programs)

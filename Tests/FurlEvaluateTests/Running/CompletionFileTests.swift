@@ -32,7 +32,7 @@ extension ExecutionTests {
         try TestData.write(prefix + Array(lines.map { $0 + "\n" }.joined().utf8), to: given)
         let suite = try Suite(path: file)
         let put = limit.map { suite.problems.prefix($0) } ?? suite.problems
-        var options = Evaluator.Options(limit: limit)
+        var options = Evaluator.EvaluationOptions(limit: limit)
         options.overrides.prompt = prompt
         let completions = try Samples.completions(path: given, of: put, in: suite.problems, draws: nil)
         let report = try await Evaluator(options).score(completions, of: suite, origin: given).report

@@ -10,7 +10,7 @@ import Testing
   @Test func resultsDoNotDependOnSlotsOrThreads() async throws {
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(30, named: "tiny", in: folder))
-      var found: [Evaluator.Outcome] = []
+      var found: [Evaluator.EvaluationOutcome] = []
       for (slots, threads) in [(1, 1), (7, 2), (64, 2)] {
         let subject = try LoadedModel(path: TestData.minipy, context: Running.context(threads: threads))
         found.append(try await Evaluator(.init(slots: slots)).run(suite, on: subject))
@@ -25,7 +25,7 @@ import Testing
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(60, named: "tiny", in: folder))
       let subject = try Running.minipy()
-      var options = Evaluator.Options()
+      var options = Evaluator.EvaluationOptions()
       options.verifiesLines = false
       let plain = try await Evaluator(options).run(suite, on: subject)
       options.verifiesLines = true
@@ -49,7 +49,7 @@ import Testing
   @Test(.enabled(if: Fixtures.sandbox != nil, "needs a sandbox"))
   func severalCompletionsGivePassAtK() async throws {
     let suite = try Suite(path: TestData.minipy + "/minieval.yaml")
-    var options = Evaluator.Options(limit: 5)
+    var options = Evaluator.EvaluationOptions(limit: 5)
     options.overrides.draws = 4
     await Running.expectError(.usage, "all the same at temperature 0") {
       _ = try await Evaluator(options).run(suite, on: Running.minipy())
@@ -88,7 +88,7 @@ import Testing
   @Test func limitsAndOverridesAreReported() async throws {
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(12, named: "tiny", in: folder))
-      var options = Evaluator.Options(limit: 5)
+      var options = Evaluator.EvaluationOptions(limit: 5)
       options.overrides.maxTokens = 3
       options.overrides.context = 64
       let outcome = try await Evaluator(options).run(suite, on: Running.minipy())
@@ -107,7 +107,7 @@ import Testing
     try await TestData.withTemporaryFolder { folder in
       let suite = try Suite(path: Running.writeLines(2, named: "tiny", in: folder))
       for (tokens, context) in [(512, nil), (600, 300), (20, 20)] as [(Int, Int?)] {
-        var options = Evaluator.Options()
+        var options = Evaluator.EvaluationOptions()
         options.overrides.maxTokens = tokens
         options.overrides.context = context
         let subject = try Running.minipy()
@@ -116,7 +116,7 @@ import Testing
         }
       }
       // A report never says a context that the model does not have.
-      var options = Evaluator.Options()
+      var options = Evaluator.EvaluationOptions()
       options.overrides.context = 513
       let subject = try Running.minipy()
       await Running.expectError(.usage, "513 is longer than the model's 512", "--context") {

@@ -22,7 +22,7 @@ import Testing
 
   private func run(
     _ artifact: String, gates: String? = nil, suites: [String] = [], baseline: String? = nil, limit: Int? = nil,
-    options: Verification.Options = .init(isComplete: true)
+    options: Verification.VerificationOptions = .init(isComplete: true)
   ) async throws -> GateReport {
     try await verification(artifact, gates: gates, suites: suites, baseline: baseline).run(options) { _ in
       Evaluator(.init(limit: limit))
@@ -95,12 +95,12 @@ import Testing
       let cache = BaselineCache(folder: folder + "/cache", build: "1")
       var found: [GateReport] = []
       for (drafts, cache) in [(false, nil), (true, nil), (true, cache), (true, cache)] as [(Bool, BaselineCache?)] {
-        let options = Verification.Options(isComplete: true, cache: cache, draftsFromBaseline: drafts)
+        let options = Verification.VerificationOptions(isComplete: true, cache: cache, draftsFromBaseline: drafts)
         found.append(try await run(path, baseline: checkpoint, options: options))
       }
       // However early it ends.
       for drafts in [false, true] {
-        let options = Verification.Options(draftsFromBaseline: drafts)
+        let options = Verification.VerificationOptions(draftsFromBaseline: drafts)
         #expect(try await run(path, baseline: checkpoint, options: options).verdict == found[0].verdict)
       }
       let plain = found.removeFirst()

@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func theFrontierIsWhatNothingBeats() {
-    func point(_ x: Double, _ y: Double, _ series: Int = 0) -> PointPlot.Point {
+    func point(_ x: Double, _ y: Double, _ series: Int = 0) -> PointPlot.PlottedPoint {
       .init(label: "", x: x, y: y, series: series)
     }
     let points = [point(1, 1), point(2, 3), point(3, 2), point(4, 4), point(1, 1), point(9, 0, 1)]

@@ -13,7 +13,7 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
   }
 
   /// When a key means something, as far as the keys before it say.
-  private struct Condition: Sendable {
+  private struct FieldCondition: Sendable {
     let holds: @Sendable (Root) -> Bool
     /// Where it does not hold; nil: then the key is unknown.
     let refusal: (@Sendable (Root) -> (problem: String, remedy: String?))?
@@ -22,7 +22,7 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
   package private(set) var outline: KeyOutline
   private let take: @Sendable (DocumentReader, inout Root) throws -> Void
   private let give: @Sendable (Root) -> JSON?
-  private var conditions: [Condition] = []
+  private var conditions: [FieldCondition] = []
   private var isWritten: @Sendable (Root) -> Bool = { _ in true }
 
   /// A key whose value is always there.
@@ -117,7 +117,7 @@ package struct DocumentField<Root: DeclaredDocument>: Sendable {
     _ refusal: (@Sendable (Root) -> (problem: String, remedy: String?))?
   ) -> DocumentField {
     var field = self
-    field.conditions.append(Condition(holds: holds, refusal: refusal))
+    field.conditions.append(FieldCondition(holds: holds, refusal: refusal))
     // What has to hold of several keys has a sentence of its own.
     if !outline.key.isEmpty { field.outline.conditions.append(sentence) }
     return field

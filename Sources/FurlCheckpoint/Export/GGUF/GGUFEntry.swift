@@ -4,7 +4,7 @@ import FurlTensor
 ///
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3, little-endian.
 struct GGUFEntry {
-  enum Value {
+  enum GGUFEntryValue {
     case uint32(UInt32)
     case int32(Int32)
     case float32(Float)
@@ -17,32 +17,30 @@ struct GGUFEntry {
   }
 
   let key: String
-  let value: Value
+  let value: GGUFEntryValue
 
-  init(_ key: String, _ value: Value) {
+  init(_ key: String, _ value: GGUFEntryValue) {
     self.key = key
     self.value = value
   }
-
-  private typealias Kind = GGUFMetadata.Kind
 
   func write(to bytes: inout [UInt8]) {
     bytes.append(text: key)
     switch value {
     case .uint32(let number):
-      bytes.append(Kind.uint32.rawValue)
+      bytes.append(GGUFMetadata.GGUFValueKind.uint32.rawValue)
       bytes.append(number)
     case .int32(let number):
       bytes.append(Kind.int32.rawValue)
       bytes.append(UInt32(bitPattern: number))
     case .float32(let number):
-      bytes.append(Kind.float32.rawValue)
+      bytes.append(GGUFMetadata.GGUFValueKind.float32.rawValue)
       bytes.append(number.bitPattern)
     case .bool(let flag):
-      bytes.append(Kind.bool.rawValue)
+      bytes.append(GGUFMetadata.GGUFValueKind.bool.rawValue)
       bytes.append(UInt8(flag ? 1 : 0))
     case .text(let text):
-      bytes.append(Kind.text.rawValue)
+      bytes.append(GGUFMetadata.GGUFValueKind.text.rawValue)
       bytes.append(text: text)
     case .texts(let texts):
       GGUFEntry.list(.text, texts.count, to: &bytes)
@@ -59,8 +57,8 @@ struct GGUFEntry {
     }
   }
 
-  private static func list(_ kind: Kind, _ count: Int, to bytes: inout [UInt8]) {
-    bytes.append(Kind.list.rawValue)
+  private static func list(_ kind: GGUFMetadata.GGUFValueKind, _ count: Int, to bytes: inout [UInt8]) {
+    bytes.append(GGUFMetadata.GGUFValueKind.list.rawValue)
     bytes.append(kind.rawValue)
     bytes.append(UInt64(count))
   }

@@ -104,7 +104,7 @@ package struct GGUFExport {
 
   /// Rows of a part lie one after the other in a file, those of a head perhaps in another order.
   private func write(
-    _ part: StoredLayout.Part, of tensor: GGUFTensorPlan, _ source: any ExportSource, to file: OutputFile,
+    _ part: StoredLayout.LayoutPart, of tensor: GGUFTensorPlan, _ source: any ExportSource, to file: OutputFile,
     with tools: ExportTools
   ) throws {
     let (weights, order, fold) = (

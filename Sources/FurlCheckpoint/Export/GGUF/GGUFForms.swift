@@ -41,7 +41,7 @@ struct GGUFForms {
     var decided = tensor
     if case .weights(let layout) = tensor.content, tensor.hasForms {
       let parts = layout.slices.joined().map {
-        Part(spec: $0.spec, isFolded: $0.location.fold != .none, isTurned: $0.location.headRows != nil)
+        FormPart(spec: $0.spec, isFolded: $0.location.fold != .none, isTurned: $0.location.headRows != nil)
       }
       decided.numbers = try numbers.map { try asked($0, tensor, parts, &result) } ?? kept(tensor, parts)
     }
@@ -50,7 +50,7 @@ struct GGUFForms {
   }
 
   /// A tensor of the model that belongs to one of the file.
-  private struct Part {
+  private struct FormPart {
     let spec: TensorSpec
     /// Whether the file has other numbers than the model: blocks cannot be taken over.
     let isFolded: Bool
@@ -59,7 +59,7 @@ struct GGUFForms {
   }
 
   /// The form that holds exactly the weights that a tensor has.
-  private func exact(_ part: Part) throws -> ExportNumbers? {
+  private func exact(_ part: FormPart) throws -> ExportNumbers? {
     let tensor = part.spec
     let numbers = try source.numbers(of: tensor)
     if part.isFolded, numbers.isBlocks { return nil }
@@ -74,13 +74,13 @@ struct GGUFForms {
   }
 
   /// Whether a file would have the blocks of a tensor as they are, lay they the right way.
-  private func kept(whole part: Part) throws -> Bool {
+  private func kept(whole part: FormPart) throws -> Bool {
     var whole = part
     whole.isTurned = false
     return try source.numbers(of: part.spec).isBlocks && exact(whole) != nil
   }
 
-  private func kept(_ tensor: GGUFTensorPlan, _ parts: [Part]) throws -> ExportNumbers {
+  private func kept(_ tensor: GGUFTensorPlan, _ parts: [FormPart]) throws -> ExportNumbers {
     let remedy = "give --dtype f16, or q8_0, q4_0 or q4_1 to encode the weights anew"
     let forms = try parts.map { part in
       guard let form = try exact(part) else { throw try noForm(part, remedy: remedy) }
@@ -95,7 +95,7 @@ struct GGUFForms {
     return forms[0]
   }
 
-  private func noForm(_ part: Part, remedy: String) throws -> FurlError {
+  private func noForm(_ part: FormPart, remedy: String) throws -> FurlError {
     let numbers = try source.numbers(of: part.spec)
     let columns = part.spec.shape[1]
     let isWhole = if case .padded = numbers { true } else { columns % 32 == 0 }
@@ -114,7 +114,7 @@ struct GGUFForms {
   }
 
   private func asked(
-    _ numbers: ExportNumbers, _ tensor: GGUFTensorPlan, _ parts: [Part], _ result: inout ExportResult
+    _ numbers: ExportNumbers, _ tensor: GGUFTensorPlan, _ parts: [FormPart], _ result: inout ExportResult
   ) throws -> ExportNumbers {
     let held = try parts.map(exact)
     var form = numbers

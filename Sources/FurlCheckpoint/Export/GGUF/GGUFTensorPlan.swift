@@ -4,7 +4,7 @@ import FurlTensor
 
 /// A tensor that is to be written to a GGUF file.
 struct GGUFTensorPlan {
-  enum Content {
+  enum PlannedContent {
     /// Tensors of the model.
     case weights(StoredLayout)
     /// FP32 numbers that follow from the specification.
@@ -14,7 +14,7 @@ struct GGUFTensorPlan {
   let name: String
   /// Rows outermost; a vector has one extent.
   let shape: [Int]
-  let content: Content
+  let content: PlannedContent
   var numbers = ExportNumbers.f32
 
   var columns: Int { shape.last ?? 1 }

@@ -20,7 +20,7 @@ package struct SafetensorsExport {
     self.shardBytes = shardBytes
   }
 
-  private struct Shard {
+  private struct ExportedShard {
     var name = ""
     var tensors: [StoredLayout] = []
     var bytes = 0
@@ -108,11 +108,13 @@ package struct SafetensorsExport {
 
   private func bytes(_ layout: StoredLayout) -> Int { type.byteCount(layout.elementCount) }
 
-  private func shards(_ layouts: [StoredLayout]) -> [Shard] {
-    var shards = [Shard()]
+  private func shards(_ layouts: [StoredLayout]) -> [ExportedShard] {
+    var shards = [ExportedShard()]
     for layout in layouts {
       let size = bytes(layout)
-      if let last = shards.last, !last.tensors.isEmpty, last.bytes > shardBytes - size { shards.append(Shard()) }
+      if let last = shards.last, !last.tensors.isEmpty, last.bytes > shardBytes - size {
+        shards.append(ExportedShard())
+      }
       shards[shards.count - 1].tensors.append(layout)
       shards[shards.count - 1].bytes += size
     }
@@ -130,7 +132,7 @@ package struct SafetensorsExport {
   }
 
   /// The length and the header; spaces behind it let the data begin on a multiple of 8.
-  private func header(_ shard: Shard) -> [UInt8] {
+  private func header(_ shard: ExportedShard) -> [UInt8] {
     var position = 0
     var members = [JSON.Member("__metadata__", ["format": "pt"])]
     for layout in shard.tensors {
@@ -149,7 +151,7 @@ package struct SafetensorsExport {
     return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
   }
 
-  private func index(_ shards: [Shard]) -> JSON {
+  private func index(_ shards: [ExportedShard]) -> JSON {
     let map = shards.flatMap { shard in shard.tensors.map { JSON.Member($0.name, .string(shard.name)) } }
     return [
       "metadata": ["total_size": .integer(shards.reduce(0) { $0 + $1.bytes })], "weight_map": .object(map),
@@ -182,7 +184,7 @@ private struct StoredTensorWriter {
   let source: any ExportSource
   let tools: ExportTools
 
-  private func read(_ part: StoredLayout.Part, _ weights: ExportedWeights, rows: Range<Int>) throws -> [Float] {
+  private func read(_ part: StoredLayout.LayoutPart, _ weights: ExportedWeights, rows: Range<Int>) throws -> [Float] {
     let values = try weights.read(rows: rows, with: tools)
     try check(values, of: part.spec, row: rows.lowerBound)
     let fold = part.location.fold
@@ -190,7 +192,7 @@ private struct StoredTensorWriter {
   }
 
   /// Parts whose rows lie one after the other, and vectors.
-  func writeInOrder(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+  func writeInOrder(_ layout: StoredLayout, _ parts: [StoredLayout.LayoutPart], to file: OutputFile) throws {
     if parts[0].spec.shape.count == 1 {
       var vector = [Float](repeating: 0, count: layout.outputs)
       for part in parts {
@@ -209,7 +211,7 @@ private struct StoredTensorWriter {
   }
 
   /// Parts whose rows lie between each other: run by run.
-  func writeRows(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+  func writeRows(_ layout: StoredLayout, _ parts: [StoredLayout.LayoutPart], to file: OutputFile) throws {
     var owners = [(part: Int, row: Int)](repeating: (0, 0), count: layout.outputs)
     for (index, part) in parts.enumerated() {
       for row in 0..<part.rows { owners[part.output(row)] = (index, row) }
@@ -230,7 +232,7 @@ private struct StoredTensorWriter {
   }
 
   /// Stripes of rows, each with those of all parts.
-  func writeBesideEachOther(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+  func writeBesideEachOther(_ layout: StoredLayout, _ parts: [StoredLayout.LayoutPart], to file: OutputFile) throws {
     let weights = try parts.map { (part: $0, values: try source.weights(of: $0.spec, pool: tools.pool)) }
     let (rows, width) = (layout.shape[0], layout.shape[1])
     let step = ExportLimits.rows(columns: width)
@@ -249,7 +251,7 @@ private struct StoredTensorWriter {
   }
 
   /// Stripes of inputs, each with the outputs of all parts: what is written last to first is read in rows.
-  func writeTransposed(_ layout: StoredLayout, _ parts: [StoredLayout.Part], to file: OutputFile) throws {
+  func writeTransposed(_ layout: StoredLayout, _ parts: [StoredLayout.LayoutPart], to file: OutputFile) throws {
     let weights = try parts.map { (part: $0, values: try source.weights(of: $0.spec, pool: tools.pool)) }
     let (inputs, outputs) = (parts[0].spec.shape[1], layout.outputs)
     let step = ExportLimits.rows(columns: outputs)

@@ -5,7 +5,7 @@ import FurlTensor
 /// A tensor as a family stores it: the reverse of what ``Architecture/location(of:in:)`` says of the parts.
 struct StoredLayout {
   /// A tensor of the specification that it is made of.
-  struct Part {
+  struct LayoutPart {
     let spec: TensorSpec
     let location: TensorLocation
 
@@ -20,7 +20,7 @@ struct StoredLayout {
   /// As it is stored.
   let shape: [Int]
   /// Of each slice, in the order of their first outputs; one slice unless several matrices are stored as one.
-  let slices: [[Part]]
+  let slices: [[LayoutPart]]
   /// Stored as input x output.
   let isTransposed: Bool
   /// The numbers of a vector of which it holds a piece; nil: all.
@@ -61,12 +61,12 @@ struct StoredLayout {
     of spec: ModelSpec, path: String, location: (TensorSpec) -> TensorLocation
   ) throws -> [StoredLayout] {
     var order: [String] = []
-    var parts: [String: [Part]] = [:]
+    var parts: [String: [LayoutPart]] = [:]
     var pieces: [String: StoredLayout] = [:]
     for tensor in spec.tensors {
       let location = location(tensor)
       if location.computed != nil { continue }
-      let part = Part(spec: tensor, location: location)
+      let part = LayoutPart(spec: tensor, location: location)
       if !location.pieces.isEmpty {
         let count = tensor.shape[0] / location.pieces.count
         for (index, name) in location.pieces.enumerated() {
@@ -85,7 +85,7 @@ struct StoredLayout {
   }
 
   /// Parts with the same rows.
-  private static func besideEachOther(_ name: String, _ parts: [Part], path: String) throws -> StoredLayout {
+  private static func besideEachOther(_ name: String, _ parts: [LayoutPart], path: String) throws -> StoredLayout {
     let sorted = parts.sorted { $0.location.columns?.start ?? 0 < $1.location.columns?.start ?? 0 }
     var width = 0
     for part in sorted {
@@ -101,11 +101,11 @@ struct StoredLayout {
       name: name, shape: [sorted[0].rows, width], slices: [sorted], isTransposed: false, isBesideEachOther: true)
   }
 
-  private static func layout(_ name: String, _ parts: [Part], path: String) throws -> StoredLayout {
+  private static func layout(_ name: String, _ parts: [LayoutPart], path: String) throws -> StoredLayout {
     let first = parts[0]
     if first.location.columns != nil { return try besideEachOther(name, parts, path: path) }
     let count = first.location.slice?.count ?? 1
-    var slices = [[Part]](repeating: [], count: count)
+    var slices = [[LayoutPart]](repeating: [], count: count)
     for part in parts {
       guard part.location.slice?.count ?? 1 == count, part.location.isTransposed == first.location.isTransposed,
         part.spec.shape.dropFirst() == first.spec.shape.dropFirst()
