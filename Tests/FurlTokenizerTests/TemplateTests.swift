@@ -72,7 +72,7 @@ import Testing
     ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "deeply"),
     ("{% set ns = namespace(a='x') %}{% for i in range(100) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}", "MiB"),
     ("{% set ns = namespace(a=[]) %}{% for i in range(1000) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}", "nested"),
-    ("{% set ns = namespace(a=['x']) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}", "large"),
+    ("{% set n = namespace(a=['x']) %}{% for i in range(60) %}{% set n.a = [n.a, n.a] %}{% endfor %}{{ n.a }}", "large"),
     ("{{ 'ab' * 1000000000 }}", "MiB"), ("{{ [1] * 1000000000 }}", "steps"), ("{{ 'a'.zfill(1000000000000) }}", "MiB"),
     ("{{ 'x' | indent(1000000000000, true) }}", "MiB"), ("{{ 2 ** 64 }}", "64 bits"),
     (String(repeating: "(", count: 5000), "nested"), ("{{ " + String(repeating: "[", count: 5000), "nested"),

@@ -50,7 +50,8 @@ struct FolderPapers {
   private func text(_ name: String) throws -> String? {
     let path = folder + "/" + name
     guard FileNames.isFolder(path) == false else { return nil }
-    guard let text = String(validating: try MappedFile(path: path).readAll(limit: ModelPapers.largest), as: UTF8.self) else {
+    guard let text = String(validating: try MappedFile(path: path).readAll(limit: ModelPapers.largest), as: UTF8.self)
+    else {
       throw FurlError.input(path, "is not UTF-8")
     }
     return text
@@ -64,7 +65,9 @@ struct FolderPapers {
 
   private func templateFiles() throws -> [ModelPapers.NamedTemplate] {
     var found: [ModelPapers.NamedTemplate] = []
-    if let text = try text("chat_template.jinja") { found.append(.init(name: ModelPapers.NamedTemplate.usual, text: text)) }
+    if let text = try text("chat_template.jinja") {
+      found.append(.init(name: ModelPapers.NamedTemplate.usual, text: text))
+    }
     let more = "additional_chat_templates"
     guard FileNames.isFolder(folder + "/" + more) == true else { return found }
     for name in FolderListing(folder + "/" + more).names.sorted() where name.hasSuffix(".jinja") {
@@ -88,7 +91,9 @@ struct FolderPapers {
       guard let name, let text else { throw error("a text or a list of templates with names is expected") }
       return ModelPapers.NamedTemplate(name: name, text: text)
     }
-    guard Set(found.map { Array($0.name.utf8) }).count == found.count else { throw error("has two templates of one name") }
+    guard Set(found.map { Array($0.name.utf8) }).count == found.count else {
+      throw error("has two templates of one name")
+    }
     return found
   }
 

@@ -32,7 +32,8 @@ enum GGUFPapers {
     }
     for key in metadata.keys where key.hasPrefix(template + ".") {
       let name = String(key.dropFirst(template.count + 1))
-      guard let text = try metadata.string(key), name != ModelPapers.NamedTemplate.usual || papers.templates.isEmpty else { continue }
+      guard let text = try metadata.string(key), name != ModelPapers.NamedTemplate.usual || papers.templates.isEmpty
+      else { continue }
       papers.templates.append(.init(name: name, text: text))
     }
     papers.generation = try metadata.string(generation)

@@ -12,7 +12,8 @@ enum ModelCard {
   ]
   /// Keys of GGUF files that a card has no names for, below `general.`; they are kept with underscores for points.
   static let general = [
-    "author", "organization", "description", "version", "finetune", "basename", "size_label", "url", "repo_url", "source.url",
+    "author", "organization", "description", "version", "finetune", "basename", "size_label", "url", "repo_url",
+    "source.url",
     "source.repo_url",
   ]
 
@@ -20,7 +21,9 @@ enum ModelCard {
   ///
   /// - Returns: empty for a text without any, and for one that is no YAML.
   static func facts(_ text: String) -> [JSON.Member] {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasSuffix("\r") ? $0.dropLast() : $0 }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map {
+      $0.hasSuffix("\r") ? $0.dropLast() : $0
+    }
     guard lines.first == "---", let end = lines.dropFirst().firstIndex(of: "---") else { return [] }
     let matter = lines[1..<end].joined(separator: "\n")
     guard let reader = try? YAML.read(Array(matter.utf8), file: nil) else { return [] }

@@ -60,12 +60,7 @@ package struct ExportedModel: ExportSource {
     }
   }
 
-  package func papers() throws -> ModelPapers {
-    switch file {
-    case .checkpoint(let checkpoint): try checkpoint.papers()
-    case .artifact(let weights): weights.artifact.description.papers
-    }
-  }
+  package func papers() throws -> ModelPapers { try file.papers() }
 
   package func sideFiles() throws -> [SideFile] {
     let papers = try papers()
@@ -78,18 +73,21 @@ package struct ExportedModel: ExportSource {
       let generation = try checkpoint.generationConfiguration()
       let isSaid = declared.ids == ends.ids
       let hasMoreTemplates = papers.templates.contains { $0.name != ModelPapers.NamedTemplate.usual }
-      return try papers.sideFiles + ExportedModel.copiedFiles.compactMap { name in
-        if hasMoreTemplates, name == "tokenizer_config.json", let config = try tokenizerConfiguration(checkpoint, papers) {
-          return config
+      return try papers.sideFiles
+        + ExportedModel.copiedFiles.compactMap { name in
+          if hasMoreTemplates, name == "tokenizer_config.json",
+            let config = try tokenizerConfiguration(checkpoint, papers)
+          {
+            return config
+          }
+          if hasMoreTemplates, name == "chat_template.jinja" { return nil }
+          let path = checkpoint.folder + "/" + name
+          if name == "generation_config.json", !isSaid {
+            return generationConfiguration(ends, bosID: nil, over: generation)
+          }
+          guard access(path, F_OK) == 0 else { return nil }
+          return SideFile(name: name, content: .file(try MappedFile(path: path)))
         }
-        if hasMoreTemplates, name == "chat_template.jinja" { return nil }
-        let path = checkpoint.folder + "/" + name
-        if name == "generation_config.json", !isSaid {
-          return generationConfiguration(ends, bosID: nil, over: generation)
-        }
-        guard access(path, F_OK) == 0 else { return nil }
-        return SideFile(name: name, content: .file(try MappedFile(path: path)))
-      }
     }
     let tokenizer = try file.tokenizer()
     func text(_ json: JSON) -> SideFile.SideContent { .bytes(Array((json.prettyText + "\n").utf8)) }

@@ -94,7 +94,9 @@ package struct ModelPapers: Sendable, Hashable {
         try entry.finish()
         return pair
       }
-      guard Set(pairs.map { Array($0.0.utf8) }).count == pairs.count else { throw reader.error(key, "has one name twice") }
+      guard Set(pairs.map { Array($0.0.utf8) }).count == pairs.count else {
+        throw reader.error(key, "has one name twice")
+      }
       return pairs
     }
     func mapping(_ key: String) throws -> [JSON.Member] {
@@ -113,7 +115,8 @@ package struct ModelPapers: Sendable, Hashable {
     if let file = files.first(where: { !ModelPapers.isFileName($0.name) }) {
       throw reader.error("files", "\"\(file.name)\" is not the name of a licence or a notice")
     }
-    if let text = (templates.map(\.text) + files.map(\.text) + [generation ?? ""]).first(where: { $0.utf8.count > Self.largest }) {
+    let texts = templates.map(\.text) + files.map(\.text) + [generation ?? ""]
+    if let text = texts.first(where: { $0.utf8.count > Self.largest }) {
       throw reader.error("files", "has a text of \(text.utf8.count) bytes, which is more than allowed")
     }
   }

@@ -67,13 +67,16 @@ package struct ChatInput: Sendable {
     messages.map { message in
       guard var members = message.members else { return message }
       members.removeAll { $0.value == .null }
-      guard let thought = ChatInput.reasoning.lazy.compactMap({ name in members.first { $0.key == name } }).first?.value else {
+      guard let thought = ChatInput.reasoning.lazy.compactMap({ name in members.first { $0.key == name } }).first?.value
+      else {
         return .object(members)
       }
       let own = members.first { $0.key == "thinking" }?.value
       members.removeAll { $0.key == "thinking" }
       members.insert(.init("thinking", own ?? thought), at: 0)
-      if !members.contains(where: { $0.key == "reasoning_content" }) { members.append(.init("reasoning_content", thought)) }
+      if !members.contains(where: { $0.key == "reasoning_content" }) {
+        members.append(.init("reasoning_content", thought))
+      }
       return .object(members)
     }
   }

@@ -33,7 +33,8 @@ enum PythonForm {
         } else {
           let digits = String(scalar.value, radix: 16)
           let width = scalar.value < 0x100 ? 2 : scalar.value < 0x10000 ? 4 : 8
-          result += (width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U") + String(repeating: "0", count: width - digits.count)
+          result +=
+            (width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U") + String(repeating: "0", count: width - digits.count)
           result += digits
         }
       }
@@ -75,7 +76,8 @@ enum PythonForm {
       let items = try list.items.map { try printed($0, error) }.joined(separator: ", ")
       return list.kind == .list ? "[\(items)]" : "(\(items)\(list.items.count == 1 ? "," : ""))"
     case .mapping(let mapping):
-      return "{\(try mapping.pairs.map { "\(try printed($0.key, error)): \(try printed($0.value, error))" }.joined(separator: ", "))}"
+      return
+        "{\(try mapping.pairs.map { "\(try printed($0.key, error)): \(try printed($0.value, error))" }.joined(separator: ", "))}"
     default: throw error("\(value.typeName) cannot be printed")
     }
   }

@@ -59,7 +59,9 @@ enum PythonText {
     pattern.isEmpty || !places(of: pattern, in: text, atMost: 1).isEmpty
   }
 
-  private static func part(_ bytes: [UInt8], _ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+  private static func part(_ bytes: [UInt8], _ range: Range<Int>) -> String {
+    String(decoding: bytes[range], as: UTF8.self)
+  }
 
   /// The parts of a text between those where a pattern is; `limit` patterns at most are looked at.
   static func split(_ text: String, at pattern: String, limit: Int, fromRight: Bool = false) -> [String] {

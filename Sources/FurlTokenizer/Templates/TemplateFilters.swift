@@ -7,8 +7,10 @@ struct TemplateFilters {
   let run: TemplateRun
 
   static let names = [
-    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "indent", "int", "items", "join", "last",
-    "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select",
+    "abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "indent", "int", "items", "join",
+    "last",
+    "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe",
+    "select",
     "selectattr", "sort", "string", "sum", "title", "tojson", "trim", "unique", "upper",
   ]
 
@@ -89,7 +91,9 @@ struct TemplateFilters {
     var lines = PythonText.lines(text + "\n")
     try run.pay(lines.count.multipliedReportingOverflow(by: margin.utf8.count).partialValue)
     let indentsBlank = given[2]?.isTrue == true
-    for index in lines.indices.dropFirst() where indentsBlank || !lines[index].isEmpty { lines[index] = margin + lines[index] }
+    for index in lines.indices.dropFirst() where indentsBlank || !lines[index].isEmpty {
+      lines[index] = margin + lines[index]
+    }
     return (given[1]?.isTrue == true ? margin : "") + lines.joined(separator: "\n")
   }
 
@@ -102,7 +106,9 @@ struct TemplateFilters {
       if let text = indent.string {
         style.indent = text
       } else {
-        guard let width = indent.whole, width <= 64 else { throw run.error("tojson needs an indent of 64 spaces at most") }
+        guard let width = indent.whole, width <= 64 else {
+          throw run.error("tojson needs an indent of 64 spaces at most")
+        }
         style.indent = String(repeating: " ", count: max(0, width))
       }
       style.comma = ","
@@ -157,7 +163,9 @@ struct TemplateFilters {
     default:
       let given = try bound(call, ["case_sensitive", "attribute"], name)
       guard given[0] == nil else { throw run.error("case_sensitive of \(name) is not supported") }
-      let items = try run.elements(value).map { item in (item, try folded(given[1].map { try picked($0, item) } ?? item)) }
+      let items = try run.elements(value).map { item in
+        (item, try folded(given[1].map { try picked($0, item) } ?? item))
+      }
       var best = items.first
       for item in items.dropFirst() {
         guard let current = best else { break }
@@ -230,11 +238,11 @@ struct TemplateFilters {
   }
 
   private func unique(_ value: TemplateValue, isExact: Bool, _ attribute: TemplateValue?) throws -> TemplateValue {
-    var seen: Set<TemplateMapping.Key> = []
+    var seen: Set<TemplateMapping.MappingKey> = []
     return try run.stream(
       try run.elements(value).filter { item in
         let found = try attribute.map { try picked($0, item) } ?? item
-        guard let key = TemplateMapping.Key(isExact ? found : try folded(found)) else {
+        guard let key = TemplateMapping.MappingKey(isExact ? found : try folded(found)) else {
           throw run.error("unique is not for \(found.typeName)")
         }
         return seen.insert(key).inserted
@@ -249,7 +257,9 @@ struct TemplateFilters {
     let isReversed = given[isMapping ? 2 : 0]?.isTrue == true
     var items: [(item: TemplateValue, key: TemplateValue)]
     if isMapping {
-      guard case .mapping(let mapping) = value else { throw run.error("dictsort is for mappings, not \(value.typeName)") }
+      guard case .mapping(let mapping) = value else {
+        throw run.error("dictsort is for mappings, not \(value.typeName)")
+      }
       let byValue = given[1]?.string == "value"
       items = try mapping.pairs.map { (try run.list([$0.key, $0.value], kind: .tuple), byValue ? $0.value : $0.key) }
     } else {
@@ -310,7 +320,9 @@ struct TemplateFilters {
     var test: String?
     if !rest.positional.isEmpty {
       test = rest.positional.removeFirst().string
-      guard let test, TemplateTests.names.contains(test) else { throw run.error("\(name) needs a test that is supported") }
+      guard let test, TemplateTests.names.contains(test) else {
+        throw run.error("\(name) needs a test that is supported")
+      }
     }
     let wanted = name.hasPrefix("select")
     let tests = TemplateTests(run: run)

@@ -15,7 +15,8 @@ struct TemplateFunctions {
       guard let form = try call.bound(["format"], name, run)[0]?.string else { throw run.error("\(name) needs a text") }
       try run.pay(form.utf8.count * 10)
       guard let text = run.now.text(form) else {
-        throw run.error("strftime_now has a form in \"\(form)\" that is not supported", remedy: "supported: \(ClockTime.forms)")
+        throw run.error(
+          "strftime_now has a form in \"\(form)\" that is not supported", remedy: "supported: \(ClockTime.forms)")
       }
       return try run.text(text)
     case "namespace":
@@ -54,7 +55,9 @@ struct TemplateFunctions {
       guard let number = value.whole else { throw run.error("range is for integers, not \(value.typeName)") }
       return number
     }
-    guard (1...3).contains(numbers.count), call.named.isEmpty else { throw run.error("range takes one to three integers") }
+    guard (1...3).contains(numbers.count), call.named.isEmpty else {
+      throw run.error("range takes one to three integers")
+    }
     let (start, end) = numbers.count == 1 ? (0, numbers[0]) : (numbers[0], numbers[1])
     let step = numbers.count == 3 ? numbers[2] : 1
     guard step != 0 else { throw run.error("range cannot go in steps of 0") }

@@ -2,7 +2,7 @@ import FurlBase
 
 /// A piece of a template: text as it stands, or a word of what stands between braces.
 struct TemplateToken {
-  enum Content: Equatable {
+  enum TokenContent: Equatable {
     case data(String)
     case name(String)
     case text(String)
@@ -12,7 +12,7 @@ struct TemplateToken {
     case blockBegin, blockEnd, variableBegin, variableEnd, end
   }
 
-  let content: Content
+  let content: TokenContent
   /// From 1.
   let line: Int
 }
@@ -70,7 +70,9 @@ struct TemplateLexer {
     return end
   }
 
-  private mutating func add(_ content: TemplateToken.Content) { tokens.append(TemplateToken(content: content, line: line)) }
+  private mutating func add(_ content: TemplateToken.TokenContent) {
+    tokens.append(TemplateToken(content: content, line: line))
+  }
 
   // MARK: Text
 
@@ -283,7 +285,8 @@ struct TemplateLexer {
   private func escape(_ escape: Unicode.Scalar, _ index: inout Int, to value: inout String.UnicodeScalarView) throws {
     func code(_ count: Int, radix: Int) throws -> Unicode.Scalar {
       let digits = string(index..<min(index + count, source.count))
-      guard digits.unicodeScalars.count == count, let number = UInt32(digits, radix: radix), let scalar = Unicode.Scalar(number)
+      guard digits.unicodeScalars.count == count, let number = UInt32(digits, radix: radix),
+        let scalar = Unicode.Scalar(number)
       else { throw error("\\\(escape)\(digits) is no character") }
       index += count
       return scalar

@@ -7,11 +7,14 @@ struct TemplateMethods {
   let run: TemplateRun
 
   static let ofText: Set<String> = [
-    "capitalize", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isdecimal", "isdigit", "islower",
-    "isnumeric", "isspace", "isupper", "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind",
+    "capitalize", "count", "endswith", "find", "format", "index", "isalnum", "isalpha", "isdecimal", "isdigit",
+    "islower",
+    "isnumeric", "isspace", "isupper", "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix",
+    "replace", "rfind",
     "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "zfill",
     // These are there, and refused when they are called.
-    "casefold", "center", "encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable", "istitle", "ljust",
+    "casefold", "center", "encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable", "istitle",
+    "ljust",
     "maketrans", "rindex", "rjust", "swapcase", "translate",
   ]
   static let ofList: Set<String> = [
@@ -147,14 +150,17 @@ struct TemplateMethods {
   private func cut(_ name: String, _ text: String, _ call: TemplateCall) throws -> TemplateValue {
     switch name {
     case "splitlines":
-      if let keeps = try bound(call, ["keepends"], name)[0], keeps.isTrue { throw run.error("keepends is not supported") }
+      if let keeps = try bound(call, ["keepends"], name)[0], keeps.isTrue {
+        throw run.error("keepends is not supported")
+      }
       return try run.list(PythonText.lines(text).map { .text($0) })
     case "partition", "rpartition":
       guard let separator = try argument(try bound(call, ["sep"], name)[0], name), !separator.isEmpty else {
         throw run.error("\(name) needs a text")
       }
       let parts = PythonText.split(text, at: separator, limit: 1, fromRight: name == "rpartition")
-      let three = parts.count == 2 ? [parts[0], separator, parts[1]] : name == "partition" ? [text, "", ""] : ["", "", text]
+      let three =
+        parts.count == 2 ? [parts[0], separator, parts[1]] : name == "partition" ? [text, "", ""] : ["", "", text]
       return try run.list(three.map { .text($0) }, kind: .tuple)
     default:
       let given = try bound(call, ["sep", "maxsplit"], name)
@@ -189,7 +195,9 @@ struct TemplateMethods {
   }
 
   private func places(_ name: String, _ text: String, _ call: TemplateCall) throws -> TemplateValue {
-    guard let part = try argument(try bound(call, ["sub"], name)[0], name) else { throw run.error("\(name) needs a text") }
+    guard let part = try argument(try bound(call, ["sub"], name)[0], name) else {
+      throw run.error("\(name) needs a text")
+    }
     guard !part.isEmpty else { throw run.error("\(name) of an empty text is not supported") }
     if name == "count" { return .integer(PythonText.places(of: part, in: text).count) }
     let parts = PythonText.split(text, at: part, limit: 1, fromRight: name == "rfind")
@@ -234,7 +242,8 @@ struct TemplateMethods {
           continue
         }
         field = nil
-        let value = name.isEmpty
+        let value =
+          name.isEmpty
           ? call.positional.dropFirst(next).first
           : Int(name).map { call.positional.dropFirst(max(0, $0)).first } ?? call.named.first { $0.name == name }?.value
         if name.isEmpty { next += 1 }

@@ -25,9 +25,9 @@ struct TemplateParser {
 
   // MARK: Tokens
 
-  var content: TemplateToken.Content { tokens[place].content }
+  var content: TemplateToken.TokenContent { tokens[place].content }
   var line: Int { tokens[place].line }
-  private var following: TemplateToken.Content { tokens[min(place + 1, tokens.count - 1)].content }
+  private var following: TemplateToken.TokenContent { tokens[min(place + 1, tokens.count - 1)].content }
 
   mutating func next() { place = min(place + 1, tokens.count - 1) }
 
@@ -35,7 +35,7 @@ struct TemplateParser {
     TemplateFault.error(file, line ?? self.line, problem, remedy: remedy)
   }
 
-  mutating func takes(_ content: TemplateToken.Content) -> Bool {
+  mutating func takes(_ content: TemplateToken.TokenContent) -> Bool {
     guard self.content == content else { return false }
     next()
     return true
@@ -92,7 +92,9 @@ struct TemplateParser {
   /// An expression, or several with commas between them as one tuple.
   ///
   /// - Parameter ends: whether a token ends the tuple behind a comma.
-  mutating func tuple(allowsChoice: Bool = true, endsAt word: String? = nil, inParentheses: Bool = false) throws -> TemplateNode {
+  mutating func tuple(allowsChoice: Bool = true, endsAt word: String? = nil, inParentheses: Bool = false) throws
+    -> TemplateNode
+  {
     let line = self.line
     var nodes: [TemplateNode] = []
     var isTuple = false
@@ -298,7 +300,8 @@ struct TemplateParser {
     let from = ends(self) ? nil : try expression()
     if let from, takes(mark: "]") { return try node(.item(base, from), line) }
     guard takes(mark: ":") else {
-      throw error(content == .mark(",") ? "several indices at once are not supported" : "\"]\" is expected, not \(described)")
+      throw error(
+        content == .mark(",") ? "several indices at once are not supported" : "\"]\" is expected, not \(described)")
     }
     let to = ends(self) ? nil : try expression()
     let by = takes(mark: ":") && !ends(self) ? try expression() : nil
@@ -310,7 +313,9 @@ struct TemplateParser {
     var result = TemplateArguments()
     try expect(mark: "(")
     while content != .mark(")") {
-      if content == .mark("*") || content == .mark("**") { throw error("arguments from a list (*, **) are not supported") }
+      if content == .mark("*") || content == .mark("**") {
+        throw error("arguments from a list (*, **) are not supported")
+      }
       if case .name(let name) = content, following == .mark("=") {
         next()
         next()
@@ -347,7 +352,8 @@ struct TemplateParser {
     let name = try self.name()
     guard TemplateFilters.names.contains(name) else {
       throw error(
-        "the filter \"\(name)\" is not supported", at: line, remedy: "supported: \(TemplateFilters.names.joined(separator: ", "))")
+        "the filter \"\(name)\" is not supported", at: line,
+        remedy: "supported: \(TemplateFilters.names.joined(separator: ", "))")
     }
     return try node(.filter(input, name, content == .mark("(") ? try arguments() : TemplateArguments()), line)
   }
@@ -358,7 +364,8 @@ struct TemplateParser {
     let name = try self.name()
     guard TemplateTests.names.contains(name) else {
       throw error(
-        "the test \"\(name)\" is not supported", at: place, remedy: "supported: \(TemplateTests.names.joined(separator: ", "))")
+        "the test \"\(name)\" is not supported", at: place,
+        remedy: "supported: \(TemplateTests.names.joined(separator: ", "))")
     }
     var arguments = TemplateArguments()
     if content == .mark("(") {
@@ -373,7 +380,8 @@ struct TemplateParser {
   /// Whether what comes is the one argument of a test without parentheses.
   private var takesArgument: Bool {
     switch content {
-    case .name(let name): !["else", "or", "and", "is"].contains(name) && !["if", "in", "not", "recursive"].contains(name)
+    case .name(let name):
+      !["else", "or", "and", "is"].contains(name) && !["if", "in", "not", "recursive"].contains(name)
     case .text, .integer, .number, .mark("["), .mark("{"): true
     default: false
     }

@@ -80,7 +80,7 @@ extension TemplateRun {
 
   func mapping(_ pairs: [(TemplateValue, TemplateValue)]) throws -> TemplateValue {
     try step(pairs.count)
-    if let pair = pairs.first(where: { TemplateMapping.Key($0.0) == nil }) {
+    if let pair = pairs.first(where: { TemplateMapping.MappingKey($0.0) == nil }) {
       throw error("\(pair.0.typeName) cannot be a key")
     }
     for (key, _) in pairs { try pay(key.weight) }
@@ -105,7 +105,8 @@ extension TemplateRun {
       if let found = rounds.attribute(name) { return found }
       guard name == "cycle" || name == "changed" else { return missing(name, value) }
       throw error("loop.\(name) is not supported")
-    case .safe: throw error("a text that |safe has marked has no methods here", remedy: "leave |safe out of the template")
+    case .safe:
+      throw error("a text that |safe has marked has no methods here", remedy: "leave |safe out of the template")
     default: return missing(name, value)
     }
   }
@@ -213,7 +214,9 @@ extension TemplateRun {
     return true
   }
 
-  private func isNumberless(_ one: TemplateValue, _ other: TemplateValue) -> Bool { one.real == nil || other.real == nil }
+  private func isNumberless(_ one: TemplateValue, _ other: TemplateValue) -> Bool {
+    one.real == nil || other.real == nil
+  }
 
   private func notAbove(_ one: TemplateValue, _ other: TemplateValue) -> Bool { (one.real ?? 0) <= (other.real ?? 0) }
 
@@ -254,7 +257,9 @@ extension TemplateRun {
     case ("*", _, .text(let unit)) where one.whole != nil: return try repeated(unit, one.whole ?? 0)
     case ("*", .list(let unit), _) where other.whole != nil && unit.kind != .view:
       let count = max(0, other.whole ?? 0)
-      try step(unit.items.count.multipliedReportingOverflow(by: count).overflow ? TemplateLimits.steps : unit.items.count * count)
+      try step(
+        unit.items.count.multipliedReportingOverflow(by: count).overflow
+          ? TemplateLimits.steps : unit.items.count * count)
       return try list(Array(repeatElement(unit.items, count: count).joined()), kind: unit.kind)
     case ("%", .text, _), ("%", .safe, _): throw error("a text with % behind it is not supported")
     case (_, .undefined(let reason), _), (_, _, .undefined(let reason)): throw error(reason)

@@ -3,7 +3,7 @@ import FurlBase
 /// Renders a template once: what it reads, what it has written, and what it may still cost.
 final class TemplateRun {
   /// How a list of statements has ended.
-  enum Ending { case reached, left, nextRound }
+  enum TemplateFlow { case reached, left, nextRound }
 
   let file: String?
   /// What `strftime_now` says.
@@ -75,7 +75,7 @@ final class TemplateRun {
     return .text(text)
   }
 
-  func list(_ items: [TemplateValue], kind: TemplateList.Form = .list) throws -> TemplateValue {
+  func list(_ items: [TemplateValue], kind: TemplateList.ListKind = .list) throws -> TemplateValue {
     try step(items.count)
     let list = TemplateList(items, kind: kind)
     try check(list.depth, list.weight)
@@ -129,7 +129,7 @@ final class TemplateRun {
     return try body()
   }
 
-  func execute(_ statements: [TemplateStatement]) throws -> Ending {
+  func execute(_ statements: [TemplateStatement]) throws -> TemplateFlow {
     for statement in statements {
       let ending = try deeper { try execute(statement) }
       if ending != .reached { return ending }
@@ -137,7 +137,7 @@ final class TemplateRun {
     return .reached
   }
 
-  private func execute(_ statement: TemplateStatement) throws -> Ending {
+  private func execute(_ statement: TemplateStatement) throws -> TemplateFlow {
     try step()
     switch statement {
     case .text(let text): try write(text)

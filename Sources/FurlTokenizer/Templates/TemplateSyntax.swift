@@ -63,7 +63,8 @@ indirect enum TemplateForm {
     case .list(let nodes, _), .joined(let nodes): nodes
     case .mapping(let pairs): pairs.flatMap { [$0.key, $0.value] }
     case .attribute(let node, _), .not(let node), .negated(let node), .positive(let node): [node]
-    case .item(let one, let other), .arithmetic(_, let one, let other), .and(let one, let other), .or(let one, let other):
+    case .item(let one, let other), .arithmetic(_, let one, let other), .and(let one, let other),
+      .or(let one, let other):
       [one, other]
     case .slice(let node, let from, let to, let by): [node] + [from, to, by].compactMap { $0 }
     case .call(let node, let arguments), .test(let node, _, let arguments): [node] + arguments.nodes

@@ -7,7 +7,8 @@ struct TemplateTests {
   let run: TemplateRun
 
   static let names = [
-    "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan", "gt",
+    "boolean", "callable", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan",
+    "gt",
     "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd", "sequence",
     "string", "true", "undefined", "upper",
   ]
@@ -36,7 +37,9 @@ struct TemplateTests {
     case "le": return try run.precedes(value, other) || run.equal(value, other)
     case "in": return try run.contains(other, value)
     default:
-      guard let number = value.whole, let by = other.whole, by != 0 else { throw run.error("divisibleby is for integers") }
+      guard let number = value.whole, let by = other.whole, by != 0 else {
+        throw run.error("divisibleby is for integers")
+      }
       return by == -1 || number % by == 0
     }
   }

@@ -128,7 +128,7 @@ struct ExactText: Hashable {
 
 /// A list, a tuple, or what is gone through as one.
 struct TemplateList {
-  enum Form: Equatable {
+  enum ListKind: Equatable {
     case list
     case tuple
     /// Keys, values and items of a mapping, and ranges: neither printed nor written as JSON.
@@ -136,11 +136,11 @@ struct TemplateList {
   }
 
   let items: [TemplateValue]
-  let kind: Form
+  let kind: ListKind
   let depth: Int
   let weight: Int
 
-  init(_ items: [TemplateValue], kind: Form = .list) {
+  init(_ items: [TemplateValue], kind: ListKind = .list) {
     self.items = items
     self.kind = kind
     depth = (items.lazy.map(\.depth).max() ?? 0) + 1
@@ -175,7 +175,7 @@ final class TemplateStream {
 /// A mapping in the order of its keys.
 struct TemplateMapping {
   /// A key as Python compares them: `1`, `1.0` and `true` are one.
-  enum Key: Hashable {
+  enum MappingKey: Hashable {
     case none
     case text(ExactText)
     case number(Double)
@@ -193,14 +193,14 @@ struct TemplateMapping {
 
   private(set) var keys: [TemplateValue] = []
   private(set) var values: [TemplateValue] = []
-  private var places: [Key: Int] = [:]
+  private var places: [MappingKey: Int] = [:]
   private(set) var depth = 1
   private(set) var weight = 1
 
   init(_ pairs: [(TemplateValue, TemplateValue)] = []) { for (key, value) in pairs { set(key, value) } }
 
   mutating func set(_ key: TemplateValue, _ value: TemplateValue) {
-    guard let found = Key(key) else { return }
+    guard let found = MappingKey(key) else { return }
     depth = max(depth, value.depth + 1)
     weight = TemplateList.sum(weight, TemplateList.sum(key.weight, value.weight))
     if let place = places[found] { return values[place] = value }
@@ -209,7 +209,7 @@ struct TemplateMapping {
     values.append(value)
   }
 
-  subscript(key: TemplateValue) -> TemplateValue? { Key(key).flatMap { places[$0] }.map { values[$0] } }
+  subscript(key: TemplateValue) -> TemplateValue? { MappingKey(key).flatMap { places[$0] }.map { values[$0] } }
   subscript(name: String) -> TemplateValue? { places[.text(ExactText(text: name))].map { values[$0] } }
 
   var pairs: [(key: TemplateValue, value: TemplateValue)] { zip(keys, values).map { ($0, $1) } }

@@ -173,7 +173,8 @@ package struct Compressor: Sendable {
       return (run.notes, run.weightBytes, run.experts.json)
     }
     let sources = try sourceFiles(pool: pool)
-    let description = try self.description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
+    let description = try self.description(
+      sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)

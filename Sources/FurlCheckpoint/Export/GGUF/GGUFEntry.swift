@@ -31,7 +31,7 @@ struct GGUFEntry {
       bytes.append(GGUFMetadata.GGUFValueKind.uint32.rawValue)
       bytes.append(number)
     case .int32(let number):
-      bytes.append(Kind.int32.rawValue)
+      bytes.append(GGUFMetadata.GGUFValueKind.int32.rawValue)
       bytes.append(UInt32(bitPattern: number))
     case .float32(let number):
       bytes.append(GGUFMetadata.GGUFValueKind.float32.rawValue)

@@ -12,8 +12,8 @@ extension ModelPapers {
 
   /// What a GGUF file has no keys for.
   var lostInGGUF: [String] {
-    let names = files.map(\.name)
-    return names.isEmpty ? [] : ["GGUF has no place for \(names.joined(separator: ", ")): pass the text on with the file"]
+    let names = files.map(\.name).joined(separator: ", ")
+    return names.isEmpty ? [] : ["GGUF has no place for \(names): pass the text on with the file"]
   }
 
   private var cardEntries: [GGUFEntry] {
