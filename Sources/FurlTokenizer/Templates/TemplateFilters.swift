@@ -65,17 +65,20 @@ struct TemplateFilters {
 
   /// Capitals behind white space, hyphens and opening brackets.
   static func title(_ text: String) -> String {
+    func capital(_ word: String) -> String {
+      word.prefix(1).uppercased() + word.dropFirst().lowercased()
+    }
     var (result, word) = ("", "")
     for scalar in text.unicodeScalars {
       if PythonText.isSpace(scalar) || ["-", "(", "{", "[", "<"].contains(scalar) {
-        result += PythonText.capitalize(word)
+        result += capital(word)
         word = ""
         result.unicodeScalars.append(scalar)
       } else {
         word.unicodeScalars.append(scalar)
       }
     }
-    return result + PythonText.capitalize(word)
+    return result + capital(word)
   }
 
   private func indented(_ text: String, _ call: TemplateCall) throws -> String {
@@ -284,11 +287,17 @@ struct TemplateFilters {
   }
 
   /// An attribute, `a.b.0`, of an element.
-  private func picked(_ attribute: TemplateValue, _ item: TemplateValue) throws -> TemplateValue {
+  ///
+  /// - Parameter assumed: what stands for each part that is not there.
+  private func picked(
+    _ attribute: TemplateValue, _ item: TemplateValue, or assumed: TemplateValue? = nil
+  ) throws -> TemplateValue {
     if attribute.whole != nil { return try run.item(attribute, of: item, at: run.line) }
     guard let path = attribute.string else { throw run.error("an attribute has to be named by a text") }
     return try path.split(separator: ".", omittingEmptySubsequences: false).reduce(item) { value, name in
-      try run.item(Int(name).map(TemplateValue.integer) ?? .text(String(name)), of: value, at: run.line)
+      let part = Int(name).map(TemplateValue.integer) ?? .text(String(name))
+      let found = try run.item(part, of: value, at: run.line)
+      return found.isUndefined ? assumed ?? found : found
     }
   }
 
@@ -300,11 +309,7 @@ struct TemplateFilters {
         guard call.positional.isEmpty, call.named.count == (assumed == nil ? 1 : 2) else {
           throw run.error("map takes an attribute and a default, or a filter")
         }
-        return try run.stream(
-          try run.elements(value).map { item in
-            let found = try picked(attribute, item)
-            return found.isUndefined ? assumed ?? found : found
-          })
+        return try run.stream(try run.elements(value).map { try picked(attribute, $0, or: assumed) })
       }
       guard let filter = rest.positional.first?.string, TemplateFilters.names.contains(filter) else {
         throw run.error("map needs an attribute or the name of a filter that is supported")

@@ -53,8 +53,8 @@ struct TemplateLexer {
 
   private func at(_ index: Int) -> Unicode.Scalar? { index < source.count ? source[index] : nil }
 
-  private func has(_ text: StaticString, at index: Int) -> Bool {
-    let scalars = "\(text)".unicodeScalars
+  private func has(_ text: String, at index: Int) -> Bool {
+    let scalars = text.unicodeScalars
     return index + scalars.count <= source.count && source[index..<index + scalars.count].elementsEqual(scalars)
   }
 

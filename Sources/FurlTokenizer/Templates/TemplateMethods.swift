@@ -70,6 +70,7 @@ struct TemplateMethods {
     switch name {
     case "count", "index":
       guard let wanted = try bound(call, ["value"], name)[0] else { throw run.error("\(name) needs a value") }
+      try run.step(list.items.count)
       let places = try list.items.indices.filter { try run.equal(list.items[$0], wanted) }
       if name == "count" { return .integer(places.count) }
       guard let first = places.first else { throw run.error("the value is not in the list") }

@@ -231,7 +231,9 @@ extension TemplateRun {
       if let part = part.string { try pay(part.utf8.count) }
       return mapping[part] != nil
     case .list, .stream, .undefined:
-      for element in try elements(whole) where try equal(element, part) { return true }
+      for element in try elements(whole) {
+        if try equal(element, part) { return true }
+      }
       return false
     default: throw error("nothing can be looked for in \(whole.typeName)")
     }
@@ -311,6 +313,7 @@ extension TemplateRun {
     case "/":
       guard other != 0 else { throw error("division by zero") }
       return .number(one / other)
+    case "**": return .number(pow(one, other))
     default: throw error("\(sign) of numbers that are not whole is not supported")
     }
   }

@@ -260,9 +260,16 @@ final class TemplateRun {
   /// What a loop over a value goes through.
   func elements(_ value: TemplateValue) throws -> [TemplateValue] {
     switch value {
-    case .list(let list): return list.items
-    case .stream(let stream): return stream.takeAll()
-    case .mapping(let mapping): return mapping.keys
+    case .list(let list):
+      try step(list.items.count)
+      return list.items
+    case .stream(let stream):
+      let items = stream.takeAll()
+      try step(items.count)
+      return items
+    case .mapping(let mapping):
+      try step(mapping.keys.count)
+      return mapping.keys
     case .text(let text), .safe(let text):
       try step(text.utf8.count)
       return text.unicodeScalars.map { .text(String($0)) }

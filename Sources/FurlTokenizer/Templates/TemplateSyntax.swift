@@ -13,7 +13,7 @@ enum TemplateLimits {
   /// Nodes that are evaluated.
   static let steps = 2_000_000
   /// Bytes of the texts that are made and compared on the way, the rendered one included.
-  static let bytes = 128 << 20
+  static let bytes = 64 << 20
   /// Numbers that `range` gives, as Jinja's sandbox.
   static let range = 100_000
 }
