@@ -1,4 +1,4 @@
-package import FurlBase
+import FurlBase
 import FurlSpec
 package import FurlTokenizer
 

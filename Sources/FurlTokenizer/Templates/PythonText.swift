@@ -94,9 +94,7 @@ enum PythonText {
       while index < scalars.count, isSpace(scalars[index]) { index += 1 }
       guard index < scalars.count else { break }
       if limit >= 0, words.count == limit {
-        var end = scalars.count
-        while end > index, isSpace(scalars[end - 1]) { end -= 1 }
-        words.append(word(index..<end))
+        words.append(word(index..<scalars.count))
         break
       }
       let start = index
@@ -134,6 +132,20 @@ enum PythonText {
       return limit < 0 || count < limit ? result + new : result
     }
     return split(text, at: old, limit: limit).joined(separator: new)
+  }
+
+  /// A text as HTML has it.
+  static func escaped(_ text: String) -> String {
+    text.unicodeScalars.reduce(into: "") { result, scalar in
+      switch scalar {
+      case "&": result += "&amp;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      case "'": result += "&#39;"
+      case "\"": result += "&#34;"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
   }
 
   /// The first letter as a capital, all others small.

@@ -302,6 +302,8 @@ struct TemplateFilters {
   }
 
   private func each(_ name: String, _ value: TemplateValue, _ call: TemplateCall) throws -> TemplateValue {
+    // What counts as false, null among it, has no elements here.
+    guard value.isTrue else { return try run.stream([]) }
     var rest = call
     if name == "map" {
       if let attribute = call.named.first(where: { $0.name == "attribute" })?.value {

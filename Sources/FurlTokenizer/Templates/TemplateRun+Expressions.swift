@@ -253,6 +253,10 @@ extension TemplateRun {
     if let left = one.real, let right = other.real { return try reals(sign, left, right) }
     switch (sign, one, other) {
     case ("+", .text(let left), .text(let right)): return try text(left + right)
+    // A text that is joined to one that is safe is escaped, as markupsafe does it.
+    case ("+", .safe(let left), .text(let right)): return try safe(left + PythonText.escaped(right))
+    case ("+", .text(let left), .safe(let right)): return try safe(PythonText.escaped(left) + right)
+    case ("+", .safe(let left), .safe(let right)): return try safe(left + right)
     case ("+", .list(let left), .list(let right)) where left.kind == right.kind && left.kind != .view:
       return try list(left.items + right.items, kind: left.kind)
     case ("*", .text(let unit), _) where other.whole != nil: return try repeated(unit, other.whole ?? 0)
@@ -265,10 +269,13 @@ extension TemplateRun {
       return try list(Array(repeatElement(unit.items, count: count).joined()), kind: unit.kind)
     case ("%", .text, _), ("%", .safe, _): throw error("a text with % behind it is not supported")
     case (_, .undefined(let reason), _), (_, _, .undefined(let reason)): throw error(reason)
-    case ("+", .safe, _), ("+", _, .safe):
-      throw error("+ with a text that |safe has marked is not supported", remedy: "write ~, or leave |safe out")
     default: throw error("\(sign) cannot stand between \(one.typeName) and \(other.typeName)")
     }
+  }
+
+  private func safe(_ text: String) throws -> TemplateValue {
+    try pay(text.utf8.count)
+    return .safe(text)
   }
 
   private func repeated(_ unit: String, _ count: Int) throws -> TemplateValue {
