@@ -11,13 +11,22 @@ struct Export: ParsableCommand {
     discussion: """
       furl export minipy-int4.furl --format gguf --output minipy-int4.gguf
       furl export minipy-int4.furl --format safetensors --output minipy-int4
+      furl export qwen-int4.furl --format compressed-tensors --output qwen-int4
 
       A checkpoint has weights of single numbers, f32 if nothing is said. A GGUF file has what the model has: int8 \
       becomes q8_0, int4 q4_0, int4 with a minimum q4_1, and q4_k and its kin stay what they are, without a change of any \
-      weight. What GGUF cannot hold is refused; with --dtype it is encoded anew, and the output says so.
+      weight. What GGUF cannot hold is refused; with --dtype it is encoded anew, and the output says so. \
+      compressed-tensors and gptq are checkpoints whose int8 and int4 layers stay what they are, for transformers and vLLM.
       """)
 
-  enum ExportFormat: String, ExpressibleByArgument, CaseIterable { case safetensors, gguf }
+  enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
+    case safetensors, gguf
+    case compressedTensors = "compressed-tensors"
+    case gptq
+
+    /// How a checkpoint's quantized layers are written.
+    var packing: WeightPacking? { WeightPacking(rawValue: rawValue) }
+  }
 
   @Argument(help: "A checkpoint folder or an artifact.")
   var path: String
@@ -25,7 +34,7 @@ struct Export: ParsableCommand {
   @Option(help: "What to write.")
   var format: ExportFormat
 
-  @Option(name: .shortAndLong, help: "The folder (safetensors) or the file (gguf) to write.")
+  @Option(name: .shortAndLong, help: "The folder or, of gguf, the file to write.")
   var output: String
 
   @Option(help: "The form of the weights: f32, f16, bf16, and for gguf blocks, encoded without a calibration.")
@@ -60,8 +69,9 @@ struct Export: ParsableCommand {
     let pool = try CommandProcess.pool(threads: ThreadCount(threads).count)
     let result: ExportResult
     switch format {
-    case .safetensors:
-      let export = try SafetensorsExport(numbers: dtype ?? .f32, shardBytes: shardBytes())
+    case .safetensors, .compressedTensors, .gptq:
+      let export = try SafetensorsExport(
+        numbers: dtype ?? .f32, shardBytes: shardBytes(), packing: format.packing)
       result = try export.write(model, to: output, pool: pool, progress: draw)
     case .gguf: result = try GGUFExport(numbers: dtype).write(model, to: output, pool: pool, progress: draw)
     }

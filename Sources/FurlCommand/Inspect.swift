@@ -113,7 +113,7 @@ struct Inspect: ParsableCommand {
         line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
       }
     }
-    for (label, text) in inspection.texts.lines { line(label, text) }
+    for (label, text) in inspection.texts.lines + inspection.facts.lines { line(label, text) }
     if let budget = inspection.budget {
       line(
         "budget",

@@ -11,13 +11,14 @@ struct Run: ParsableCommand {
     discussion: """
       furl run minipy-int8.furl --prompt 'def add(a, b):' --max-tokens 40
       cat part.py | furl run minipy-int8.furl --prompt -
+      furl run qwen-int4.furl --chat --system 'Be brief.' --prompt 'What does a mutex do?'
+      furl run qwen-int4.furl --file part.py --at 12:5
       """)
 
   @Argument(help: "A checkpoint folder or an artifact.")
   var path: String
 
-  @Option(help: "The text to continue; - reads standard input.")
-  var prompt: String
+  @OptionGroup var given: PromptOptions
 
   @Option(help: ArgumentHelp("At most so many new tokens.", valueName: "n"))
   var maxTokens = 128
@@ -62,12 +63,12 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    let text = prompt == "-" ? try readStandardInput() : prompt
     let loaded = try compute.load(weights.path(path))
+    let (ids, tokenizer) = try given.ids(for: loaded)
     let request = GenerationRequest(
-      ids: try loaded.encode(text, bos: .auto), maxTokens: maxTokens, stops: stop,
+      ids: ids, maxTokens: maxTokens, stops: stop,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed))
-    let generator = Generator(session: try loaded.session(), tokenizer: loaded.tokenizer, guesses: speculate)
+    let generator = Generator(session: try loaded.session(), tokenizer: tokenizer, guesses: speculate)
     let start = ContinuousClock.now
     var result: Generation?
     try generator.run([request], onText: { if !json { Terminal.write($1) } }) { result = $1 }

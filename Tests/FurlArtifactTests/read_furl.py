@@ -199,6 +199,12 @@ def read(path):
     manifest = {key: index[key] for key in ("architecture", "config", "recipe", "spec")}
     if "end_tokens" in index:
         manifest["end_tokens"] = index["end_tokens"]
+    papers = {key: value for key, value in index.get("papers", {}).items() if key != "special_tokens"}
+    settings = json.loads(papers.get("generation_config", "{}"))
+    if all(key.endswith("_token_id") or key in ("transformers_version", "_from_model_config") for key in settings):
+        papers.pop("generation_config", None)
+    if papers:
+        manifest["papers"] = papers
     manifest["manifest"] = Number(1)
     manifest["tensors"] = [
         {

@@ -63,6 +63,7 @@ import Testing
     var files: [MappedFile] { [] }
     func dropPages() {}
     func sideFiles() throws -> [SideFile] { [] }
+    func papers() throws -> ModelPapers { ModelPapers() }
     func vocabulary() throws -> ExportedVocabulary { throw FurlError(.defect, "is not asked for") }
   }
 

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlTestSupport
 import FurlTokenizer
 
@@ -56,6 +57,31 @@ let tokenizerTargets = [
     try serializedTokenizers()
   } run: { input, _ in
     try use(Tokenizer(serialized: input, file: "input"), input)
+  },
+  // A template, then a conversation in JSON.
+  FuzzTarget(name: "template") {
+    let chat =
+      #"{"messages":[{"role":"system","content":"s"},{"role":"user","content":" a\n"}],"tools":[{"name":"f"}],"x":[1,{"y":2.5}]}"#
+    let folder = TestData.root + "/Tests/Fixtures/templates"
+    return try FolderListing(folder).names.filter { $0.hasSuffix(".jinja") }.sorted().map { name in
+      Workspace.join([try TestData.bytes(folder + "/" + name), Array(chat.utf8)])
+    }
+      + [
+        "{% for k, v in x | dictsort %}{{ loop.index }}{{ v | tojson(indent=2) | trim }}{% else %}{% break %}{% endfor %}",
+        "{%- macro m(a, b=1) -%}{{ a ~ b }}{%- endmacro -%}{{ m(x[0], b='z'.split()[::-1]) | upper }}",
+        "{% set ns = namespace(a=[]) %}{% set ns.a = ns.a + [1] %}{% filter indent(2) %}{{ ns.a }}{% endfilter %}{# c #}",
+        "{% raw %}{{{% endraw %}{{ messages | selectattr('role', 'eq', 'user') | map(attribute='content') | join('-') }}",
+      ].map { Workspace.join([$0, chat]) }
+  } run: { input, _ in
+    let parts = Workspace.parts(input, atMost: 2)
+    guard let text = String(validating: parts[0], as: UTF8.self) else { return }
+    let template = try ChatTemplate(text, file: "input")
+    let chat = parts.count > 1 ? try JSON.parse(parts[1], file: "chat") : [:]
+    let messages = chat["messages"]?.array ?? []
+    let rendered = try template.render(
+      ChatInput(messages: messages, tools: chat["tools"], others: chat.members ?? []),
+      now: ClockTime(year: 2026, month: 2, day: 28, hour: 23))
+    precondition(String(validating: Array(rendered.utf8), as: UTF8.self) != nil, "is not UTF-8")
   },
 ]
 

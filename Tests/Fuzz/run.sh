@@ -37,7 +37,7 @@ build() {
 dictionary() {
   local modules=(FurlBase FurlSpec)
   case $1 in
-    tokenizer | vocabulary | sentencepiece | serialized) modules+=(FurlTokenizer) ;;
+    tokenizer | vocabulary | sentencepiece | serialized | template) modules+=(FurlTokenizer) ;;
     zip | pickle | torch | config | safetensors) modules+=(FurlCheckpoint) ;;
     gguf) modules=(FurlTensor/GGUF FurlSpec/Model FurlCheckpoint FurlTokenizer) ;;
     artifact | streams) modules+=(FurlArtifact FurlTensor) ;;

@@ -1,5 +1,5 @@
 package import FurlBase
-import FurlSpec
+package import FurlSpec
 
 /// How an artifact keeps its weights.
 package enum ArtifactStorage: String, Sendable, Hashable, CaseIterable {
@@ -23,10 +23,12 @@ package struct ArtifactDescription: Sendable, Hashable {
   package var lineage: [SourceRecord]
   /// The ids of the tokens at which generation ends, ascending; nil: those that `config` and the tokenizer name.
   package var endTokens: [Int]?
+  /// What came with the weights: chat templates, settings of generation, licence.
+  package var papers: ModelPapers
 
   package init(
     furl: String, architecture: String, spec: JSON, config: JSON, recipe: RecipeRecord, lineage: [SourceRecord],
-    endTokens: [Int]? = nil
+    endTokens: [Int]? = nil, papers: ModelPapers = ModelPapers()
   ) {
     self.furl = furl
     self.architecture = architecture
@@ -35,6 +37,7 @@ package struct ArtifactDescription: Sendable, Hashable {
     self.recipe = recipe
     self.lineage = lineage
     self.endTokens = endTokens
+    self.papers = papers
   }
 
   /// The recipe that the artifact was made by.
@@ -78,8 +81,13 @@ extension ArtifactDescription {
       .init("lineage", .array(lineage.map(\.json))),
       .init("recipe", recipe.json),
       .init("spec", spec),
-    ] + endMembers
+    ] + endMembers + paperMembers(papers.json)
   }
+
+  /// Those of the manifest that the id is the digest of.
+  var identityMembers: [JSON.Member] { endMembers + paperMembers(papers.identity) }
+
+  private func paperMembers(_ papers: JSON?) -> [JSON.Member] { papers.map { [.init("papers", $0)] } ?? [] }
 
   /// Nothing where there are none of their own, so that such a file is as it was before there was this key.
   var endMembers: [JSON.Member] {
@@ -105,6 +113,8 @@ extension ArtifactDescription {
       else { throw reader.error("end_tokens", "a list of ascending ids is expected") }
       endTokens = ids
     }
+
+    papers = try reader.reader("papers").map { try ModelPapers($0) } ?? ModelPapers()
 
     let inner = try reader.needed("recipe", reader.reader)
     recipe = RecipeRecord(

@@ -25,7 +25,7 @@ struct ArtifactIndex: Sendable, Hashable {
         "tokenizer",
         ["length": .integer(tokenizer.decodedLength), "sha256": .string(tokenizer.decodedDigest.hex)]),
     ]
-    return .object(members + description.endMembers)
+    return .object(members + description.identityMembers)
   }
 
   /// The text that the file holds.

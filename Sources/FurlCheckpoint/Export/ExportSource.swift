@@ -25,6 +25,8 @@ package protocol ExportSource {
   ///
   /// - Throws: ``FurlError`` of kind `input` for one that llama.cpp cannot run.
   func vocabulary() throws -> ExportedVocabulary
+  /// What came with the model: templates, settings of generation, licence.
+  func papers() throws -> ModelPapers
 }
 
 /// How weights are written down where they come from.

@@ -66,6 +66,7 @@ struct PaddedModel: ExportSource {
   func dropPages() { source.dropPages() }
   func sideFiles() throws -> [SideFile] { try source.sideFiles() }
   func vocabulary() throws -> ExportedVocabulary { try source.vocabulary() }
+  func papers() throws -> ModelPapers { try source.papers() }
 
   func numbers(of tensor: TensorSpec) throws -> StoredNumbers {
     guard let own = narrow[tensor.name] else { return .plain(.float32) }

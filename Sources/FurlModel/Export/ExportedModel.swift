@@ -60,7 +60,10 @@ package struct ExportedModel: ExportSource {
     }
   }
 
+  package func papers() throws -> ModelPapers { try file.papers() }
+
   package func sideFiles() throws -> [SideFile] {
+    let papers = try papers()
     if case .checkpoint(let checkpoint) = file, checkpoint.gguf == nil, checkpoint.tokenizerBytes == nil {
       // A folder whose tokenizer is missing or damaged is copied as it is.
       let tokenizer = try? file.tokenizer()
@@ -69,24 +72,57 @@ package struct ExportedModel: ExportSource {
       let ends = tokenizer?.ends ?? declared
       let generation = try checkpoint.generationConfiguration()
       let isSaid = declared.ids == ends.ids
-      return try ExportedModel.copiedFiles.compactMap { name in
-        let path = checkpoint.folder + "/" + name
-        if name == "generation_config.json", !isSaid {
-          return generationConfiguration(ends, bosID: nil, over: generation)
+      let hasMoreTemplates = papers.templates.contains { $0.name != ModelPapers.NamedTemplate.usual }
+      return try papers.sideFiles
+        + ExportedModel.copiedFiles.compactMap { name in
+          if hasMoreTemplates, name == "tokenizer_config.json",
+            let config = try tokenizerConfiguration(checkpoint, papers)
+          {
+            return config
+          }
+          if hasMoreTemplates, name == "chat_template.jinja" { return nil }
+          let path = checkpoint.folder + "/" + name
+          if name == "generation_config.json", !isSaid {
+            return generationConfiguration(ends, bosID: nil, over: generation)
+          }
+          guard access(path, F_OK) == 0 else { return nil }
+          return SideFile(name: name, content: .file(try MappedFile(path: path)))
         }
-        guard access(path, F_OK) == 0 else { return nil }
-        return SideFile(name: name, content: .file(try MappedFile(path: path)))
-      }
     }
     let tokenizer = try file.tokenizer()
     func text(_ json: JSON) -> SideFile.SideContent { .bytes(Array((json.prettyText + "\n").utf8)) }
-    let ids = tokenizer.ends.ids
-    let isSaid = ids.isEmpty || (ids.count == 1 && EndTokens.plainIDs(in: config) == ids)
-    return (isSaid ? [] : [generationConfiguration(tokenizer.ends, bosID: tokenizer.bosID, over: nil)]) + [
+    let configuration = tokenizer.configurationJSON(contextLength: spec.contextLength).members ?? []
+    return papers.sideFiles + generation(papers, tokenizer) + papers.templateFile + [
       SideFile(name: "tokenizer.json", content: text(try naming { try tokenizer.tokenizerJSON() })),
-      SideFile(
-        name: "tokenizer_config.json", content: text(tokenizer.configurationJSON(contextLength: spec.contextLength))),
+      SideFile(name: "tokenizer_config.json", content: text(.object(configuration + papers.tokenizerMembers))),
     ]
+  }
+
+  /// `generation_config.json`, byte for byte as it came where it names the ends of texts; none where there was none and the
+  /// other files say all of them.
+  private func generation(_ papers: ModelPapers, _ tokenizer: Tokenizer) -> [SideFile] {
+    let ids = tokenizer.ends.ids
+    let settings = papers.generationSettings
+    if let text = papers.generation, let settings {
+      let named = EndTokens.plainIDs(in: settings)
+      let declared = named.isEmpty ? EndTokens.plainIDs(in: config) : named
+      if Set(declared + (tokenizer.eosID.map { [$0] } ?? [])) == Set(ids) {
+        return [SideFile(name: "generation_config.json", content: .bytes(Array(text.utf8)))]
+      }
+    }
+    let isSaid = ids.isEmpty || (ids.count == 1 && EndTokens.plainIDs(in: config) == ids)
+    guard settings != nil || !isSaid else { return [] }
+    return [generationConfiguration(tokenizer.ends, bosID: tokenizer.bosID, over: settings)]
+  }
+
+  /// `tokenizer_config.json` with all templates, which a folder may have in files by themselves.
+  private func tokenizerConfiguration(_ checkpoint: Checkpoint, _ papers: ModelPapers) throws -> SideFile? {
+    let path = checkpoint.folder + "/tokenizer_config.json"
+    guard access(path, F_OK) == 0 else { return nil }
+    let json = try JSON.parse(MappedFile(path: path).readAll(limit: 64 << 20), file: path, dialect: .nonFinite)
+    let members = (json.members ?? []).filter { $0.key != "chat_template" } + papers.templateMembers
+    return SideFile(
+      name: "tokenizer_config.json", content: .bytes(Array((JSON.object(members).prettyText + "\n").utf8)))
   }
 
   /// A `generation_config.json` with all ends of texts.

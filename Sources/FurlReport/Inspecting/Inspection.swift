@@ -46,6 +46,7 @@ package struct Inspection: Sendable {
 
   package let file: ModelFile
   package let texts: TextEnds
+  package let facts: PaperFacts
   package let parameters: ParameterCount
   package let tensors: [InspectedTensor]?
   /// How a checkpoint stores its weights; empty for an artifact.
@@ -57,6 +58,7 @@ package struct Inspection: Sendable {
   package init(_ file: ModelFile, listingTensors: Bool, pool: WorkerPool) throws {
     self.file = file
     texts = TextEnds(file)
+    facts = PaperFacts(file, texts.tokenizer)
     parameters = try ParameterCount(file, pool: pool)
     tensors = listingTensors ? try Inspection.list(file, pool: pool) : nil
     schemes = if case .artifact(let weights) = file { Inspection.schemes(of: weights.artifact) } else { [] }
@@ -154,7 +156,7 @@ package struct Inspection: Sendable {
         .init("source", try source),
       ]
       if let experts { members.append(.init("experts", experts)) }
-      members += texts.members
+      members += texts.members + facts.members
       if let budget {
         members.append(
           .init("budget", ["goal": budget.goal, "kl_divergence_predicted": .number(budget.divergence)]))

@@ -113,7 +113,7 @@ struct BudgetedCompression {
     let settles = isLast || isMemory || allocation.chosen == most.chosen
     let details = details(surveyed.survey, mix, predicted: allocation.harm)
     let id = try writer.finish(
-      chosen.description(
+      try chosen.description(
         surveyed.files, tokenizer: surveyed.tokenizer, sample: sample,
         details: .init(budget: details, experts: run.experts.json)),
       tokenizer: writer.packer.tokenizer(surveyed.packed)
@@ -191,7 +191,7 @@ struct BudgetedCompression {
         name: tensor.spec.name, role: tensor.spec.role.rawValue, layout: try tensor.choosing(form.choice).layout,
         storedBytes: zip(form.stored, try tensor.choosing(form.choice).layout.streams).map { min($0, $1.byteCount) })
     }
-    let description = compressor.description(
+    let description = try compressor.description(
       files, tokenizer: tokenizer, sample: sample,
       details: .init(
         budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }), experts: survey.experts.json))

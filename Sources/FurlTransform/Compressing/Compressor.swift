@@ -99,7 +99,7 @@ package struct Compressor: Sendable {
         let tokenizer = try tokenizer()
         read.withLock { $0 = tokenizer }
         return tokenizer.serialized()
-      }, description: { description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
+      }, description: { try description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
     return CompressionResult(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
   }
 
@@ -148,7 +148,8 @@ package struct Compressor: Sendable {
       return (run.notes, run.weightBytes, run.experts.json)
     }
     let sources = try sourceFiles(pool: pool)
-    let description = self.description(sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
+    let description = try self.description(
+      sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
@@ -197,7 +198,7 @@ package struct Compressor: Sendable {
   func description(
     _ files: [Checkpoint.SourceFile], tokenizer: Tokenizer?, sample: CalibrationSample? = nil,
     details found: Details = Details()
-  ) -> ArtifactDescription {
+  ) throws -> ArtifactDescription {
     let recipe = plan.recipe
     var details: [JSON.Member] = []
     if let budget = found.budget { details.append(.init("budget", budget)) }
@@ -212,6 +213,6 @@ package struct Compressor: Sendable {
       furl: furlVersion, architecture: plan.spec.architecture, spec: plan.spec.json, config: checkpoint.config,
       recipe: .init(name: recipe.name, text: recipe.json.canonicalText, details: .object(details)),
       lineage: files.map { .init(name: $0.name, bytes: $0.bytes, digest: $0.digest) },
-      endTokens: ends)
+      endTokens: ends, papers: try checkpoint.papers())
   }
 }

@@ -52,7 +52,7 @@ extension Compressor {
     let files = try checkpoint.files().map { Checkpoint.SourceFile($0, digest: Digest(of: Array($0.path.utf8))) }
     let tokenizer = try tokenizer()
     let bytes = try ArtifactSize.bytes(
-      of: tensors, storage: isMapped ? .mapped : .compact, description: description(files, tokenizer: tokenizer),
+      of: tensors, storage: isMapped ? .mapped : .compact, description: try description(files, tokenizer: tokenizer),
       tokenizer: tokenizer.serialized())
     return SizePrediction(
       tensorBytes: tensors.map { $0.storedBytes.reduce(0, +) }, fileBytes: bytes,

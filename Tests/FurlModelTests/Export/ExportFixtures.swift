@@ -42,6 +42,7 @@ struct SampleSource: ExportSource {
   func dropPages() { model.dropPages() }
   func sideFiles() throws -> [SideFile] { tokens == nil ? try model.sideFiles() : [] }
 
+  func papers() throws -> ModelPapers { try model.papers() }
   func vocabulary() throws -> ExportedVocabulary {
     guard let tokens else { return try model.vocabulary() }
     return ExportedVocabulary(

@@ -6,6 +6,7 @@ import FurlTensor
 struct GGUFEntry {
   enum GGUFEntryValue {
     case uint32(UInt32)
+    case int32(Int32)
     case float32(Float)
     case bool(Bool)
     case text(String)
@@ -29,6 +30,9 @@ struct GGUFEntry {
     case .uint32(let number):
       bytes.append(GGUFMetadata.GGUFValueKind.uint32.rawValue)
       bytes.append(number)
+    case .int32(let number):
+      bytes.append(GGUFMetadata.GGUFValueKind.int32.rawValue)
+      bytes.append(UInt32(bitPattern: number))
     case .float32(let number):
       bytes.append(GGUFMetadata.GGUFValueKind.float32.rawValue)
       bytes.append(number.bitPattern)

@@ -39,10 +39,11 @@ package struct GGUFExport {
     let forms = GGUFForms(numbers: numbers, source: source, architecture: architecture.name)
     let tensors = try architecture.tensors().map { try forms.decided($0, &result) }
     result.tensors = tensors.count
-    result.notes = padding + architecture.notes + vocabulary.notes
+    let papers = try source.papers()
+    result.notes = padding + architecture.notes + vocabulary.notes + papers.lostInGGUF
     let metadata =
       architecture.metadata(name: source.name, fileType: GGUFForms.fileType(of: tensors))
-      + vocabulary.metadata
+      + vocabulary.metadata + papers.metadata(vocabulary)
 
     let file = try OutputFile(path: path)
     let head = head(metadata, tensors)

@@ -9,20 +9,28 @@ package struct SafetensorsExport {
   let type: SourceType
   /// Weight files are begun anew before they would have more bytes than this; a tensor is never cut.
   let shardBytes: Int
+  /// How linear layers that are quantized are written; nil: as plain numbers.
+  let packing: WeightPacking?
 
   /// - Throws: ``FurlError`` of kind `usage` for numbers that a checkpoint does not have.
-  package init(numbers: ExportNumbers, shardBytes: Int) throws {
+  package init(numbers: ExportNumbers, shardBytes: Int, packing: WeightPacking? = nil) throws {
+    guard packing == nil || numbers == .f32 else {
+      throw FurlError(
+        .usage, file: "--dtype", "\(packing?.rawValue ?? "") keeps scales as they are, beside numbers that are f32",
+        remedy: "leave --dtype out")
+    }
     guard !numbers.isBlocks else {
       throw FurlError(
         .usage, file: "--dtype", "a checkpoint has no \(numbers.rawValue)", remedy: "give f32, f16 or bf16")
     }
     type = numbers.type
     self.shardBytes = shardBytes
+    self.packing = packing
   }
 
   private struct ExportedShard {
     var name = ""
-    var tensors: [StoredLayout] = []
+    var tensors: [ExportedTensor] = []
     var bytes = 0
   }
 
@@ -39,27 +47,37 @@ package struct SafetensorsExport {
       throw FurlError.input(model.path, "is a \(model.spec.architecture) model, whose names are not known")
     }
     try model.refusePatches()
-    let (source, configuration, notes) = try described(model, family)
-    let folds = try family.folds(DocumentReader(configuration, file: source.path, path: "config"), source.spec)
+    let (source, described, notes) = try described(model, family)
+    let folds = try family.folds(DocumentReader(described, file: source.path, path: "config"), source.spec)
     let layouts = try StoredLayout.layouts(of: source.spec, family: family, folds: folds, path: source.path)
     let sideFiles = try source.sideFiles()
-    let shards = shards(layouts)
+    let packed = try packing.map { try PackedCheckpoint(layouts, of: source, as: $0) }
+    let tensors = layouts.flatMap { packed?.tensors(of: $0, type: type) ?? [ExportedTensor($0, type)] }
+    let configuration = packed.map { described.adding("quantization_config", $0.configuration) } ?? described
+    let shards = shards(tensors)
 
     let output = try OutputFolder(path: folder)
-    try output.require(bytes: layouts.reduce(0) { $0 + bytes($1) })
+    try output.require(bytes: tensors.reduce(0) { $0 + $1.byteCount })
     let tools = ExportTools(pool: pool)
     var result = ExportResult()
-    result.notes = notes
-    result.tensors = layouts.count
-    result.forms = [ExportNumbers(type)?.rawValue ?? type.rawValue: layouts.count]
+    result.notes = notes + (packed?.notes ?? [])
+    result.tensors = tensors.count
+    for layout in layouts {
+      let bits = packed?.layers[layout.name]?.bits
+      result.forms[bits.map { "int\($0)" } ?? ExportNumbers(type)?.rawValue ?? type.rawValue, default: 0] += 1
+    }
     var done = 0
     for shard in shards {
       let file = try output.file(shard.name)
       try file.write(header(shard))
-      for layout in shard.tensors {
-        done += layout.elementCount
-        progress(ExportProgress(tensor: layout.name, done: done, total: source.spec.parameterCount))
-        try write(layout, of: source, to: file, with: tools)
+      for tensor in shard.tensors {
+        done += tensor.weights
+        progress(ExportProgress(tensor: tensor.name, done: done, total: source.spec.parameterCount))
+        switch tensor.content {
+        case .numbers(let layout): try write(layout, of: source, to: file, with: tools)
+        case .packed(let layer, let part):
+          try PackedPartWriter(source: source, tools: tools).write(part, of: layer, to: file)
+        }
         source.dropPages()
       }
       result.diskBytes += file.count
@@ -106,16 +124,14 @@ package struct SafetensorsExport {
 
   // MARK: Layout
 
-  private func bytes(_ layout: StoredLayout) -> Int { type.byteCount(layout.elementCount) }
-
-  private func shards(_ layouts: [StoredLayout]) -> [ExportedShard] {
+  private func shards(_ tensors: [ExportedTensor]) -> [ExportedShard] {
     var shards = [ExportedShard()]
-    for layout in layouts {
-      let size = bytes(layout)
+    for tensor in tensors {
+      let size = tensor.byteCount
       if let last = shards.last, !last.tensors.isEmpty, last.bytes > shardBytes - size {
         shards.append(ExportedShard())
       }
-      shards[shards.count - 1].tensors.append(layout)
+      shards[shards.count - 1].tensors.append(tensor)
       shards[shards.count - 1].bytes += size
     }
     guard shards.count > 1 else {
@@ -135,13 +151,13 @@ package struct SafetensorsExport {
   private func header(_ shard: ExportedShard) -> [UInt8] {
     var position = 0
     var members = [JSON.Member("__metadata__", ["format": "pt"])]
-    for layout in shard.tensors {
-      let end = position + bytes(layout)
+    for tensor in shard.tensors {
+      let end = position + tensor.byteCount
       members.append(
         JSON.Member(
-          layout.name,
+          tensor.name,
           [
-            "dtype": .string(type.rawValue), "shape": .array(layout.shape.map(JSON.integer)),
+            "dtype": .string(tensor.dtype), "shape": .array(tensor.shape.map(JSON.integer)),
             "data_offsets": [.integer(position), .integer(end)],
           ]))
       position = end
@@ -291,5 +307,12 @@ extension ExportSource {
     return .input(
       path, tensor.name, "\(place) is \(value), which is too large for \(type.rawValue)",
       remedy: type == .float16 ? "give --dtype f32 or bf16" : "give --dtype f32")
+  }
+}
+
+extension JSON {
+  /// A mapping with a value under a key, in the place of what was there.
+  fileprivate func adding(_ key: String, _ value: JSON) -> JSON {
+    .object((members ?? []).filter { $0.key != key } + [.init(key, value)])
   }
 }

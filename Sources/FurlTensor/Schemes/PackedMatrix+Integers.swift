@@ -1,0 +1,49 @@
+import CFurlKernels
+
+/// A row of weights as integers and what they are multiples of.
+package struct IntegerRow: Sendable {
+  /// The integers: [columns], for `int8` -127...127, for `int4` -8...7.
+  package let codes: [Int8]
+  /// [blocks].
+  package let scales: [Float]
+}
+
+extension Scheme {
+  /// Bits of the integers that weights are multiples of, for schemes that are nothing else: `int8` and `int4` without minimums and
+  /// columns that are kept apart; nil for all others.
+  package var integerBits: Int? {
+    guard let block, outliers == 0 else { return nil }
+    func isPlain(_ scheme: Scheme) -> Bool { self == scheme || self == scheme.withSmallScales }
+    if isPlain(.int8(block)) { return 8 }
+    return isPlain(.int4(block)) ? 4 : nil
+  }
+}
+
+extension PackedMatrix {
+  /// A row as integers; nil for schemes that have none (``Scheme/integerBits``).
+  ///
+  /// An integer is found by dividing: the product that decoding makes is off by half a unit in the last place of 24 bits at most,
+  /// and the integer has 8.
+  package func integers(row: Int) -> IntegerRow? {
+    guard scheme.integerBits != nil else { return nil }
+    let scales = scales(row: row)
+    let width = Int(matrix.block_tiles) * Tile.columns
+    let codes = self.row(row).enumerated().map { column, weight in
+      let scale = scales[column / width]
+      return scale == 0 ? 0 : Int8(clamping: Int((weight / scale).rounded()))
+    }
+    return IntegerRow(codes: codes, scales: scales)
+  }
+
+  /// The scales of a row: [blocks].
+  private func scales(row: Int) -> [Float] {
+    precondition((0..<rows).contains(row))
+    let (tile, lane) = row.quotientAndRemainder(dividingBy: Tile.rows)
+    return (0..<Int(matrix.blocks)).map { block in
+      let place = (tile * Int(matrix.blocks) + block) * Tile.rows + lane
+      if let halves = matrix.scales { return furl_float_from_half(halves[place]) }
+      guard let bytes = matrix.scale_codes, let factors = matrix.factors else { return 0 }
+      return Float(Int(bytes[place]) - Int(matrix.scale_zero)) * factors[tile * Tile.rows + lane]
+    }
+  }
+}
