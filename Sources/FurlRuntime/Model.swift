@@ -76,7 +76,7 @@ public final class Model: Sendable {
     _ prompt: String, maxTokens: Int = 128, stops: [String] = [], sampling: Sampling = .greedy
   ) -> AsyncThrowingStream<String, any Error> {
     AsyncThrowingStream { continuation in
-      let isWanted = Wanted()
+      let isWanted = Demand()
       continuation.onTermination = { _ in isWanted.end() }
       turn.begin({ (result: Result<Generation, any Error>) in
         switch result {
@@ -110,7 +110,7 @@ public final class Model: Sendable {
   public func complete(
     tokens: [Int], maxTokens: Int = 128, stops: [String] = [], sampling: Sampling = .greedy
   ) async throws -> Generation {
-    let isWanted = Wanted()
+    let isWanted = Demand()
     return try await withTaskCancellationHandler {
       try await turn.take { try self.run(self.request(tokens, maxTokens, stops, sampling), while: isWanted) { _ in } }
     } onCancel: {
@@ -158,7 +158,7 @@ public final class Model: Sendable {
   }
 
   private func run(
-    _ request: GenerationRequest, while isWanted: Wanted, onText: @escaping (String) -> Void
+    _ request: GenerationRequest, while isWanted: Demand, onText: @escaping (String) -> Void
   ) throws -> Generation {
     guard isWanted.holds else { throw CancellationError() }
     var result: Generation?
@@ -176,7 +176,7 @@ public final class Model: Sendable {
 }
 
 /// Whether somebody still waits for a text.
-private final class Wanted: Sendable {
+private final class Demand: Sendable {
   private let flag = Atomic(true)
   var holds: Bool { flag.load(ordering: .relaxed) }
   func end() { flag.store(false, ordering: .relaxed) }

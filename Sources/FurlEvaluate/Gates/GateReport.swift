@@ -38,7 +38,7 @@ package struct GateReport: Sendable, Hashable {
     /// The digest of the gate file; nil for a recipe's gates.
     package var gatesDigest: Digest?
     /// What was compared with.
-    package var baseline: EvaluationReport.Model?
+    package var baseline: EvaluationReport.EvaluatedModel?
     /// The artifact's report on every suite.
     package var reports: [EvaluationReport]
     /// What a person should know of the measurements: that the machine was busy, that most programs are no Python.
@@ -53,7 +53,7 @@ package struct GateReport: Sendable, Hashable {
     }
 
     package init(
-      artifactID: Digest? = nil, gatesDigest: Digest? = nil, baseline: EvaluationReport.Model? = nil,
+      artifactID: Digest? = nil, gatesDigest: Digest? = nil, baseline: EvaluationReport.EvaluatedModel? = nil,
       reports: [EvaluationReport] = [], notes: [String] = []
     ) {
       self.notes = notes

@@ -40,7 +40,7 @@ extension EvaluationReport {
     let reader = try DocumentReader(json, file: file)
     try reader.requireVersion(of: "report")
     let suite = try SuiteSummary(reader.mapping("suite"))
-    let model = try Model(reader.mapping("model"))
+    let model = try EvaluatedModel(reader.mapping("model"))
     let settings = try SuiteProtocol(reader.mapping("protocol"), kind: suite.kind, complete: true)
     let results = ReportedResults(try suite.kind.type.results(reader))
     self.init(
@@ -84,7 +84,7 @@ extension EvaluationReport.SuiteSummary {
   }
 }
 
-extension EvaluationReport.Model {
+extension EvaluationReport.EvaluatedModel {
   fileprivate var json: JSON {
     var members: [JSON.Member] = [.init("path", .string(path)), .init("digest", .optional(digest?.hex))]
     if let texts {

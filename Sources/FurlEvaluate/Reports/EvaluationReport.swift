@@ -24,7 +24,7 @@ package struct EvaluationReport: Sendable, Hashable {
   }
 
   /// Which model was asked.
-  package struct Model: Sendable, Hashable {
+  package struct EvaluatedModel: Sendable, Hashable {
     /// The base name of its file or folder.
     package var path: String
     /// The artifact's id, or the digest of a checkpoint's weights; nil when completions came from elsewhere.
@@ -64,7 +64,7 @@ package struct EvaluationReport: Sendable, Hashable {
   }
 
   package var suite: SuiteSummary
-  package var model: Model
+  package var model: EvaluatedModel
   /// What was in force, options of the command included.
   package var `protocol`: SuiteProtocol
   /// The keys of the protocol that options changed.
@@ -85,7 +85,7 @@ package struct EvaluationReport: Sendable, Hashable {
 
   /// - Throws: ``FurlError`` of kind `defect` when the results are not those of the suite's problems.
   package init(
-    suite: Suite, model: Model, overrides: [String] = [], sandbox: String? = nil, python: String? = nil,
+    suite: Suite, model: EvaluatedModel, overrides: [String] = [], sandbox: String? = nil, python: String? = nil,
     seconds: Double, results: ReportedResults, isCurtailed: Bool = false
   ) throws {
     let ids = results.ids
@@ -109,7 +109,8 @@ package struct EvaluationReport: Sendable, Hashable {
   }
 
   init(
-    suite: SuiteSummary, model: Model, protocol: SuiteProtocol, overrides: [String], limit: Int?, sandbox: String?,
+    suite: SuiteSummary, model: EvaluatedModel, protocol: SuiteProtocol, overrides: [String], limit: Int?,
+    sandbox: String?,
     python: String?, seconds: Double, results: ReportedResults, notes: [String] = []
   ) {
     self.notes = notes
@@ -133,7 +134,7 @@ extension EvaluationReport {
   package var interval95: ClosedRange<Double>? { results.found.interval95 }
 
   /// The report on the baseline that was read in lockstep; nil for a report without one.
-  func ofBaseline(_ model: Model) -> EvaluationReport? {
+  func ofBaseline(_ model: EvaluatedModel) -> EvaluationReport? {
     results.found.ofBaseline.map { found in
       var report = self
       report.model = model

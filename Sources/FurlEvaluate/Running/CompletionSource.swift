@@ -5,7 +5,7 @@ import FurlSpec
 /// Where the completions of a run come from: a model that generates them, or a file.
 package protocol CompletionSource: Sendable {
   /// Who is said to have written them.
-  func model() throws -> EvaluationReport.Model
+  func model() throws -> EvaluationReport.EvaluatedModel
   /// Files that a program must not see.
   var files: [String] { get }
   /// Whether they are there from the start, so that scoring them is all that takes time.
@@ -58,7 +58,7 @@ struct GivenCompletions: CompletionSource {
   /// The file that they come from.
   let origin: String
 
-  func model() -> EvaluationReport.Model { .init(path: origin, digest: nil) }
+  func model() -> EvaluationReport.EvaluatedModel { .init(path: origin, digest: nil) }
 
   var files: [String] { [] }
   var isGiven: Bool { true }

@@ -10,9 +10,9 @@ struct ModelCompletions: CompletionSource {
   /// Of a text, the model that the KL divergence is measured from.
   let baseline: LoadedModel?
 
-  func model() throws -> EvaluationReport.Model {
+  func model() throws -> EvaluationReport.EvaluatedModel {
     let tokenizer = subject.tokenizer
-    return EvaluationReport.Model(
+    return EvaluationReport.EvaluatedModel(
       path: subject.file.name, digest: try subject.file.digest(),
       texts: .init(begin: tokenizer.addsBOS ? tokenizer.bosID : nil, ends: tokenizer.endIDs))
   }

@@ -13,8 +13,7 @@ struct BlockFields: Equatable {
   var unit: UInt16 = 0
   var minimumUnit: UInt16 = 0
 
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Target = UnsafeMutablePointer<UInt8>
+  typealias FieldTarget = UnsafeMutablePointer<UInt8>
 
   /// - Parameter type: one that a coding names (``Coding/blockType``).
   init(_ block: Bytes, _ type: SourceType) {
@@ -42,7 +41,7 @@ struct BlockFields: Equatable {
   init(codes: [UInt8]) { self.codes = codes }
 
   /// Writes the block, as many bytes as the type says.
-  func write(_ type: SourceType, to block: Target) {
+  func write(_ type: SourceType, to block: FieldTarget) {
     block.update(repeating: 0, count: type.blockBytes)
     switch type {
     case .q4k, .q5k: writeK(block, hasFifths: type == .q5k)
@@ -68,7 +67,7 @@ struct BlockFields: Equatable {
 
   private static func half(_ bytes: Bytes) -> UInt16 { UInt16(bytes[0]) | UInt16(bytes[1]) << 8 }
 
-  private static func put(_ half: UInt16, _ target: Target) {
+  private static func put(_ half: UInt16, _ target: FieldTarget) {
     target[0] = UInt8(truncatingIfNeeded: half)
     target[1] = UInt8(half >> 8)
   }
@@ -81,7 +80,7 @@ struct BlockFields: Equatable {
     }
   }
 
-  private func writeNibbles(_ target: Target, at first: Int) {
+  private func writeNibbles(_ target: FieldTarget, at first: Int) {
     for index in 0..<16 { target[index] = codes[first + index] & 15 | codes[first + 16 + index] << 4 }
   }
 
@@ -105,7 +104,7 @@ struct BlockFields: Equatable {
     }
   }
 
-  private func writeK(_ block: Target, hasFifths: Bool) {
+  private func writeK(_ block: FieldTarget, hasFifths: Bool) {
     BlockFields.put(unit, block)
     BlockFields.put(minimumUnit, block + 2)
     let bytes = block + 4
@@ -144,7 +143,7 @@ struct BlockFields: Equatable {
     unit = BlockFields.half(block + 208)
   }
 
-  private func write6(_ block: Target) {
+  private func write6(_ block: FieldTarget) {
     for index in 0..<256 {
       let at = BlockFields.places6(index)
       block[at.low] |= (codes[index] & 15) << at.lowShift
@@ -175,7 +174,7 @@ struct BlockFields: Equatable {
     unit = BlockFields.half(block + 108)
   }
 
-  private func write3(_ block: Target) {
+  private func write3(_ block: FieldTarget) {
     for index in 0..<256 {
       let at = BlockFields.places3(index)
       block[at.low] |= (codes[index] & 3) << at.lowShift
@@ -201,7 +200,7 @@ struct BlockFields: Equatable {
     }
   }
 
-  private func writeIQ4(_ block: Target) {
+  private func writeIQ4(_ block: FieldTarget) {
     BlockFields.put(unit, block)
     var high: UInt16 = 0
     for part in 0..<8 {

@@ -4,8 +4,6 @@
 /// Layouts: `ggml-common.h` and `ggml-quants.c` of https://github.com/ggml-org/ggml. Each function decodes one block of 256;
 /// a number is scale * magnitude, rounded once, then signed.
 enum GridBlocks {
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Floats = UnsafeMutablePointer<Float>
 
   // MARK: Tables
 

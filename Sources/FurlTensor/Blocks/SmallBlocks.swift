@@ -3,8 +3,6 @@
 /// Layouts: `ggml-common.h` of https://github.com/ggml-org/ggml. Of 16 bytes of 4-bit codes the low halves are the
 /// first 16 numbers. Each function decodes one block; products and sums are rounded one by one, as everyone does it.
 enum SmallBlocks {
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Floats = UnsafeMutablePointer<Float>
 
   /// The FP16 number at two bytes, exact.
   @inline(__always)

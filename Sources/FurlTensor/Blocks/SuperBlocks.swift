@@ -4,8 +4,6 @@
 /// Layouts: `ggml-common.h` of https://github.com/ggml-org/ggml. Each function decodes one block; products and
 /// differences are rounded one by one.
 enum SuperBlocks {
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Floats = UnsafeMutablePointer<Float>
 
   /// 16 parts of scale (low 4 bits) and minimum (high 4 bits); 2-bit codes, four numbers a byte; the scales' scales.
   @inline(__always)

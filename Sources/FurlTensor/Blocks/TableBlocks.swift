@@ -2,8 +2,6 @@
 ///
 /// Layouts and numbers: `ggml-common.h` of https://github.com/ggml-org/ggml. Each function decodes one block.
 enum TableBlocks {
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Floats = UnsafeMutablePointer<Float>
 
   /// FP4 (E2M1) of the OCP Microscaling formats, times 2.
   private static let halves = SIMD16<Float>(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)

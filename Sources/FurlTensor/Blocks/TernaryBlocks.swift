@@ -2,8 +2,6 @@
 ///
 /// Layouts: `ggml-common.h` and `ggml-quants.c` of https://github.com/ggml-org/ggml.
 enum TernaryBlocks {
-  typealias Bytes = UnsafePointer<UInt8>
-  typealias Floats = UnsafeMutablePointer<Float>
 
   /// Five codes a byte, as a fraction of 256 in base 3: multiplied by a power of three, the whole part of three times what
   /// is left of it is the code. 32 bytes of five, 16 of five, 4 of four; then the scale.

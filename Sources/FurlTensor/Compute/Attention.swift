@@ -251,7 +251,7 @@ struct AttentionJobs {
 
 /// What attention works in, made once: for each thread, and for tiles that are shared out.
 struct AttentionScratch: @unchecked Sendable {
-  struct Floats {
+  struct ScratchFloats {
     let storage: ByteStorage
     let floats: UnsafeMutablePointer<Float>
 
@@ -264,9 +264,9 @@ struct AttentionScratch: @unchecked Sendable {
   /// More jobs than this for each thread make even shares by themselves.
   static let jobsPerThread = 8
 
-  let work: [Floats]
+  let work: [ScratchFloats]
   /// nil with one thread.
-  let parts: Floats?
+  let parts: ScratchFloats?
   private let partCapacity: Int
 
   /// - Parameter blocks: each with the positions that it keeps.
@@ -282,9 +282,9 @@ struct AttentionScratch: @unchecked Sendable {
         jobs, capacity / AttentionJobs.tile + 2, furl_attention_part(heads.group, heads.headSize), 4)
       partFloats = max(partFloats, (size ?? 0) / 4)
     }
-    work = try (0..<threads).map { _ in try Floats(floats) }
+    work = try (0..<threads).map { _ in try ScratchFloats(floats) }
     partCapacity = partFloats
-    parts = threads > 1 ? try Floats(partFloats) : nil
+    parts = threads > 1 ? try ScratchFloats(partFloats) : nil
   }
 
   /// Floats of each job's parts; nil if there is no room for them.
