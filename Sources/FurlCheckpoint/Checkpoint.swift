@@ -146,25 +146,10 @@ package struct Checkpoint: Sendable {
         continue
       }
       let candidates = [prefix + location.name, location.name]
-      let packed = try candidates.compactMap { name in
-        try MXFP4Experts.source(
-          of: tensor, at: location, name: name, in: opened.stored, sizesFrom: opened.names.sizesFrom)
-      }.first
-      if let packed {
+      if let packed = try packed(tensor, location, candidates, opened) {
         names.formUnion(packed.names)
         sources[tensor.name] = packed.source
         continue
-      }
-      if let form = opened.names.quantized {
-        let found = try candidates.compactMap { name in
-          try QuantizedModule.source(
-            of: tensor, at: location, name: name, in: opened.stored, form: form, sizesFrom: opened.names.sizesFrom)
-        }.first
-        if let found {
-          names.formUnion(found.names)
-          sources[tensor.name] = found.source
-          continue
-        }
       }
       guard let name = candidates.first(where: { opened.stored.tensors[$0] != nil }),
         let found = opened.stored.tensors[name]
@@ -181,6 +166,25 @@ package struct Checkpoint: Sendable {
       sources[tensor.name] = try source(of: tensor, at: location, found, name: name, opened.names)
     }
     return (sources, names)
+  }
+
+  /// A matrix that is stored as codes with scales, and the tensors that it is made of; nil for a plain one.
+  private static func packed(
+    _ tensor: TensorSpec, _ location: TensorLocation, _ candidates: [String], _ opened: OpenedCheckpoint
+  ) throws -> (source: WeightSource, names: [String])? {
+    let (stored, sizesFrom) = (opened.stored, opened.names.sizesFrom)
+    for name in candidates {
+      if let found = try MXFP4Experts.source(of: tensor, at: location, name: name, in: stored, sizesFrom: sizesFrom) {
+        return found
+      }
+      guard let form = opened.names.quantized else { continue }
+      if let found = try QuantizedModule.source(
+        of: tensor, at: location, name: name, in: stored, form: form, sizesFrom: sizesFrom)
+      {
+        return found
+      }
+    }
+    return nil
   }
 
   /// A vector whose pieces are stored as tensors by themselves.

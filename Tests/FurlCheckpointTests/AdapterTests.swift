@@ -54,7 +54,7 @@ import Testing
     var changed = 0
     for tensor in expected.spec.tensors {
       let (own, other) = (try found.source(tensor.name), try expected.source(tensor.name))
-      #expect([own.rows, own.columns] == [other.rows, other.columns])
+      #expect(own.rows == other.rows && own.columns == other.columns)
       let (values, reference) = (own.readAll(), other.readAll())
       let worst = zip(values, reference).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0
       #expect(worst <= 1e-5, "\(tensor.name): \(worst)")

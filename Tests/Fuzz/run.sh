@@ -38,7 +38,7 @@ dictionary() {
   local modules=(FurlBase FurlSpec)
   case $1 in
     tokenizer | vocabulary | sentencepiece | serialized | template) modules+=(FurlTokenizer) ;;
-    zip | pickle | torch | config | safetensors) modules+=(FurlCheckpoint) ;;
+    zip | pickle | torch | config | safetensors | packed | adapter) modules+=(FurlCheckpoint) ;;
     gguf) modules=(FurlTensor/GGUF FurlSpec/Model FurlCheckpoint FurlTokenizer) ;;
     artifact | streams) modules+=(FurlArtifact FurlTensor) ;;
     documents) modules+=(FurlEvaluate FurlTransform FurlReport) ;;

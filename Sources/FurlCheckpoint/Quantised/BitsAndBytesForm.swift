@@ -73,7 +73,8 @@ struct BitsAndBytesForm: QuantizedForm {
   private func declaration(_ module: inout QuantizedModule) throws -> BlockDeclaration {
     let start = "weight.quant_state.bitsandbytes__"
     let found = module.names(beginning: start)
-    guard found.count == 1, let tensor = module.tensor(found[0]), tensor.numbers == .uint8, tensor.isDense,
+    guard found.count == 1, let tensor = module.tensor(found[0]), tensor.numbers == .uint8, tensor.shape.count == 1,
+      tensor.isDense,
       tensor.count <= BitsAndBytesForm.longest
     else {
       let absmax = module.tensor("weight.absmax")
