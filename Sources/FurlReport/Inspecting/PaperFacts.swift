@@ -1,4 +1,4 @@
-package import FurlBase
+import FurlBase
 import FurlModel
 package import FurlSpec
 package import FurlTokenizer
