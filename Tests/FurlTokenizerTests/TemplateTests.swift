@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func thereAreTemplatesOfTenFamilies() { #expect(Self.names.count >= 13 && Self.items("snippets").count >= 60) }
+  @Test func thereAreTemplatesOfTenFamilies() { #expect(Self.names.count >= 13 && Self.items("snippets").count >= 55) }
 
   private static func render(_ item: JSON) throws -> String {
     let values = fixture?["values"]?.members ?? []

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlModel
+import FurlTokenizer
 
 /// What a model is to go on from: a text, a conversation, or two texts with a gap between them.
 struct PromptOptions: ParsableArguments {

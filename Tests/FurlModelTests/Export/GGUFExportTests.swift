@@ -66,6 +66,9 @@ import Testing
         "gpt2.vocab_size": .integer(8192), "tokenizer.ggml.model": .text("gpt2"),
         "tokenizer.ggml.pre": .text("gpt-2"), "tokenizer.ggml.bos_token_id": .integer(1),
         "tokenizer.ggml.eos_token_id": .integer(2), "tokenizer.ggml.add_bos_token": .bool(true),
+        "tokenizer.ggml.padding_token_id": .integer(0),
+        "furl.generation_config": .text(
+          String(decoding: try TestData.bytes(TestData.minipy + "/generation_config.json"), as: UTF8.self)),
       ]
       for (key, value) in expected { #expect(file.metadata[key] == value, "\(key)") }
       let lists = ["tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"]

@@ -14,7 +14,7 @@ import Testing
   private static let template =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\r\n{# é #}"
   private static let generation =
-    "{ \"temperature\": 0.7,\n  \"top_k\": 20, \"do_sample\":true, \"eos_token_id\": 11 }\n\n"
+    "{ \"temperature\": 0.7,\n  \"top_k\": 20, \"do_sample\":true, \"eos_token_id\": [11,13] }\n\n"
   private static let card = """
     ---
     license: apache-2.0
