@@ -49,6 +49,9 @@ let libraries: [Target] =
     "FurlModel",
     uses: ["FurlTokenizer", "FurlCheckpoint", "FurlArtifact", "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase"])
   + module(
+    "FurlRuntime",
+    uses: ["FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase"])
+  + module(
     "FurlEvaluate",
     uses: [
       "FurlModel", "FurlTokenizer", "FurlArtifact", "FurlSpec", "FurlTensor", "FurlBase", subprocess, system,
@@ -66,6 +69,9 @@ let libraries: [Target] =
       "FurlNumerics", "FurlTensor", "FurlBase", "CFurlKernels", subprocess, system,
     ],
     resources: [.embedInCode("Page/page.css")])
+  + module(
+    "Furl",
+    uses: ["FurlRuntime", "FurlTransform", "FurlCheckpoint", "FurlSpec", "FurlTensor", "FurlBase"])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
 let fuzzing: [Target] =
@@ -86,6 +92,7 @@ let package = Package(
   products: [
     .executable(name: "furl", targets: ["FurlCommand"]),
     .library(name: "Furl", targets: ["Furl"]),
+    .library(name: "FurlRuntime", targets: ["FurlRuntime"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -93,15 +100,18 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
   ],
   targets: (libraries + fuzzing + [
-    .target(
-      name: "Furl",
+    .executableTarget(
+      name: "FurlCommand",
       dependencies: [
         "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
-        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase",
+        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase", arguments,
       ], swiftSettings: settings),
-    .executableTarget(name: "FurlCommand", dependencies: ["Furl", arguments], swiftSettings: settings),
     .testTarget(
-      name: "FurlCommandTests", dependencies: ["Furl", "FurlCommand", "FurlTestSupport", subprocess, system],
+      name: "FurlCommandTests",
+      dependencies: [
+        "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
+        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase", "FurlCommand", "FurlTestSupport", subprocess, system,
+      ],
       exclude: ["Snapshots"],
       swiftSettings: settings),
     .target(

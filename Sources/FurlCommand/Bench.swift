@@ -1,5 +1,9 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
+import FurlModel
+import FurlReport
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,11 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlReport
+import FurlSpec
+import FurlTensor
+import FurlTransform
 
 struct Compress: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlEvaluate
 
 struct DataCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

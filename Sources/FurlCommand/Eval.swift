@@ -1,5 +1,8 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlModel
+import FurlReport
 
 struct Eval: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

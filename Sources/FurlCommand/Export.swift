@@ -1,5 +1,9 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlReport
+import FurlTensor
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlReport
 
 struct Families: ParsableCommand {
   static let configuration = CommandConfiguration(

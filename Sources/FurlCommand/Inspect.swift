@@ -1,5 +1,11 @@
 import ArgumentParser
-import Furl
+import FurlArtifact
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlReport
+import FurlSpec
+import FurlTensor
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,9 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlModel
+import FurlSpec
+import FurlTensor
+import FurlTokenizer
 
 struct Logits: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Furl
+import FurlBase
 
 @main
 enum Main {

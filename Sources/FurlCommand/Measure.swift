@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlReport
 
 /// What `bench` starts for every model and round: a process that does nothing but load, run and report, so that its
 /// memory is the model's.

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlReport
 
 /// What `Benchmarks/Training` starts: a process that does nothing but train and report, so that its memory is training's.
 struct MeasureTraining: ParsableCommand {

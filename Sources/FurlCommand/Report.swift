@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlReport
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(

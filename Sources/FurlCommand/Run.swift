@@ -1,5 +1,9 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlModel
+import FurlReport
+import FurlTensor
+import FurlTokenizer
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlReport
 
 struct SweepCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

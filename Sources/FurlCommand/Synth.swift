@@ -1,5 +1,9 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlReport
+import FurlSpec
+import FurlTensor
 
 struct Synth: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlModel
+import FurlTokenizer
 
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlReport
 
 struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

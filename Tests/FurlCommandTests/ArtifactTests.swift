@@ -1,6 +1,8 @@
 import FurlBase
 import Foundation
-import Furl
+import FurlArtifact
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Subprocess
 import SystemPackage

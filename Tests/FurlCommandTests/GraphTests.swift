@@ -13,10 +13,8 @@ import Testing
       let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       let name = names(in: cells[0]).first ?? ""
       uses[name] = Set(cells.count > 2 ? names(in: cells[2]) : [])
-      if cells.last == "every module below" { uses[name] = ["*"] }
     }
-    let rest = Set(uses.keys).subtracting(["Furl", "FurlCommand"])
-    return uses.mapValues { $0 == ["*"] ? rest : $0 }
+    return uses
   }
 
   private static func names(in cell: String) -> [String] {

@@ -1,5 +1,7 @@
 import Foundation
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlTensor
 import FurlTestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
-import Furl
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Synchronization
 import Testing

@@ -1,4 +1,6 @@
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlTensor
 import FurlTestSupport
 import Testing
 

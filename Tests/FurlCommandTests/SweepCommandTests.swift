@@ -1,6 +1,7 @@
 import FurlBase
 import Foundation
-import Furl
+import FurlBase
+import FurlEvaluate
 import FurlTestSupport
 import Subprocess
 import SystemPackage

@@ -1,5 +1,7 @@
 import Foundation
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlEvaluate
 import FurlTestSupport
 import Testing
 

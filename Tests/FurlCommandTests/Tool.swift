@@ -1,5 +1,5 @@
 import Foundation
-import Furl
+import FurlBase
 import FurlTestSupport
 import Subprocess
 import SystemPackage

@@ -32,7 +32,7 @@ import Testing
 
   @discardableResult
   private static func write(_ recipe: Recipe, _ folder: String, _ name: String, threads: Int = 2) throws
-    -> Compressor.CompressionResult
+    -> CompressionResult
   {
     try Compressor(Checkpoint(folder: folder + "/source"), recipe: recipe)
       .write(to: folder + "/" + name, pool: WorkerPool(threads: threads))

@@ -20,7 +20,7 @@ import Testing
 
   private static func write(
     _ recipe: Recipe, to path: String, from folder: String = TestData.minipy, threads: Int = 2
-  ) throws -> Compressor.CompressionResult {
+  ) throws -> CompressionResult {
     try Compressor(Checkpoint(folder: folder), recipe: recipe).write(to: path, pool: WorkerPool(threads: threads))
   }
 

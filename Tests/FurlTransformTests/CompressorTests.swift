@@ -42,7 +42,7 @@ import Testing
       let compressor = try Compressor(checkpoint, recipe: recipe)
       let plan = compressor.plan
       let path = folder + "/a.furl"
-      var steps: [Compressor.CompressionProgress] = []
+      var steps: [CompressionProgress] = []
       let result = try compressor.write(to: path, pool: WorkerPool(threads: 2)) { steps.append($0) }
       // Every tensor is reported in order, and bytes only grow.
       let names = steps.map(\.tensor).filter { !$0.isEmpty }

@@ -17,7 +17,7 @@ import Testing
   /// One for each user: a pool has one caller at a time, and tests run side by side.
   private static var pool: WorkerPool { WorkerPool(threads: 2) }
 
-  private static func write(_ recipe: Recipe, to path: String) throws -> Compressor.CompressionResult {
+  private static func write(_ recipe: Recipe, to path: String) throws -> CompressionResult {
     try Compressor(Checkpoint(folder: TestData.minimoe), recipe: recipe).write(to: path, pool: pool)
   }
 

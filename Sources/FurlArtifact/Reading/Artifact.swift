@@ -4,11 +4,13 @@ package import FurlTensor
 /// An artifact that has been opened: its header, footer, index and structure are known to be right.
 ///
 /// Weights are not read until they are asked for. ``check(parallelFor:progress:)`` re-reads every byte.
-package final class Artifact: Sendable {
-  package let path: String
+public final class Artifact: Sendable {
+  /// The path that the file was opened at.
+  public let path: String
   /// The size of the file.
-  package let diskBytes: Int
-  package let formatVersion: Int
+  public let diskBytes: Int
+  /// The version of the format: 1 or 2.
+  public let formatVersion: Int
   package let storage: ArtifactStorage
   /// The digest of what the artifact holds, whatever its storage and the version of zstd.
   package let id: Digest

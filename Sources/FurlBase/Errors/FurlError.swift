@@ -2,9 +2,9 @@
 ///
 /// Every error names the file (or the option), the place in it (a key, a line, a tensor), what is wrong and
 /// what to do. ``description`` is the one line that the command prints.
-package struct FurlError: Error, Sendable, Hashable {
+public struct FurlError: Error, Sendable, Hashable {
   /// Who has to act; each kind is one exit status of the command.
-  package enum Kind: Sendable, Hashable {
+  public enum Kind: Sendable, Hashable {
     /// The command line is wrong, or there is nothing to do.
     case usage
     /// An input (checkpoint, artifact, recipe, suite) is wrong or damaged.
@@ -19,17 +19,17 @@ package struct FurlError: Error, Sendable, Hashable {
     case cannotWrite
   }
 
-  package var kind: Kind
+  public var kind: Kind
   /// The file, folder or option that the error is about.
-  package var file: String?
+  public var file: String?
   /// The key, line or tensor inside the file.
-  package var place: String?
+  public var place: String?
   /// What is wrong.
-  package var problem: String
+  public var problem: String
   /// What to do about it.
-  package var remedy: String?
+  public var remedy: String?
 
-  package init(
+  public init(
     _ kind: Kind, file: String? = nil, place: String? = nil, _ problem: String, remedy: String? = nil
   ) {
     self.kind = kind
@@ -40,19 +40,19 @@ package struct FurlError: Error, Sendable, Hashable {
   }
 
   /// An input that is wrong or damaged.
-  package static func input(_ file: String?, _ problem: String, remedy: String? = nil) -> FurlError {
+  public static func input(_ file: String?, _ problem: String, remedy: String? = nil) -> FurlError {
     FurlError(.input, file: file, problem, remedy: remedy)
   }
 
   /// An input that is wrong or damaged at one key, line or tensor.
-  package static func input(
+  public static func input(
     _ file: String?, _ place: String?, _ problem: String, remedy: String? = nil
   ) -> FurlError {
     FurlError(.input, file: file, place: place, problem, remedy: remedy)
   }
 
   /// The exit status that the command ends with (after BSD's sysexits).
-  package var exitStatus: Int32 {
+  public var exitStatus: Int32 {
     switch kind {
     case .usage: 64
     case .input: 65
@@ -67,7 +67,7 @@ package struct FurlError: Error, Sendable, Hashable {
 extension FurlError: CustomStringConvertible {
   /// One line: file, place, problem, remedy. Control characters of hostile input are escaped, and what is longer than
   /// anybody reads is cut.
-  package var description: String {
+  public var description: String {
     var line = [file?.cut(to: 4096), place?.readable, problem.readable].compactMap { $0 }.joined(separator: ": ")
     if let remedy { line += " (\(remedy.readable))" }
     return line.escapingControlCharacters

@@ -1,4 +1,5 @@
-import Furl
+import FurlBase
+import FurlReport
 import Synchronization
 
 /// How a command ends that does not end well: everyone who waits for an answer gets one. People and logs read standard

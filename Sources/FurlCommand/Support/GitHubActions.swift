@@ -1,4 +1,6 @@
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlReport
 
 /// A job of GitHub Actions that this process is a step of.
 struct GitHubActions {

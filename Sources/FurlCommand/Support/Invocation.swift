@@ -1,4 +1,4 @@
-import Furl
+import FurlBase
 
 /// What can be told of a command line before it is parsed, and where it is wrong.
 struct Invocation {

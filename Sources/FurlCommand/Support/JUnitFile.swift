@@ -1,4 +1,6 @@
-import Furl
+import FurlBase
+import FurlEvaluate
+import FurlReport
 import Synchronization
 
 /// The JUnit file of a verification. From the start on it says that the verification has no verdict, so that a file of an

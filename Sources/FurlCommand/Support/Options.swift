@@ -1,5 +1,8 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlCheckpoint
+import FurlModel
+import FurlTensor
 
 /// How a model is run; shared by all commands that run one.
 struct ComputeOptions: ParsableArguments {

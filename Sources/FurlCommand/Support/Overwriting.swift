@@ -1,4 +1,4 @@
-import Furl
+import FurlBase
 
 /// Keeps a command from writing over what it reads.
 enum Overwriting {

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Furl
+import FurlBase
+import FurlEvaluate
 
 /// What `eval`, `bench` and `verify` change of a suite card's protocol.
 struct ProtocolOptions: ParsableArguments {

@@ -1,4 +1,4 @@
-import Furl
+import FurlBase
 
 /// The command line as the system gives it: bytes, which need not be UTF-8.
 enum RawArguments {

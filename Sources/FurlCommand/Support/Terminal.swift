@@ -1,4 +1,5 @@
-import Furl
+import FurlBase
+import FurlReport
 import Synchronization
 
 /// Where words go: results to stdout, progress and messages to stderr.

@@ -1,4 +1,4 @@
-import Furl
+import FurlBase
 
 /// A text file beside the main output. That it can be written is found out before anything is measured: it is begun then,
 /// and appears under its name when it is complete.

@@ -33,9 +33,9 @@ package struct GenerationRequest: Sendable {
 }
 
 /// What was generated.
-package struct Generation: Sendable, Hashable {
+public struct Generation: Sendable, Hashable {
   /// Why a completion ended.
-  package enum StopReason: String, Sendable {
+  public enum StopReason: String, Sendable {
     /// One of the tokens that end a text (``Tokenizer/ends``).
     case endOfText = "eos"
     /// One of the request's stop strings.
@@ -44,12 +44,12 @@ package struct Generation: Sendable, Hashable {
     case length
   }
 
-  package var text: String
+  public var text: String
   /// Tokens that were generated, the one that ended the text included.
-  package var tokenCount: Int
-  package var stopReason: StopReason
+  public var tokenCount: Int
+  public var stopReason: StopReason
   /// The token that ended the text, where one did.
-  package var endID: Int?
+  public var endID: Int?
 }
 
 /// Generates many completions at once: a slot is filled again as soon as its completion ends, prompts are read beside

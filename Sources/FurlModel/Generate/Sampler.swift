@@ -2,16 +2,16 @@ import FurlBase
 import FurlTensor
 
 /// How the next token is chosen from logits.
-package struct Sampling: Sendable, Hashable {
+public struct Sampling: Sendable, Hashable {
   /// 0: the most probable token. Otherwise logits are divided by it.
-  package var temperature: Double
+  public var temperature: Double
   /// Only so many of the most probable tokens; nil for all.
-  package var topK: Int?
+  public var topK: Int?
   /// Only the most probable tokens that together reach this probability; 1 for all.
-  package var topP: Double
-  package var seed: UInt64
+  public var topP: Double
+  public var seed: UInt64
 
-  package init(temperature: Double = 0, topK: Int? = nil, topP: Double = 1, seed: UInt64 = 0) {
+  public init(temperature: Double = 0, topK: Int? = nil, topP: Double = 1, seed: UInt64 = 0) {
     self.temperature = temperature
     self.topK = topK
     self.topP = topP
@@ -19,7 +19,7 @@ package struct Sampling: Sendable, Hashable {
   }
 
   /// Always the most probable token, the first of equals.
-  package static let greedy = Sampling()
+  public static let greedy = Sampling()
 }
 
 /// Chooses tokens for one sequence; the same seed gives the same tokens.

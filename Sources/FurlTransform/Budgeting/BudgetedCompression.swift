@@ -13,7 +13,7 @@ struct BudgetedCompression {
   let budget: Budget
   let sample: CalibrationSample
   let pool: WorkerPool
-  let progress: (Compressor.CompressionProgress) -> Void
+  let progress: (CompressionProgress) -> Void
 
   /// A budget is met when it is used up to this share.
   static let share = 0.99
@@ -22,7 +22,7 @@ struct BudgetedCompression {
   private var plan: Plan { compressor.plan }
 
   /// - Returns: nothing of a file is left when this throws.
-  func write(to path: String) throws -> Compressor.CompressionResult {
+  func write(to path: String) throws -> CompressionResult {
     let tokenizer = try compressor.tokenizer()
     let packed = tokenizer.serialized()
     let files = try compressor.sourceFiles(pool: pool)
@@ -35,7 +35,7 @@ struct BudgetedCompression {
     }
     // Writing is the other half, and whoever does it again does not go back.
     var written = 0
-    let report = { (step: Compressor.CompressionProgress) in
+    let report = { (step: CompressionProgress) in
       written = max(written, step.bytesDone)
       progress(
         .init(
@@ -86,7 +86,7 @@ struct BudgetedCompression {
         if actual < limit * BudgetedCompression.share {
           notes.append("the budget is used to \(Int(100 * actual / limit)) % only: there is no choice that fits better")
         }
-        return Compressor.CompressionResult(
+        return CompressionResult(
           artifactID: id, diskBytes: writer.bytesWritten, weightBytes: chosen.plan.rawBytes, notes: notes,
           changes: chosen.changes)
       }

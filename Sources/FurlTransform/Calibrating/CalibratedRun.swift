@@ -17,7 +17,7 @@ final class CalibratedRun {
   private let math: DenseMath
   private let chooser: CodeChooser
   private let writer: ArtifactWriter
-  private let report: (Compressor.CompressionProgress) -> Void
+  private let report: (CompressionProgress) -> Void
   private var done = 0
   private var encodedBytes = 0
   private let totalBytes: Int
@@ -33,7 +33,7 @@ final class CalibratedRun {
 
   init(
     _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool, keepingMatrices: Bool = false,
-    progress: @escaping (Compressor.CompressionProgress) -> Void
+    progress: @escaping (CompressionProgress) -> Void
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint

@@ -68,7 +68,7 @@ final class CompressionRun: Sendable {
   func run(
     on pool: WorkerPool, tokenizer: @escaping @Sendable () throws -> [UInt8],
     description: ([Checkpoint.SourceFile]) throws -> ArtifactDescription,
-    progress: (Compressor.CompressionProgress) -> Void
+    progress: (CompressionProgress) -> Void
   ) throws -> (id: Digest, bytes: Int) {
     queue.add(.begin) { _ in
       self.attempt(at: TensorPlace.beforeTensors) {
@@ -88,7 +88,7 @@ final class CompressionRun: Sendable {
     return try writer.withLock { (try $0.finish(description, tokenizer: tokenizer), $0.bytesWritten) }
   }
 
-  private func report(_ reported: inout Int, to progress: (Compressor.CompressionProgress) -> Void) {
+  private func report(_ reported: inout Int, to progress: (CompressionProgress) -> Void) {
     let written = state.withLock { $0.written }
     repeat {
       if reported < written { reported += 1 }

@@ -9,31 +9,6 @@ import Synchronization
 
 /// Runs a plan: tensors flow from the checkpoint through the transforms to the writer, a few at a time.
 package struct Compressor: Sendable {
-  /// How far a compression is.
-  package struct CompressionProgress: Sendable {
-    /// The last tensor that was written; empty before the first.
-    package let tensor: String
-    package let tensorsDone: Int
-    package let tensors: Int
-    /// Bytes of the checkpoint that have been hashed and encoded.
-    package let bytesDone: Int
-    package let bytes: Int
-    /// Whether a step computes with the model, and blocks are counted and not bytes.
-    package var countsBlocks = false
-  }
-
-  /// What came out.
-  package struct CompressionResult: Sendable {
-    package let artifactID: Digest
-    package let diskBytes: Int
-    /// Bytes of all streams, decoded.
-    package let weightBytes: Int
-    /// What a reader should know: where a calibration does not cover a layer's inputs.
-    package let notes: [String]
-    /// For every step that computed with the model: what it made of it.
-    package let changes: [JSON]
-  }
-
   package let checkpoint: Checkpoint
   package let plan: Plan
   /// What steps have done already.
