@@ -32,8 +32,10 @@ import Testing
   @Test(arguments: try samples())
   func typesAreThoseOfLlama(_ sample: Sample) throws {
     let spec = try Self.spec(sample.model)
+    var quantize: [JSON.Member] = [.init("mix", .string(sample.mix))]
+    if sample.calibrated { quantize.append(.init("method", "gptq")) }
     var members: [JSON.Member] = [
-      .init("furl", 1), .init("recipe", "r"), .init("steps", [["quantize": ["mix": .string(sample.mix)]]]),
+      .init("furl", 1), .init("recipe", "r"), .init("steps", [["quantize": .object(quantize)]]),
     ]
     if sample.calibrated { members.append(.init("calibration", ["text": "bundled"])) }
     let recipe = try Recipe(DocumentReader(.object(members), file: "r"))

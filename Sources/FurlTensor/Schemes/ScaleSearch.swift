@@ -152,7 +152,7 @@ package struct ScaleSearch: @unchecked Sendable {
         largest[lane] = max(largest[lane], value)
       }
     }
-    var first = SIMD16<Int32>.zero
+    var first = SIMD16<Int32>.one
     for lane in 0..<Tile.rows where largest[lane] > 0 {
       // A table's end is 12: 1.5 times the power of its octave.
       first[lane] = min(max(Int32(largest[lane].exponent) + 128 - 3, 1), 253)

@@ -95,7 +95,7 @@ struct SizeSample {
       let isTransposed = source.columnStride > source.rowStride && tensor.scheme.block != .row
       let (long, short) = isTransposed ? (source.columns, source.rows) : (source.rows, source.columns)
       // Whole row tiles, or whole blocks of the widest kind.
-      let unit = isTransposed ? 256 : 16
+      let unit = isTransposed ? tensor.scheme.superBlock == nil ? 128 : 256 : 16
       let length = max(1, (runWeights / short + unit - 1) / unit) * unit
       guard tensor.spec.shape.count == 2, long > 2 * count * length, !source.isTurnedInGroups else {
         return [SamplePart(tensor: index, weights: tensor.spec.elementCount)]
