@@ -46,7 +46,7 @@ import Testing
     .quantize("weights: q4_k\nblock: 64", "line 6: steps[0].quantize.block", "has no meaning with q4_k"),
     .quantize("weights: iq4_xs\nzero: symmetric", "line 6: steps[0].quantize.zero", "has no meaning with iq4_xs"),
     .quantize("mix: q4_k_m\nweights: q4_k", "line 6: steps[0].quantize.weights: is what mix chooses"),
-    .quantize("mix: q4_k_m\nembeddings: int8", "line 6: steps[0].quantize.embeddings: are what mix chooses"),
+    .quantize("mix: q4_k_m\nembeddings: int8", "line 6: steps[0].quantize.embeddings: is what mix chooses"),
     .quantize("mix: q4_0", "line 5: steps[0].quantize.mix"),
     .quantize("goal: disk\nbits: 4\nmix: q4_k_m", "line 7: steps[0].quantize.mix", "goal: disk"),
     .quantize(

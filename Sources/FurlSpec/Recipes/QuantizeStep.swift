@@ -172,7 +172,7 @@ extension QuantizeStep {
     ).writing {
       // What a budget is to choose is not said, for then it were fixed.
       $0.freedom?.hasEmbeddings == true ? .null : .string(($0.embeddings ?? $0.settings.weights ?? .int8).rawValue)
-    }.only(if: { $0.mix == nil }, else: "are what mix chooses", "leave one of them out; overrides may name tensors")
+    }.only(if: { $0.mix == nil }, else: "is what mix chooses", "leave one of them out; overrides may name tensors")
     Field(
       "keep", \.keepSelectors, .selectors,
       "What stays in FP32: roles, ranges of blocks or globs; `norm` and `bias` always.")
