@@ -104,7 +104,7 @@ let package = Package(
       name: "FurlCommand",
       dependencies: [
         "FurlReport", "FurlTransform", "FurlEvaluate", "FurlModel", "FurlTokenizer", "FurlCheckpoint", "FurlArtifact",
-        "FurlSpec", "FurlNumerics", "FurlTensor", "FurlBase", arguments,
+        "FurlSpec", "FurlTensor", "FurlBase", arguments,
       ], swiftSettings: settings),
     .testTarget(
       name: "FurlCommandTests",

@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  /// The squared error is never above llama.cpp's by more than a fifth in a row, and not above it in all rows together.
+  /// The squared error is never above llama.cpp's by more than a quarter in a row, and not above it in all rows together.
   @Test(arguments: schemes)
   func scalesAreAsGoodAsThoseOfLlama(_ scheme: Scheme) throws {
     let (reference, weights) = try Reference.load()
@@ -88,7 +88,7 @@ import Testing
     for row in 0..<reference.rows {
       let values = weights[row * reference.columns..<(row + 1) * reference.columns]
       let error = zip(matrix.row(row), values).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
-      #expect(error <= expected[row] * 1.2 + 1e-9, "row \(row)")
+      #expect(error <= expected[row] * 1.25 + 1e-9, "row \(row)")
       (own, others) = (own + error, others + expected[row])
     }
     #expect(own <= others, "\(own) and \(others)")
