@@ -6,6 +6,18 @@ import Testing
 
 /// GGUF's blocks with errors fed back: what that is for, and what it may not depend on.
 @Suite struct SuperBlockFeedbackTests {
+  /// A row of 256 columns with one scale is no super-block: its columns come by their inputs alone, wherever they lie.
+  @Test func aRowAsLongAsASuperBlockIsNone() {
+    var draws = SplitMix64(seed: 71)
+    let sums = draws.floats(SuperBlockForm.columns).map(abs)
+    let segments = FeedbackFactor.segments(sums, order: .activation, block: .row)
+    let columns = segments.flatMap(\.columns)
+    #expect(columns == sums.indices.sorted { (-sums[$0], $0) < (-sums[$1], $1) })
+    #expect(segments.allSatisfy { $0.block == 0 })
+    let blocks = FeedbackFactor.segments(sums, order: .activation, block: .columns(SuperBlockForm.columns))
+    #expect(blocks.flatMap(\.columns) != columns && blocks.flatMap(\.columns).sorted() == Array(sums.indices))
+  }
+
   private static let columns = 512
   private static let rows = 70
 

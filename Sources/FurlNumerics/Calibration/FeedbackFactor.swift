@@ -64,7 +64,8 @@ package final class FeedbackFactor: @unchecked Sendable {
     var blocks = stride(from: 0, to: diagonal.count, by: size).enumerated().map { index, start in
       FeedbackSegment(columns: Array(start..<min(start + size, diagonal.count)), block: index)
     }
-    if size == SuperBlockForm.columns { return superSegments(blocks, diagonal, order) }
+    // A row that happens to be as long is none.
+    if block == .columns(SuperBlockForm.columns) { return superSegments(blocks, diagonal, order) }
     if order == .activation {
       // Stable: equals stay in their order.
       func sorted(_ columns: [Int]) -> [Int] { columns.sorted { (-diagonal[$0], $0) < (-diagonal[$1], $1) } }
