@@ -4,30 +4,11 @@
 
 #pragma once
 
+#include "numbers.h"
 #include "output.h"
 #include "rounding.h"
 
-typedef uint16_t v16h __attribute__((vector_size(32)));
-
 // MARK: Reading
-
-INLINE v16 load_numbers(const furl_number type, const void *numbers, size_t at) {
-  if (type == FURL_FLOAT32) return load((const float *)numbers + at);
-  const uint16_t *halves = (const uint16_t *)numbers + at;
-  if (type == FURL_FLOAT16) return floats_from_halves(halves);
-  v16h h;
-  memcpy(&h, halves, sizeof h);
-  return (v16)(__builtin_convertvector(h, v16u) << 16);
-}
-
-/// The first n of 16 lanes; the others are zero, and nothing of them is read.
-INLINE v16 load_first_numbers(const furl_number type, const void *numbers, size_t at, size_t n) {
-  if (n >= 16) return load_numbers(type, numbers, at);
-  size_t size = type == FURL_FLOAT32 ? 4 : 2;
-  char padded[64] = {0};
-  memcpy(padded, (const char *)numbers + at * size, n * size);
-  return load_numbers(type, padded, 0);
-}
 
 INLINE v16i lanes_below(size_t n) {
   return lane_index() < splat_int((int32_t)(n < 16 ? n : 16));
@@ -315,67 +296,6 @@ INLINE bool encode_numbers(
   return true;
 }
 
-/// The BF16 numbers nearest to floats, in the low halves. What is no number stays none.
-INLINE v16i rounded_bfloats(v16 x) {
-  v16i bits;
-  memcpy(&bits, &x, sizeof bits);
-  v16i high = (bits >> 16) & splat_int(0xffff);
-  v16i is_number = (bits & splat_int(0x7fffffff)) < splat_int(INFINITY_BITS);
-  v16i rounded = ((bits + splat_int(0x7fff) + (high & splat_int(1))) >> 16) & splat_int(0xffff);
-  return (rounded & is_number) | (splat_int(0x7fff) & ~is_number);
-}
-
-/// Floats stay as they are, [32 columns][16 rows] in each tile.
-INLINE bool copy_floats(const furl_number type, const furl_rows *rows, const furl_row_tile *out) {
-  v16i largest = splat_int(0);
-  if (rows->rows < FURL_TILE_ROWS) {
-    memset(out->codes, 0, out->column_tiles * FURL_TILE_ROWS * FURL_TILE_COLUMNS * sizeof(float));
-  }
-  for (size_t t = 0; t < out->column_tiles; t++) {
-    size_t column = t * FURL_TILE_COLUMNS, n = rows->columns - column;
-    float *tile = (float *)out->codes + t * FURL_TILE_ROWS * FURL_TILE_COLUMNS;
-    for (size_t row = 0; row < rows->rows; row++) {
-      size_t at = row * rows->stride + column;
-      v16 x = load_first_numbers(type, rows->numbers, at, n);
-      v16 y = n > 16 ? load_first_numbers(type, rows->numbers, at + 16, n - 16) : splat(0);
-      v16i magnitude = __builtin_elementwise_max(magnitude_bits(x), magnitude_bits(y));
-      largest = __builtin_elementwise_max(largest, magnitude);
-      float values[FURL_TILE_COLUMNS];
-      store(values, x);
-      store(values + 16, y);
-      UNROLL for (size_t c = 0; c < FURL_TILE_COLUMNS; c++) tile[c * FURL_TILE_ROWS + row] = values[c];
-    }
-  }
-  return __builtin_reduce_max(largest) < INFINITY_BITS;
-}
-
-/// The upper halves of floats, rounded to the nearest, ties to even: what is BF16 already stays as it is. They lie as floats
-/// do. What has no finite BF16 is no weight.
-INLINE bool copy_bfloats(const furl_number type, const furl_rows *rows, const furl_row_tile *out) {
-  v16i largest = splat_int(0);
-  if (rows->rows < FURL_TILE_ROWS) {
-    memset(out->codes, 0, out->column_tiles * FURL_TILE_ROWS * FURL_TILE_COLUMNS * sizeof(uint16_t));
-  }
-  for (size_t t = 0; t < out->column_tiles; t++) {
-    size_t column = t * FURL_TILE_COLUMNS, n = rows->columns - column;
-    uint16_t *tile = (uint16_t *)out->codes + t * FURL_TILE_ROWS * FURL_TILE_COLUMNS;
-    for (size_t row = 0; row < rows->rows; row++) {
-      size_t at = row * rows->stride + column;
-      float values[FURL_TILE_COLUMNS];
-      store(values, load_first_numbers(type, rows->numbers, at, n));
-      store(values + 16, n > 16 ? load_first_numbers(type, rows->numbers, at + 16, n - 16) : splat(0));
-      for (size_t half = 0; half < 2; half++) {
-        v16i rounded = rounded_bfloats(load(values + 16 * half));
-        largest = __builtin_elementwise_max(largest, rounded & splat_int(0x7fff));
-        int32_t bits[16];
-        memcpy(bits, &rounded, sizeof bits);
-        UNROLL for (size_t c = 0; c < 16; c++) tile[(16 * half + c) * FURL_TILE_ROWS + row] = (uint16_t)bits[c];
-      }
-    }
-  }
-  return __builtin_reduce_max(largest) < (INFINITY_BITS >> 16);
-}
-
 // MARK: Every scheme and type
 
 #define ENCODE(name, body)                                                                                  \
@@ -388,8 +308,8 @@ INLINE bool copy_bfloats(const furl_number type, const furl_rows *rows, const fu
     return false;                                                                                           \
   }
 
-#define ENCODE_FLOAT32(type) copy_floats(type, rows, tile)
-#define ENCODE_BFLOAT16(type) copy_bfloats(type, rows, tile)
+#define ENCODE_FLOAT32(type) copy_numbers(type, FURL_FLOAT32, rows, tile)
+#define ENCODE_BFLOAT16(type) copy_numbers(type, FURL_BFLOAT16, rows, tile)
 #define ENCODE_INT8(type) encode_numbers(INT8, type, rows, tile)
 #define ENCODE_INT4(type) encode_numbers(INT4, type, rows, tile)
 #define ENCODE_INT4_MINIMUM(type) encode_numbers(INT4_MINIMUM, type, rows, tile)

@@ -3,62 +3,33 @@
 
 #pragma once
 
-#include "encode.h"
+#include "numbers.h"
 #include "output.h"
 
 INLINE v16 joined(const v16 part[4]) {
   return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-// MARK: float32
+// MARK: Numbers
 
-/// Dot products of n vectors with 16 rows laid out as [columns][16]; `columns` is a multiple of 4.
-INLINE void dot_columns(
-  const int n, const float *rows, size_t columns, const float *x, size_t stride, v16 *dot)
+/// Weights that are floats or BF16 numbers, laid out as [columns][16 rows]. The sums of the latter are those of the floats that
+/// they stand for.
+INLINE void row_tile_numbers(
+  const furl_number type, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
+  size_t first, const furl_output *output)
 {
-  v16 part[8][4];
-  UNROLL for (int g = 0; g < n; g++) {
-    UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
-  }
-  for (size_t c = 0; c < columns; c += 4) {
-    fetch_ahead(n, false, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(float));
-    UNROLL for (int i = 0; i < 4; i++) {
-      v16 w = load(rows + (c + (size_t)i) * FURL_TILE_ROWS);
-      UNROLL for (int g = 0; g < n; g++) {
-        part[g][i] = fma16(w, splat(x[(size_t)g * stride + c + (size_t)i]), part[g][i]);
-      }
-    }
-  }
-  UNROLL for (int g = 0; g < n; g++) dot[g] = joined(part[g]);
-}
-
-INLINE void row_tile_float32(
-  const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile, size_t first,
-  const furl_output *output)
-{
+  const size_t size = type == FURL_FLOAT32 ? sizeof(float) : sizeof(uint16_t);
   size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
-  const float *rows = (const float *)matrix->codes + tile * columns * FURL_TILE_ROWS;
-  v16 dot[8];
-  dot_columns(n, rows, columns, x->values + first * columns, columns, dot);
-  UNROLL for (int g = 0; g < n; g++) put(dot[g], matrix, output, first + (size_t)g, tile);
-}
-
-/// The same of BF16 numbers, whose sums are those of the floats that they stand for.
-INLINE void row_tile_bfloat16(
-  const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile, size_t first,
-  const furl_output *output)
-{
-  size_t columns = matrix->column_tiles * FURL_TILE_COLUMNS;
-  const uint16_t *rows = (const uint16_t *)matrix->codes + tile * columns * FURL_TILE_ROWS;
+  const char *rows = (const char *)matrix->codes + tile * columns * FURL_TILE_ROWS * size;
   const float *values = x->values + first * columns;
   v16 part[8][4];
   UNROLL for (int g = 0; g < n; g++) {
     UNROLL for (int i = 0; i < 4; i++) part[g][i] = splat(0);
   }
   for (size_t c = 0; c < columns; c += 4) {
-    fetch_ahead(n, true, rows + c * FURL_TILE_ROWS, 4 * FURL_TILE_ROWS * sizeof(uint16_t));
+    fetch_ahead(n, type != FURL_FLOAT32, rows + c * FURL_TILE_ROWS * size, 4 * FURL_TILE_ROWS * size);
     UNROLL for (int i = 0; i < 4; i++) {
-      v16 w = load_numbers(FURL_BFLOAT16, rows, (c + (size_t)i) * FURL_TILE_ROWS);
+      v16 w = load_numbers(type, rows, (c + (size_t)i) * FURL_TILE_ROWS);
       UNROLL for (int g = 0; g < n; g++) {
         part[g][i] = fma16(w, splat(values[(size_t)g * columns + c + (size_t)i]), part[g][i]);
       }
@@ -67,9 +38,9 @@ INLINE void row_tile_bfloat16(
   UNROLL for (int g = 0; g < n; g++) put(joined(part[g]), matrix, output, first + (size_t)g, tile);
 }
 
-#define FLOAT32(n, first) row_tile_float32(n, matrix, x, tile, first, output)
+#define FLOAT32(n, first) row_tile_numbers(FURL_FLOAT32, n, matrix, x, tile, first, output)
 
-#define BFLOAT16(n, first) row_tile_bfloat16(n, matrix, x, tile, first, output)
+#define BFLOAT16(n, first) row_tile_numbers(FURL_BFLOAT16, n, matrix, x, tile, first, output)
 
 MULTIPLY(float32, FLOAT32, GROUP_A32)
 MULTIPLY(bfloat16, BFLOAT16, GROUP_A32)
