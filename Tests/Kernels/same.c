@@ -28,10 +28,6 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
   uint8_t *codes = garbage(bytes);
   for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)draw();
   if (member_bits == 32) for (size_t i = 0; i < bytes / 4; i++) ((float *)codes)[i] = draw_unit();
-  if (member_bits == 16) for (size_t i = 0; i < bytes / 2; i++) {
-    float value = draw_unit();
-    memcpy((uint16_t *)codes + i, (char *)&value + 2, 2);
-  }
   uint16_t scales[ROW_TILES * TILES * 16], minimums[ROW_TILES * TILES * 16];
   for (size_t i = 0; i < ROW_TILES * blocks * 16; i++) {
     scales[i] = furl_half_from_float(draw_unit()), minimums[i] = furl_half_from_float(draw_unit());
@@ -60,8 +56,8 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
 static void multiply_all(void) {
 #define EACH(bits, name) {bits, tier->name##_a8}, {bits, tier->name##_a32}
   struct { size_t bits; furl_multiply f; } all[] = {
-    {32, tier->float32}, {16, tier->bfloat16}, EACH(8, int8), EACH(4, int4), EACH(4, int4_minimum), EACH(3, int3),
-    EACH(3, int3_minimum), EACH(2, int2), EACH(2, int2_minimum), EACH(4, table4)};
+    {32, tier->float32}, EACH(8, int8), EACH(4, int4), EACH(4, int4_minimum), EACH(3, int3), EACH(3, int3_minimum),
+    EACH(2, int2), EACH(2, int2_minimum), EACH(4, table4)};
 #undef EACH
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     for (size_t count = 1; count <= 20; count += count < 9 ? 1 : 11) {
