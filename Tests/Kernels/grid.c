@@ -208,10 +208,10 @@ static void test_feedback(const furl_kernels *k) {
 
 static void test_packing(void) {
   outcome o = {.kernel = "pack_tile", .tier = "all"};
-  static const int widths[] = {8, 4, 3, 2};
+  static const int widths[] = {8, 6, 5, 4, 3, 2};
   static void (*const rows[])(const furl_matrix *, size_t, size_t, float *) = {
-    furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2};
-  for (size_t columns = 0; columns <= 32; columns++) for (int w = 0; w < 4; w++) {
+    furl_row_int8, furl_row_int6, furl_row_int5, furl_row_int4, furl_row_int3, furl_row_int2};
+  for (size_t columns = 0; columns <= 32; columns++) for (int w = 0; w < 6; w++) {
     int bits = widths[w];
     uint8_t *codes = garbage(columns * 20), *tile = garbage(64 * (size_t)bits);
     for (size_t i = 0; i < columns * 20; i++) codes[i] = (uint8_t)draw_below((size_t)1 << bits);

@@ -208,7 +208,8 @@ extern const float furl_mxfp4[16];
 ///   int8          scale = absmax / 127, codes 1...255
 ///   int4          scale = m / -8 with m the first of the values of largest magnitude, codes 0...15
 ///   int4 minimum  minimum = the least value (the first of equals), scale = (max - min) / 15, codes 0...15
-///   int3, int2    as int4, with m / -4 and codes 0...7, m / -2 and codes 0...3; minimum: by 7 and 3 instead of 15
+///   int6, int5, int3, int2
+///                 as int4, with m / -32, -16, -4 or -2 and codes 0...63, 31, 7 or 3; minimum: by 63, 31, 7 and 3 instead of 15
 ///   table4        scale = absmax, or m where the table's scales have signs; the code of the nearest value
 ///
 /// With `scale_codes` scales are those of the rounding described below, not halves.

@@ -114,10 +114,13 @@ package final class PackedMatrix: @unchecked Sendable {
   ///
   /// The bytes depend on the weights and the scheme only, not on the number of threads.
   ///
+  /// - Parameter takesCodes: whether the source's codes are taken over as they are, which the scheme holds.
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite or whose
   ///   block does not fit in a half.
-  package static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
-    let encoder = try MatrixEncoder(source, scheme: scheme, pool: pool)
+  package static func encode(
+    _ source: WeightSource, scheme: Scheme, takesCodes: Bool = false, pool: WorkerPool
+  ) throws -> PackedMatrix {
+    let encoder = try MatrixEncoder(source, scheme: scheme, takesCodes: takesCodes, pool: pool)
     let buffers = (0..<pool.threads).map { _ in ReadBuffer() }
     let failures = FirstFailure()
     pool.run { part, parts in
