@@ -40,9 +40,9 @@ extension PackedMatrix {
 
   /// The stored code of one weight: of a row of a row tile.
   func code(_ tile: Int, _ lane: Int, _ column: Int) -> UInt8 {
-    let bits = scheme.coding.bits
+    let bits = codeBits
     let (column, inside) = column.quotientAndRemainder(dividingBy: Tile.columns)
-    let base = streams[0].base + (tile * Int(matrix.column_tiles) + column) * scheme.coding.tileBytes
+    let base = streams[0].base + (tile * Int(matrix.column_tiles) + column) * tileBytes
     let bytes = base.assumingMemoryBound(to: UInt8.self) + (lane * 4 + inside % 4)
     let group = inside / 4
     switch bits {

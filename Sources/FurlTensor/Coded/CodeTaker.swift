@@ -91,19 +91,12 @@ struct CodeTaker: Sendable {
 }
 
 extension PackedMatrix {
-  /// The stored code of a weight of zero.
-  var zeroCode: UInt8 {
-    if case .uniform(let grid) = scheme.coding.levels { return UInt8(grid.offset) }
-    return table.map { UInt8($0.grid.pointee.offset) } ?? 0
-  }
-
   /// Packs codes of up to 32 columns of a row tile, [columns][16].
   func pack(_ codes: UnsafePointer<UInt8>, columns: Int, tile: Int, column: Int) {
-    let bytes = scheme.coding.tileBytes
     let place = tile * Int(matrix.column_tiles) + column
     furl_pack_tile(
-      Int32(scheme.coding.bits), codes, Tile.rows, columns, zeroCode,
-      (streams[0].base + place * bytes).assumingMemoryBound(to: UInt8.self))
+      Int32(codeBits), codes, Tile.rows, columns, zeroCode,
+      (streams[0].base + place * tileBytes).assumingMemoryBound(to: UInt8.self))
   }
 
   /// Takes over the rows of a row tile in GGUF's blocks.
@@ -139,7 +132,7 @@ extension PackedMatrix {
     // Of rows that there are not, too.
     let zero = zeroCode
     start.initializeMemory(
-      as: UInt8.self, repeating: scheme.coding.bits == 8 ? zero : zero * 0x11, count: tiles * codeBytes * Tile.rows)
+      as: UInt8.self, repeating: codeBits == 8 ? zero : zero * 0x11, count: tiles * codeBytes * Tile.rows)
     let targets = [PackedLayout.StreamKind.scales, .minimums].prefix(halves).map { target($0) }
     var isFinite = true
     for lane in 0..<Tile.rows {

@@ -6,7 +6,7 @@ enum Int5Coding: Coding {
   static let name = "int5"
   static let scaleCount = 1
   static let bits = 5
-  static let symbols = SymbolForm.bytes
+  static let symbols = SymbolForm.fives
   static let hasSignedScales = true
   static let levels = CodeLevels.uniform(.uniform(low: -16, high: 15, offset: 16))
 
@@ -27,7 +27,7 @@ enum Int5MinimumCoding: Coding {
   static let name = "int5-minimum"
   static let scaleCount = 2
   static let bits = 5
-  static let symbols = SymbolForm.bytes
+  static let symbols = SymbolForm.fives
   static let levels = CodeLevels.uniform(.uniform(low: 0, high: 31, offset: 0, hasMinimum: true))
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int5_minimum }

@@ -6,7 +6,7 @@ enum Int6Coding: Coding {
   static let name = "int6"
   static let scaleCount = 1
   static let bits = 6
-  static let symbols = SymbolForm.bytes
+  static let symbols = SymbolForm.sixes
   static let hasSignedScales = true
   static let levels = CodeLevels.uniform(.uniform(low: -32, high: 31, offset: 32))
 
@@ -27,7 +27,7 @@ enum Int6MinimumCoding: Coding {
   static let name = "int6-minimum"
   static let scaleCount = 2
   static let bits = 6
-  static let symbols = SymbolForm.bytes
+  static let symbols = SymbolForm.sixes
   static let levels = CodeLevels.uniform(.uniform(low: 0, high: 63, offset: 0, hasMinimum: true))
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int6_minimum }

@@ -9,6 +9,10 @@ package final class PackedMatrix: @unchecked Sendable {
   package let matrix: furl_matrix
   /// What 4-bit codes of a table stand for.
   package let table: CodeTable?
+  /// Bits of a code, bytes of a tile of them, and the stored code of zero: looked up once.
+  let codeBits: Int
+  let tileBytes: Int
+  let zeroCode: UInt8
   /// The columns that are kept apart, ascending.
   package let outlierColumns: [Int]
   /// The same as the kernels read them; a copy, because a stream may be a part of a file that somebody overwrites after it
@@ -42,6 +46,13 @@ package final class PackedMatrix: @unchecked Sendable {
         CodeTable(learned: Array(UnsafeBufferPointer(start: stream(.levels, of: Int8.self), count: CodeTable.count)))
       case .none, .uniform: nil
       }
+    let coding = layout.scheme.coding
+    (codeBits, tileBytes) = (coding.bits, coding.tileBytes)
+    if case .uniform(let grid) = coding.levels {
+      zeroCode = UInt8(grid.offset)
+    } else {
+      zeroCode = table.map { UInt8($0.grid.pointee.offset) } ?? 0
+    }
     let scheme = layout.scheme
     let isSmall = scheme.hasScaleCodes
     let form = scheme.superBlock
