@@ -86,6 +86,16 @@ typedef struct furl_kernels {
   bool (*search_grid)(
     const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
     const furl_rounding *_Nullable rounding, float *scales, float *_Nullable minimums);
+  /// The same with a few of the scales: about the one that takes the largest value to an end of the grid. A fifth of the
+  /// time, for a few percent of the error. Scales and minimums are halves.
+  bool (*search_few)(
+    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+    float *_Nullable minimums);
+  /// Of the numbers that a row's wanted scales, [parts][16], may be multiples of, low...high times, the one with the least
+  /// error by `weights` [parts][16]: the largest wanted magnitude divided by `steps` of the multiples from the ends on.
+  /// All tiers give the same bits.
+  void (*search_unit)(
+    const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit);
   /// What the weighted squares of one block of 16 rows add up to under scales and minimums as they are:
   /// sums[0...5][16] = the loss, and what least squares with the same codes want: the weights, and times them code,
   /// code^2, value and code * value. All tiers give the same bits.

@@ -252,6 +252,11 @@ typedef struct furl_rounding {
 #define FURL_GRID_SHRINK 0.0625f
 #define FURL_GRID_SHRINKS 7
 
+// Those that a short search tries: these shares of the largest value, at both ends of the grid where scales have signs; with a minimum, ends that
+// are moved in by so many steps, down and up.
+#define FURL_FEW_SHARES {1, 0.95f, 0.9f, 0.85f}
+#define FURL_FEW_MOVES {{0, 0}, {1, 1}, {2, 2}, {1, 0}, {0, 1}}
+
 /// What two rows of logits make of each other; sums are of e^(scale x - largest), largest of scale x.
 typedef struct furl_divergence {
   float student_largest, student_sum;

@@ -37,6 +37,11 @@ bool furl_scalar_encode_table4(const furl_rows *rows, const furl_row_tile *tile)
 bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums);
+bool furl_scalar_search_few(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+  float *minimums);
+void furl_scalar_search_unit(
+  const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit);
 void furl_scalar_weigh_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, const float *scales,
   const float *minimums, float *sums);
