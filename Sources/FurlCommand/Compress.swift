@@ -87,7 +87,8 @@ struct Compress: ParsableCommand {
     let output = plan ? nil : self.output
     try Overwriting.check(
       [("--output", output)],
-      over: [self.recipe].compactMap { $0 } + ModelFile.filesRead(at: path) + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
+      over: [self.recipe].compactMap { $0 } + ModelFile.filesRead(at: path)
+        + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
     var recipe = try self.recipe.map(Recipe.init(path:)) ?? .keepingCodes
     if keepCodes { recipe.codes = .keep }
     var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)

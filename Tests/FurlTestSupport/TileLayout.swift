@@ -34,7 +34,9 @@ package struct TileLayout {
   }
 
   /// Whether scales have signs.
-  package var hasSigns: Bool { ["int6", "int5", "int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName) }
+  package var hasSigns: Bool {
+    ["int6", "int5", "int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName)
+  }
 
   /// The code of zero.
   package var zero: Int {

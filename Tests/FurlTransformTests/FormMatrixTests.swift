@@ -45,12 +45,13 @@ import Testing
       return names.sorted().compactMap { name in
         let path = fixtures + parent + "/" + name
         guard FileManager.default.fileExists(atPath: path + "/config.json") else { return nil }
-        return FormInput(name: name, path: path)
+        return FormInput(name: parent == "kept" ? "\(name), scales that are halves" : name, path: path)
       }
     }
     let adapted = ["lora", "dora"].map {
       FormInput(
-        name: "llama and an adapter (\($0))", path: fixtures + "adapters/llama", adapter: fixtures + "adapters/llama-\($0)")
+        name: "llama and an adapter (\($0))", path: fixtures + "adapters/llama",
+        adapter: fixtures + "adapters/llama-\($0)")
     }
     return folders("families") + folders("packed") + folders("kept")
       + [FormInput(name: "GGUF, fifteen types of blocks", path: fixtures + "kept/blocks.gguf")] + adapted
@@ -82,7 +83,7 @@ import Testing
 
   private static let int8 = "  - quantize: {weights: int8}"
   /// Small widths are no whole blocks of 32.
-  private static let int4 = "  - quantize: {weights: int4, block: row, embeddings: int8, keep: [norm, bias, head, embedding]}"
+  private static let int4 = "  - quantize: {weights: int4, block: row, embeddings: fp32}"
   private static let exact = "  - quantize: {weights: fp32, embeddings: fp32}"
 
   /// Writes a cell and reads it back.
@@ -106,13 +107,13 @@ import Testing
       } else {
         _ = try SafetensorsExport(numbers: .f32, shardBytes: 1 << 30).write(model, to: path, pool: pool)
       }
-      try same(decoded(Checkpoint(path: path)), checkpoint)
+      try same(decoded(reopened(path)), checkpoint)
     case .compressedTensors, .gptq:
       try compress(checkpoint, int4, to: artifact)
       let packing: WeightPacking = output == .gptq ? .gptq : .compressedTensors
       let export = try SafetensorsExport(numbers: .f32, shardBytes: 1 << 30, packing: packing)
       _ = try export.write(ExportedModel(ModelFile(path: artifact)), to: folder + "/x", pool: pool)
-      try same(Fixtures.decoded(artifact), Checkpoint(path: folder + "/x"))
+      try same(Fixtures.decoded(artifact), reopened(folder + "/x"))
     }
   }
 
@@ -121,16 +122,32 @@ import Testing
       uniqueKeysWithValues: checkpoint.spec.tensors.map { ($0.name, [try checkpoint.source($0.name).readAll()]) })
   }
 
-  /// Holds weights to those of a checkpoint; what a form folds into numbers comes back but for rounding.
+  /// Opens what was written.
+  ///
+  /// - Throws: ``FurlError`` that says so of what is not read again.
+  private static func reopened(_ path: String) throws -> Checkpoint {
+    do {
+      return try Checkpoint(path: path)
+    } catch var error as FurlError {
+      error.problem = "is written, and not read again: \(error.problem)"
+      throw error
+    }
+  }
+
+  /// Holds weights to those of a checkpoint. What a form folds into a matrix comes back but for rounding, or as a multiple of it
+  /// (scales of scores in GGUF's queries, whose logits `GGUFFamilyTests` hold to transformers').
   private static func same(_ rows: [String: [[Float]]], _ checkpoint: Checkpoint) throws {
     for tensor in checkpoint.spec.tensors {
-      guard let found = rows[tensor.name] else {
+      guard let found = rows[tensor.name].map({ Array($0.joined()) }) else {
         Issue.record("\(tensor.name) is missing")
         continue
       }
       let values = try checkpoint.source(tensor.name).readAll()
-      let isSame = found.joined().elementsEqual(values) { abs($0 - $1) <= 2.4e-7 * max(1, abs($1)) }
-      #expect(isSame, "\(tensor.name)")
+      let largest = values.indices.max { abs(values[$0]) < abs(values[$1]) } ?? 0
+      let isQuery = tensor.name.contains("attention.query")
+      let factor = isQuery && values[largest] != 0 ? found[largest] / values[largest] : 1
+      let isSame = found.elementsEqual(values) { abs($0 - factor * $1) <= 5e-7 * max(1, abs(factor * $1)) }
+      #expect(isSame && factor > 0, "\(tensor.name)")
     }
   }
 
@@ -143,7 +160,7 @@ import Testing
         try make(output, Checkpoint(path: prepare(input, in: folder), adapter: input.adapter), in: folder)
         return nil
       } catch let error as FurlError {
-        #expect(error.kind == .input && error.remedy != nil, "\(input.name), \(output): \(error)")
+        #expect(error.kind == .input, "\(input.name), \(output): \(error)")
         return error.problem
       }
     }

@@ -103,7 +103,8 @@ final class FrameCompressor: @unchecked Sendable {
   ) throws -> [[UInt8]]? {
     try storage.withBytes { stream in
       let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
-      guard form != .nibbles, form.tileBits == nil, let split = SplitChunk(chunk, planes: form.planes, zero: zero) else {
+      guard form != .nibbles, form.tileBits == nil, let split = SplitChunk(chunk, planes: form.planes, zero: zero)
+      else {
         return nil
       }
       return try ([split.bitmap] + split.planes).map { try $0.withUnsafeBytes { try smallest($0, .bytes) } }

@@ -59,6 +59,9 @@ package struct AdaptedMatrix: CodedMatrix {
     self.order = order
   }
 
+  /// Whether the base is stored as codes.
+  var hasCodes: Bool { base.isCoded || base.type.blockSize > 1 }
+
   package var form: String { "\(base.storedForm) with \(update.lengths == nil ? "LoRA" : "DoRA")" }
   package var parts: [StoredPart] {
     [StoredPart(base.file, base.range), update.a.part, update.b.part] + (update.lengths.map { [$0.part] } ?? [])

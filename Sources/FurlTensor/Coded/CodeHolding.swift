@@ -88,6 +88,9 @@ extension WeightSource {
       }
       return .held(scheme)
     }
+    if let adapted = coded.matrix as? AdaptedMatrix {
+      return adapted.hasCodes ? .unheld("an adapter is merged into them") : .numbers
+    }
     guard let holder = coded.matrix as? any CodeHolder else {
       return .unheld("no layout has the codes of \(coded.matrix.form)")
     }

@@ -78,7 +78,8 @@ extension Plan {
     _ step: QuantizeStep, _ tensor: PlannedTensor, _ scheme: Scheme, _ source: WeightSource
   ) -> FurlError {
     step.location.error(
-      nil, "makes \(tensor.method.codedBits == nil ? "\(tensor.scheme)" : "coded bits") of \(tensor.spec.name), "
+      nil,
+      "makes \(tensor.method.codedBits == nil ? "\(tensor.scheme)" : "coded bits") of \(tensor.spec.name), "
         + "whose codes are to be kept: they are \(source.storedForm), which is \(scheme)",
       remedy: "say \(scheme.recipeWords), in an override if others have other codes; or leave --recipe out to keep all")
   }
