@@ -62,6 +62,8 @@ struct GroupPruning {
 
   /// The groups of one kind in one block, and what they are worth.
   private struct Measured {
+    /// More than one where they see the same keys and values, and lose the same heads.
+    var blocks: [Int]
     var layer: GroupAllocation.AllocatedLayer
     let pools: GroupPools
   }
@@ -124,7 +126,7 @@ struct GroupPruning {
       let layer = GroupAllocation.AllocatedLayer(
         block: block, kind: kind, importances: all.steps, weights: removable.weights(kind), chunk: chunk,
         least: min(least, columns.count))
-      layers.append(Measured(layer: layer, pools: all))
+      layers.append(Measured(blocks: [block], layer: layer, pools: all))
       if let survey {
         units.append(
           try survey.unit(of: layer, share: share) { kept in
@@ -152,7 +154,27 @@ struct GroupPruning {
       }
     }
     for (index, unit) in units.enumerated() { layers[index].layer = layers[index].layer.measured(in: unit) }
-    return (layers, walk.coverage)
+    return (try joined(layers), walk.coverage)
+  }
+
+  /// Heads of blocks that see the same keys and values are worth what they are worth to all of those.
+  private func joined(_ layers: [Measured]) throws -> [Measured] {
+    var layers = layers
+    for sharers in try RemovableGroups.sharedHeads(of: model.spec) {
+      func isShared(_ measured: Measured) -> Bool {
+        measured.layer.kind == .heads && sharers.contains(measured.layer.block)
+      }
+      let own = layers.filter(isShared)
+      guard let first = own.first, let place = layers.firstIndex(where: isShared) else { continue }
+      let all = first.layer.importances.indices.map { group in own.reduce(0) { $0 + $1.layer.importances[group] } }
+      let layer = GroupAllocation.AllocatedLayer(
+        block: first.layer.block, kind: .heads, importances: all, weights: own.reduce(0) { $0 + $1.layer.weights },
+        chunk: first.layer.chunk, least: first.layer.least)
+      layers.removeAll(where: isShared)
+      layers.insert(
+        Measured(blocks: own.flatMap(\.blocks), layer: layer, pools: GroupPools(importances: [all])), at: place)
+    }
+    return layers
   }
 
   /// What groups are worth to the layer that reads them.
@@ -222,7 +244,7 @@ struct GroupPruning {
       step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())
     var result = model.spec.blocks.map { _ in KeptGroups() }
     for (measured, steps) in zip(layers, kept) {
-      result[measured.layer.block][measured.layer.kind] = measured.pools.kept(steps)
+      for block in measured.blocks { result[block][measured.layer.kind] = measured.pools.kept(steps) }
     }
     return (result, removed)
   }

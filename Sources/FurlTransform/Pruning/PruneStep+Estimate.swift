@@ -15,9 +15,6 @@ extension PruneStep {
       if groups.contains(.heads), block.attention == nil, block.latentAttention == nil {
         throw refuse("groups", "heads", "leave heads out")
       }
-      if groups.contains(.heads), block.attention?.keySource ?? .own != .own {
-        throw refuse("groups", "heads that have no keys and values of their own", "leave heads out")
-      }
       guard hasChannels else { continue }
       // What is left out would be felt where nothing makes up for it.
       let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }
