@@ -62,7 +62,7 @@ def tensors(config, blocks):
 
 
 def tokenizer():
-    """All bytes, as GPT-2 writes them, and two special tokens: benchmarks need some text and some ids."""
+    """All bytes, as GPT-2 writes them, two special tokens, and one merge, for llama.cpp takes no tokenizer without."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     other = [byte for byte in range(256) if byte not in plain]
     letters = [chr(byte) for byte in plain] + [chr(256 + index) for index in range(len(other))]
@@ -75,7 +75,7 @@ def tokenizer():
         "pre_tokenizer": level, "decoder": level,
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
                   "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False,
-                  "vocab": {t: i for i, t in enumerate(letters + special)}, "merges": []}}
+                  "vocab": {t: i for i, t in enumerate(letters + special + ["er"])}, "merges": ["e r"]}}
 
 
 def write(folder, config, blocks):
@@ -125,7 +125,7 @@ def run(command):
     return time.monotonic() - start, usage.ru_maxrss * 1024, text
 
 
-def measure(folder, furl, llama, rounds):
+def measure(folder, furl, llama, rounds, threads):
     source = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     files = {}
     for name, body in RECIPES.items():
@@ -137,17 +137,18 @@ def measure(folder, furl, llama, rounds):
         run([furl, "export", artifact, "--format", "gguf", "--output", gguf])
         print(f"{name}: {gguf.stat().st_size / 1e9:.2f} GB as GGUF", flush=True)
         files[name] = (artifact, gguf)
-    for threads in (1, 2):
+    for count in threads:
         for name, (artifact, gguf) in files.items():
             rates = {"furl": [], "llama": []}
             for _ in range(rounds):
-                text = run([furl, "bench", artifact, "--threads", threads, "--json"])[2]
+                text = run([furl, "bench", artifact, "--threads", count, "--rounds", 1, "--repeats", 1, "--idle", 0,
+                            "--prompt-tokens", 512, "--decode-tokens", 32, "--json"])[2]
                 row = json.loads(text)["results"][0]
                 rates["furl"].append((row["prefill_tokens_per_second"], row["decode_tokens_per_second"]))
-                text = run([llama / "llama-bench", "-m", gguf, "-t", threads, "-p", 512, "-n", 64, "-r", 1, "-o", "json"])[2]
+                text = run([llama / "llama-bench", "-m", gguf, "-t", count, "-p", 512, "-n", 32, "-r", 1, "-o", "json"])[2]
                 rows = {row["n_prompt"] > 0: row["avg_ts"] for row in json.loads(text)}
                 rates["llama"].append((rows[True], rows[False]))
-            print(f"{name}, {threads} threads: prefill and decode, tokens/s: {rates}", flush=True)
+            print(f"{name}, {count} threads: prefill and decode, tokens/s: {rates}", flush=True)
 
 
 def main():
@@ -159,9 +160,10 @@ def main():
     parser.add_argument("--furl", type=pathlib.Path)
     parser.add_argument("--llama", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     options = parser.parse_args()
     if options.measure:
-        measure(options.folder, options.furl, options.llama, options.rounds)
+        measure(options.folder, options.furl, options.llama, options.rounds, options.threads)
     else:
         write(options.folder, options.config, options.blocks)
 

@@ -7,10 +7,10 @@ import FurlTensor
 import FurlTestSupport
 import Testing
 
-/// Gemma 4: blocks that take keys and values from earlier ones, values that are keys, and what blocks take from the tokens
-/// themselves; against what Hugging Face transformers computes.
+/// Gemma 4: blocks that take keys and values from earlier ones, values that are keys, what blocks take from the tokens
+/// themselves, and experts beside an MLP, each between norms of its own; against what Hugging Face transformers computes.
 @Suite struct SharedKeysTests {
-  static let models = ["gemma4-shared", "gemma4-keys-alone"]
+  static let models = ["gemma4-shared", "gemma4-keys-alone", "gemma4-experts"]
 
   /// At once, and token by token behind a longer piece.
   @Test(arguments: models, [[128], [11, 1, 2], [1]])
