@@ -77,12 +77,13 @@ extension ModelSpec {
               + [ReadingSite(stage: index, .output(part: part))]
           }
           let router = experts.ownNorms == nil ? [] : [ReadingSite(stage: index, .router(part: part))]
-          return router + (0..<experts.count).flatMap { expert in
-            [
-              ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
-              ReadingSite(stage: index, .expertOutput(part: part, expert: expert)),
-            ]
-          } + (experts.shared == nil ? [] : [ReadingSite(stage: index, .output(part: part))])
+          return router
+            + (0..<experts.count).flatMap { expert in
+              [
+                ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
+                ReadingSite(stage: index, .expertOutput(part: part, expert: expert)),
+              ]
+            } + (experts.shared == nil ? [] : [ReadingSite(stage: index, .output(part: part))])
         }
     }
   }
