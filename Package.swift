@@ -12,6 +12,9 @@ let settings: [SwiftSetting] = [
 /// The only test targets to build, where `FURL_TESTS` names some ("FurlBaseTests,FurlSpecTests"): all of them take minutes.
 let wanted = Context.environment["FURL_TESTS"]?.split(separator: ",").map(String.init)
 
+/// What a release says of itself beside its version: commit and date, as `make dist` sets it.
+let build = Context.environment["FURL_BUILD"]
+
 /// A source target and the test target that goes with it.
 ///
 /// - Parameter resources: files that become bytes of the program (`PackageResources`): nothing is looked up when it runs.
@@ -117,7 +120,7 @@ let package = Package(
     .target(
       name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor", "FurlBase"], path: "Tests/FurlTestSupport",
       swiftSettings: settings),
-    .target(name: "CFurlKernels"),
+    .target(name: "CFurlKernels", cSettings: build.map { [.define("FURL_BUILD", to: "\"\($0)\"")] }),
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(

@@ -76,7 +76,7 @@ struct FurlTool: AsyncParsableCommand {
       Exit status: 0 done, gates hold; 1 a gate does not hold; 2 inconclusive; 64 wrong usage; 65 wrong or \
       damaged input; 69 this machine lacks something; 70 a defect; 73, 74 output cannot be written.
       """,
-    version: furlVersion,
+    version: furlBuild,
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
       DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Families.self, Measure.self,
