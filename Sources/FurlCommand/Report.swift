@@ -6,7 +6,7 @@ struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draws a table and a page with plots from what bench, eval, verify and sweep measured.",
     discussion: """
-      furl bench checkpoints/minipy minipy-int8.furl --suite checkpoints/minipy/minieval.yaml --json > bench.json
+      furl bench checkpoints/minipy minipy-int8.furl --report bench.json
       furl verify minipy-int8.furl --baseline bench.json --json > gates.json
       furl report bench.json gates.json --html report.html
 
@@ -15,13 +15,17 @@ struct Report: ParsableCommand {
       Completions that eval --samples kept are shown side by side where results differ.
       """)
 
-  @Argument(help: ArgumentHelp("Documents of bench, eval, verify or sweep (--json).", valueName: "report.json"))
+  @Argument(
+    help: ArgumentHelp("Documents of bench, eval, verify or sweep (--json).", valueName: "report.json"),
+    completion: .file())
   var reports: [String]
 
-  @Option(help: ArgumentHelp("Write a page with plots.", valueName: "out.html"))
+  @Option(help: ArgumentHelp("Write a page with plots.", valueName: "out.html"), completion: .file())
   var html: String?
 
-  @Option(help: ArgumentHelp("Write the table to a file instead of standard output.", valueName: "out.md"))
+  @Option(
+    help: ArgumentHelp("Write the table to a file instead of standard output.", valueName: "out.md"),
+    completion: .file())
   var markdown: String?
 
   @Option(
