@@ -74,7 +74,7 @@ let libraries: [Target] =
     resources: [.embedInCode("Page/page.css")])
   + module(
     "Furl",
-    uses: ["FurlRuntime", "FurlTransform", "FurlCheckpoint", "FurlSpec", "FurlTensor", "FurlBase"])
+    uses: ["FurlRuntime", "FurlTransform", "FurlCheckpoint", "FurlSpec", "FurlTensor", "FurlBase"], tests: ["FurlC"])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
 let fuzzing: [Target] =
@@ -96,6 +96,7 @@ let package = Package(
     .executable(name: "furl", targets: ["FurlCommand"]),
     .library(name: "Furl", targets: ["Furl"]),
     .library(name: "FurlRuntime", targets: ["FurlRuntime"]),
+    .library(name: "FurlC", type: .dynamic, targets: ["FurlC"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -117,6 +118,8 @@ let package = Package(
       ],
       exclude: ["Snapshots"],
       swiftSettings: settings),
+    .target(
+      name: "FurlC", dependencies: ["FurlRuntime", "FurlBase"], exclude: ["furl.h"], swiftSettings: settings),
     .target(
       name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor", "FurlBase"], path: "Tests/FurlTestSupport",
       swiftSettings: settings),
