@@ -123,7 +123,8 @@ public final class Model: Sendable {
     return try await withTaskCancellationHandler {
       try await turn.take {
         try self.run(
-          self.request(tokens, maxTokens, stops, sampling), with: self.loaded.tokenizer, while: isWanted) { _ in }
+          self.request(tokens, maxTokens, stops, sampling), with: self.loaded.tokenizer, while: isWanted
+        ) { _ in }
       }
     } onCancel: {
       isWanted.end()

@@ -12,7 +12,7 @@ package enum DocumentExplanation {
       let value = mappings.isEmpty ? ": \(plain(member.value))" : ""
       var lines = ["\(indent)\(member.key)\(value): \(key.line)"]
       for mapping in mappings {
-        guard let inner = outline(of: mapping, among: key.value.inner) else { continue }
+        guard let inner = declaration(of: mapping, among: key.value.inner) else { continue }
         lines += DocumentExplanation.lines(mapping, of: inner, depth: depth + 1)
       }
       return lines
@@ -28,7 +28,7 @@ package enum DocumentExplanation {
   }
 
   /// The declaration that knows most of a mapping's keys.
-  private static func outline(of mapping: JSON, among outlines: [DeclarationOutline]) -> DeclarationOutline? {
+  private static func declaration(of mapping: JSON, among outlines: [DeclarationOutline]) -> DeclarationOutline? {
     guard case .object(let members) = mapping else { return nil }
     func known(_ outline: DeclarationOutline) -> Int {
       let keys = Set(outline.keys.map(\.key))
