@@ -38,6 +38,12 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("What stands at the top.", valueName: "text"))
   var title: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "When it was made, for the page's head (default: nothing, so that the same documents give the same bytes).",
+      valueName: "text"))
+  var date: String?
+
   func run() throws {
     let completions: [String] = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
     try Overwriting.check([("--html", html), ("--markdown", markdown)], over: reports + completions)
@@ -53,6 +59,7 @@ struct Report: ParsableCommand {
     }
     if let baseline { try document.setBaseline(baseline) }
     if let title { document.title = title }
+    document.date = date
     try page?.write(HTMLReport.text(document))
     let text = MarkdownReport.text(document)
     if let file {

@@ -58,7 +58,7 @@ struct Invocation {
   private var options: ArraySlice<String> { arguments.prefix { $0 != "--" } }
 
   /// Options whose value may be nothing at all.
-  private static let texts = ["--prompt", "--text", "--title", "--stop", "--suffix", "--system"]
+  private static let texts = ["--prompt", "--text", "--title", "--stop", "--suffix", "--system", "--date"]
 
   /// An empty argument comes of a variable that is not set, and is wrong wherever a name, a path or a number is meant. It is
   /// named here, because nobody sees it in a message.

@@ -2,15 +2,15 @@ package import FurlBase
 
 /// What the keys of a document mean, key by key, in the words of its declaration.
 package enum DocumentExplanation {
-  /// One line a key, indented as the document is: `weights: int4: The codes of the weights`.
+  /// One line a key, indented as the document is: `weights: int4  # The codes of the weights`.
   package static func lines(_ document: JSON, of outline: DeclarationOutline, depth: Int = 0) -> [String] {
     guard case .object(let members) = document else { return [] }
     return members.flatMap { member -> [String] in
       guard member.value != .null, let key = outline.keys.first(where: { $0.key == member.key }) else { return [] }
       let indent = String(repeating: " ", count: 2 * depth)
       let mappings = mappings(in: member.value)
-      let value = mappings.isEmpty ? ": \(plain(member.value))" : ""
-      var lines = ["\(indent)\(member.key)\(value): \(key.line)"]
+      let value = mappings.isEmpty ? " \(plain(member.value))" : ""
+      var lines = ["\(indent)\(member.key):\(value)  # \(key.line)"]
       for mapping in mappings {
         guard let inner = declaration(of: mapping, among: key.value.inner) else { continue }
         lines += DocumentExplanation.lines(mapping, of: inner, depth: depth + 1)

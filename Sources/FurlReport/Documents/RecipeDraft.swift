@@ -56,7 +56,7 @@ package struct RecipeDraft: Sendable {
       # Every key is explained in docs/reference/recipe.md.
       furl: 1
       recipe: \(name)
-      description: \(family), \(reason)
+      description: "\(family), \(reason)"
 
       """
     switch choice {

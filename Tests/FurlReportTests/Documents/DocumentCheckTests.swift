@@ -51,7 +51,7 @@ import Testing
         }
       }
       #expect(lines.count == count(recipe.json), "\(shipped.name): \(lines)")
-      #expect(lines.allSatisfy { $0.contains(": ") && !$0.hasSuffix(": ") })
+      #expect(lines.allSatisfy { $0.contains(":") && $0.contains("  # ") && !$0.hasSuffix("# ") })
     }
   }
 
