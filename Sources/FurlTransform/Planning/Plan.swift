@@ -45,16 +45,14 @@ package struct Plan: Sendable {
     var origin = Array(source.blocks.indices)
     var schemes: [String: PlannedChoice] = [:]
     for step in steps {
-      switch step {
-      case .truncate(let step):
-        let remaining = try step.remaining(of: spec.blocks.count)
-        schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
-        spec.blocks = remaining.map { spec.blocks[$0] }
-        if let problem = spec.sharingProblem { throw step.location.error(nil, problem, remedy: "keep that block") }
-        origin = remaining.map { origin[$0] }
-      case .prune(let step): spec = try step.estimate(spec)
-      case .heal: break
-      case .quantize(let step):
+      if let change = step.change {
+        let shape = try change.estimate(spec)
+        if let remaining = shape.origin {
+          schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
+          origin = remaining.map { origin[$0] }
+        }
+        spec = shape.spec
+      } else if case .quantize(let step) = step {
         let mix = step.mix.map { GGUFMixRules(mix: $0, spec: spec, isCalibrated: recipe.calibration != nil) }
         try Plan.assign(step, mix: mix, spec: spec, schemes: &schemes)
       }

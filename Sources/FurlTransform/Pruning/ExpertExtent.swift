@@ -75,12 +75,6 @@ struct ExpertExtent {
     }
   }
 
-  /// The model with so many experts less.
-  func estimate() throws -> ModelSpec {
-    try check()
-    return ExpertExtent.spec(spec, keeping: spec.blocks.map { ($0.experts?.count ?? 0) - removed })
-  }
-
   /// - Parameter counts: of every block; those of blocks without experts mean nothing.
   static func spec(_ spec: ModelSpec, keeping counts: [Int]) -> ModelSpec {
     var result = spec
