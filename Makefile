@@ -16,7 +16,7 @@ PEERS = .build/peers
 DIST_BUILD = .build-dist
 DIST = artifacts/dist
 
-.PHONY: help build demo smollm2 gemma3 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup dist test-dist docs
+.PHONY: help build demo smollm2 gemma3 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup dist test-dist library docs
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -80,6 +80,13 @@ dist: setup ## Builds a release: tarball, wheel, .deb, bill of materials, SHA-25
 
 test-dist: ## Tries the release of `make dist` where there is no Swift, no OpenBLAS and no Python.
 	scripts/dist/test $(DIST)
+
+library: setup ## Builds libFurlC.so for other languages (its header: Sources/FurlC/furl.h).
+	$(SWIFT) build -c release --product FurlC
+
+docs: setup ## Builds the library's documentation (artifacts/docs).
+	$(SWIFT) build -c release --target Furl
+	scripts/docs $(DEMO)/docs
 
 lint: ## Checks the format of all Swift files, and all Python files without running them.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests

@@ -5,6 +5,7 @@ import json
 import uuid
 
 APACHE = "Apache-2.0 WITH Swift-exception"
+GCC = "GPL-3.0-or-later WITH GCC-exception-3.1"
 
 
 def parts(resolved, versions):
@@ -26,6 +27,7 @@ def parts(resolved, versions):
         ("swift-corelibs-libdispatch", toolchain, f"pkg:github/swiftlang/swift-corelibs-libdispatch@swift-{toolchain}-RELEASE",
          APACHE, "threads of Swift's library"),
         ("zstd", versions["zstd"], f"pkg:github/facebook/zstd@v{versions['zstd']}", "BSD-3-Clause", "entropy coding"),
+        ("libstdc++", versions["gcc"], f"pkg:generic/gcc@{versions['gcc']}", GCC, "C++'s library, which Swift's needs, and libgcc"),
         ("libyaml", versions["libyaml"], f"pkg:github/yaml/libyaml@{versions['libyaml']}", "MIT", "reads YAML"),
     ]
 
