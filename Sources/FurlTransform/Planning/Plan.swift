@@ -175,12 +175,14 @@ package struct Plan: Sendable {
     }
     if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
       let override = step.overrides[unused]
-      throw override.location.error("match", "\"\(override.match)\" matches no tensor")
+      throw override.location.error(
+        "match", "\"\(override.match)\" matches no tensor", remedy: Selector.remedy(for: override.match))
     }
     // Norms and biases must be listed even for a model that has none.
     if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) })
     {
-      throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
+      throw step.location.error(
+        "keep", "\"\(step.keep[unused])\" matches no tensor", remedy: Selector.remedy(for: step.keep[unused]))
     }
   }
 
