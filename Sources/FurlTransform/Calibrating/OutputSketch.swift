@@ -112,12 +112,14 @@ final class OutputSketch {
       }.map(\.spec.name))
     let embedding = isFirst ? try wantedEmbedding() : nil
     let rows = pass.sequences * pass.length
-    for start in stride(from: 0, to: sample.sequences.count, by: pass.sequences) {
+    let labels = Int(ProcessInfo.processInfo.environment["FURL_LABELS"] ?? "") ?? 1
+    let stepX = Int(ProcessInfo.processInfo.environment["FURL_EVERY"] ?? "") ?? 1
+    for (start, label) in stride(from: 0, to: sample.sequences.count, by: pass.sequences * stepX).flatMap({ start in (0..<labels).map { (start, $0) } }) {
       let ids = sample.sequences[start..<start + pass.sequences].flatMap { $0 }
       pass.forward(parameters, ids: ids)
       var draws = SplitMix64(
         seed: UInt64(bitPattern: Int64(sample.settings.seed)) ^ 0x6C61_6265_6C73,
-        skipping: UInt64(start * pass.length))
+        skipping: UInt64(start * pass.length + label * 1_000_003))
       let known = statistics.doubts.count
       try head.sample(
         hidden: pass.output, head: parameters.head, draws: (0..<rows).map { _ in draws.unit() }, gradient: gradient,

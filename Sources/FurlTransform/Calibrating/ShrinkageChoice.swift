@@ -1,4 +1,5 @@
 import FurlBase
+import FurlCheckpoint
 import FurlModel
 import FurlNumerics
 import FurlSpec
@@ -40,7 +41,7 @@ struct ShrinkageChoice {
       options[pair[0]] = pair[1]
     }
     if let t = options["t"].flatMap(Double.init) ?? rows.shrinkage {
-      var outputs = OutputFeedback(sketch: sketch, shrinkage: t)
+      var outputs = OutputFeedback(sketch: sketch, shrinkage: t, feedsEmbedding: t < 1)
       if let e = options["even"].flatMap(Double.init) { outputs.evenness = e }
       if let e = options["emb"] { outputs.feedsEmbedding = e == "1" }
       self.outputs = outputs
