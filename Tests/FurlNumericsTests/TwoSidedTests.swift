@@ -155,8 +155,12 @@ import Testing
       }
     }
     #expect(worst.share <= 1, "\(worst.place)")
-    let steps = factor.stepFactors
-    #expect(abs(steps.reduce(0) { $0 + Double(Elementary.log($1)) }) < 77 * 0.01)
+    // As the inverse root of what a row counts, up to a quarter of a power of 2.
+    let logs = factor.variances.map { -0.5 * Elementary.log(Double($0)) / Elementary.log(Double(2)) }
+    let middle = logs.reduce(0, +) / 77
+    for (step, log) in zip(factor.stepFactors, logs) where abs(log - middle) < 2 {
+      #expect(abs(Elementary.log(Double(step)) / Elementary.log(Double(2)) - (log - middle)) < 0.251)
+    }
   }
 
   @Test func otherRowsAreRefused() throws {

@@ -8,29 +8,10 @@ struct OutputFeedback {
   let sketch: OutputSketch
   /// How much of the outputs' moments is a multiple of the identity.
   let shrinkage: Double
-  /// How much positions count alike in the inputs' moments, and not as the gradients say.
-  var evenness = 1.0
   /// Whether the embedding's errors are fed back, too.
   var feedsEmbedding = true
 
   func factor(for name: String) throws -> OutputFactor? { try sketch.factor(for: name, shrinkage: shrinkage) }
-
-  /// What positions count in the moments of what some layers read; nil: all alike.
-  func weights(of readers: [String], positions: Int) -> [Float]? {
-    guard evenness < 1 else { return nil }
-    var weights = [Float](repeating: 0, count: positions)
-    var parts = 0
-    for name in readers {
-      guard let squares = sketch.squares[name], squares.count == positions else { continue }
-      let mean = squares.reduce(0) { $0 + Double($1) } / Double(positions)
-      guard mean > 0 else { continue }
-      parts += 1
-      for index in weights.indices { weights[index] += squares[index] / Float(mean) }
-    }
-    guard parts > 0 else { return nil }
-    let share = Float(1 - evenness) / Float(parts)
-    return weights.map { Float(evenness) + share * $0 }
-  }
 }
 
 extension CodeChooser {

@@ -18,8 +18,6 @@ final class OutputSketch {
   private(set) var embedding: SecondMoments?
   /// Of the rows of the embedding: what their squared errors count, added up over all positions.
   private(set) var rowShares: [Double] = []
-  /// Of layers' outputs, at every position the square of the gradient.
-  private(set) var squares: [String: [Float]] = [:]
 
   /// Bytes of moments that are added up in one way there and back.
   private static let momentBytes = 768 << 20
@@ -30,12 +28,18 @@ final class OutputSketch {
 
   private let plan: Plan
   private let math: DenseMath
-  private let parameters: ModelParameters
-  private let vectors: ModelParameters
-  private let pass: TrainingPass
-  private let head: HeadLoss
-  private let gradient: Matrix
   private var statistics: PredictionStatistics
+
+  /// What a way there and back is made with.
+  private struct SketchPass {
+    let parameters: ModelParameters
+    /// Room for the gradients of vectors, which nobody asks for.
+    let vectors: ModelParameters
+    let pass: TrainingPass
+    let head: HeadLoss
+    /// Of what the head reads.
+    let gradient: Matrix
+  }
 
   /// - Throws: ``FurlError`` of kind `input` for a model without gradients; `unavailable` when there is no memory.
   init(
@@ -44,23 +48,35 @@ final class OutputSketch {
   ) throws {
     self.plan = plan
     self.math = math
-    let spec = plan.spec
-    let names = Dictionary(uniqueKeysWithValues: plan.tensors.map { ($0.spec.name, $0.sourceName) })
-    parameters = try ModelParameters(spec) { try checkpoint.source(names[$0] ?? $0) }
-    vectors = try ModelParameters(zeros: spec, includesMatrices: false)
-    let length = sample.settings.length
-    let sequences = OutputSketch.together(sample.sequences.count, spec, length: length)
-    pass = try TrainingPass(spec, sequences: sequences, length: length, isTrained: true, math: math)
-    let rows = sequences * length
-    head = try HeadLoss(rows: rows, vocabulary: spec.vocabularySize, hasTeacher: false, math: math)
-    gradient = try Matrix(rows: rows, columns: spec.hiddenSize)
-    statistics = PredictionStatistics(vocabulary: spec.vocabularySize)
+    statistics = PredictionStatistics(vocabulary: plan.spec.vocabularySize)
+    let pass = try OutputSketch.pass(plan, of: checkpoint, on: sample, math: math)
     let groups = OutputSketch.groups(plan)
     for (index, blocks) in groups.enumerated() {
-      try gather(sample, blocks, isFirst: index == groups.count - 1) { done in
+      try gather(sample, blocks, isFirst: index == groups.count - 1, with: pass) { done in
         progress(index * sample.sequences.count + done, groups.count * sample.sequences.count)
       }
     }
+  }
+
+  private static func pass(
+    _ plan: Plan, of checkpoint: Checkpoint, on sample: CalibrationSample, math: DenseMath
+  ) throws -> SketchPass {
+    let spec = plan.spec
+    let length = sample.settings.length
+    let sequences = together(sample.sequences.count, spec, length: length)
+    let pass: TrainingPass
+    do {
+      pass = try TrainingPass(spec, sequences: sequences, length: length, isTrained: true, math: math)
+    } catch var error as FurlError where error.kind == .input {
+      error.remedy = "use method: gptq, which needs no gradients"
+      throw error
+    }
+    let names = Dictionary(uniqueKeysWithValues: plan.tensors.map { ($0.spec.name, $0.sourceName) })
+    return SketchPass(
+      parameters: try ModelParameters(spec) { try checkpoint.source(names[$0] ?? $0) },
+      vectors: try ModelParameters(zeros: spec, includesMatrices: false), pass: pass,
+      head: try HeadLoss(rows: sequences * length, vocabulary: spec.vocabularySize, hasTeacher: false, math: math),
+      gradient: try Matrix(rows: sequences * length, columns: spec.hiddenSize))
   }
 
   // MARK: Pieces
@@ -91,11 +107,15 @@ final class OutputSketch {
     return groups + [0..<end]
   }
 
-  /// What the moments of a layer are kept under.
+  /// What the moments of a layer are kept under: its name, and of the last layers of experts, all of which write to the
+  /// stream, one name for all.
   static func key(_ name: String) -> String {
-    guard name.contains(".experts."), name.hasSuffix(".down") else { return name }
-    return name.split(separator: ".").filter { Int($0) == nil || $0 == name.split(separator: ".")[1] }
-      .joined(separator: ".")
+    var parts = name.split(separator: ".")
+    guard let experts = parts.firstIndex(of: "experts"), parts.last == "down", parts.indices.contains(experts + 1) else {
+      return name
+    }
+    parts.remove(at: experts + 1)
+    return parts.joined(separator: ".")
   }
 
   // MARK: Gathering
@@ -104,32 +124,32 @@ final class OutputSketch {
   ///
   /// - Parameter isFirst: whether the blocks are the first ones, so that the way back ends at the embedding.
   private func gather(
-    _ sample: CalibrationSample, _ blocks: Range<Int>, isFirst: Bool, progress: (Int) -> Void
+    _ sample: CalibrationSample, _ blocks: Range<Int>, isFirst: Bool, with work: SketchPass, progress: (Int) -> Void
   ) throws {
+    let (pass, parameters) = (work.pass, work.parameters)
     let wanted = Set(
       plan.tensors.filter {
         $0.method.rowFeedback != nil && $0.spec.shape.count == 2 && blocks.contains($0.spec.block ?? -1)
       }.map(\.spec.name))
     let embedding = isFirst ? try wantedEmbedding() : nil
+    statistics = PredictionStatistics(vocabulary: plan.spec.vocabularySize)
     let rows = pass.sequences * pass.length
-    let labels = Int(ProcessInfo.processInfo.environment["FURL_LABELS"] ?? "") ?? 1
-    let stepX = Int(ProcessInfo.processInfo.environment["FURL_EVERY"] ?? "") ?? 1
-    for (start, label) in stride(from: 0, to: sample.sequences.count, by: pass.sequences * stepX).flatMap({ start in (0..<labels).map { (start, $0) } }) {
+    for start in stride(from: 0, to: sample.sequences.count, by: pass.sequences) {
       let ids = sample.sequences[start..<start + pass.sequences].flatMap { $0 }
       pass.forward(parameters, ids: ids)
       var draws = SplitMix64(
         seed: UInt64(bitPattern: Int64(sample.settings.seed)) ^ 0x6C61_6265_6C73,
-        skipping: UInt64(start * pass.length + label * 1_000_003))
+        skipping: UInt64(start * pass.length))
       let known = statistics.doubts.count
-      try head.sample(
-        hidden: pass.output, head: parameters.head, draws: (0..<rows).map { _ in draws.unit() }, gradient: gradient,
+      try work.head.sample(
+        hidden: pass.output, head: parameters.head, draws: (0..<rows).map { _ in draws.unit() }, gradient: work.gradient,
         statistics: &statistics)
       if let embedding, plan.spec.tiedEmbeddings {
         embedding.add(pass.output, weights: statistics.doubts[known...], on: math)
       }
       var failure: (any Error)?
       let back = try pass.observe(
-        parameters, vectors: vectors, from: gradient, downTo: blocks.lowerBound
+        parameters, vectors: work.vectors, from: work.gradient, downTo: blocks.lowerBound
       ) { [self] name, gradient, _ in
         guard wanted.contains(name) else { return }
         do {
@@ -150,7 +170,6 @@ final class OutputSketch {
     let moments = try outputs[key] ?? SecondMoments(columns: gradient.columns, extent: .full)
     outputs[key] = moments
     moments.add(gradient, on: math)
-    if !name.contains(".experts.") { squares[name, default: []] += math.rowProducts(gradient, gradient) }
   }
 
   private func wantedEmbedding() throws -> SecondMoments? {
@@ -170,11 +189,17 @@ final class OutputSketch {
 
   private var last: (name: String, shrinkage: Double, factor: OutputFactor)?
 
+  /// Rows of gradients for each output that are enough.
+  private static let rowsPerOutput = 4.0
+
   /// The factor of a layer's outputs; nil where none is known, or it would be that of independent rows.
+  ///
+  /// Moments of few rows, as experts may have, are shrunk more: in proportion to what is missing.
   func factor(for name: String, shrinkage: Double) throws -> OutputFactor? {
     guard shrinkage < 1, let moments = outputs[OutputSketch.key(name)], moments.count > 0 else { return nil }
     if let last, last.name == name, last.shrinkage == shrinkage { return last.factor }
-    let factor = try OutputFactor(moments, shrinkage: shrinkage, on: math)
+    let known = min(1, Double(moments.count) / (OutputSketch.rowsPerOutput * Double(moments.columns)))
+    let factor = try OutputFactor(moments, shrinkage: 1 - (1 - shrinkage) * known, on: math)
     last = (name, shrinkage, factor)
     return factor
   }

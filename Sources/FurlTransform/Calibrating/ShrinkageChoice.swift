@@ -13,7 +13,6 @@ struct ShrinkageChoice {
   struct Trial: Sendable {
     let shrinkage: Double
     let feedsEmbedding: Bool
-    let evenness: Double
     /// Nats.
     let divergence: Double
   }
@@ -26,42 +25,29 @@ struct ShrinkageChoice {
   private static let positions = 2048.0...16384
   private static let ladder = [0.5, 0.1, 0.02]
 
+  /// - Throws: ``FurlError`` of kind `input` for a model without gradients; `unavailable` when there is no memory.
   init(
-    _ compressor: Compressor, _ rows: QuantizeMethod.RowFeedback, on sample: CalibrationSample, pool: WorkerPool
+    _ compressor: Compressor, _ rows: QuantizeMethod.RowFeedback, on sample: CalibrationSample, pool: WorkerPool,
+    progress: (_ activity: String, _ done: Int, _ of: Int) -> Void
   ) throws {
     let math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
-    let clock = ContinuousClock()
-    var mark = clock.now
-    func lap(_ what: String) { print(what, clock.now - mark); mark = clock.now }
-    let sketch = try OutputSketch(compressor.plan, of: compressor.checkpoint, on: sample, math: math)
-    lap("sketch")
-    var options: [String: String] = [:]
-    for part in (ProcessInfo.processInfo.environment["FURL_X"] ?? "").split(separator: ",") {
-      let pair = part.split(separator: "=").map(String.init)
-      options[pair[0]] = pair[1]
+    let sketch = try OutputSketch(compressor.plan, of: compressor.checkpoint, on: sample, math: math) { done, all in
+      progress("the way back", done, all)
     }
-    if let t = options["t"].flatMap(Double.init) ?? rows.shrinkage {
-      var outputs = OutputFeedback(sketch: sketch, shrinkage: t, feedsEmbedding: t < 1)
-      if let e = options["even"].flatMap(Double.init) { outputs.evenness = e }
-      if let e = options["emb"] { outputs.feedsEmbedding = e == "1" }
-      self.outputs = outputs
+    if let shrinkage = rows.shrinkage {
+      outputs = OutputFeedback(sketch: sketch, shrinkage: shrinkage, feedsEmbedding: shrinkage < 1)
       trials = []
       return
     }
     let probe = try ShrinkageChoice.probe(compressor, sample, pool)
-    lap("probe")
     var trials: [Trial] = []
     func attempt(_ outputs: OutputFeedback) throws -> Double {
+      progress("shrinkage \(outputs.shrinkage)", trials.count, ShrinkageChoice.ladder.count + 1)
       let run = try CalibratedRun(compressor, writer: nil, pool: pool, outputs: outputs, keepingMatrices: true) { _ in }
       try run.run(sample)
-      lap("run")
       let divergence = try probe.divergence(replacing: run.kept ?? [:])
-      lap("kl")
-      print(outputs.shrinkage, outputs.evenness, outputs.feedsEmbedding, divergence)
       trials.append(
-        Trial(
-          shrinkage: outputs.shrinkage, feedsEmbedding: outputs.feedsEmbedding, evenness: outputs.evenness,
-          divergence: divergence))
+        Trial(shrinkage: outputs.shrinkage, feedsEmbedding: outputs.feedsEmbedding, divergence: divergence))
       return divergence
     }
     var best = OutputFeedback(sketch: sketch, shrinkage: 1, feedsEmbedding: false)

@@ -109,11 +109,25 @@ package struct Compressor: Sendable {
   ) throws -> CompressionResult {
     guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "a budget has no calibration") }
     let sample = try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
-    let choice = try plan.rowFeedback.map { try ShrinkageChoice(self, $0, on: sample, pool: pool) }
+    let choice = try shrinkage(on: sample, pool: pool, progress)
     return try withoutActuallyEscaping(progress) { progress in
       try BudgetedCompression(
         compressor: self, budget: budget, sample: sample, pool: pool, choice: choice, progress: progress
       ).write(to: path)
+    }
+  }
+
+  /// How rows make up for each other's errors; nil where none do.
+  private func shrinkage(
+    on sample: CalibrationSample, pool: WorkerPool, _ progress: (CompressionProgress) -> Void
+  ) throws -> ShrinkageChoice? {
+    try plan.rowFeedback.map { rows in
+      try ShrinkageChoice(self, rows, on: sample, pool: pool) { activity, done, all in
+        progress(
+          .init(
+            tensor: activity, tensorsDone: 0, tensors: plan.tensors.count, bytesDone: done, bytes: all,
+            countsBlocks: true))
+      }
     }
   }
 
@@ -144,9 +158,7 @@ package struct Compressor: Sendable {
         guard isCalibrated else { return nil }
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
-    let choice = try sample.flatMap { sample in
-      try plan.rowFeedback.map { try ShrinkageChoice(self, $0, on: sample, pool: pool) }
-    }
+    let choice = try sample.map { try shrinkage(on: $0, pool: pool, progress) } ?? nil
     let (notes, weightBytes, experts) = try withoutActuallyEscaping(progress) { progress in
       let run = try CalibratedRun(self, writer: writer, pool: pool, outputs: choice?.outputs, progress: progress)
       try run.run(sample)
