@@ -34,7 +34,8 @@ final class CodeChooser {
     for readers: [Plan.PlannedTensor], at site: ReadingSite, of walk: BlockWalk
   ) throws -> SecondMoments? {
     guard let expert = site.expert, let part = site.part else {
-      return try moments(for: readers) { body in walk.visit(site, body) }
+      let weights = outputs?.weights(of: readers.map(\.spec.name), positions: walk.positionCount)
+      return try moments(for: readers, weights: weights) { body in walk.visit(site, body) }
     }
     // Nobody else needs an expert's inputs.
     guard readers.contains(where: plan.isCalibrated), let columns = readers.first?.spec.shape[1] else { return nil }
@@ -50,8 +51,10 @@ final class CodeChooser {
   }
 
   /// The moments of an input that some layers read, as far as their methods want them.
+  ///
+  /// - Parameter weights: what positions count, in their order; nil: all alike.
   func moments(
-    for readers: [Plan.PlannedTensor], visit: ((Activations, Int) -> Void) -> Void
+    for readers: [Plan.PlannedTensor], weights: [Float]? = nil, visit: ((Activations, Int) -> Void) -> Void
   ) throws -> SecondMoments? {
     // Rows of an embedding are looked up and read nothing.
     let calibrated = readers.filter { plan.isCalibrated($0) && $0.spec.role != .embedding }
@@ -65,7 +68,11 @@ final class CodeChooser {
         columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal,
         keepsLargest: calibrated.contains { $0.outliers?.threshold != nil })
     }
-    visit { moments.add($0, count: $1, on: math) }
+    var position = 0
+    visit { rows, count in
+      moments.add(rows, count: count, weights: weights?[position..<position + count], on: math)
+      position += count
+    }
     try check(moments.coverage, first)
     return moments
   }

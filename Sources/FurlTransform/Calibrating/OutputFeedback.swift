@@ -8,10 +8,28 @@ struct OutputFeedback {
   let sketch: OutputSketch
   /// How much of the outputs' moments is a multiple of the identity.
   let shrinkage: Double
+  /// Whether positions count in the inputs' moments by their gradients, too, half and half; nothing says so of independent rows.
+  var weighsPositions: Bool { shrinkage < 1 }
   /// Whether the embedding's errors are fed back, too.
   var feedsEmbedding = true
 
   func factor(for name: String) throws -> OutputFactor? { try sketch.factor(for: name, shrinkage: shrinkage) }
+
+  /// What positions count in the moments of what some layers read: half of it alike, and half as the squares of the gradients
+  /// of their outputs, each layer's relative to its mean (the other half step of the sketch). Nil: all alike.
+  func weights(of readers: [String], positions: Int) -> [Float]? {
+    guard weighsPositions else { return nil }
+    var weights = [Float](repeating: 0, count: positions)
+    var parts: Float = 0
+    for name in readers {
+      guard let squares = sketch.squares[name], squares.count == positions else { continue }
+      let mean = squares.reduce(0) { $0 + Double($1) } / Double(positions)
+      guard mean > 0 else { continue }
+      parts += 1
+      for index in weights.indices { weights[index] += squares[index] / Float(mean) }
+    }
+    return parts > 0 ? weights.map { 0.5 + 0.5 * $0 / parts } : nil
+  }
 }
 
 extension CodeChooser {

@@ -26,6 +26,9 @@ final class OutputSketch {
   /// The most rows of a pass, beyond which none is faster.
   private static let passRows = 2048
 
+  /// Of layers whose inputs are read at every position, the square of the gradient at each.
+  private(set) var squares: [String: [Float]] = [:]
+
   private let plan: Plan
   private let math: DenseMath
   private var statistics: PredictionStatistics
@@ -170,6 +173,7 @@ final class OutputSketch {
     let moments = try outputs[key] ?? SecondMoments(columns: gradient.columns, extent: .full)
     outputs[key] = moments
     moments.add(gradient, on: math)
+    if !name.contains(".experts.") { squares[name, default: []] += math.rowProducts(gradient, gradient) }
   }
 
   private func wantedEmbedding() throws -> SecondMoments? {
