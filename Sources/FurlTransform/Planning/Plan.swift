@@ -15,6 +15,8 @@ package struct Plan: Sendable {
     package let method: QuantizeMethod
     /// What a budget chooses its scheme or its bits from; nil where they are given.
     let freedom: StepFreedom.Range?
+    /// Whether its codes are those that it is stored with.
+    var keepsCodes = false
     /// Which of its columns are kept apart; with a threshold the scheme of the plan has the most that there may be.
     package let outliers: OutlierSettings?
 
@@ -25,7 +27,9 @@ package struct Plan: Sendable {
   /// The model that comes out.
   package let spec: ModelSpec
   /// In the order of the file.
-  package private(set) var tensors: [PlannedTensor]
+  package internal(set) var tensors: [PlannedTensor]
+  /// Which tensors keep the codes that they are stored with; nil where none was asked to.
+  package internal(set) var keptCodes: KeptCodes?
 
   /// Applies a recipe's steps to a model's specification.
   ///
@@ -45,16 +49,14 @@ package struct Plan: Sendable {
     var origin = Array(source.blocks.indices)
     var schemes: [String: PlannedChoice] = [:]
     for step in steps {
-      switch step {
-      case .truncate(let step):
-        let remaining = try step.remaining(of: spec.blocks.count)
-        schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
-        spec.blocks = remaining.map { spec.blocks[$0] }
-        if let problem = spec.sharingProblem { throw step.location.error(nil, problem, remedy: "keep that block") }
-        origin = remaining.map { origin[$0] }
-      case .prune(let step): spec = try step.estimate(spec)
-      case .heal: break
-      case .quantize(let step):
+      if let change = step.change {
+        let shape = try change.estimate(spec)
+        if let remaining = shape.origin {
+          schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
+          origin = remaining.map { origin[$0] }
+        }
+        spec = shape.spec
+      } else if case .quantize(let step) = step {
         let mix = step.mix.map { GGUFMixRules(mix: $0, spec: spec, isCalibrated: recipe.calibration != nil) }
         try Plan.assign(step, mix: mix, spec: spec, schemes: &schemes)
       }
@@ -180,12 +182,14 @@ package struct Plan: Sendable {
     }
     if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
       let override = step.overrides[unused]
-      throw override.location.error("match", "\"\(override.match)\" matches no tensor")
+      throw override.location.error(
+        "match", "\"\(override.match)\" matches no tensor", remedy: Selector.remedy(for: override.match))
     }
     // Norms and biases must be listed even for a model that has none.
     if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) })
     {
-      throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
+      throw step.location.error(
+        "keep", "\"\(step.keep[unused])\" matches no tensor", remedy: Selector.remedy(for: step.keep[unused]))
     }
   }
 
@@ -229,6 +233,7 @@ extension Plan.PlannedTensor {
   func choosing(_ choice: Plan.PlannedChoice) throws -> Plan.PlannedTensor {
     .init(
       spec: spec, layout: try PackedLayout(scheme: choice.scheme, shape: spec.shape), sourceName: sourceName,
-      method: choice.method, freedom: nil, outliers: choice.outliers)
+      method: choice.method, freedom: nil, keepsCodes: keepsCodes && choice.scheme == scheme,
+      outliers: choice.outliers)
   }
 }
