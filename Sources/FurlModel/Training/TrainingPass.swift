@@ -101,10 +101,12 @@ package final class TrainingPass {
 
   /// The layers of a block, or what is outside of the blocks.
   private func layers(
-    of block: Int? = nil, _ parameters: ModelParameters, _ gradients: ModelParameters? = nil
+    of block: Int? = nil, _ parameters: ModelParameters, _ gradients: ModelParameters? = nil,
+    _ observer: GradientObserver? = nil
   ) -> TrainingLayers {
     TrainingLayers(
-      math: math, prefix: block.map { "blocks.\($0)." } ?? "", parameters: parameters, gradients: gradients)
+      math: math, prefix: block.map { "blocks.\($0)." } ?? "", parameters: parameters, gradients: gradients,
+      observer: observer)
   }
 
   /// What stands in for blocks before one of that number, where there is something: h + A h + b.
@@ -124,8 +126,34 @@ package final class TrainingPass {
   package func backward(
     _ parameters: ModelParameters, gradients: ModelParameters, from gradient: Matrix, ids: [Int]
   ) throws {
-    precondition(shape.isTrained && gradient.rows == shape.rows && gradient.columns == spec.hiddenSize)
     precondition(ids.count == shape.rows)
+    try backward(parameters, gradients, from: gradient, observer: nil)
+    math.embedBack(
+      ids, length: length, gradient: hidden, addingTo: gradients["embedding"],
+      positions: gradients.optional("positions"))
+  }
+
+  /// Tells of the gradients of all linear layers' outputs, from the last block back to one of them.
+  ///
+  /// - Parameters:
+  ///   - vectors: room for the gradients of vectors, which mean nothing.
+  ///   - gradient: of ``output``; it is used up.
+  ///   - block: the last one that is gone through.
+  /// - Returns: the gradient of what goes into that block, until the next way there.
+  package func observe(
+    _ parameters: ModelParameters, vectors: ModelParameters, from gradient: Matrix, downTo block: Int,
+    _ observer: @escaping GradientObserver
+  ) throws -> Matrix {
+    try backward(parameters, vectors, from: gradient, downTo: block, observer: observer)
+    return hidden
+  }
+
+  /// The way back behind the embedding; its gradient is in `hidden` then.
+  private func backward(
+    _ parameters: ModelParameters, _ gradients: ModelParameters, from gradient: Matrix, downTo first: Int = 0,
+    observer: GradientObserver?
+  ) throws {
+    precondition(shape.isTrained && gradient.rows == shape.rows && gradient.columns == spec.hiddenSize)
     // From here on the stream is not needed any more, and its gradient takes its place.
     let lastInput = output
     lastInput.copy(hidden)
@@ -133,22 +161,21 @@ package final class TrainingPass {
     for keys in givenKeys.values { keys.clearGradients() }
     tokens?.gradient?.clear()
     try layers(parameters, gradients).normalizeBack(lastInput, spec.norm, "norm", gradient: gradient, addingTo: hidden)
-    backward(patch: blocks.count, parameters, gradients)
-    for (index, block) in blocks.enumerated().reversed() {
-      try block.backward(hidden, layers(of: index, parameters, gradients))
-      backward(patch: index, parameters, gradients)
+    backward(patch: blocks.count, parameters, gradients, observer)
+    for (index, block) in blocks.enumerated().reversed() where index >= first {
+      try block.backward(hidden, layers(of: index, parameters, gradients, observer))
+      backward(patch: index, parameters, gradients, observer)
     }
-    if let change = tokens?.gradient { math.add(change, to: hidden) }
-    math.embedBack(
-      ids, length: length, gradient: hidden, addingTo: gradients["embedding"],
-      positions: gradients.optional("positions"))
+    if first == 0, let change = tokens?.gradient { math.add(change, to: hidden) }
   }
 
-  private func backward(patch index: Int, _ parameters: ModelParameters, _ gradients: ModelParameters) {
+  private func backward(
+    patch index: Int, _ parameters: ModelParameters, _ gradients: ModelParameters, _ observer: GradientObserver?
+  ) {
     guard let input = patchInputs[index] else { return }
     // Behind the last norm's way back nothing reads what the head has read.
     let change = output
-    layers(parameters, gradients).linearBack(
+    layers(of: nil, parameters, gradients, observer).linearBack(
       spec.patchName(before: index), hidden, input: input, into: change, accumulate: false)
     math.add(change, to: hidden)
   }

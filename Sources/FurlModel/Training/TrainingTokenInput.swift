@@ -78,8 +78,11 @@ struct TrainingTokenInput: TrainingMixer {
     let termGradient = scratch[.inputTermGradient, spec.size]
     math.activateBack(activation, gate, factor: term, gradient: gateGradient, factorGradient: termGradient)
     layers.linearBack("input.gate", gateGradient, input: input, into: out, accumulate: accumulate)
-    math.embedBack(
-      tokens.ids, length: 1, gradient: termGradient, addingTo: layers.gradient("input.table"), positions: nil)
+    // Who only observes has no room for a table's gradient.
+    if layers.observer == nil {
+      math.embedBack(
+        tokens.ids, length: 1, gradient: termGradient, addingTo: layers.gradient("input.table"), positions: nil)
+    }
     let change = scratch[.inputContextGradient, spec.size]
     change.clear()
     try layers.normalizeBack(context, spec.norm, "input.context_norm", gradient: termGradient, addingTo: change)

@@ -16,6 +16,8 @@ struct CodedSteps {
   let math: DenseMath
   /// What the step is multiplied with in each row; nil: 1.
   var rowFactors: [Float]?
+  /// What rows make up for; nil: each for itself.
+  var rowFeedback: OutputFactor?
 
   /// How far coded bits may be off.
   static let tolerance = 0.005
@@ -69,9 +71,10 @@ struct CodedSteps {
   }
 
   private func encode(step: Double) throws -> PackedMatrix {
-    try CalibratedEncoder(
-      scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors
-    ).encode(source, on: math)
+    var encoder = try CalibratedEncoder(
+      scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors)
+    encoder.rowFeedback = rowFeedback
+    return try encoder.encode(source, on: math)
   }
 
   /// Bits of a weight's code in a compact file.

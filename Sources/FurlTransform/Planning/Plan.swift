@@ -156,7 +156,10 @@ package struct Plan: Sendable {
       }
       let isEmbedding = !tensor.role.isBlockLinear
       // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
-      let isLinear = tensor.role.isBlockLinear || tensor.role == .head
+      // Only what their gradients say does.
+      let isLinear =
+        tensor.role.isBlockLinear || tensor.role == .head
+        || tensor.role == .embedding && step.method.rowFeedback != nil
       let override = overrides.first.map { step.overrides[$0] }
       let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
       // Before a budget has chosen, something in between stands for its choice.
@@ -194,6 +197,11 @@ package struct Plan: Sendable {
   func isCalibrated(_ tensor: PlannedTensor) -> Bool {
     recipe.calibration != nil && tensor.spec.shape.count == 2
       && (tensor.method.usesCalibration || tensor.outliers?.threshold != nil)
+  }
+
+  /// How rows make up for each other's errors; nil where none do.
+  var rowFeedback: QuantizeMethod.RowFeedback? {
+    tensors.lazy.compactMap { $0.spec.shape.count == 2 ? $0.method.rowFeedback : nil }.first
   }
 
   /// Whether any codes are chosen, and not just the nearest ones, or tables are.
