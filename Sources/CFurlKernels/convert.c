@@ -112,11 +112,15 @@ void furl_row_bfloat16(const furl_matrix *matrix, size_t row, size_t columns, fl
   }
 
 ROW(int8, furl_code_int8, 0)
+ROW(int6, furl_code_int6, 32)
+ROW(int5, furl_code_int5, 16)
 ROW(int4, furl_code_int4, 8)
 ROW(int3, furl_code_int3, 4)
 ROW(int2, furl_code_int2, 2)
 // Codes begin at 128.
 ROW_MINIMUM(int8_minimum, furl_code_int8)
+ROW_MINIMUM(int6_minimum, furl_code_int6)
+ROW_MINIMUM(int5_minimum, furl_code_int5)
 ROW_MINIMUM(int4_minimum, furl_code_int4)
 ROW_MINIMUM(int3_minimum, furl_code_int3)
 ROW_MINIMUM(int2_minimum, furl_code_int2)

@@ -9,6 +9,8 @@
 
 #define FURL_INT8_TILE (FURL_TILE_ROWS * FURL_TILE_COLUMNS)
 #define FURL_INT4_TILE (FURL_INT8_TILE / 2)
+#define FURL_INT5_TILE (FURL_INT4_TILE + FURL_INT8_TILE / 8)
+#define FURL_INT6_TILE (FURL_INT4_TILE + FURL_INT8_TILE / 4)
 #define FURL_INT2_TILE (FURL_INT8_TILE / 4)
 #define FURL_INT3_TILE (FURL_INT2_TILE + FURL_INT8_TILE / 8)
 
@@ -43,13 +45,35 @@ static inline int32_t furl_code_int8(const furl_matrix *matrix, size_t row, size
   return (int32_t)codes[furl_tile(matrix, row, column) * FURL_INT8_TILE + within] - 128;
 }
 
-/// 0...15
-static inline int32_t furl_code_int4(const furl_matrix *matrix, size_t row, size_t column) {
+/// 0...15: of int4, or the low bits of int5 and int6, whose tiles have other sizes.
+static inline int32_t furl_nibble(const furl_matrix *matrix, size_t row, size_t column, size_t tile_bytes) {
   size_t c = column % FURL_TILE_COLUMNS;
   size_t within = c % 16 / 4 * (FURL_TILE_ROWS * 4) + row % FURL_TILE_ROWS * 4 + c % 4;
   const uint8_t *codes = matrix->codes;
-  uint8_t both = codes[furl_tile(matrix, row, column) * FURL_INT4_TILE + within];
+  uint8_t both = codes[furl_tile(matrix, row, column) * tile_bytes + within];
   return c < 16 ? both & 15 : both >> 4;
+}
+
+/// 0...15
+static inline int32_t furl_code_int4(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_nibble(matrix, row, column, FURL_INT4_TILE);
+}
+
+/// 0...31
+static inline int32_t furl_code_int5(const furl_matrix *matrix, size_t row, size_t column) {
+  size_t within = FURL_INT4_TILE + row % FURL_TILE_ROWS * 4 + column % 4;
+  const uint8_t *codes = matrix->codes;
+  int32_t fifth = codes[furl_tile(matrix, row, column) * FURL_INT5_TILE + within] >> column % FURL_TILE_COLUMNS / 4 & 1;
+  return furl_nibble(matrix, row, column, FURL_INT5_TILE) | fifth << 4;
+}
+
+/// 0...63
+static inline int32_t furl_code_int6(const furl_matrix *matrix, size_t row, size_t column) {
+  size_t group = column % FURL_TILE_COLUMNS / 4;
+  size_t within = FURL_INT4_TILE + group % 2 * (FURL_TILE_ROWS * 4) + row % FURL_TILE_ROWS * 4 + column % 4;
+  const uint8_t *codes = matrix->codes;
+  int32_t high = codes[furl_tile(matrix, row, column) * FURL_INT6_TILE + within] >> group / 2 * 2 & 3;
+  return furl_nibble(matrix, row, column, FURL_INT6_TILE) | high << 4;
 }
 
 /// 0...3: of int2, or the low bits of int3, whose tiles have another size.
@@ -73,12 +97,20 @@ static inline int32_t furl_code_int3(const furl_matrix *matrix, size_t row, size
   return furl_low_bits(matrix, row, column, FURL_INT3_TILE) | third << 2;
 }
 
-/// Adds a code of 8, 4, 3 or 2 bits to a tile that has been zero there.
+/// Adds a code of 2 to 6 or 8 bits to a tile that has been zero there.
 static inline void furl_put_code(uint8_t *tile, int bits, size_t row, size_t column, uint8_t code) {
   size_t group = column / 4;
   uint8_t *first = tile + row * 4 + column % 4;
   switch (bits) {
   case 8: first[group * (FURL_TILE_ROWS * 4)] = code; break;
+  case 6:
+    first[FURL_INT4_TILE + group % 2 * (FURL_TILE_ROWS * 4)] |= (uint8_t)(code >> 4 << group / 2 * 2);
+    first[group % 4 * (FURL_TILE_ROWS * 4)] |= (uint8_t)((code & 15) << group / 4 * 4);
+    break;
+  case 5:
+    first[FURL_INT4_TILE] |= (uint8_t)(code >> 4 << group);
+    first[group % 4 * (FURL_TILE_ROWS * 4)] |= (uint8_t)((code & 15) << group / 4 * 4);
+    break;
   case 4: first[group % 4 * (FURL_TILE_ROWS * 4)] |= (uint8_t)(code << group / 4 * 4); break;
   default:
     first[group % 2 * (FURL_TILE_ROWS * 4)] |= (uint8_t)((code & 3) << group / 2 * 2);

@@ -18,6 +18,13 @@ struct Compress: ParsableCommand {
       The same checkpoint and recipe give the same bytes, whatever the number of threads. The artifact appears \
       under its name when it is complete; a failed or interrupted run leaves none.
 
+      furl compress model-Q4_K_M.gguf --keep-codes --output model.furl
+
+      --keep-codes takes the codes of a checkpoint that is quantized already over bit for bit, with their scales, \
+      wherever one of Furl's layouts holds them (GGUF's Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, K-quants from 3 bits on and IQ4; \
+      GPTQ, AWQ, compressed-tensors, MLX, MXFP4 and bitsandbytes as far as their scales are halves). Without a recipe \
+      everything else stays as exact as it is stored; a recipe says what becomes of the rest.
+
       furl compress checkpoints/minipy --recipe int4 --plan --sample
 
       --plan reads headers alone. With --sample it also reads a few runs of rows of every matrix, encodes and \
@@ -35,9 +42,13 @@ struct Compress: ParsableCommand {
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("What to do: a file, or the name of a recipe that ships.", valueName: "recipe"),
+    help: ArgumentHelp(
+      "What to do: a file, or the name of a recipe that ships; needed unless codes are kept.", valueName: "recipe"),
     completion: .file(extensions: ["yaml", "yml"]))
-  var recipe: String
+  var recipe: String?
+
+  @Flag(help: "Keep the codes of quantized weights as they are, where a layout holds them.")
+  var keepCodes = false
 
   @Option(
     name: .shortAndLong, help: ArgumentHelp("The artifact to write.", valueName: "model.furl"),
@@ -75,6 +86,7 @@ struct Compress: ParsableCommand {
 
   func validate() throws {
     _ = try ThreadCount(threads)
+    if recipe == nil && !keepCodes { throw ValidationError("--recipe is missing (or give --keep-codes).") }
     if sample && !plan { throw ValidationError("--sample says what --plan predicts; give --plan, too.") }
     if !plan && output == nil { throw ValidationError("--output is missing (or give --plan).") }
   }
@@ -84,9 +96,10 @@ struct Compress: ParsableCommand {
     let output = plan ? nil : self.output
     try Overwriting.check(
       [("--output", output)],
-      over: Recipe.filesRead(named: self.recipe) + ModelFile.filesRead(at: path)
+      over: (self.recipe.map { Recipe.filesRead(named: $0) } ?? []) + ModelFile.filesRead(at: path)
         + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
-    let recipe = try Recipe(named: recipe)
+    var recipe = try self.recipe.map(Recipe.init(named:)) ?? .keepingCodes
+    if keepCodes { recipe.codes = .keep }
     var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)
     try Overwriting.check(
       [("--output", output)], over: recipe.textFiles(checkpointFolder: compressor.checkpoint.folder))
@@ -147,6 +160,7 @@ struct Compress: ParsableCommand {
     if let budget = plan.recipe.budget {
       Terminal.print("budget      \(budget.json.compactText): the schemes above stand for what it will choose")
     }
+    for note in plan.keptCodes?.notes ?? [] { Terminal.print("codes       \(note)") }
     func exact(_ bytes: Int) -> String { "\(Figures.grouped(bytes)) bytes" }
     Terminal.print("parameters  \(Figures.grouped(plan.spec.parameterCount)) in \(plan.spec.blocks.count) blocks")
     Terminal.print(

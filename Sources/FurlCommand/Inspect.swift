@@ -120,6 +120,7 @@ struct Inspect: ParsableCommand {
       }
     }
     for (label, text) in inspection.texts.lines + inspection.facts.lines { line(label, text) }
+    for text in inspection.keptCodeTexts { line("codes", text) }
     if let budget = inspection.budget {
       line(
         "budget",

@@ -5,7 +5,7 @@ import Testing
 
 /// Compact coding of streams, without a file around them.
 @Suite struct CodingTests {
-  static let forms: [SymbolForm] = [.bytes, .nibbles, .halves, .floats]
+  static let forms = SymbolForm.allCases
 
   /// Compresses and decodes the frames as a reader does.
   private func roundTrip(_ bytes: [UInt8], _ form: SymbolForm) throws -> [UInt8] {
@@ -29,7 +29,7 @@ import Testing
   func everySizeComesBack(_ form: SymbolForm) throws {
     var draws = SplitMix64(seed: 7)
     for size in Array(0...70) + [255, 256, 257, 511, 1000, 1023, 3001, 4097] {
-      let bytes = (0..<size * form.planes).map { _ in UInt8(truncatingIfNeeded: draws.next()) }
+      let bytes = (0..<size * form.unit).map { _ in UInt8(truncatingIfNeeded: draws.next()) }
       #expect(try roundTrip(bytes, form) == bytes)
     }
   }
@@ -38,7 +38,7 @@ import Testing
   func chunksMeetAtTheirEnds(_ form: SymbolForm) throws {
     var draws = SplitMix64(seed: 8)
     let chunk = StreamChunks(form: form, byteCount: 0).chunkBytes
-    for size in [chunk - form.planes, chunk, chunk + form.planes, 2 * chunk + 12] {
+    for size in [chunk - form.unit, chunk, chunk + form.unit, 2 * chunk + 12 * form.unit] {
       let bytes = sampleBytes(size, &draws)
       #expect(try roundTrip(bytes, form) == bytes)
     }
@@ -233,7 +233,7 @@ import Testing
     let good = try Zstd.compress([1, 2, 15, 0])
     #expect(try decode(good, 2, .nibbles) == [0xF1, 0x02])
     for wrong in [[16, 0, 0, 0], [0, 0, 0, 0x80]] as [[UInt8]] {
-      #expect(throws: Zstd.Damage.notNibbles) { try decode(try Zstd.compress(wrong), 2, .nibbles) }
+      #expect(throws: Zstd.Damage.notCodes) { try decode(try Zstd.compress(wrong), 2, .nibbles) }
     }
   }
 

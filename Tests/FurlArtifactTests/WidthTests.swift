@@ -8,7 +8,7 @@ import Testing
 /// of a file multiplies as what was decoded from it.
 @Suite struct WidthTests {
   static let codings = [
-    "int8", "int4", "int4-minimum", "int3", "int3-minimum", "int2", "int2-minimum", "nf4", "fp4", "codebook4",
+    "int8", "int6", "int6-minimum", "int5", "int5-minimum", "int4", "int4-minimum", "int3", "int3-minimum", "int2", "int2-minimum", "nf4", "fp4", "codebook4",
   ]
 
   @Test(arguments: codings, [(rows: 7, columns: 576), (21, 1000), (3, 50_001), (50_001, 33)])

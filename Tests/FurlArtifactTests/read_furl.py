@@ -14,7 +14,8 @@ import sys
 import zstandard
 
 SCHEMES = {
-    "float32": (2048, 0), "bfloat16": (1024, 0), "int8": (512, 1), "int4": (256, 1), "int4-minimum": (256, 2),
+    "float32": (2048, 0), "bfloat16": (1024, 0), "int8": (512, 1), "int6": (384, 1), "int6-minimum": (384, 2),
+    "int5": (320, 1), "int5-minimum": (320, 2), "int4": (256, 1), "int4-minimum": (256, 2),
     "int3": (192, 1),
     "int3-minimum": (192, 2), "int2": (128, 1), "int2-minimum": (128, 2), "nf4": (256, 1), "fp4": (256, 1),
     "codebook4": (256, 1),
@@ -25,7 +26,12 @@ BLOCKS = {
     "iq4_xs": (256, (16,), 1), "iq4_nl": (256, (32,), 0), "q5_0": (512, (32,), 0), "q5_1": (512, (32, 32), 0),
     "mxfp4": (256, (16,), 0),
 }
-PLANES = {"bytes": (262144, 1), "nibbles": (131072, 1), "halves": (524288, 2), "floats": (1048576, 4)}
+PLANES = {
+    "bytes": (262144, 1), "nibbles": (131072, 1), "fives": (163840, 1), "sixes": (196608, 1), "halves": (524288, 2),
+    "floats": (1048576, 4),
+}
+# Bits of the codes that are symbols.
+CODES = {"nibbles": 4, "fives": 5, "sixes": 6}
 
 
 def sha256(data):
@@ -96,7 +102,8 @@ def decode(data, stream, scheme):
     out, position = bytearray(), 0
     while rest:
         size = min(rest, chunk_bytes)
-        symbols = size * 2 if stream["symbols"] == "nibbles" else size // planes
+        bits = CODES.get(stream["symbols"], 8)
+        symbols = size * 8 // bits // planes
         chunk = bytearray(size)
         if has_bitmap:
             length = frames.pop(0)
@@ -113,11 +120,26 @@ def decode(data, stream, scheme):
             if stream["symbols"] == "nibbles":
                 check(max(decoded) < 16, "nibbles")
                 chunk[:] = bytes(low | high << 4 for low, high in zip(decoded[:size], decoded[size:]))
+            elif bits < 8:
+                check(max(decoded) < 1 << bits, "codes")
+                chunk[:] = b"".join(tile(decoded[start : start + 512], bits) for start in range(0, symbols, 512))
             else:
                 chunk[plane::planes] = unpack(bitmap, decoded, zero) if has_bitmap else decoded
         out += chunk
         rest -= size
     check(not frames and position == len(data), "frames")
+    return bytes(out)
+
+
+def tile(codes, bits):
+    """A tile of 512 codes of 5 or 6 bits: nibbles in pairs, then the bits above them."""
+    out = bytearray(64 * bits)
+    for group in range(8):
+        for index in range(64):
+            code = codes[64 * group + index]
+            out[group % 4 * 64 + index] |= (code & 15) << (group // 4 * 4)
+            above, shift = (256, group) if bits == 5 else (256 + group % 2 * 64, group // 2 * 2)
+            out[above + index] |= code >> 4 << shift
     return bytes(out)
 
 

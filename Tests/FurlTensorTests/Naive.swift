@@ -91,6 +91,7 @@ extension Scheme {
   static let every: [Scheme] =
     [.float32, .bfloat16]
     + [Block.columns(32), .columns(64), .columns(128), .row].flatMap { [.int8($0), .int4($0), .int4Minimum($0)] }
+    + [Block.columns(32), .row].flatMap { [.int6($0), .int6Minimum($0), .int5($0), .int5Minimum($0)] }
     + [Block.columns(64), .row].flatMap {
       [.int3($0), .int3Minimum($0), .int2($0), .int2Minimum($0), .nf4($0), .fp4($0), .codebook4($0)]
     }
@@ -100,6 +101,6 @@ extension Scheme {
   static let small: [Scheme] = [
     Scheme.int8(.columns(32)), .int4(.columns(32)), .int4Minimum(.columns(64)), .int3(.columns(32)),
     .int3Minimum(.columns(128)), .int2(.columns(128)), .int2Minimum(.columns(32)), .nf4(.columns(64)),
-    .fp4(.columns(128)), .codebook4(.columns(32)),
+    .fp4(.columns(128)), .codebook4(.columns(32)), .int6(.columns(64)), .int5Minimum(.columns(32)),
   ].compactMap(\.withSmallScales)
 }

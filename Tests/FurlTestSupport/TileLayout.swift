@@ -25,6 +25,8 @@ package struct TileLayout {
   package var bits: Int {
     switch matrix.scheme.codingName {
     case "int8": 8
+    case "int6", "int6-minimum": 6
+    case "int5", "int5-minimum": 5
     case "int3", "int3-minimum": 3
     case "int2", "int2-minimum": 2
     default: 4
@@ -32,14 +34,14 @@ package struct TileLayout {
   }
 
   /// Whether scales have signs.
-  package var hasSigns: Bool { ["int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName) }
+  package var hasSigns: Bool { ["int6", "int5", "int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName) }
 
   /// The code of zero.
   package var zero: Int {
     switch matrix.scheme.codingName {
     case "nf4": 7
     case "codebook4": levels.indices.min { (abs(levels[$0]), $0) < (abs(levels[$1]), $1) } ?? 0
-    case "int8", "int4", "int3", "int2": 1 << (bits - 1)
+    case "int8", "int6", "int5", "int4", "int3", "int2": 1 << (bits - 1)
     default: 0
     }
   }
@@ -54,9 +56,14 @@ package struct TileLayout {
     let (r, c) = (row % 16, column % 32)
     let (group, i) = (c / 4, c % 4)
     if bits == 8 { return Int(codes[tile + (group * 16 + r) * 4 + i]) }
-    if bits == 4 {
+    if bits >= 4 {
       let byte = codes[tile + (group % 4 * 16 + r) * 4 + i]
-      return Int(c < 16 ? byte & 15 : byte >> 4)
+      let nibble = Int(c < 16 ? byte & 15 : byte >> 4)
+      switch bits {
+      case 5: return nibble | (Int(codes[tile + 256 + r * 4 + i]) >> group & 1) << 4
+      case 6: return nibble | (Int(codes[tile + 256 + (group % 2 * 16 + r) * 4 + i]) >> (group / 2 * 2) & 3) << 4
+      default: return nibble
+      }
     }
     let low = Int(codes[tile + (group % 2 * 16 + r) * 4 + i]) >> (group / 2 * 2) & 3
     return bits == 2 ? low : low | (Int(codes[tile + 128 + r * 4 + i]) >> group & 1) << 2

@@ -110,7 +110,7 @@ import Testing
     ("weights: nf4, zero: minimum", ["line 4: steps[0].quantize.zero", "nf4 has no minimum"]),
     ("weights: int3, block: row, scales: u8", ["quantize.scales", "u8 has no meaning with one scale a row"]),
     ("weights: int3, scales: u16", ["quantize.scales", "\"u16\" is not a known value"]),
-    ("weights: int5", ["quantize.weights", "not supported yet"]),
+    ("weights: nvfp4", ["quantize.weights", "not supported yet"]),
     ("goal: disk, bits: 3, scales: u8", ["quantize.scales"]),
     ("weights: int4, outliers: {share: 0.01}", ["quantize.outliers", "int8 weights only"]),
     ("weights: int8, outliers: {}", ["outliers", "says nothing"]),

@@ -33,7 +33,7 @@ let artifactTargets = [
       decodedDigest: digest, frames: frames.map(\.count))
     // What the index is held to before a stream is read.
     guard stream.chunks.isWhole, stream.chunks.frameCount == frames.count, !frames.contains(where: \.isEmpty),
-      input[1] & 1 == 0 || form != .nibbles
+      input[1] & 1 == 0 || ![.nibbles, .fives, .sixes].contains(form)
     else { return }
     let file = try MappedFile(path: workspace.write(frames.joined(), to: "stream"))
     let compressed = try CompressedStream(stream, of: file, place: "stream", into: nil)
@@ -96,7 +96,7 @@ private func streams() throws -> [[UInt8]] {
     // Four elements of 16 / planes are not zero.
     let bitmap: [UInt8] = form == .bytes ? [2, 1, 0xF0, 0] : form == .halves ? [1, 1, 0xF0] : [1, 1, 0x0F]
     let apart = Array(repeating: [UInt8]([4, 1, 1, 2, 3, 4]), count: form.planes).joined()
-    if form != .nibbles { seeds.append([UInt8(number), 1, 16, 0] + bitmap + apart) }
+    if ![.nibbles, .fives, .sixes].contains(form) { seeds.append([UInt8(number), 1, 16, 0] + bitmap + apart) }
   }
   return seeds
 }

@@ -14,6 +14,10 @@ static const kind kinds[] = {
   {"encode_int8", offsetof(furl_kernels, encode_int8), 8, 128, false, NONE},
   {"encode_int4", offsetof(furl_kernels, encode_int4), 4, 8, false, NONE},
   {"encode_int4_minimum", offsetof(furl_kernels, encode_int4_minimum), 4, 0, true, NONE},
+  {"encode_int6", offsetof(furl_kernels, encode_int6), 6, 32, false, NONE},
+  {"encode_int6_minimum", offsetof(furl_kernels, encode_int6_minimum), 6, 0, true, NONE},
+  {"encode_int5", offsetof(furl_kernels, encode_int5), 5, 16, false, NONE},
+  {"encode_int5_minimum", offsetof(furl_kernels, encode_int5_minimum), 5, 0, true, NONE},
   {"encode_float32", offsetof(furl_kernels, encode_float32), 32, 0, false, NONE},
   {"encode_int3", offsetof(furl_kernels, encode_int3), 3, 4, false, NONE},
   {"encode_int3_minimum", offsetof(furl_kernels, encode_int3_minimum), 3, 0, true, NONE},
@@ -23,7 +27,7 @@ static const kind kinds[] = {
   {"encode_table4 fp4", offsetof(furl_kernels, encode_table4), 4, 0, false, FP4},
   {"encode_table4 own", offsetof(furl_kernels, encode_table4), 4, 2, false, OWN},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds, FLOATS = 3, MODES = 12 };
+enum { KINDS = sizeof kinds / sizeof *kinds, FLOATS = 7, MODES = 12 };
 
 /// Levels of a table that is not in order, with the one next to zero at 2.
 static const float own[16] = {
@@ -132,9 +136,12 @@ static int code_at(const kind *k, const encoded *e, size_t row, size_t column) {
   size_t t = column / 32, c = column % 32, group = c / 4, i = c % 4;
   const uint8_t *codes = (const uint8_t *)e->tile.codes + t * 64 * (size_t)k->bits;
   if (k->bits == 8) return codes[(group * 16 + row) * 4 + i];
-  if (k->bits == 4) {
+  if (k->bits >= 4) {
     uint8_t both = codes[(c % 16 / 4 * 16 + row) * 4 + i];
-    return c < 16 ? both & 15 : both >> 4;
+    int nibble = c < 16 ? both & 15 : both >> 4;
+    if (k->bits == 5) nibble |= (codes[256 + row * 4 + i] >> group & 1) << 4;
+    if (k->bits == 6) nibble |= (codes[256 + (group % 2 * 16 + row) * 4 + i] >> (2 * (group / 2)) & 3) << 4;
+    return nibble;
   }
   int low = codes[(group % 2 * 16 + row) * 4 + i] >> (2 * (group / 2)) & 3;
   return k->bits == 2 ? low : low | (codes[128 + row * 4 + i] >> group & 1) << 2;

@@ -3,6 +3,7 @@
 static furl_grid grids[] = {
   {-127, 127, 128, .has_minimum = false}, {-8, 7, 8, .has_minimum = false}, {0, 15, 0, .has_minimum = true},
   {-4, 3, 4, .has_minimum = false}, {-2, 1, 2, .has_minimum = false}, {0, 3, 0, .has_minimum = true},
+  {-32, 31, 32, .has_minimum = false}, {-16, 15, 16, .has_minimum = false}, {0, 31, 0, .has_minimum = true},
   {.is_table = true}, {.is_table = true}, {.is_table = true},
 };
 enum { GRIDS = sizeof grids / sizeof *grids };
@@ -136,6 +137,85 @@ static void test_search(const furl_kernels *k) {
   report(&o);
 }
 
+/// The short search: the scalar twin's bits, no worse than no search, and nearly as good as the long one.
+static void test_short_search(const furl_kernels *k) {
+  outcome o = {.kernel = "search_few", .tier = k->name};
+  double few = 0, all = 0;
+  for (size_t round = 0; round < 360; round++) {
+    const furl_grid *grid = &grids[round % GRIDS];
+    block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
+    float scales[16], minimums[16], expected[16], expected_minimums[16], best[16], best_minimums[16];
+    bool found = k->search_few(grid, b.values, b.stride, b.weights, b.columns, scales, minimums);
+    bool wanted = furl_kernels_for(FURL_ISA_SCALAR)
+                    ->search_few(grid, b.values, b.stride, b.weights, b.columns, expected, expected_minimums);
+    require(&o, found && wanted, "no scale is found");
+    require(&o, memcmp(scales, expected, sizeof scales) == 0, "other scales than the scalar twin");
+    if (grid->has_minimum) require(&o, memcmp(minimums, expected_minimums, sizeof scales) == 0, "other minimums");
+    k->search_grid(grid, b.values, b.stride, b.weights, b.columns, NULL, best, best_minimums);
+    for (size_t row = 0; row < 16; row++) {
+      float scale, minimum;
+      plain(grid, &b, row, &scale, &minimum);
+      double searched = loss(grid, &b, row, scales[row], minimums[row]), simple = loss(grid, &b, row, scale, minimum);
+      // Errors that are all but none are told apart in single precision.
+      double energy = 0;
+      for (size_t c = 0; c < b.columns; c++) {
+        double x = b.values[c * b.stride + row];
+        energy += (double)b.weights[c] * x * x;
+      }
+      require(&o, searched <= simple * 1.0001 + energy * 1e-10 + 1e-30, "worse than without a search");
+      if (row < 3) few += searched, all += loss(grid, &b, row, best[row], best_minimums[row]);
+    }
+    b.values[draw_below(b.columns) * b.stride + draw_below(16)] = draw_below(2) ? NAN : -INFINITY;
+    require(
+      &o, !k->search_few(grid, b.values, b.stride, b.weights, b.columns, scales, minimums),
+      "takes what is not finite");
+    discard(b);
+  }
+  require(&o, few <= 1.2 * all, "much worse than the long search");
+  report(&o);
+}
+
+/// Units: the scalar twin's bits, and of those that are tried the best in double precision.
+static void test_units(const furl_kernels *k) {
+  outcome o = {.kernel = "search_unit", .tier = k->name};
+  static const int32_t ranges[][2] = {{0, 63}, {-32, 31}, {-128, 127}};
+  for (size_t round = 0; round < 300; round++) {
+    size_t parts = 1 + draw_below(16), steps = 1 + draw_below(24);
+    int32_t low = ranges[round % 3][0], high = ranges[round % 3][1];
+    float *wanted = garbage(parts * 64), *weights = garbage(parts * 64), unit[16], expected[16];
+    for (size_t i = 0; i < parts * 16; i++) {
+      wanted[i] = low < 0 ? draw_unit() : fabsf(draw_unit()), weights[i] = fabsf(draw_unit());
+      if (i % 16 == 3) wanted[i] = 0;
+      if (i % 16 == 4) wanted[i] *= 1e-6f;
+    }
+    k->search_unit(wanted, weights, parts, low, high, steps, unit);
+    furl_kernels_for(FURL_ISA_SCALAR)->search_unit(wanted, weights, parts, low, high, steps, expected);
+    require(&o, same_bits(unit, expected, 16), "another unit than the scalar twin");
+    for (size_t row = 0; row < 16; row++) {
+      double largest = 0, least = INFINITY, own = 0;
+      for (size_t p = 0; p < parts; p++) {
+        double x = (double)wanted[p * 16 + row];
+        if (fabs(x) > fabs(largest)) largest = x;
+      }
+      for (size_t step = 0; step <= 2 * steps; step++) {
+        // The last one is what was found.
+        double end = step % 2 == 0 ? (double)high - (double)(step / 2) : (double)low + (double)(step / 2);
+        if (step % 2 != 0 && low >= 0) continue;
+        double tried = step == 2 * steps ? (double)unit[row] : largest / end, sum = 0;
+        for (size_t p = 0; p < parts; p++) {
+          double x = (double)wanted[p * 16 + row];
+          double n = tried == 0 ? 0 : fmin(fmax(nearbyint(x / tried), low), high);
+          sum += (double)weights[p * 16 + row] * (x - n * tried) * (x - n * tried);
+        }
+        if (step == 2 * steps) own = sum; else least = fmin(least, sum);
+      }
+      require(&o, own <= least * 1.001 + 1e-12, "not the best of those that are tried");
+    }
+    free(wanted), free(weights);
+  }
+  report(&o);
+}
+
 /// Sums of squares under given scales: the scalar twin's bits, and its loss that of double precision.
 static void test_weighing(const furl_kernels *k) {
   outcome o = {.kernel = "weigh_grid", .tier = k->name};
@@ -208,10 +288,10 @@ static void test_feedback(const furl_kernels *k) {
 
 static void test_packing(void) {
   outcome o = {.kernel = "pack_tile", .tier = "all"};
-  static const int widths[] = {8, 4, 3, 2};
+  static const int widths[] = {8, 6, 5, 4, 3, 2};
   static void (*const rows[])(const furl_matrix *, size_t, size_t, float *) = {
-    furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2};
-  for (size_t columns = 0; columns <= 32; columns++) for (int w = 0; w < 4; w++) {
+    furl_row_int8, furl_row_int6, furl_row_int5, furl_row_int4, furl_row_int3, furl_row_int2};
+  for (size_t columns = 0; columns <= 32; columns++) for (int w = 0; w < 6; w++) {
     int bits = widths[w];
     uint8_t *codes = garbage(columns * 20), *tile = garbage(64 * (size_t)bits);
     for (size_t i = 0; i < columns * 20; i++) codes[i] = (uint8_t)draw_below((size_t)1 << bits);
@@ -240,10 +320,14 @@ void test_grid(void) {
   const furl_kernels *found[5];
   size_t n = tiers(found);
   test_search(furl_kernels_for(FURL_ISA_SCALAR));
+  test_short_search(furl_kernels_for(FURL_ISA_SCALAR));
+  test_units(furl_kernels_for(FURL_ISA_SCALAR));
   test_weighing(furl_kernels_for(FURL_ISA_SCALAR));
   test_feedback(furl_kernels_for(FURL_ISA_SCALAR));
   for (size_t i = 0; i < n; i++) {
     test_search(found[i]);
+    test_short_search(found[i]);
+    test_units(found[i]);
     test_weighing(found[i]);
     test_feedback(found[i]);
   }

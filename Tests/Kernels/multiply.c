@@ -15,6 +15,10 @@ typedef struct kind {
 static const kind kinds[] = {
   {"float32", offsetof(furl_kernels, float32), 0, false, false, false, false},
   KIND(int8, 8, false, false),
+  KIND(int6, 6, false, false),
+  KIND(int6_minimum, 6, true, false),
+  KIND(int5, 5, false, false),
+  KIND(int5_minimum, 5, true, false),
   KIND(int4, 4, false, false),
   KIND(int4_minimum, 4, true, false),
   KIND(int3, 3, false, false),
@@ -83,8 +87,10 @@ static void put(const problem *p, int bits, size_t row, size_t column, int code)
   size_t group = c / 4, i = c % 4;
   if (bits == 8) {
     at[(group * 16 + r) * 4 + i] = (uint8_t)code;
-  } else if (bits == 4) {
-    at[(c % 16 / 4 * 16 + r) * 4 + i] |= (uint8_t)(c < 16 ? code : code << 4);
+  } else if (bits >= 4) {
+    at[(c % 16 / 4 * 16 + r) * 4 + i] |= (uint8_t)(c < 16 ? code & 15 : code << 4);
+    if (bits == 5) at[256 + r * 4 + i] |= (uint8_t)((code >> 4) << group);
+    if (bits == 6) at[256 + (group % 2 * 16 + r) * 4 + i] |= (uint8_t)((code >> 4) << (2 * (group / 2)));
   } else {
     // column = 4 * (2 * p + group) + i
     size_t pair = group / 2;
@@ -310,10 +316,11 @@ static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, cons
 
 static void check_rows(outcome *o, const kind *k, const problem *p) {
   if (k->table && k->a8) return;
-  static void (*const row_of[2][5])(const furl_matrix *, size_t, size_t, float *) = {
-    {furl_row_float32, furl_row_int8, furl_row_int4, furl_row_int3, furl_row_int2},
-    {NULL, furl_row_int8_minimum, furl_row_int4_minimum, furl_row_int3_minimum, furl_row_int2_minimum}};
-  int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 6 - k->bits;
+  static void (*const row_of[2][7])(const furl_matrix *, size_t, size_t, float *) = {
+    {furl_row_float32, furl_row_int8, furl_row_int6, furl_row_int5, furl_row_int4, furl_row_int3, furl_row_int2},
+    {NULL, furl_row_int8_minimum, furl_row_int6_minimum, furl_row_int5_minimum, furl_row_int4_minimum,
+      furl_row_int3_minimum, furl_row_int2_minimum}};
+  int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 8 - k->bits;
   void (*row)(const furl_matrix *, size_t, size_t, float *) = k->table ? furl_row_table4 : row_of[k->minimum][which];
   float *weights = garbage(p->columns * sizeof(float));
   for (size_t r = 0; r < p->matrix.rows; r++) {

@@ -128,6 +128,34 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
   }
 }
 
+/// Nibbles with one or two bits above. Four products of at most 63 * 127 meet in a 16-bit sum: 32004.
+INLINE void dot_wide(
+  const int bits, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m256i nibble = _mm256_set1_epi8(15), above = _mm256_set1_epi8(bits == 5 ? 0x10 : 0x30);
+  UNROLL for (int half = 0; half < 2; half++) {
+    __m256i partial[GROUP_A8];
+    UNROLL for (int g = 0; g < n; g++) partial[g] = _mm256_setzero_si256();
+    UNROLL for (int j = 0; j < 4; j++) {
+      const int shift = bits == 5 ? j : j / 2 * 2;
+      __m256i both = load_half(tile + 64 * j + 32 * half);
+      __m256i top = load_half(tile + 256 + (bits == 5 ? 0 : 64 * (j % 2)) + 32 * half);
+      __m256i low = _mm256_and_si256(both, nibble);
+      __m256i high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
+      low = _mm256_or_si256(low, _mm256_and_si256(_mm256_slli_epi16(top, 4 - shift), above));
+      high = _mm256_or_si256(high, _mm256_and_si256(_mm256_srli_epi16(top, shift), above));
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+        __m256i terms = _mm256_add_epi16(
+          _mm256_maddubs_epi16(low, four_codes(here)), _mm256_maddubs_epi16(high, four_codes(here + 16 * rows)));
+        partial[g] = _mm256_add_epi32(partial[g], widened(terms));
+        if (n > 1) finish(&partial[g]);
+      }
+    }
+    UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, partial[g]);
+  }
+}
+
 /// Weights of both signs, as in dot_int8.
 INLINE void add_signed(__m256i *sum, const int n, __m256i w, const int8_t *codes) {
   __m256i x = _mm256_sign_epi8(four_codes(codes), w);

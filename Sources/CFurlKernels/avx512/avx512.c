@@ -83,6 +83,26 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
   }
 }
 
+/// Nibbles as dot_int4 has them, with one or two bits above.
+INLINE void dot_wide(
+  const int bits, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m512i nibble = _mm512_set1_epi8(15), above = _mm512_set1_epi8(bits == 5 ? 0x10 : 0x30);
+  UNROLL for (int j = 0; j < 4; j++) {
+    const int shift = bits == 5 ? j : j / 2 * 2;
+    __m512i both = _mm512_loadu_si512(tile + 64 * j);
+    __m512i top = _mm512_loadu_si512(tile + 256 + (bits == 5 ? 0 : 64 * (j % 2)));
+    __m512i low = _mm512_and_si512(both, nibble);
+    __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+    low = _mm512_or_si512(low, _mm512_and_si512(_mm512_slli_epi16(top, (unsigned)(4 - shift)), above));
+    high = _mm512_or_si512(high, _mm512_and_si512(_mm512_srli_epi16(top, (unsigned)shift), above));
+    UNROLL for (int g = 0; g < n; g++) {
+      const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16 * rows);
+    }
+  }
+}
+
 INLINE void dot_table4(
   const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
 {

@@ -11,6 +11,8 @@
 //   int4      codes[rowTile][columnTile][4 groups][16 rows][4 columns]             one byte holds two codes:
 //             low nibble = column 4 * group + i, high nibble = column 16 + 4 * group + i
 //   table4    the same; what a code stands for is in a table
+//   int6      the four low bits of each code as int4 has them, then the two high ones as int2 has its codes
+//   int5      the same, then the fifth ones as int3 has its third ones
 //   int2      codes[rowTile][columnTile][2 groups][16 rows][4 columns]             one byte holds four codes:
 //             bits 2 p and 2 p + 1 = column 4 * (2 * p + group) + i
 //   halved    int8 and int3 whose blocks are 16 columns: two blocks in a tile
@@ -19,7 +21,7 @@
 //   scales    scales[rowTile][block][16 rows]                                      IEEE half, or a code of one byte
 //
 // A block is `blockTiles` column tiles of one row (the last block of a row may be shorter).
-// weight = (code - zero) * scale | code * scale + minimum | table[code] * scale; zero is 128, 8, 4 or 2.
+// weight = (code - zero) * scale | code * scale + minimum | table[code] * scale; zero is half of the codes' number.
 // Where scales are codes, scale = (code - scale zero) * the row's factor, minimum = (code - 128) * the row's other one; or
 // of the super-block's halves instead of the row's factors. int8 with a minimum has codes 128...255, less 128.
 
@@ -64,6 +66,10 @@ typedef struct furl_kernels {
   furl_encode encode_float32;
   furl_encode encode_bfloat16;
   furl_encode encode_int8;
+  furl_encode encode_int6;
+  furl_encode encode_int6_minimum;
+  furl_encode encode_int5;
+  furl_encode encode_int5_minimum;
   furl_encode encode_int4;
   furl_encode encode_int4_minimum;
   furl_encode encode_int3;
@@ -80,6 +86,16 @@ typedef struct furl_kernels {
   bool (*search_grid)(
     const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
     const furl_rounding *_Nullable rounding, float *scales, float *_Nullable minimums);
+  /// The same with a few of the scales: about the one that takes the largest value to an end of the grid. A fifth of the
+  /// time, for a few percent of the error. Scales and minimums are halves.
+  bool (*search_few)(
+    const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+    float *_Nullable minimums);
+  /// Of the numbers that a row's wanted scales, [parts][16], may be multiples of, low...high times, the one with the least
+  /// error by `weights` [parts][16]: the largest wanted magnitude divided by `steps` of the multiples from the ends on.
+  /// All tiers give the same bits.
+  void (*search_unit)(
+    const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit);
   /// What the weighted squares of one block of 16 rows add up to under scales and minimums as they are:
   /// sums[0...5][16] = the loss, and what least squares with the same codes want: the weights, and times them code,
   /// code^2, value and code * value. All tiers give the same bits.
@@ -100,7 +116,15 @@ typedef struct furl_kernels {
   furl_multiply bfloat16;
   furl_multiply int8_a8;
   furl_multiply int8_a32;
-  furl_multiply int4_a8;          // symmetric
+  furl_multiply int6_a8;          // symmetric
+  furl_multiply int6_a32;
+  furl_multiply int6_minimum_a8;
+  furl_multiply int6_minimum_a32;
+  furl_multiply int5_a8;
+  furl_multiply int5_a32;
+  furl_multiply int5_minimum_a8;
+  furl_multiply int5_minimum_a32;
+  furl_multiply int4_a8;
   furl_multiply int4_a32;
   furl_multiply int4_minimum_a8;
   furl_multiply int4_minimum_a32;
@@ -210,7 +234,7 @@ void furl_floats_from_bfloats(const uint16_t *bfloats, size_t n, float *out);
 /// in[rows][columns] -> out[columns][rows], of numbers of 2 or 4 bytes; `in` and `out` do not overlap.
 void furl_transpose(const void *in, size_t rows, size_t columns, size_t size, void *out);
 
-/// Stored codes of up to 32 columns of 16 rows, [columns][stride], as one tile of codes of 8, 4, 3 or 2 bits; columns
+/// Stored codes of up to 32 columns of 16 rows, [columns][stride], as one tile of codes of 2 to 6 or 8 bits; columns
 /// that are missing get the code `zero`.
 void furl_pack_tile(int bits, const uint8_t *codes, size_t stride, size_t columns, uint8_t zero, uint8_t *tile);
 
@@ -219,6 +243,10 @@ void furl_row_float32(const furl_matrix *matrix, size_t row, size_t columns, flo
 void furl_row_bfloat16(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int8_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int6(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int6_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int5(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_int5_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int4_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int3(const furl_matrix *matrix, size_t row, size_t columns, float *out);

@@ -208,7 +208,8 @@ extern const float furl_mxfp4[16];
 ///   int8          scale = absmax / 127, codes 1...255
 ///   int4          scale = m / -8 with m the first of the values of largest magnitude, codes 0...15
 ///   int4 minimum  minimum = the least value (the first of equals), scale = (max - min) / 15, codes 0...15
-///   int3, int2    as int4, with m / -4 and codes 0...7, m / -2 and codes 0...3; minimum: by 7 and 3 instead of 15
+///   int6, int5, int3, int2
+///                 as int4, with m / -32, -16, -4 or -2 and codes 0...63, 31, 7 or 3; minimum: by 63, 31, 7 and 3 instead of 15
 ///   table4        scale = absmax, or m where the table's scales have signs; the code of the nearest value
 ///
 /// With `scale_codes` scales are those of the rounding described below, not halves.
@@ -250,6 +251,11 @@ typedef struct furl_rounding {
 #define FURL_GRID_FACTORS 25
 #define FURL_GRID_SHRINK 0.0625f
 #define FURL_GRID_SHRINKS 7
+
+// Those that a short search tries: these shares of the largest value, at both ends of the grid where scales have signs; with a minimum, ends that
+// are moved in by so many steps, down and up.
+#define FURL_FEW_SHARES {1, 0.95f, 0.9f, 0.85f}
+#define FURL_FEW_MOVES {{0, 0}, {1, 1}, {2, 2}, {1, 0}, {0, 1}}
 
 /// What two rows of logits make of each other; sums are of e^(scale x - largest), largest of scale x.
 typedef struct furl_divergence {

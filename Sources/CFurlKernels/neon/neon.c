@@ -94,6 +94,29 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
   }
 }
 
+/// Nibbles as dot_int4 has them, with one or two bits above.
+INLINE void dot_wide(
+  const int bits, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const uint8x16_t above = vdupq_n_u8(bits == 5 ? 0x10 : 0x30);
+  UNROLL for (int j = 0; j < 4; j++) {
+    const int shift = bits == 5 ? j : j / 2 * 2;
+    UNROLL for (int q = 0; q < 4; q++) {
+      uint8x16_t both = vld1q_u8(tile + 64 * j + 16 * q);
+      uint8x16_t top = vld1q_u8(tile + 256 + (bits == 5 ? 0 : 64 * (j % 2)) + 16 * q);
+      uint8x16_t low = vandq_u8(vshlq_u8(top, vdupq_n_s8((int8_t)(4 - shift))), above);
+      uint8x16_t high = vandq_u8(vshlq_u8(top, vdupq_n_s8((int8_t)-shift)), above);
+      low = vorrq_u8(low, vandq_u8(both, vdupq_n_u8(15)));
+      high = vorrq_u8(high, vshrq_n_u8(both, 4));
+      UNROLL for (int g = 0; g < n; g++) {
+        const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+        add_products(&sums[g], q, vreinterpretq_s8_u8(low), four_codes(here));
+        add_products(&sums[g], q, vreinterpretq_s8_u8(high), four_codes(here + 16 * rows));
+      }
+    }
+  }
+}
+
 INLINE void dot_table4(
   const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
 {

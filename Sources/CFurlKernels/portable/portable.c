@@ -77,6 +77,22 @@ INLINE void dot_int4(const int n, const uint8_t *tile, const int8_t *codes, size
   }
 }
 
+/// Nibbles as dot_int4 has them, with one or two bits above.
+INLINE void dot_wide(
+  const int bits, const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const v16i nibbles = splat_int(0x0f0f0f0f), above = splat_int(bits == 5 ? 0x10101010 : 0x30303030);
+  for (int g = 0; g < n; g++) {
+    for (int j = 0; j < 4; j++) {
+      const int shift = bits == 5 ? j : j / 2 * 2;
+      const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+      v16i both = bytes_of(tile + 64 * j), top = bytes_of(tile + 256 + (bits == 5 ? 0 : 64 * (j % 2)));
+      add_products(&sums[g], (both & nibbles) | ((top << (4 - shift)) & above), 0, here);
+      add_products(&sums[g], ((both >> 4) & nibbles) | ((top >> shift) & above), 0, here + 16 * rows);
+    }
+  }
+}
+
 INLINE void dot_table4(
   const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
 {

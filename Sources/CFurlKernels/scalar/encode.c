@@ -155,6 +155,10 @@ static bool encode(const furl_rows *rows, const furl_row_tile *tile, const codin
   }
 
 ENCODE(int8, 8, 128, false, NULL)
+ENCODE(int6, 6, 32, false, NULL)
+ENCODE(int6_minimum, 6, 0, true, NULL)
+ENCODE(int5, 5, 16, false, NULL)
+ENCODE(int5_minimum, 5, 0, true, NULL)
 ENCODE(int4, 4, 8, false, NULL)
 ENCODE(int4_minimum, 4, 0, true, NULL)
 ENCODE(int3, 3, 4, false, NULL)

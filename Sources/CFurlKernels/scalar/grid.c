@@ -126,6 +126,77 @@ static bool search_row(const block *b, float *scale, float *minimum) {
   return true;
 }
 
+static bool search_row_few(const block *b, float *scale, float *minimum) {
+  const furl_grid *grid = b->grid;
+  float most = b->values[0], least = most;
+  for (size_t i = 0; i < b->columns; i++) {
+    float x = b->values[i * b->stride];
+    if (!is_finite(x)) return false;
+    if (x > most) most = x;
+    if (x < least) least = x;
+  }
+  choice best = {0, 0, __builtin_inff()};
+  if (grid->has_minimum) {
+    static const float moves[][2] = FURL_FEW_MOVES;
+    float range = most / 2 - least / 2;
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
+      try_choice(b, range * (2 - (down + up)) / (float)grid->high, least + range * down, &best);
+    }
+  } else {
+    static const float shares[] = FURL_FEW_SHARES;
+    const bool is_signed = grid->is_table ? grid->is_signed : grid->low != -grid->high;
+    float largest = most < -least ? is_signed ? least : -least : most;
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+      if (is_signed) try_choice(b, largest * shares[i] / (float)grid->low, 0, &best);
+      try_choice(b, largest * shares[i] / (float)grid->high, 0, &best);
+    }
+  }
+  if (!(best.loss < __builtin_inff())) return false;
+  refine(b, &best);
+  *scale = best.scale;
+  *minimum = best.minimum;
+  return true;
+}
+
+bool furl_scalar_search_few(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+  float *minimums)
+{
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    block b = {grid, values + row, stride, weights, columns, NULL, row};
+    float minimum = 0;
+    if (!search_row_few(&b, &scales[row], &minimum)) return false;
+    if (grid->has_minimum) minimums[row] = minimum;
+  }
+  return true;
+}
+
+void furl_scalar_search_unit(
+  const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit)
+{
+  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+    float largest = 0, least = __builtin_inff();
+    for (size_t p = 0; p < parts; p++) {
+      float x = wanted[p * FURL_TILE_ROWS + row];
+      if (__builtin_fabsf(x) > __builtin_fabsf(largest)) largest = x;
+    }
+    unit[row] = largest / (float)high;
+    for (size_t step = 0; step < 2 * steps; step++) {
+      if (step % 2 != 0 && low >= 0) continue;
+      float multiple = step % 2 == 0 ? (float)high - (float)(step / 2) : (float)low + (float)(step / 2);
+      float tried = largest / multiple, loss = 0;
+      for (size_t p = 0; p < parts; p++) {
+        float x = wanted[p * FURL_TILE_ROWS + row], n = tried == 0 ? 0 : x / tried;
+        n = n < (float)low ? (float)low : n > (float)high ? (float)high : n;
+        float error = x - tried * (n + 0x1.8p23f - 0x1.8p23f);
+        loss = loss + weights[p * FURL_TILE_ROWS + row] * error * error;
+      }
+      if (loss < least) least = loss, unit[row] = tried;
+    }
+  }
+}
+
 bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums)

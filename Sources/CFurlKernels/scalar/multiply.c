@@ -73,6 +73,22 @@ static int32_t code_int8(const furl_matrix *matrix, size_t row, size_t column) {
   return furl_code_int8(matrix, row, column);
 }
 
+static int32_t code_int6(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int6(matrix, row, column) - 32;
+}
+
+static int32_t code_int6_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int6(matrix, row, column);
+}
+
+static int32_t code_int5(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int5(matrix, row, column) - 16;
+}
+
+static int32_t code_int5_minimum(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_int5(matrix, row, column);
+}
+
 static int32_t code_int4(const furl_matrix *matrix, size_t row, size_t column) {
   return furl_code_int4(matrix, row, column) - 8;
 }
@@ -193,6 +209,10 @@ MULTIPLY(bfloat16)
   MULTIPLY(scheme##_a32)
 
 MULTIPLY_CODES(int8)
+MULTIPLY_CODES(int6)
+MULTIPLY_CODES(int6_minimum)
+MULTIPLY_CODES(int5)
+MULTIPLY_CODES(int5_minimum)
 MULTIPLY_CODES(int4)
 MULTIPLY_CODES(int4_minimum)
 MULTIPLY_CODES(int3)

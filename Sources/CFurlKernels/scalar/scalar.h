@@ -22,6 +22,10 @@ int32_t furl_scalar_scale_code(float scale, float factor, int32_t low, int32_t h
 bool furl_scalar_encode_float32(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_bfloat16(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int8(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int6(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int6_minimum(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int5(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_int5_minimum(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int4_minimum(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int3(const furl_rows *rows, const furl_row_tile *tile);
@@ -33,6 +37,11 @@ bool furl_scalar_encode_table4(const furl_rows *rows, const furl_row_tile *tile)
 bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums);
+bool furl_scalar_search_few(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+  float *minimums);
+void furl_scalar_search_unit(
+  const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit);
 void furl_scalar_weigh_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, const float *scales,
   const float *minimums, float *sums);
@@ -44,6 +53,14 @@ void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, 
 void furl_scalar_bfloat16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_minimum_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_minimum_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_minimum_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_minimum_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int4_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int4_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int4_minimum_a8(

@@ -199,8 +199,28 @@ INLINE v16i weight_codes(const scheme s, const furl_grid *grid, v16 x, v16 scale
   return codes + splat_int(zero_code(s));
 }
 
+/// The same of nibbles with one or two bits more, which lie behind them.
+INLINE void put_wide_codes(const scheme s, v16b first, v16b second, uint8_t *tile) {
+  uint8_t bytes[32], low[16];
+  v16b nibbles = (first & 15) | (second << 4);
+  memcpy(low, &nibbles, sizeof low);
+  memcpy(bytes, &first, 16);
+  memcpy(bytes + 16, &second, 16);
+  UNROLL for (int group = 0; group < 4; group++) memcpy(tile + 4 * FURL_TILE_ROWS * group, low + 4 * group, 4);
+  uint32_t four[8], high[2] = {0, 0};
+  memcpy(four, bytes, sizeof four);
+  UNROLL for (int group = 0; group < 8; group++) {
+    if (code_bits(s) == 5) high[0] |= (four[group] >> 4 & 0x01010101) << group;
+    else high[group % 2] |= (four[group] >> 4 & 0x03030303) << group / 2 * 2;
+  }
+  uint8_t *above = tile + tile_bytes(INT4);
+  memcpy(above, &high[0], 4);
+  if (code_bits(s) == 6) memcpy(above + 4 * FURL_TILE_ROWS, &high[1], 4);
+}
+
 /// Writes a row's 32 codes in the order of the kernels; `tile` is the row's first byte in it.
 INLINE void put_codes(const scheme s, v16b first, v16b second, uint8_t *tile) {
+  if (is_wide(s)) return put_wide_codes(s, first, second, tile);
   uint8_t bytes[32];
   if (code_bits(s) == 4) first |= second << 4;
   memcpy(bytes, &first, 16);
@@ -274,12 +294,13 @@ INLINE bool encode_block(
 /// Tiles of nothing but zero weights.
 INLINE void clear_tiles(const scheme s, const furl_row_tile *out) {
   int32_t zero = padding_code(s, out);
-  size_t low = code_bits(s) == 3 ? tile_bytes(INT2) : tile_bytes(s);
-  int byte = code_bits(s) == 8 ? zero : code_bits(s) == 4 ? zero * 0x11 : (zero & 3) * 0x55;
+  size_t low = code_bits(s) == 3 ? tile_bytes(INT2) : is_wide(s) ? tile_bytes(INT4) : tile_bytes(s);
+  int byte = code_bits(s) == 8 ? zero : code_bits(s) >= 4 ? (zero & 15) * 0x11 : (zero & 3) * 0x55;
+  int above = code_bits(s) == 6 ? (zero >> 4) * 0x55 : zero >> (code_bits(s) == 5 ? 4 : 2) ? 0xff : 0;
   for (size_t t = 0; t < out->column_tiles; t++) {
     uint8_t *tile = (uint8_t *)out->codes + t * tile_bytes(s);
     memset(tile, byte, low);
-    memset(tile + low, zero >> 2 ? 0xff : 0, tile_bytes(s) - low);
+    memset(tile + low, above, tile_bytes(s) - low);
   }
 }
 
@@ -311,6 +332,10 @@ INLINE bool encode_numbers(
 #define ENCODE_FLOAT32(type) copy_numbers(type, FURL_FLOAT32, rows, tile)
 #define ENCODE_BFLOAT16(type) copy_numbers(type, FURL_BFLOAT16, rows, tile)
 #define ENCODE_INT8(type) encode_numbers(INT8, type, rows, tile)
+#define ENCODE_INT6(type) encode_numbers(INT6, type, rows, tile)
+#define ENCODE_INT6_MINIMUM(type) encode_numbers(INT6_MINIMUM, type, rows, tile)
+#define ENCODE_INT5(type) encode_numbers(INT5, type, rows, tile)
+#define ENCODE_INT5_MINIMUM(type) encode_numbers(INT5_MINIMUM, type, rows, tile)
 #define ENCODE_INT4(type) encode_numbers(INT4, type, rows, tile)
 #define ENCODE_INT4_MINIMUM(type) encode_numbers(INT4_MINIMUM, type, rows, tile)
 #define ENCODE_INT3(type) encode_numbers(INT3, type, rows, tile)
@@ -322,6 +347,10 @@ INLINE bool encode_numbers(
 ENCODE(encode_float32, ENCODE_FLOAT32)
 ENCODE(encode_bfloat16, ENCODE_BFLOAT16)
 ENCODE(encode_int8, ENCODE_INT8)
+ENCODE(encode_int6, ENCODE_INT6)
+ENCODE(encode_int6_minimum, ENCODE_INT6_MINIMUM)
+ENCODE(encode_int5, ENCODE_INT5)
+ENCODE(encode_int5_minimum, ENCODE_INT5_MINIMUM)
 ENCODE(encode_int4, ENCODE_INT4)
 ENCODE(encode_int4_minimum, ENCODE_INT4_MINIMUM)
 ENCODE(encode_int3, ENCODE_INT3)

@@ -164,6 +164,88 @@ INLINE bool search_block(const bool is_table, const grid_block *block, float *sc
   return true;
 }
 
+/// Whether all values are finite, and their ends.
+INLINE bool block_ends(const grid_block *block, v16 *least, v16 *most) {
+  v16 low = load(block->values), high = low;
+  v16i finite = splat_int(-1);
+  for (size_t i = 0; i < block->columns; i++) {
+    v16 x = load(block->values + i * block->stride);
+    finite &= are_finite(x);
+    high = select16(x > high, x, high);
+    low = select16(x < low, x, low);
+  }
+  *least = low, *most = high;
+  return __builtin_reduce_and(finite) != 0;
+}
+
+INLINE bool search_few_block(const bool is_table, const grid_block *block, float *scales, float *minimums) {
+  const furl_grid *grid = block->grid;
+  v16 least, most;
+  if (!block_ends(block, &least, &most)) return false;
+  grid_choice best = {splat(0), splat(0), splat(__builtin_inff())};
+  if (grid->has_minimum) {
+    static const float moves[][2] = FURL_FEW_MOVES;
+    v16 range = most / splat(2) - least / splat(2);
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
+      v16 width = range * splat(2 - (down + up));
+      grid_try(is_table, block, width / splat((float)grid->high), least + range * splat(down), &best);
+    }
+  } else {
+    static const float shares[] = FURL_FEW_SHARES;
+    const bool is_signed = has_two_signs(grid);
+    v16 largest = select16(most < -least, is_signed ? least : -least, most);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+      v16 part = largest * splat(shares[i]);
+      if (is_signed) grid_try(is_table, block, part / splat((float)grid->low), splat(0), &best);
+      grid_try(is_table, block, part / splat((float)grid->high), splat(0), &best);
+    }
+  }
+  if (__builtin_reduce_and(best.loss < splat(__builtin_inff())) == 0) return false;
+  grid_refine(is_table, block, &best);
+  store(scales, best.scale);
+  if (grid->has_minimum) store(minimums, best.minimum);
+  return true;
+}
+
+static bool search_few(
+  const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
+  float *minimums)
+{
+  grid_block block = {values, stride, weights, columns, grid, NULL};
+  return grid->is_table ? search_few_block(true, &block, scales, minimums)
+                        : search_few_block(false, &block, scales, minimums);
+}
+
+static void search_unit(
+  const float *wanted, const float *weights, size_t parts, int32_t low, int32_t high, size_t steps, float *unit)
+{
+  v16 largest = splat(0), first = splat((float)low), last = splat((float)high);
+  for (size_t p = 0; p < parts; p++) {
+    v16 x = load(wanted + p * FURL_TILE_ROWS);
+    largest = select16((v16)magnitude_bits(x) > (v16)magnitude_bits(largest), x, largest);
+  }
+  v16 best = largest / last, least = splat(__builtin_inff());
+  for (size_t step = 0; step < 2 * steps; step++) {
+    if (step % 2 != 0 && low >= 0) continue;
+    float multiple = step % 2 == 0 ? (float)high - (float)(step / 2) : (float)low + (float)(step / 2);
+    v16 tried = largest / splat(multiple), loss = splat(0);
+    v16i is_zero = tried == splat(0);
+    v16 divisor = select16(is_zero, splat(1), tried);
+    for (size_t p = 0; p < parts; p++) {
+      v16 x = load(wanted + p * FURL_TILE_ROWS), steps_of = x / divisor;
+      steps_of = select16(steps_of < first, first, steps_of);
+      steps_of = select16(steps_of > last, last, steps_of);
+      v16 error = x - tried * select16(is_zero, splat(0), nearest_whole(steps_of));
+      loss = loss + load(weights + p * FURL_TILE_ROWS) * error * error;
+    }
+    v16i better = loss < least;
+    least = select16(better, loss, least);
+    best = select16(better, tried, best);
+  }
+  store(unit, best);
+}
+
 static bool search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums)

@@ -98,6 +98,12 @@ INLINE void add_tile_int4(
 /// Byte i of each lane is the code of column 4 * group + i.
 INLINE v16i group_codes(const scheme s, const uint8_t *tile, const int group) {
   if (s == TABLE4) return (load_codes(tile + 64 * (group % 4)) >> (group / 4 * 4)) & splat_int(0x0f0f0f0f);
+  if (is_wide(s)) {
+    v16i nibbles = (load_codes(tile + 64 * (group % 4)) >> (group / 4 * 4)) & splat_int(0x0f0f0f0f);
+    const uint8_t *above = tile + tile_bytes(INT4);
+    if (code_bits(s) == 5) return nibbles | ((load_codes(above) >> group) & splat_int(0x01010101)) << 4;
+    return nibbles | ((load_codes(above + 64 * (group % 2)) >> (group / 2 * 2)) & splat_int(0x03030303)) << 4;
+  }
   v16i low = (load_codes(tile + 64 * (group % 2)) >> (group / 2 * 2)) & splat_int(0x03030303);
   if (code_bits(s) == 2) return low;
   return low | ((load_codes(tile + 128) >> group) & splat_int(0x01010101)) << 2;
@@ -111,7 +117,7 @@ INLINE void add_tile_groups(
   UNROLL for (int j = from; j < to; j++) {
     v16i four = group_codes(s, tile, j);
     UNROLL for (int i = 0; i < 4; i++) {
-      v16i code = (four >> (8 * i)) & splat_int(15);
+      v16i code = (four >> (8 * i)) & splat_int(63);
       v16 w = s == TABLE4 ? table_values(values, code)
                           : __builtin_convertvector(code - splat_int(zero_code(s)), v16);
       UNROLL for (int g = 0; g < n; g++) {
@@ -191,6 +197,10 @@ INLINE void row_tile_halved_a32(
 }
 
 #define INT8_A32(n, first) row_tile_a32(INT8, n, matrix, x, tile, first, output)
+#define INT6_A32(n, first) row_tile_a32(INT6, n, matrix, x, tile, first, output)
+#define INT6_MINIMUM_A32(n, first) row_tile_a32(INT6_MINIMUM, n, matrix, x, tile, first, output)
+#define INT5_A32(n, first) row_tile_a32(INT5, n, matrix, x, tile, first, output)
+#define INT5_MINIMUM_A32(n, first) row_tile_a32(INT5_MINIMUM, n, matrix, x, tile, first, output)
 #define INT4_A32(n, first) row_tile_a32(INT4, n, matrix, x, tile, first, output)
 #define INT4_MINIMUM_A32(n, first) row_tile_a32(INT4_MINIMUM, n, matrix, x, tile, first, output)
 #define INT3_A32(n, first) row_tile_a32(INT3, n, matrix, x, tile, first, output)
@@ -203,6 +213,10 @@ INLINE void row_tile_halved_a32(
 #define INT3_HALVED_A32(n, first) row_tile_halved_a32(INT3_HALVED, n, matrix, x, tile, first, output)
 
 MULTIPLY(int8_a32, INT8_A32, GROUP_A32)
+MULTIPLY(int6_a32, INT6_A32, GROUP_A32)
+MULTIPLY(int6_minimum_a32, INT6_MINIMUM_A32, GROUP_A32)
+MULTIPLY(int5_a32, INT5_A32, GROUP_A32)
+MULTIPLY(int5_minimum_a32, INT5_MINIMUM_A32, GROUP_A32)
 MULTIPLY(int4_a32, INT4_A32, GROUP_A32)
 MULTIPLY(int4_minimum_a32, INT4_MINIMUM_A32, GROUP_A32)
 MULTIPLY(int3_a32, INT3_A32, GROUP_A32)

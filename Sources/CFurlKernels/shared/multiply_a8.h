@@ -7,6 +7,7 @@
 //   dot_table4(n, tile, levels, codes, rows, sums)  the zero point that it leaves in its weights,
 //   dot_int3(n, from, to, tile, codes, rows, sums)
 //   dot_int4, dot_int2(n, tile, codes, rows, sums)
+//   dot_wide(bits, n, tile, codes, rows, sums)      of int5 and int6
 // Those with `from` and `to` take in these groups of four columns, of the 8 of a tile.
 
 #pragma once
@@ -42,6 +43,10 @@ INLINE void dot_tile(
   switch (s) {
   case INT8:
   case INT8_MINIMUM: return dot_int8(n, 0, 8, tile, codes, rows, sums);
+  case INT6:
+  case INT6_MINIMUM: return dot_wide(6, n, tile, codes, rows, sums);
+  case INT5:
+  case INT5_MINIMUM: return dot_wide(5, n, tile, codes, rows, sums);
   case INT4:
   case INT4_MINIMUM: return dot_int4(n, tile, codes, rows, sums);
   case INT3:
@@ -151,6 +156,10 @@ INLINE void row_tile_halved_a8(
   } while (0)
 #define ROW_TILE_A8(s, n, first) ANY_ROW_TILE_A8(row_tile_a8, s, n, first)
 #define INT8_A8(n, first) ROW_TILE_A8(INT8, n, first)
+#define INT6_A8(n, first) ROW_TILE_A8(INT6, n, first)
+#define INT6_MINIMUM_A8(n, first) ROW_TILE_A8(INT6_MINIMUM, n, first)
+#define INT5_A8(n, first) ROW_TILE_A8(INT5, n, first)
+#define INT5_MINIMUM_A8(n, first) ROW_TILE_A8(INT5_MINIMUM, n, first)
 #define INT4_A8(n, first) ROW_TILE_A8(INT4, n, first)
 #define INT4_MINIMUM_A8(n, first) ROW_TILE_A8(INT4_MINIMUM, n, first)
 #define INT3_A8(n, first) ROW_TILE_A8(INT3, n, first)
@@ -163,6 +172,10 @@ INLINE void row_tile_halved_a8(
 #define INT3_HALVED_A8(n, first) ANY_ROW_TILE_A8(row_tile_halved_a8, INT3_HALVED, n, first)
 
 MULTIPLY(int8_a8, INT8_A8, GROUP_A8)
+MULTIPLY(int6_a8, INT6_A8, GROUP_A8)
+MULTIPLY(int6_minimum_a8, INT6_MINIMUM_A8, GROUP_A8)
+MULTIPLY(int5_a8, INT5_A8, GROUP_A8)
+MULTIPLY(int5_minimum_a8, INT5_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int4_a8, INT4_A8, GROUP_A8)
 MULTIPLY(int4_minimum_a8, INT4_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int3_a8, INT3_A8, GROUP_A8)

@@ -47,7 +47,8 @@ INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
 }
 
 typedef enum scheme {
-  INT8, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4, INT8_MINIMUM, INT8_HALVED, INT3_HALVED
+  INT8, INT6, INT6_MINIMUM, INT5, INT5_MINIMUM, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4,
+  INT8_MINIMUM, INT8_HALVED, INT3_HALVED
 } scheme;
 
 /// Whether codes are whole bytes.
@@ -57,11 +58,18 @@ INLINE bool has_bytes(const scheme s) {
 
 INLINE int code_bits(const scheme s) {
   if (has_bytes(s)) return 8;
+  if (s == INT6 || s == INT6_MINIMUM) return 6;
+  if (s == INT5 || s == INT5_MINIMUM) return 5;
   return s == INT3 || s == INT3_MINIMUM || s == INT3_HALVED ? 3 : s == INT2 || s == INT2_MINIMUM ? 2 : 4;
 }
 
+/// Whether codes are nibbles with one or two bits more beside them.
+INLINE bool is_wide(const scheme s) {
+  return code_bits(s) == 5 || code_bits(s) == 6;
+}
+
 INLINE bool has_minimum(const scheme s) {
-  return s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM || s == INT8_MINIMUM;
+  return s == INT6_MINIMUM || s == INT5_MINIMUM || s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM || s == INT8_MINIMUM;
 }
 
 /// The code that stands for zero, as stored; a table has its own.
@@ -79,7 +87,7 @@ INLINE size_t tile_bytes(const scheme s) {
 /// memory's speed without help and at 0.97 with it, with minimums at 0.70 and 0.94. What is fast by itself loses 3 to
 /// 12 %.
 INLINE bool is_slow_alone(const scheme s, const furl_matrix *matrix) {
-  return code_bits(s) < 4 || (code_bits(s) == 4 && matrix->block_tiles <= (has_minimum(s) ? 2 : 1));
+  return code_bits(s) < 4 || is_wide(s) || (code_bits(s) == 4 && matrix->block_tiles <= (has_minimum(s) ? 2 : 1));
 }
 
 /// Asks for the weights of some tiles later: for one row where that `helps`, and for several rows, which are more streams

@@ -16,15 +16,15 @@ struct StreamChunks {
   var hasBitmap = false
 
   /// Bytes of the decoded stream in every chunk but the last.
-  var chunkBytes: Int { StreamChunks.symbolsPerFrame * form.planes / form.symbolsPerByte }
+  var chunkBytes: Int { StreamChunks.symbolsPerFrame / form.symbolsPerUnit * form.unit }
   /// Chunks of the stream.
   var count: Int { (byteCount + chunkBytes - 1) / chunkBytes }
   /// Frames of a chunk: one for each plane, and one for a bitmap.
   var framesPerChunk: Int { form.planes + (hasBitmap ? 1 : 0) }
   /// Frames of the stream.
   var frameCount: Int { count * framesPerChunk }
-  /// Whether the stream can be cut into whole elements.
-  var isWhole: Bool { byteCount % form.planes == 0 }
+  /// Whether the stream can be cut into whole elements, or tiles.
+  var isWhole: Bool { byteCount % form.unit == 0 }
 
   /// The bytes of a chunk.
   func range(_ chunk: Int) -> Range<Int> { chunk * chunkBytes..<min((chunk + 1) * chunkBytes, byteCount) }
@@ -33,7 +33,7 @@ struct StreamChunks {
   func elements(_ chunk: Int) -> Int { range(chunk).count / form.planes }
 
   /// Symbols in each frame of a chunk of so many bytes.
-  func frameSymbols(_ bytes: Int) -> Int { bytes * form.symbolsPerByte / form.planes }
+  func frameSymbols(_ bytes: Int) -> Int { form.symbols(bytes) }
 }
 
 extension SymbolForm {
@@ -41,12 +41,28 @@ extension SymbolForm {
   /// its own Huffman codes.
   var planes: Int {
     switch self {
-    case .bytes, .nibbles: 1
+    case .bytes, .nibbles, .fives, .sixes: 1
     case .halves: 2
     case .floats: 4
     }
   }
 
-  /// One-byte symbols for a byte of the stream.
-  var symbolsPerByte: Int { self == .nibbles ? 2 : 1 }
+  /// Bits of the codes that are symbols, where a tile of them is cut as a whole: 16 rows x 32 columns, laid out as
+  /// `CFurlKernels.h` says.
+  var tileBits: Int? {
+    switch self {
+    case .fives: 5
+    case .sixes: 6
+    case .bytes, .nibbles, .halves, .floats: nil
+    }
+  }
+
+  /// Bytes that are cut together: a number, or a tile.
+  var unit: Int { tileBits.map { $0 * 64 } ?? planes }
+
+  /// One-byte symbols of a frame for such bytes.
+  var symbolsPerUnit: Int { tileBits == nil ? self == .nibbles ? 2 : 1 : 512 }
+
+  /// One-byte symbols in each frame of a chunk of so many bytes.
+  func symbols(_ bytes: Int) -> Int { bytes / unit * symbolsPerUnit }
 }

@@ -30,7 +30,7 @@ enum Zstd {
     case noChecksum
     case wrongSize
     case undecodable(String)
-    case notNibbles
+    case notCodes
     case notBitmap
 
     var sentence: String {
@@ -40,7 +40,7 @@ enum Zstd {
       case .wrongSize: "does not decode to the size that it should have"
       case .undecodable(let reason): "cannot be decoded: \(reason)"
       case .notBitmap: "says of more elements than there are that they are not zero"
-      case .notNibbles: "holds symbols of more than four bits"
+      case .notCodes: "holds symbols of more bits than codes have"
       }
     }
   }
@@ -88,7 +88,7 @@ final class FrameCompressor: @unchecked Sendable {
     try storage.withBytes { stream in
       let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
       if form == .bytes { return [try smallest(chunk, form)] }
-      let count = range.count * form.symbolsPerByte / form.planes
+      let count = form.symbols(range.count)
       if symbols.count < count { symbols = [UInt8](repeating: 0, count: count) }
       return try (0..<form.planes).map { plane in
         symbols.withUnsafeMutableBytes { form.split(chunk, plane, to: $0) }
@@ -103,7 +103,9 @@ final class FrameCompressor: @unchecked Sendable {
   ) throws -> [[UInt8]]? {
     try storage.withBytes { stream in
       let chunk = UnsafeRawBufferPointer(rebasing: stream[range])
-      guard form != .nibbles, let split = SplitChunk(chunk, planes: form.planes, zero: zero) else { return nil }
+      guard form != .nibbles, form.tileBits == nil, let split = SplitChunk(chunk, planes: form.planes, zero: zero) else {
+        return nil
+      }
       return try ([split.bitmap] + split.planes).map { try $0.withUnsafeBytes { try smallest($0, .bytes) } }
     }
   }
@@ -194,12 +196,12 @@ final class Decompressor: @unchecked Sendable {
       let source = UnsafeRawBufferPointer(rebasing: stored[frame])
       try decoded.withMutableBytes(chunk) { target in
         if form == .bytes { return try self.frame(source, to: target) }
-        let count = chunk.count * form.symbolsPerByte / form.planes
+        let count = form.symbols(chunk.count)
         if symbols.count < count { symbols = [UInt8](repeating: 0, count: count) }
         try symbols.withUnsafeMutableBytes { symbols in
           let plain = UnsafeMutableRawBufferPointer(rebasing: symbols[..<count])
           try self.frame(source, to: plain)
-          guard form.join(UnsafeRawBufferPointer(plain), plane, to: target) else { throw Zstd.Damage.notNibbles }
+          guard form.join(UnsafeRawBufferPointer(plain), plane, to: target) else { throw Zstd.Damage.notCodes }
         }
       }
     }
@@ -258,46 +260,5 @@ final class Decompressor: @unchecked Sendable {
       throw Zstd.Damage.undecodable(String(cString: ZSTD_getErrorName(size)))
     }
     guard size == target.count else { throw Zstd.Damage.wrongSize }
-  }
-}
-
-extension SymbolForm {
-  /// Writes the symbols of one plane of a chunk.
-  fileprivate func split(_ chunk: UnsafeRawBufferPointer, _ plane: Int, to symbols: UnsafeMutableRawBufferPointer) {
-    guard let source = chunk.baseAddress?.assumingMemoryBound(to: UInt8.self),
-      let target = symbols.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    else { return }
-    let count = chunk.count
-    if self == .nibbles {
-      for index in 0..<count {
-        target[index] = source[index] & 15
-        target[count &+ index] = source[index] >> 4
-      }
-    } else {
-      for index in 0..<count / planes { target[index] = source[index &* planes &+ plane] }
-    }
-  }
-
-  /// Puts the symbols of one plane of a chunk in their place.
-  ///
-  /// - Returns: false if a symbol is none.
-  fileprivate func join(
-    _ symbols: UnsafeRawBufferPointer, _ plane: Int, to chunk: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    guard let source = symbols.baseAddress?.assumingMemoryBound(to: UInt8.self),
-      let target = chunk.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    else { return true }
-    let count = chunk.count
-    if self == .nibbles {
-      var all: UInt8 = 0
-      for index in 0..<count {
-        all |= source[index] | source[count &+ index]
-        target[index] = source[index] | source[count &+ index] << 4
-      }
-      return all < 16
-    }
-    let planes = self.planes
-    for index in 0..<count / planes { target[index &* planes &+ plane] = source[index] }
-    return true
   }
 }

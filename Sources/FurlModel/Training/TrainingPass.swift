@@ -12,6 +12,10 @@ package final class TrainingPass {
   private let shape: TrainingShape
   private let math: DenseMath
   private let blocks: [TrainingBlock]
+  /// Keys and values that later blocks take, by the blocks that make them.
+  private let givenKeys: [Int: GivenKeys]
+  /// What blocks take from the tokens themselves; nil: nothing.
+  private let tokens: TokenRows?
   /// What went into each map that stands in for blocks, by its place.
   private let patchInputs: [Int: Matrix]
 
@@ -32,9 +36,7 @@ package final class TrainingPass {
   ///   memory.
   package init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
     precondition(sequences > 0 && length > 0 && length <= spec.contextLength)
-    let scaled =
-      spec.blocks.contains(where: \.isScaled) ? "a number behind a block has no gradient that Furl computes" : nil
-    if let problem = spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first ?? scaled {
+    if let problem = spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first {
       throw FurlError(
         .input, "this \(spec.architecture) model cannot be trained: \(problem)",
         remedy: "leave out heal, prune with fit: reconstruct")
@@ -48,10 +50,17 @@ package final class TrainingPass {
     patchInputs = try Dictionary(uniqueKeysWithValues: spec.patches.map { ($0, try matrix()) })
     hidden = try matrix()
     output = try matrix()
-    blocks = try TrainingPass.blocks(spec, shape)
+    givenKeys = try Dictionary(
+      uniqueKeysWithValues: spec.sharedKeyBlocks.compactMap { index in
+        try spec.blocks[index].attention.map { (index, try GivenKeys($0, shape)) }
+      })
+    tokens = spec.hasTokenInputs ? try TokenRows(shape) : nil
+    blocks = try TrainingPass.blocks(spec, shape, givenKeys, tokens)
   }
 
-  private static func blocks(_ spec: ModelSpec, _ shape: TrainingShape) throws -> [TrainingBlock] {
+  private static func blocks(
+    _ spec: ModelSpec, _ shape: TrainingShape, _ givenKeys: [Int: GivenKeys], _ tokens: TokenRows?
+  ) throws -> [TrainingBlock] {
     func matrices(_ widths: [TrainingMatrices.Widths]) throws -> TrainingMatrices {
       try TrainingMatrices(widths.reduce([:]) { $0.union($1) }, rows: shape.rows)
     }
@@ -63,9 +72,11 @@ package final class TrainingPass {
     let scratch = try matrices(spec.blocks.map { $0.scratchWidths(shape) })
     // Without a way back all blocks use the same memory, as wide as the widest.
     let shared = shape.isTrained ? nil : try matrices(spec.blocks.map { $0.keptWidths(shape) })
-    return try spec.blocks.map { block in
-      TrainingBlock(
-        block, shape: shape, angles: block.rotary.flatMap { angles[$0] },
+    return try zip(spec.blocks, spec.keyBlocks).map { block, keyBlock in
+      try TrainingBlock(
+        block, shape: shape,
+        outside: .init(
+          angles: block.rotary.flatMap { angles[$0] }, keys: keyBlock.flatMap { givenKeys[$0] }, tokens: tokens),
         kept: try shared ?? matrices([block.keptWidths(shape)]), scratch: scratch)
     }
   }
@@ -79,6 +90,7 @@ package final class TrainingPass {
     precondition(ids.count == shape.rows)
     math.embed(
       ids, length: length, parameters["embedding"], positions: parameters.optional("positions"), into: hidden)
+    tokens?.begin(ids, embedded: hidden)
     for (index, block) in blocks.enumerated() {
       forward(patch: index, parameters)
       block.forward(hidden, layers(of: index, parameters))
@@ -118,12 +130,15 @@ package final class TrainingPass {
     let lastInput = output
     lastInput.copy(hidden)
     hidden.clear()
+    for keys in givenKeys.values { keys.clearGradients() }
+    tokens?.gradient?.clear()
     try layers(parameters, gradients).normalizeBack(lastInput, spec.norm, "norm", gradient: gradient, addingTo: hidden)
     backward(patch: blocks.count, parameters, gradients)
     for (index, block) in blocks.enumerated().reversed() {
       try block.backward(hidden, layers(of: index, parameters, gradients))
       backward(patch: index, parameters, gradients)
     }
+    if let change = tokens?.gradient { math.add(change, to: hidden) }
     math.embedBack(
       ids, length: length, gradient: hidden, addingTo: gradients["embedding"],
       positions: gradients.optional("positions"))

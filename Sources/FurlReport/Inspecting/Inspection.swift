@@ -156,6 +156,7 @@ package struct Inspection: Sendable {
         .init("source", try source),
       ]
       if let experts { members.append(.init("experts", experts)) }
+      if let keptCodes { members.append(.init("kept_codes", keptCodes)) }
       members += texts.members + facts.members
       if let budget {
         members.append(
@@ -201,6 +202,26 @@ package struct Inspection: Sendable {
   package var changes: [JSON] {
     guard case .artifact(let weights) = file else { return [] }
     return weights.artifact.description.recipe.details["changes"]?.array ?? []
+  }
+
+  /// Which tensors kept the codes that their checkpoint had; nil where none was asked to.
+  package var keptCodes: JSON? {
+    guard case .artifact(let weights) = file else { return nil }
+    return weights.artifact.description.recipe.details["kept_codes"]
+  }
+
+  /// The same in words.
+  package var keptCodeTexts: [String] {
+    guard let keptCodes else { return [] }
+    func list(_ key: String, _ name: String) -> [(name: String, count: Int)] {
+      (keptCodes[key]?.array ?? []).compactMap { entry in
+        guard let text = entry[name]?.string, let count = entry["tensors"]?.integer else { return nil }
+        return (text, count)
+      }
+    }
+    let kept = list("schemes", "scheme").map { "\($0.count) \($0.name)" }.joined(separator: ", ")
+    return ["\(keptCodes["tensors"]?.integer ?? 0) tensors kept as they were stored\(kept.isEmpty ? "" : ": \(kept)")"]
+      + list("others", "reason").map { "\($0.count) compressed anew: \($0.name)" }
   }
 
   private var recipe: JSON {

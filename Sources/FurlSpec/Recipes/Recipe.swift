@@ -19,8 +19,17 @@ package struct Recipe: DeclaredDocument, Sendable {
     case mapped
   }
 
+  /// What becomes of the codes of a checkpoint that is quantized already.
+  package enum StoredCodes: String, Sendable, CaseIterable {
+    /// They are decoded, and the weights compressed anew.
+    case decode
+    /// They are taken over as they are, with their scales, where one of Furl's layouts holds them.
+    case keep
+  }
+
   package private(set) var name = ""
   package private(set) var summary: String?
+  package var codes = StoredCodes.decode
   package private(set) var steps: [Step] = []
   /// What a model is to read; nil where no step looks at activations.
   package private(set) var calibration: CalibrationSettings?
@@ -30,6 +39,16 @@ package struct Recipe: DeclaredDocument, Sendable {
   package private(set) var gates: [Gate] = []
 
   package init() {}
+
+  /// The recipe that keeps codes and does nothing else.
+  package static var keepingCodes: Recipe {
+    var recipe = Recipe()
+    (recipe.name, recipe.codes) = ("keep-codes", .keep)
+    return recipe
+  }
+
+  /// Whether stored codes are taken over as they are.
+  package var keepsCodes: Bool { codes == .keep }
 
   /// Reads a recipe file.
   ///
@@ -162,7 +181,15 @@ extension Recipe {
     Field.version(of: "recipe")
     Field("recipe", \.name, .recipeName, "Its name, which the artifact keeps.", absent: .refused())
     Field("description", \.summary, .text, "What it is for.")
-    Field("steps", \.transforms, .documents(orElse: "at least one step is expected"), "What is done, in this order.")
+    Field(
+      "codes", \.codes, .word,
+      "What becomes of the codes of a checkpoint that is quantized already: they are decoded and the weights compressed "
+        + "anew, or they are kept bit for bit where a layout holds them. `--keep-codes` says the same."
+    ).written(if: \.keepsCodes)
+    Field("steps", \.transforms, .documents(), "What is done, in this order; needed unless codes are kept.")
+    Field.check { recipe, reader in
+      if recipe.steps.isEmpty, !recipe.keepsCodes { throw reader.error("steps", "at least one step is expected") }
+    }
     Field("calibration", \.calibration, .document, "What the model reads, where a step computes with it.")
     Field("budget", \.budget, .document, "What the artifact may take, where schemes are chosen for that.")
     Field.check { recipe, _ in

@@ -4,13 +4,13 @@ import FurlTensor
 /// `weights`, `zero`, `block` and `scales`: a scheme as a recipe says it.
 struct SchemeSettings: DeclaredDocument, Sendable {
   enum Weights: String, Sendable, CaseIterable {
-    case int8, int4, int3, int2, nf4, fp4, codebook4
+    case int8, int6, int5, int4, int3, int2, nf4, fp4, codebook4
     // Numbers as they are: for archives, and for what others are measured against.
     case fp32, bf16
     // GGUF's blocks.
     case q6_k, q5_k, q4_k, q3_k, iq4_xs, iq4_nl, q5_1, q5_0, mxfp4
 
-    var mayHaveMinimum: Bool { [.int4, .int3, .int2].contains(self) }
+    var mayHaveMinimum: Bool { [.int6, .int5, .int4, .int3, .int2].contains(self) }
 
     /// The scheme of codes whose blocks and scales have one form; nil of others.
     var fixed: Scheme? {
@@ -26,11 +26,11 @@ struct SchemeSettings: DeclaredDocument, Sendable {
       case .q5_1: .q51
       case .q5_0: .q50
       case .mxfp4: .mxfp4
-      case .int8, .int4, .int3, .int2, .nf4, .fp4, .codebook4: nil
+      case .int8, .int6, .int5, .int4, .int3, .int2, .nf4, .fp4, .codebook4: nil
       }
     }
 
-    static let later = ["int5", "int6", "nvfp4", "fp8"]
+    static let later = ["nvfp4", "fp8"]
   }
 
   enum Zero: String, Sendable, CaseIterable { case symmetric, minimum }
@@ -57,7 +57,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     }
     Field(
       "zero", \.zero, .word,
-      "Codes that are symmetric about 0; or, of int4, int3 and int2, that begin at the minimum of a block.",
+      "Codes that are symmetric about 0; or, of int6 to int2, that begin at the minimum of a block.",
       absent: .means("symmetric; of an override or a choice, the step's; nothing with GGUF's blocks")
     ) { $0.isCoded ? .words(["symmetric": .symmetric]) : .word }
     Field(
@@ -104,6 +104,8 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     let plain: Scheme =
       switch weights {
       case .int8: .int8(block)
+      case .int6: hasMinimum ? .int6Minimum(block) : .int6(block)
+      case .int5: hasMinimum ? .int5Minimum(block) : .int5(block)
       case .int4: hasMinimum ? .int4Minimum(block) : .int4(block)
       case .int3: hasMinimum ? .int3Minimum(block) : .int3(block)
       case .int2: hasMinimum ? .int2Minimum(block) : .int2(block)

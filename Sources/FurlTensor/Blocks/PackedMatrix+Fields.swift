@@ -38,16 +38,21 @@ extension PackedMatrix {
     }
   }
 
-  /// The stored code of one weight.
-  private func code(_ tile: Int, _ lane: Int, _ column: Int) -> UInt8 {
-    let bits = scheme.coding.bits
+  /// The stored code of one weight: of a row of a row tile.
+  func code(_ tile: Int, _ lane: Int, _ column: Int) -> UInt8 {
+    let bits = codeBits
     let (column, inside) = column.quotientAndRemainder(dividingBy: Tile.columns)
-    let base = streams[0].base + (tile * Int(matrix.column_tiles) + column) * scheme.coding.tileBytes
+    let base = streams[0].base + (tile * Int(matrix.column_tiles) + column) * tileBytes
     let bytes = base.assumingMemoryBound(to: UInt8.self) + (lane * 4 + inside % 4)
     let group = inside / 4
     switch bits {
     case 8: return bytes[group * 64]
-    case 4: return bytes[group % 4 * 64] >> UInt8(group / 4 * 4) & 15
+    case 4, 5, 6:
+      let low = bytes[group % 4 * 64] >> UInt8(group / 4 * 4) & 15
+      let above = bytes + 256
+      if bits == 4 { return low }
+      if bits == 5 { return low | (above[0] >> UInt8(group) & 1) << 4 }
+      return low | (above[group % 2 * 64] >> UInt8(group / 2 * 2) & 3) << 4
     default:
       let low = bytes[group % 2 * 64] >> UInt8(group / 2 * 2) & 3
       return bits == 3 ? low | (bytes[128] >> UInt8(group) & 1) << 2 : low
@@ -67,58 +72,63 @@ extension PackedMatrix {
       throw FurlError(.defect, "\(blocks.count) bytes are not the blocks of a matrix in \(scheme)")
     }
     let matrix = try TileEncoder(layout).matrix
-    for stream in matrix.streams { stream.base.initializeMemory(as: UInt8.self, repeating: 0, count: stream.count) }
-    let size = type.blockSize
-    blocks.withUnsafeBufferPointer { bytes in
-      for tile in 0..<matrix.tiles {
-        for index in 0..<columns / size {
-          let fields = (tile * Tile.rows..<min((tile + 1) * Tile.rows, rows)).map { row in
-            BlockFields(bytes.baseAddress! + row * type.byteCount(columns) + index * type.blockBytes, type)
-          }
-          matrix.put(fields, type, tile: tile, index: index)
-        }
-      }
+    for tile in 0..<matrix.tiles {
+      let range = tile * Tile.rows..<min((tile + 1) * Tile.rows, rows)
+      let size = type.byteCount(columns)
+      let own = Array(blocks[range.lowerBound * size..<range.upperBound * size])
+      // Scales that are not finite, too.
+      _ = matrix.take(own, type: type, rows: range.count, tile: tile)
     }
     return matrix
   }
 
-  /// Stores the blocks of the rows of a row tile.
-  private func put(_ fields: [BlockFields], _ type: SourceType, tile: Int, index: Int) {
+  /// Stores the blocks of the 16 rows of a row tile.
+  func put(_ fields: [BlockFields], _ type: SourceType, tile: Int, index: Int) {
     let size = type.blockSize
     let parts = scheme.superBlock?.parts ?? 1
     let first = firstCode
-    var codes = [UInt8](repeating: first, count: size * Tile.rows)
-    func store(_ half: UInt16, _ kind: PackedLayout.StreamKind, _ place: Int) {
-      target(kind)?.storeBytes(of: half, toByteOffset: 2 * place, as: UInt16.self)
-    }
+    let (scales, minimums) = (target(.scales), target(.minimums))
+    let (units, minimumUnits) = (target(.factors), target(.minimumFactors))
+    let isByte = scheme.hasScaleCodes
     for (lane, fields) in fields.enumerated() {
-      for (column, code) in fields.codes.enumerated() { codes[column * Tile.rows + lane] = code &+ first }
       for part in 0..<parts {
         let place = (tile * Int(matrix.blocks) + index * parts + part) * Tile.rows + lane
-        if scheme.hasScaleCodes {
+        if isByte {
           let byte = type == .q6k ? fields.scales[part] ^ 0x80 : fields.scales[part]
-          target(.scales)?.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
-          if !fields.minimums.isEmpty {
-            let drop = UInt8(SuperBlockForm.minimumZero) &- fields.minimums[part]
-            target(.minimums)?.storeBytes(of: drop, toByteOffset: place, as: UInt8.self)
-          }
+          scales?.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
+          guard let minimums else { continue }
+          let drop = UInt8(SuperBlockForm.minimumZero) &- fields.minimums[part]
+          minimums.storeBytes(of: drop, toByteOffset: place, as: UInt8.self)
         } else {
-          store(fields.unit, .scales, place)
-          store(fields.minimumUnit, .minimums, place)
+          scales?.storeBytes(of: fields.unit, toByteOffset: 2 * place, as: UInt16.self)
+          minimums?.storeBytes(of: fields.minimumUnit, toByteOffset: 2 * place, as: UInt16.self)
         }
       }
       let place = (tile * (columns / size) + index) * Tile.rows + lane
-      store(fields.unit, .factors, place)
-      store(fields.minimumUnit, .minimumFactors, place)
+      units?.storeBytes(of: fields.unit, toByteOffset: 2 * place, as: UInt16.self)
+      minimumUnits?.storeBytes(of: fields.minimumUnit, toByteOffset: 2 * place, as: UInt16.self)
     }
-    let bytes = scheme.coding.tileBytes
-    for column in 0..<size / Tile.columns {
-      let place = tile * Int(matrix.column_tiles) + index * size / Tile.columns + column
-      codes.withUnsafeBufferPointer { codes in
-        furl_pack_tile(
-          Int32(scheme.coding.bits), codes.baseAddress! + column * Tile.columns * Tile.rows, Tile.rows, Tile.columns,
-          first, (streams[0].base + place * bytes).assumingMemoryBound(to: UInt8.self))
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: size * Tile.rows) { codes in
+      guard let base = codes.baseAddress else { return }
+      for (lane, fields) in fields.enumerated() {
+        fields.codes.withUnsafeBufferPointer { own in
+          for column in 0..<size { base[column * Tile.rows + lane] = own[column] &+ first }
+        }
+      }
+      for column in 0..<size / Tile.columns {
+        pack(
+          base + column * Tile.columns * Tile.rows, columns: Tile.columns, tile: tile,
+          column: index * size / Tile.columns + column)
       }
     }
+  }
+
+  /// What a block of a row that there is not has: the code of zero, and a scale of zero.
+  func emptyFields(_ type: SourceType) -> BlockFields {
+    let parts = scheme.superBlock?.parts ?? 1
+    var fields = BlockFields(codes: Array(repeating: zeroCode &- firstCode, count: type.blockSize))
+    fields.scales = Array(repeating: 0, count: parts)
+    fields.minimums = fields.scales
+    return fields
   }
 }

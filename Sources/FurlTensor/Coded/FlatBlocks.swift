@@ -26,10 +26,10 @@ package struct FlatBlocks: CodedMatrix {
   package let rows: Int
   package let columns: Int
   package let form: String
-  private let codes: StoredPart
-  private let table: [Float]
-  private let scales: BlockFactors
-  private let block: Int
+  let codes: StoredPart
+  let table: [Float]
+  let scales: BlockFactors
+  let block: Int
 
   /// - Parameters:
   ///   - codes: the file, and the byte of the first two.
@@ -65,7 +65,8 @@ package struct FlatBlocks: CodedMatrix {
     }
   }
 
-  private func scale(_ number: Int) -> Float {
+  /// The scale of a block.
+  func scale(_ number: Int) -> Float {
     switch scales {
     case .floats(let grid): grid.number(row: 0, column: number)
     case .coded(let part, let table, let grid, let inner, let offset):

@@ -30,13 +30,13 @@ package struct GroupedCodes: CodedMatrix {
   package let rows: Int
   package let columns: Int
   package let form: String
-  private let codes: CodeWords
+  let codes: CodeWords
   private let scales: StoredGrid
   /// Whether scales are [outputs][groups], else [groups][outputs].
   private let scalesPerOutput: Bool
-  private let zeros: CodeZeros
-  private let groups: CodeGroups
-  private let groupCount: Int
+  let zeros: CodeZeros
+  let groups: CodeGroups
+  let groupCount: Int
 
   /// - Parameters:
   ///   - shape: outputs and inputs.
@@ -84,10 +84,13 @@ package struct GroupedCodes: CodedMatrix {
     return parts
   }
 
-  private var isBiased: Bool { if case .biases = zeros { true } else { false } }
+  /// What the scales are stored as.
+  var scaleName: String { scales.numberName }
+
+  var isBiased: Bool { if case .biases = zeros { true } else { false } }
 
   /// Rows that are decoded at once: words of columns are read once for all of them.
-  private static let tile = 16
+  static let tile = 16
 
   package func decode(rows range: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     let most = min(GroupedCodes.tile, range.count)
@@ -113,7 +116,7 @@ package struct GroupedCodes: CodedMatrix {
   }
 
   /// [tile.count][groups].
-  private func readScales(_ tile: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+  func readScales(_ tile: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     guard !scalesPerOutput else {
       for (index, row) in tile.enumerated() {
         scales.read(row: row, columns: 0..<groupCount, into: output + index * groupCount)
@@ -129,7 +132,7 @@ package struct GroupedCodes: CodedMatrix {
   }
 
   /// [tile.count][groups].
-  private func readZeros(_ tile: Range<Int>, into output: UnsafeMutablePointer<Float>) {
+  func readZeros(_ tile: Range<Int>, into output: UnsafeMutablePointer<Float>) {
     for (index, row) in tile.enumerated() {
       let target = output + index * groupCount
       switch zeros {

@@ -8,8 +8,8 @@ package struct MXFP4Codes: CodedMatrix {
   package let rows: Int
   package let columns: Int
   package let form = "MXFP4"
-  private let codes: StoredPart
-  private let scales: StoredGrid
+  let codes: StoredPart
+  let scales: StoredGrid
 
   private static let numbers: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
 

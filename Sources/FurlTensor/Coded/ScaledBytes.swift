@@ -33,12 +33,14 @@ package struct ScaledBytes: CodedMatrix {
   package let rows: Int
   package let columns: Int
   package let form: String
-  private let codes: StoredPart
+  let codes: StoredPart
+  /// Whether the bytes are whole numbers.
+  let isWhole: Bool
   private let table: [Float]
-  private let scales: StoredGrid
-  private let zeros: StoredGrid?
-  private let block: (rows: Int, columns: Int)
-  private let factor: Float
+  let scales: StoredGrid
+  let zeros: StoredGrid?
+  let block: (rows: Int, columns: Int)
+  let factor: Float
 
   /// - Parameters:
   ///   - codes: the file, and the byte of the first number; rows follow each other without gaps.
@@ -63,6 +65,7 @@ package struct ScaledBytes: CodedMatrix {
     (rows, columns) = shape
     self.codes = StoredPart(codes.file, codes.offset..<codes.offset + count)
     table = codes.numbers.table
+    isWhole = codes.numbers == .signed
     self.scales = scales.grid
     self.zeros = zeros
     self.block = block

@@ -36,6 +36,15 @@ package struct StoredGrid: Sendable {
     self.numbers = numbers
   }
 
+  /// What people call the numbers.
+  var numberName: String {
+    switch numbers {
+    case .floats(let type): type.rawValue
+    case .exponents: "exponents"
+    case .signedBytes: "bytes"
+    }
+  }
+
   /// What a byte of E8M0 says.
   static func power(_ byte: UInt8) -> Float {
     switch byte {

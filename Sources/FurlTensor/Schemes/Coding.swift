@@ -78,6 +78,10 @@ package enum SymbolForm: String, Sendable, Hashable, CaseIterable {
   case bytes
   /// Each byte is two symbols: its low and its high half.
   case nibbles
+  /// Each code of 5 bits of a tile is a symbol.
+  case fives
+  /// Each code of 6 bits of a tile is a symbol.
+  case sixes
   /// Two-byte numbers; all low bytes, then all high bytes.
   case halves
   /// Four-byte numbers; byte plane by byte plane.

@@ -6,6 +6,8 @@ import CFurlKernels
 package final class MatrixEncoder: @unchecked Sendable {
   private let encoder: TileEncoder
   private let source: WeightSource
+  /// Where codes are taken over as they are stored.
+  private let taker: CodeTaker?
   /// Row tiles in every stripe but the last.
   private let stripeTiles: Int
 
@@ -16,16 +18,22 @@ package final class MatrixEncoder: @unchecked Sendable {
   private static let transposedStripeBytes = 16 << 20
 
   /// - Parameters:
+  ///   - takesCodes: whether the stored codes are taken over as they are; the scheme is the one that holds them
+  ///     (``WeightSource/holding()``).
   ///   - memory: where the matrix's memory comes from, and goes back to.
   ///   - pool: who makes a table of its own where the scheme has one; nil: the calling thread.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory for the codes, `input` when the source cannot be
   ///   read.
-  package init(_ source: WeightSource, scheme: Scheme, memory: StoragePool? = nil, pool: WorkerPool? = nil) throws {
+  package init(
+    _ source: WeightSource, scheme: Scheme, takesCodes: Bool = false, memory: StoragePool? = nil,
+    pool: WorkerPool? = nil
+  ) throws {
     let levels = try scheme.levels(for: source, columnWeights: nil, pool: pool ?? WorkerPool(threads: 1))
     encoder = try TileEncoder(
       PackedLayout(scheme: scheme, shape: [source.rows, source.columns]), levels: levels, leavingOut: source.leftOut,
       memory: memory)
     self.source = source
+    taker = takesCodes ? CodeTaker(source, into: encoder.matrix) : nil
     let bytes = source.isTransposed ? MatrixEncoder.transposedStripeBytes : MatrixEncoder.stripeBytes
     stripeTiles = max(1, bytes / source.type.byteCount(source.columns) / Tile.rows)
   }
@@ -49,6 +57,7 @@ package final class MatrixEncoder: @unchecked Sendable {
   ///   or whose block does not fit in a half, or when the source cannot be read.
   package func encode(stripe: Int, with buffer: ReadBuffer) throws {
     let rows = rows(stripe)
+    if let taker { return try take(rows, taker, buffer) }
     let loaded = try source.load(rows: rows, with: buffer)
     let size = loaded.type == FURL_FLOAT32 ? 4 : 2
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Tile.rows) {
@@ -57,6 +66,17 @@ package final class MatrixEncoder: @unchecked Sendable {
       part.rows = min(Tile.rows, rows.upperBound - first)
       guard encoder.encode(part, tile: first / Tile.rows) else {
         throw FurlError.input(source.file.path, problem(first..<first + Int(part.rows)))
+      }
+    }
+  }
+
+  private func take(_ rows: Range<Int>, _ taker: CodeTaker, _ buffer: ReadBuffer) throws {
+    for tile in rows.lowerBound / Tile.rows..<(rows.upperBound + Tile.rows - 1) / Tile.rows {
+      guard try taker.take(tile: tile, with: buffer) else {
+        let last = min((tile + 1) * Tile.rows, source.rows)
+        throw FurlError.input(
+          source.file.path, "rows \(tile * Tile.rows)..<\(last) have scales that are not finite",
+          remedy: "the file is damaged")
       }
     }
   }

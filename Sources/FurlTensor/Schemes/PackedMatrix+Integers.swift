@@ -2,7 +2,7 @@ import CFurlKernels
 
 /// A row of weights as integers and what they are multiples of.
 package struct IntegerRow: Sendable {
-  /// The integers: [columns], for `int8` -127...127, for `int4` -8...7.
+  /// The integers: [columns], for `int8` -128...127, for `int4` -8...7.
   package let codes: [Int8]
   /// [blocks].
   package let scales: [Float]
@@ -20,19 +20,13 @@ extension Scheme {
 }
 
 extension PackedMatrix {
-  /// A row as integers; nil for schemes that have none (``Scheme/integerBits``).
-  ///
-  /// An integer is found by dividing: the product that decoding makes is off by half a unit in the last place of 24 bits at most,
-  /// and the integer has 8.
+  /// A row as integers; nil for schemes that have none (``Scheme/integerBits``). Those of a block whose scale is zero are the stored
+  /// ones, too.
   package func integers(row: Int) -> IntegerRow? {
-    guard scheme.integerBits != nil else { return nil }
-    let scales = scales(row: row)
-    let width = Int(matrix.block_tiles) * Tile.columns
-    let codes = self.row(row).enumerated().map { column, weight in
-      let scale = scales[column / width]
-      return scale == 0 ? 0 : Int8(clamping: Int((weight / scale).rounded()))
-    }
-    return IntegerRow(codes: codes, scales: scales)
+    guard scheme.integerBits != nil, case .uniform(let grid) = scheme.coding.levels else { return nil }
+    let (tile, lane) = row.quotientAndRemainder(dividingBy: Tile.rows)
+    let codes = (0..<columns).map { Int8(truncatingIfNeeded: Int(code(tile, lane, $0)) - Int(grid.offset)) }
+    return IntegerRow(codes: codes, scales: scales(row: row))
   }
 
   /// The scales of a row: [blocks].

@@ -9,6 +9,10 @@ package final class PackedMatrix: @unchecked Sendable {
   package let matrix: furl_matrix
   /// What 4-bit codes of a table stand for.
   package let table: CodeTable?
+  /// Bits of a code, bytes of a tile of them, and the stored code of zero: looked up once.
+  let codeBits: Int
+  let tileBytes: Int
+  let zeroCode: UInt8
   /// The columns that are kept apart, ascending.
   package let outlierColumns: [Int]
   /// The same as the kernels read them; a copy, because a stream may be a part of a file that somebody overwrites after it
@@ -42,6 +46,13 @@ package final class PackedMatrix: @unchecked Sendable {
         CodeTable(learned: Array(UnsafeBufferPointer(start: stream(.levels, of: Int8.self), count: CodeTable.count)))
       case .none, .uniform: nil
       }
+    let coding = layout.scheme.coding
+    (codeBits, tileBytes) = (coding.bits, coding.tileBytes)
+    if case .uniform(let grid) = coding.levels {
+      zeroCode = UInt8(grid.offset)
+    } else {
+      zeroCode = table.map { UInt8($0.grid.pointee.offset) } ?? 0
+    }
     let scheme = layout.scheme
     let isSmall = scheme.hasScaleCodes
     let form = scheme.superBlock
@@ -114,10 +125,13 @@ package final class PackedMatrix: @unchecked Sendable {
   ///
   /// The bytes depend on the weights and the scheme only, not on the number of threads.
   ///
+  /// - Parameter takesCodes: whether the source's codes are taken over as they are, which the scheme holds.
   /// - Throws: ``FurlError`` of kind `input` naming the first weight (in row order) that is not finite or whose
   ///   block does not fit in a half.
-  package static func encode(_ source: WeightSource, scheme: Scheme, pool: WorkerPool) throws -> PackedMatrix {
-    let encoder = try MatrixEncoder(source, scheme: scheme, pool: pool)
+  package static func encode(
+    _ source: WeightSource, scheme: Scheme, takesCodes: Bool = false, pool: WorkerPool
+  ) throws -> PackedMatrix {
+    let encoder = try MatrixEncoder(source, scheme: scheme, takesCodes: takesCodes, pool: pool)
     let buffers = (0..<pool.threads).map { _ in ReadBuffer() }
     let failures = FirstFailure()
     pool.run { part, parts in

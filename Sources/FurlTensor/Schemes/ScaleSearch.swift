@@ -74,46 +74,17 @@ package struct ScaleSearch: @unchecked Sendable {
   }
 
   /// The halves of a block without a calibration: a few scales about the one that takes the largest value to an end, and
-  /// least squares with the codes of the best. A fifth of the time of trying all of them, for a few percent of the error.
+  /// least squares with the codes of the best.
   private func scale(_ block: LaneBlock, _ columns: Int) -> ChosenScales? {
-    var least = Lanes(repeating: .infinity)
-    var most = -least
-    for column in 0..<columns {
-      let values = UnsafeRawPointer(block.values + column * block.stride).loadUnaligned(as: Lanes.self)
-      guard !any(.!(magnitude(values) .< .infinity)) else { return nil }
-      (least, most) = (pointwiseMin(least, values), pointwiseMax(most, values))
-    }
-    var best = (loss: Lanes(repeating: .infinity), scale: Lanes.zero, minimum: Lanes.zero, sums: GridSums())
-    func attempt(_ scale: Lanes, _ minimum: Lanes) {
-      guard let scale = halves(scale), let minimum = halves(minimum) else { return }
-      let sums = weigh(block, columns, scale, minimum)
-      let better = sums.loss .< best.loss
-      best.loss.replace(with: sums.loss, where: better)
-      best.scale.replace(with: scale, where: better)
-      best.minimum.replace(with: minimum, where: better)
-      best.sums.replace(with: sums, where: better)
-    }
-    if grid.has_minimum {
-      let range = most * 0.5 - least * 0.5
-      for (down, up) in [(0, 0), (1, 1), (2, 2), (1, 0), (0, 1)] as [(Float, Float)] {
-        let width = range * (2 - (down + up) / 16)
-        attempt(width / Float(grid.high), least + range * (down / 16))
-      }
-    } else {
-      let largest = most.replacing(with: least, where: most .< -least)
-      for share: Float in [1, 0.95, 0.9, 0.85] {
-        attempt(largest * share / Float(grid.low), .zero)
-        if grid.low != -grid.high || grid.is_signed { attempt(largest * share / Float(grid.high), .zero) }
+    var (scale, minimum) = (Lanes.zero, Lanes.zero)
+    let isFound = withUnsafePointer(to: grid) { grid in
+      withFloats(of: &scale) { scale in
+        withFloats(of: &minimum) { minimum in
+          kernels.search_few(grid, block.values, block.stride, block.weights, columns, scale, minimum)
+        }
       }
     }
-    for _ in 0..<2 {
-      var part = SearchedPart(
-        block: block, columns: columns, scale: best.scale, minimum: best.minimum, sums: best.sums)
-      fit(&part, best.sums, old: (best.scale, best.minimum), isBelow: false)
-      attempt(part.scale, part.minimum)
-    }
-    guard !any(.!(best.loss .< .infinity)) else { return nil }
-    return ChosenScales(scales: [best.scale], minimums: [best.minimum])
+    return isFound ? ChosenScales(scales: [scale], minimums: [minimum]) : nil
   }
 
   /// What the weighted squares of a block add up to under a scale and a minimum.
@@ -251,26 +222,20 @@ package struct ScaleSearch: @unchecked Sendable {
 
   /// Of the units that are tried the one with the least error of what is wanted.
   private func unit(of wanted: [Lanes], _ weights: [Lanes], _ range: ClosedRange<Int32>) -> Lanes {
-    var largest = Lanes.zero
-    for wanted in wanted { largest.replace(with: wanted, where: magnitude(wanted) .> magnitude(largest)) }
-    let (low, high) = (Float(range.lowerBound), Float(range.upperBound))
     let steps = range.count > 128 ? ScaleSearch.fineSteps : ScaleSearch.unitSteps
-    var best = (loss: Lanes(repeating: .infinity), unit: largest / high)
-    func attempt(_ unit: Lanes) {
-      var loss = Lanes.zero
-      for (wanted, weight) in zip(wanted, weights) {
-        let error = wanted - unit * multiple(wanted, unit, range)
-        loss += weight * error * error
+    let count = wanted.count
+    var unit = Lanes.zero
+    withFloats(of: &unit) { unit in
+      wanted.withUnsafeBytes { wanted in
+        weights.withUnsafeBytes { weights in
+          guard let wanted = wanted.baseAddress, let weights = weights.baseAddress else { return }
+          kernels.search_unit(
+            wanted.assumingMemoryBound(to: Float.self), weights.assumingMemoryBound(to: Float.self), count,
+            range.lowerBound, range.upperBound, steps, unit)
+        }
       }
-      let better = loss .< best.loss
-      best.loss.replace(with: loss, where: better)
-      best.unit.replace(with: unit, where: better)
     }
-    for step in 0..<steps {
-      attempt(largest / (high - Float(step)))
-      if low < 0 { attempt(largest / (low + Float(step))) }
-    }
-    return best.unit
+    return unit
   }
 
   private func multiple(_ wanted: Lanes, _ unit: Lanes, _ range: ClosedRange<Int32>) -> Lanes {
@@ -310,11 +275,9 @@ package struct ScaleSearch: @unchecked Sendable {
     (part.multiple, part.drop, part.sums) = (best.multiple, best.drop, best.sums)
   }
 
-  /// The scale and the minimum of a part by least squares with the codes that some sums are of.
-  ///
-  /// - Parameter isBelow: whether minimums are not above zero.
+  /// The scale and the minimum, which is not above zero, of a part by least squares with the codes that some sums are of.
   private func fit(
-    _ part: inout SearchedPart, _ sums: GridSums, old: (scale: Lanes, minimum: Lanes), isBelow: Bool = true
+    _ part: inout SearchedPart, _ sums: GridSums, old: (scale: Lanes, minimum: Lanes)
   ) {
     part.sums = sums
     (part.scale, part.minimum) = old
@@ -329,7 +292,6 @@ package struct ScaleSearch: @unchecked Sendable {
       with: (sums.weights * sums.products - sums.codes * sums.values) / divisor, where: isSolved)
     part.minimum.replace(
       with: (sums.squares * sums.values - sums.codes * sums.products) / divisor, where: isSolved)
-    guard isBelow else { return }
     let isAbove = part.minimum .> 0
     part.minimum.replace(with: 0, where: isAbove)
     part.scale.replace(with: sums.products / positive(sums.squares), where: isAbove .& (sums.squares .> 0))

@@ -19,7 +19,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// The sizes of blocks that there are.
   package static let blockSizes = [32, 64, 128]
 
-  /// The name of the coding: `float32`, `bfloat16`, `int8`, `int4`, `int4-minimum`, `int3`, `int3-minimum`, `int2`, `int2-minimum`,
+  /// The name of the coding: `float32`, `bfloat16`, `int8`, `int6`, `int6-minimum` and the same of 5, 4, 3 and 2 bits,
   /// `nf4`, `fp4`, `codebook4`; and those of GGUF's blocks, `q4_k` and its kin.
   package let codingName: String
   /// Columns that share a scale; nil where weights are numbers themselves, which have none.
@@ -47,6 +47,14 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   package static let bfloat16 = Scheme(coding: BFloat16Coding.self, block: nil)
   /// (code - 128) * scale, codes 1...255.
   package static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
+  /// (code - 32) * scale with a signed scale.
+  package static func int6(_ block: Block) -> Scheme { Scheme(coding: Int6Coding.self, block: block) }
+  /// code * scale + minimum.
+  package static func int6Minimum(_ block: Block) -> Scheme { Scheme(coding: Int6MinimumCoding.self, block: block) }
+  /// (code - 16) * scale with a signed scale.
+  package static func int5(_ block: Block) -> Scheme { Scheme(coding: Int5Coding.self, block: block) }
+  /// code * scale + minimum.
+  package static func int5Minimum(_ block: Block) -> Scheme { Scheme(coding: Int5MinimumCoding.self, block: block) }
   /// (code - 8) * scale with a signed scale.
   package static func int4(_ block: Block) -> Scheme { Scheme(coding: Int4Coding.self, block: block) }
   /// code * scale + minimum.
@@ -176,8 +184,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
-    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self,
-    Int3MinimumCoding.self, Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
+    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Int6Coding.self, Int6MinimumCoding.self, Int5Coding.self,
+    Int5MinimumCoding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self, Int3MinimumCoding.self, Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
     CodebookCoding.self, Q4KCoding.self, Q5KCoding.self, Q6KCoding.self, Q3KCoding.self, IQ4XSCoding.self,
     Q50Coding.self, Q51Coding.self, IQ4NLCoding.self, MXFP4Coding.self,
   ]

@@ -123,7 +123,7 @@ struct BudgetedCompression {
     }
     guard let id else { return (nil, actual) }
     let known = surveyed.survey.notes
-    var notes = known + run.notes.filter { !known.contains($0) }
+    var notes = (plan.keptCodes?.notes ?? []) + known + run.notes.filter { !known.contains($0) }
     if actual < limit * BudgetedCompression.share {
       notes.append("the budget is used to \(Int(100 * actual / limit)) % only: there is no choice that fits better")
     }

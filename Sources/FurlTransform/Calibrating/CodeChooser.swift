@@ -155,7 +155,7 @@ final class CodeChooser {
         note(outliers, of: tensor, largest: factors.largest)
       }
       guard tensor.method != .plain, scheme.block != nil else {
-        return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool)
+        return try PackedMatrix.encode(source, scheme: scheme, takesCodes: tensor.keepsCodes, pool: math.pool)
       }
       let objective: CodeObjective =
         switch tensor.method.codes {

@@ -165,7 +165,8 @@ final class CompressionRun: Sendable {
       didEncode(source.type.byteCount(vector.count))
       return try pack(index, [.values: vector.storage])
     }
-    let encoder = try MatrixEncoder(source, scheme: tensor.scheme, memory: memory)
+    let encoder = try MatrixEncoder(
+      source, scheme: tensor.scheme, takesCodes: tensor.keepsCodes, memory: memory)
     state.withLock { $0.open[index] = encoder.stripeCount }
     for stripe in 0..<encoder.stripeCount {
       queue.add(.begin) { worker in self.encode(index, encoder, stripe, self.buffers[worker]) }

@@ -17,10 +17,12 @@ package struct Compressor: Sendable {
   /// Where digests of the source's files are remembered for the next time, and known from the last.
   package var digests: DigestMemory?
 
-  /// - Throws: ``FurlError`` of kind `input` when the recipe does not fit the checkpoint.
+  /// - Throws: ``FurlError`` of kind `input` when the recipe does not fit the checkpoint, or codes that it keeps.
   package init(_ checkpoint: Checkpoint, recipe: Recipe) throws {
     self.checkpoint = checkpoint
-    plan = try Plan(recipe, for: checkpoint.spec)
+    let plan = try Plan(recipe, for: checkpoint.spec)
+    // What a step makes of a model that it computes with is looked at when it is done.
+    self.plan = recipe.keepsCodes && !recipe.changesModel ? try plan.keepingCodes(of: checkpoint) : plan
     changes = []
     sample = nil
   }
@@ -77,9 +79,9 @@ package struct Compressor: Sendable {
       }
       return try changes.apply(Array(steps[..<first]), to: checkpoint)
     }
-    var rest = Compressor(
-      changed.model, plan: try Plan(plan.recipe, steps: Array(steps[first...]), for: changed.model.spec),
-      changes: changed.reports, sample: changed.sample)
+    var remaining = try Plan(plan.recipe, steps: Array(steps[first...]), for: changed.model.spec)
+    if plan.recipe.keepsCodes { remaining = try remaining.keepingCodes(of: changed.model) }
+    var rest = Compressor(changed.model, plan: remaining, changes: changed.reports, sample: changed.sample)
     rest.digests = digests
     return rest
   }
@@ -100,7 +102,8 @@ package struct Compressor: Sendable {
         read.withLock { $0 = tokenizer }
         return tokenizer.serialized()
       }, description: { try description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
-    return CompressionResult(artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: [], changes: changes)
+    return CompressionResult(
+      artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: plan.keptCodes?.notes ?? [], changes: changes)
   }
 
   /// The same where a budget chooses what every tensor gets.
@@ -152,7 +155,8 @@ package struct Compressor: Sendable {
       sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return CompressionResult(
-      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes, notes: notes, changes: changes)
+      artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes,
+      notes: (plan.keptCodes?.notes ?? []) + notes, changes: changes)
   }
 
   /// The checkpoint's files with their digests.
@@ -204,6 +208,7 @@ package struct Compressor: Sendable {
     if let budget = found.budget { details.append(.init("budget", budget)) }
     if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
     if let experts = found.experts { details.append(.init("experts", experts)) }
+    if let kept = plan.keptCodes { details.append(.init("kept_codes", kept.json)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }
     let ends = tokenizer.flatMap { tokenizer in
       // What opens the artifact asks the same.

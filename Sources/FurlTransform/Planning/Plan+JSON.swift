@@ -18,6 +18,7 @@ extension Plan {
       .init("kv_cache_bytes", .integer(keyValueBytes)), .init("disk_bytes_at_most", .integer(fileUpperBound)),
     ]
     if recipe.changesModel { members.append(.init("estimated", .bool(true))) }
+    if let keptCodes { members.append(.init("kept_codes", keptCodes.json)) }
     if let prediction {
       members += [
         .init("disk_bytes_predicted", .integer(prediction.fileBytes)),

@@ -15,6 +15,8 @@ package struct Plan: Sendable {
     package let method: QuantizeMethod
     /// What a budget chooses its scheme or its bits from; nil where they are given.
     let freedom: StepFreedom.Range?
+    /// Whether its codes are those that it is stored with.
+    var keepsCodes = false
     /// Which of its columns are kept apart; with a threshold the scheme of the plan has the most that there may be.
     package let outliers: OutlierSettings?
 
@@ -25,7 +27,9 @@ package struct Plan: Sendable {
   /// The model that comes out.
   package let spec: ModelSpec
   /// In the order of the file.
-  package private(set) var tensors: [PlannedTensor]
+  package internal(set) var tensors: [PlannedTensor]
+  /// Which tensors keep the codes that they are stored with; nil where none was asked to.
+  package internal(set) var keptCodes: KeptCodes?
 
   /// Applies a recipe's steps to a model's specification.
   ///
@@ -221,6 +225,7 @@ extension Plan.PlannedTensor {
   func choosing(_ choice: Plan.PlannedChoice) throws -> Plan.PlannedTensor {
     .init(
       spec: spec, layout: try PackedLayout(scheme: choice.scheme, shape: spec.shape), sourceName: sourceName,
-      method: choice.method, freedom: nil, outliers: choice.outliers)
+      method: choice.method, freedom: nil, keepsCodes: keepsCodes && choice.scheme == scheme,
+      outliers: choice.outliers)
   }
 }

@@ -180,7 +180,7 @@ struct SizeSample {
       return try CalibratedEncoder(scheme: tensor.scheme, scales: .search, objective: .columns(weights: nil))
         .encode(source, on: math).streams
     }
-    let encoder = try MatrixEncoder(source, scheme: tensor.scheme)
+    let encoder = try MatrixEncoder(source, scheme: tensor.scheme, takesCodes: tensor.keepsCodes)
     let buffer = ReadBuffer()
     for stripe in 0..<encoder.stripeCount { try encoder.encode(stripe: stripe, with: buffer) }
     return encoder.matrix.streams

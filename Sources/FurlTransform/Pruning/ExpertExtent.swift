@@ -54,6 +54,10 @@ struct ExpertExtent {
       throw step.location.error(
         "groups", "a \(spec.architecture) model has no experts", remedy: "prune heads, neurons or channels")
     }
+    guard blocks.allSatisfy({ $0.ownNorms == nil && !$0.hasExpertFactors }) else {
+      throw step.location.error(
+        "groups", "experts between norms of their own cannot be removed", remedy: "quantize them")
+    }
     guard blocks.allSatisfy({ $0.groups == nil }) else {
       throw step.location.error(
         "groups", "experts that come in groups cannot be removed", remedy: "prune heads")

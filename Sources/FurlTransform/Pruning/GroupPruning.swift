@@ -77,6 +77,8 @@ struct GroupPruning: ModelChange {
 
   /// The groups of one kind in one block, and what they are worth.
   private struct Measured {
+    /// More than one where they see the same keys and values, and lose the same heads.
+    var blocks: [Int]
     let layer: GroupAllocation.AllocatedLayer
     let pools: GroupPools
   }
@@ -144,15 +146,37 @@ struct GroupPruning: ModelChange {
       let layer = GroupAllocation.AllocatedLayer(
         block: block, kind: kind, importances: pools.steps, weights: removable.weights(kind),
         chunk: removable.chunk(kind, multiple: step.multiple), least: min(least, all.count))
-      let measured = Measured(layer: layer, pools: pools)
+      let measured = Measured(blocks: [block], layer: layer, pools: pools)
       found.layers.append(measured)
       if let survey { found.units.append(try unit(of: measured, found.readers, by: survey)) }
       (found.pools, found.readers) = ([], [])
       return [:]
     }
     let units = survey == nil ? found.layers.map { unit(of: $0, found.energies) } : found.units
-    let layers = zip(found.layers, units).map { Measured(layer: $0.layer.measured(in: $1), pools: $0.pools) }
-    return (layers, walk.coverage)
+    let layers = zip(found.layers, units).map {
+      Measured(blocks: $0.blocks, layer: $0.layer.measured(in: $1), pools: $0.pools)
+    }
+    return (try joined(layers), walk.coverage)
+  }
+
+  /// Heads of blocks that see the same keys and values are worth what they are worth to all of those.
+  private func joined(_ layers: [Measured]) throws -> [Measured] {
+    var layers = layers
+    for sharers in try RemovableGroups.sharedHeads(of: model.spec) {
+      func isShared(_ measured: Measured) -> Bool {
+        measured.layer.kind == .heads && sharers.contains(measured.layer.block)
+      }
+      let own = layers.filter(isShared)
+      guard let first = own.first, let place = layers.firstIndex(where: isShared) else { continue }
+      let all = first.layer.importances.indices.map { group in own.reduce(0) { $0 + $1.layer.importances[group] } }
+      let layer = GroupAllocation.AllocatedLayer(
+        block: first.layer.block, kind: .heads, importances: all, weights: own.reduce(0) { $0 + $1.layer.weights },
+        chunk: first.layer.chunk, least: first.layer.least)
+      layers.removeAll(where: isShared)
+      layers.insert(
+        Measured(blocks: own.flatMap(\.blocks), layer: layer, pools: GroupPools(importances: [all])), at: place)
+    }
+    return layers
   }
 
   /// How many groups a layer keeps at least.
@@ -253,7 +277,7 @@ struct GroupPruning: ModelChange {
       step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())
     var result = model.spec.blocks.map { _ in KeptGroups() }
     for (measured, steps) in zip(layers, kept) {
-      result[measured.layer.block][measured.layer.kind] = measured.pools.kept(steps)
+      for block in measured.blocks { result[block][measured.layer.kind] = measured.pools.kept(steps) }
     }
     return (result, removed)
   }

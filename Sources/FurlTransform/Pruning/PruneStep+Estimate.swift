@@ -12,9 +12,6 @@ extension PruneStep {
       if groups.contains(.heads), block.attention == nil, block.latentAttention == nil {
         throw cannotRemove("heads", of: source, remedy: "leave heads out")
       }
-      if groups.contains(.heads), block.attention?.keySource ?? .own != .own {
-        throw cannotRemove("heads that have no keys and values of their own", of: source, remedy: "leave heads out")
-      }
     }
   }
 

@@ -13,8 +13,8 @@ import os
 import numpy
 
 f32 = numpy.float32
-CODINGS = ("int8", "int4", "int4-minimum", "int3", "int3-minimum", "int2", "int2-minimum")
-BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
+CODINGS = ("int8",) + tuple(f"int{bits}{end}" for bits in (6, 5, 4, 3, 2) for end in ("", "-minimum"))
+BITS = {f"int{bits}": bits for bits in (8, 6, 5, 4, 3, 2)}
 
 
 def halves(values):
@@ -61,7 +61,7 @@ def case(coding, size, weights, small=False):
     found = {"scheme": f"{coding}:{size}" + (":u8" if small else ""), "codes": [], "scales": [], "minimums": []}
     if small:
         found |= {"factors": [], "minimum_factors": []}
-    has_minimum, signed = coding.endswith("-minimum"), coding in ("int4", "int3", "int2")
+    has_minimum, signed = coding.endswith("-minimum"), coding != "int8" and not coding.endswith("-minimum")
     for row in weights:
         blocks = [row[start : start + width] for start in range(0, columns, width)]
         raw = [numpy.array(numbers, f32) for numbers in zip(*(extents(coding, block) for block in blocks))]

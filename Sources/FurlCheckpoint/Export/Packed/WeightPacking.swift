@@ -95,7 +95,7 @@ struct PackedLayer {
           remedy: "compress it first, with weights: int4 or int8")
       }
       return nil
-    case .packed(let scheme): return scheme == .float32 ? nil : scheme
+    case .packed(let scheme): return scheme.hasCodes ? scheme : nil
     case .padded(let scheme):
       throw FurlError.input(
         source.path, tensor.name, "is \(scheme) and would have to be padded with zeros",
