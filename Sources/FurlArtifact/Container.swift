@@ -64,28 +64,8 @@ struct Footer: Equatable {
   ///
   /// - Throws: ``FurlError`` of kind `input` that names what is wrong.
   init(of file: MappedFile) throws {
-    let path = file.path
-    guard Footer.beginsAsArtifact(file) else {
-      throw FurlError.input(path, "is not a Furl artifact", remedy: "give a .furl file, as furl compress writes it")
-    }
-    func cut(_ problem: String) -> FurlError {
-      .input(path, problem, remedy: "copy the file again, or compress again")
-    }
-    guard file.count >= Container.headerBytes + Container.footerBytes else {
-      throw cut("is cut off: it has only \(file.count) bytes")
-    }
-    let version = file.integer(at: 8, as: UInt32.self)
-    let newest = Container.formatVersions.upperBound
-    guard version <= newest else {
-      throw FurlError.input(
-        path, "was made by a newer Furl (format \(version); this one reads up to \(newest))",
-        remedy: "use a newer Furl")
-    }
-    formatVersion = max(version, Container.formatVersions.lowerBound)
-    guard file.read(0..<Container.headerBytes) == Container.header(version: formatVersion) else {
-      throw cut("has a damaged header")
-    }
-
+    func cut(_ problem: String) -> FurlError { Footer.cut(file, problem) }
+    formatVersion = try Footer.version(of: file)
     let start = file.count - Container.footerBytes
     let stored = file.read(start..<file.count)
     guard Array(stored.prefix(8)) == Container.footerMagic else {
@@ -117,6 +97,34 @@ struct Footer: Equatable {
     indexDigest = Digest(of: file, indexOffset..<indexOffset + indexLength)
     guard indexDigest.bytes == Array(stored[48..<80]) else { throw cut("has a damaged index") }
     guard stored == bytes else { throw cut("has a damaged footer") }
+  }
+
+  /// The error for a file that has lost something on its way.
+  private static func cut(_ file: MappedFile, _ problem: String) -> FurlError {
+    .input(file.path, problem, remedy: "copy the file again, or compress again")
+  }
+
+  /// The version that a whole header names.
+  private static func version(of file: MappedFile) throws -> UInt32 {
+    guard beginsAsArtifact(file) else {
+      throw FurlError.input(
+        file.path, "is not a Furl artifact", remedy: "give a .furl file, as furl compress writes it")
+    }
+    guard file.count >= Container.headerBytes + Container.footerBytes else {
+      throw cut(file, "is cut off: it has only \(file.count) bytes")
+    }
+    let version = file.integer(at: 8, as: UInt32.self)
+    let newest = Container.formatVersions.upperBound
+    guard version <= newest else {
+      throw FurlError.input(
+        file.path, "was made by a newer Furl (format \(version); this one reads up to \(newest))",
+        remedy: "use a newer Furl")
+    }
+    let known = max(version, Container.formatVersions.lowerBound)
+    guard file.read(0..<Container.headerBytes) == Container.header(version: known) else {
+      throw cut(file, "has a damaged header")
+    }
+    return known
   }
 
   init(

@@ -214,21 +214,18 @@ package struct Checkpoint: Sendable {
     of tensor: TensorSpec, at location: TensorLocation, _ found: StoredTensors.Tensor, name: String,
     _ names: OpenedCheckpoint.Names
   ) throws -> WeightSource {
+    func refuse(_ problem: String, remedy: String? = nil) -> FurlError {
+      .input(found.file.path, name, problem, remedy: remedy)
+    }
     guard let type = found.type, names.types.contains(type) else {
-      throw FurlError.input(
-        found.file.path, name, "has dtype \(found.typeName), which is not supported",
+      throw refuse(
+        "has dtype \(found.typeName), which is not supported",
         remedy: "supported: \(names.types.map(\.rawValue).joined(separator: ", "))")
     }
-    let outputs = location.part?.total ?? tensor.shape[0]
-    let start = location.part?.start ?? 0
-    var expected = tensor.shape
-    expected[0] = outputs
-    if let columns = location.columns { expected[1] = columns.total }
-    if location.isTransposed { expected.reverse() }
-    if let slice = location.slice { expected.insert(slice.count, at: 0) }
+    let expected = location.wholeShape(of: tensor)
     let shape = location.storedShape ?? expected
     guard found.shape == shape else {
-      throw FurlError.input(found.file.path, name, "has shape \(found.shape); \(names.sizesFrom) says \(shape)")
+      throw refuse("has shape \(found.shape); \(names.sizesFrom) says \(shape)")
     }
     if let rows = location.headRows {
       return try WeightSource(
@@ -243,20 +240,18 @@ package struct Checkpoint: Sendable {
     var first = 0
     if let slice = location.slice {
       guard type.blockSize == 1 || strides[0] % type.blockSize == 0 else {
-        throw FurlError.input(found.file.path, name, "does not lie in whole blocks")
+        throw refuse("does not lie in whole blocks")
       }
       first = slice.index * strides.removeFirst()
     }
     if location.isTransposed { strides.reverse() }
     let column = location.columns?.start ?? 0
-    guard type.blockSize == 1 || column % type.blockSize == 0 else {
-      throw FurlError.input(found.file.path, name, "does not lie in whole blocks")
-    }
-    let offset =
-      found.offset + type.byteCount(first + start * strides[0] + column * (strides.count > 1 ? strides[1] : 1))
+    guard type.blockSize == 1 || column % type.blockSize == 0 else { throw refuse("does not lie in whole blocks") }
+    first += (location.part?.start ?? 0) * strides[0] + column * (strides.count > 1 ? strides[1] : 1)
+    let offset = found.offset + type.byteCount(first)
     if tensor.shape.count == 1 {
       guard type.blockSize == 1 else {
-        throw FurlError.input(found.file.path, name, "is a vector of \(type.rawValue), which is not supported")
+        throw refuse("is a vector of \(type.rawValue), which is not supported")
       }
       return try .vector(
         file: found.file, type: type, offset: offset, count: tensor.shape[0], stride: strides[0],

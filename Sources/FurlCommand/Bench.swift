@@ -10,7 +10,7 @@ struct Bench: AsyncParsableCommand {
     abstract: "Measures models side by side: disk, memory, speed, energy, and quality with suites.",
     discussion: """
       furl bench checkpoints/minipy minipy-int8.furl minipy-int4.furl
-      furl bench checkpoints/minipy minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json
+      furl bench minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json
 
       Speed and memory are measured in processes of their own, in interleaved rounds. Prefill reads a prompt of \
       random tokens; decode generates token by token after --decode-context tokens. With --sequences, so many \
@@ -21,11 +21,12 @@ struct Bench: AsyncParsableCommand {
       invented. FURL_POWERCAP names another powercap folder.
       """)
 
-  @Argument(help: "Checkpoint folders and artifacts.")
+  @Argument(help: "Checkpoint folders and artifacts.", completion: .file())
   var paths: [String]
 
   @Option(
-    help: ArgumentHelp("A suite card whose figures enter the row; may be given several times.", valueName: "card"))
+    help: ArgumentHelp("A suite card whose figures enter the row; may be given several times.", valueName: "card"),
+    completion: .file())
   var suite: [String] = []
 
   @Option(help: ArgumentHelp("Tokens of the prompt that prefill reads.", valueName: "n"))
@@ -52,7 +53,9 @@ struct Bench: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only so many problems of each suite.", valueName: "n"))
   var limit: Int?
 
-  @Option(help: ArgumentHelp("Keep the JSON document in a file beside the table.", valueName: "out.json"))
+  @Option(
+    help: ArgumentHelp("Keep the JSON document in a file beside the table.", valueName: "out.json"), completion: .file()
+  )
   var report: String?
 
   @Option(
@@ -121,7 +124,7 @@ struct Bench: AsyncParsableCommand {
     if json {
       Terminal.print(document)
     } else {
-      Terminal.print(BenchTable.text(rows))
+      Terminal.print(BenchTable.text(rows, width: Terminal.width))
       for note in BenchTable.notes(rows) { Terminal.print(note) }
     }
   }

@@ -11,7 +11,9 @@ struct Compress: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Runs a recipe on a checkpoint and writes an artifact.",
     discussion: """
-      furl compress checkpoints/minipy --recipe recipes/minipy-int4.yaml --output minipy-int4.furl
+      furl compress checkpoints/minipy --recipe int4 --output minipy-int4.furl
+
+      A recipe is a file, or the name of one that ships: furl recipes lists them.
 
       The same checkpoint and recipe give the same bytes, whatever the number of threads. The artifact appears \
       under its name when it is complete; a failed or interrupted run leaves none.
@@ -23,7 +25,7 @@ struct Compress: ParsableCommand {
       GPTQ, AWQ, compressed-tensors, MLX, MXFP4 and bitsandbytes as far as their scales are halves). Without a recipe \
       everything else stays as exact as it is stored; a recipe says what becomes of the rest.
 
-      furl compress checkpoints/minipy --recipe recipes/minipy-int4.yaml --plan --sample
+      furl compress checkpoints/minipy --recipe int4 --plan --sample
 
       --plan reads headers alone. With --sample it also reads a few runs of rows of every matrix, encodes and \
       compresses them as the file would have them, and predicts the file's size from that, within 1 %.
@@ -34,18 +36,23 @@ struct Compress: ParsableCommand {
       """)
 
   @Argument(
-    help: "A checkpoint: a folder with config.json, weights (safetensors or PyTorch) and a tokenizer, or a GGUF file.")
+    help: "A checkpoint: a folder with config.json, weights (safetensors or PyTorch) and a tokenizer, or a GGUF file.",
+    completion: .file())
   var checkpoint: String
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("What to do; needed unless codes are kept.", valueName: "recipe.yaml"))
+    help: ArgumentHelp(
+      "What to do: a file, or the name of a recipe that ships; needed unless codes are kept.", valueName: "recipe"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String?
 
   @Flag(help: "Keep the codes of quantized weights as they are, where a layout holds them.")
   var keepCodes = false
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The artifact to write.", valueName: "model.furl"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The artifact to write.", valueName: "model.furl"),
+    completion: .file(extensions: ["furl"]))
   var output: String?
 
   @Flag(help: "Print tensors, schemes, exact raw bytes and an upper bound of the file, and stop.")
@@ -61,7 +68,8 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"))
+      "The folder of a PEFT adapter (LoRA, rsLoRA, DoRA) to merge into the checkpoint first.", valueName: "folder"),
+    completion: .directory)
   var adapter: String?
 
   @Option(help: "Threads (default: one for each core).")
@@ -69,7 +77,8 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Save trainings there, so that a run that was stopped goes on where it was.", valueName: "folder"))
+      "Save trainings there, so that a run that was stopped goes on where it was.", valueName: "folder"),
+    completion: .directory)
   var state: String?
 
   @Flag(help: "Print one JSON document instead of text.")
@@ -87,9 +96,9 @@ struct Compress: ParsableCommand {
     let output = plan ? nil : self.output
     try Overwriting.check(
       [("--output", output)],
-      over: [self.recipe].compactMap { $0 } + ModelFile.filesRead(at: path)
+      over: (self.recipe.map { Recipe.filesRead(named: $0) } ?? []) + ModelFile.filesRead(at: path)
         + (adapter.map(Checkpoint.adapterFilesRead) ?? []))
-    var recipe = try self.recipe.map(Recipe.init(path:)) ?? .keepingCodes
+    var recipe = try self.recipe.map(Recipe.init(named:)) ?? .keepingCodes
     if keepCodes { recipe.codes = .keep }
     var compressor = try Compressor(Checkpoint(path: path, adapter: adapter), recipe: recipe)
     try Overwriting.check(
@@ -142,24 +151,29 @@ struct Compress: ParsableCommand {
         [
           tensor.spec.name, tensor.sourceName == tensor.spec.name ? "" : tensor.sourceName,
           tensor.spec.shape.map(String.init).joined(separator: " x "), tensor.scheme.name,
-          "\(tensor.layout.byteCount)",
-        ] + (prediction.map { ["\($0.tensorBytes[index])"] } ?? []))
+          Figures.grouped(tensor.layout.byteCount),
+        ] + (prediction.map { [Figures.grouped($0.tensorBytes[index])] } ?? []))
     }
-    Terminal.print(table.text)
+    Terminal.print(table)
     Terminal.print("")
     Terminal.print("recipe      \(plan.recipe.name), storage \(plan.recipe.storage.rawValue)")
     if let budget = plan.recipe.budget {
       Terminal.print("budget      \(budget.json.compactText): the schemes above stand for what it will choose")
     }
     for note in plan.keptCodes?.notes ?? [] { Terminal.print("codes       \(note)") }
-    Terminal.print("parameters  \(plan.spec.parameterCount) in \(plan.spec.blocks.count) blocks")
-    Terminal.print("weights     \(plan.rawBytes) bytes in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
-    Terminal.print("KV cache    \(plan.keyValueBytes) bytes for one sequence of \(plan.spec.contextLength) positions")
+    func exact(_ bytes: Int) -> String { "\(Figures.grouped(bytes)) bytes" }
+    Terminal.print("parameters  \(Figures.grouped(plan.spec.parameterCount)) in \(plan.spec.blocks.count) blocks")
+    Terminal.print(
+      "weights     \(exact(plan.rawBytes)) in memory, \(Figures.significant(plan.bitsPerWeight)) bits each")
+    Terminal.print(
+      "KV cache    \(exact(plan.keyValueBytes)) for one sequence of \(Figures.grouped(plan.spec.contextLength)) positions"
+    )
     if plan.recipe.changesModel {
       Terminal.print("widths      about these: what goes is chosen while the model is computed with")
     }
-    guard let prediction else { return Terminal.print("file        at most \(bound) bytes") }
+    guard let prediction else { return Terminal.print("file        at most \(exact(bound))") }
     Terminal.print(
-      "file        about \(prediction.fileBytes) bytes by \(prediction.sampledWeights) weights, at most \(bound)")
+      "file        about \(exact(prediction.fileBytes)) by \(Figures.grouped(prediction.sampledWeights)) weights, at most "
+        + Figures.grouped(bound))
   }
 }

@@ -12,7 +12,7 @@ struct DataLines: AsyncParsableCommand {
     commandName: "lines",
     abstract: "Builds a line-completion suite from a folder of Python files.",
     discussion: """
-      furl data lines --source ~/src/flask --literals literals.json --output flask.jsonl
+      furl data lines --source ~/src/flask --output flask.jsonl
       furl eval minipy-int8.furl --suite flask.yaml
 
       Files are put into PY150's normal form: tokens with single spaces between them, <EOL> for the ends of lines, and \
@@ -21,13 +21,17 @@ struct DataLines: AsyncParsableCommand {
       is written. Files with the same tokens count once; the same folder and seed give the same suite.
       """)
 
-  @Option(help: ArgumentHelp("The folder of Python files.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The folder of Python files.", valueName: "dir"), completion: .directory)
   var source: String
 
-  @Option(help: ArgumentHelp("The problem file; its card gets the same name and .yaml.", valueName: "out.jsonl"))
+  @Option(
+    help: ArgumentHelp("The problem file; its card gets the same name and .yaml.", valueName: "out.jsonl"),
+    completion: .file())
   var output: String
 
-  @Option(help: ArgumentHelp("Literals that stay as they are (str, num). Default: none stays.", valueName: "json"))
+  @Option(
+    help: ArgumentHelp("Literals that stay as they are (str, num). Default: none stays.", valueName: "json"),
+    completion: .file())
   var literals: String?
 
   @Option(help: ArgumentHelp("The most problems (default: one of each file).", valueName: "n"))

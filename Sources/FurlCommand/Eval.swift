@@ -9,36 +9,43 @@ struct Eval: AsyncParsableCommand {
     abstract: "Measures quality: pass@1, exact match and edit similarity, or perplexity.",
     discussion: """
       furl eval minipy-int8.furl --suite checkpoints/minipy/minieval.yaml
-      furl eval minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json > lines.json
-      furl eval minipy-int8.furl --suite checkpoints/minipy/validation.yaml --baseline checkpoints/minipy
-      furl eval model.furl --suite HumanEvalPlus.jsonl.gz --samples samples.jsonl
-      furl eval --suite HumanEvalPlus.jsonl.gz --completions samples.jsonl
+      furl eval minipy-int8.furl --suite checkpoints/minipy/lines.yaml --json
+      furl eval minipy-int8.furl --suite checkpoints/minipy/validation.yaml \\
+        --baseline checkpoints/minipy
+      furl eval model.furl --suite HumanEvalPlus.jsonl.gz --samples out.jsonl
+      furl eval --suite HumanEvalPlus.jsonl.gz --completions out.jsonl
 
       A problem file (HumanEval, HumanEval+, MBPP, MBPP+, CodeXGLUE lines; .gz too) is put by its kind's usual protocol, \
-      or by --protocol; suites/ holds the published ones. Generated code runs in a sandbox (bubblewrap) and never sees the expected values.
+      or by --protocol; suites/ holds the published ones. Generated code runs in a sandbox (bubblewrap) and never sees the \
+      expected values.
       """)
 
-  @Argument(help: "A checkpoint folder or an artifact; none with --completions.")
+  @Argument(help: "A checkpoint folder or an artifact; none with --completions.", completion: .file())
   var path: String?
 
-  @Option(help: ArgumentHelp("A suite card, or a bare problem file with its kind's usual protocol.", valueName: "card"))
+  @Option(
+    help: ArgumentHelp("A suite card, or a bare problem file with its kind's usual protocol.", valueName: "card"),
+    completion: .file())
   var suite: String
 
   @Option(
     name: .customLong("protocol"),
-    help: ArgumentHelp("Put the problem file of --suite by this card's protocol.", valueName: "card"))
+    help: ArgumentHelp("Put the problem file of --suite by this card's protocol.", valueName: "card"),
+    completion: .file())
   var protocolCard: String?
 
-  @Option(help: ArgumentHelp("Keep every completion and its result.", valueName: "out.jsonl"))
+  @Option(help: ArgumentHelp("Keep every completion and its result.", valueName: "out.jsonl"), completion: .file())
   var samples: String?
 
   @Option(
     help: ArgumentHelp(
-      "Of HumanEval+ and MBPP+: keep the verdicts in the form of EvalPlus's eval_results.json.", valueName: "out.json"))
+      "Of HumanEval+ and MBPP+: keep the verdicts in the form of EvalPlus's eval_results.json.", valueName: "out.json"),
+    completion: .file())
   var evalResults: String?
 
   @Option(
-    help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"))
+    help: ArgumentHelp("Score these completions (task_id, completion) instead of generating.", valueName: "in.jsonl"),
+    completion: .file())
   var completions: String?
 
   @Option(help: ArgumentHelp("Only so many problems.", valueName: "n"))
@@ -48,13 +55,14 @@ struct Eval: AsyncParsableCommand {
     help: ArgumentHelp("The most problems at once. Memory and time depend on it, results do not.", valueName: "n"))
   var slots = Evaluator.EvaluationOptions.defaultSlots
 
-  @Option(help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("Of a text: report the KL divergence from this model.", valueName: "path"), completion: .file())
   var baseline: String?
 
   @Option(
     help: ArgumentHelp(
       "Completions of another model (--samples): what agrees is checked at once, not generated. Same results.",
-      valueName: "in.jsonl"))
+      valueName: "in.jsonl"), completion: .file())
   var drafts: String?
 
   @Flag(

@@ -28,13 +28,13 @@ struct Export: ParsableCommand {
     var packing: WeightPacking? { WeightPacking(rawValue: rawValue) }
   }
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(help: "A checkpoint folder or an artifact.", completion: .file())
   var path: String
 
   @Option(help: "What to write.")
   var format: ExportFormat
 
-  @Option(name: .shortAndLong, help: "The folder or, of gguf, the file to write.")
+  @Option(name: .shortAndLong, help: "The folder or, of gguf, the file to write.", completion: .file())
   var output: String
 
   @Option(help: "The form of the weights: f32, f16, bf16, and for gguf blocks, encoded without a calibration.")

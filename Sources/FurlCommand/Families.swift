@@ -30,6 +30,8 @@ struct Families: ParsableCommand {
     for family in FamilyList.taken { taken.add([family.modelType, family.models]) }
     var refused = TextTable(["refused", "because of"], leftAligned: [0, 1])
     for kind in FamilyList.refused { refused.add([kind.modelTypes, kind.reason]) }
-    Terminal.print(taken.text + "\n\n" + refused.text)
+    Terminal.print(taken)
+    Terminal.print("")
+    Terminal.print(refused)
   }
 }

@@ -16,7 +16,7 @@ struct Inspect: ParsableCommand {
       furl inspect minipy-int4.furl --diff checkpoints/minipy
       """)
 
-  @Argument(help: "A checkpoint (a folder or a GGUF file) or an artifact.")
+  @Argument(help: "A checkpoint (a folder or a GGUF file) or an artifact.", completion: .file())
   var path: String
 
   @Flag(help: "List every tensor.")
@@ -27,7 +27,9 @@ struct Inspect: ParsableCommand {
 
   @OptionGroup var weights: WeightsOptions
 
-  @Option(help: ArgumentHelp("Compare the weights, tensor by tensor, with another model's.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("Compare the weights, tensor by tensor, with another model's.", valueName: "path"),
+    completion: .file())
   var diff: String?
 
   @Flag(help: "Print one JSON document instead of text.")
@@ -65,32 +67,36 @@ struct Inspect: ParsableCommand {
   private func show(_ inspection: Inspection) throws {
     let file = inspection.file
     let spec = file.spec
+    func exact(_ bytes: Int) -> String { "\(Figures.grouped(bytes)) bytes (\(Figures.bytes(bytes)))" }
     func line(_ label: String, _ text: String) {
-      Terminal.print(label + String(repeating: " ", count: max(0, 13 - label.count)) + text.escapingControlCharacters)
+      let lines = Terminal.lines(of: text.escapingControlCharacters, indentedBy: 13)
+      Terminal.print(label + String(repeating: " ", count: max(0, 13 - label.count)) + lines)
     }
     line(
       "architecture",
-      "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(spec.vocabularySize), context \(spec.contextLength)"
+      "\(spec.architecture), \(spec.blocks.count) blocks, hidden size \(spec.hiddenSize), vocabulary \(Figures.grouped(spec.vocabularySize)), context \(Figures.grouped(spec.contextLength))"
     )
     if let widths = spec.widthsText { line("widths", widths) }
     let parameters = inspection.parameters
-    let active = parameters.active == parameters.total ? "" : ", \(parameters.active) active for a token"
+    let active =
+      parameters.active == parameters.total ? "" : ", \(Figures.grouped(parameters.active)) active for a token"
     line(
       "parameters",
-      "\(parameters.total) (\(parameters.nonzero) not zero, \(parameters.embedding) in embeddings\(active))")
+      "\(Figures.grouped(parameters.total)) (\(Figures.grouped(parameters.nonzero)) not zero, "
+        + "\(Figures.grouped(parameters.embedding)) in embeddings\(active))")
     for text in inspection.expertTexts { line("experts", text) }
     line(
       "disk",
-      "\(file.diskBytes) bytes (\(Figures.bytes(file.diskBytes))), \(Figures.significant(file.bitsPerWeight)) bits per weight"
+      "\(exact(file.diskBytes)), \(Figures.significant(file.bitsPerWeight)) bits per weight"
     )
-    line("memory", "\(try file.weightBytes) bytes of weights when loaded")
+    line("memory", "\(exact(try file.weightBytes)) of weights when loaded")
     switch file {
     case .checkpoint(let checkpoint):
       if let gguf = checkpoint.gguf {
         line("format", "GGUF version \(gguf.version)\(try gguf.name.map { ", \"\($0)\"" } ?? "")")
       }
       let types = inspection.storedTypes.map {
-        "\($0.weights) \($0.form) (\(Figures.significant($0.bitsPerWeight)) bits)"
+        "\(Figures.grouped($0.weights)) \($0.form) (\(Figures.significant($0.bitsPerWeight)) bits)"
       }
       line("weights", types.joined(separator: ", "))
       for note in checkpoint.notes { line("note", note) }
@@ -100,7 +106,7 @@ struct Inspect: ParsableCommand {
         line("left out", "no weights: \(names.prefix(4).joined(separator: ", "))\(rest)")
       }
       for source in try checkpoint.sourceFiles() {
-        line("file", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
+        line("file", "\(source.name), \(exact(source.bytes)), sha256 \(source.digest)")
       }
     case .artifact(let weights):
       let artifact = weights.artifact
@@ -110,7 +116,7 @@ struct Inspect: ParsableCommand {
         "version \(artifact.formatVersion), \(artifact.storage.rawValue) storage, by furl \(artifact.description.furl)")
       line("recipe", "\(artifact.description.recipe.name), sha256 \(artifact.description.recipe.digest)")
       for source in artifact.description.lineage {
-        line("made from", "\(source.name), \(source.bytes) bytes, sha256 \(source.digest)")
+        line("made from", "\(source.name), \(exact(source.bytes)), sha256 \(source.digest)")
       }
     }
     for (label, text) in inspection.texts.lines + inspection.facts.lines { line(label, text) }
@@ -123,7 +129,7 @@ struct Inspect: ParsableCommand {
     for share in inspection.schemes {
       line(
         "scheme",
-        "\(share.scheme): \(share.weights) weights, \(Figures.significant(share.bitsPerWeight)) bits each on disk, "
+        "\(share.scheme): \(Figures.grouped(share.weights)) weights, \(Figures.significant(share.bitsPerWeight)) bits each on disk, "
           + "\(Figures.significant(share.memoryBitsPerWeight)) in memory")
     }
     guard let tensors = inspection.tensors else { return }
@@ -134,11 +140,12 @@ struct Inspect: ParsableCommand {
       table.add(
         [
           tensor.name, tensor.role, tensor.shape.map(String.init).joined(separator: " x "), tensor.scheme,
-          Figures.significant(tensor.bitsPerWeight), "\(tensor.diskBytes)", String(tensor.digest.hex.prefix(16)),
+          Figures.significant(tensor.bitsPerWeight), Figures.grouped(tensor.diskBytes),
+          String(tensor.digest.hex.prefix(16)),
         ] + last.map { _ in tensor.sensitivity.map { Figures.significant($0.divergence) } ?? "" })
     }
     Terminal.print("")
-    Terminal.print(table.text)
+    Terminal.print(table)
   }
 
   private func show(_ difference: ModelDifference) {
@@ -147,7 +154,7 @@ struct Inspect: ParsableCommand {
       table.add([tensor.name, Figures.significant(tensor.relativeError), Figures.significant(tensor.largestDifference)])
     }
     Terminal.print("")
-    Terminal.print(difference.isEqual ? "the weights are equal" : table.text)
+    if difference.isEqual { Terminal.print("the weights are equal") } else { Terminal.print(table) }
     for name in difference.onlyInFirst { Terminal.print("only here:  \(name)") }
     for name in difference.onlyInSecond { Terminal.print("only there: \(name)") }
   }

@@ -10,7 +10,7 @@ struct Logits: ParsableCommand {
     abstract: "Prints the logits after given tokens, to compare with other runtimes.",
     discussion: "furl logits checkpoints/minipy --ids 1,422,17 --json")
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(help: "A checkpoint folder or an artifact.", completion: .file())
   var path: String
 
   @Option(help: ArgumentHelp("Token ids, separated by commas.", valueName: "1,2,3"))

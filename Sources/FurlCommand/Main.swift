@@ -16,7 +16,8 @@ enum Main {
       CommandProcess.onSignal { Ending.interrupt($0) }
       try invocation.refuseEmptyArguments()
       try RawArguments.refuseOtherBytes()
-      var command = try FurlTool.parseAsRoot()
+      try invocation.refuseUnknownCommands(CommandNames.shown, hidden: CommandNames.hidden)
+      var command = try FurlTool.parseAsRoot(invocation.joiningNegativeNumbers)
       Ending.prepareForLostFiles(invocation)
       // Help needs next to nothing.
       if isWork(command) { try CommandProcess.checkMachine() }
@@ -68,18 +69,32 @@ struct FurlTool: AsyncParsableCommand {
       Start with a checkpoint: a folder as Hugging Face writes it (config.json, safetensors or PyTorch weights, a \
       tokenizer), or a GGUF file.
 
-        furl compress checkpoints/minipy --recipe recipes/minipy-int8.yaml --output minipy-int8.furl
+        furl compress checkpoints/minipy --recipe int8 --output minipy-int8.furl
         furl inspect minipy-int8.furl
         furl run minipy-int8.furl --prompt 'def add(a, b):'
-        furl verify minipy-int8.furl --baseline checkpoints/minipy
+        furl verify minipy-int8.furl --gates gates/minipy.yaml \\
+          --baseline checkpoints/minipy
+
+      What ships is listed by furl recipes; furl init writes a recipe for a checkpoint; furl doctor looks at the machine.
 
       Exit status: 0 done, gates hold; 1 a gate does not hold; 2 inconclusive; 64 wrong usage; 65 wrong or \
       damaged input; 69 this machine lacks something; 70 a defect; 73, 74 output cannot be written.
       """,
-    version: furlVersion,
+    version: furlBuild,
     subcommands: [
       Compress.self, Inspect.self, Run.self, Eval.self, Bench.self, Verify.self, Report.self, SweepCommand.self,
-      DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Families.self, Measure.self,
-      MeasureTraining.self,
+      DataCommand.self, Export.self, Synth.self, Tokenize.self, Logits.self, Families.self, Recipes.self, Check.self,
+      Init.self, Doctor.self, Cache.self, Measure.self, MeasureTraining.self,
     ])
+}
+
+/// What a person may type behind `furl`.
+enum CommandNames {
+  static let shown: [String] = names { $0.shouldDisplay } + ["help"]
+  /// What `bench` calls in processes of its own.
+  static let hidden: [String] = names { !$0.shouldDisplay }
+
+  private static func names(_ isMeant: (CommandConfiguration) -> Bool) -> [String] {
+    FurlTool.configuration.subcommands.filter { isMeant($0.configuration) }.map { $0._commandName }
+  }
 }

@@ -8,7 +8,7 @@ struct Measure: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures one model in this process (used by bench).", shouldDisplay: false)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(help: "A checkpoint folder or an artifact.", completion: .file())
   var path: String
 
   @Option var promptTokens = 256

@@ -8,7 +8,7 @@ struct MeasureTraining: ParsableCommand {
     commandName: "measure-training", abstract: "Measures steps of training in this process (used by a benchmark).",
     shouldDisplay: false)
 
-  @Argument(help: "A checkpoint folder.")
+  @Argument(help: "A checkpoint folder.", completion: .file())
   var path: String
 
   @Option var sequences = 4

@@ -6,7 +6,7 @@ struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draws a table and a page with plots from what bench, eval, verify and sweep measured.",
     discussion: """
-      furl bench checkpoints/minipy minipy-int8.furl --suite checkpoints/minipy/minieval.yaml --json > bench.json
+      furl bench checkpoints/minipy minipy-int8.furl --report bench.json
       furl verify minipy-int8.furl --baseline bench.json --json > gates.json
       furl report bench.json gates.json --html report.html
 
@@ -15,13 +15,17 @@ struct Report: ParsableCommand {
       Completions that eval --samples kept are shown side by side where results differ.
       """)
 
-  @Argument(help: ArgumentHelp("Documents of bench, eval, verify or sweep (--json).", valueName: "report.json"))
+  @Argument(
+    help: ArgumentHelp("Documents of bench, eval, verify or sweep (--json).", valueName: "report.json"),
+    completion: .file())
   var reports: [String]
 
-  @Option(help: ArgumentHelp("Write a page with plots.", valueName: "out.html"))
+  @Option(help: ArgumentHelp("Write a page with plots.", valueName: "out.html"), completion: .file())
   var html: String?
 
-  @Option(help: ArgumentHelp("Write the table to a file instead of standard output.", valueName: "out.md"))
+  @Option(
+    help: ArgumentHelp("Write the table to a file instead of standard output.", valueName: "out.md"),
+    completion: .file())
   var markdown: String?
 
   @Option(
@@ -33,6 +37,12 @@ struct Report: ParsableCommand {
 
   @Option(help: ArgumentHelp("What stands at the top.", valueName: "text"))
   var title: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "When it was made, for the page's head (default: nothing, so that the same documents give the same bytes).",
+      valueName: "text"))
+  var date: String?
 
   func run() throws {
     let completions: [String] = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
@@ -49,6 +59,7 @@ struct Report: ParsableCommand {
     }
     if let baseline { try document.setBaseline(baseline) }
     if let title { document.title = title }
+    document.date = date
     try page?.write(HTMLReport.text(document))
     let text = MarkdownReport.text(document)
     if let file {

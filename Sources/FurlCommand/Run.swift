@@ -11,11 +11,11 @@ struct Run: ParsableCommand {
     discussion: """
       furl run minipy-int8.furl --prompt 'def add(a, b):' --max-tokens 40
       cat part.py | furl run minipy-int8.furl --prompt -
-      furl run qwen-int4.furl --chat --system 'Be brief.' --prompt 'What does a mutex do?'
+      furl run qwen-int4.furl --chat --prompt 'What does a mutex do?'
       furl run qwen-int4.furl --file part.py --at 12:5
       """)
 
-  @Argument(help: "A checkpoint folder or an artifact.")
+  @Argument(help: "A checkpoint folder or an artifact.", completion: .file())
   var path: String
 
   @OptionGroup var given: PromptOptions

@@ -7,7 +7,8 @@ struct SweepCommand: AsyncParsableCommand {
     commandName: "sweep",
     abstract: "Runs checkpoints x recipes x suites as one report, and goes on where it was interrupted.",
     discussion: """
-      furl sweep sweeps/poster.yaml --checkpoint minipy=checkpoints/minipy --suite checkpoint:lines.yaml --output out
+      furl sweep sweeps/poster.yaml --checkpoint minipy=checkpoints/minipy \\
+        --suite checkpoint:lines.yaml --output out
 
       Every cell runs in a process of its own and keeps its result in the folder's cells; the journal says what \
       happened. After ^C, a crash or a power cut, the same command goes on: a cell that has ended is never run again, \
@@ -21,11 +22,12 @@ struct SweepCommand: AsyncParsableCommand {
       Exit status: 0 all cells gave a result; else that of the first cell that failed.
       """)
 
-  @Argument(help: ArgumentHelp("What is to be run.", valueName: "sweep.yaml"))
+  @Argument(help: ArgumentHelp("What is to be run.", valueName: "sweep.yaml"), completion: .file())
   var sweep: String
 
   @Option(
-    name: .shortAndLong, help: ArgumentHelp("The folder for results (default: the sweep's name).", valueName: "folder"))
+    name: .shortAndLong, help: ArgumentHelp("The folder for results (default: the sweep's name).", valueName: "folder"),
+    completion: .directory)
   var output: String?
 
   @Option(
@@ -33,7 +35,8 @@ struct SweepCommand: AsyncParsableCommand {
   var checkpoint: [String] = []
 
   @Option(
-    help: ArgumentHelp("A suite card instead of the file's; may be given several times.", valueName: "card"))
+    help: ArgumentHelp("A suite card instead of the file's; may be given several times.", valueName: "card"),
+    completion: .file())
   var suite: [String] = []
 
   @Option(help: "Where cells run: local or slurm.")

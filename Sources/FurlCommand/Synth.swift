@@ -19,11 +19,12 @@ struct Synth: ParsableCommand {
       complete; a failed or interrupted run leaves none.
       """)
 
-  @Option(help: ArgumentHelp("The shape.", valueName: "name"))
+  @Option(help: ArgumentHelp("The shape.", valueName: "name"), completion: .list(PublishedModel.all.map(\.name)))
   var model: String
 
   @Option(
-    name: .shortAndLong, help: ArgumentHelp("The folder to write: a new one, or an empty one.", valueName: "folder"))
+    name: .shortAndLong, help: ArgumentHelp("The folder to write: a new one, or an empty one.", valueName: "folder"),
+    completion: .directory)
   var output: String
 
   @Option(help: "Where the random numbers begin.")

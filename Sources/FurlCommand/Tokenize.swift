@@ -12,8 +12,9 @@ struct Tokenize: ParsableCommand {
       """)
 
   @Argument(
-    help: "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file."
-  )
+    help:
+      "A checkpoint, an artifact, or a tokenizer alone: its folder, tokenizer.json, tokenizer.model or a GGUF file.",
+    completion: .file())
   var path: String
 
   @Option(help: "The text (default: standard input).")

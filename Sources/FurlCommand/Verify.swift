@@ -8,7 +8,8 @@ struct Verify: AsyncParsableCommand {
     abstract: "Holds an artifact to its gates: lets it through only when it is whole and good enough.",
     discussion: """
       furl verify minipy-int8.furl --baseline checkpoints/minipy
-      furl verify minipy-int8.furl --gates gates/minipy.yaml --baseline fp32.json --junit gates.xml
+      furl verify minipy-int8.furl --gates gates/minipy.yaml \\
+        --baseline fp32.json --junit gates.xml
 
       Gates are the recipe's, or those of --gates. Suites are found beside the baseline, or given with --suite. \
       Digests are checked first. A gate with max_drop compares with the checkpoint that the artifact was made \
@@ -25,19 +26,22 @@ struct Verify: AsyncParsableCommand {
       Exit status: 0 all gates hold, 1 one does not, 2 one is inconclusive.
       """)
 
-  @Argument(help: "The artifact.")
+  @Argument(help: "The artifact.", completion: .file())
   var artifact: String
 
-  @Option(help: ArgumentHelp("Hold it to these gates instead of the recipe's.", valueName: "gates.yaml"))
+  @Option(
+    help: ArgumentHelp("Hold it to these gates instead of the recipe's.", valueName: "gates.yaml"), completion: .file())
   var gates: String?
 
   @Option(help: ArgumentHelp("Where a suite of a gate is found; may be given several times.", valueName: "name=card"))
   var suite: [String] = []
 
-  @Option(help: ArgumentHelp("The checkpoint that the artifact was made from, or a report on it.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("The checkpoint that the artifact was made from, or a report on it.", valueName: "path"),
+    completion: .file())
   var baseline: String?
 
-  @Option(help: ArgumentHelp("Write a JUnit report for build servers.", valueName: "out.xml"))
+  @Option(help: ArgumentHelp("Write a JUnit report for build servers.", valueName: "out.xml"), completion: .file())
   var junit: String?
 
   @Option(help: ArgumentHelp("Only so many problems of each suite; a min gate then cannot pass.", valueName: "n"))
@@ -94,7 +98,9 @@ struct Verify: AsyncParsableCommand {
     if json {
       Terminal.print(report.json)
     } else {
-      Terminal.print((explain ? GateExplanation.lines(report) : GateText.lines(report)).joined(separator: "\n"))
+      let lines = explain ? GateExplanation.lines(report) : GateText.lines(report, width: Terminal.width)
+      let text = lines.joined(separator: "\n")
+      Terminal.print(Terminal.outputHasColours ? Colours.paintingVerdicts(text) : text)
     }
     let status = report.exitStatus(allowingInconclusive: allowInconclusive)
     if status != 0 { Terminal.exit(status) }

@@ -17,7 +17,7 @@ import Synchronization
 /// A model may be used from any task. It computes with all of its threads for one call at a time; calls that are made
 /// meanwhile wait for their turn. The same call gives the same text, whatever the number of threads.
 public final class Model: Sendable {
-  private let loaded: LoadedModel
+  let loaded: LoadedModel
   private let turn = Turn()
 
   /// Opens a model and loads its weights.
@@ -75,6 +75,14 @@ public final class Model: Sendable {
   public func generate(
     _ prompt: String, maxTokens: Int = 128, stops: [String] = [], sampling: Sampling = .greedy
   ) -> AsyncThrowingStream<String, any Error> {
+    stream(maxTokens, stops, sampling) { (try self.tokens(of: prompt), self.loaded.tokenizer) }
+  }
+
+  /// The pieces of a completion, whose prompt is made when it is its turn.
+  func stream(
+    _ maxTokens: Int, _ stops: [String], _ sampling: Sampling,
+    prompt: @escaping @Sendable () throws -> (ids: [Int], tokenizer: Tokenizer)
+  ) -> AsyncThrowingStream<String, any Error> {
     AsyncThrowingStream { continuation in
       let isWanted = Demand()
       continuation.onTermination = { _ in isWanted.end() }
@@ -84,8 +92,9 @@ public final class Model: Sendable {
         case .failure(let error): continuation.finish(throwing: error)
         }
       }) {
-        try self.run(
-          self.request(self.tokens(of: prompt), maxTokens, stops, sampling), while: isWanted
+        let (ids, tokenizer) = try prompt()
+        return try self.run(
+          self.request(ids, maxTokens, stops, sampling), with: tokenizer, while: isWanted
         ) { continuation.yield($0) }
       }
     }
@@ -104,7 +113,11 @@ public final class Model: Sendable {
 
   /// Continues tokens to the end of a text.
   ///
-  /// - Parameter tokens: the prompt, with whatever begins it: at least one, all of the vocabulary.
+  /// - Parameters:
+  ///   - tokens: the prompt, with whatever begins it: at least one, all of the vocabulary.
+  ///   - maxTokens: the most new tokens.
+  ///   - stops: texts that end the completion; they are not part of it.
+  ///   - sampling: how a token is drawn.
   /// - Returns: the completion, how many tokens it has, and why it ended.
   /// - Throws: ``FurlError``; `CancellationError` when the task is cancelled.
   public func complete(
@@ -112,7 +125,11 @@ public final class Model: Sendable {
   ) async throws -> Generation {
     let isWanted = Demand()
     return try await withTaskCancellationHandler {
-      try await turn.take { try self.run(self.request(tokens, maxTokens, stops, sampling), while: isWanted) { _ in } }
+      try await turn.take {
+        try self.run(
+          self.request(tokens, maxTokens, stops, sampling), with: self.loaded.tokenizer, while: isWanted
+        ) { _ in }
+      }
     } onCancel: {
       isWanted.end()
     }
@@ -158,11 +175,11 @@ public final class Model: Sendable {
   }
 
   private func run(
-    _ request: GenerationRequest, while isWanted: Demand, onText: @escaping (String) -> Void
+    _ request: GenerationRequest, with tokenizer: Tokenizer, while isWanted: Demand, onText: @escaping (String) -> Void
   ) throws -> Generation {
     guard isWanted.holds else { throw CancellationError() }
     var result: Generation?
-    try Generator(session: loaded.session(), tokenizer: loaded.tokenizer).run(
+    try Generator(session: loaded.session(), tokenizer: tokenizer).run(
       [request],
       onText: { _, text in
         guard isWanted.holds else { throw CancellationError() }

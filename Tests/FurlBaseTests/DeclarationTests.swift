@@ -85,12 +85,16 @@ import Testing
       head + "colour: red",
       "s.yaml: line 4: colour: unknown key (known here: block, count, furl, half, name, parts, share)"
     ),
-    (head + "count: 7\nhalf: 2\ncolour: blue", "s.yaml: line 6: colour: \"blue\" is not supported yet"),
+    (
+      head + "count: 7\nhalf: 2\ncolour: blue",
+      "s.yaml: line 6: colour: \"blue\" is not supported yet (allowed: red, green)"
+    ),
     (
       "furl: 1\nname: x\nparts: [{size: 10}]", "s.yaml: line 3: parts[0].size: 10 is out of range (allowed: 1 to 9)"
     ),
     (
-      "furl: 1\nname: x\nparts: [{sise: 1}]", "s.yaml: line 3: parts[0].sise: unknown key (known here: colour, size)"
+      "furl: 1\nname: x\nparts: [{sise: 1}]",
+      "s.yaml: line 3: parts[0].sise: unknown key (did you mean size? known here: colour, size)"
     ),
   ])
   func mistakesAreNamed(_ text: String, _ message: String) {

@@ -89,7 +89,10 @@ import Testing
         "r.yaml: line 1: name: \"x\" is not a known value (allowed: y, z)",
         { _ = try $0.word("name", ["y": 1, "z": 2]) }
       ),
-      ("r.yaml: line 1: name: \"x\" is not supported yet", { _ = try $0.word("name", ["y": 1], later: ["x"]) }),
+      (
+        "r.yaml: line 1: name: \"x\" is not supported yet (allowed: y)",
+        { _ = try $0.word("name", ["y": 1], later: ["x"]) }
+      ),
       ("r.yaml: line 2: count: is not supported yet", { try $0.later("absent", "none", "count") }),
       ("r.yaml: absent: is missing", { _ = try $0.required("absent") }),
       (

@@ -118,7 +118,7 @@ import Testing
   }
 
   /// Keys and values of earlier blocks, what blocks take from the tokens, and numbers behind blocks.
-  @Test(arguments: ["gemma4-shared", "gemma4-keys-alone"], StageTests.schemes)
+  @Test(arguments: ["gemma4-shared", "gemma4-keys-alone", "gemma4-experts"], StageTests.schemes)
   func blocksThatTakeFromOthersAreThoseOfASession(_ name: String, _ scheme: Scheme) throws {
     var spec = try Checkpoint(folder: TestData.root + "/Tests/Fixtures/families/" + name).spec
     spec.contextLength = 80

@@ -117,7 +117,8 @@ import Testing
       let context = try Self.context(model.spec, in: folder)
       let step = try Self.step(
         "sparsity: 0.25, of: groups, groups: [channels], multiple: 6, choose: \(choice)")
-      let (pruned, report) = try ChannelPruning(step: step, model: model, context: context).run()
+      let changed = try ChannelPruning(step: step, model: model, context: context).run()
+      let (pruned, report) = (changed.model, changed.report.json)
       #expect(pruned.spec.hiddenSize == loud.count)
       #expect(report["hidden_size"]?.integer == loud.count)
       let pool = WorkerPool(threads: 2)

@@ -130,9 +130,10 @@ import Testing
         sequences: (0..<20).map { row in (0..<40).map { ($0 * $0 + row * 3) % 32 } }, probes: [],
         math: DenseMath(pool: Self.pool, kernels: try Kernels.forTransforms()), folder: folder
       ) { _, _, _ in }
-      let (pruned, report) = try GroupPruning(step: step, model: source, context: context).run()
+      let changed = try GroupPruning(step: step, model: source, context: context).run()
+      let (pruned, report) = (changed.model, changed.report.json)
       try pruned.spec.validate(file: nil)
-      let planned = try step.estimate(source.spec)
+      let planned = try step.change.estimate(source.spec).spec
       func heads(_ spec: ModelSpec) -> [Int] { spec.blocks.map { $0.latentAttention?.heads ?? $0.widths.heads } }
       #expect(heads(pruned.spec) == heads(planned) && pruned.spec.blockLinearCount == planned.blockLinearCount)
       #expect(heads(pruned.spec).allSatisfy { $0 < heads(source.spec)[0] })

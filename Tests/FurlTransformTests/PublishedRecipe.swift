@@ -184,6 +184,21 @@ struct PublishedRecipe: CustomTestStringConvertible {
     .init(
       name: "minipy-int2-gptq", shapes: [.minipy], linear: small(.int2Minimum(.columns(32))),
       embeddings: small(.int8(.columns(32))), isCalibrated: true, bound: 1),
+    .init(name: "minipy-two-sided4", shapes: [.minipy], linear: int4, embeddings: int8, isCalibrated: true, bound: far),
+    .init(
+      name: "minipy-small4-two-sided", shapes: [.minipy], linear: small(.int4(.columns(64))),
+      embeddings: small(.int4(.columns(64))), isCalibrated: true, bound: far),
+    .init(
+      name: "minipy-disk3-two-sided", shapes: [.minipy], linear: row, embeddings: row, isCalibrated: true, bound: far),
+    .init(
+      name: "minipy-budget-two-sided", shapes: [.minipy], kind: .budgeted, linear: row, embeddings: row,
+      isCalibrated: true, bound: far),
+    .init(
+      name: "minipy-int3-two-sided", shapes: [.minipy], linear: small(.int3Minimum(.columns(32))),
+      embeddings: small(.int8(.columns(32))), isCalibrated: true, bound: far),
+    .init(
+      name: "minipy-int2-two-sided", shapes: [.minipy], linear: small(.int2Minimum(.columns(32))),
+      embeddings: small(.int8(.columns(32))), isCalibrated: true, bound: 1),
     .init(
       name: "minipy-nf4", shapes: [.minipy], linear: small(.nf4(.columns(64))), embeddings: small(.int8(.columns(64))),
       bound: far),

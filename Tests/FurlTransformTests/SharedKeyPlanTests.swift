@@ -22,16 +22,18 @@ import Testing
     }
   }
 
-  /// Heads of keys that several blocks see cannot go one by one; tables are embeddings to a recipe.
+  /// Heads go from all blocks that see the same keys and values; tables are embeddings to a recipe.
   @Test func rolesAreWhatRecipesCallThem() throws {
     let spec = try Self.spec()
     let text = TestData.root + "/Tests/Fixtures/families/gemma4-shared/config.json"
-    expectError(.input, "heads", "gemma4_text") {
-      _ = try Plan(
-        Fixtures.recipe(
-          "  - prune: {groups: [heads], sparsity: 0.2}\n", more: "calibration: {text: \(text), samples: 1, length: 8}"),
-        for: spec)
-    }
+    let pruned = try Plan(
+      Fixtures.recipe(
+        "  - prune: {groups: [heads], sparsity: 0.5, of: groups, multiple: 1}\n",
+        more: "calibration: {text: \(text), samples: 1, length: 8}"),
+      for: spec
+    ).spec
+    #expect(pruned.blocks.map { $0.widths.kvHeads } == Array(repeating: 1, count: 6))
+    #expect(pruned.keyBlocks == spec.keyBlocks)
     let plan = try Plan(
       Fixtures.recipe("  - quantize: {weights: int4, block: 32, embeddings: int8}\n"), for: spec)
     func scheme(_ name: String) -> Scheme? { plan.tensors.first { $0.spec.name == name }?.scheme }

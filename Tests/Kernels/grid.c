@@ -286,6 +286,62 @@ static void test_feedback(const furl_kernels *k) {
   report(&o);
 }
 
+/// Rows that take up each other's errors: the scalar twin's bits, the header's words in double precision, and without a
+/// factor of rows what rows alone give.
+static void test_row_feedback(const furl_kernels *k) {
+  outcome o = {.kernel = "feed_back_rows", .tier = k->name};
+  for (size_t round = 0; round < 240; round++) {
+    const furl_grid *grid = &grids[round % GRIDS];
+    block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
+    size_t count = b.columns * b.stride, bytes = count * sizeof(float);
+    float scales[16], minimums[16] = {0}, rows[16 * 24] = {0};
+    bool has_rows = round % 3 != 0;
+    for (int s = 0; s < 16; s++) for (int r = s + 1; has_rows && r < 16; r++) rows[s * 24 + r] = draw_unit() * 0.1f;
+    k->search_grid(grid, b.values, b.stride, b.weights, b.columns, NULL, scales, minimums);
+    float *outputs = garbage(bytes), *errors = garbage(bytes), *expected = garbage(bytes);
+    float *followed = garbage(bytes), *expected_followed = garbage(bytes);
+    uint8_t *codes = garbage(count), *expected_codes = garbage(count);
+    for (size_t i = 0; i < count; i++) outputs[i] = has_rows ? b.feedback[(i * 7 + 3) % count] * 0.5f : 0;
+    memcpy(errors, b.values, bytes);
+    memcpy(expected, b.values, bytes);
+    memcpy(expected_followed, followed, bytes);
+    furl_row_feedback f = {
+      .scales = scales, .minimums = minimums, .factor = b.factor, .feedback = b.feedback, .outputs = outputs,
+      .row_factor = rows, .row_stride = 24, .columns = b.columns, .stride = b.stride, .weights = errors,
+      .followed = followed, .followed_stride = b.stride, .codes = codes};
+    k->feed_back_rows(grid, &f);
+    furl_row_feedback twin = f;
+    twin.weights = expected, twin.followed = expected_followed, twin.codes = expected_codes;
+    furl_kernels_for(FURL_ISA_SCALAR)->feed_back_rows(grid, &twin);
+    require(&o, memcmp(codes, expected_codes, count) == 0, "other codes than the scalar twin");
+    require(&o, memcmp(errors, expected, bytes) == 0, "other errors than the scalar twin");
+    require(&o, memcmp(followed, expected_followed, bytes) == 0, "other sums than the scalar twin");
+    for (size_t i = b.columns; i-- > 0;) for (size_t row = 0; row < 16; row++) {
+      double s = (double)scales[row], m = grid->has_minimum ? (double)minimums[row] : 0;
+      size_t place = i * b.stride + row;
+      double asked = b.feedback[place], wanted = (double)b.values[place] + outputs[place];
+      for (size_t j = i + 1; j < b.columns; j++) {
+        asked += (double)b.factor[j * b.columns + i] * errors[j * b.stride + row];
+      }
+      wanted += asked;
+      for (size_t above = 0; above < row; above++) wanted += (double)rows[above * 24 + row] * followed[place - row + above];
+      double code = step_of(grid, codes[place]), best = s == 0 ? 0 : nearest(grid, (wanted - m) / s);
+      double off = fabs((wanted - m) - code * s) - fabs((wanted - m) - best * s);
+      require(&o, s == 0 ? code == 0 : off <= 1e-3 * fabs(s) || code == best, "not the nearest code");
+      compare(&o, followed[place], errors[place] + asked, fabs(errors[place]) + fabs(asked) + fabs(wanted), 1e-5);
+    }
+    if (!has_rows) {
+      memcpy(expected, b.values, bytes);
+      k->feed_back(grid, scales, minimums, b.factor, b.feedback, b.columns, expected, b.stride, expected_codes);
+      require(&o, memcmp(codes, expected_codes, count) == 0, "other codes than rows alone");
+    }
+    free(outputs), free(errors), free(expected), free(followed), free(expected_followed);
+    free(codes), free(expected_codes);
+    discard(b);
+  }
+  report(&o);
+}
+
 static void test_packing(void) {
   outcome o = {.kernel = "pack_tile", .tier = "all"};
   static const int widths[] = {8, 6, 5, 4, 3, 2};
@@ -324,12 +380,14 @@ void test_grid(void) {
   test_units(furl_kernels_for(FURL_ISA_SCALAR));
   test_weighing(furl_kernels_for(FURL_ISA_SCALAR));
   test_feedback(furl_kernels_for(FURL_ISA_SCALAR));
+  test_row_feedback(furl_kernels_for(FURL_ISA_SCALAR));
   for (size_t i = 0; i < n; i++) {
     test_search(found[i]);
     test_short_search(found[i]);
     test_units(found[i]);
     test_weighing(found[i]);
     test_feedback(found[i]);
+    test_row_feedback(found[i]);
   }
   test_packing();
 }

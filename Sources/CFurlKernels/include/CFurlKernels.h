@@ -111,6 +111,9 @@ typedef struct furl_kernels {
   void (*feed_back)(
     const furl_grid *grid, const float *scales, const float *_Nullable minimums, const float *_Nullable factor,
     const float *_Nullable feedback, size_t columns, float *weights, size_t stride, uint8_t *codes);
+  /// The same where rows take up each other's errors, too: column after column from the last one on, and in each row
+  /// after row from the first one on (Tseng et al. 2025, "Model-Preserving Adaptive Rounding"). All tiers give the same bits.
+  void (*feed_back_rows)(const furl_grid *grid, const furl_row_feedback *feedback);
 
   furl_multiply float32;
   furl_multiply bfloat16;

@@ -244,6 +244,25 @@ typedef struct furl_rounding {
   int32_t low, high;
 } furl_rounding;
 
+/// Some columns of 16 rows that take up each other's errors. In each column and row
+///   asked = feedback + sum over later columns j of factor[j][i] * error of j;
+///   wanted = weight + asked + outputs + sum over rows s above of row_factor[s][row] * followed of s;
+///   error = weight - decoded code;  followed = error + asked.
+/// A scale of zero gives the code of zero.
+typedef struct furl_row_feedback {
+  const float *scales;              // [16]
+  const float *_Nullable minimums;  // [16]
+  const float *factor;              // [columns][columns]
+  const float *feedback;            // [columns][stride], as all that follows but what has a stride of its own
+  const float *outputs;
+  const float *row_factor;          // [16][row_stride], zeros on the diagonal and below it
+  size_t row_stride, columns, stride;
+  float *weights;                   // errors take their place
+  float *followed;                  // [columns][followed_stride]
+  size_t followed_stride;
+  uint8_t *codes;
+} furl_row_feedback;
+
 // The scales that a search tries: largest magnitude / (-low * factor), of both signs where the grid has them; with a
 // minimum, ends that are moved in by so many steps of this share of half the range.
 #define FURL_GRID_FIRST 0.75f

@@ -9,6 +9,11 @@
 
 #pragma clang assume_nonnull begin
 
+// MARK: Version
+
+/// Which build this is: `commit 0123456789ab, 2026-12-01` in a release, `development build` in any other.
+const char *furl_build(void);
+
 // MARK: Entropy coding
 
 /// One zstd frame of n symbols below 16, one a byte: Huffman codes, no matches, a checksum. The same bytes on every

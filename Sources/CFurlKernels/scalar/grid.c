@@ -246,3 +246,28 @@ void furl_scalar_feed_back(
     }
   }
 }
+
+void furl_scalar_feed_back_rows(const furl_grid *grid, const furl_row_feedback *f) {
+  for (size_t i = f->columns; i-- > 0;) {
+    float outputs[FURL_TILE_ROWS];
+    for (size_t row = 0; row < FURL_TILE_ROWS; row++) outputs[row] = f->outputs[i * f->stride + row];
+    for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
+      float scale = f->scales[row], minimum = grid->has_minimum ? f->minimums[row] : 0;
+      float weight = f->weights[i * f->stride + row], asked = f->feedback[i * f->stride + row], moved = 0;
+      for (size_t j = i + 1; j < f->columns; j++) {
+        moved = moved + f->weights[j * f->stride + row] * f->factor[j * f->columns + i];
+      }
+      float wanted = weight + asked + moved + outputs[row];
+      float code = code_of(grid, wanted, scale, minimum);
+      float error = weight - (code * scale + minimum), followed = error + (asked + moved);
+      f->weights[i * f->stride + row] = error;
+      f->followed[i * f->followed_stride + row] = followed;
+      bool has_level = grid->is_table && scale != 0;
+      f->codes[i * f->stride + row] = has_level ? grid->codes[level_of(grid, (wanted - minimum) / scale)]
+        : (uint8_t)((grid->is_table ? 0 : (int32_t)code) + grid->offset);
+      for (size_t below = row + 1; below < FURL_TILE_ROWS; below++) {
+        outputs[below] = outputs[below] + f->row_factor[row * f->row_stride + below] * followed;
+      }
+    }
+  }
+}

@@ -48,6 +48,7 @@ void furl_scalar_weigh_grid(
 void furl_scalar_feed_back(
   const furl_grid *grid, const float *scales, const float *minimums, const float *factor, const float *feedback,
   size_t columns, float *weights, size_t stride, uint8_t *codes);
+void furl_scalar_feed_back_rows(const furl_grid *grid, const furl_row_feedback *feedback);
 
 void furl_scalar_float32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_bfloat16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);

@@ -23,6 +23,7 @@ const furl_kernels furl_kernels_scalar = {
   .search_unit = furl_scalar_search_unit,
   .weigh_grid = furl_scalar_weigh_grid,
   .feed_back = furl_scalar_feed_back,
+  .feed_back_rows = furl_scalar_feed_back_rows,
   .float32 = furl_scalar_float32,
   .bfloat16 = furl_scalar_bfloat16,
   .int8_a8 = furl_scalar_int8_a8,

@@ -304,3 +304,42 @@ static void feed_back(
     feed_back_block(false, grid, scales, minimums, factor, feedback, columns, weights, stride, codes);
   }
 }
+
+INLINE void feed_back_rows_block(const bool is_table, const furl_grid *grid, const furl_row_feedback *f) {
+  const size_t columns = f->columns, stride = f->stride;
+  v16 scale = load(f->scales), minimum = grid->has_minimum ? load(f->minimums) : splat(0);
+  v16i is_zero = scale == splat(0);
+  v16 divisor = select16(is_zero, splat(1), scale);
+  for (size_t i = columns; i-- > 0;) {
+    v16 weight = load(f->weights + i * stride), asked = load(f->feedback + i * stride), moved = splat(0);
+    for (size_t j = i + 1; j < columns; j++) {
+      moved = moved + load(f->weights + j * stride) * splat(f->factor[j * columns + i]);
+    }
+    v16 own = weight + asked + moved, outputs = load(f->outputs + i * stride);
+    asked = asked + moved;
+    // A row's own number is right once those above it are done; the lanes below are computed in vain.
+    for (int row = 0; row < FURL_TILE_ROWS - 1; row++) {
+      v16 step = select16(is_zero, splat(0), grid_step(is_table, grid, own + outputs, divisor, minimum));
+      float followed[FURL_TILE_ROWS];
+      store(followed, weight - (step * scale + minimum) + asked);
+      outputs = outputs + load(f->row_factor + (size_t)row * f->row_stride) * splat(followed[row]);
+    }
+    v16 wanted = own + outputs;
+    v16 step = select16(is_zero, splat(0), grid_step(is_table, grid, wanted, divisor, minimum));
+    v16 error = weight - (step * scale + minimum);
+    store(f->weights + i * stride, error);
+    store(f->followed + i * f->followed_stride, error + asked);
+    v16i stored = grid_code(is_table, grid, step, (wanted - minimum) / divisor);
+    if (is_table) stored = select16_int(is_zero, splat_int(grid->offset), stored);
+    v16b bytes = __builtin_convertvector(stored, v16b);
+    memcpy(f->codes + i * stride, &bytes, sizeof bytes);
+  }
+}
+
+static void feed_back_rows(const furl_grid *grid, const furl_row_feedback *feedback) {
+  if (grid->is_table) {
+    feed_back_rows_block(true, grid, feedback);
+  } else {
+    feed_back_rows_block(false, grid, feedback);
+  }
+}

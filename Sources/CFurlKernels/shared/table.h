@@ -42,6 +42,7 @@ const furl_kernels TIER_TABLE = {
   .search_unit = search_unit,
   .weigh_grid = weigh_grid,
   .feed_back = feed_back,
+  .feed_back_rows = feed_back_rows,
   .float32 = float32,
   .bfloat16 = bfloat16,
   .int8_a8 = int8_a8,

@@ -63,8 +63,9 @@ package final class DocumentReader {
   /// - Throws: ``FurlError`` if there is a key that nobody asked for.
   package func finish() throws {
     guard let unknown = isAsked.firstIndex(of: false) else { return }
-    let known = Set(asked).sorted().joined(separator: ", ")
-    throw error(members[unknown].key, "unknown key", remedy: "known here: \(known)")
+    let key = members[unknown].key
+    throw error(
+      key, "unknown key", remedy: Suggestion.remedy(for: key, among: Set(asked).sorted(), list: "known here"))
   }
 
   // MARK: Typed access
@@ -116,9 +117,7 @@ package final class DocumentReader {
     guard let value = optional(key) else { return nil }
     let text = try word(value, key)
     if let match = words.first(where: { $0.key == text }) { return match.value }
-    if later.contains(text) { throw error(key, "\"\(text)\" is not supported yet") }
-    throw error(
-      key, "\"\(text)\" is not a known value", remedy: "allowed: \(words.map(\.key).joined(separator: ", "))")
+    throw unknown(text, key, among: words.map(\.key), later)
   }
 
   private func word(_ value: JSON, _ key: String) throws -> String {
@@ -134,10 +133,16 @@ package final class DocumentReader {
     guard let value = optional(key) else { return nil }
     let text = try word(value, key)
     if let match = Value(rawValue: text) { return match }
-    if later.contains(text) { throw error(key, "\"\(text)\" is not supported yet") }
-    throw error(
-      key, "\"\(text)\" is not a known value",
-      remedy: "allowed: \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+    throw unknown(text, key, among: Value.allCases.map(\.rawValue), later)
+  }
+
+  private func unknown(_ text: String, _ key: String, among words: [String], _ later: [String]) -> FurlError {
+    if later.contains(text) {
+      return error(
+        key, "\"\(text)\" is not supported yet", remedy: "allowed: \(words.joined(separator: ", "))")
+    }
+    return error(
+      key, "\"\(text)\" is not a known value", remedy: Suggestion.remedy(for: text, among: words, list: "allowed"))
   }
 
   /// Refuses a key that the form knows and this version does not support.

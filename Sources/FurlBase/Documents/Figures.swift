@@ -23,6 +23,17 @@ package enum Figures {
     return value.text(decimals: max(0, min(9, 1 - magnitude)))
   }
 
+  /// `6,971,392`: digits in threes, for numbers that are to be exact.
+  package static func grouped(_ count: Int) -> String {
+    let digits = Array(String(count.magnitude))
+    var result = ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index).isMultiple(of: 3) { result += "," }
+      result.append(digit)
+    }
+    return count < 0 ? "-" + result : result
+  }
+
   /// `97.6 %`.
   package static func percent(_ share: Double, digits: Int = 1) -> String {
     (share * 100).text(decimals: digits) + " %"

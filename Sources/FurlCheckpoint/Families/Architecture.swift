@@ -98,6 +98,16 @@ struct TensorLocation: Sendable {
   var rowOrder: WeightSource.RowOrder = .stored
   var fold: WeightSource.Fold = .none
 
+  /// The shape of what is stored with a tensor in it, others that are fused with it included.
+  func wholeShape(of tensor: TensorSpec) -> [Int] {
+    var shape = tensor.shape
+    if let part { shape[0] = part.total }
+    if let columns { shape[1] = columns.total }
+    if isTransposed { shape.reverse() }
+    if let slice { shape.insert(slice.count, at: 0) }
+    return shape
+  }
+
   /// The same with what a family folds into the numbers of a tensor.
   func folding(_ folds: Folds, _ tensor: TensorSpec) -> TensorLocation {
     let isBias = tensor.role == .bias

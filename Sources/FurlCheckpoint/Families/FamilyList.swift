@@ -23,9 +23,6 @@ package struct FamilyList: Sendable {
     .init(
       modelTypes: "qwen3_next, qwen3_5, qwen3_5_moe",
       reason: "layers of a gated delta rule, a state in the place of a cache"),
-    .init(
-      modelTypes: "gemma4_text with enable_moe_block (Gemma 4 26B-A4B)",
-      reason: "experts and an MLP beside each other, each between norms of its own"),
     .init(modelTypes: "mamba, mamba2, granitemoehybrid with Mamba layers", reason: "state space layers"),
     .init(modelTypes: "t5, bart, codet5", reason: "an encoder beside the decoder"),
   ]

@@ -7,14 +7,19 @@ import FurlTensor
 /// from earlier ones, and what every block takes from the tokens themselves.
 enum Gemma4: Architecture {
   static let modelType = "gemma4_text"
-  static let models = "Gemma 4 E2B, E4B, 31B (text)"
+  static let models = "Gemma 4 E2B, E4B, 26B-A4B, 31B (text)"
   static let configurationKeys = ConfigurationKeys(
     tableRows: "vocab_size_per_layer_input", hasLayerTypes: true)
   static let names = TensorNames(
     block: Gemma2.names.block.merging([
       "input.gate": "per_layer_input_gate", "input.output": "per_layer_projection",
       "input.output_norm": "post_per_layer_input_norm",
-    ]) { $1 })
+      // Beside experts the MLP is the one that all rows go through.
+      "mlp.shared.gate": "mlp.gate_proj", "mlp.shared.up": "mlp.up_proj", "mlp.shared.down": "mlp.down_proj",
+      "mlp.router": "router.proj", "mlp.router_norm": "router.scale", "mlp.router.factors": "router.per_expert_scale",
+      "mlp.expert_norm": "pre_feedforward_layernorm_2", "mlp.expert_output_norm": "post_feedforward_layernorm_2",
+      "mlp.shared_output_norm": "post_feedforward_layernorm_1",
+    ]) { $1 }, experts: .stacked(gate: "experts.gate_up_proj", up: "experts.gate_up_proj", down: "experts.down_proj"))
 
   private static let (full, sliding) = ("full_attention", "sliding_attention")
 
@@ -38,6 +43,7 @@ enum Gemma4: Architecture {
     let widens = try decoder.flag("use_double_wide_mlp", assumed: false)
     let activation = try config.activation("hidden_activation", assumed: .geluTanh)
     let input = try inputSize(decoder).map { TokenInputSpec(size: $0, activation: activation, norm: norm) }
+    let experts = try experts(decoder, activation, norm)
     func attention(_ index: Int) -> AttentionSpec {
       let kind = kinds[index]
       var attention = decoder.attention(window: kind == sliding ? window : nil, rotary: rotaries[kind])
@@ -51,12 +57,11 @@ enum Gemma4: Architecture {
     }
     var spec = try decoder.model(modelType, norm: norm, before: norm, behind: norm, assumesTied: true) { index in
       let size = decoder.mlpSize.multipliedReportingOverflow(by: widens && shared.contains(index) ? 2 : 1)
-      return [
-        .attention(attention(index)),
-        .feedForward(
-          FeedForwardSpec(
-            size: size.overflow ? decoder.mlpSize : size.partialValue, isGated: true, activation: activation)),
-      ]
+      let mlp = FeedForwardSpec(
+        size: size.overflow ? decoder.mlpSize : size.partialValue, isGated: true, activation: activation)
+      guard var experts else { return [.attention(attention(index)), .feedForward(mlp)] }
+      experts.shared = mlp
+      return [.attention(attention(index)), .experts(experts)]
     }
     for index in spec.blocks.indices {
       spec.blocks[index].isScaled = true
@@ -75,7 +80,6 @@ enum Gemma4: Architecture {
       throw config.error(
         key, "anything but null and \"vision\" lets tokens see those behind them, which is not supported")
     }
-    try config.refuse("enable_moe_block", unless: false)
     if config.optional("rope_scaling") != nil {
       throw config.error("rope_scaling", "is not where this family says how heads are turned")
     }
@@ -143,6 +147,23 @@ enum Gemma4: Architecture {
     return first..<kinds.count
   }
 
+  /// Experts, without the MLP that all rows go through; nil: there are none.
+  private static func experts(
+    _ decoder: DecoderConfig, _ activation: ModelSpec.Activation, _ norm: NormSpec
+  ) throws -> ExpertsSpec? {
+    let config = decoder.reader
+    guard try decoder.flag("enable_moe_block", assumed: false) else { return nil }
+    func size(_ key: String) throws -> Int { try config.needed(key) { try config.integer($0, in: 1...(1 << 20)) } }
+    let (count, active) = (try size("num_experts"), try size("top_k_experts"))
+    guard active <= count else {
+      throw config.error("top_k_experts", "\(active) experts of \(count) cannot be chosen")
+    }
+    let expert = FeedForwardSpec(size: try size("moe_intermediate_size"), isGated: true, activation: activation)
+    var experts = ExpertsSpec(count: count, active: active, expert: expert)
+    (experts.ownNorms, experts.hasExpertFactors) = (norm, true)
+    return experts
+  }
+
   /// What each block takes from tokens; nil: nothing.
   private static func inputSize(_ decoder: DecoderConfig) throws -> Int? {
     let config = decoder.reader
@@ -187,8 +208,12 @@ enum Gemma4: Architecture {
   // MARK: Tensors
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
-    let location = names.location(of: tensor, in: spec)
+    var location = names.location(of: tensor, in: spec)
     guard let block = tensor.block else { return location }
+    // These are no layers of their own in transformers.
+    if tensor.nameInBlock.hasPrefix("mlp.experts.") || tensor.nameInBlock == "mlp.router_norm" {
+      location.name = String(location.name.dropLast(".weight".count))
+    }
     // Those of all blocks lie beside each other.
     func part(_ size: Int) -> (start: Int, total: Int) { (block * size, spec.blocks.count * size) }
     switch tensor.nameInBlock {
@@ -208,6 +233,7 @@ enum Gemma4: Architecture {
     // What comes of the embedding and of the table is added, and halved in its square.
     folds["input.context"] = .init(factor: Float(1 / width.squareRoot()))
     folds["input.context_norm"] = .init(factor: Float(0.5.squareRoot()))
+    folds["mlp.router_norm"] = .init(factor: Float(1 / width.squareRoot()))
     if case .tokenInput(let input) = spec.blocks.first?.stages.last?.parts.last?.mixer {
       folds["input.table"] = .init(factor: Float((Double(input.size) / 2).squareRoot()))
     }

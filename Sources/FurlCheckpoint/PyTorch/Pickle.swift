@@ -148,26 +148,9 @@ struct Pickle {
       guard (2...5).contains(version) else { throw error("has pickle protocol \(version); 2 to 5 are read") }
     case .frame: _ = try integer(UInt64.self)
     case .mark: marks.append(stack.count)
-    case .none: stack.append(.none)
-    case .newTrue: stack.append(.bool(true))
-    case .newFalse: stack.append(.bool(false))
-    case .binInt1: stack.append(.integer(Int(try integer(UInt8.self))))
-    case .binInt2: stack.append(.integer(Int(try integer(UInt16.self))))
-    case .binInt: stack.append(.integer(Int(try integer(Int32.self))))
-    case .long1: stack.append(long(try take(UInt64(try integer(UInt8.self)))))
-    case .long4: stack.append(long(try take(UInt64(try integer(UInt32.self)))))
-    case .binFloat:
-      _ = try take(8)
-      stack.append(.other)
-    case .shortBinString, .shortBinUnicode: stack.append(.text(Slice(try take(UInt64(try integer(UInt8.self))))))
-    case .binString, .binUnicode: stack.append(.text(Slice(try take(UInt64(try integer(UInt32.self))))))
-    case .binUnicode8: stack.append(.text(Slice(try take(try integer(UInt64.self)))))
-    case .shortBinBytes:
-      _ = try take(UInt64(try integer(UInt8.self)))
-      stack.append(.other)
-    case .binBytes:
-      _ = try take(UInt64(try integer(UInt32.self)))
-      stack.append(.other)
+    case .none, .newTrue, .newFalse, .binInt1, .binInt2, .binInt, .long1, .long4, .binFloat, .shortBinString,
+      .shortBinUnicode, .binString, .binUnicode, .binUnicode8, .shortBinBytes, .binBytes:
+      stack.append(try literal(opcode))
     case .emptyTuple: pushTuple([])
     case .tuple1: pushTuple(try pop(1))
     case .tuple2: pushTuple(try pop(2))
@@ -197,6 +180,27 @@ struct Pickle {
     case .longBinGet: try recall(Int(try integer(UInt32.self)))
     case .stop: break
     }
+  }
+
+  /// A value that stands in the bytes behind its operation.
+  private mutating func literal(_ opcode: Opcode) throws -> PickledValue {
+    switch opcode {
+    case .newTrue: return .bool(true)
+    case .newFalse: return .bool(false)
+    case .binInt1: return .integer(Int(try integer(UInt8.self)))
+    case .binInt2: return .integer(Int(try integer(UInt16.self)))
+    case .binInt: return .integer(Int(try integer(Int32.self)))
+    case .long1: return long(try take(UInt64(try integer(UInt8.self))))
+    case .long4: return long(try take(UInt64(try integer(UInt32.self))))
+    case .shortBinString, .shortBinUnicode: return .text(Slice(try take(UInt64(try integer(UInt8.self)))))
+    case .binString, .binUnicode: return .text(Slice(try take(UInt64(try integer(UInt32.self)))))
+    case .binUnicode8: return .text(Slice(try take(try integer(UInt64.self))))
+    case .binFloat: _ = try take(8)
+    case .shortBinBytes: _ = try take(UInt64(try integer(UInt8.self)))
+    case .binBytes: _ = try take(UInt64(try integer(UInt32.self)))
+    default: return .none
+    }
+    return .other
   }
 
   // MARK: Bytes

@@ -24,10 +24,41 @@ struct Invocation {
     return nil
   }
 
+  /// The same arguments with negative numbers joined to their options (`--seed=-1`): apart, the parser takes them for options,
+  /// and says that a value is missing where one is wrong.
+  var joiningNegativeNumbers: [String] {
+    var result: [String] = []
+    for (index, word) in arguments.enumerated() {
+      if word == "--" { return result + arguments[index...] }
+      if Invocation.isNegativeNumber(word), let option = result.last, option.hasPrefix("--"), !option.contains("=") {
+        result[result.count - 1] = "\(option)=\(word)"
+      } else {
+        result.append(word)
+      }
+    }
+    return result
+  }
+
+  /// A minus before a digit or a point: no option begins so.
+  private static func isNegativeNumber(_ word: String) -> Bool {
+    guard word.hasPrefix("-"), let next = word.dropFirst().first else { return false }
+    return next.isASCII && next.isNumber || next == "."
+  }
+
+  /// Refuses a first word that is no command, and says which one was probably meant.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage`.
+  func refuseUnknownCommands(_ known: [String], hidden: [String]) throws {
+    guard let first = arguments.first, !first.hasPrefix("-"), !(known + hidden).contains(first) else { return }
+    throw FurlError(
+      .usage, file: "furl", "\"\(first)\" is no command",
+      remedy: Suggestion.remedy(for: first, among: known, list: "there are"))
+  }
+
   private var options: ArraySlice<String> { arguments.prefix { $0 != "--" } }
 
   /// Options whose value may be nothing at all.
-  private static let texts = ["--prompt", "--text", "--title", "--stop", "--suffix", "--system"]
+  private static let texts = ["--prompt", "--text", "--title", "--stop", "--suffix", "--system", "--date"]
 
   /// An empty argument comes of a variable that is not set, and is wrong wherever a name, a path or a number is meant. It is
   /// named here, because nobody sees it in a message.

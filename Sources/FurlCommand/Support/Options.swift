@@ -48,7 +48,8 @@ struct ComputeOptions: ParsableArguments {
 struct WeightsOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The file or index in the checkpoint's folder that holds the weights, where several could.", valueName: "file"))
+      "The file or index in the checkpoint's folder that holds the weights, where several could.", valueName: "file"),
+    completion: .file())
   var weights: String?
 
   /// What to open in the place of a path: the file, where the path is a folder.

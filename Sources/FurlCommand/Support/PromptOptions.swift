@@ -17,13 +17,13 @@ struct PromptOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "With --chat: a JSON file with a list of messages, or with messages, tools and what else the template asks for.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var messages: String?
 
   @Option(help: ArgumentHelp("Fill in what stands between --prompt and this text.", valueName: "text"))
   var suffix: String?
 
-  @Option(help: ArgumentHelp("Fill in at a place of this file.", valueName: "file"))
+  @Option(help: ArgumentHelp("Fill in at a place of this file.", valueName: "file"), completion: .file())
   var file: String?
 
   @Option(help: ArgumentHelp("The place: line and column, from 1.", valueName: "line:column"))
@@ -32,7 +32,7 @@ struct PromptOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "How to ask for what is filled in, where the model's tokens do not tell: \(FillInMiddle.names.joined(separator: ", ")).",
-      valueName: "name"))
+      valueName: "name"), completion: .list(FillInMiddle.names))
   var fim: String?
 
   func validate() throws {

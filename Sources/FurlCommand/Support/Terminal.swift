@@ -40,11 +40,14 @@ enum Terminal {
     if said.withLock({ $0.insert(text).inserted }) { log(text.escapingControlCharacters) }
   }
 
-  /// Draws a progress bar on a terminal, and nothing elsewhere.
+  /// Draws a progress bar on a terminal; elsewhere it writes a line now and then.
   static func progress(_ label: String, done: Int, total: Int, since start: ContinuousClock.Instant) {
-    guard errorsAreShown, total > 0 else { return }
+    guard total > 0 else { return }
     let elapsed = (ContinuousClock.now - start).seconds
     let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
+    guard errorsAreShown else {
+      return SlowProgress.log("\(label) \(done) of \(total), \(left.text(decimals: 0)) s left", since: start)
+    }
     _ = write(
       "\r\u{1B}[K\(label) \(bar(Double(done) / Double(total))) \(done)/\(total) \(left.text(decimals: 0)) s left",
       to: 2)
@@ -97,15 +100,21 @@ struct ByteProgress {
   /// Shows the line, ten times a second at most.
   mutating func show(_ label: String, done: Int, total: Int) {
     let now = ContinuousClock.now
-    guard Terminal.errorsAreShown, total > 0, shown.map({ now - $0 >= .milliseconds(100) }) ?? true else { return }
+    guard total > 0 else { return }
+    guard Terminal.errorsAreShown else {
+      let line = ByteProgress.line(label, done: done, total: total, seconds: (now - start).seconds, hasBar: false)
+      return SlowProgress.log(line, since: start)
+    }
+    guard shown.map({ now - $0 >= .milliseconds(100) }) ?? true else { return }
     shown = now
     Terminal.showProgress(ByteProgress.line(label, done: done, total: total, seconds: (now - start).seconds))
   }
 
-  static func line(_ label: String, done: Int, total: Int, seconds: Double) -> String {
+  static func line(_ label: String, done: Int, total: Int, seconds: Double, hasBar: Bool = true) -> String {
     let share = Double(done) / Double(max(1, total))
     let rate = seconds > 0 ? Double(done) / seconds : 0
-    var line = "\(Terminal.bar(share)) \(Int(share * 100)) %, \(Figures.bytes(done)) of \(Figures.bytes(total))"
+    var line =
+      "\(hasBar ? Terminal.bar(share) + " " : "")\(Int(share * 100)) %, \(Figures.bytes(done)) of \(Figures.bytes(total))"
     // The first moments say nothing about the others.
     if done > 0, seconds >= 0.5 {
       line += ", \(Figures.bytes(Int(rate)))/s, \(Int((Double(total - done) / rate).rounded(.up))) s left"

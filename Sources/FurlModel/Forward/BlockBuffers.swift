@@ -143,6 +143,8 @@ struct ExpertBuffers {
   let output: Activations
   /// What all experts together give.
   let sum: Activations
+  /// What is read behind norms of their own.
+  let normed: Activations
 
   /// Rows that are gathered at once: many enough for threads to share, few enough to stay in a usual last-level cache.
   static let places = 512
@@ -159,6 +161,7 @@ struct ExpertBuffers {
     self.neurons = try (0..<2).map { _ in try gathered(neurons) }
     output = try gathered(hidden)
     sum = try buffer(hidden)
+    normed = try buffer(hidden)
   }
 
   init(_ spec: ExpertsSpec, sharing wider: ExpertBuffers) {
@@ -169,11 +172,13 @@ struct ExpertBuffers {
     neurons = wider.neurons.map { Activations(columns: spec.expert.size, sharing: $0) }
     output = wider.output
     sum = wider.sum
+    normed = wider.normed
   }
 
   /// In the order of ``PartSpec/inputs(hidden:)``, experts apart.
   func inputs(of spec: ExpertsSpec) -> [Activations] {
-    guard let mlp = spec.shared else { return [router] }
-    return [router] + (spec.gatesShared ? [sharedRouter] : []) + (mlp.isGated ? shared : [shared[0]])
+    let router = spec.ownNorms == nil ? [router] : []
+    guard let mlp = spec.shared else { return router }
+    return router + (spec.gatesShared ? [sharedRouter] : []) + (mlp.isGated ? shared : [shared[0]])
   }
 }

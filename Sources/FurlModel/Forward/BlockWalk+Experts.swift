@@ -29,7 +29,7 @@ extension BlockWalk {
     forEachPiece { piece, _ in
       normalize(norms[stage], for: inputs, piece.count)
       inputs(normed, count: piece.count, into: work.buffers.outputs(of: [part]), on: context)
-      forward.compute(experts, of: normed, buffers, count: piece.count)
+      forward.compute(experts, of: normed, stream: rows, buffers, count: piece.count)
       sums.copyRows(buffers.sum, count: piece.count, to: piece.lowerBound)
     }
     return sums
@@ -59,11 +59,13 @@ extension BlockWalk {
     let part = stages[stage].parts[part]
     guard let experts = weights(of: part).experts, let buffers = work?.buffers.experts else { return }
     let routing = experts.routing.keeping(nil)
-    let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
+    let own = experts.own
+    let router = own?.router ?? group(inputs(of: [part]).filter { $0.name == "mlp.router" })
     let outputs = try Activations(columns: spec.hiddenSize, capacity: BlockWalk.rowLimit * depth)
     try forEachPiece { piece, _ in
-      normalize(norms[stage], for: router, piece.count)
+      normalize(own?.routerNorm ?? norms[stage], for: router, piece.count)
       router(normed, count: piece.count, into: [buffers.router], on: context)
+      if let own { normalize(own.expertNorm, for: nil, piece.count) }
       let logits = (0..<piece.count).map { buffers.router[$0] }
       let ranked = logits.map { routing.ranked($0, count: depth) }
       var places = [[(row: Int, place: Int)]](repeating: [], count: experts.spec.count)

@@ -41,11 +41,29 @@ extension BlockWalk {
           .init(inputs: group(all.filter { $0.expert == index }), output: group(outputs.filter { $0.expert == index }))
         },
         sharedOutput: shared.isEmpty ? nil : group(shared), choiceBias: vectors["mlp.router.choice"],
-        keeping: keptExperts)
+        factors: vectors["mlp.router.factors"], own: own(of: part, experts), keeping: keptExperts)
     }
     return PartWeights(
       part, output: isSingle ? group(shared) : nil, outputNorm: norm(part.outputNorm, part.name + ".output_norm"),
       experts: weights, latent: latent(of: part), input: tokenInput(of: part))
+  }
+
+  /// What router and experts stand between, where they have norms of their own; the router must be known.
+  private func own(of part: PartSpec, _ experts: ExpertsSpec) -> ExpertWeights.OwnNorms? {
+    let norms = part.ownNormNames.compactMap { norm(experts.ownNorms, $0) }
+    guard norms.count == 4 else { return nil }
+    return ExpertWeights.OwnNorms(
+      router: group(part.ownRouter(hidden: spec.hiddenSize)), routerNorm: norms[0], expertNorm: norms[1],
+      expertOutputNorm: norms[2], sharedOutputNorm: norms[3])
+  }
+
+  /// What experts read the stream through: a norm of their own, or that of their stage.
+  private func expertNorm(_ stage: Int) -> NormWeights? {
+    let own = stages[stage].parts.lazy.compactMap { part -> NormWeights? in
+      guard case .experts(let experts) = part.mixer else { return nil }
+      return self.norm(experts.ownNorms, "mlp.expert_norm")
+    }
+    return own.first ?? norms[stage]
   }
 
   /// What a token input has beside its gate and its last layer, which must be known.
@@ -75,7 +93,7 @@ extension BlockWalk {
     switch site.place {
     case .norm: site.stage > 0 && !stages[site.stage].isBeside
     case .output(let part): BlockWalk.isKept(stages[site.stage].parts[part])
-    case .latent, .expertInput, .expertOutput, .embedding, .table: false
+    case .latent, .expertInput, .expertOutput, .embedding, .table, .router: false
     }
   }
 
@@ -110,6 +128,12 @@ extension BlockWalk {
         try body(copies, piece.count)
       }
     case .table: break
+    case .router(let index):
+      guard case .experts(let experts) = stage.parts[index].mixer else { return }
+      try forEachPiece { piece, _ in
+        normalize(norm(experts.ownNorms, "mlp.router_norm"), for: nil, piece.count)
+        try body(normed, piece.count)
+      }
     case .output(let index):
       let part = stage.parts[index]
       let inputs = group(inputs(of: [part]))
@@ -166,10 +190,12 @@ extension BlockWalk {
   func route(_ part: PartSpec, of stage: Int) {
     guard routes.isEmpty, case .experts(let experts) = part.mixer, let buffers = work?.buffers.experts else { return }
     let routing = ExpertRouting(
-      experts, choiceBias: vectors["mlp.router.choice"]?.values ?? [], keeping: keptExperts)
-    let router = group(inputs(of: [part]).filter { $0.name == "mlp.router" })
+      experts, choiceBias: vectors["mlp.router.choice"]?.values ?? [],
+      factors: vectors["mlp.router.factors"]?.values ?? [], keeping: keptExperts)
+    let own = part.ownRouter(hidden: spec.hiddenSize)
+    let router = group(own.isEmpty ? inputs(of: [part]).filter { $0.name == "mlp.router" } : own)
     forEachPiece { piece, _ in
-      normalize(norms[stage], for: router, piece.count)
+      normalize(own.isEmpty ? norms[stage] : norm(experts.ownNorms, "mlp.router_norm"), for: router, piece.count)
       router(normed, count: piece.count, into: [buffers.router], on: context)
       routes += forward.route(routing, buffers.router, count: piece.count)
     }
@@ -186,7 +212,7 @@ extension BlockWalk {
     for start in stride(from: 0, to: places.count, by: BlockWalk.rowLimit) {
       let some = Array(places[start..<min(start + BlockWalk.rowLimit, places.count)])
       rows.copyRows(hidden, at: some)
-      normalize(norms[stage], for: nil, some.count)
+      normalize(expertNorm(stage), for: nil, some.count)
       try body(some.count)
     }
   }
@@ -277,7 +303,7 @@ extension BlockWalk {
         inputs(
           normed, count: piece.count, into: work.buffers.outputs(of: [part.weights.spec]),
           on: context)
-        forward.compute(experts, of: normed, buffers, count: piece.count)
+        forward.compute(experts, of: normed, stream: rows, buffers, count: piece.count)
         return buffers.sum
       }
       return compute(part.weights.spec, inputs, of: part.stage, piece, position: position)

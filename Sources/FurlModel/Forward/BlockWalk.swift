@@ -199,7 +199,7 @@ package final class BlockWalk {
     }
     for part in stages.flatMap(\.parts) {
       let outputNorm = part.outputNorm == nil ? [] : [part.name + ".output_norm"]
-      for name in part.vectors.map(\.name) + outputNorm {
+      for name in part.vectors.map(\.name) + part.ownNormNames + outputNorm {
         vectors[name] = try vector(prefix + name)
         vectors[name + ".bias"] = try vector(prefix + name + ".bias")
       }

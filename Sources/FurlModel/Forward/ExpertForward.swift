@@ -15,7 +15,15 @@ extension BlockForward {
   ///
   /// - Parameters:
   ///   - input: what the stage's layers read.
-  func compute(_ weights: ExpertWeights, of input: Activations, _ buffers: ExpertBuffers, count: Int) {
+  ///   - stream: the residual stream that the stage reads.
+  func compute(
+    _ weights: ExpertWeights, of input: Activations, stream: Activations, _ buffers: ExpertBuffers, count: Int
+  ) {
+    var input = input
+    if let own = weights.own {
+      route(own, stream, buffers, count: count)
+      input = readByExperts(own, stream, buffers, count: count)
+    }
     let choices = route(weights.routing, buffers.router, count: count)
     buffers.sum.clear(count: count)
     for wave in ExpertWave.waves(of: choices, experts: weights.spec.count, room: buffers.rows.capacity) {
@@ -23,15 +31,37 @@ extension BlockForward {
       let (added, starts) = wave.added(count: count)
       buffers.sum.addRows(buffers.output, added, starts: starts, on: context)
     }
+    if let own = weights.own {
+      normalize(buffers.sum, own.expertOutputNorm, count: count, for: nil, into: buffers.normed)
+      buffers.sum.copyRows(buffers.normed, count: count, to: 0)
+    }
     guard let output = weights.sharedOutput, let mlp = weights.spec.shared else { return }
     finish(mlp, buffers.shared, count: count)
     buffers.shared[0].clearPadding(count: count)
     apply(output, buffers.shared[0], count: count, into: buffers.output)
+    if let own = weights.own {
+      normalize(buffers.output, own.sharedOutputNorm, count: count, for: nil, into: buffers.normed)
+      return buffers.sum.add(buffers.normed, count: count, on: context)
+    }
     let factors = (0..<count).map { row -> Float in
       guard weights.spec.gatesShared else { return 1 }
       return Float(1 / (1 + Elementary.exp(-Double(buffers.sharedRouter[row][0]))))
     }
     buffers.sum.addRows(buffers.output, times: factors, on: context)
+  }
+
+  /// What a router gives that reads the stream through a norm of its own.
+  func route(_ own: ExpertWeights.OwnNorms, _ stream: Activations, _ buffers: ExpertBuffers, count: Int) {
+    normalize(stream, own.routerNorm, count: count, for: own.router, into: buffers.normed)
+    own.router(buffers.normed, count: count, into: [buffers.router], on: context)
+  }
+
+  /// What experts read that have a norm of their own before them.
+  func readByExperts(
+    _ own: ExpertWeights.OwnNorms, _ stream: Activations, _ buffers: ExpertBuffers, count: Int
+  ) -> Activations {
+    normalize(stream, own.expertNorm, count: count, for: nil, into: buffers.normed)
+    return buffers.normed
   }
 
   /// Computes the experts of a wave on their rows, into `output`.

@@ -15,30 +15,42 @@ package struct ExpertRouting: Sendable {
   let spec: ExpertsSpec
   /// Added to scores for the choice alone: [count]; empty for none.
   let choiceBias: [Double]
+  /// What weights are multiplied with in the end: [count]; empty for nothing.
+  let factors: [Double]
   /// The experts that there are to choose from, ascending, as if there were no others; nil: all.
   let kept: [Int]?
 
   /// - Parameters:
-  ///   - choiceBias: empty for none.
+  ///   - choiceBias, factors: empty for none.
   ///   - kept: the experts that there are to choose from; nil: all.
-  init(_ spec: ExpertsSpec, choiceBias: [Float], keeping kept: [Int]? = nil) {
-    self.init(spec, choiceBias: choiceBias.map(Double.init), keeping: kept)
+  init(_ spec: ExpertsSpec, choiceBias: [Float], factors: [Float] = [], keeping kept: [Int]? = nil) {
+    self.init(spec, choiceBias: choiceBias.map(Double.init), factors: factors.map(Double.init), keeping: kept)
   }
 
-  private init(_ spec: ExpertsSpec, choiceBias: [Double], keeping kept: [Int]?) {
+  private init(_ spec: ExpertsSpec, choiceBias: [Double], factors: [Double], keeping kept: [Int]?) {
     self.spec = spec
     self.choiceBias = choiceBias
+    self.factors = factors
     self.kept = kept
   }
 
   /// The same with these experts alone; nil: with all.
-  package func keeping(_ kept: [Int]?) -> ExpertRouting { ExpertRouting(spec, choiceBias: choiceBias, keeping: kept) }
+  package func keeping(_ kept: [Int]?) -> ExpertRouting {
+    ExpertRouting(spec, choiceBias: choiceBias, factors: factors, keeping: kept)
+  }
 
   /// - Parameter logits: of the router: [count].
   /// - Returns: the chosen experts, in the order of their numbers.
   package func choose(_ logits: [Float]) -> [ChosenExperts] { choose(logits.span) }
 
   package func choose(_ logits: Span<Float>) -> [ChosenExperts] {
+    let choices = weighed(logits)
+    guard !factors.isEmpty else { return choices }
+    return choices.map { ChosenExperts(expert: $0.expert, weight: Float(Double($0.weight) * factors[$0.expert])) }
+  }
+
+  /// The same before weights are multiplied with the experts' own factors.
+  func weighed(_ logits: Span<Float>) -> [ChosenExperts] {
     let logits = capped(logits)
     guard let kept else { return choose(logits, choiceBias) }
     return choose(kept.map { logits[$0] }, choiceBias.isEmpty ? [] : kept.map { choiceBias[$0] }).map {

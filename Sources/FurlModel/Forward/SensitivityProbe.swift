@@ -32,10 +32,11 @@ package final class SensitivityProbe {
   /// - Parameters:
   ///   - matrices, vectors: every tensor of the model, by name.
   ///   - sequences: what is read; ids inside of the vocabulary, none longer than the context.
+  ///   - keepsStates: false where all of the model will be replaced at once, which needs less memory.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   package init(
     _ spec: ModelSpec, matrices: [String: PackedMatrix], vectors: [String: FloatVector], sequences: [[Int]],
-    context: ComputeContext
+    keepsStates: Bool = true, context: ComputeContext
   ) throws {
     self.spec = spec
     self.matrices = matrices
@@ -46,10 +47,10 @@ package final class SensitivityProbe {
     let (size, limit) = (walk.positionCount * spec.vocabularySize, SensitivityProbe.scoredNumbers)
     every = max(1, (size + limit - 1) / limit)
     for block in spec.blocks.indices {
-      starts.append(try walk.state())
+      if keepsStates { starts.append(try walk.state()) }
       try compute(block, [:])
     }
-    starts.append(try walk.state())
+    if keepsStates { starts.append(try walk.state()) }
     try patch(before: spec.blocks.count, [:])
     try forEachScored([:]) { expected += $0 }
     guard expected.allSatisfy(\.isFinite) else {
@@ -73,6 +74,8 @@ package final class SensitivityProbe {
       walk.embed(
         replacements["embedding"] ?? matrices["embedding"]!,
         positions: replacements["positions"] ?? matrices["positions"])
+    } else if starts.isEmpty {
+      throw FurlError(.defect, "this probe replaces whole models")
     } else {
       walk.resume(starts[first])
     }

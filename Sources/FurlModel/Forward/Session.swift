@@ -320,7 +320,7 @@ package final class Session {
         forward.finish(mlp, block.buffers.mlp, count: state.rows)
         state.results.append((part.weights, block.buffers.inner))
       case .experts(let weights, let experts):
-        forward.compute(weights, of: normed, experts, count: state.rows)
+        forward.compute(weights, of: normed, stream: hidden, experts, count: state.rows)
         state.results.append((part.weights, experts.sum))
       case .tokenInput(let weights, let input):
         if let embedded { forward.finish(weights, input, embedded, tokens: tokens) }

@@ -2,7 +2,7 @@ import FurlBase
 package import FurlCheckpoint
 package import FurlNumerics
 package import FurlSpec
-import FurlTensor
+package import FurlTensor
 
 /// A number for every parameter of a model, in one piece of memory: its weights, or their gradients.
 package final class ModelParameters: Sendable {
@@ -17,10 +17,11 @@ package final class ModelParameters: Sendable {
 
   /// Zeros.
   ///
+  /// - Parameter includesMatrices: false leaves room for vectors only.
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  package init(zeros spec: ModelSpec) throws {
+  package init(zeros spec: ModelSpec, includesMatrices: Bool = true) throws {
     self.spec = spec
-    tensors = spec.tensors
+    tensors = includesMatrices ? spec.tensors : spec.tensors.filter { $0.shape.count == 1 }
     let shapes = tensors.map { $0.shape.count == 1 ? (rows: 1, columns: $0.shape[0]) : ($0.shape[0], $0.shape[1]) }
     let (all, parts) = try Matrix.row(of: shapes)
     self.all = all
@@ -38,11 +39,19 @@ package final class ModelParameters: Sendable {
   ///
   /// - Throws: ``FurlError`` that names the tensor.
   package convenience init(_ checkpoint: Checkpoint) throws {
-    try self.init(zeros: checkpoint.spec)
+    try self.init(checkpoint.spec) { try checkpoint.source($0) }
+  }
+
+  /// Weights from wherever they are.
+  ///
+  /// - Parameter source: of a tensor, by its name.
+  /// - Throws: ``FurlError`` that names the tensor.
+  package convenience init(_ spec: ModelSpec, source: (String) throws -> WeightSource) throws {
+    try self.init(zeros: spec)
     let buffer = ReadBuffer()
     for tensor in tensors {
       do {
-        let source = try checkpoint.source(tensor.name)
+        let source = try source(tensor.name)
         try self[tensor.name].load(source, with: buffer)
         source.drop()
       } catch var error as FurlError {

@@ -25,27 +25,40 @@ struct TrainingBlock {
     let stages: [TrainingStage]
   }
 
+  /// What a block takes from outside of it beside the stream.
+  struct BlockSurroundings {
+    /// What its heads are turned by; nil: nothing.
+    let angles: RotaryAngles?
+    /// Keys and values that it gives to later blocks, or takes from an earlier one; nil: neither.
+    let keys: GivenKeys?
+    let tokens: TokenRows?
+  }
+
   private let groups: [TrainingGroup]
+  /// Whether the stream is multiplied with a number behind it.
+  private let isScaled: Bool
   private let hidden: Int
   private let scratch: TrainingMatrices
 
   init(
-    _ spec: BlockSpec, shape: TrainingShape, angles: RotaryAngles?, kept: TrainingMatrices, scratch: TrainingMatrices
-  ) {
+    _ spec: BlockSpec, shape: TrainingShape, outside: BlockSurroundings, kept: TrainingMatrices,
+    scratch: TrainingMatrices
+  ) throws {
     hidden = shape.hidden
+    isScaled = spec.isScaled
     self.scratch = scratch
-    groups = spec.stageGroups.map { numbers in
+    groups = try spec.stageGroups.map { numbers in
       let stages = numbers.map { spec.stages[$0] }
-      return TrainingGroup(
+      return try TrainingGroup(
         input: spec.keepsInput(of: numbers, isTrained: shape.isTrained)
           ? kept[.input(stage: numbers.lowerBound), shape.hidden] : nil,
         stages: stages.map { stage in
-          TrainingStage(
+          try TrainingStage(
             spec: stage,
             parts: stage.parts.map { part in
-              StagePart(
+              try StagePart(
                 spec: part,
-                mixer: TrainingBlock.mixer(part, shape: shape, angles: angles, kept: kept, scratch: scratch),
+                mixer: TrainingBlock.mixer(part, shape: shape, outside: outside, kept: kept, scratch: scratch),
                 given: part.outputNorm == nil ? nil : kept[.given(part: part.name), shape.hidden])
             })
         })
@@ -53,16 +66,19 @@ struct TrainingBlock {
   }
 
   private static func mixer(
-    _ part: PartSpec, shape: TrainingShape, angles: RotaryAngles?, kept: TrainingMatrices, scratch: TrainingMatrices
-  ) -> any TrainingMixer {
+    _ part: PartSpec, shape: TrainingShape, outside: BlockSurroundings, kept: TrainingMatrices,
+    scratch: TrainingMatrices
+  ) throws -> any TrainingMixer {
     switch part.mixer {
     case .attention(let spec):
-      TrainingAttention(spec, angles: angles, shape: shape, kept: kept, scratch: scratch)
+      try TrainingAttention(spec, shape: shape, outside: outside, kept: kept, scratch: scratch)
     case .feedForward(let spec): TrainingFeedForward(spec, kept: kept, scratch: scratch)
     case .experts(let spec): TrainingExperts(spec, shape: shape, kept: kept, scratch: scratch)
     case .latentAttention(let spec):
-      TrainingLatentAttention(spec, angles: angles, shape: shape, kept: kept, scratch: scratch)
-    case .recurrent, .tokenInput: preconditionFailure("a model that cannot be trained was not refused")
+      TrainingLatentAttention(spec, angles: outside.angles, shape: shape, kept: kept, scratch: scratch)
+    case .tokenInput(let spec):
+      TrainingTokenInput(spec, tokens: outside.tokens, kept: kept, scratch: scratch)
+    case .recurrent: preconditionFailure("a model that cannot be trained was not refused")
     }
   }
 
@@ -77,6 +93,15 @@ struct TrainingBlock {
         for part in stage.parts { add(part, of: input, to: stream, layers) }
       }
     }
+    scale(stream, layers)
+  }
+
+  /// Multiplies the stream, or its gradient, with the number behind the block. That number is part of what a model is and not
+  /// trained, as in transformers, where it is no parameter.
+  private func scale(_ stream: Matrix, _ layers: TrainingLayers) {
+    guard isScaled else { return }
+    let factor = layers.parameter("scale").values[0]
+    layers.math.scaleRows(stream, by: [Float](repeating: factor, count: stream.rows))
   }
 
   /// What the parts of a stage read.
@@ -102,6 +127,7 @@ struct TrainingBlock {
 
   /// - Parameter stream: the gradient of the stream behind the block, [rows][hidden], which becomes that before it.
   func backward(_ stream: Matrix, _ layers: TrainingLayers) throws {
+    scale(stream, layers)
     for group in groups.reversed() {
       var above = stream
       if group.stages.count > 1 {

@@ -1,6 +1,9 @@
-import FurlNumerics
+package import FurlNumerics
 import FurlSpec
 import FurlTensor
+
+/// Is told, on a way back, of each linear layer: its name, and the gradient of its outputs and its inputs, [rows][...].
+package typealias GradientObserver = (_ name: String, _ gradient: Matrix, _ input: Matrix) -> Void
 
 /// Linear layers and norms of one block, or of what is outside of the blocks, with their gradients.
 struct TrainingLayers {
@@ -10,6 +13,8 @@ struct TrainingLayers {
   let parameters: ModelParameters
   /// What is added to on the way back; nil on the way there.
   let gradients: ModelParameters?
+  /// Who is told of the gradients of linear layers' outputs instead of gradients of their weights being added up.
+  var observer: GradientObserver?
 
   private var added: ModelParameters {
     guard let gradients else { preconditionFailure("there is no way back") }
@@ -39,6 +44,7 @@ struct TrainingLayers {
 
   /// From the gradient of a layer's output to that of its weight.
   func addGradient(_ name: String, _ gradient: Matrix, input: Matrix) {
+    if let observer { return observer(prefix + name, gradient, input) }
     math.addWeightGradient(
       gradient, input, to: self.gradient(name), bias: added.optional(prefix + name + ".bias"))
   }

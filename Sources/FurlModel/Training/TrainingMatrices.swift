@@ -11,6 +11,8 @@ struct TrainingMatrices {
     case query, key, value, attended, statistics
     /// What heads' outputs are multiplied with comes from these.
     case attentionGates
+    /// What a token input's gate gives before its activation, and what comes of the tokens' embeddings before its norm.
+    case inputGate, inputContext
     /// What queries, and keys and values, are made from.
     case queryLatent, latent
     /// Outputs of an MLP's first layers; of experts for each row and each of its experts, those of an expert together.
@@ -26,6 +28,10 @@ struct TrainingMatrices {
     case branch
     /// Queries and keys that were normed and turned.
     case turnedQuery, turnedKey
+    /// Values that were normed.
+    case normedValue
+    /// What a token input's gate is multiplied with, and rows of its table.
+    case inputTerm, inputRows
     /// What heads give, multiplied with their gates.
     case gated
     /// What comes out of the norm of a latent vector; heads of latent attention in their own sizes, and their gradients.
@@ -40,6 +46,7 @@ struct TrainingMatrices {
     case queryGradient, keyGradient, valueGradient, attendedGradient, attentionGateGradient
     case narrowGradient, normedLatentGradient
     case innerGradient, upGradient, routerGradient, expertGradient
+    case inputTermGradient, inputContextGradient
   }
 
   /// Columns of each.

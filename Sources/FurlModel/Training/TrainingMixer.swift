@@ -31,11 +31,10 @@ extension PartSpec {
   /// Why a part cannot be trained; nil: it can.
   var untrainable: String? {
     switch mixer {
-    case .attention(let attention) where attention.keySource != .own || attention.valueNorm != nil:
-      "normed values, and keys and values of one layer or of another block, have no gradient that Furl computes"
-    case .attention, .latentAttention, .feedForward, .experts: nil
+    case .experts(let experts) where experts.ownNorms != nil || experts.hasExpertFactors:
+      "experts between norms of their own have no gradient that Furl computes"
+    case .attention, .latentAttention, .feedForward, .experts, .tokenInput: nil
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
-    case .tokenInput: "what blocks take from the tokens has no gradient that Furl computes"
     }
   }
 
@@ -46,7 +45,8 @@ extension PartSpec {
     case .feedForward(let mlp): mlp.keptWidths
     case .experts(let experts): experts.keptWidths
     case .latentAttention(let attention): attention.keptWidths
-    case .recurrent, .tokenInput: [:]
+    case .tokenInput(let input): input.keptWidths
+    case .recurrent: [:]
     }
   }
 
@@ -57,7 +57,8 @@ extension PartSpec {
     case .feedForward(let mlp): mlp.scratchWidths(isTrained: shape.isTrained)
     case .experts(let experts): experts.scratchWidths(hidden: shape.hidden, isTrained: shape.isTrained)
     case .latentAttention(let attention): attention.scratchWidths(isTrained: shape.isTrained)
-    case .recurrent, .tokenInput: [:]
+    case .tokenInput(let input): input.scratchWidths(isTrained: shape.isTrained)
+    case .recurrent: [:]
     }
   }
 }

@@ -95,18 +95,31 @@ final class ExpertWeights: Sendable {
   /// What all rows go through; what reads the stage's input of it is among the stage's inputs.
   let sharedOutput: LinearGroup?
   let routing: ExpertRouting
+  /// nil: all read the stage's input.
+  let own: OwnNorms?
+
+  /// What router and experts stand between, where they have norms of their own.
+  struct OwnNorms: Sendable {
+    let router: LinearGroup
+    let routerNorm: NormWeights
+    let expertNorm: NormWeights
+    let expertOutputNorm: NormWeights
+    let sharedOutputNorm: NormWeights
+  }
 
   /// - Parameters:
-  ///   - choiceBias: added to the scores for the choice alone.
+  ///   - choiceBias: added to the scores for the choice alone; factors: what weights are multiplied with.
   ///   - kept: the experts that there are to choose from; nil: all.
   init(
     _ spec: ExpertsSpec, _ experts: [Expert], sharedOutput: LinearGroup?, choiceBias: FloatVector?,
-    keeping kept: [Int]? = nil
+    factors: FloatVector? = nil, own: OwnNorms? = nil, keeping kept: [Int]? = nil
   ) {
+    self.own = own
     self.spec = spec
     self.experts = experts
     self.sharedOutput = sharedOutput
-    routing = ExpertRouting(spec, choiceBias: choiceBias?.values ?? [], keeping: kept)
+    routing = ExpertRouting(
+      spec, choiceBias: choiceBias?.values ?? [], factors: factors?.values ?? [], keeping: kept)
   }
 }
 

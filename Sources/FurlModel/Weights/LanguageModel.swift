@@ -172,10 +172,18 @@ package final class LanguageModel: Sendable {
         let output = try layer(prefix + outputs[index].name)
         experts.append(.init(inputs: LinearGroup(layers), output: LinearGroup([output])))
       }
+      let names = part.ownNormNames
+      let own = try spec.ownNorms.map { ownNorm in
+        let norms = try names.map { try norm(prefix + $0, ownNorm) }
+        return ExpertWeights.OwnNorms(
+          router: LinearGroup(try part.ownRouter(hidden: hidden).map { try layer(prefix + $0.name) }),
+          routerNorm: norms[0], expertNorm: norms[1], expertOutputNorm: norms[2], sharedOutputNorm: norms[3])
+      }
       return ExpertWeights(
         spec, experts,
         sharedOutput: spec.shared == nil ? nil : LinearGroup([try layer(prefix + "mlp.shared.down")]),
-        choiceBias: try vector(prefix + "mlp.router.choice"))
+        choiceBias: try vector(prefix + "mlp.router.choice"), factors: try vector(prefix + "mlp.router.factors"),
+        own: own)
     }
   }
 }

@@ -15,6 +15,10 @@ package struct CalibratedEncoder: Sendable {
   /// What a step is multiplied with in each row; nil: 1.
   package let rowFactors: [Float]?
 
+  /// What the rows' errors count together, so that rows make up for each other's, too; only with
+  /// ``CodeObjective/outputs(_:)``. Nil: each for itself.
+  package var rowFeedback: OutputFactor?
+
   /// What weights are multiplied with before they get their codes: [columns] and [rows]; nil: 1.
   package var columnScales: [Float]?
   package var rowScales: [Float]?
@@ -40,6 +44,11 @@ package struct CalibratedEncoder: Sendable {
   ///   a block that has no scale; `unavailable` when there is no memory.
   package func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
     let job = try CalibratedJob(self, source, math)
+    if let rowFeedback, let factor = job.factor {
+      try job.encode(with: rowFeedback, factor)
+      try job.matrix.keepApart(source)
+      return job.matrix
+    }
     let failures = FirstFailure()
     let next = Atomic(0)
     math.pool.run { _, _ in

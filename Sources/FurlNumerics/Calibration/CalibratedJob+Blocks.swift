@@ -22,10 +22,14 @@ extension CalibratedJob {
 
   /// Chooses the scales of a super-block, which is a panel.
   ///
-  /// - Returns: those of each row tile of the slice.
-  func chooseTogether(_ slice: CodeSlice, _ panel: FeedbackPanel, _ factor: FeedbackFactor?) throws -> [ChosenScales] {
+  /// - Parameter tiles: of the slice.
+  /// - Returns: those of each of the row tiles.
+  func chooseTogether(
+    _ slice: CodeSlice, _ tiles: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor?
+  ) throws -> [ChosenScales] {
     guard let blocks, let block = panel.segments.first?.segment.block else { return [] }
-    let values = factor.map { anticipate(slice, panel, $0) } ?? slice.weights.rows(panel.places)
+    let values =
+      factor.map { anticipate(slice, panel, $0, lanes: lanes(tiles, of: slice)) } ?? slice.weights.rows(panel.places)
     var parts = [Range<Int>?](repeating: nil, count: panel.places.count / blocks.partColumns)
     for (places, segment) in panel.segments {
       let part = segment.columns[0] / blocks.partColumns % parts.count
@@ -36,7 +40,7 @@ extension CalibratedJob {
           min($0.lowerBound, local.lowerBound)..<max($0.upperBound, local.upperBound)
         } ?? local
     }
-    return try tiles(slice).map { tile in
+    return try tiles.map { tile in
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       let chosen = weights.withUnsafeBufferPointer { weights in
         blocks.choose(
@@ -49,41 +53,53 @@ extension CalibratedJob {
   }
 
   /// Makes the scales of a segment's part those that are worked with.
-  func set(_ chosen: [ChosenScales], for segment: FeedbackSegment, in slice: CodeSlice) {
+  func set(_ chosen: [ChosenScales], of tiles: Range<Int>, for segment: FeedbackSegment, in slice: CodeSlice) {
     guard let blocks else { return }
     let parts = chosen[0].scales.count
     let part = segment.columns[0] / blocks.partColumns % parts
+    let first = lanes(tiles, of: slice).lowerBound
     for (index, chosen) in chosen.enumerated() {
       for lane in 0..<Tile.rows {
-        slice.scales[index * Tile.rows + lane] = chosen.scales[part][lane]
-        slice.minimums[index * Tile.rows + lane] = chosen.minimums[part][lane]
+        slice.scales[first + index * Tile.rows + lane] = chosen.scales[part][lane]
+        slice.minimums[first + index * Tile.rows + lane] = chosen.minimums[part][lane]
       }
     }
   }
 
+  /// Where the rows of some tiles lie in a slice.
+  func lanes(_ tiles: Range<Int>, of slice: CodeSlice) -> Range<Int> {
+    let first = slice.rows.lowerBound / Tile.rows
+    return (tiles.lowerBound - first) * Tile.rows..<(tiles.upperBound - first) * Tile.rows
+  }
+
   /// What a panel's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
-  private func anticipate(_ slice: CodeSlice, _ panel: FeedbackPanel, _ factor: FeedbackFactor) -> MatrixView {
-    let width = CalibratedJob.sliceRows
+  private func anticipate(
+    _ slice: CodeSlice, _ panel: FeedbackPanel, _ factor: FeedbackFactor, lanes: Range<Int>
+  ) -> MatrixView {
     let (start, end) = (panel.places.lowerBound, panel.places.upperBound)
     for (places, _) in panel.segments {
       let local = places.lowerBound - start..<places.upperBound - start
-      slice.wanted.row(local.lowerBound).update(from: slice.feedback.row(local.lowerBound), count: local.count * width)
+      for place in local {
+        let (wanted, feedback, outputs) = (slice.wanted.row(place), slice.feedback.row(place), slice.outputs.row(place))
+        for lane in lanes { wanted[lane] = feedback[lane] + outputs[lane] }
+      }
       if places.upperBound < end {
         math.multiplyTransposed(
-          factor.matrix[places.upperBound..<end, places], slice.differences.rows(local.upperBound..<end - start),
-          into: slice.wanted.rows(local), .add)
+          factor.matrix[places.upperBound..<end, places],
+          slice.differences.rows(local.upperBound..<end - start).columns(lanes),
+          into: slice.wanted.rows(local).columns(lanes), .add)
       }
       for place in places.reversed() {
         let (weight, wanted) = (slice.weights.row(place), slice.wanted.row(place - start))
-        for lane in 0..<width { wanted[lane] += weight[lane] }
+        for lane in lanes { wanted[lane] += weight[lane] }
         for later in place + 1..<max(place + 1, places.upperBound) {
           let share = factor.matrix.row(later)[place]
           let moved = slice.differences.row(later - start)
-          for lane in 0..<width { wanted[lane] += moved[lane] * share }
+          for lane in lanes { wanted[lane] += moved[lane] * share }
         }
         let difference = slice.differences.row(place - start)
-        for lane in 0..<width { difference[lane] = weight[lane] - wanted[lane] }
+        for lane in lanes { difference[lane] = weight[lane] - wanted[lane] }
       }
     }
     return slice.wanted.rows(0..<panel.places.count)

@@ -10,7 +10,7 @@ final class CalibratedJob: @unchecked Sendable {
   /// Rows of a slice: four row tiles.
   static let sliceRows = 64
   /// Columns of a panel: those that are a segment at most, or a super-block.
-  private let panelColumns: Int
+  let panelColumns: Int
 
   /// Columns whose feedback from all earlier ones is one product.
   struct FeedbackPanel {
@@ -19,18 +19,18 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   let matrix: PackedMatrix
-  private let source: WeightSource
+  let source: WeightSource
   let math: DenseMath
-  private let encoder: CalibratedEncoder
-  private let factor: FeedbackFactor?
+  let encoder: CalibratedEncoder
+  let factor: FeedbackFactor?
   /// Of the error in each place.
   let weights: [Float]
   /// Of a scheme whose scales are not numbers of their own.
   let blocks: BlockEncoder?
-  private let panels: [FeedbackPanel]
-  private let grid: furl_grid
-  private let stored: StoredScales
-  private let kernels = Kernels.forEncoding.table
+  let panels: [FeedbackPanel]
+  let grid: furl_grid
+  let stored: StoredScales
+  let kernels = Kernels.forEncoding.table
 
   init(_ encoder: CalibratedEncoder, _ source: WeightSource, _ math: DenseMath) throws {
     guard let block = encoder.scheme.choiceBlock else {
@@ -111,6 +111,8 @@ final class CalibratedJob: @unchecked Sendable {
     let wanted: MatrixView
     /// [panel][64]: by how much those differ from the weights.
     let differences: MatrixView
+    /// [panel][64]: what the errors of rows above ask of the places of this panel; zeros where rows are independent.
+    let outputs: MatrixView
     /// [128][128], packed: a segment's factor with itself.
     let inner: UnsafeMutablePointer<Float>
     /// [columns][64], in the order of the matrix.
@@ -125,25 +127,23 @@ final class CalibratedJob: @unchecked Sendable {
   /// - Throws: ``FurlError`` of kind `input` that names a weight or rows.
   func encode(slice index: Int, _ memory: CodeSliceMemory) throws {
     let first = index * CalibratedJob.sliceRows
-    let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory)
-    let isWhole = matrix.scheme.block == .row
-    if matrix.scheme.scales == .u8 { try findFactors(slice) }
-    if isWhole { try findScales(slice, of: slice.weights, places: 0..<source.columns, block: 0) }
+    let slice = try load(first..<min(first + CalibratedJob.sliceRows, source.rows), memory, reading: memory.reading)
+    try findWholeScales(slice)
     for panel in panels {
       let places = panel.places
       if let factor {
         collect(slice, from: places.upperBound..<source.columns, for: places, factor, accumulate: false, panel)
       }
-      let chosen = matrix.scheme.superBlock == nil ? [] : try chooseTogether(slice, panel, factor)
+      let chosen = matrix.scheme.superBlock == nil ? [] : try chooseTogether(slice, tiles(slice), panel, factor)
       for (place, segment) in panel.segments {
         if let factor, place.upperBound < places.upperBound {
           collect(slice, from: place.upperBound..<places.upperBound, for: place, factor, accumulate: true, panel)
         }
         if !chosen.isEmpty {
-          set(chosen, for: segment, in: slice)
-        } else if !isWhole {
+          set(chosen, of: tiles(slice), for: segment, in: slice)
+        } else if !hasRowScales {
           let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
-          try findScales(slice, of: values, places: place, block: segment.block)
+          try findScales(slice, tiles(slice), of: values, places: place, block: segment.block)
         }
         feedBack(slice, place, segment, panel)
       }
@@ -153,12 +153,13 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Reading
 
-  private func load(_ rows: Range<Int>, _ memory: CodeSliceMemory) throws -> CodeSlice {
+  /// - Parameter reading: room for the weights as they are read.
+  func load(_ rows: Range<Int>, _ memory: CodeSliceMemory, reading: ReadBuffer) throws -> CodeSlice {
     let width = CalibratedJob.sliceRows
     let panel = panelColumns
     let columns = source.columns
     let innerCount = FeedbackFactor.segmentColumns * FeedbackFactor.segmentColumns
-    let rest = (columns + 3 * panel) * width
+    let rest = (columns + 4 * panel) * width
     let numbers = try memory.numbers.room((rest + 2 * width + innerCount) * 4).assumingMemoryBound(to: Float.self)
     let codes = try memory.codes.room((columns + panel) * width).assumingMemoryBound(to: UInt8.self)
     let slice = CodeSlice(
@@ -166,9 +167,10 @@ final class CalibratedJob: @unchecked Sendable {
       feedback: MatrixView(numbers + columns * width, rows: panel, columns: width),
       wanted: MatrixView(numbers + (columns + panel) * width, rows: panel, columns: width),
       differences: MatrixView(numbers + (columns + 2 * panel) * width, rows: panel, columns: width),
+      outputs: MatrixView(numbers + (columns + 3 * panel) * width, rows: panel, columns: width),
       inner: numbers + rest, codes: codes, segmentCodes: codes + columns * width,
       scales: numbers + rest + innerCount, minimums: numbers + rest + innerCount + width)
-    let values = try source.loadFloats(rows: rows, with: memory.reading)
+    let values = try source.loadFloats(rows: rows, with: reading)
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       let (row, column) = bad.quotientAndRemainder(dividingBy: columns)
       throw FurlError.input(
@@ -176,6 +178,7 @@ final class CalibratedJob: @unchecked Sendable {
         "element [\(rows.lowerBound + row), \(column)] is \(values[bad]), not a finite number")
     }
     numbers.update(repeating: 0, count: columns * width)
+    slice.outputs.clear()
     for (places, segment) in panels.lazy.flatMap(\.segments) {
       for (offset, column) in segment.columns.enumerated() {
         let target = numbers + (places.upperBound - 1 - offset) * width
@@ -192,35 +195,45 @@ final class CalibratedJob: @unchecked Sendable {
   // MARK: Feedback
 
   /// Adds up what the errors in some places ask of others, from nothing or from what is there.
-  private func collect(
+  ///
+  /// - Parameter lanes: the rows that are asked; nil: all.
+  func collect(
     _ slice: CodeSlice, from sources: Range<Int>, for places: Range<Int>, _ factor: FeedbackFactor, accumulate: Bool,
-    _ panel: FeedbackPanel
+    _ panel: FeedbackPanel, lanes: Range<Int>? = nil
   ) {
     let first = places.lowerBound - panel.places.lowerBound
-    let target = slice.feedback.rows(first..<first + places.count)
+    let lanes = lanes ?? 0..<CalibratedJob.sliceRows
+    let target = slice.feedback.rows(first..<first + places.count).columns(lanes)
     guard !sources.isEmpty else {
       if !accumulate { target.clear() }
       return
     }
     math.multiplyTransposed(
-      factor.matrix[sources, places], slice.weights.rows(sources), into: target, accumulate ? .add : .set)
+      factor.matrix[sources, places], slice.weights.rows(sources).columns(lanes), into: target,
+      accumulate ? .add : .set)
   }
 
   /// What a segment's weights would be if it could make up for all errors so far and made none itself: its own places
   /// follow each other, too. [places][64], in `wanted`.
-  private func anticipate(
-    _ slice: CodeSlice, _ places: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor
+  func anticipate(
+    _ slice: CodeSlice, _ places: Range<Int>, _ panel: FeedbackPanel, _ factor: FeedbackFactor,
+    lanes: Range<Int>? = nil
   ) -> MatrixView {
     let width = CalibratedJob.sliceRows
+    let lanes = lanes ?? 0..<width
+    let first = places.lowerBound - panel.places.lowerBound
     let weights = slice.weights.row(places.lowerBound)
-    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
+    let (feedback, outputs) = (slice.feedback.row(first), slice.outputs.row(first))
     for index in (0..<places.count).reversed() {
       let target = slice.wanted.row(index)
-      for lane in 0..<width { target[lane] = weights[index * width + lane] + feedback[index * width + lane] }
+      for lane in lanes {
+        let place = index * width + lane
+        target[lane] = weights[place] + feedback[place] + outputs[place]
+      }
       for later in index + 1..<max(index + 1, places.count) {
         let share = factor.matrix.row(places.lowerBound + later)[places.lowerBound + index]
         let (weight, moved) = (weights + later * width, slice.wanted.row(later))
-        for lane in 0..<width { target[lane] += (weight[lane] - moved[lane]) * share }
+        for lane in lanes { target[lane] += (weight[lane] - moved[lane]) * share }
       }
     }
     return slice.wanted
@@ -229,12 +242,7 @@ final class CalibratedJob: @unchecked Sendable {
   /// Gives the places of a segment their codes.
   private func feedBack(_ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel) {
     let count = places.count
-    if let factor {
-      for row in 0..<count {
-        let source = factor.matrix.row(places.lowerBound + row) + places.lowerBound
-        (slice.inner + row * count).update(from: source, count: count)
-      }
-    }
+    if let factor { copyInner(slice, places, factor) }
     let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
     withUnsafePointer(to: grid) { grid in
       for tile in tiles(slice) {
@@ -245,117 +253,32 @@ final class CalibratedJob: @unchecked Sendable {
           CalibratedJob.sliceRows, slice.segmentCodes + lanes)
       }
     }
+    keepCodes(slice, segment)
+  }
+
+  /// A segment's factor with itself, where it is read again and again.
+  func copyInner(_ slice: CodeSlice, _ places: Range<Int>, _ factor: FeedbackFactor) {
+    for row in 0..<places.count {
+      let source = factor.matrix.row(places.lowerBound + row) + places.lowerBound
+      (slice.inner + row * places.count).update(from: source, count: places.count)
+    }
+  }
+
+  /// Puts a segment's codes where those of its columns are.
+  ///
+  /// - Parameter lanes: the rows that have them; nil: all.
+  func keepCodes(_ slice: CodeSlice, _ segment: FeedbackSegment, lanes: Range<Int>? = nil) {
     let width = CalibratedJob.sliceRows
+    let lanes = lanes ?? 0..<width
     for (offset, column) in segment.columns.enumerated() {
-      (slice.codes + column * width).update(from: slice.segmentCodes + (count - 1 - offset) * width, count: width)
-    }
-  }
-
-  // MARK: Scales
-
-  func tiles(_ slice: CodeSlice) -> Range<Int> {
-    slice.rows.lowerBound / Tile.rows..<(slice.rows.upperBound + Tile.rows - 1) / Tile.rows
-  }
-
-  /// - Parameter values: [places][64]
-  private func findScales(_ slice: CodeSlice, of values: MatrixView, places: Range<Int>, block: Int) throws {
-    for tile in tiles(slice) {
-      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
-      let (scales, minimums) = (slice.scales + lanes, slice.minimums + lanes)
-      if let blocks {
-        try choose(values.columns(lanes..<lanes + Tile.rows), places, tile: tile, block: block, with: blocks, scales)
-        continue
-      }
-      var isFound = true
-      switch encoder.scales {
-      case .extremes, .step:
-        let step: Float = if case .step(let step) = encoder.scales { step } else { 0 }
-        for lane in 0..<Tile.rows {
-          let step = step * rowFactor(tile * Tile.rows + lane)
-          guard let extremes = extremes(values.base + lanes + lane, count: places.count, atLeast: step) else {
-            isFound = false
-            break
-          }
-          (scales[lane], minimums[lane]) = extremes
-        }
-      case .search:
-        isFound = search(values.columns(lanes..<lanes + Tile.rows), places: places, tile: tile, scales, minimums)
-      }
-      guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
-    }
-  }
-
-  func tooLarge(_ tile: Int) -> FurlError {
-    FurlError.input(
-      source.file.path, "rows \(tile * Tile.rows) and following have values too large for \(matrix.scheme)")
-  }
-
-  private func search(
-    _ values: MatrixView, places: Range<Int>, tile: Int, _ scales: UnsafeMutablePointer<Float>,
-    _ minimums: UnsafeMutablePointer<Float>
-  ) -> Bool {
-    weights.withUnsafeBufferPointer { weights in
-      withUnsafePointer(to: grid) { grid in
-        func search(_ rounding: UnsafePointer<furl_rounding>?) -> Bool {
-          kernels.search_grid(
-            grid, values.base, values.stride, weights.baseAddress! + places.lowerBound, places.count, rounding, scales,
-            minimums)
-        }
-        guard let rounding = stored.rounding(tile: tile) else { return search(nil) }
-        return withUnsafePointer(to: rounding) { search($0) }
-      }
-    }
-  }
-
-  private func rowFactor(_ row: Int) -> Float {
-    guard let rowFactors = encoder.rowFactors, row < rowFactors.count else { return 1 }
-    return rowFactors[row]
-  }
-
-  /// The scale and the minimum of one row's numbers as nearest codes have them, before they are rounded: errors have
-  /// moved the numbers. Nil where one is not finite.
-  private func extremes(
-    _ values: UnsafePointer<Float>, count: Int, atLeast step: Float = 0
-  ) -> (scale: Float, minimum: Float)? {
-    var (least, most) = (values[0], values[0])
-    for index in 0..<count {
-      let value = values[index * CalibratedJob.sliceRows]
-      guard value.isFinite else { return nil }
-      (least, most) = (min(least, value), max(most, value))
-    }
-    if grid.has_minimum { return ((most / 2 - least / 2) * 2 / Float(grid.high), least) }
-    // The side with one code more is the one of the larger magnitude.
-    let largest = most >= -least ? most : least
-    if grid.is_table { return ((grid.is_signed ? largest : abs(largest)) / Float(grid.high), 0) }
-    return (grid.low == -grid.high ? max(step, abs(largest) / Float(grid.high)) : largest / Float(grid.low), 0)
-  }
-
-  /// How much larger than that of the weights a scale may become when errors are fed back or scales are searched for.
-  private var headroom: Float {
-    if case .search = encoder.scales { return 1.25 }
-    return factor == nil ? 1 : 1.125
-  }
-
-  /// What the scales of each row are multiples of, before there are any.
-  private func findFactors(_ slice: CodeSlice) throws {
-    for tile in tiles(slice) {
-      let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
-      for lane in 0..<Tile.rows {
-        var (scale, minimum): (Float, Float) = (0, 0)
-        for (places, _) in panels.lazy.flatMap(\.segments) {
-          let values = slice.weights.row(places.lowerBound) + (lanes + lane)
-          guard let found = extremes(values, count: places.count) else { throw tooLarge(tile) }
-          (scale, minimum) = (max(scale, abs(found.scale)), max(minimum, abs(found.minimum)))
-        }
-        guard (scale * headroom).isFinite, (minimum * headroom).isFinite else { throw tooLarge(tile) }
-        stored.setFactors(scale * headroom, minimum * headroom, row: tile * Tile.rows + lane)
-      }
+      let source = slice.segmentCodes + (segment.columns.count - 1 - offset) * width
+      (slice.codes + column * width + lanes.lowerBound).update(from: source + lanes.lowerBound, count: lanes.count)
     }
   }
 
   // MARK: Packing
 
-  private func pack(_ slice: CodeSlice) {
+  func pack(_ slice: CodeSlice) {
     let coding = matrix.scheme.coding
     let columnTiles = Int(matrix.matrix.column_tiles)
     for tile in tiles(slice) {
@@ -373,7 +296,7 @@ final class CalibratedJob: @unchecked Sendable {
 
 /// Memory of one thread.
 final class CodeSliceMemory {
-  fileprivate let reading = ReadBuffer()
+  let reading = ReadBuffer()
   fileprivate let numbers = ReadBuffer()
   fileprivate let codes = ReadBuffer()
 }

@@ -29,7 +29,8 @@ package final class SecondMoments: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - input: [count][columns].
-  package func add(_ input: Activations, count: Int, on math: DenseMath) {
+  ///   - weights: what each row's products count; nil: 1.
+  package func add(_ input: Activations, count: Int, weights: ArraySlice<Float>? = nil, on math: DenseMath) {
     precondition(input.columns == columns && count <= input.capacity)
     guard count > 0 else { return }
     self.count += count
@@ -42,9 +43,7 @@ package final class SecondMoments: @unchecked Sendable {
       self.largest = largest
     }
     if let matrix {
-      matrix.forEachLowerTile(on: math.pool) { lower, upper in
-        math.multiplyTransposed(rows.columns(lower), rows.columns(upper), into: matrix[lower, upper], .add)
-      }
+      add(rows, weights: weights, to: matrix, on: math)
     } else {
       squares.withUnsafeMutableBufferPointer { squares in
         for column in 0..<columns {
@@ -55,6 +54,39 @@ package final class SecondMoments: @unchecked Sendable {
           }
           squares[column] += sum
         }
+      }
+    }
+  }
+
+  /// Adds rows of a matrix.
+  ///
+  /// - Parameter weights: what each row's products count; nil: 1.
+  package func add(_ rows: Matrix, weights: ArraySlice<Float>? = nil, on math: DenseMath) {
+    precondition(rows.columns == columns && extent == .full)
+    guard let matrix, rows.rows > 0 else { return }
+    count += rows.rows
+    add(rows.view, weights: weights, to: matrix, on: math)
+  }
+
+  private func add(_ rows: MatrixView, weights: ArraySlice<Float>?, to matrix: Matrix, on math: DenseMath) {
+    guard let weights else {
+      matrix.forEachLowerTile(on: math.pool) { lower, upper in
+        math.multiplyTransposed(rows.columns(lower), rows.columns(upper), into: matrix[lower, upper], .add)
+      }
+      return
+    }
+    precondition(weights.count == rows.rows)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.rows * columns) { weighed in
+      nonisolated(unsafe) let weighed = weighed
+      let view = MatrixView(weighed.baseAddress!, rows: rows.rows, columns: columns)
+      math.forEachPiece(rows.rows, of: 32) { piece in
+        for row in piece {
+          let (from, to, weight) = (rows.row(row), view.row(row), weights[weights.startIndex + row])
+          for column in 0..<columns { to[column] = from[column] * weight }
+        }
+      }
+      matrix.forEachLowerTile(on: math.pool) { lower, upper in
+        math.multiplyTransposed(view.columns(lower), rows.columns(upper), into: matrix[lower, upper], .add)
       }
     }
   }

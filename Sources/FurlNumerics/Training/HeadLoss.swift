@@ -5,10 +5,10 @@ import CFurlKernels
 /// Losses of logits and their gradients, a few rows of logits at a time: the matrix of all of them, which is the largest
 /// one of training, never exists.
 package struct HeadLoss: Sendable {
-  private let math: DenseMath
-  private let vocabulary: Int
+  let math: DenseMath
+  let vocabulary: Int
   /// [pieces of rows][vocabulary]
-  private let logits: Matrix
+  let logits: Matrix
   private let taught: Matrix?
 
   /// - Parameters:
@@ -94,7 +94,7 @@ package struct HeadLoss: Sendable {
   /// Makes cap * tanh(x / cap) of a row of logits.
   ///
   /// - Parameter slopes: is set to the derivatives: [vocabulary].
-  private func saturate(
+  func saturate(
     _ logits: UnsafeMutablePointer<Float>, at cap: Float, slopes: UnsafeMutablePointer<Float>?
   ) {
     for index in 0..<vocabulary { logits[index] /= cap }

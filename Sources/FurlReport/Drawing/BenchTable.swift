@@ -4,7 +4,8 @@ import FurlSpec
 
 /// The table that `bench` prints: one row for each model, the quality of every suite beside size and speed.
 package enum BenchTable {
-  package static func text(_ rows: [BenchRow]) -> String {
+  /// - Parameter width: columns of the terminal; nil where there is none.
+  package static func text(_ rows: [BenchRow], width: Int? = nil) -> String {
     let suites = rows.first?.quality ?? []
     let names = ["model", "disk", "bits/weight", "parameters", "peak memory", "load", "prefill", "decode"]
     let isBatched = rows.contains { $0.speed?.batched.isEmpty == false }
@@ -15,7 +16,7 @@ package enum BenchTable {
           row.speed?.energy.joulesPerToken.map(Figures.significant) ?? "-"
         ])
     }
-    return table.text
+    return table.text(width: width)
   }
 
   /// What a suite's reports say without a baseline.

@@ -5,8 +5,9 @@ import FurlSpec
 
 /// What `verify` found, for people.
 package enum GateText {
-  package static func lines(_ report: GateReport) -> [String] {
-    [table(report).text]
+  /// - Parameter width: columns of the terminal; nil where there is none.
+  package static func lines(_ report: GateReport, width: Int? = nil) -> [String] {
+    [table(report).text(width: width)]
       + report.checks.filter { $0.verdict != .pass }.map { "\(title($0)): \($0.reason)" } + notes(report)
       + saved(report) + [verdict(report)]
   }

@@ -49,7 +49,7 @@ extension HTMLReport {
         "<th scope=\"row\">\(Markup.escape(HTMLReport.short(gate.artifact)))</th>",
         "<td class=\"left\">\(Markup.escape("\(gate.suite) \(gate.metric)"))</td>",
         "<td class=\"left\">\(Markup.escape(gate.bound))</td>", "<td>\(Markup.escape(gate.valueText))</td>",
-        "<td>\(gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–")</td>",
+        "<td>\(gate.intervalText)</td>",
         "<td>\(gate.regressions.map(String.init) ?? "–")</td>", "<td>\(gate.fixes.map(String.init) ?? "–")</td>",
         "<td class=\"left\">\(HTMLReport.verdict(gate.verdict))</td>",
         "<td class=\"wrap\">\(Markup.escape(gate.reason))</td>",
@@ -150,7 +150,7 @@ extension HTMLReport {
       "<article><h3>\(Markup.escape(flip.after.id)) <span class=\"verdict \(flip.isRegression ? "fail" : "pass")\">\(flip.isRegression ? "lost" : "won")</span></h3><div class=\"pair\">\(side(baseline, flip.before, before))\(side(name, flip.after, after))</div></article>"
   }
 
-  /// Both texts with the lines between their common beginning and their common end marked.
+  /// Both texts with the words marked that differ, in the lines between their common beginning and their common end.
   static func marked(_ first: String?, _ second: String?) -> (String?, String?) {
     func lines(_ text: String) -> [String] {
       let cut = text.count > completionLimit ? text.prefix(completionLimit) + "\n… cut off here" : text[...]
@@ -165,13 +165,38 @@ extension HTMLReport {
     let (a, b) = (lines(first), lines(second))
     let head = zip(a, b).prefix { $0 == $1 }.count
     let tail = zip(a.dropFirst(head).reversed(), b.dropFirst(head).reversed()).prefix { $0 == $1 }.count
-    func draw(_ lines: [String]) -> String {
+    // Where both have as many lines there, each is held against its counterpart.
+    let areOfOneLength = a.count == b.count
+    func draw(_ lines: [String], _ others: [String]) -> String {
       lines.enumerated().map { index, line in
-        let words = Markup.escape(line)
-        return index >= head && index < lines.count - tail && !line.isEmpty ? "<mark>\(words)</mark>" : words
+        guard index >= head, index < lines.count - tail, !line.isEmpty else { return Markup.escape(line) }
+        return areOfOneLength
+          ? markedWords(line, others[index]) : Markup.element("mark", [:], Markup.escape(line))
       }.joined(separator: "\n")
     }
-    return (draw(a), draw(b))
+    return (draw(a, b), draw(b, a))
+  }
+
+  /// A line with what lies between its and another line's common first and last words marked.
+  private static func markedWords(_ line: String, _ other: String) -> String {
+    let (a, b) = (words(line), words(other))
+    let head = zip(a, b).prefix { $0 == $1 }.count
+    let tail = zip(a.dropFirst(head).reversed(), b.dropFirst(head).reversed()).prefix { $0 == $1 }.count
+    let middle = a[head..<a.count - tail].joined()
+    let mark = middle.isEmpty ? "" : Markup.element("mark", [:], Markup.escape(middle))
+    return Markup.escape(a.prefix(head).joined()) + mark + Markup.escape(a.suffix(tail).joined())
+  }
+
+  /// Names and numbers whole, all else sign by sign.
+  private static func words(_ line: String) -> [String] {
+    var words: [String] = []
+    var isOpen = false
+    for character in line {
+      let isName = character.isLetter || character.isNumber || character == "_"
+      if isName, isOpen { words[words.count - 1].append(character) } else { words.append(String(character)) }
+      isOpen = isName
+    }
+    return words
   }
 
   // MARK: Facts

@@ -31,7 +31,7 @@ package struct HTMLReport {
 
   var page: String {
     let sections =
-      [tableSection, tradeSection, costSection, blocksSection, endingsSection, gatesSection, missingSection]
+      [gatesSection, tableSection, tradeSection, costSection, blocksSection, endingsSection, missingSection]
       .compactMap { $0 } + [flipsSection, factsSection].compactMap { $0 }
     let links = sections.map {
       Markup.element("li", [:], Markup.element("a", ["href": "#\($0.id)"], Markup.escape($0.title)))
@@ -54,7 +54,9 @@ package struct HTMLReport {
       <header>
       <p class="brand">Furl</p>
       <h1>\(Markup.escape(document.title))</h1>
+      \(standing)
       <p class="lede">\(Markup.escape(lede))</p>
+      \(subjects)
       <nav aria-label="Sections"><ul>\(links.joined())</ul></nav>
       </header>
       <main id="main">
@@ -93,6 +95,36 @@ package struct HTMLReport {
       "\(models) beside \(names): what each saves in size, memory, time and energy, and what that costs in quality."
   }
 
+  /// The verdict of all artifacts that were held to gates, in a word and its colour: what the page is opened for.
+  private var standing: String {
+    let verdicts = document.rows.compactMap(\.verdict)
+    // The gravest counts, as it does for one artifact's gates.
+    guard let word = ["fail", "inconclusive", "pass"].first(where: verdicts.contains) else { return "" }
+    let count = verdicts.count { $0 == word }
+    let words =
+      verdicts.count == 1
+      ? ["fail": "a gate does not hold", "inconclusive": "the data do not decide"][word] ?? "all gates hold"
+      : "\(count) of \(verdicts.count) artifacts"
+    return "<p class=\"standing\">\(HTMLReport.verdict(word)) <span>\(words)</span></p>"
+  }
+
+  private static let subjectsShown = 4
+
+  /// Which artifacts these are, by name and id, and when the page was made, where somebody said so.
+  private var subjects: String {
+    let artifacts = document.rows.indices.filter { document.baseline(of: $0) != nil }
+    var items = artifacts.prefix(HTMLReport.subjectsShown).map { index -> String in
+      let row = document.rows[index]
+      let id = row.digest.map { " <code>\(Markup.escape(String($0.prefix(16))))</code>" } ?? ""
+      return "<li>\(Markup.escape(HTMLReport.short(row.name)))\(id)</li>"
+    }
+    if artifacts.count > HTMLReport.subjectsShown {
+      items.append("<li>and \(artifacts.count - HTMLReport.subjectsShown) more</li>")
+    }
+    if let date = document.date { items.append("<li>\(Markup.escape(date))</li>") }
+    return items.isEmpty ? "" : "<ul class=\"subjects\">\(items.joined())</ul>"
+  }
+
   private var notes: String {
     guard !document.notes.isEmpty else { return "" }
     let items = document.notes.map { Markup.element("li", [:], Markup.escape($0)) }.joined()
@@ -102,11 +134,20 @@ package struct HTMLReport {
   private var glance: String {
     var cards: [(title: String, big: String, small: String)] = []
     let compressed = document.rows.indices.filter { document.baseline(of: $0) != nil }
-    // Of what nobody put a question to, nothing is said.
-    let isJudged = compressed.contains { !document.rows[$0].quality.isEmpty || document.rows[$0].verdict != nil }
-    let sound = isJudged ? compressed.filter(document.keepsQuality) : compressed
-    let suffix = isJudged ? " that keeps its quality" : ""
+    // Nothing is called best that no gate has passed.
+    let sound = compressed.filter { document.rows[$0].verdict == "pass" }
+    let suffix = " of those that pass"
     func name(_ index: Int) -> String { HTMLReport.short(document.rows[index].name) }
+    let verdicts = document.rows.compactMap(\.verdict)
+    if !verdicts.isEmpty {
+      let passed = verdicts.count { $0 == "pass" }
+      let others = ["fail", "inconclusive"].map { word in (word, verdicts.count { $0 == word }) }.filter { $0.1 > 0 }
+      cards.append(
+        (
+          "Gates", "\(passed) of \(verdicts.count) pass",
+          others.isEmpty ? "every artifact holds" : others.map { "\($0.1) \($0.0)" }.joined(separator: ", ")
+        ))
+    }
     let sizes = sound.compactMap { index in document.rows[index].diskBytes.map { (index, $0) } }
     if let (best, bytes) = sizes.min(by: { $0.1 < $1.1 }) {
       let other = document.baseline(of: best).flatMap { document.rows[$0].diskBytes }
@@ -123,31 +164,16 @@ package struct HTMLReport {
     if let (best, bytes) = lean.min(by: { $0.1 < $1.1 }) {
       cards.append(("Least memory" + suffix, Figures.bytes(bytes), name(best) + ", the whole process"))
     }
-    let verdicts = document.rows.compactMap(\.verdict)
-    if !verdicts.isEmpty {
-      let passed = verdicts.count { $0 == "pass" }
-      let others = ["fail", "inconclusive"].map { word in (word, verdicts.count { $0 == word }) }.filter { $0.1 > 0 }
-      cards.append(
-        (
-          "Gates", "\(passed) of \(verdicts.count) pass",
-          others.isEmpty ? "every artifact holds" : others.map { "\($0.1) \($0.0)" }.joined(separator: ", ")
-        ))
+    guard !cards.isEmpty else {
+      return compressed.isEmpty
+        ? ""
+        : "<p class=\"hint\">Nothing is called best here: no artifact was held to gates. furl verify ARTIFACT --json makes the document that says whether it passes.</p>"
     }
-    guard !cards.isEmpty else { return "" }
     let list = cards.map { card in
       "<div><dt>\(Markup.escape(card.title))</dt><dd class=\"big\">\(Markup.escape(card.big))</dd>"
         + "<dd class=\"small\">\(Markup.escape(card.small))</dd></div>"
     }
-    let rule =
-      isJudged
-      ? "<p class=\"hint\">Keeps its quality: no gate fails, and it loses at most 5 points of \(HTMLReport.headlines(.share)) and 5 % of \(HTMLReport.headlines(.number)).</p>"
-      : ""
-    return "<dl class=\"glance\">\(list.joined())</dl>\(rule)"
-  }
-
-  /// The first figures of the kinds of suites that are written in a unit.
-  private static func headlines(_ unit: SuiteFigure.Unit) -> String {
-    SuiteKind.types.map { $0.headline }.filter { $0.unit == unit }.map(\.name).joined(separator: " and ")
+    return "<dl class=\"glance\">\(list.joined())</dl>"
   }
 
   // MARK: The table
@@ -155,16 +181,20 @@ package struct HTMLReport {
   private var tableSection: Section? {
     guard !document.rows.isEmpty else { return nil }
     let content = ReportTable(document)
-    let rows = content.rows.map { row in
+    let baselines = Set(document.rows.indices.compactMap { document.baseline(of: $0) }).sorted()
+    let rows = content.rows.enumerated().map { index, row in
       row.enumerated().map { column, cell in
-        let small = cell.detail.map { "<small>\(Markup.escape($0))</small>" } ?? ""
+        let isBaseline = column == 0 && baselines.contains(index)
+        let small =
+          isBaseline
+          ? "<small class=\"baseline\">baseline</small>"
+          : cell.detail.map { "<small>\(Markup.escape($0))</small>" } ?? ""
         let words = Markup.escape(cell.text)
         if column == 0 { return "<th scope=\"row\">\(Markup.escape(HTMLReport.short(cell.text)))\(small)</th>" }
-        if column == row.count - 1 { return "<td>\(HTMLReport.verdict(cell.text))</td>" }
+        if content.header[column] == "gate" { return "<td>\(HTMLReport.verdict(cell.text))</td>" }
         return "<td>\(words)\(small)</td>"
       }
     }
-    let baselines = Set(document.rows.indices.compactMap { document.baseline(of: $0) }).sorted()
     let names = baselines.map { document.rows[$0].name }.joined(separator: ", ")
     let caption =
       baselines.isEmpty

@@ -21,8 +21,8 @@ struct Axis {
     let high = finite.max() ?? 1
     isLogarithmic = low > 0 && (logarithmic ?? (high / low > 8)) && !fromZero
     if isLogarithmic {
-      let padding = max(0.08 * log10(high / low), 0.05)
-      domain = pow(10, log10(low) - padding)...pow(10, log10(high) + padding)
+      let padding = max(0.04 * log10(high / low), 0.02)
+      domain = Axis.rounded(pow(10, log10(low) - padding)...pow(10, log10(high) + padding))
       ticks = Axis.logarithmicTicks(domain)
     } else {
       let start = fromZero ? min(0, low) : low
@@ -32,8 +32,9 @@ struct Axis {
         ends = (max(limits.lowerBound, ends.0), min(limits.upperBound, ends.1))
         if ends.0 >= ends.1 { ends = (limits.lowerBound, limits.upperBound) }
       }
-      domain = ends.0...ends.1
-      ticks = Axis.linearTicks(domain)
+      let step = Axis.step(ends.0...ends.1)
+      domain = Axis.stretched(ends.0...ends.1, to: step, limits: limits)
+      ticks = Axis.linearTicks(domain, step: step)
     }
   }
 
@@ -46,11 +47,36 @@ struct Axis {
     return share.isFinite ? min(1, max(0, share)) : 0
   }
 
-  /// Four to eight round numbers: 1, 2 or 5 times a power of ten apart.
-  private static func linearTicks(_ domain: ClosedRange<Double>) -> [Double] {
+  /// A linear scale that begins and ends at ticks: a reader sees where.
+  private static func stretched(
+    _ domain: ClosedRange<Double>, to step: Double, limits: ClosedRange<Double>?
+  ) -> ClosedRange<Double> {
+    guard step > 0, step.isFinite else { return domain }
+    var low = (domain.lowerBound / step * (1 + 1e-12)).rounded(.down) * step
+    var high = (domain.upperBound / step * (1 - 1e-12)).rounded(.up) * step
+    if let limits { (low, high) = (max(low, limits.lowerBound), min(high, limits.upperBound)) }
+    // Rounding may not leave a value outside.
+    (low, high) = (min(low, domain.lowerBound), max(high, domain.upperBound))
+    return low < high && low.isFinite && high.isFinite ? low...high : domain
+  }
+
+  /// A logarithmic scale that begins and ends at 1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten.
+  private static func rounded(_ domain: ClosedRange<Double>) -> ClosedRange<Double> {
+    let factors: [Double] = [1, 1.5, 2, 3, 4, 5, 6, 8, 10]
+    let (first, last) = (pow(10, floor(log10(domain.lowerBound))), pow(10, floor(log10(domain.upperBound))))
+    let low = factors.last { $0 * first <= domain.lowerBound }.map { $0 * first } ?? domain.lowerBound
+    let high = factors.first { $0 * last >= domain.upperBound }.map { $0 * last } ?? domain.upperBound
+    return low > 0 && high.isFinite && low < high ? low...high : domain
+  }
+
+  private static func step(_ domain: ClosedRange<Double>) -> Double {
     let raw = (domain.upperBound - domain.lowerBound) / 5
     let power = pow(10, floor(log10(raw)))
-    let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw * 0.999 } ?? raw
+    return [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw * 0.999 } ?? raw
+  }
+
+  /// Four to eight round numbers: 1, 2 or 5 times a power of ten apart.
+  private static func linearTicks(_ domain: ClosedRange<Double>, step: Double) -> [Double] {
     guard step > 0, step.isFinite else { return [] }
     let first = (domain.lowerBound / step).rounded(.up)
     let last = (domain.upperBound / step * (1 + 1e-12)).rounded(.down)

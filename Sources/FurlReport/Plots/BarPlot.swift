@@ -91,7 +91,8 @@ struct BarPlot {
           ])
       }
     }
-    let end = px(bar.whisker?.upperBound ?? bar.value)
+    // Behind all that is drawn of it.
+    let end = px(([bar.value, bar.whisker?.upperBound ?? bar.value] + bar.samples).max() ?? bar.value)
     parts.append(label(format(bar.value), x: end + 8, y: middle + 4, style: "value", anchor: "start"))
     return parts
   }

@@ -139,13 +139,14 @@ struct PointPlot {
     case .lines:
       return series.compactMap { number in
         let own = points.filter { $0.series == number }.map { (px($0.x), py($0.y)) }
-        return own.count > 1 ? path(own, style: "line s\(number % Marker.allCases.count)") : nil
+        // Two points are no curve.
+        return own.count > 2 ? path(own, style: "line s\(number % Marker.allCases.count)") : nil
       }
     case .frontier(let lowX):
       let best = PointPlot.frontier(points, lowX: lowX)
       return series.compactMap { number in
         let own = best.map { points[$0] }.filter { $0.series == number }.sorted { ($0.x, $0.y) < ($1.x, $1.y) }
-        guard own.count > 1 else { return nil }
+        guard own.count > 2 else { return nil }
         var places: [(Double, Double)] = []
         for point in own {
           // Smaller is at least as good: what a point reaches, all larger ones reach; of speed it is the other way.

@@ -33,7 +33,7 @@ package enum MarkdownReport {
     for gate in document.gates {
       table.add([
         plain(gate.artifact), plain("\(gate.suite) \(gate.metric)"), plain(gate.bound), gate.valueText,
-        gate.interval95.map { "\(gate.text($0.lowerBound)) to \(gate.text($0.upperBound))" } ?? "–",
+        gate.intervalText,
         gate.regressions.map(String.init) ?? "–", gate.fixes.map(String.init) ?? "–", plain(gate.verdict),
         plain(gate.reason),
       ])

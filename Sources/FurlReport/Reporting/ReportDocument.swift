@@ -25,6 +25,12 @@ package struct ReportDocument: Sendable {
     /// The value, or what is known of it.
     var valueText: String { GateText.known(text(value), value, valueRange) }
 
+    /// The interval; none where the gate was settled early, whose problems are no sample of all.
+    var intervalText: String {
+      guard valueRange == nil, let interval95 else { return "–" }
+      return "\(text(interval95.lowerBound)) to \(text(interval95.upperBound))"
+    }
+
     /// A value of the gate's metric.
     func text(_ value: Double?) -> String {
       guard let value, value.isFinite else { return "–" }
@@ -49,6 +55,8 @@ package struct ReportDocument: Sendable {
   }
 
   package var title = "Furl report"
+  /// When it was made, where somebody says so: without it the same documents give the same bytes.
+  package var date: String?
   package private(set) var rows: [ReportRow] = []
   package private(set) var gates: [ReportedGate] = []
   package private(set) var missing: [Missing] = []
@@ -229,22 +237,6 @@ package struct ReportDocument: Sendable {
     guard let place = baseline(of: index), let other = rows[place].quality.first(where: { $0.isSame(as: quality) })
     else { return nil }
     return ReportComparison(quality, baseline: other)
-  }
-
-  /// Whether a row fails no gate and loses at most 5 points of what is a share, and 5 % of what is not, of its suites'
-  /// first figures.
-  func keepsQuality(_ index: Int) -> Bool {
-    guard rows[index].verdict != "fail", let place = baseline(of: index), !rows[index].quality.isEmpty else {
-      return false
-    }
-    return rows[index].quality.allSatisfy { entry in
-      guard let other = rows[place].quality.first(where: { $0.isSame(as: entry) }) else { return true }
-      guard let own = entry.headline, let before = other.headline else { return true }
-      switch entry.kind.type.headline.unit {
-      case .share: return own >= before - 0.05
-      case .number: return entry.ratio(to: other).map { $0 <= 1.05 } ?? false
-      }
-    }
   }
 
   /// Blocks that a row has fewer than its baseline.

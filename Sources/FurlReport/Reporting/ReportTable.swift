@@ -16,6 +16,9 @@ struct ReportTable {
       self.detail = detail
     }
 
+    /// Whether it has a figure.
+    var isTold: Bool { text != Cell.missing.text || detail != nil }
+
     var oneLine: String { [text, detail].compactMap { $0 }.joined(separator: " ") }
   }
 
@@ -47,20 +50,24 @@ struct ReportTable {
 
   init(_ document: ReportDocument) {
     let columns = Column.all(document)
-    header =
+    let compared = ReportTable.comparedSuites(document)
+    let header =
       ["artifact", "MB", "bits/weight", "params (non-zero)", "peak MB", "prefill", "decode", "J/token"]
-      + columns.map(\.title) + ["flips", "gate"]
+      + columns.map(\.title) + compared.map { compared.count > 1 ? "flips (\($0))" : "flips" } + ["gate"]
     let isMixed = Set(document.rows.compactMap { $0.energy?.method }).count > 1
-    rows = document.rows.indices.map { index in
+    let rows = document.rows.indices.map { index in
       let row = document.rows[index]
       return ReportTable.size(row) + [ReportTable.energy(row, namingMethod: isMixed)]
         + columns.map { column in
           row.quality(column.type, suite: column.suite).map { ReportTable.cell(column.figure, $0, document, index) }
             ?? .missing
-        } + [
-          ReportTable.flips(row, document, index), Cell(row.verdict.flatMap(Verdict.init(rawValue:))?.rawValue ?? "–"),
-        ]
+        } + compared.map { ReportTable.flips(row, document, index, suite: $0) }
+        + [Cell(row.verdict.flatMap(Verdict.init(rawValue:))?.rawValue ?? "–")]
     }
+    // A column that says nothing of any row says nothing.
+    let told = header.indices.filter { column in column == 0 || rows.contains { $0[column].isTold } }
+    self.header = told.map { header[$0] }
+    self.rows = rows.map { row in told.map { row[$0] } }
   }
 
   private static func size(_ row: ReportRow) -> [Cell] {
@@ -121,12 +128,19 @@ struct ReportTable {
     return text == "0.0" ? "±0.0" : (difference < 0 ? "−" : "+") + text
   }
 
-  /// Of the first suite that can be compared, in the order of the kinds.
-  private static func flips(_ row: ReportRow, _ document: ReportDocument, _ index: Int) -> Cell {
-    for type in SuiteKind.types {
-      guard let entry = row.quality(type), let found = document.comparison(index, entry)?.outcomes else { continue }
-      return Cell(
-        Figures.percent(found.flips), detail: "(−\(found.regressions) +\(found.fixes))")
+  /// The suites whose single answers are compared, in the order of the kinds.
+  private static func comparedSuites(_ document: ReportDocument) -> [String] {
+    SuiteKind.types.flatMap { document.suites($0) }.filter { suite in
+      document.rows.indices.contains { index in
+        document.rows[index].quality.contains { $0.suite == suite && document.comparison(index, $0)?.outcomes != nil }
+      }
+    }
+  }
+
+  private static func flips(_ row: ReportRow, _ document: ReportDocument, _ index: Int, suite: String) -> Cell {
+    for entry in row.quality where entry.suite == suite {
+      guard let found = document.comparison(index, entry)?.outcomes else { continue }
+      return Cell(Figures.percent(found.flips), detail: "(−\(found.regressions) +\(found.fixes))")
     }
     return .missing
   }

@@ -230,6 +230,12 @@ package struct ExpertsSpec: Sendable, Hashable {
   package var groups: Groups?
   /// How far behind the best SparseMixer lets experts be.
   package var jitter: Double
+  /// Norms between which router, experts and the shared one stand, each with weights of its own (Gemma 4): the router reads
+  /// the residual stream through one and experts through another, the shared one reads what the stage reads; what experts
+  /// together give and what the shared one gives goes through one each before it is added up. Nil: there are none.
+  package var ownNorms: NormSpec?
+  /// Whether weights are multiplied with a number of their expert's.
+  package var hasExpertFactors: Bool
 
   package init(
     count: Int, active: Int, expert: FeedForwardSpec, shared: FeedForwardSpec? = nil, gatesShared: Bool = false,
@@ -246,6 +252,7 @@ package struct ExpertsSpec: Sendable, Hashable {
     (routerHasBias, routerHasChoiceBias) = (false, false)
     (groups, routerSoftCap) = (nil, nil)
     jitter = 0
+    (ownNorms, hasExpertFactors) = (nil, false)
   }
 }
 

@@ -113,6 +113,12 @@ extension ModelSpec {
     guard experts.weightFactor.isFinite, abs(experts.weightFactor) <= 1e6 else {
       throw checks.error("experts.factor", "\(experts.weightFactor) is out of range")
     }
+    if let norm = experts.ownNorms {
+      try checks.norm("experts.own_norms", norm)
+      guard !norm.hasBias, experts.shared != nil, !experts.gatesShared else {
+        throw checks.error("experts.own_norms", "are of experts beside a shared one without a gate, and have no bias")
+      }
+    }
     if let cap = experts.routerSoftCap { try checks.positive("experts.router_soft_cap", cap) }
     if let groups = experts.groups {
       try checks.range("experts.groups.count", groups.count, 1...experts.count)

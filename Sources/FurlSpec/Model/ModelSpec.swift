@@ -128,10 +128,14 @@ package struct ModelSpec: Sendable, Hashable {
       append(stage.norm, stage.normName, hiddenSize)
       for part in stage.parts {
         append(
-          part.inputs(hidden: hiddenSize) + part.innerLayers + part.embeddingReaders(hidden: hiddenSize)
+          part.ownRouter(hidden: hiddenSize) + part.inputs(hidden: hiddenSize) + part.innerLayers
+            + part.embeddingReaders(hidden: hiddenSize)
             + part.tables(vocabulary: vocabularySize))
         for vector in part.vectors {
           list += tensor(prefix + vector.name, vector.role, [vector.count], block, hasBias: vector.hasBias)
+        }
+        if case .experts(let experts) = part.mixer {
+          for name in part.ownNormNames { append(experts.ownNorms, name, hiddenSize) }
         }
         append(part.outputs(hidden: hiddenSize))
         append(part.outputNorm, part.name + ".output_norm", hiddenSize)

@@ -12,6 +12,8 @@ package struct ReadingSite: Sendable, Hashable {
     case embedding(part: Int)
     /// Tables of a part that are looked up by tokens: nothing is read there.
     case table(part: Int)
+    /// Behind a norm of its own, where a router reads the stream.
+    case router(part: Int)
     /// What the last layer of a part reads; of experts, of the shared one.
     case output(part: Int)
     /// Behind the stage's norm, the rows that go through one expert.
@@ -45,6 +47,7 @@ package struct ReadingSite: Sendable, Hashable {
     switch place {
     case .norm: nil
     case .latent(let part, _), .output(let part), .embedding(let part), .table(let part): part
+    case .router(let part): part
     case .expertInput(let part, _), .expertOutput(let part, _): part
     }
   }
@@ -52,7 +55,7 @@ package struct ReadingSite: Sendable, Hashable {
   /// The expert whose rows are read; nil: all rows are.
   package var expert: Int? {
     switch place {
-    case .norm, .latent, .output, .embedding, .table: nil
+    case .norm, .latent, .output, .embedding, .table, .router: nil
     case .expertInput(_, let expert), .expertOutput(_, let expert): expert
     }
   }
@@ -73,12 +76,14 @@ extension ModelSpec {
             return latents.map { ReadingSite(stage: index, .latent(part: part, $0)) }
               + [ReadingSite(stage: index, .output(part: part))]
           }
-          return (0..<experts.count).flatMap { expert in
-            [
-              ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
-              ReadingSite(stage: index, .expertOutput(part: part, expert: expert)),
-            ]
-          } + (experts.shared == nil ? [] : [ReadingSite(stage: index, .output(part: part))])
+          let router = experts.ownNorms == nil ? [] : [ReadingSite(stage: index, .router(part: part))]
+          return router
+            + (0..<experts.count).flatMap { expert in
+              [
+                ReadingSite(stage: index, .expertInput(part: part, expert: expert)),
+                ReadingSite(stage: index, .expertOutput(part: part, expert: expert)),
+              ]
+            } + (experts.shared == nil ? [] : [ReadingSite(stage: index, .output(part: part))])
         }
     }
   }
@@ -90,6 +95,7 @@ extension ModelSpec {
     case .norm: return parts.flatMap { $0.inputs(hidden: hiddenSize) }.filter { $0.expert == nil }
     case .latent(let part, let latent): return parts[part].inner(latent)
     case .embedding(let part): return parts[part].embeddingReaders(hidden: hiddenSize)
+    case .router(let part): return parts[part].ownRouter(hidden: hiddenSize)
     case .table(let part): return parts[part].tables(vocabulary: vocabularySize)
     case .output(let part): return parts[part].outputs(hidden: hiddenSize).filter { $0.expert == nil }
     case .expertInput(let part, let expert):
@@ -103,7 +109,7 @@ extension ModelSpec {
   package func mixer(before site: ReadingSite, in block: Int) -> MixerSpec? {
     let parts = stages(of: block)[site.stage].parts
     switch site.place {
-    case .norm, .latent, .expertInput, .embedding, .table: return nil
+    case .norm, .latent, .expertInput, .embedding, .table, .router: return nil
     case .output(let part):
       if case .experts(let experts) = parts[part].mixer { return experts.shared.map(MixerSpec.feedForward) }
       return parts[part].mixer

@@ -29,6 +29,12 @@ extension ModelSpec {
     }
   }
 
+  /// The blocks that see the same keys and values, where several do: the one that makes them first.
+  package var keySharers: [[Int]] {
+    let sources = keyBlocks
+    return sharedKeyBlocks.sorted().map { source in blocks.indices.filter { sources[$0] == source } }
+  }
+
   /// The blocks whose keys and values later ones take.
   package var sharedKeyBlocks: Set<Int> {
     Set(zip(blocks, keyBlocks).compactMap { $0.takesKeys ? $1 : nil })

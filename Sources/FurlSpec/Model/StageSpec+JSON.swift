@@ -169,6 +169,8 @@ extension ExpertsSpec {
           ["count": .integer(groups.count), "active": .integer(groups.active), "best": .integer(groups.best)]))
     }
     if jitter != 0 { members.append(.init("jitter", .number(jitter))) }
+    if let ownNorms { members.append(.init("own_norms", ownNorms.json)) }
+    if hasExpertFactors { members.append(.init("expert_factors", true)) }
     return .object(members)
   }
 
@@ -190,6 +192,8 @@ extension ExpertsSpec {
       return result
     }
     jitter = try reader.number("jitter", in: 0...1e3) ?? 0
+    ownNorms = try reader.reader("own_norms").map(NormSpec.init)
+    hasExpertFactors = try reader.bool("expert_factors") ?? false
     try reader.finish()
   }
 }

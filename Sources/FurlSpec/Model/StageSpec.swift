@@ -79,10 +79,7 @@ extension PartSpec {
     case .latentAttention(let attention): attention.inputs(hidden: hidden)
     case .feedForward(let mlp): mlp.inputs(hidden: hidden, in: "mlp")
     case .experts(let experts):
-      [
-        LinearSpec(
-          name: "mlp.router", role: .router, rows: experts.count, columns: hidden, hasBias: experts.routerHasBias)
-      ]
+      (experts.ownNorms == nil ? [experts.router(hidden: hidden)] : [])
         + (0..<experts.count).flatMap { index in
           experts.expert.inputs(hidden: hidden, in: "mlp.experts.\(index)").map { $0.of(expert: index) }
         }
@@ -98,6 +95,20 @@ extension PartSpec {
     case .tokenInput(let input):
       [LinearSpec(name: "input.gate", role: .inputGate, rows: input.size, columns: hidden, hasBias: false)]
     }
+  }
+
+  /// The router, where it reads the stream through a norm of its own.
+  ///
+  /// - Parameter hidden: the width of the residual stream.
+  package func ownRouter(hidden: Int) -> [LinearSpec] {
+    guard case .experts(let experts) = mixer, experts.ownNorms != nil else { return [] }
+    return [experts.router(hidden: hidden)]
+  }
+
+  /// The names of norms as wide as the residual stream that are neither before nor behind the part.
+  package var ownNormNames: [String] {
+    guard case .experts(let experts) = mixer, experts.ownNorms != nil else { return [] }
+    return ["mlp.router_norm", "mlp.expert_norm", "mlp.expert_output_norm", "mlp.shared_output_norm"]
   }
 
   /// The layers that read the token's embedding, as the first block gets it.
@@ -164,6 +175,7 @@ extension PartSpec {
     case .feedForward: return []
     case .experts(let experts):
       return plain("mlp.router.choice", .routerChoice, experts.count, if: experts.routerHasChoiceBias)
+        + plain("mlp.router.factors", .routerChoice, experts.count, if: experts.hasExpertFactors)
     case .recurrent(let mixer):
       let channels = 2 * mixer.keyHeads * mixer.keySize + mixer.valueHeads * mixer.valueSize
       return plain("mixer.convolution", .norm, channels * mixer.convolution)
@@ -181,6 +193,12 @@ package struct VectorSpec: Sendable, Hashable {
   package let role: TensorRole
   package let count: Int
   package let hasBias: Bool
+}
+
+extension ExpertsSpec {
+  fileprivate func router(hidden: Int) -> LinearSpec {
+    LinearSpec(name: "mlp.router", role: .router, rows: count, columns: hidden, hasBias: routerHasBias)
+  }
 }
 
 extension AttentionSpec {

@@ -83,6 +83,21 @@ package struct PruneStep: DeclaredDocument, Sendable {
     package fileprivate(set) var labels = 1.0
   }
 
+  /// What goes, and how: one of these, decided when the recipe is read.
+  package enum Removal: Sendable {
+    /// Single weights become zero.
+    case weights
+    /// Heads and neurons, layer by layer.
+    case groups
+    /// Heads and neurons, while the model is trained.
+    case trainedGroups(Finetune)
+    /// Channels of the residual stream, then heads and neurons where they are named.
+    case channels
+    /// Rows of the vocabulary, then heads and neurons where they are named.
+    case vocabulary
+    case experts
+  }
+
   enum Fit: String, Sendable, CaseIterable { case reconstruct, finetune }
 
   package private(set) var method = Method.groupLasso
@@ -112,8 +127,10 @@ package struct PruneStep: DeclaredDocument, Sendable {
 
   package init() {}
 
+  package private(set) var removal = Removal.groups
+
   /// How the model is trained meanwhile; nil: groups go by reconstruction.
-  package var finetune: Finetune? { fit == .finetune ? training : nil }
+  package var finetune: Finetune? { if case .trainedGroups(let finetune) = removal { finetune } else { nil } }
 
   /// Whether nothing else goes.
   package var isVocabularyAlone: Bool { prunesVocabulary && groups.isEmpty }
@@ -125,6 +142,7 @@ package struct PruneStep: DeclaredDocument, Sendable {
     var step = self
     step.isRest = true
     step.prunesVocabulary = false
+    step.removal = .groups
     step.of = .groups
     step.sparsity = share
     return step
@@ -282,6 +300,14 @@ extension PruneStep {
   package mutating func settle(_ reader: DocumentReader) throws {
     // What is trained makes up for what is gone; for rows of the vocabulary smaller pieces do.
     if fit == .finetune || isVocabularyAlone { refit = .none }
+    // The rules above leave one of them at most.
+    let ways: [(isMeant: Bool, removal: Removal)] = [
+      (method != .groupLasso, .weights), (fit == .finetune, .trainedGroups(training)), (hasChannels, .channels),
+      (prunesVocabulary, .vocabulary), (prunesExperts, .experts),
+    ]
+    let meant = ways.filter(\.isMeant)
+    guard meant.count <= 1 else { throw FurlError(.defect, "a step of pruning means two things") }
+    removal = meant.first?.removal ?? .groups
   }
 }
 

@@ -14,6 +14,9 @@ package struct QuantizeMethod: Sendable, Hashable {
     case awq
     /// Errors are fed back into the columns whose codes are still open (GPTQ).
     case gptq(Feedback)
+    /// The same between rows, too: what errors of outputs do to the predictions decides how rows make up for each other
+    /// (Tseng et al. 2025, "Model-Preserving Adaptive Rounding", YAQA).
+    case twoSided(Feedback, RowFeedback)
   }
 
   package struct Feedback: Sendable, Hashable {
@@ -22,6 +25,13 @@ package struct QuantizeMethod: Sendable, Hashable {
     package var damping: Double
 
     static let usualDamping = 0.01
+  }
+
+  /// What rows make up for.
+  package struct RowFeedback: Sendable, Hashable {
+    /// How much of the outputs' moments is a multiple of the identity: 1 is feedback between columns alone; nil: chosen
+    /// by the divergence on held-out text.
+    package var shrinkage: Double?
   }
 
   package var codes: Codes
@@ -35,7 +45,12 @@ package struct QuantizeMethod: Sendable, Hashable {
   package static let plain = QuantizeMethod(codes: .nearest, searchesScales: false)
 
   /// How a recipe calls it.
-  enum Word: String, Sendable, CaseIterable { case nearest, imatrix, awq, gptq }
+  enum Word: String, Sendable, CaseIterable {
+    case nearest, imatrix, awq, gptq
+    case twoSided = "two-sided"
+
+    var hasFeedback: Bool { self == .gptq || self == .twoSided }
+  }
 
   init(codes: Codes, searchesScales: Bool, codedBits: Double? = nil) {
     self.codes = codes
@@ -56,10 +71,19 @@ package struct QuantizeMethod: Sendable, Hashable {
   /// Whether the second moments of all pairs of inputs are wanted.
   package var needsAllMoments: Bool {
     switch codes {
-    case .gptq, .awq: true
+    case .gptq, .awq, .twoSided: true
     case .nearest, .imatrix: false
     }
   }
+  /// How errors are fed back between columns; nil where they are not.
+  package var feedback: Feedback? {
+    switch codes {
+    case .gptq(let feedback), .twoSided(let feedback, _): feedback
+    case .nearest, .imatrix, .awq: nil
+    }
+  }
+  /// How they are fed back between rows; nil where they are not.
+  package var rowFeedback: RowFeedback? { if case .twoSided(_, let rows) = codes { rows } else { nil } }
   /// Whether a calibration changes anything.
   package var usesCalibration: Bool { needsCalibration || searchesScales }
 }

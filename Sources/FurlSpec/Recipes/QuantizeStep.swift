@@ -31,6 +31,7 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
   var methodWord = QuantizeMethod.Word.nearest
   var order: FeedbackOrder?
   var damping: Double?
+  var shrinkage: Double?
   var search = false
   var embeddings: SchemeSettings.Weights?
   /// Which scheme each tensor gets, as llama.cpp chooses; nil: as the other keys say.
@@ -65,13 +66,15 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
 
   /// How the codes of the linear layers are found.
   package var method: QuantizeMethod {
+    let feedback = QuantizeMethod.Feedback(
+      order: order ?? .activation, damping: damping ?? QuantizeMethod.Feedback.usualDamping)
     let codes: QuantizeMethod.Codes =
       switch methodWord {
       case .nearest: .nearest
       case .imatrix: .imatrix
       case .awq: .awq
-      case .gptq:
-        .gptq(.init(order: order ?? .activation, damping: damping ?? QuantizeMethod.Feedback.usualDamping))
+      case .gptq: .gptq(feedback)
+      case .twoSided: .twoSided(feedback, .init(shrinkage: shrinkage))
       }
     return QuantizeMethod(codes: codes, searchesScales: search)
   }
@@ -215,7 +218,7 @@ extension QuantizeStep {
     Field(
       "method", \.methodWord, .word,
       "How codes are found: each by itself; with scales by the inputs' mean squares; with columns scaled before (AWQ); "
-        + "or with errors fed back (GPTQ)."
+        + "with errors fed back between columns (GPTQ); or between columns and rows (YAQA)."
     )
     Field(
       "order", \.order, .word, "Which columns get their codes first: from the left, or those with the largest inputs.",
@@ -227,6 +230,11 @@ extension QuantizeStep {
       absent: .derived("0.01") { _ in QuantizeMethod.Feedback.usualDamping }
     ).withFeedback()
     Field(
+      "shrinkage", \.shrinkage, .number(in: 0.0001...1),
+      "How much of the moments of the outputs' gradients is a multiple of the identity: with 1 columns alone are fed back.",
+      absent: .means("what diverges least on sequences of the calibration's text that are held out")
+    ).only(if: { $0.methodWord == .twoSided }, else: "has no meaning without rows", "use method: two-sided")
+    Field(
       "search", \.search, .truth, "Tries several scales for each block.",
       absent: .derived("true, with method: nearest false") { $0.methodWord != .nearest }
     ).only(
@@ -236,7 +244,7 @@ extension QuantizeStep {
       guard step.isCoded, step.methodWord == .imatrix || step.methodWord == .awq else { return }
       throw reader.error(
         "method", "\(step.methodWord) weighs columns in a search for scales, and goal: disk has none",
-        remedy: "use gptq")
+        remedy: "use gptq or two-sided")
     }
     Field.rule("search", "is what method: imatrix does", "use method: nearest, or leave it out") {
       $0.methodWord != .imatrix || $0.search
@@ -260,7 +268,8 @@ extension QuantizeStep.Override {
 
 extension DocumentField<QuantizeStep> {
   fileprivate func withFeedback() -> DocumentField {
-    only(if: { $0.methodWord == .gptq }, else: "has no meaning without feedback", "use method: gptq")
+    only(
+      if: { $0.methodWord.hasFeedback }, else: "has no meaning without feedback", "use method: gptq or two-sided")
   }
 }
 

@@ -75,19 +75,31 @@ package struct Selector: Sendable, Hashable {
   }
 }
 
+extension Selector {
+  /// What is to be done about a text that names nothing: the role that was probably meant, and all of them.
+  package static func remedy(for text: String) -> String {
+    let parts = text.split(separator: ".", maxSplits: 2)
+    let role = parts.count == 3 && parts[0] == "blocks" ? String(parts[2]) : text
+    return Suggestion.remedy(for: role, among: TensorRole.allCases.map(\.rawValue), list: "roles")
+  }
+
+  fileprivate static func found(_ text: String, _ reader: DocumentReader, _ key: String) throws -> Selector {
+    guard let selector = Selector(text) else {
+      throw reader.error(key, "\"\(text)\" is not a role or a name", remedy: remedy(for: text))
+    }
+    return selector
+  }
+}
+
 extension ValueCodec<Selector> {
   static var selector: ValueCodec {
-    ValueCodec<String>.text.converted({ "\"\($0)\" is not a role or a name" }, to: Selector.init, back: \.text)
+    ValueCodec<String>.text.mapped({ try Selector.found($0, $1, $2) }, back: \.text)
   }
 }
 
 extension ValueCodec<[Selector]> {
   static var selectors: ValueCodec {
-    ValueCodec<[String]>.texts.converted(
-      { texts in "\"\(texts.first { Selector($0) == nil } ?? "")\" is not a role or a name" },
-      to: { texts in
-        let selectors = texts.compactMap(Selector.init)
-        return selectors.count == texts.count ? selectors : nil
-      }, back: { $0.map(\.text) })
+    ValueCodec<[String]>.texts.mapped(
+      { texts, reader, key in try texts.map { try Selector.found($0, reader, key) } }, back: { $0.map(\.text) })
   }
 }

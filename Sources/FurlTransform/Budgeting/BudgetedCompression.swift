@@ -13,6 +13,8 @@ struct BudgetedCompression {
   let budget: Budget
   let sample: CalibrationSample
   let pool: WorkerPool
+  /// How rows make up for each other's errors; nil where none do.
+  let choice: ShrinkageChoice?
   let progress: (CompressionProgress) -> Void
 
   /// A budget is met when it is used up to this share.
@@ -63,7 +65,9 @@ struct BudgetedCompression {
     let tokenizer = try compressor.tokenizer()
     let files = try compressor.sourceFiles(pool: pool)
     let (count, bytes) = (plan.tensors.count, files.reduce(0) { $0 + $1.bytes })
-    let survey = try SensitivitySurvey(plan, of: compressor.checkpoint, on: sample, pool: pool) { name, done in
+    let survey = try SensitivitySurvey(
+      plan, of: compressor.checkpoint, on: sample, outputs: choice?.outputs, pool: pool
+    ) { name, done in
       progress(
         .init(
           tensor: "measuring " + name, tensorsDone: 0, tensors: count, bytesDone: bytes / 2 / count * done, bytes: bytes
@@ -105,7 +109,8 @@ struct BudgetedCompression {
     let choices = zip(plan.tensors, mix).filter { $0.0.freedom != nil }.map { ($0.0.spec.name, $0.1.choice) }
     let chosen = try compressor.choosing(Dictionary(uniqueKeysWithValues: choices))
     let writer = try chosen.writer(to: path)
-    let run = try CalibratedRun(chosen, writer: writer, pool: pool, keepingMatrices: isDivergence, progress: report)
+    let run = try CalibratedRun(
+      chosen, writer: writer, pool: pool, outputs: choice?.outputs, keepingMatrices: isDivergence, progress: report)
     try run.run(chosen.plan.tensors.contains(where: chosen.plan.isCalibrated) ? sample : nil)
     var actual = Double(chosen.plan.rawBytes)
     if isDivergence { actual = try surveyed.survey.probe.divergence(replacing: run.kept ?? [:]) }
@@ -115,7 +120,7 @@ struct BudgetedCompression {
     let id = try writer.finish(
       try chosen.description(
         surveyed.files, tokenizer: surveyed.tokenizer, sample: sample,
-        details: .init(budget: details, experts: run.experts.json)),
+        details: .init(budget: details, experts: run.experts.json, outputs: choice?.json)),
       tokenizer: writer.packer.tokenizer(surveyed.packed)
     ) { bytes in
       if !isDivergence && !isMemory { actual = Double(bytes) }
@@ -194,7 +199,8 @@ struct BudgetedCompression {
     let description = try compressor.description(
       files, tokenizer: tokenizer, sample: sample,
       details: .init(
-        budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }), experts: survey.experts.json))
+        budget: details(survey, mix, predicted: mix.reduce(0) { $0 + $1.divergence }), experts: survey.experts.json,
+        outputs: choice?.json))
     let bytes = try ArtifactSize.bytes(
       of: tensors, storage: plan.recipe.storage == .mapped ? .mapped : .compact, description: description,
       tokenizer: tokenizer.serialized())

@@ -29,10 +29,12 @@ struct SensitivitySurvey {
   /// - Parameter progress: is told of every tensor.
   /// - Throws: ``FurlError``.
   init(
-    _ plan: Plan, of checkpoint: Checkpoint, on sample: CalibrationSample, pool: WorkerPool,
+    _ plan: Plan, of checkpoint: Checkpoint, on sample: CalibrationSample, outputs: OutputFeedback?,
+    pool: WorkerPool,
     progress: (_ tensor: String, _ done: Int) -> Void
   ) throws {
     let run = try SurveyRun(plan, checkpoint, sample, pool)
+    run.chooser.outputs = outputs
     try run.survey(progress)
     (tensors, probe, notes) = (run.tensors, run.probe, run.chooser.notes + run.chooser.experts.notes)
     experts = run.chooser.experts

@@ -16,7 +16,8 @@ final class CalibratedRun {
   private let checkpoint: Checkpoint
   private let math: DenseMath
   private let chooser: CodeChooser
-  private let writer: ArtifactWriter
+  /// Nil: nothing is written.
+  private let writer: ArtifactWriter?
   private let report: (CompressionProgress) -> Void
   private var done = 0
   private var encodedBytes = 0
@@ -32,14 +33,15 @@ final class CalibratedRun {
   private(set) var weightBytes = 0
 
   init(
-    _ compressor: Compressor, writer: ArtifactWriter, pool: WorkerPool, keepingMatrices: Bool = false,
-    progress: @escaping (CompressionProgress) -> Void
+    _ compressor: Compressor, writer: ArtifactWriter?, pool: WorkerPool, outputs: OutputFeedback? = nil,
+    keepingMatrices: Bool = false, progress: @escaping (CompressionProgress) -> Void
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
     math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
     self.writer = writer
     chooser = CodeChooser(checkpoint, plan: plan, on: math)
+    chooser.outputs = outputs
     kept = keepingMatrices ? [:] : nil
     report = progress
     fileBytes = try compressor.checkpoint.files().reduce(0) { $0 + $1.count }
@@ -244,7 +246,7 @@ final class CalibratedRun {
     if case .matrix(let matrix) = encoded { kept?[tensor.spec.name] = matrix }
     let layout = if case .matrix(let matrix) = encoded { matrix.layout } else { tensor.layout }
     weightBytes += layout.byteCount
-    try writer.append(
+    try writer?.append(
       name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: layout.scheme,
       streams: Dictionary(uniqueKeysWithValues: zip(layout.streams.map(\.kind), streams)),
       parallelFor: math.pool.forEach)

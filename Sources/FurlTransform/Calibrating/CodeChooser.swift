@@ -9,11 +9,13 @@ import FurlTensor
 final class CodeChooser {
   private let checkpoint: Checkpoint
   private let plan: Plan
-  private let math: DenseMath
+  let math: DenseMath
   /// What a reader of the result should know.
   private(set) var notes: [String] = []
   /// For matrices with a row for each token: see ``TokenSteps``. Nil where no text is known.
   var tokenSteps: TokenSteps?
+  /// What errors of outputs do; nil where rows are independent.
+  var outputs: OutputFeedback?
   /// What experts have seen of the calibration.
   private(set) var experts = ExpertCoverage()
 
@@ -32,7 +34,8 @@ final class CodeChooser {
     for readers: [Plan.PlannedTensor], at site: ReadingSite, of walk: BlockWalk
   ) throws -> SecondMoments? {
     guard let expert = site.expert, let part = site.part else {
-      return try moments(for: readers) { body in walk.visit(site, body) }
+      let weights = outputs?.weights(of: readers.map(\.spec.name), positions: walk.positionCount)
+      return try moments(for: readers, weights: weights) { body in walk.visit(site, body) }
     }
     // Nobody else needs an expert's inputs.
     guard readers.contains(where: plan.isCalibrated), let columns = readers.first?.spec.shape[1] else { return nil }
@@ -48,10 +51,13 @@ final class CodeChooser {
   }
 
   /// The moments of an input that some layers read, as far as their methods want them.
+  ///
+  /// - Parameter weights: what positions count, in their order; nil: all alike.
   func moments(
-    for readers: [Plan.PlannedTensor], visit: ((Activations, Int) -> Void) -> Void
+    for readers: [Plan.PlannedTensor], weights: [Float]? = nil, visit: ((Activations, Int) -> Void) -> Void
   ) throws -> SecondMoments? {
-    let calibrated = readers.filter(plan.isCalibrated)
+    // Rows of an embedding are looked up and read nothing.
+    let calibrated = readers.filter { plan.isCalibrated($0) && $0.spec.role != .embedding }
     guard let first = calibrated.first else {
       visit { _, _ in }
       return nil
@@ -62,7 +68,11 @@ final class CodeChooser {
         columns: first.spec.shape[1], extent: wantsAll ? .full : .diagonal,
         keepsLargest: calibrated.contains { $0.outliers?.threshold != nil })
     }
-    visit { moments.add($0, count: $1, on: math) }
+    var position = 0
+    visit { rows, count in
+      moments.add(rows, count: count, weights: weights?[position..<position + count], on: math)
+      position += count
+    }
     try check(moments.coverage, first)
     return moments
   }
@@ -120,7 +130,7 @@ final class CodeChooser {
     }
 
     private static func key(_ tensor: Plan.PlannedTensor) -> FactorKey? {
-      guard case .gptq(let feedback) = tensor.method.codes, let block = tensor.scheme.choiceBlock else { return nil }
+      guard let feedback = tensor.method.feedback, let block = tensor.scheme.choiceBlock else { return nil }
       return FactorKey(feedback: feedback, block: block)
     }
 
@@ -154,27 +164,39 @@ final class CodeChooser {
         scheme = apart
         note(outliers, of: tensor, largest: factors.largest)
       }
+      if tensor.spec.role == .embedding, tensor.method.feedback != nil {
+        guard let outputs, let matrix = try encode(embedding: tensor, source, outputs, tolerance: tolerance) else {
+          return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool)
+        }
+        return matrix
+      }
       guard tensor.method != .plain, scheme.block != nil else {
         return try PackedMatrix.encode(source, scheme: scheme, takesCodes: tensor.keepsCodes, pool: math.pool)
       }
       let objective: CodeObjective =
         switch tensor.method.codes {
         case .nearest, .imatrix, .awq: .columns(weights: factors.meanSquares)
-        case .gptq: .outputs(try factors.factor(for: tensor, on: math))
+        case .gptq, .twoSided: .outputs(try factors.factor(for: tensor, on: math))
         }
+      let rows = try rowFeedback(of: tensor)
       if let bits = tensor.method.codedBits {
         let hasTokenRows = [.embedding, .head, .inputTable].contains(tensor.spec.role)
-        let factors = hasTokenRows ? tokenSteps?.factors : nil
-        return try CodedSteps(
-          source, scheme: scheme, objective: objective, on: math, rowFactors: factors
-        ).encode(
-          bits: bits, tolerance: tolerance)
+        let factors = hasTokenRows ? tokenSteps?.factors : rows?.stepFactors
+        var steps = CodedSteps(source, scheme: scheme, objective: objective, on: math, rowFactors: factors)
+        steps.rowFeedback = rows
+        return try steps.encode(bits: bits, tolerance: tolerance)
       }
       var encoder = try CalibratedEncoder(
         scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
       (encoder.columnScales, encoder.rowScales) = (scaling.columns, scaling.rows)
+      encoder.rowFeedback = rows
       return try encoder.encode(source, on: math)
     }
+  }
+
+  private func rowFeedback(of tensor: Plan.PlannedTensor) throws -> OutputFactor? {
+    guard let outputs, tensor.method.rowFeedback != nil else { return nil }
+    return try outputs.factor(for: tensor.spec.name)
   }
 
   /// Says where more columns reach the threshold than may be kept apart.

@@ -16,11 +16,15 @@ struct CodedSteps {
   let math: DenseMath
   /// What the step is multiplied with in each row; nil: 1.
   var rowFactors: [Float]?
+  /// What rows make up for; nil: each for itself.
+  var rowFeedback: OutputFactor?
 
   /// How far coded bits may be off.
   static let tolerance = 0.005
   private static let tries = 6
   private static let quickTries = 4
+  /// How many times as wide as that of normally distributed weights, of which no others need more bits, a step may be.
+  private static let widest = 4.0
 
   init(
     _ source: WeightSource, scheme: Scheme, objective: CodeObjective, on math: DenseMath,
@@ -42,12 +46,15 @@ struct CodedSteps {
     var step = try rootMeanSquare() * (2 * Double.pi * M_E).squareRoot() * Elementary.exp2(-bits)
     // A smaller one is no half.
     guard step >= 0x1p-24 else { return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool) }
+    // Of a matrix of a few dozen weights the frame around the codes alone takes more bits than that: a wider step would only
+    // lose what the weights say.
+    let range = 0x1p-24...max(0x1p-24, CodedSteps.widest * step)
     if case .outputs = objective {
       let quick = CodedSteps(
         source, scheme: scheme, objective: .columns(weights: nil), on: math, rowFactors: rowFactors)
       for _ in 0..<CodedSteps.quickTries {
         let off = try CodedSteps.codedBits(quick.encode(step: step), pool: math.pool) - bits
-        step = max(step * Elementary.exp2(off), 0x1p-24)
+        step = min(max(step * Elementary.exp2(off), range.lowerBound), range.upperBound)
         if abs(off) <= tolerance { break }
       }
     }
@@ -57,16 +64,17 @@ struct CodedSteps {
       let off = try CodedSteps.codedBits(matrix, pool: math.pool) - bits
       if best.map({ abs(off) < abs($0.off) }) ?? true { best = (matrix, off) }
       if abs(off) <= tolerance { break }
-      step = max(step * Elementary.exp2(off), 0x1p-24)
+      step = min(max(step * Elementary.exp2(off), range.lowerBound), range.upperBound)
     }
     guard let best else { throw FurlError(.defect, "no step was tried") }
     return best.matrix
   }
 
   private func encode(step: Double) throws -> PackedMatrix {
-    try CalibratedEncoder(
-      scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors
-    ).encode(source, on: math)
+    var encoder = try CalibratedEncoder(
+      scheme: scheme, scales: .step(Float(step)), objective: objective, rowFactors: rowFactors)
+    encoder.rowFeedback = rowFeedback
+    return try encoder.encode(source, on: math)
   }
 
   /// Bits of a weight's code in a compact file.

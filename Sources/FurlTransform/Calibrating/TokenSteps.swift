@@ -17,11 +17,17 @@ struct TokenSteps: Sendable {
 
   /// - Parameter sequences: ids inside of the vocabulary.
   init(_ sequences: [[Int]], vocabulary: Int) {
-    var counts = Array(repeating: TokenSteps.unseen, count: vocabulary)
+    var counts = Array(repeating: 0.0, count: vocabulary)
     for sequence in sequences { for id in sequence { counts[id] += 1 } }
+    self.init(shares: counts)
+  }
+
+  /// - Parameter shares: how often every token is seen, or likely to be.
+  init(shares: [Double]) {
+    let counts = shares.map { $0 + TokenSteps.unseen }
     let most = TokenSteps.unseen * TokenSteps.range * TokenSteps.range
     let logs = counts.map { -0.5 * Elementary.log(min($0, most)) }
-    let mean = logs.reduce(0, +) / Double(max(1, vocabulary))
+    let mean = logs.reduce(0, +) / Double(max(1, shares.count))
     factors = logs.map { Float(Elementary.exp($0 - mean)) }
   }
 }

@@ -30,88 +30,22 @@ struct ModelChanges {
   }
 
   func apply(_ steps: [Recipe.Step], to checkpoint: Checkpoint) throws -> ChangedModel {
-    var model = checkpoint
-    var reports: [JSON] = []
-    var sample = sample
-    guard !steps.isEmpty else { return ChangedModel(model: model, reports: reports, sample: sample) }
-    let math = try DenseMath(pool: pool, kernels: Kernels.forTransforms())
+    var result = ChangedModel(model: checkpoint, sample: sample)
+    guard !steps.isEmpty else { return result }
+    var context = ChangeContext(
+      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [],
+      math: DenseMath(pool: pool, kernels: try Kernels.forTransforms()), folder: folder, source: source,
+      calibration: sample?.settings, stateFolder: stateFolder, progress: progress)
     for step in steps {
-      let report: JSON
-      let context = context(sample, math)
-      switch step {
-      case .truncate(let step):
-        (model, report) = try Truncation(step: step, model: model, context: context).run()
-      case .prune(let step) where step.finetune != nil:
-        (model, report) = try prune(step, model)
-      case .heal(let step):
-        (model, report) = try heal(step, model)
-      case .prune(let step) where step.method != .groupLasso:
-        (model, report) = try WeightPruning(step: step, model: model, context: context).run()
-      case .prune(let step) where step.prunesVocabulary:
-        (model, report) = try pruneVocabulary(step, model, &sample, math)
-      case .prune(let step) where step.prunesExperts:
-        (model, report) = try ExpertPruning(step: step, model: model, context: context).run()
-      case .prune(let step) where step.hasChannels:
-        (model, report) = try ChannelPruning(step: step, model: model, context: context).run()
-      case .prune(let step):
-        (model, report) = try GroupPruning(step: step, model: model, context: context).run()
-      case .quantize: throw FurlError(.defect, "quantizing does not change a model's shape")
+      guard let job = step.change else { throw FurlError(.defect, "quantizing does not change a model's shape") }
+      let changed = try job.run(result.model, context)
+      result.model = changed.model
+      result.reports.append(changed.report.json)
+      if let sample = changed.sample {
+        result.sample = sample
+        context = context.reading(sample)
       }
-      reports.append(report)
     }
-    return ChangedModel(model: model, reports: reports, sample: sample)
-  }
-
-  private func context(_ sample: CalibrationSample?, _ math: DenseMath) -> ChangeContext {
-    ChangeContext(
-      sequences: sample?.sequences ?? [], probes: sample?.probes ?? [], math: math, folder: folder, progress: progress)
-  }
-
-  /// Rows of the vocabulary go first, so that everything after is calibrated in the tokens that are left.
-  private func pruneVocabulary(
-    _ step: PruneStep, _ model: Checkpoint, _ sample: inout CalibrationSample?, _ math: DenseMath
-  ) throws -> (Checkpoint, JSON) {
-    guard let settings = sample?.settings else { throw FurlError(.defect, "there is no text to count tokens in") }
-    progress("counting tokens", 0, 1)
-    let cut = try VocabularyPruning(step: step, model: model, settings: settings, folder: folder).run()
-    sample = try CalibrationSample(
-      settings, for: cut.model, tokenizer: ModelFile.checkpoint(cut.model).tokenizer())
-    var (result, removed) = (cut.model, cut.removed)
-    if let rest = cut.rest {
-      let (pruned, report) = try GroupPruning(step: rest, model: cut.model, context: context(sample, math)).run()
-      result = pruned
-      removed += report["removed_weights"]?.integer ?? 0
-    }
-    let report = GroupRemoval(model: model).report(result.spec, removed: removed)
-    return (result, .object((report.members ?? []) + [.init("vocabulary", cut.report)]))
-  }
-
-  private func heal(_ step: HealStep, _ model: Checkpoint) throws -> (Checkpoint, JSON) {
-    let (healed, report) = try TrainingRun(
-      step, model: model, source: source, pool: pool, folder: folder, stateFolder: stateFolder, progress: showTraining
-    ).run()
-    return (healed, .object([.init("step", "heal")] + (report.members ?? [])))
-  }
-
-  private func prune(_ step: PruneStep, _ model: Checkpoint) throws -> (Checkpoint, JSON) {
-    guard let finetune = step.finetune else { throw FurlError(.defect, "there is no training") }
-    let run = TrainingRun(
-      settings: finetune.train, objective: .init(labels: finetune.labels), model: model, source: source, pool: pool,
-      folder: folder, stateFolder: stateFolder, progress: showTraining)
-    var constraint: GroupLassoConstraint?
-    let (trained, report) = try run.run { parameters, gradients, math in
-      constraint = try GroupLassoConstraint(step, finetune, parameters, gradients, math)
-      try constraint?.check()
-      return constraint
-    }
-    guard let constraint else { throw FurlError(.defect, "nothing was trained") }
-    let result = try GroupRemoval(model: trained).remove(keeping: constraint.kept, folder: folder)
-    let widths = GroupRemoval(model: model).report(result.spec, removed: constraint.removed)
-    return (result, .object((widths.members ?? []) + [.init("train", report)]))
-  }
-
-  private func showTraining(_ state: Trainer.TrainingProgress) {
-    let loss = (state.loss * 10000).rounded() / 10000
-    progress("training, loss \(loss), \(Int(state.secondsLeft.rounded(.up))) s left,", state.step, state.steps)
+    return result
   }
 }

@@ -113,9 +113,25 @@ package struct Compressor: Sendable {
   ) throws -> CompressionResult {
     guard let settings = plan.recipe.calibration else { throw FurlError(.defect, "a budget has no calibration") }
     let sample = try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer())
+    let choice = try shrinkage(on: sample, pool: pool, progress)
     return try withoutActuallyEscaping(progress) { progress in
-      try BudgetedCompression(compressor: self, budget: budget, sample: sample, pool: pool, progress: progress)
-        .write(to: path)
+      try BudgetedCompression(
+        compressor: self, budget: budget, sample: sample, pool: pool, choice: choice, progress: progress
+      ).write(to: path)
+    }
+  }
+
+  /// How rows make up for each other's errors; nil where none do.
+  private func shrinkage(
+    on sample: CalibrationSample, pool: WorkerPool, _ progress: (CompressionProgress) -> Void
+  ) throws -> ShrinkageChoice? {
+    try plan.rowFeedback.map { rows in
+      try ShrinkageChoice(self, rows, on: sample, pool: pool) { activity, done, all in
+        progress(
+          .init(
+            tensor: activity, tensorsDone: 0, tensors: plan.tensors.count, bytesDone: done, bytes: all,
+            countsBlocks: true))
+      }
     }
   }
 
@@ -146,14 +162,15 @@ package struct Compressor: Sendable {
         guard isCalibrated else { return nil }
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
+    let choice = try sample.map { try shrinkage(on: $0, pool: pool, progress) } ?? nil
     let (notes, weightBytes, experts) = try withoutActuallyEscaping(progress) { progress in
-      let run = try CalibratedRun(self, writer: writer, pool: pool, progress: progress)
+      let run = try CalibratedRun(self, writer: writer, pool: pool, outputs: choice?.outputs, progress: progress)
       try run.run(sample)
       return (run.notes, run.weightBytes, run.experts.json)
     }
     let sources = try sourceFiles(pool: pool)
     let description = try self.description(
-      sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts))
+      sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts, outputs: choice?.json))
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes,
@@ -197,6 +214,8 @@ package struct Compressor: Sendable {
     var budget: JSON?
     /// Of what experts have seen of the calibration.
     var experts: JSON?
+    /// Of how far the moments of outputs were believed.
+    var outputs: JSON?
   }
 
   /// - Parameter tokenizer: its tokens that end a text are said by the artifact where they are others than it says without.
@@ -208,6 +227,7 @@ package struct Compressor: Sendable {
     var details: [JSON.Member] = []
     if let budget = found.budget { details.append(.init("budget", budget)) }
     if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
+    if let outputs = found.outputs { details.append(.init("outputs", outputs)) }
     if let experts = found.experts { details.append(.init("experts", experts)) }
     if let kept = plan.keptCodes { details.append(.init("kept_codes", kept.json)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }

@@ -49,16 +49,14 @@ package struct Plan: Sendable {
     var origin = Array(source.blocks.indices)
     var schemes: [String: PlannedChoice] = [:]
     for step in steps {
-      switch step {
-      case .truncate(let step):
-        let remaining = try step.remaining(of: spec.blocks.count)
-        schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
-        spec.blocks = remaining.map { spec.blocks[$0] }
-        if let problem = spec.sharingProblem { throw step.location.error(nil, problem, remedy: "keep that block") }
-        origin = remaining.map { origin[$0] }
-      case .prune(let step): spec = try step.estimate(spec)
-      case .heal: break
-      case .quantize(let step):
+      if let change = step.change {
+        let shape = try change.estimate(spec)
+        if let remaining = shape.origin {
+          schemes = Plan.renumber(schemes, remaining: remaining, spec: spec)
+          origin = remaining.map { origin[$0] }
+        }
+        spec = shape.spec
+      } else if case .quantize(let step) = step {
         let mix = step.mix.map { GGUFMixRules(mix: $0, spec: spec, isCalibrated: recipe.calibration != nil) }
         try Plan.assign(step, mix: mix, spec: spec, schemes: &schemes)
       }
@@ -158,7 +156,10 @@ package struct Plan: Sendable {
       }
       let isEmbedding = !tensor.role.isBlockLinear
       // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
-      let isLinear = tensor.role.isBlockLinear || tensor.role == .head
+      // Only what their gradients say does.
+      let isLinear =
+        tensor.role.isBlockLinear || tensor.role == .head
+        || tensor.role == .embedding && step.method.rowFeedback != nil
       let override = overrides.first.map { step.overrides[$0] }
       let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
       // Before a budget has chosen, something in between stands for its choice.
@@ -181,12 +182,14 @@ package struct Plan: Sendable {
     }
     if let unused = step.overrides.indices.first(where: { !matched.contains($0) }) {
       let override = step.overrides[unused]
-      throw override.location.error("match", "\"\(override.match)\" matches no tensor")
+      throw override.location.error(
+        "match", "\"\(override.match)\" matches no tensor", remedy: Selector.remedy(for: override.match))
     }
     // Norms and biases must be listed even for a model that has none.
     if let unused = step.keep.indices.first(where: { !kept.contains($0) && !["norm", "bias"].contains(step.keep[$0]) })
     {
-      throw step.location.error("keep", "\"\(step.keep[unused])\" matches no tensor")
+      throw step.location.error(
+        "keep", "\"\(step.keep[unused])\" matches no tensor", remedy: Selector.remedy(for: step.keep[unused]))
     }
   }
 
@@ -194,6 +197,11 @@ package struct Plan: Sendable {
   func isCalibrated(_ tensor: PlannedTensor) -> Bool {
     recipe.calibration != nil && tensor.spec.shape.count == 2
       && (tensor.method.usesCalibration || tensor.outliers?.threshold != nil)
+  }
+
+  /// How rows make up for each other's errors; nil where none do.
+  var rowFeedback: QuantizeMethod.RowFeedback? {
+    tensors.lazy.compactMap { $0.spec.shape.count == 2 ? $0.method.rowFeedback : nil }.first
   }
 
   /// Whether any codes are chosen, and not just the nearest ones, or tables are.

@@ -13,13 +13,28 @@ import FurlTensor
 /// every reader there is what it would put out with all channels, and what it reads now. Each norm gets the scale that
 /// makes up for its other statistics, each reader is fitted by least squares to its old outputs, its bias comes from the
 /// means. A head that is the embedding has no weights of its own; the norm before it is fitted instead (``ScaleRefit``).
-struct ChannelPruning {
+struct ChannelPruning: ModelChange {
   let step: PruneStep
   let model: Checkpoint
   let context: ChangeContext
 
-  /// The pruned model, and what an artifact says about it.
-  func run() throws -> (model: Checkpoint, report: JSON) {
+  static func estimate(_ step: PruneStep, _ spec: ModelSpec) throws -> EstimatedShape {
+    try step.checkGroups(of: spec)
+    for block in spec.blocks {
+      // What is left out would be felt where nothing makes up for it.
+      let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }
+      if block.experts != nil || hasOwnNorms {
+        throw step.cannotRemove("channels", of: spec, remedy: "prune heads or neurons")
+      }
+    }
+    let channels = ChannelExtent(step, of: spec)
+    try channels.check()
+    let narrow = ChannelRemoval.spec(
+      spec, channels: channels.size, hasBiases: step.refit != .none && channels.size < spec.hiddenSize)
+    return EstimatedShape(spec: step.narrowed(narrow, of: spec, extent: channels.rest))
+  }
+
+  func run() throws -> Changed<PruningReport> {
     let extent = ChannelExtent(step, of: model.spec)
     try extent.check()
     var result = model
@@ -29,7 +44,8 @@ struct ChannelPruning {
       let rest = try GroupPruning(step: step, model: result, context: context, extent: extent.rest).prune()
       (result, removed) = (rest.model, removed + rest.removed)
     }
-    return (result, GroupRemoval(model: model).report(result.spec, removed: removed))
+    let report = PruningReport(before: model.spec, after: result.spec, removedWeights: removed)
+    return Changed(model: result, report: report)
   }
 
   /// The name of the matrix that gives the logits.

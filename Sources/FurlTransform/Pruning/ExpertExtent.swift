@@ -54,6 +54,10 @@ struct ExpertExtent {
       throw step.location.error(
         "groups", "a \(spec.architecture) model has no experts", remedy: "prune heads, neurons or channels")
     }
+    guard blocks.allSatisfy({ $0.ownNorms == nil && !$0.hasExpertFactors }) else {
+      throw step.location.error(
+        "groups", "experts between norms of their own cannot be removed", remedy: "quantize them")
+    }
     guard blocks.allSatisfy({ $0.groups == nil }) else {
       throw step.location.error(
         "groups", "experts that come in groups cannot be removed", remedy: "prune heads")
@@ -73,12 +77,6 @@ struct ExpertExtent {
         "\(removed) experts of each block would go, and at most \(most) may: a token goes through those that are left",
         remedy: "lower it")
     }
-  }
-
-  /// The model with so many experts less.
-  func estimate() throws -> ModelSpec {
-    try check()
-    return ExpertExtent.spec(spec, keeping: spec.blocks.map { ($0.experts?.count ?? 0) - removed })
   }
 
   /// - Parameter counts: of every block; those of blocks without experts mean nothing.

@@ -10,13 +10,19 @@ import FurlTensor
 ///
 /// The calibration is walked twice: through the model as it is, where experts are judged; and through the model as it
 /// becomes, where those that stay are refitted, and beside it once more through the model as it was.
-struct ExpertPruning {
+struct ExpertPruning: ModelChange {
   let step: PruneStep
   let model: Checkpoint
   let context: ChangeContext
 
-  /// The pruned model, and what an artifact says about it.
-  func run() throws -> (model: Checkpoint, report: JSON) {
+  static func estimate(_ step: PruneStep, _ spec: ModelSpec) throws -> EstimatedShape {
+    let extent = ExpertExtent(step, of: spec)
+    try extent.check()
+    return EstimatedShape(
+      spec: ExpertExtent.spec(spec, keeping: spec.blocks.map { ($0.experts?.count ?? 0) - extent.removed }))
+  }
+
+  func run() throws -> Changed<PruningReport> {
     let extent = ExpertExtent(step, of: model.spec)
     try extent.check()
     var scores = try judge(removing: extent.removed)
@@ -24,12 +30,13 @@ struct ExpertPruning {
       scores = try ExpertSurvey(model, scores, rounds: extent.removed, context).run(rounds: extent.removed)
     }
     let result = try rebuild(scores)
-    let report = GroupRemoval(model: model).report(result.spec, removed: extent.removedWeights)
     let experts: JSON = [
       "choose": .string(step.choose.rawValue), "removed_each": .integer(extent.removed),
       "blocks": .array(scores.map { $0?.json ?? .null }),
     ]
-    return (result, .object((report.members ?? []) + [.init("experts", experts)]))
+    let report = PruningReport(
+      before: model.spec, after: result.spec, removedWeights: extent.removedWeights, more: [.init("experts", experts)])
+    return Changed(model: result, report: report)
   }
 
   /// What speaks for the experts of each block; nil for a block without any.

@@ -15,26 +15,36 @@ import FurlTensor
 /// How much a layer's outputs may change before predictions do differs from layer to layer, and no sum over its own
 /// inputs says so. With `allocation: measured` every layer loses the same share once, alone, and importances are then in
 /// nats of the predictions' KL divergence.
-struct GroupPruning {
+struct GroupPruning: ModelChange {
   let step: PruneStep
   let model: Checkpoint
   let context: ChangeContext
   /// What is to go.
   let extent: PruneExtent
 
-  /// - Parameter extent: nil: all that the step says.
-  init(step: PruneStep, model: Checkpoint, context: ChangeContext, extent: PruneExtent? = nil) {
+  /// All that the step says.
+  init(step: PruneStep, model: Checkpoint, context: ChangeContext) {
+    self.init(step: step, model: model, context: context, extent: PruneExtent(step, of: model.spec))
+  }
+
+  init(step: PruneStep, model: Checkpoint, context: ChangeContext, extent: PruneExtent) {
     self.step = step
     self.model = model
     self.context = context
-    self.extent = extent ?? PruneExtent(step, of: model.spec)
+    self.extent = extent
   }
 
-  /// The pruned model, and what an artifact says about it.
-  func run() throws -> (model: Checkpoint, report: JSON) {
+  static func estimate(_ step: PruneStep, _ spec: ModelSpec) throws -> EstimatedShape {
+    try step.checkGroups(of: spec)
+    return EstimatedShape(spec: step.narrowed(spec, of: spec, extent: PruneExtent(step, of: spec)))
+  }
+
+  func run() throws -> Changed<PruningReport> {
     let (result, removed, coverage) = try prune()
-    let report = GroupRemoval(model: model).report(result.spec, removed: removed)
-    return (result, .object((report.members ?? []) + (coverage.json.map { [.init("experts", $0)] } ?? [])))
+    let report = PruningReport(
+      before: model.spec, after: result.spec, removedWeights: removed,
+      more: coverage.json.map { [.init("experts", $0)] } ?? [])
+    return Changed(model: result, report: report)
   }
 
   /// The pruned model, how many weights are gone with groups, and what experts have seen of the calibration.
@@ -51,10 +61,15 @@ struct GroupPruning {
     let kind: GroupKind?
     switch model.spec.mixer(before: site, in: block) {
     case .attention, .latentAttention: kind = .heads
-    case .feedForward where site.expert != nil: kind = .expertNeurons
     case .feedForward:
       let part = site.part.map { model.spec.blocks[block].stages[site.stage].parts[$0] }
-      if case .experts = part?.mixer { kind = .sharedNeurons } else { kind = .neurons }
+      if site.expert != nil {
+        kind = .expertNeurons
+      } else if case .experts = part?.mixer {
+        kind = .sharedNeurons
+      } else {
+        kind = .neurons
+      }
     case .experts, .recurrent, .tokenInput, nil: kind = nil
     }
     return kind.flatMap { step.groups.contains($0.group) ? $0 : nil }
@@ -62,7 +77,9 @@ struct GroupPruning {
 
   /// The groups of one kind in one block, and what they are worth.
   private struct Measured {
-    var layer: GroupAllocation.AllocatedLayer
+    /// More than one where they see the same keys and values, and lose the same heads.
+    var blocks: [Int]
+    let layer: GroupAllocation.AllocatedLayer
     let pools: GroupPools
   }
 
@@ -89,70 +106,108 @@ struct GroupPruning {
     }
   }
 
-  private func measure() throws -> (layers: [Measured], ExpertCoverage) {
+  /// What a walk has found of groups so far.
+  private struct FoundGroups {
     var layers: [Measured] = []
+    /// Variances of the residual stream behind each block.
     var energies: [Double] = []
-    let (spec, share) = (model.spec, share)
+    /// What importances of each layer are measured in, where a survey says so.
+    var units: [Double] = []
+    var draws: SplitMix64
+    /// Of a layer's pools (one for each expert), as far as they have been walked.
+    var pools: [[Double]] = []
+    var readers: [GroupReader] = []
+  }
+
+  private func measure() throws -> (layers: [Measured], ExpertCoverage) {
+    let spec = model.spec
     let count = spec.blocks.reduce(0) { sum, block in
       let removable = RemovableGroups(block, of: spec)
       return sum + step.kinds.count { removable.count($0) > 0 }
     }
     let survey = step.allocation == .measured ? try GroupSurvey(model, layers: count, context) : nil
-    var units: [Double] = []
     let walk = try ModelWalk(model, context.sequences, on: context.math)
-    var draws = SplitMix64(seed: UInt64(bitPattern: Int64(step.seed)))
-    // Those of experts until all of a block are there.
-    var pools: [[Double]] = []
-    var readers: [GroupReader] = []
+    var found = FoundGroups(draws: SplitMix64(seed: UInt64(bitPattern: Int64(step.seed))))
     try walk.run(boundary: { block in
-      if block > 0 { energies.append(streamVariance(walk.walk)) }
+      if block > 0 { found.energies.append(streamVariance(walk.walk)) }
       context.progress("looking at block", block, spec.blocks.count)
     }) { block, site in
       guard let kind = kind(site, block) else { return [:] }
       let removable = RemovableGroups(spec.blocks[block], of: spec)
-      let columns = removable.columns(kind)
       let reader = try GroupReader(site, block: block, of: model, walk, pool: context.pool)
-      let chunk = removable.chunk(kind, multiple: step.multiple)
-      let least = max(chunk, columns.count - step.mostRemoved(of: columns.count, chunk: chunk, share: share))
-      let own = try importances(reader, columns, limit: columns.count - least, &draws)
+      let (all, least) = (removable.columns(kind), least(removable, kind))
+      let own = try importances(reader, all, limit: all.count - least, &found.draws)
       let weight = expertWeight(site, walk.walk)
-      pools.append(weight == 1 ? own : own.map { weight * $0 })
+      found.pools.append(weight == 1 ? own : own.map { weight * $0 })
       // What experts read is kept no longer than it is needed.
-      if survey != nil { readers.append(reader) }
-      guard pools.count == removable.pools(kind) else { return [:] }
-      let all = GroupPools(importances: pools)
+      if survey != nil { found.readers.append(reader) }
+      guard found.pools.count == removable.pools(kind) else { return [:] }
+      let pools = GroupPools(importances: found.pools)
       let layer = GroupAllocation.AllocatedLayer(
-        block: block, kind: kind, importances: all.steps, weights: removable.weights(kind), chunk: chunk,
-        least: min(least, columns.count))
-      layers.append(Measured(layer: layer, pools: all))
-      if let survey {
-        units.append(
-          try survey.unit(of: layer, share: share) { kept in
-            var forms: [String: ModelWalk.WalkedLayer] = [:]
-            for (reader, kept) in zip(readers, all.kept(kept)) {
-              let left = removable.columns(kind, kept: kept)
-              let form = try refit(reader, kept: left)
-              forms[reader.name] = try form.padded(
-                left, of: reader.weight.columns, scheme: survey.scheme, on: context.pool)
-            }
-            return forms
-          })
-      }
-      (pools, readers) = ([], [])
+        block: block, kind: kind, importances: pools.steps, weights: removable.weights(kind),
+        chunk: removable.chunk(kind, multiple: step.multiple), least: min(least, all.count))
+      let measured = Measured(blocks: [block], layer: layer, pools: pools)
+      found.layers.append(measured)
+      if let survey { found.units.append(try unit(of: measured, found.readers, by: survey)) }
+      (found.pools, found.readers) = ([], [])
       return [:]
     }
-    if survey == nil {
-      // Outputs count by their share of the residual stream that they go to; what has no such unit, by its layer's sum.
-      units = layers.map { measured in
-        switch step.choose {
-        case .lasso, .variance: energies[measured.layer.block]
-        case .wanda, .magnitude, .random, .frequency, .reap, .measured, .predictions:
-          measured.layer.importances.reduce(0, +)
-        }
-      }
+    let units = survey == nil ? found.layers.map { unit(of: $0, found.energies) } : found.units
+    let layers = zip(found.layers, units).map {
+      Measured(blocks: $0.blocks, layer: $0.layer.measured(in: $1), pools: $0.pools)
     }
-    for (index, unit) in units.enumerated() { layers[index].layer = layers[index].layer.measured(in: unit) }
-    return (layers, walk.coverage)
+    return (try joined(layers), walk.coverage)
+  }
+
+  /// Heads of blocks that see the same keys and values are worth what they are worth to all of those.
+  private func joined(_ layers: [Measured]) throws -> [Measured] {
+    var layers = layers
+    for sharers in try RemovableGroups.sharedHeads(of: model.spec) {
+      func isShared(_ measured: Measured) -> Bool {
+        measured.layer.kind == .heads && sharers.contains(measured.layer.block)
+      }
+      let own = layers.filter(isShared)
+      guard let first = own.first, let place = layers.firstIndex(where: isShared) else { continue }
+      let all = first.layer.importances.indices.map { group in own.reduce(0) { $0 + $1.layer.importances[group] } }
+      let layer = GroupAllocation.AllocatedLayer(
+        block: first.layer.block, kind: .heads, importances: all, weights: own.reduce(0) { $0 + $1.layer.weights },
+        chunk: first.layer.chunk, least: first.layer.least)
+      layers.removeAll(where: isShared)
+      layers.insert(
+        Measured(blocks: own.flatMap(\.blocks), layer: layer, pools: GroupPools(importances: [all])), at: place)
+    }
+    return layers
+  }
+
+  /// How many groups a layer keeps at least.
+  private func least(_ removable: RemovableGroups, _ kind: GroupKind) -> Int {
+    let (count, chunk) = (removable.count(kind), removable.chunk(kind, multiple: step.multiple))
+    return max(chunk, count - step.mostRemoved(of: count, chunk: chunk, share: share))
+  }
+
+  /// What a layer's importances are measured in: what predictions become when it alone loses its share.
+  private func unit(of measured: Measured, _ readers: [GroupReader], by survey: GroupSurvey) throws -> Double {
+    let (layer, spec) = (measured.layer, model.spec)
+    let removable = RemovableGroups(spec.blocks[layer.block], of: spec)
+    return try survey.unit(of: layer, share: share) { kept in
+      var forms: [String: ModelWalk.WalkedLayer] = [:]
+      for (reader, kept) in zip(readers, measured.pools.kept(kept)) {
+        let left = removable.columns(layer.kind, kept: kept)
+        let form = try refit(reader, kept: left)
+        forms[reader.name] = try form.padded(left, of: reader.weight.columns, scheme: survey.scheme, on: context.pool)
+      }
+      return forms
+    }
+  }
+
+  /// The same without a survey: outputs count by their share of the residual stream that they go to; what has no such unit,
+  /// by its layer's sum.
+  private func unit(of measured: Measured, _ energies: [Double]) -> Double {
+    switch step.choose {
+    case .lasso, .variance: energies[measured.layer.block]
+    case .wanda, .magnitude, .random, .frequency, .reap, .measured, .predictions:
+      measured.layer.importances.reduce(0, +)
+    }
   }
 
   /// What groups are worth to the layer that reads them.
@@ -222,7 +277,7 @@ struct GroupPruning {
       step.allocation == .uniform ? allocation.removeEvenly(share: share) : allocation.remove(weights: extent.target())
     var result = model.spec.blocks.map { _ in KeptGroups() }
     for (measured, steps) in zip(layers, kept) {
-      result[measured.layer.block][measured.layer.kind] = measured.pools.kept(steps)
+      for block in measured.blocks { result[block][measured.layer.kind] = measured.pools.kept(steps) }
     }
     return (result, removed)
   }

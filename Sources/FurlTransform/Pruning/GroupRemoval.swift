@@ -111,41 +111,4 @@ struct GroupRemoval {
     after.keyNorm?.epsilon *= keyRatio
     spec.blocks[index].attention = after
   }
-
-  /// What an artifact says about a removal.
-  ///
-  /// - Parameters:
-  ///   - spec: what the model has become.
-  ///   - removed: weights of the groups that are gone.
-  func report(_ spec: ModelSpec, removed: Int) -> JSON {
-    func share(_ before: Int, _ after: Int) -> JSON { .number(1 - Double(after) / Double(max(1, before))) }
-    let channels: [JSON.Member] =
-      spec.hiddenSize == model.spec.hiddenSize ? [] : [.init("hidden_size", .integer(spec.hiddenSize))]
-    let rest: JSON = [
-      "step": "prune",
-      "sparsity": [
-        "blocks": share(model.spec.blockLinearCount, spec.blockLinearCount),
-        "model": share(model.spec.parameterCount, spec.parameterCount),
-      ],
-      "removed_weights": .integer(removed),
-      "parameters": .integer(spec.parameterCount),
-      "widths": .array(zip(model.spec.blocks, spec.blocks).map(widths)),
-    ]
-    return .object((rest.members ?? []) + channels)
-  }
-
-  /// What an artifact says about the widths of a block; of experts where they are not what they were.
-  private func widths(_ before: BlockSpec, _ after: BlockSpec) -> JSON {
-    let widths = after.widths
-    func changed(_ key: String, _ size: (BlockSpec) -> Int?) -> [JSON.Member] {
-      guard let own = size(after), own != size(before) else { return [] }
-      return [.init(key, .integer(own))]
-    }
-    return .object(
-      [
-        .init("heads", .integer(widths.heads)), .init("kv_heads", .integer(widths.kvHeads)),
-        .init("mlp_size", .integer(widths.mlpSize)),
-      ] + changed("latent_heads") { $0.latentAttention?.heads } + changed("expert_size") { $0.experts?.expert.size }
-        + changed("shared_size") { $0.experts?.shared?.size })
-  }
 }

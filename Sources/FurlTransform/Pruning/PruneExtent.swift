@@ -35,10 +35,8 @@ struct PruneExtent {
     switch step.of {
     case .blocks: spec.blockLinearCount
     case .model: spec.parameterCount
-    case .groups where step.hasChannels:
-      // Every matrix has the residual stream on one side.
-      matrixWeights(spec)
-    case .groups: inBlocks(step, spec)
+    // Every matrix has the residual stream on one side.
+    case .groups: step.hasChannels ? matrixWeights(spec) : inBlocks(step, spec)
     }
   }
 

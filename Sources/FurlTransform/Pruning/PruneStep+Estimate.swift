@@ -2,49 +2,33 @@ import FurlBase
 import FurlSpec
 
 extension PruneStep {
-  /// - Throws: ``FurlError`` of kind `input` at the recipe's line for groups that a model's blocks do not have, or that
-  ///   cannot be taken out of them.
-  private func checkStructure(of source: ModelSpec) throws {
-    func refuse(_ key: String, _ problem: String, _ remedy: String) -> FurlError {
-      location.error(key, "\(problem) of a \(source.architecture) model cannot be removed", remedy: remedy)
-    }
+  /// - Throws: ``FurlError`` of kind `input` at the recipe's line for heads or neurons that a model's blocks do not have,
+  ///   or that cannot be taken out of them.
+  func checkGroups(of source: ModelSpec) throws {
     for block in source.blocks {
       if groups.contains(.neurons), block.feedForward == nil, block.experts == nil {
-        throw refuse("groups", "neurons", "leave neurons out")
+        throw cannotRemove("neurons", of: source, remedy: "leave neurons out")
       }
       if groups.contains(.heads), block.attention == nil, block.latentAttention == nil {
-        throw refuse("groups", "heads", "leave heads out")
-      }
-      if groups.contains(.heads), block.attention?.keySource ?? .own != .own {
-        throw refuse("groups", "heads that have no keys and values of their own", "leave heads out")
-      }
-      guard hasChannels else { continue }
-      // What is left out would be felt where nothing makes up for it.
-      let hasOwnNorms = block.stages.contains { $0.norm == nil || $0.parts.contains { $0.outputNorm != nil } }
-      if block.experts != nil || hasOwnNorms {
-        throw refuse("groups", "channels", "prune heads or neurons")
+        throw cannotRemove("heads", of: source, remedy: "leave heads out")
       }
     }
   }
 
-  /// About what it makes of a model: the same share of every layer.
+  /// The error for groups that cannot be taken out of a model.
+  func cannotRemove(_ groups: String, of source: ModelSpec, remedy: String) -> FurlError {
+    location.error("groups", "\(groups) of a \(source.architecture) model cannot be removed", remedy: remedy)
+  }
+
+  /// A specification with less of the heads and neurons that the step names, the same share of every layer.
   ///
-  /// - Throws: ``FurlError`` of kind `input` at the recipe's line when channels alone cannot give so much.
-  func estimate(_ source: ModelSpec) throws -> ModelSpec {
-    guard method == .groupLasso else { return source }
-    if prunesExperts { return try ExpertExtent(self, of: source).estimate() }
-    try checkStructure(of: source)
-    if prunesVocabulary { return try VocabularyExtent(self, of: source).estimate() }
-    var spec = source
-    var extent = PruneExtent(self, of: source)
-    if hasChannels {
-      let channels = ChannelExtent(self, of: source)
-      try channels.check()
-      extent = channels.rest
-      spec = ChannelRemoval.spec(
-        source, channels: channels.size, hasBiases: refit != .none && channels.size < source.hiddenSize)
-    }
+  /// - Parameters:
+  ///   - spec: as other groups have left it.
+  ///   - source: what the step began with.
+  ///   - extent: what is to go of heads and neurons.
+  func narrowed(_ spec: ModelSpec, of source: ModelSpec, extent: PruneExtent) -> ModelSpec {
     guard !groups.isEmpty else { return spec }
+    var spec = spec
     let share = max(0, min(1, Double(extent.target()) / Double(max(1, extent.inGroups))))
     for (index, block) in source.blocks.enumerated() {
       let removable = RemovableGroups(block, of: source)

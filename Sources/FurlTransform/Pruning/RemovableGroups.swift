@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 
 /// What can be removed from one block as a whole, and what of its tensors goes with it.
@@ -6,6 +7,8 @@ struct RemovableGroups: Sendable {
   let hidden: Int
   private let isGated: Bool
   private let outputGate: AttentionSpec.OutputGate?
+  /// Layers that make the keys and values of the block.
+  private let keyLayers: Int
   private let experts: ExpertsSpec?
   private let latent: LatentAttentionSpec?
 
@@ -14,12 +17,13 @@ struct RemovableGroups: Sendable {
     hidden = spec.hiddenSize
     isGated = block.feedForward?.isGated ?? false
     outputGate = block.attention?.outputGate
+    keyLayers = block.attention.map { $0.inputRoles.count - 1 } ?? 0
     experts = block.experts
     latent = block.latentAttention
   }
 
   /// Where all heads share the only key/value head, that one stays, and single heads go.
-  private var sharesOne: Bool { block.kvHeads == 1 && block.heads > 1 }
+  var sharesOne: Bool { block.kvHeads == 1 && block.heads > 1 }
 
   private var headsPerUnit: Int { sharesOne ? 1 : max(1, block.heads / max(1, block.kvHeads)) }
 
@@ -50,7 +54,7 @@ struct RemovableGroups: Sendable {
       latent.map { latent in
         latent.querySize * (latent.queryRank ?? hidden) + (latent.plainSize + latent.valueSize) * latent.rank
           + latent.valueSize * hidden
-      } ?? hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : 2)) + gates)
+      } ?? hidden * (block.headSize * (2 * headsPerUnit + (sharesOne ? 0 : keyLayers)) + gates)
     case .neurons: neuron(isGated)
     case .expertNeurons: experts.map { $0.count * neuron($0.expert.isGated) } ?? 0
     case .sharedNeurons: experts?.shared.map { neuron($0.isGated) } ?? 0
@@ -109,6 +113,23 @@ struct RemovableGroups: Sendable {
   func columns(_ kind: GroupKind, kept: [Int]) -> [Int] {
     let all = columns(kind)
     return kept.flatMap { all[$0] }
+  }
+
+  /// The blocks of a model that lose the same heads: those that see the same keys and values, where these are several
+  /// heads. The one that makes them is first. All other blocks lose heads of their own.
+  ///
+  /// - Throws: ``FurlError`` of kind `input` where such blocks' groups of heads are not alike.
+  static func sharedHeads(of spec: ModelSpec) throws -> [[Int]] {
+    try spec.keySharers.filter { sharers in
+      let groups = sharers.map { RemovableGroups(spec.blocks[$0], of: spec) }
+      guard groups.contains(where: { !$0.sharesOne }) else { return false }
+      guard Set(groups.map { $0.columns(.heads) }).count == 1 else {
+        throw FurlError(
+          .input, "blocks \(sharers.map(String.init).joined(separator: ", ")) see the same keys with different heads",
+          remedy: "leave heads out")
+      }
+      return true
+    }
   }
 
   /// Takes the others out of the block.

@@ -36,13 +36,4 @@ struct VocabularyExtent {
     guard !step.groups.isEmpty, removed < target else { return nil }
     return step.afterVocabulary(removing: Double(target - removed) / Double(max(1, inBlocks)))
   }
-
-  /// About what is left of the model.
-  ///
-  /// - Throws: as ``PruneStep/estimate(_:)``.
-  func estimate() throws -> ModelSpec {
-    var result = spec
-    result.vocabularySize = left()
-    return try rest(removed: (rows.count - result.vocabularySize) * rows.weights)?.estimate(result) ?? result
-  }
 }

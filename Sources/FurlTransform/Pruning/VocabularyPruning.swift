@@ -9,14 +9,12 @@ import FurlTokenizer
 /// Rows without a token go first, then the tokens that the calibration's whole text uses least, each behind all that are
 /// merged of it (``Tokenizer/removalOrder(uses:keeping:)``). What is left is numbered anew, so that every row has a token.
 /// Every text still becomes tokens and the same text again; a text that held tokens which are gone has more of them.
-struct VocabularyPruning {
+struct VocabularyPruning: ModelChange {
   let step: PruneStep
   let model: Checkpoint
-  let settings: CalibrationSettings
-  /// For what is written on the way.
-  let folder: String
+  let context: ChangeContext
 
-  struct PrunedVocabulary {
+  private struct PrunedVocabulary {
     let model: Checkpoint
     /// Weights that are gone.
     let removed: Int
@@ -26,11 +24,39 @@ struct VocabularyPruning {
     let report: JSON
   }
 
+  static func estimate(_ step: PruneStep, _ spec: ModelSpec) throws -> EstimatedShape {
+    try step.checkGroups(of: spec)
+    let extent = VocabularyExtent(step, of: spec)
+    var result = spec
+    result.vocabularySize = extent.left()
+    let removed = (extent.rows.count - result.vocabularySize) * extent.rows.weights
+    guard let rest = extent.rest(removed: removed) else { return EstimatedShape(spec: result) }
+    return try GroupPruning.estimate(rest, result)
+  }
+
+  /// Rows of the vocabulary go first, so that everything after is calibrated in the tokens that are left.
+  func run() throws -> Changed<PruningReport> {
+    guard let settings = context.calibration else { throw FurlError(.defect, "there is no text to count tokens in") }
+    context.progress("counting tokens", 0, 1)
+    let cut = try removeRows(settings)
+    let sample = try CalibrationSample(
+      settings, for: cut.model, tokenizer: ModelFile.checkpoint(cut.model).tokenizer())
+    var (result, removed) = (cut.model, cut.removed)
+    if let rest = cut.rest {
+      let groups = GroupPruning(step: rest, model: cut.model, context: context.reading(sample))
+      let pruned = try groups.prune()
+      (result, removed) = (pruned.model, removed + pruned.removed)
+    }
+    let report = PruningReport(
+      before: model.spec, after: result.spec, removedWeights: removed, more: [.init("vocabulary", cut.report)])
+    return Changed(model: result, report: report, sample: sample)
+  }
+
   /// Where other groups go, too, the vocabulary loses the same share as all of them together, or as much of it as it can.
   ///
   /// - Throws: ``FurlError``: of kind `input` at the recipe's line when so much cannot go, and for a checkpoint without a
   ///   tokenizer.
-  func run() throws -> PrunedVocabulary {
+  private func removeRows(_ settings: CalibrationSettings) throws -> PrunedVocabulary {
     let tokenizer = try ModelFile.checkpoint(model).tokenizer()
     let text = try SourceText(
       settings.text, folder: settings.location.folder, checkpointFolder: model.folder, location: settings.location)
@@ -45,7 +71,7 @@ struct VocabularyPruning {
 
     var spec = model.spec
     spec.vocabularySize = kept.count
-    let draft = try ModelDraft(model, folder: folder)
+    let draft = try ModelDraft(model, folder: context.folder)
     for tensor in model.spec.tensors
     where ["embedding", "head", "head.bias"].contains(tensor.name) || tensor.role == .inputTable {
       try draft.gather(tensor.name, rows: kept)

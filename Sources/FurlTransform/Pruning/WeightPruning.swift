@@ -8,12 +8,32 @@ import FurlTensor
 /// Sets single weights of the blocks' linear layers to zero, block by block on the inputs that the pruned model gives.
 ///
 /// No width changes: a file becomes smaller, memory and time stay what they are.
-struct WeightPruning {
+struct WeightPruning: ModelChange {
   let step: PruneStep
   let model: Checkpoint
   let context: ChangeContext
 
-  func run() throws -> (model: Checkpoint, report: JSON) {
+  struct ZeroReport: ChangeReport {
+    let method: PruneStep.Method
+    let zeros: Int
+    let spec: ModelSpec
+
+    var json: JSON {
+      [
+        "step": "prune", "method": .string(method.rawValue), "zero_weights": .integer(zeros),
+        "sparsity": [
+          "blocks": .number(Double(zeros) / Double(max(1, spec.blockLinearCount))),
+          "model": .number(Double(zeros) / Double(max(1, spec.parameterCount))),
+        ],
+        "parameters": .integer(spec.parameterCount),
+      ]
+    }
+  }
+
+  /// No width changes.
+  static func estimate(_ step: PruneStep, _ spec: ModelSpec) -> EstimatedShape { EstimatedShape(spec: spec) }
+
+  func run() throws -> Changed<ZeroReport> {
     let draft = try ModelDraft(model, folder: context.folder)
     let walk = try ModelWalk(model, context.sequences, on: context.math)
     var zeros = 0
@@ -45,17 +65,7 @@ struct WeightPruning {
       }
       return layers
     }
-    let spec = model.spec
-    return (
-      try draft.finish(spec),
-      [
-        "step": "prune", "method": .string(step.method.rawValue), "zero_weights": .integer(zeros),
-        "sparsity": [
-          "blocks": .number(Double(zeros) / Double(max(1, spec.blockLinearCount))),
-          "model": .number(Double(zeros) / Double(max(1, spec.parameterCount))),
-        ],
-        "parameters": .integer(spec.parameterCount),
-      ]
-    )
+    let report = ZeroReport(method: step.method, zeros: zeros, spec: model.spec)
+    return Changed(model: try draft.finish(model.spec), report: report)
   }
 }

@@ -11,12 +11,12 @@ import FurlSpec
 /// w dL/dw over the layer that reads the group (Molchanov et al., "Importance estimation for neural network pruning",
 /// 2019). Norms alone do not tell: groups of small weights may carry large activations.
 final class GroupLassoConstraint: Trainer.Constraint {
-  /// The groups that one layer reads.
+  /// The groups that one layer reads; of heads that see the same keys and values, one of each block.
   private struct ConstrainedLayer {
     /// Matrices that compute the groups, with the group of each row; biases have as many numbers.
     let producers: [(weight: Matrix, bias: Matrix?, groups: [Int])]
-    let reader, readerGradient: Matrix
-    /// The group of each column of the reader.
+    let readers: [(weight: Matrix, gradient: Matrix)]
+    /// The group of each column of a reader.
     let readerGroups: [Int]
     /// Where its groups lie among all.
     let range: Range<Int>
@@ -24,12 +24,15 @@ final class GroupLassoConstraint: Trainer.Constraint {
     let numbers: Int
   }
 
-  /// The groups of one kind in one block: those of a layer, or of one for each expert, which lose as many.
+  /// The groups of one kind in one block: those of a layer, or of one for each expert, which lose as many; or those that
+  /// several blocks lose together.
   private struct ConstrainedGroups {
-    let block: Int
+    let blocks: [Int]
     let kind: GroupKind
     let removable: RemovableGroups
     let layers: [ConstrainedLayer]
+    /// Of one group, of all experts and blocks.
+    let weights: Int
   }
 
   private let step: PruneStep
@@ -59,30 +62,20 @@ final class GroupLassoConstraint: Trainer.Constraint {
     try Self.check(step, spec)
     var kinds: [ConstrainedGroups] = []
     var count = 0
+    let shared = step.groups.contains(.heads) ? try RemovableGroups.sharedHeads(of: spec) : []
     for (index, block) in spec.blocks.enumerated() {
       let removable = RemovableGroups(block, of: spec)
-      let prefix = "blocks.\(index)."
       for kind in GroupKind.allCases where step.groups.contains(kind.group) && removable.count(kind) > 0 {
-        let groups = removable.count(kind)
-        let columns = removable.columns(kind).enumerated().flatMap { group, range in range.map { _ in group } }
-        let layers = block.groupLayers(kind, hidden: spec.hiddenSize).map { layers in
-          let producers = layers.producers.compactMap { layer -> (Matrix, Matrix?, [Int])? in
-            let weight = parameters[prefix + layer.name]
-            var owners = [Int](repeating: 0, count: weight.rows)
-            for group in 0..<groups {
-              guard let rows = removable.rows(layer.role, kept: [group]) else { return nil }
-              for row in rows { owners[row] = group }
-            }
-            return (weight, parameters.optional(prefix + layer.name + ".bias"), owners)
-          }
-          let reader = prefix + layers.reader.name
-          defer { count += groups }
-          return ConstrainedLayer(
-            producers: producers, reader: parameters[reader], readerGradient: gradients[reader],
-            readerGroups: columns, range: count..<count + groups,
-            numbers: removable.weights(kind) / removable.pools(kind))
-        }
-        kinds.append(ConstrainedGroups(block: index, kind: kind, removable: removable, layers: layers))
+        let sharers = kind == .heads ? shared.first { $0.contains(index) } ?? [index] : [index]
+        // Those that take keys lose the heads that the one does which makes them.
+        guard sharers.first == index else { continue }
+        let own = sharers.map { Self.layers(kind, of: $0, parameters, gradients, from: count) }
+        let joined = own[0].indices.map { place in Self.joined(own.map { $0[place] }) }
+        count += joined.count * removable.count(kind)
+        kinds.append(
+          ConstrainedGroups(
+            blocks: sharers, kind: kind, removable: removable, layers: joined,
+            weights: sharers.reduce(0) { $0 + RemovableGroups(spec.blocks[$1], of: spec).weights(kind) }))
       }
     }
     self.kinds = kinds
@@ -90,6 +83,42 @@ final class GroupLassoConstraint: Trainer.Constraint {
     scores = try Matrix(rows: 1, columns: count)
     alive = try Matrix(rows: 1, columns: count)
     alive.values = [Float](repeating: 1, count: count)
+  }
+
+  /// The layers of a block that groups of a kind lie between.
+  ///
+  /// - Parameter start: where their groups lie among all.
+  private static func layers(
+    _ kind: GroupKind, of index: Int, _ parameters: ModelParameters, _ gradients: ModelParameters, from start: Int
+  ) -> [ConstrainedLayer] {
+    let spec = parameters.spec
+    let removable = RemovableGroups(spec.blocks[index], of: spec)
+    let prefix = "blocks.\(index)."
+    let groups = removable.count(kind)
+    let columns = removable.columns(kind).enumerated().flatMap { group, range in range.map { _ in group } }
+    return spec.blocks[index].groupLayers(kind, hidden: spec.hiddenSize).enumerated().map { place, layers in
+      let producers = layers.producers.compactMap { layer -> (Matrix, Matrix?, [Int])? in
+        let weight = parameters[prefix + layer.name]
+        var owners = [Int](repeating: 0, count: weight.rows)
+        for group in 0..<groups {
+          guard let rows = removable.rows(layer.role, kept: [group]) else { return nil }
+          for row in rows { owners[row] = group }
+        }
+        return (weight, parameters.optional(prefix + layer.name + ".bias"), owners)
+      }
+      let reader = prefix + layers.reader.name
+      let first = start + place * groups
+      return ConstrainedLayer(
+        producers: producers, readers: [(parameters[reader], gradients[reader])], readerGroups: columns,
+        range: first..<first + groups, numbers: removable.weights(kind) / removable.pools(kind))
+    }
+  }
+
+  /// Layers of several blocks whose groups are the same.
+  private static func joined(_ layers: [ConstrainedLayer]) -> ConstrainedLayer {
+    ConstrainedLayer(
+      producers: layers.flatMap(\.producers), readers: layers.flatMap(\.readers), readerGroups: layers[0].readerGroups,
+      range: layers[0].range, numbers: layers.reduce(0) { $0 + $1.numbers })
   }
 
   /// Heads that are zero change the mean of a LayerNorm over all of them, which no weight makes up for.
@@ -136,8 +165,10 @@ final class GroupLassoConstraint: Trainer.Constraint {
   private func measure(_ scores: inout [Float], isFirst: Bool) {
     for layer in layers {
       var sums = [Float](repeating: 0, count: layer.range.count)
-      for (column, product) in math.columnProducts(layer.reader, layer.readerGradient).enumerated() {
-        sums[layer.readerGroups[column]] += product
+      for reader in layer.readers {
+        for (column, product) in math.columnProducts(reader.weight, reader.gradient).enumerated() {
+          sums[layer.readerGroups[column]] += product
+        }
       }
       for (group, sum) in sums.enumerated() {
         let place = layer.range.lowerBound + group
@@ -158,8 +189,8 @@ final class GroupLassoConstraint: Trainer.Constraint {
         let chunk = kind.removable.chunk(kind.kind, multiple: step.multiple)
         let most = step.mostRemoved(of: count, chunk: chunk, share: step.sparsity)
         return .init(
-          block: kind.block, kind: kind.kind, importances: pools(kind, scores, alive).steps,
-          weights: kind.removable.weights(kind.kind), chunk: chunk, least: min(max(chunk, count - most), count))
+          block: kind.blocks[0], kind: kind.kind, importances: pools(kind, scores, alive).steps,
+          weights: kind.weights, chunk: chunk, least: min(max(chunk, count - most), count))
       })
   }
 
@@ -172,8 +203,10 @@ final class GroupLassoConstraint: Trainer.Constraint {
             squares[producer.groups[row]] += Double(square)
           }
         }
-        for (column, square) in math.columnProducts(layer.reader, layer.reader).enumerated() {
-          squares[layer.readerGroups[column]] += Double(square)
+        for reader in layer.readers {
+          for (column, square) in math.columnProducts(reader.weight, reader.weight).enumerated() {
+            squares[layer.readerGroups[column]] += Double(square)
+          }
         }
       }
       let threshold = strength * Double(layer.numbers).squareRoot()
@@ -189,18 +222,20 @@ final class GroupLassoConstraint: Trainer.Constraint {
         math.scaleRows(producer.weight, by: rows)
         if let bias = producer.bias { math.scaleColumns(bias, by: rows) }
       }
-      math.scaleColumns(layer.reader, by: layer.readerGroups.map { factors[$0] })
+      let columns = layer.readerGroups.map { factors[$0] }
+      for reader in layer.readers { math.scaleColumns(reader.weight, by: columns) }
     }
   }
 
   /// Of every block, the groups that are left.
   var kept: [KeptGroups] {
     let alive = self.alive.values
-    var result = [KeptGroups](repeating: KeptGroups(), count: (kinds.map(\.block).max() ?? -1) + 1)
+    var result = [KeptGroups](repeating: KeptGroups(), count: (kinds.flatMap(\.blocks).max() ?? -1) + 1)
     for kind in kinds {
-      result[kind.block][kind.kind] = kind.layers.map { layer in
+      let kept = kind.layers.map { layer in
         (0..<layer.range.count).filter { alive[layer.range.lowerBound + $0] > 0 }
       }
+      for block in kind.blocks { result[block][kind.kind] = kept }
     }
     return result
   }

@@ -1,26 +1,36 @@
 import FurlBase
 import FurlCheckpoint
 import FurlSpec
-import FurlTensor
 
-extension TrainingRun {
-  /// The training of a `heal` step.
-  init(
-    _ step: HealStep, model: Checkpoint, source: Checkpoint, pool: WorkerPool, folder: String, stateFolder: String?,
-    progress: @escaping (Trainer.TrainingProgress) -> Void
-  ) throws {
+/// Trains what is left of a model to do what it did before the steps in front of it.
+struct Healing: ModelChange {
+  let step: HealStep
+  let model: Checkpoint
+  let context: ChangeContext
+
+  struct HealReport: ChangeReport {
+    let training: TrainingRun.Report
+
+    var json: JSON { .object([.init("step", "heal")] + (training.json.members ?? [])) }
+  }
+
+  /// Weights change, and nothing else.
+  static func estimate(_ step: HealStep, _ spec: ModelSpec) -> EstimatedShape { EstimatedShape(spec: spec) }
+
+  func run() throws -> Changed<HealReport> {
     let objective = Trainer.Objective(labels: step.labels, hidden: step.hidden)
-    guard step.hidden == 0 || model.spec.hiddenSize == source.spec.hiddenSize else {
-      throw step.location.error(
-        "hidden",
-        "the model's hidden states have \(model.spec.hiddenSize) numbers, the source's \(source.spec.hiddenSize)",
-        remedy: "leave it out")
+    if let source = context.source?.spec {
+      guard step.hidden == 0 || model.spec.hiddenSize == source.hiddenSize else {
+        throw step.location.error(
+          "hidden",
+          "the model's hidden states have \(model.spec.hiddenSize) numbers, the source's \(source.hiddenSize)",
+          remedy: "leave it out")
+      }
+      guard model.spec.vocabularySize == source.vocabularySize || !objective.needsTeacher else {
+        throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
+      }
     }
-    guard model.spec.vocabularySize == source.spec.vocabularySize || !objective.needsTeacher else {
-      throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
-    }
-    self.init(
-      settings: step.train, objective: objective, rank: step.rank, model: model,
-      source: source, pool: pool, folder: folder, stateFolder: stateFolder, progress: progress)
+    let (healed, report) = try context.training(step.train, objective, rank: step.rank, of: model).run()
+    return Changed(model: healed, report: HealReport(training: report))
   }
 }

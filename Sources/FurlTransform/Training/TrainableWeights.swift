@@ -17,7 +17,8 @@ protocol TrainableWeights {
   func apply()
 }
 
-/// All weights but what is added for the choice of experts alone, which has no gradient. Matrices decay, vectors do not.
+/// All weights but what is added for the choice of experts alone and the numbers behind blocks, which have no gradient.
+/// Matrices decay, vectors do not.
 struct AllWeights: TrainableWeights {
   let weights: Matrix
   let gradients: Matrix
@@ -26,7 +27,7 @@ struct AllWeights: TrainableWeights {
   init(_ parameters: ModelParameters, _ gradients: ModelParameters) {
     weights = parameters.all
     self.gradients = gradients.all
-    parts = parameters.tensors.filter { $0.role != .routerChoice }.map {
+    parts = parameters.tensors.filter { ![.routerChoice, .scale].contains($0.role) }.map {
       (parameters.ranges[$0.name]!, !$0.role.isVector)
     }
   }

@@ -21,12 +21,40 @@ struct TrainingRun {
   let stateFolder: String?
   let progress: (Trainer.TrainingProgress) -> Void
 
+  /// What a training has done.
+  struct Report: ChangeReport {
+    let settings: TrainSettings
+    let texts: JSON
+    /// Mean of the last steps; nil: a state that was complete was read.
+    let loss: Double?
+    /// A text that is not trained on, and the losses on it; nil: there is none.
+    var heldOut: (text: HeldOutText, before: Double, after: Double)?
+
+    var json: JSON {
+      var members: [JSON.Member] = [
+        .init("steps", .integer(settings.steps)),
+        .init("tokens", .integer(settings.steps * settings.batch * settings.length)), .init("texts", texts),
+        .init("loss", loss.map(JSON.number) ?? .null),
+      ]
+      if let (held, before, after) = heldOut {
+        members.append(
+          .init(
+            "held_out",
+            [
+              "name": .string(held.text.name), "sha256": .string(held.text.digest.hex),
+              "sequences": .integer(held.sequences.count), "loss_before": .number(before), "loss_after": .number(after),
+            ]))
+      }
+      return .object(members)
+    }
+  }
+
   /// - Parameter constraint: made of the parameters that will be trained and their gradients.
   /// - Returns: the trained model, of the same shape, and what an artifact says about it.
   /// - Throws: ``FurlError``: of kind `input` at the recipe's line where the training does not fit the model.
   func run(
     constraint: (ModelParameters, ModelParameters, DenseMath) throws -> (any Trainer.Constraint)? = { _, _, _ in nil }
-  ) throws -> (model: Checkpoint, report: JSON) {
+  ) throws -> (model: Checkpoint, report: Report) {
     guard settings.length <= model.spec.contextLength else {
       throw settings.location.error(
         "length", "\(settings.length) tokens are more than the model's context of \(model.spec.contextLength)")
@@ -50,22 +78,9 @@ struct TrainingRun {
       try draft.set(tensor.name, parameters[tensor.name].values, shape: tensor.shape)
     }
     state?.remove()
-    var report: [JSON.Member] = [
-      .init("steps", .integer(settings.steps)),
-      .init("tokens", .integer(settings.steps * settings.batch * settings.length)), .init("texts", text.json),
-      .init("loss", trainer.losses.last.map(JSON.number) ?? .null),
-    ]
-    if let heldOut, let before, let after {
-      report.append(
-        .init(
-          "held_out",
-          [
-            "name": .string(heldOut.text.name), "sha256": .string(heldOut.text.digest.hex),
-            "sequences": .integer(heldOut.sequences.count), "loss_before": .number(before),
-            "loss_after": .number(after),
-          ]))
-    }
-    return (try draft.finish(model.spec), .object(report))
+    var report = Report(settings: settings, texts: text.json, loss: trainer.losses.last)
+    if let heldOut, let before, let after { report.heldOut = (heldOut, before, after) }
+    return (try draft.finish(model.spec), report)
   }
 
   /// What makes a training this one and no other.

@@ -80,13 +80,20 @@ configurations = {
         "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"] * 2, "attention_k_eq_v": True,
         "hidden_size_per_layer_input": 0, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
         "eos_token_id": 2}),
+    "gemma4-experts": ("gemma4_text", {
+        "vocab_size": 32, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 6, "global_head_dim": 12, "num_global_key_value_heads": 1,
+        "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"] * 2, "attention_k_eq_v": True,
+        "enable_moe_block": True, "num_experts": 6, "top_k_experts": 2, "moe_intermediate_size": 20,
+        "hidden_size_per_layer_input": 0, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
+        "eos_token_id": 2}),
 }
 
 
 def draw(model):
     with torch.no_grad():
         for parameter, values in model.named_parameters():
-            center = 1.0 if parameter.endswith("weight") and values.dim() == 1 else 0.0
+            center = 1.0 if parameter.endswith(("weight", "scale")) and values.dim() == 1 else 0.0
             values.copy_(center + 0.3 * torch.randn(values.shape))
         for name, values in model.named_buffers():
             if "e_score_correction_bias" in name:

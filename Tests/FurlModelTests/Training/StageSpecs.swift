@@ -59,6 +59,7 @@ enum StageSpecs {
     case "laguna_elements": laguna(.ofElement)
     case "phimoe": phiMoE
     case "mixed": mixed
+    case "gemma4": gemma4
     default: nil
     }
   }
@@ -66,6 +67,7 @@ enum StageSpecs {
   static let names = [
     "qwen3", "gemma2", "gemma3", "olmo2", "gpt_neox", "glm4_moe", "qwen2_moe", "qwen3_moe", "gpt_oss", "smollm3",
     "granite", "deepseek_v2", "deepseek_v3", "mpt", "stablelm", "laguna", "laguna_elements", "phimoe", "mixed",
+    "gemma4",
   ]
 
   private static var qwen3: ModelSpec {
@@ -277,6 +279,33 @@ enum StageSpecs {
       [MixerSpec.attention(own), .experts(experts)].map { StageSpec(norm: norm, parts: [PartSpec($0)]) })
     var spec = model([block, block], norm: norm)
     spec.hasHeadBias = true
+    return spec
+  }
+
+  /// Blocks 3 and 4 take the keys and values of 1 and 2.
+  private static var gemma4: ModelSpec {
+    let size = 6
+    var far = rotary(1e4, 8)
+    far.scaling = .proportional(factor: 1, turning: 2)
+    func own(isFull: Bool, takes: Bool) -> AttentionSpec {
+      var own = AttentionSpec(
+        heads: heads, kvHeads: kvHeads, headSize: isFull ? 8 : headSize, window: isFull ? nil : 5,
+        rotary: isFull ? far : rotary(100))
+      (own.scale, own.queryNorm) = (1, rms)
+      own.keySource = takes ? .earlier : isFull ? .keysAlone : .own
+      if !takes { (own.keyNorm, own.valueNorm) = (rms, rms.epsilon) }
+      return own
+    }
+    let input = TokenInputSpec(size: size, activation: .geluTanh, norm: rms)
+    let blocks = [(false, false), (false, false), (true, false), (false, true), (true, true)].map { isFull, takes in
+      var block = sandwich(own(isFull: isFull, takes: takes))
+      if takes { block.feedForward?.size = 2 * neurons }
+      block.stages.append(StageSpec(norm: nil, parts: [PartSpec(.tokenInput(input), outputNorm: rms)]))
+      block.isScaled = true
+      return block
+    }
+    var spec = model(blocks, isTied: true)
+    spec.logitSoftCap = 3
     return spec
   }
 

@@ -33,6 +33,36 @@ import Testing
     #expect(HTMLReport.text(try ReportFixtures.pair()) == page)
   }
 
+  /// The verdict stands before everything else, and without one nothing is called best.
+  @Test func theVerdictComesFirst() throws {
+    var document = try ReportFixtures.pair()
+    let silent = HTMLReport.text(document)
+    #expect(silent.contains("Nothing is called best here") && !silent.contains("Smallest"))
+    #expect(silent.contains("<small class=\"baseline\">baseline</small>"))
+    func verdict(_ word: String) -> JSON {
+      [
+        "furl": 1, "artifact": "small.furl", "artifact_id": .string(String(repeating: "b", count: 64)),
+        "verdict": .string(word), "gates": [["metric": "disk_bytes", "verdict": .string(word), "reason": "1 MB"]],
+        "suites": [],
+      ]
+    }
+    for (word, says) in [("fail", false), ("inconclusive", false), ("pass", true)] {
+      var judged = document
+      try judged.add(verdict(word), file: nil)
+      let page = HTMLReport.text(judged)
+      #expect(page.contains("Smallest of those that pass") == says, "\(word)")
+      let standing = try #require(page.range(of: "class=\"standing\""))
+      let gates = try #require(page.range(of: "<section id=\"gates\""))
+      let table = try #require(page.range(of: "<section id=\"table\""))
+      #expect(standing.lowerBound < gates.lowerBound && gates.lowerBound < table.lowerBound)
+      #expect(page[standing.upperBound...].prefix(60).contains("verdict \(word)"))
+    }
+    // Who it is about, and when, where that is said.
+    #expect(silent.contains("small <code>bbbbbbbbbbbbbbbb</code>"))
+    document.date = "1 December <2026>"
+    #expect(HTMLReport.text(document).contains("<li>1 December &lt;2026&gt;</li>"))
+  }
+
   /// Each way of removing blocks is a line that begins with the checkpoint.
   @Test func waysOfRemovingBlocksAreLines() throws {
     func row(_ name: String, _ layers: Int, _ solved: Int) -> JSON {
@@ -126,5 +156,10 @@ import Testing
     #expect(HTMLReport.marked(nil, "b") == (nil, "b"))
     let (c, d) = HTMLReport.marked("a\na", "a")
     #expect(c == "a\n<mark>a</mark>" && d == "a")
+    // Of lines that are counterparts the words.
+    let (e, f) = HTMLReport.marked("return total + 1", "return total - one")
+    #expect(e == "return total <mark>+ 1</mark>" && f == "return total <mark>- one</mark>")
+    #expect(HTMLReport.marked("f(a, b)", "f(a, bc)").1 == "f(a, <mark>bc</mark>)")
+    #expect(HTMLReport.marked("f(a)", "f(a, b)") == ("f(a)", "f(a<mark>, b</mark>)"))
   }
 }

@@ -49,6 +49,14 @@ import Testing
     }
   }
 
+  /// A linear scale begins and ends where a tick says so, but for what shares cannot go beyond.
+  @Test(arguments: [[0.3, 0.97], [4.6, 28.4], [11, 21], [3, 14], [-3, 3], [0, 0.73]])
+  func axesBeginAtTicks(_ values: [Double]) {
+    let axis = Axis("t", values: values, logarithmic: false)
+    #expect(axis.ticks.first.map { abs($0 - axis.domain.lowerBound) < 1e-9 } == true, "\(axis)")
+    #expect(axis.ticks.last.map { abs($0 - axis.domain.upperBound) < 1e-9 } == true, "\(axis)")
+  }
+
   @Test func roundTicks() {
     #expect(Axis("t", values: [0, 1], limits: 0...1).ticks == [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1])
     #expect(Axis("t", values: [1, 100]).isLogarithmic && !Axis("t", values: [4.6, 28.4]).isLogarithmic)

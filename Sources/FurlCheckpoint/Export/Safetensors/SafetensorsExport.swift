@@ -68,20 +68,10 @@ package struct SafetensorsExport {
     }
     var done = 0
     for shard in shards {
-      let file = try output.file(shard.name)
-      try file.write(header(shard))
-      for tensor in shard.tensors {
-        done += tensor.weights
-        progress(ExportProgress(tensor: tensor.name, done: done, total: source.spec.parameterCount))
-        switch tensor.content {
-        case .numbers(let layout): try write(layout, of: source, to: file, with: tools)
-        case .packed(let layer, let part):
-          try PackedPartWriter(source: source, tools: tools).write(part, of: layer, to: file)
-        }
-        source.dropPages()
+      result.diskBytes += try write(shard, of: source, to: output, with: tools) {
+        done += $0.weights
+        progress(ExportProgress(tensor: $0.name, done: done, total: source.spec.parameterCount))
       }
-      result.diskBytes += file.count
-      try file.commit()
     }
     var texts = [("config.json", configuration.prettyText + "\n")]
     if shards.count > 1 { texts.append(("model.safetensors.index.json", index(shards).prettyText + "\n")) }
@@ -89,19 +79,22 @@ package struct SafetensorsExport {
       try output.write(Array(text.utf8), as: name)
       result.diskBytes += text.utf8.count
     }
-    for file in sideFiles {
-      switch file.content {
-      case .bytes(let bytes):
-        try output.write(bytes, as: file.name)
-        result.diskBytes += bytes.count
-      case .file(let mapped):
-        try output.copy(mapped, as: file.name)
-        result.diskBytes += mapped.count
-      }
-    }
+    for file in sideFiles { result.diskBytes += try write(file, to: output) }
     try source.checkUnchanged()
     try output.commit()
     return result
+  }
+
+  /// - Returns: bytes written.
+  private func write(_ file: SideFile, to output: OutputFolder) throws -> Int {
+    switch file.content {
+    case .bytes(let bytes):
+      try output.write(bytes, as: file.name)
+      return bytes.count
+    case .file(let mapped):
+      try output.copy(mapped, as: file.name)
+      return mapped.count
+    }
   }
 
   /// The model as a `config.json` of its family can describe it, that file, and what the reader has to know.
@@ -175,6 +168,26 @@ package struct SafetensorsExport {
   }
 
   // MARK: Data
+
+  /// - Returns: bytes written.
+  private func write(
+    _ shard: ExportedShard, of source: any ExportSource, to output: OutputFolder, with tools: ExportTools,
+    progress: (ExportedTensor) -> Void
+  ) throws -> Int {
+    let file = try output.file(shard.name)
+    try file.write(header(shard))
+    for tensor in shard.tensors {
+      progress(tensor)
+      switch tensor.content {
+      case .numbers(let layout): try write(layout, of: source, to: file, with: tools)
+      case .packed(let layer, let part):
+        try PackedPartWriter(source: source, tools: tools).write(part, of: layer, to: file)
+      }
+      source.dropPages()
+    }
+    try file.commit()
+    return file.count
+  }
 
   private func write(
     _ layout: StoredLayout, of source: any ExportSource, to file: OutputFile, with tools: ExportTools

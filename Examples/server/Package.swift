@@ -1,0 +1,13 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "server",
+  platforms: [.macOS(.v15)],
+  dependencies: [.package(name: "furl", path: "../..")],
+  targets: [
+    .executableTarget(
+      name: "server", dependencies: [.product(name: "FurlRuntime", package: "furl")], path: ".",
+      sources: ["Server.swift", "Connection.swift"])
+  ]
+)

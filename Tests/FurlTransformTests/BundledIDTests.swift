@@ -1,0 +1,41 @@
+import FurlBase
+import FurlCheckpoint
+import FurlSpec
+import FurlTensor
+import FurlTestSupport
+import FurlTransform
+import Foundation
+import Testing
+
+/// What the bundled recipes make of minipy is the same from one commit to the next, for any number of threads: a build
+/// pipeline that compresses anew gets the file that it had.
+///
+/// A change that means to make other files writes the fixture anew with `make_ids.sh`, and says so in the changelog.
+@Suite struct BundledIDTests {
+  static let ids: [String: String] = {
+    let bytes = try? TestData.bytes(TestData.root + "/Tests/Fixtures/minipy/ids.json")
+    let json = bytes.flatMap { try? JSON.parse($0, file: "ids.json") }
+    return Dictionary(uniqueKeysWithValues: (json?.members ?? []).map { ($0.key, $0.value.string ?? "") })
+  }()
+
+  /// Trainings and surveys take minutes.
+  static let isThorough = ProcessInfo.processInfo.environment["FURL_THOROUGH"] != nil
+
+  @Test func everyBundledRecipeHasAnID() {
+    let names = PublishedRecipe.all.map(\.name).filter { $0.hasPrefix("minipy-") }
+    #expect(!names.isEmpty && Set(Self.ids.keys) == Set(names))
+  }
+
+  @Test(arguments: PublishedRecipe.all.filter { $0.name.hasPrefix("minipy-") })
+  func isTheSameFile(_ recipe: PublishedRecipe) throws {
+    guard Self.isThorough || !(recipe.isTrained || recipe.isBudgeted) else { return }
+    try TestData.withTemporaryFolder { folder in
+      let compressor = try Compressor(
+        Checkpoint(folder: TestData.minipy), recipe: Recipe(path: Fixtures.recipes + "/\(recipe.name).yaml"))
+      // Others take two, so that neither number goes untried.
+      let threads = recipe.name.utf8.count % 2 + 1
+      let result = try compressor.write(to: folder + "/a.furl", pool: WorkerPool(threads: threads))
+      #expect(result.artifactID.hex == Self.ids[recipe.name])
+    }
+  }
+}
