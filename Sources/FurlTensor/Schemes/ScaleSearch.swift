@@ -84,6 +84,8 @@ package struct ScaleSearch: @unchecked Sendable {
         }
       }
     }
+    // Zero has one sign.
+    minimum.replace(with: .zero, where: minimum .== .zero)
     return isFound ? ChosenScales(scales: [scale], minimums: [minimum]) : nil
   }
 
