@@ -69,7 +69,7 @@ import Testing
             switch scheme.codingName {
             case "int8": max(scale / 2, 127 * rounding(scale, 0)) + (isSmall ? scale / 2 : 0)
             // A code of one more than the last is clamped to that.
-            case "int4", "int3", "int2": scale + steps / 2 * rounding(scale, 0)
+            case "int6", "int5", "int4", "int3", "int2": scale + steps / 2 * rounding(scale, 0)
             case "nf4": 0.1520 * scale + rounding(scale, 0)
             case "fp4": scale / 6 + rounding(scale, 0)
             case "codebook4": self.widest(layout.levels) * scale + rounding(scale, 0)
