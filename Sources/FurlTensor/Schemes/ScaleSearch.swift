@@ -85,7 +85,7 @@ package struct ScaleSearch: @unchecked Sendable {
       }
     }
     // Zero has one sign.
-    minimum.replace(with: .zero, where: minimum .== .zero)
+    minimum.replace(with: 0, where: minimum .== 0)
     return isFound ? ChosenScales(scales: [scale], minimums: [minimum]) : nil
   }
 
