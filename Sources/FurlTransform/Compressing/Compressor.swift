@@ -103,7 +103,8 @@ package struct Compressor: Sendable {
         return tokenizer.serialized()
       }, description: { try description($0, tokenizer: read.withLock { $0 }) }, progress: progress)
     return CompressionResult(
-      artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: plan.keptCodes?.notes ?? [], changes: changes)
+      artifactID: id, diskBytes: bytes, weightBytes: plan.rawBytes, notes: plan.keptCodes?.notes ?? [], changes: changes
+    )
   }
 
   /// The same where a budget chooses what every tensor gets.
