@@ -82,7 +82,8 @@ import Testing
       _ = try Self.compress(Self.root + "/blocks.gguf", .keepingCodes, to: folder + "/a.furl")
       var decoded = try Fixtures.decoded(folder + "/a.furl")
       for tensor in source.spec.tensors {
-        let rows = try #require(decoded.removeValue(forKey: tensor.name))
+        let removed = decoded.removeValue(forKey: tensor.name)
+        let rows = try #require(removed)
         let values = try source.source(tensor.name).readAll()
         #expect(rows.joined().elementsEqual(values) { $0.bitPattern == $1.bitPattern }, "\(tensor.name)")
       }
