@@ -25,7 +25,8 @@ struct Connection {
       let pieces = model.generate(
         prompt, maxTokens: body["max_tokens"] as? Int ?? 128, stops: stops, sampling: sampling(body))
       await send(pieces, streaming: body["stream"] as? Bool ?? false) {
-        ["object": "text_completion", "choices": [["index": 0, "text": $0, "finish_reason": $1 ? "stop" : NSNull()]]]
+        let reason: Any = $1 ? "stop" : NSNull()
+        return ["object": "text_completion", "choices": [["index": 0, "text": $0, "finish_reason": reason]]]
       }
     case ("POST", "/infill"):
       let before = (body["input_prefix"] as? String ?? "") + (body["prompt"] as? String ?? "")

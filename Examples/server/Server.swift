@@ -17,8 +17,8 @@ import Glibc
     }
     let model = try Model(contentsOf: words[1])
     let listener = try listen(on: port)
-    print("listening on http://127.0.0.1:\(boundPort(listener))")
-    fflush(stdout)
+    // At once, though nobody looks at a terminal.
+    FileHandle.standardOutput.write(Data("listening on http://127.0.0.1:\(boundPort(listener))\n".utf8))
     signal(SIGPIPE, SIG_IGN)
     // Connections are taken on a thread of their own: waiting for one would hold up Swift's.
     let connections = AsyncStream<Int32> { continuation in

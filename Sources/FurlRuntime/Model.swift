@@ -113,7 +113,11 @@ public final class Model: Sendable {
 
   /// Continues tokens to the end of a text.
   ///
-  /// - Parameter tokens: the prompt, with whatever begins it: at least one, all of the vocabulary.
+  /// - Parameters:
+  ///   - tokens: the prompt, with whatever begins it: at least one, all of the vocabulary.
+  ///   - maxTokens: the most new tokens.
+  ///   - stops: texts that end the completion; they are not part of it.
+  ///   - sampling: how a token is drawn.
   /// - Returns: the completion, how many tokens it has, and why it ended.
   /// - Throws: ``FurlError``; `CancellationError` when the task is cancelled.
   public func complete(

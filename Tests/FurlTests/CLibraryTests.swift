@@ -44,9 +44,9 @@ import Testing
     try #require(Self.library != nil)
     let missing = try python(["/nowhere", "x", "8"])
     #expect(missing.status == 65 && missing.errors == "/nowhere: does not exist\n", "\(missing.errors)")
-    // An empty prompt is refused when it is read.
-    let empty = try python([TestData.minipy, "", "8"])
-    #expect(empty.status != 0 && !empty.errors.isEmpty && !empty.errors.contains("Traceback"), "\(empty.errors)")
+    // A prompt that does not fit is refused when it is read.
+    let long = try python([TestData.minipy, String(repeating: "def f(a):\n", count: 400), "8"])
+    #expect(long.status == 64 && long.errors.contains("the context holds 512"), "\(long.errors)")
   }
 
   /// The header is C, and C++.

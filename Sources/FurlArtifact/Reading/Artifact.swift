@@ -3,7 +3,7 @@ package import FurlTensor
 
 /// An artifact that has been opened: its header, footer, index and structure are known to be right.
 ///
-/// Weights are not read until they are asked for. ``check(parallelFor:progress:)`` re-reads every byte.
+/// Weights are not read until they are asked for. `check` re-reads every byte.
 public final class Artifact: Sendable {
   /// The path that the file was opened at.
   public let path: String

@@ -36,7 +36,7 @@ package struct GenerationRequest: Sendable {
 public struct Generation: Sendable, Hashable {
   /// Why a completion ended.
   public enum StopReason: String, Sendable {
-    /// One of the tokens that end a text (``Tokenizer/ends``).
+    /// One of the tokens that end a text (`Tokenizer.ends`).
     case endOfText = "eos"
     /// One of the request's stop strings.
     case stopString = "stop_string"

