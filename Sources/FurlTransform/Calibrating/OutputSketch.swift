@@ -114,7 +114,8 @@ final class OutputSketch {
   /// stream, one name for all.
   static func key(_ name: String) -> String {
     var parts = name.split(separator: ".")
-    guard let experts = parts.firstIndex(of: "experts"), parts.last == "down", parts.indices.contains(experts + 1) else {
+    guard let experts = parts.firstIndex(of: "experts"), parts.last == "down", parts.indices.contains(experts + 1)
+    else {
       return name
     }
     parts.remove(at: experts + 1)
@@ -145,7 +146,8 @@ final class OutputSketch {
         skipping: UInt64(start * pass.length))
       let known = statistics.doubts.count
       try work.head.sample(
-        hidden: pass.output, head: parameters.head, draws: (0..<rows).map { _ in draws.unit() }, gradient: work.gradient,
+        hidden: pass.output, head: parameters.head, draws: (0..<rows).map { _ in draws.unit() },
+        gradient: work.gradient,
         statistics: &statistics)
       if let embedding, plan.spec.tiedEmbeddings {
         embedding.add(pass.output, weights: statistics.doubts[known...], on: math)
@@ -177,7 +179,9 @@ final class OutputSketch {
   }
 
   private func wantedEmbedding() throws -> SecondMoments? {
-    guard plan.tensors.contains(where: { $0.spec.role == .embedding && $0.method.rowFeedback != nil }) else { return nil }
+    guard plan.tensors.contains(where: { $0.spec.role == .embedding && $0.method.rowFeedback != nil }) else {
+      return nil
+    }
     return try SecondMoments(columns: plan.spec.hiddenSize, extent: .full)
   }
 
