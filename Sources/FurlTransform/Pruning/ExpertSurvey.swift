@@ -4,9 +4,7 @@ import FurlModel
 import FurlSpec
 
 /// Takes experts by what predictions lose: in every round each block loses the one whose absence, beside those that are gone
-/// from all blocks already, moves predictions least. What went early may be missed once others are gone, too: in the end
-/// every expert that is gone changes places with the one that is left whose absence in its place moves predictions least,
-/// where that is less.
+/// from all blocks already, moves predictions least.
 ///
 /// How much a layer's outputs change says little of that on its own (`Benchmarks/NOTES.md`).
 struct ExpertSurvey {
@@ -16,7 +14,7 @@ struct ExpertSurvey {
 
   /// Multiplications that all measurements together may take, about, and positions of one.
   private static let work = 2e13
-  private static let positions = 512.0...4096
+  private static let positions = 512.0...2048
   /// Experts of a block that are measured in a round: those whose absence changes the block's outputs least.
   private static let candidates = 16
 
@@ -28,7 +26,7 @@ struct ExpertSurvey {
     self.context = context
     let each = scores.reduce(0) { $0 + min(ExpertSurvey.candidates, $1?.tokens.count ?? 0) }
     probe = try SensitivityProbe(
-      of: model, measurements: 2 * each * rounds, work: ExpertSurvey.work, positions: ExpertSurvey.positions, context)
+      of: model, measurements: each * rounds, work: ExpertSurvey.work, positions: ExpertSurvey.positions, context)
   }
 
   /// The scores with what was measured, and with what goes.
@@ -48,28 +46,8 @@ struct ExpertSurvey {
         if round == 0 { result[block]?.divergences = own.tokens.indices.map { found[$0] } }
       }
     }
-    try exchange(&gone)
     for block in result.indices { result[block]?.removed = gone[block] }
     return result
-  }
-
-  /// Lets every expert that is gone come back where another one would be missed less.
-  private func exchange(_ gone: inout [[Int]]) throws {
-    guard gone.contains(where: { !$0.isEmpty }) else { return }
-    var least = try divergence(gone)
-    for block in scores.indices.reversed() {
-      guard let own = scores[block] else { continue }
-      context.progress("measuring exchanges of experts, block", scores.count - 1 - block, scores.count)
-      for place in gone[block].indices {
-        var tried = gone
-        let back = tried[block].remove(at: place)
-        for (expert, found) in try divergences(of: block, tried, own).sorted(by: { $0.key < $1.key })
-        where expert != back && found < least {
-          gone[block][place] = expert
-          least = found
-        }
-      }
-    }
   }
 
   /// What the absence of each of a block's candidates costs beside what is gone, by expert.
@@ -78,20 +56,15 @@ struct ExpertSurvey {
     let some = left.sorted { (own.measured[$0], $0) < (own.measured[$1], $1) }.prefix(ExpertSurvey.candidates)
     var found: [Int: Double] = [:]
     for expert in some {
-      var without = gone
-      without[block].append(expert)
-      found[expert] = try divergence(without)
+      var kept: [Int: [Int]] = [:]
+      for (other, scores) in scores.enumerated() {
+        guard let scores, !gone[other].isEmpty || other == block else { continue }
+        kept[other] = scores.tokens.indices.filter {
+          !gone[other].contains($0) && (other != block || $0 != expert)
+        }
+      }
+      found[expert] = try probe.divergence(replacing: [:], keepingExperts: kept)
     }
     return found
-  }
-
-  /// What it costs that some experts of each block are gone.
-  private func divergence(_ gone: [[Int]]) throws -> Double {
-    var kept: [Int: [Int]] = [:]
-    for (block, scores) in scores.enumerated() {
-      guard let scores, !gone[block].isEmpty else { continue }
-      kept[block] = scores.tokens.indices.filter { !gone[block].contains($0) }
-    }
-    return try probe.divergence(replacing: [:], keepingExperts: kept)
   }
 }
