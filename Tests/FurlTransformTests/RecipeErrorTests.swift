@@ -83,7 +83,8 @@ import Testing
 
     // Quantize.
     .quantize("block: 32", "line 4: steps[0].quantize.weights: is missing"),
-    .quantize("weights: int9", "line 5: steps[0].quantize.weights", "\"int9\" is not a known value", "int8, int6, int5, int4"),
+    .quantize(
+      "weights: int9", "line 5: steps[0].quantize.weights", "\"int9\" is not a known value", "int8, int6, int5, int4"),
     .quantize("weights: 8", "line 5: steps[0].quantize.weights", "\"8\" is not a known value"),
     .quantize("weights: [int8]", "line 5: steps[0].quantize.weights", "a text is expected"),
     .quantize("weights: int8\nblock: 48", "line 6: steps[0].quantize.block", "\"48\" is not", "32, 64, 128, row"),
