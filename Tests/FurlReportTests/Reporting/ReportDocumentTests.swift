@@ -1,6 +1,7 @@
 import FurlBase
 import FurlEvaluate
 @testable import FurlReport
+import FurlSpec
 import FurlTensor
 import FurlTestSupport
 import Testing
