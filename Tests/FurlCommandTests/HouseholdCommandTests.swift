@@ -155,9 +155,10 @@ import Testing
       let words = [
         "verify", artifact, "--gates", gates, "--suite", "lines=checkpoints/minipy/lines.yaml", "--limit", "20",
       ]
-      let (green, red) = ("\u{1B}[1;32mpass\u{1B}[0m", "\u{1B}[1;31mfail\u{1B}[0m")
+      // 20 of 1,000 problems decide nothing.
+      let (green, yellow) = ("\u{1B}[1;32mpass\u{1B}[0m", "\u{1B}[1;33minconclusive\u{1B}[0m")
       let painted = try onTerminal(words, columns: 160)
-      #expect(painted.contains(green) && painted.contains(red), "\(painted)")
+      #expect(painted.contains(green) && painted.contains(yellow), "\(painted)")
       for environment in [["NO_COLOR": "1"], ["TERM": "dumb"]] {
         let plain = try onTerminal(words, columns: 160, environment: environment)
         #expect(plain.contains("pass") && !plain.contains("\u{1B}[1;"), "\(plain)")
@@ -175,7 +176,7 @@ import Testing
     #expect(!often.errors.contains("\u{1B}"))
     for seconds in ["0", "3600"] {
       let quiet = try await Tool.run(words, environment: ["FURL_PROGRESS_SECONDS": seconds])
-      #expect(quiet.errors.isEmpty && quiet.output == often.output, "\(quiet.errors)")
+      #expect(quiet.status == 0 && quiet.errors.isEmpty, "\(quiet.errors)")
     }
   }
 }

@@ -106,7 +106,7 @@ import Testing
   /// What is unusual is said by the key.
   @Test(
     arguments: [
-      ("enable_moe_block", true), ("enable_moe_block", "yes"), ("use_bidirectional_attention", "all"),
+      ("enable_moe_block", "yes"), ("use_bidirectional_attention", "all"),
       ("num_kv_shared_layers", 5),
       ("num_kv_shared_layers", 6), ("vocab_size_per_layer_input", 40), ("hidden_size_per_layer_input", .null),
       ("sliding_window", .null), ("rope_scaling", ["rope_type": "linear", "factor": 2]), ("is_causal", false),

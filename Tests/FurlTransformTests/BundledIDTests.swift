@@ -42,6 +42,6 @@ import Testing
 }
 
 extension PublishedRecipe {
-  /// Trainings and surveys take minutes.
-  fileprivate var isSlow: Bool { isTrained || isBudgeted }
+  /// Trainings and surveys take minutes, and so does a choice of how far outputs are believed.
+  fileprivate var isSlow: Bool { isTrained || isBudgeted || name.contains("two-sided") }
 }

@@ -713,7 +713,7 @@ def mixed(w):
     return None, model
 
 
-@case(goal="divergence", length=30)
+@case(length=30)
 def gemma4(w):
     """Keys and values that later blocks take, of blocks that see a window and of one whose values are its keys; normed
     values, heads of two sizes, what blocks take from the tokens, numbers behind blocks."""

@@ -19,7 +19,12 @@ extension DeclaredDocument {
   /// - Throws: ``FurlError`` of kind `input` that names file, line and key.
   package init(declared reader: DocumentReader, over start: Self = Self()) throws {
     self = start
-    for field in Self.declaration.fields { try field.read(reader, into: &self) }
+    do {
+      for field in Self.declaration.fields { try field.read(reader, into: &self) }
+    } catch {
+      // What is missing may be there, with a slip in its name.
+      throw reader.slip(among: Self.declaration.outline.keys.map(\.key)) ?? error
+    }
     try reader.finish()
     try settle(reader)
   }
