@@ -70,7 +70,8 @@ import Testing
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize\n", "line 4: steps[0]", "a mapping is expected"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - {}\n", "line 4: steps[0]", "a step is one transform"),
     Mistake(
-      "furl: 1\nrecipe: r\nsteps:\n  - quantise: {weights: int8}\n", "line 4: steps[0].quantise", "did you mean quantize?"),
+      "furl: 1\nrecipe: r\nsteps:\n  - quantise: {weights: int8}\n", "line 4: steps[0].quantise",
+      "did you mean quantize?"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize:\n", "line 4: steps[0].quantize", "has no settings"),
     Mistake("furl: 1\nrecipe: r\nsteps:\n  - quantize: int8\n", "line 4: steps[0].quantize", "a mapping is expected"),
     Mistake(

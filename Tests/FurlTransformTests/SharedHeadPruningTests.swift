@@ -64,7 +64,9 @@ import Testing
   @Test(arguments: ["reconstruct", "finetune"]) func blocksLoseTheSameHeads(_ fit: String) throws {
     try TestData.withTemporaryFolder { folder in
       let source = try Self.source()
-      let train = fit == "finetune" ? ", fit: finetune, train: {text: t.txt, steps: 12, batch: 2, length: 16, rate: 1.0e-3}" : ""
+      let train =
+        fit == "finetune"
+        ? ", fit: finetune, train: {text: t.txt, steps: 12, batch: 2, length: 16, rate: 1.0e-3}" : ""
       let recipe = try Fixtures.recipe(
         "  - prune: {groups: [heads], of: groups, sparsity: 0.5, multiple: 1\(train)}\n",
         more: fit == "finetune" ? "" : "calibration: {samples: 4, length: 24}\n")
