@@ -91,8 +91,52 @@ static void refine(const block *b, choice *best) {
   }
 }
 
-static bool search_row(const block *b, float *scale, float *minimum) {
+/// Tries scales and minimums for a row whose numbers lie between two ends.
+typedef void (*candidates)(const block *b, float least, float most, choice *best);
+
+static void try_all(const block *b, float least, float most, choice *best) {
   const furl_grid *grid = b->grid;
+  float reach = (float)(grid->has_minimum ? grid->high : -grid->low);
+  if (grid->has_minimum) {
+    float range = most / 2 - least / 2;
+    for (int up = 0; up < FURL_GRID_SHRINKS; up++) {
+      for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
+        float low = least + range * ((float)down * FURL_GRID_SHRINK);
+        float width = range * (2 - (float)(up + down) * FURL_GRID_SHRINK);
+        try_choice(b, width / reach, low, best);
+      }
+    }
+  } else {
+    float largest = most > -least ? most : -least;
+    for (int i = 0; i < FURL_GRID_FACTORS; i++) {
+      float scale = largest / (reach * (FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
+      try_choice(b, scale, 0, best);
+      if (grid->is_table ? grid->is_signed : grid->low != -grid->high) try_choice(b, -scale, 0, best);
+    }
+  }
+}
+
+static void try_few(const block *b, float least, float most, choice *best) {
+  const furl_grid *grid = b->grid;
+  if (grid->has_minimum) {
+    static const float moves[][2] = FURL_FEW_MOVES;
+    float range = most / 2 - least / 2;
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
+      try_choice(b, range * (2 - (down + up)) / (float)grid->high, least + range * down, best);
+    }
+  } else {
+    static const float shares[] = FURL_FEW_SHARES;
+    const bool is_signed = grid->is_table ? grid->is_signed : grid->low != -grid->high;
+    float largest = most < -least ? is_signed ? least : -least : most;
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+      if (is_signed) try_choice(b, largest * shares[i] / (float)grid->low, 0, best);
+      try_choice(b, largest * shares[i] / (float)grid->high, 0, best);
+    }
+  }
+}
+
+static bool search_row(const block *b, candidates try_candidates, float *scale, float *minimum) {
   float most = b->values[0], least = most;
   for (size_t i = 0; i < b->columns; i++) {
     float x = b->values[i * b->stride];
@@ -100,25 +144,8 @@ static bool search_row(const block *b, float *scale, float *minimum) {
     if (x > most) most = x;
     if (x < least) least = x;
   }
-  float reach = (float)(grid->has_minimum ? grid->high : -grid->low);
   choice best = {0, 0, __builtin_inff()};
-  if (grid->has_minimum) {
-    float range = most / 2 - least / 2;
-    for (int up = 0; up < FURL_GRID_SHRINKS; up++) {
-      for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
-        float low = least + range * ((float)down * FURL_GRID_SHRINK);
-        float width = range * (2 - (float)(up + down) * FURL_GRID_SHRINK);
-        try_choice(b, width / reach, low, &best);
-      }
-    }
-  } else {
-    float largest = most > -least ? most : -least;
-    for (int i = 0; i < FURL_GRID_FACTORS; i++) {
-      float scale = largest / (reach * (FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
-      try_choice(b, scale, 0, &best);
-      if (grid->is_table ? grid->is_signed : grid->low != -grid->high) try_choice(b, -scale, 0, &best);
-    }
-  }
+  try_candidates(b, least, most, &best);
   if (!(best.loss < __builtin_inff())) return false;
   refine(b, &best);
   *scale = best.scale;
@@ -126,36 +153,13 @@ static bool search_row(const block *b, float *scale, float *minimum) {
   return true;
 }
 
-static bool search_row_few(const block *b, float *scale, float *minimum) {
-  const furl_grid *grid = b->grid;
-  float most = b->values[0], least = most;
-  for (size_t i = 0; i < b->columns; i++) {
-    float x = b->values[i * b->stride];
-    if (!is_finite(x)) return false;
-    if (x > most) most = x;
-    if (x < least) least = x;
+/// Of a block of all rows, which begins at the first one's numbers.
+static bool search_rows(block b, candidates try_candidates, float *scales, float *minimums) {
+  for (; b.row < FURL_TILE_ROWS; b.row++, b.values++) {
+    float minimum = 0;
+    if (!search_row(&b, try_candidates, &scales[b.row], &minimum)) return false;
+    if (b.grid->has_minimum) minimums[b.row] = minimum;
   }
-  choice best = {0, 0, __builtin_inff()};
-  if (grid->has_minimum) {
-    static const float moves[][2] = FURL_FEW_MOVES;
-    float range = most / 2 - least / 2;
-    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
-      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
-      try_choice(b, range * (2 - (down + up)) / (float)grid->high, least + range * down, &best);
-    }
-  } else {
-    static const float shares[] = FURL_FEW_SHARES;
-    const bool is_signed = grid->is_table ? grid->is_signed : grid->low != -grid->high;
-    float largest = most < -least ? is_signed ? least : -least : most;
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-      if (is_signed) try_choice(b, largest * shares[i] / (float)grid->low, 0, &best);
-      try_choice(b, largest * shares[i] / (float)grid->high, 0, &best);
-    }
-  }
-  if (!(best.loss < __builtin_inff())) return false;
-  refine(b, &best);
-  *scale = best.scale;
-  *minimum = best.minimum;
   return true;
 }
 
@@ -163,13 +167,7 @@ bool furl_scalar_search_few(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns, float *scales,
   float *minimums)
 {
-  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
-    block b = {grid, values + row, stride, weights, columns, NULL, row};
-    float minimum = 0;
-    if (!search_row_few(&b, &scales[row], &minimum)) return false;
-    if (grid->has_minimum) minimums[row] = minimum;
-  }
-  return true;
+  return search_rows((block){grid, values, stride, weights, columns, NULL, 0}, try_few, scales, minimums);
 }
 
 void furl_scalar_search_unit(
@@ -201,13 +199,7 @@ bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
   const furl_rounding *rounding, float *scales, float *minimums)
 {
-  for (size_t row = 0; row < FURL_TILE_ROWS; row++) {
-    block b = {grid, values + row, stride, weights, columns, rounding, row};
-    float minimum = 0;
-    if (!search_row(&b, &scales[row], &minimum)) return false;
-    if (grid->has_minimum) minimums[row] = minimum;
-  }
-  return true;
+  return search_rows((block){grid, values, stride, weights, columns, rounding, 0}, try_all, scales, minimums);
 }
 
 void furl_scalar_weigh_grid(

@@ -126,8 +126,55 @@ INLINE bool has_two_signs(const furl_grid *grid) {
   return grid->is_table ? grid->is_signed : grid->low != -grid->high;
 }
 
-INLINE bool search_block(const bool is_table, const grid_block *block, float *scales, float *minimums) {
+INLINE void try_all(const bool is_table, const grid_block *block, v16 least, v16 most, grid_choice *best) {
   const furl_grid *grid = block->grid;
+  v16 reach = splat((float)(grid->has_minimum ? grid->high : -grid->low));
+  if (grid->has_minimum) {
+    v16 range = most / splat(2) - least / splat(2);
+    for (int up = 0; up < FURL_GRID_SHRINKS; up++) {
+      for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
+        v16 low = least + range * splat((float)down * FURL_GRID_SHRINK);
+        v16 width = range * splat(2 - (float)(up + down) * FURL_GRID_SHRINK);
+        grid_try(is_table, block, width / reach, low, best);
+      }
+    }
+  } else {
+    v16 largest = select16(most > -least, most, -least);
+    for (int i = 0; i < FURL_GRID_FACTORS; i++) {
+      v16 scale = largest / (reach * splat(FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
+      grid_try(is_table, block, scale, splat(0), best);
+      // The larger side is either one.
+      if (has_two_signs(grid)) grid_try(is_table, block, -scale, splat(0), best);
+    }
+  }
+}
+
+INLINE void try_few(const bool is_table, const grid_block *block, v16 least, v16 most, grid_choice *best) {
+  const furl_grid *grid = block->grid;
+  if (grid->has_minimum) {
+    static const float moves[][2] = FURL_FEW_MOVES;
+    v16 range = most / splat(2) - least / splat(2);
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
+      v16 width = range * splat(2 - (down + up));
+      grid_try(is_table, block, width / splat((float)grid->high), least + range * splat(down), best);
+    }
+  } else {
+    static const float shares[] = FURL_FEW_SHARES;
+    const bool is_signed = has_two_signs(grid);
+    v16 largest = select16(most < -least, is_signed ? least : -least, most);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+      v16 part = largest * splat(shares[i]);
+      if (is_signed) grid_try(is_table, block, part / splat((float)grid->low), splat(0), best);
+      grid_try(is_table, block, part / splat((float)grid->high), splat(0), best);
+    }
+  }
+}
+
+/// The best of many scales and minimums, or of few, and least squares behind it; false for what is not finite.
+INLINE bool search_block(
+  const bool is_table, const bool is_short, const grid_block *block, float *scales, float *minimums)
+{
   v16 most = load(block->values), least = most;
   v16i finite = splat_int(-1);
   for (size_t i = 0; i < block->columns; i++) {
@@ -137,74 +184,16 @@ INLINE bool search_block(const bool is_table, const grid_block *block, float *sc
     least = select16(x < least, x, least);
   }
   if (__builtin_reduce_and(finite) == 0) return false;
-  v16 reach = splat((float)(grid->has_minimum ? grid->high : -grid->low));
   grid_choice best = {splat(0), splat(0), splat(__builtin_inff())};
-  if (grid->has_minimum) {
-    v16 range = most / splat(2) - least / splat(2);
-    for (int up = 0; up < FURL_GRID_SHRINKS; up++) {
-      for (int down = 0; down < FURL_GRID_SHRINKS; down++) {
-        v16 low = least + range * splat((float)down * FURL_GRID_SHRINK);
-        v16 width = range * splat(2 - (float)(up + down) * FURL_GRID_SHRINK);
-        grid_try(is_table, block, width / reach, low, &best);
-      }
-    }
+  if (is_short) {
+    try_few(is_table, block, least, most, &best);
   } else {
-    v16 largest = select16(most > -least, most, -least);
-    for (int i = 0; i < FURL_GRID_FACTORS; i++) {
-      v16 scale = largest / (reach * splat(FURL_GRID_FIRST + (float)i * FURL_GRID_STEP));
-      grid_try(is_table, block, scale, splat(0), &best);
-      // The larger side is either one.
-      if (has_two_signs(grid)) grid_try(is_table, block, -scale, splat(0), &best);
-    }
+    try_all(is_table, block, least, most, &best);
   }
   if (__builtin_reduce_and(best.loss < splat(__builtin_inff())) == 0) return false;
   grid_refine(is_table, block, &best);
   store(scales, best.scale);
-  if (grid->has_minimum) store(minimums, best.minimum);
-  return true;
-}
-
-/// Whether all values are finite, and their ends.
-INLINE bool block_ends(const grid_block *block, v16 *least, v16 *most) {
-  v16 low = load(block->values), high = low;
-  v16i finite = splat_int(-1);
-  for (size_t i = 0; i < block->columns; i++) {
-    v16 x = load(block->values + i * block->stride);
-    finite &= are_finite(x);
-    high = select16(x > high, x, high);
-    low = select16(x < low, x, low);
-  }
-  *least = low, *most = high;
-  return __builtin_reduce_and(finite) != 0;
-}
-
-INLINE bool search_few_block(const bool is_table, const grid_block *block, float *scales, float *minimums) {
-  const furl_grid *grid = block->grid;
-  v16 least, most;
-  if (!block_ends(block, &least, &most)) return false;
-  grid_choice best = {splat(0), splat(0), splat(__builtin_inff())};
-  if (grid->has_minimum) {
-    static const float moves[][2] = FURL_FEW_MOVES;
-    v16 range = most / splat(2) - least / splat(2);
-    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
-      float down = moves[i][0] * FURL_GRID_SHRINK, up = moves[i][1] * FURL_GRID_SHRINK;
-      v16 width = range * splat(2 - (down + up));
-      grid_try(is_table, block, width / splat((float)grid->high), least + range * splat(down), &best);
-    }
-  } else {
-    static const float shares[] = FURL_FEW_SHARES;
-    const bool is_signed = has_two_signs(grid);
-    v16 largest = select16(most < -least, is_signed ? least : -least, most);
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
-      v16 part = largest * splat(shares[i]);
-      if (is_signed) grid_try(is_table, block, part / splat((float)grid->low), splat(0), &best);
-      grid_try(is_table, block, part / splat((float)grid->high), splat(0), &best);
-    }
-  }
-  if (__builtin_reduce_and(best.loss < splat(__builtin_inff())) == 0) return false;
-  grid_refine(is_table, block, &best);
-  store(scales, best.scale);
-  if (grid->has_minimum) store(minimums, best.minimum);
+  if (block->grid->has_minimum) store(minimums, best.minimum);
   return true;
 }
 
@@ -213,8 +202,8 @@ static bool search_few(
   float *minimums)
 {
   grid_block block = {values, stride, weights, columns, grid, NULL};
-  return grid->is_table ? search_few_block(true, &block, scales, minimums)
-                        : search_few_block(false, &block, scales, minimums);
+  return grid->is_table ? search_block(true, true, &block, scales, minimums)
+                        : search_block(false, true, &block, scales, minimums);
 }
 
 static void search_unit(
@@ -251,8 +240,8 @@ static bool search_grid(
   const furl_rounding *rounding, float *scales, float *minimums)
 {
   grid_block block = {values, stride, weights, columns, grid, rounding};
-  return grid->is_table ? search_block(true, &block, scales, minimums)
-                        : search_block(false, &block, scales, minimums);
+  return grid->is_table ? search_block(true, false, &block, scales, minimums)
+                        : search_block(false, false, &block, scales, minimums);
 }
 
 static void weigh_grid(
