@@ -20,10 +20,10 @@ let artifactTargets = [
     let form = SymbolForm.allCases[Int(input[0]) % SymbolForm.allCases.count]
     let count = Int(input[2]) | Int(input[3]) << 8
     var (frames, position): ([[UInt8]], Int) = ([], 4)
-    while position + 1 < input.count {
-      let end = min(input.count, position + 2 + Int(input[position]))
-      let bytes = Array(input[position + 2..<end])
-      frames.append(input[position + 1] & 1 == 0 ? bytes : try ZstdFrames.make(bytes))
+    while position + 2 < input.count {
+      let end = min(input.count, position + 3 + (Int(input[position]) | Int(input[position + 1]) << 8))
+      let bytes = Array(input[position + 3..<end])
+      frames.append(input[position + 2] & 1 == 0 ? bytes : try ZstdFrames.make(bytes))
       position = end
     }
     let digest = Digest(of: [])
@@ -81,24 +81,28 @@ let artifactTargets = [
   },
 ]
 
-/// Sixteen bytes in each form: as they are, as frames, and with zeros apart.
+/// Sixteen bytes, or a tile, in each form: as they are, as frames, and with zeros apart.
 private func streams() throws -> [[UInt8]] {
   var seeds: [[UInt8]] = []
   for (number, form) in SymbolForm.allCases.enumerated() {
-    let symbols = 16 * form.symbolsPerByte / form.planes
-    let frame = (0..<symbols).map { UInt8($0 % 16) }
-    let stored = try ZstdFrames.make(frame)
-    let head = [UInt8(number), 0, 16, 0]
-    let made = [UInt8(frame.count), 1] + frame
-    let plain = [UInt8(stored.count), 0] + stored
-    seeds.append(head + Array(repeating: made, count: form.planes).joined())
-    seeds.append(head + Array(repeating: plain, count: form.planes).joined())
+    let count = form.tileBits == nil ? 16 : form.unit
+    let frame = (0..<form.symbols(count)).map { UInt8($0 % 16) }
+    let head = { (codec: UInt8) in [UInt8(number), codec, UInt8(count & 255), UInt8(count >> 8)] }
+    for (bytes, isMade) in [(frame, true), (try ZstdFrames.make(frame), false)] {
+      seeds.append(head(0) + Array(repeating: record(bytes, isMade: isMade), count: form.planes).joined())
+    }
+    guard form.tileBits == nil, form != .nibbles else { continue }
     // Four elements of 16 / planes are not zero.
-    let bitmap: [UInt8] = form == .bytes ? [2, 1, 0xF0, 0] : form == .halves ? [1, 1, 0xF0] : [1, 1, 0x0F]
-    let apart = Array(repeating: [UInt8]([4, 1, 1, 2, 3, 4]), count: form.planes).joined()
-    if ![.nibbles, .fives, .sixes].contains(form) { seeds.append([UInt8(number), 1, 16, 0] + bitmap + apart) }
+    let bitmap: [UInt8] = form == .bytes ? [0xF0, 0] : form == .halves ? [0xF0] : [0x0F]
+    let apart = Array(repeating: record([1, 2, 3, 4], isMade: true), count: form.planes).joined()
+    seeds.append(head(1) + record(bitmap, isMade: true) + apart)
   }
   return seeds
+}
+
+/// A frame as the input has it.
+private func record(_ bytes: [UInt8], isMade: Bool) -> [UInt8] {
+  [UInt8(bytes.count & 255), UInt8(bytes.count >> 8), isMade ? 1 : 0] + bytes
 }
 
 private let pool = WorkerPool(threads: 1)
