@@ -40,7 +40,8 @@ let libraries: [Target] =
   module("FurlBase", uses: ["CFurlKernels", "CYaml"])
   + module("FurlTensor", uses: ["FurlBase", "CFurlKernels"], tests: ["COpenBLAS"])
   + module("FurlNumerics", uses: ["FurlTensor", "FurlBase", "CFurlKernels"])
-  + module("FurlSpec", uses: ["FurlTensor", "FurlBase"])
+  + module(
+    "FurlSpec", uses: ["FurlTensor", "FurlBase"], resources: [.embedInCode("Recipes/Shipped/Text")])
   + module(
     "FurlArtifact", uses: ["FurlSpec", "FurlTensor", "FurlBase", "CZstd"], documents: ["FORMAT.md"],
     scripts: ["read_furl.py"])

@@ -158,7 +158,7 @@ static void test_activate(const furl_kernels *k, furl_activation activation) {
 
 static void test_argmax(const furl_kernels *k) {
   outcome o = {.kernel = "argmax", .tier = k->name};
-  require(&o, k->argmax(NULL, 0) == -1, "of nothing");
+  require(&o, k->argmax(&(float){1}, 0) == -1, "of nothing");
   for (size_t n = 1; n <= 100; n++) for (int round = 0; round < 50; round++) {
     float *x = garbage(n * 4);
     for (size_t i = 0; i < n; i++) x[i] = (float)draw_below(round % 2 ? 4 : 1000000) - 2000000;

@@ -83,6 +83,7 @@ static void test_everything(void) {
   test_encode();
   test_grid();
   test_multiply();
+  test_outliers();
   test_attention();
   test_elementwise();
   test_training();

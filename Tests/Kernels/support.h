@@ -47,6 +47,7 @@ void test_files(void);
 void test_grid(void);
 void test_hash(void);
 void test_multiply(void);
+void test_outliers(void);
 void test_attention(void);
 void test_elementwise(void);
 void test_pool(void);

@@ -57,7 +57,7 @@ typedef void (*furl_task)(void *context, size_t part, size_t parts);
 
 /// A pool of `threads` threads, the caller of furl_pool_run being one of them. NULL if none can be made.
 furl_pool *_Nullable furl_pool_create(size_t threads);
-void furl_pool_destroy(furl_pool *pool);
+void furl_pool_destroy(furl_pool *_Nullable pool);
 size_t furl_pool_threads(const furl_pool *pool);
 /// Runs task(context, part, threads) for every part, each on its own thread, and returns when all are done.
 /// One caller at a time. Waiting threads spin for a moment, then sleep (futex).

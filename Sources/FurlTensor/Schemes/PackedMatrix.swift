@@ -34,62 +34,28 @@ package final class PackedMatrix: @unchecked Sendable {
     }
     self.layout = layout
     self.streams = streams
-    func stream<Element>(_ kind: PackedLayout.StreamKind, of type: Element.Type) -> UnsafePointer<Element>? {
-      layout.streams.firstIndex { $0.kind == kind }.map {
-        UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: type)
-      }
-    }
+    let parts = StreamPointers(layout: layout, streams: streams)
+    let coding = layout.scheme.coding
     table =
-      switch layout.scheme.coding.levels {
+      switch coding.levels {
       case .table(let table): table
       case .learned:
-        CodeTable(learned: Array(UnsafeBufferPointer(start: stream(.levels, of: Int8.self), count: CodeTable.count)))
+        CodeTable(learned: Array(UnsafeBufferPointer(start: parts(.levels, of: Int8.self), count: CodeTable.count)))
       case .none, .uniform: nil
       }
-    let coding = layout.scheme.coding
     (codeBits, tileBytes) = (coding.bits, coding.tileBytes)
-    if case .uniform(let grid) = coding.levels {
-      zeroCode = UInt8(grid.offset)
-    } else {
-      zeroCode = table.map { UInt8($0.grid.pointee.offset) } ?? 0
+    zeroCode =
+      if case .uniform(let grid) = coding.levels {
+        UInt8(grid.offset)
+      } else { table.map { UInt8($0.grid.pointee.offset) } ?? 0 }
+    var matrix = parts.matrix(table: table)
+    columnNumbers = try parts.copyOfOutlierColumns()
+    if let columnNumbers {
+      matrix.outlier_columns = UnsafePointer(columnNumbers)
+      matrix.outliers = parts(.outliers, of: UInt16.self)
+      matrix.outlier_count = layout.scheme.outliers
     }
-    let scheme = layout.scheme
-    let isSmall = scheme.hasScaleCodes
-    let form = scheme.superBlock
-    let scaleZero: Int32 = if let form { form.zero } else { scheme.coding.hasSignedScales ? 128 : 0 }
-    var matrix = furl_matrix(
-      codes: streams[0].base, scales: isSmall ? nil : stream(.scales, of: UInt16.self),
-      minimums: isSmall ? nil : stream(.minimums, of: UInt16.self), rows: layout.shape[0],
-      column_tiles: (layout.shape[1] + Tile.columns - 1) / Tile.columns,
-      block_tiles: scheme.blockTiles(columns: layout.shape[1]), blocks: scheme.blocks(columns: layout.shape[1]),
-      scale_codes: isSmall ? stream(.scales, of: UInt8.self) : nil,
-      minimum_codes: isSmall ? stream(.minimums, of: UInt8.self) : nil,
-      factors: form == nil ? stream(.factors, of: Float.self) : nil,
-      minimum_factors: form == nil ? stream(.minimumFactors, of: Float.self) : nil, scale_zero: scaleZero,
-      values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
-      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0,
-      super_scales: form == nil ? nil : stream(.factors, of: UInt16.self),
-      super_minimums: form == nil ? nil : stream(.minimumFactors, of: UInt16.self),
-      super_shift: form?.parts == 16 ? 4 : 3, is_halved: form?.partColumns == 16)
-    if let columns = stream(.outlierColumns, of: Int32.self) {
-      let numbers = Array(UnsafeBufferPointer(start: columns, count: layout.scheme.outliers))
-      guard numbers[0] >= 0, zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }),
-        Int(numbers[numbers.count - 1]) < layout.shape[1]
-      else {
-        throw FurlError.input(
-          nil, "columns that are kept apart are not in order, or none of the matrix", remedy: "the file is damaged")
-      }
-      let copy = UnsafeMutablePointer<Int32>.allocate(capacity: numbers.count)
-      copy.initialize(from: numbers, count: numbers.count)
-      columnNumbers = copy
-      matrix.outlier_columns = UnsafePointer(copy)
-      matrix.outliers = stream(.outliers, of: UInt16.self)
-      matrix.outlier_count = numbers.count
-      outlierColumns = numbers.map { Int($0) }
-    } else {
-      outlierColumns = []
-      columnNumbers = nil
-    }
+    outlierColumns = UnsafeBufferPointer(start: columnNumbers, count: matrix.outlier_count).map { Int($0) }
     self.matrix = matrix
   }
 
@@ -171,5 +137,58 @@ package final class PackedMatrix: @unchecked Sendable {
         }
       }
     }
+  }
+}
+
+/// Where the streams of a matrix lie.
+private struct StreamPointers {
+  let layout: PackedLayout
+  let streams: [ByteStorage]
+
+  /// - Returns: nil where the layout has no such stream.
+  func callAsFunction<Element>(_ kind: PackedLayout.StreamKind, of type: Element.Type) -> UnsafePointer<Element>? {
+    layout.streams.firstIndex { $0.kind == kind }.map {
+      UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: type)
+    }
+  }
+
+  /// What the kernels read, but for columns that are kept apart.
+  func matrix(table: CodeTable?) -> furl_matrix {
+    let scheme = layout.scheme
+    let isSmall = scheme.hasScaleCodes
+    let form = scheme.superBlock
+    let scaleZero: Int32 = if let form { form.zero } else { scheme.coding.hasSignedScales ? 128 : 0 }
+    return furl_matrix(
+      codes: streams[0].base, scales: isSmall ? nil : self(.scales, of: UInt16.self),
+      minimums: isSmall ? nil : self(.minimums, of: UInt16.self), rows: layout.shape[0],
+      column_tiles: (layout.shape[1] + Tile.columns - 1) / Tile.columns,
+      block_tiles: scheme.blockTiles(columns: layout.shape[1]), blocks: scheme.blocks(columns: layout.shape[1]),
+      scale_codes: isSmall ? self(.scales, of: UInt8.self) : nil,
+      minimum_codes: isSmall ? self(.minimums, of: UInt8.self) : nil,
+      factors: form == nil ? self(.factors, of: Float.self) : nil,
+      minimum_factors: form == nil ? self(.minimumFactors, of: Float.self) : nil, scale_zero: scaleZero,
+      values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
+      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0,
+      super_scales: form == nil ? nil : self(.factors, of: UInt16.self),
+      super_minimums: form == nil ? nil : self(.minimumFactors, of: UInt16.self),
+      super_shift: form?.parts == 16 ? 4 : 3, is_halved: form?.partColumns == 16)
+  }
+
+  /// The numbers of the columns that are kept apart, read once; what is checked is the copy. The caller frees it.
+  ///
+  /// - Returns: nil where there are none.
+  /// - Throws: ``FurlError`` of kind `input` when they are not columns of the matrix in their order.
+  func copyOfOutlierColumns() throws -> UnsafeMutablePointer<Int32>? {
+    guard let columns = self(.outlierColumns, of: Int32.self) else { return nil }
+    let numbers = Array(UnsafeBufferPointer(start: columns, count: layout.scheme.outliers))
+    guard numbers[0] >= 0, zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }),
+      Int(numbers[numbers.count - 1]) < layout.shape[1]
+    else {
+      throw FurlError.input(
+        nil, "columns that are kept apart are not in order, or none of the matrix", remedy: "the file is damaged")
+    }
+    let copy = UnsafeMutablePointer<Int32>.allocate(capacity: numbers.count)
+    copy.initialize(from: numbers, count: numbers.count)
+    return copy
   }
 }

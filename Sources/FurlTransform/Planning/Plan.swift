@@ -137,44 +137,56 @@ package struct Plan: Sendable {
       }
       matched.formUnion(overrides)
       kept.formUnion(keeps)
+      let override = overrides.first.map { step.overrides[$0] }
       if tensor.role.isVector {
-        guard overrides.isEmpty else {
-          throw step.overrides[overrides[0]].location.error("match", "\(tensor.name) is a vector, which stays in FP32")
-        }
-        continue
+        guard let override else { continue }
+        throw override.location.error("match", "\(tensor.name) is a vector, which stays in FP32")
       }
-      guard overrides.count <= 1, overrides.isEmpty || keeps.isEmpty else {
-        throw step.overrides[overrides[0]].location.error(
+      if let override, overrides.count > 1 || !keeps.isEmpty {
+        throw override.location.error(
           "match", "\(tensor.name) is claimed twice", remedy: "let one selector match it")
       }
       // A choice of experts that flips makes another model of a row, and routers are small: they stay as they are unless they
       // are named.
-      if tensor.role == .router, overrides.isEmpty { continue }
+      if tensor.role == .router, override == nil { continue }
       guard keeps.isEmpty else { continue }
       guard schemes[tensor.name] == nil else {
         throw step.location.error(nil, "\(tensor.name) is already quantized by an earlier step")
       }
-      let isEmbedding = !tensor.role.isBlockLinear
-      // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
-      // Only what their gradients say does.
-      let isLinear =
-        tensor.role.isBlockLinear || tensor.role == .head
-        || tensor.role == .embedding && step.method.rowFeedback != nil
-      let override = overrides.first.map { step.overrides[$0] }
-      let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
-      // Before a budget has chosen, something in between stands for its choice.
-      let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
       var mixed: Scheme?
       if let mix, override == nil {
         guard let scheme = try mix.scheme(of: tensor) else { continue }
         mixed = scheme
       }
-      let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
-      let scheme = override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme)
-      schemes[tensor.name] = PlannedChoice(
-        scheme: scheme, method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits), freedom: freedom,
-        outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
+      schemes[tensor.name] = choice(step, override, mixed: mixed, for: tensor)
     }
+    try checkThatAllMatch(step, matched: matched, kept: kept, spec: spec)
+  }
+
+  /// - Parameter mixed: what a mix of schemes says of the tensor.
+  private static func choice(
+    _ step: QuantizeStep, _ override: QuantizeStep.Override?, mixed: Scheme?, for tensor: TensorSpec
+  ) -> PlannedChoice {
+    let isEmbedding = !tensor.role.isBlockLinear
+    // Rows of an embedding are looked up one by one: no input of theirs tells columns apart.
+    // Only what their gradients say does.
+    let isLinear =
+      tensor.role.isBlockLinear || tensor.role == .head
+      || tensor.role == .embedding && step.method.rowFeedback != nil
+    let freedom = override != nil || isEmbedding && step.freedom?.hasEmbeddings != true ? nil : step.freedom?.range
+    // Before a budget has chosen, something in between stands for its choice.
+    let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
+    let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
+    let scheme = override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme)
+    return PlannedChoice(
+      scheme: scheme, method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits), freedom: freedom,
+      outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` where an override, or a word of `keep`, names nothing of the model.
+  private static func checkThatAllMatch(
+    _ step: QuantizeStep, matched: Set<Int>, kept: Set<Int>, spec: ModelSpec
+  ) throws {
     if let beyond = step.overrides.first(where: { $0.selector.lastBlock.map { $0 >= spec.blocks.count } ?? false }) {
       throw beyond.location.error(
         "match", "\"\(beyond.match)\" names blocks that there are not",

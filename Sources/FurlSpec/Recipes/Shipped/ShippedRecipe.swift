@@ -6,8 +6,47 @@ package struct ShippedRecipe: Sendable {
   /// The file in `recipes/`, byte for byte.
   package let text: String
 
+  private init(_ name: String, _ bytes: [UInt8]) {
+    self.name = name
+    text = String(decoding: bytes, as: UTF8.self)
+  }
+
   /// All of them, by name. Those of the bundled model lie in `recipes/` alone.
-  package static let all = (formats + changes).sorted { $0.name < $1.name }
+  package static let all = [
+    ShippedRecipe("bf16", PackageResources.bf16_yaml),
+    ShippedRecipe("budget", PackageResources.budget_yaml),
+    ShippedRecipe("codegpt-group-lasso-60", PackageResources.codegpt_group_lasso_60_yaml),
+    ShippedRecipe("codegpt-group-lasso-60-int8", PackageResources.codegpt_group_lasso_60_int8_yaml),
+    ShippedRecipe("disk", PackageResources.disk_yaml),
+    ShippedRecipe("drop1", PackageResources.drop1_yaml),
+    ShippedRecipe("drop2", PackageResources.drop2_yaml),
+    ShippedRecipe("drop3", PackageResources.drop3_yaml),
+    ShippedRecipe("fp4", PackageResources.fp4_yaml),
+    ShippedRecipe("gguf-iq4_xs", PackageResources.gguf_iq4_xs_yaml),
+    ShippedRecipe("gguf-q3_k_m", PackageResources.gguf_q3_k_m_yaml),
+    ShippedRecipe("gguf-q4_k_m", PackageResources.gguf_q4_k_m_yaml),
+    ShippedRecipe("gguf-q4_k_s", PackageResources.gguf_q4_k_s_yaml),
+    ShippedRecipe("gguf-q6_k", PackageResources.gguf_q6_k_yaml),
+    ShippedRecipe("gptq4", PackageResources.gptq4_yaml),
+    ShippedRecipe("gptq4-minimum", PackageResources.gptq4_minimum_yaml),
+    ShippedRecipe("group-lasso-60", PackageResources.group_lasso_60_yaml),
+    ShippedRecipe("group-lasso-60-int8", PackageResources.group_lasso_60_int8_yaml),
+    ShippedRecipe("int4", PackageResources.int4_yaml),
+    ShippedRecipe("int4-minimum", PackageResources.int4_minimum_yaml),
+    ShippedRecipe("int8", PackageResources.int8_yaml),
+    ShippedRecipe("int8-rows", PackageResources.int8_rows_yaml),
+    ShippedRecipe("llm-int8", PackageResources.llm_int8_yaml),
+    ShippedRecipe("nf4", PackageResources.nf4_yaml),
+    ShippedRecipe("phi-2-fp4", PackageResources.phi_2_fp4_yaml),
+    ShippedRecipe("phi-2-gptq4", PackageResources.phi_2_gptq4_yaml),
+    ShippedRecipe("phi-2-int4", PackageResources.phi_2_int4_yaml),
+    ShippedRecipe("phi-2-nf4", PackageResources.phi_2_nf4_yaml),
+    ShippedRecipe("small4", PackageResources.small4_yaml),
+    ShippedRecipe("small4-minimum", PackageResources.small4_minimum_yaml),
+    ShippedRecipe("smollm2-disk", PackageResources.smollm2_disk_yaml),
+    ShippedRecipe("starcoder2-gptq4", PackageResources.starcoder2_gptq4_yaml),
+    ShippedRecipe("starcoder2-int4", PackageResources.starcoder2_int4_yaml),
+  ]
 
   package static func named(_ name: String) -> ShippedRecipe? { all.first { $0.name == name } }
 
