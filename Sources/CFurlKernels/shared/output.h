@@ -48,7 +48,7 @@ INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
 
 typedef enum scheme {
   INT8, INT6, INT6_MINIMUM, INT5, INT5_MINIMUM, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4,
-  INT8_MINIMUM, INT8_HALVED, INT3_HALVED
+  INT8_MINIMUM, INT8_HALVED, INT3_HALVED, NESTED8
 } scheme;
 
 /// Whether codes are whole bytes.
@@ -72,7 +72,7 @@ INLINE bool has_minimum(const scheme s) {
   return s == INT6_MINIMUM || s == INT5_MINIMUM || s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM || s == INT8_MINIMUM;
 }
 
-/// The code that stands for zero, as stored; a table has its own.
+/// The code that stands for zero, as stored; a table has its own. Of nested8, of each plane.
 INLINE int32_t zero_code(const scheme s) {
   return has_minimum(s) || s == TABLE4 ? 0 : 1 << (code_bits(s) - 1);
 }
