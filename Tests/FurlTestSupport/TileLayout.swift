@@ -42,7 +42,7 @@ package struct TileLayout {
   package var zero: Int {
     switch matrix.scheme.codingName {
     case "nf4": 7
-    case "nested8": 136
+    case "nested8": 88
     case "codebook4": levels.indices.min { (abs(levels[$0]), $0) < (abs(levels[$1]), $1) } ?? 0
     case "int8", "int6", "int5", "int4", "int3", "int2": 1 << (bits - 1)
     default: 0
@@ -52,10 +52,10 @@ package struct TileLayout {
   /// The levels of a table of its own.
   package var levels: [Int] { (streams[.levels] ?? []).map { Int(Int8(bitPattern: $0)) } }
 
-  /// The code of a weight, or of padding; where codes are in two planes, 16 times the first and the second.
+  /// The code of a weight, or of padding; where codes are in two planes, ten times the first and the second.
   package func code(_ row: Int, _ column: Int) -> Int {
     if let rest = streams[.remainders] {
-      return 16 * nibble(streams[.codes] ?? [], row, column) + nibble(rest, row, column)
+      return 10 * nibble(streams[.codes] ?? [], row, column) + nibble(rest, row, column)
     }
     let codes = streams[.codes] ?? []
     let tile = (row / 16 * columnTiles + column / 32) * 64 * bits

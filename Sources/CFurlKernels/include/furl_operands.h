@@ -48,8 +48,9 @@ typedef struct furl_matrix {
   const uint8_t *_Nullable remainders;
 } furl_matrix;
 
-/// Steps of the remainders of nested8 in a step of its codes.
-#define FURL_NESTED_STEPS 16
+/// Steps of the remainders of nested8 in a step of its codes. 16 of them would reach as far as half a step of the codes and
+/// leave those no choice; with fewer, codes may be others than the nearest, and 8 bits have larger steps.
+#define FURL_NESTED_STEPS 10
 /// The whole code, FURL_NESTED_STEPS * code + remainder, that stands for zero: 8 of each.
 #define FURL_NESTED_ZERO (8 * FURL_NESTED_STEPS + 8)
 #define FURL_NESTED_UNIT (1.0f / FURL_NESTED_STEPS)

@@ -3,7 +3,8 @@ import CFurlKernels
 
 /// Codes in two planes: when a slice has the codes of the first one, what is left of its weights are their errors, and those get
 /// the second one's codes as if they were weights, with the same feedback among columns. So the first plane alone is what the
-/// method makes of as many bits, and both together make up for what that did to it.
+/// method makes of as many bits, as long as the second one can make up for that: a code is never so far from its weight that
+/// the remainders do not reach it.
 extension CalibratedJob {
   /// Makes scales wide enough that both planes together reach the largest numbers of a block.
   ///
@@ -24,6 +25,44 @@ extension CalibratedJob {
       let scale = isSearched ? max(abs(scales[lane]), reach) : reach
       scales[lane] = isNegative ? -scale : scale
     }
+  }
+
+  /// Gives the places of a segment the codes of the first plane: as feedback wants them, but of those whose remainders reach
+  /// the weight. What the kernels' feed_back says, with bounds.
+  func feedBackWithinReach(
+    _ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel
+  ) {
+    let (count, width) = (places.count, CalibratedJob.sliceRows)
+    if let factor { copyInner(slice, places, factor) }
+    let weights = slice.weights.row(places.lowerBound)
+    let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
+    let (below, above) = (7.5 * CalibratedJob.remainderUnit, 8.5 * CalibratedJob.remainderUnit)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: width) { memory in
+      guard let wanted = memory.baseAddress else { return }
+      for index in (0..<count).reversed() {
+        let own = weights + index * width
+        for lane in 0..<width { wanted[lane] = factor == nil ? own[lane] : own[lane] + feedback[index * width + lane] }
+        for later in index + 1..<max(index + 1, factor == nil ? 0 : count) {
+          let share = slice.inner[later * count + index]
+          let errors = weights + later * width
+          for lane in 0..<width { wanted[lane] += share * errors[lane] }
+        }
+        for lane in 0..<width {
+          let scale = slice.scales[lane]
+          guard scale != 0 else {
+            slice.segmentCodes[index * width + lane] = UInt8(grid.offset)
+            continue
+          }
+          let weight = own[lane] / scale
+          var code = (wanted[lane] / scale).rounded(.toNearestOrEven)
+          code = max(min(code, (weight + above).rounded(.down)), (weight - below).rounded(.up))
+          code = code.isNaN ? 0 : max(min(code, Float(grid.high)), Float(grid.low))
+          slice.segmentCodes[index * width + lane] = UInt8(Int32(code) + grid.offset)
+          own[lane] -= code * scale
+        }
+      }
+    }
+    keepCodes(slice, segment)
   }
 
   /// A step of the remainders in one of the codes.

@@ -145,7 +145,11 @@ final class CalibratedJob: @unchecked Sendable {
           let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
           try findScales(slice, tiles(slice), of: values, places: place, block: segment.block)
         }
-        feedBack(slice, place, segment, panel)
+        if matrix.scheme.firstPlane == nil {
+          feedBack(slice, place, segment, panel)
+        } else {
+          feedBackWithinReach(slice, place, segment, panel)
+        }
       }
     }
     finish(slice)

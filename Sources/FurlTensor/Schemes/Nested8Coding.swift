@@ -2,7 +2,8 @@ import CFurlKernels
 
 /// 8 bits in two planes: 4-bit codes that are a model of their own, and the remainders that make 8 bits of them.
 ///
-/// weight = (16 * (code - 8) + remainder - 8) * scale / 16. The first plane, with the same scales, is `int4`
+/// weight = (10 * (code - 8) + remainder - 8) * scale / 10, so that remainders reach 0.8 of a step of the codes: those need
+/// not be the nearest. The first plane, with the same scales, is `int4`
 /// (``PackedMatrix/firstPlane``); what reads both reads as many bytes as of `int8`.
 enum Nested8Coding: Coding {
   static let name = "nested8"

@@ -47,7 +47,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   package static let bfloat16 = Scheme(coding: BFloat16Coding.self, block: nil)
   /// (code - 128) * scale, codes 1...255.
   package static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
-  /// (16 * (code - 8) + remainder - 8) * scale / 16 with a signed scale; the codes alone are `int4`.
+  /// (10 * (code - 8) + remainder - 8) * scale / 10 with a signed scale; the codes alone are `int4`.
   package static func nested8(_ block: Block) -> Scheme { Scheme(coding: Nested8Coding.self, block: block) }
   /// (code - 32) * scale with a signed scale.
   package static func int6(_ block: Block) -> Scheme { Scheme(coding: Int6Coding.self, block: block) }

@@ -16,7 +16,7 @@ f32 = numpy.float32
 CODINGS = ("int8", "nested8") + tuple(f"int{bits}{end}" for bits in (6, 5, 4, 3, 2) for end in ("", "-minimum"))
 BITS = {f"int{bits}": bits for bits in (8, 6, 5, 4, 3, 2)}
 # Of nested8: steps of the remainders in one of the codes.
-STEPS = 16
+STEPS = 10
 
 
 def halves(values):
@@ -47,7 +47,7 @@ def extents(coding, block):
 
 
 def codes_of(coding, block, scale, minimum):
-    """Codes as stored; of nested8 16 times the code and the remainder."""
+    """Codes as stored; of nested8 ten times the code and the remainder."""
     if coding == "nested8":
         zero = 8 * STEPS + 8
         return rounded(block, scale / f32(STEPS), -zero, 7 * STEPS + 7) + zero
