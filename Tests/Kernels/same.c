@@ -193,7 +193,7 @@ static const struct {
   {"rows", rows, 0xbc42ea85ef99371fu},
   {"matrices", matrices, 0x1bc71fd05f2f8920u},
   {"functions", functions, 0xfb27f0f18fa4daa1u},
-  {"products of two planes", multiply_nested, 0},
+  {"products of two planes", multiply_nested, 0x1e6f34b9e11689feu},
 };
 
 void test_same(void) {
