@@ -73,10 +73,10 @@ extension HTMLReport {
     let id = flip.after.id
     var (before, after) = marked(flip.before.completion, flip.after.completion)
     var expected = problem?.expected.map { Markup.escape(cut($0)) }
-    if let problem, problem.isOnlyAnswer, let answer = problem.expected.map(trimmed) {
+    if let problem, problem.isOnlyAnswer, let answer = problem.expected?.trimmed {
       // White space at the ends decides nothing there.
-      before = flip.before.completion.flatMap { marked(answer, trimmed($0)).1 }
-      after = flip.after.completion.flatMap { marked(answer, trimmed($0)).1 }
+      before = flip.before.completion.flatMap { marked(answer, $0.trimmed).1 }
+      after = flip.after.completion.flatMap { marked(answer, $0.trimmed).1 }
       expected = Markup.escape(cut(answer))
     }
     func side(_ facts: [String?], _ code: String?, _ label: String) -> String {
@@ -107,12 +107,6 @@ extension HTMLReport {
 
   private static func end(of prompt: String) -> String {
     prompt.count > promptLimit ? "… " + prompt.suffix(promptLimit) : prompt
-  }
-
-  private static func trimmed(_ text: String) -> String {
-    guard let first = text.firstIndex(where: { !$0.isWhitespace }), let last = text.lastIndex(where: { !$0.isWhitespace })
-    else { return "" }
-    return String(text[first...last])
   }
 
   /// Both texts with the words marked that differ, in the lines between their common beginning and their common end.

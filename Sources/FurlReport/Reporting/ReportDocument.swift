@@ -71,12 +71,21 @@ package struct ReportDocument: Sendable {
 
   // MARK: Reading
 
+  /// Where reports come from.
+  private static let source = "bench --report, eval --json and verify --json write reports"
+
   /// Adds a document of `bench`, `eval`, `verify` or `sweep`.
   ///
   /// - Throws: ``FurlError`` of kind `input` when it is none of these, or a figure in it is none.
   package mutating func add(path: String) throws {
     let bytes = try MappedFile(path: path).readAll(limit: 256 << 20)
-    try add(JSON.parse(bytes, file: path), file: path)
+    try FileKind.requireText(bytes.prefix(16), file: path, wanted: "a report", remedy: ReportDocument.source)
+    do {
+      try add(JSON.parse(bytes, file: path), file: path)
+    } catch var error as FurlError {
+      error.remedy = error.remedy ?? ReportDocument.source
+      throw error
+    }
   }
 
   package mutating func add(_ json: JSON, file: String?) throws {
@@ -90,8 +99,7 @@ package struct ReportDocument: Sendable {
     } else if json["results"] != nil {
       try addBench(reader)
     } else {
-      throw FurlError.input(
-        file, "is no report of bench, eval, verify or sweep", remedy: "make one with furl bench --json")
+      throw FurlError.input(file, "is no report of bench, eval, verify or sweep", remedy: ReportDocument.source)
     }
   }
 
