@@ -3,6 +3,8 @@
 SWIFT ?= swift
 FURL = .build/release/furl
 DEMO = artifacts
+# Swift's library linked in: the program starts in little more than half the time, and runs where there is no Swift.
+STATIC = $(if $(filter Linux,$(shell uname)),--static-swift-stdlib)
 # Tests have a build folder of their own: they are compiled with other flags, and sharing one folder would
 # compile everything anew each time.
 TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
@@ -25,7 +27,7 @@ setup: ## Installs what is missing: libzstd, libyaml, OpenBLAS, bubblewrap, pyth
 	@scripts/setup
 
 build: setup ## Builds .build/release/furl.
-	$(SWIFT) build -c release --product furl
+	$(SWIFT) build -c release --product furl $(STATIC)
 
 demo: build ## Compresses the bundled model three ways and shows what that costs.
 	@scripts/demo $(FURL) $(DEMO)
@@ -90,10 +92,10 @@ test-examples: setup ## Builds the programs of Examples as packages that depend 
 	scripts/test-examples .build-examples
 
 library: setup ## Builds libFurlC.so for other languages (its header: Sources/FurlC/furl.h).
-	$(SWIFT) build -c release --product FurlC
+	$(SWIFT) build -c release --product FurlC $(STATIC)
 
 docs: setup ## Builds the library's documentation (artifacts/docs).
-	$(SWIFT) build -c release --target Furl
+	$(SWIFT) build -c release --target Furl $(STATIC)
 	scripts/docs $(DEMO)/docs
 
 lint: ## Checks the format of all Swift files, and all Python files without running them.

@@ -54,7 +54,8 @@ struct Report: ParsableCommand {
 
   func run() throws {
     let completions: [String] = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
-    try Overwriting.check([("--html", html), ("--markdown", markdown)], over: reports + completions + suite.flatMap(Suite.filesRead))
+    try Overwriting.check(
+      [("--html", html), ("--markdown", markdown)], over: reports + completions + suite.flatMap(Suite.filesRead))
     let page = try html.map { try TextOutput(path: $0) }
     let file = try markdown.map { try TextOutput(path: $0) }
     var document = ReportDocument()

@@ -87,7 +87,8 @@ extension HTMLReport {
     let figures = trades.compactMap { plot($0, quality) }
     guard !figures.isEmpty else { return nil }
     return Section(
-      id: "trade", title: "Trade-offs", content: legend(series.names) + "<div class=\"plots\">\(figures.joined())</div>")
+      id: "trade", title: "Trade-offs", content: legend(series.names) + "<div class=\"plots\">\(figures.joined())</div>"
+    )
   }
 
   private func plot(_ trade: Trade, _ quality: Quality) -> String? {
@@ -124,7 +125,8 @@ extension HTMLReport {
     let best = PointPlot.frontier(points, lowX: lowX)
     let isDashed = Set(points.map(\.series)).contains { number in best.count { points[$0].series == number } > 2 }
     return [
-      "Filled: no other model is better in both" + (points.allSatisfy(\.isSound) ? "." : ", of those that no gate refused."),
+      "Filled: no other model is better in both"
+        + (points.allSatisfy(\.isSound) ? "." : ", of those that no gate refused."),
       isDashed ? "A dashed line joins these." : nil,
       points.contains { $0.whisker != nil } ? "Whiskers: 95 % interval." : nil,
     ].compactMap { $0 }.joined(separator: " ")

@@ -218,7 +218,7 @@ package struct HTMLReport {
     }.joined()
     let body = rows.map { "<tr>\($0.joined())</tr>" }.joined(separator: "\n")
     let words = caption.map { "<p class=\"hint\">\(Markup.escape($0))</p>" } ?? ""
-    return "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(Markup.escape(label))\">"
+    return "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table: \(Markup.escape(label))\">"
       + "<table\(isPinned ? " class=\"pin\"" : "")><thead><tr>\(head)</tr></thead>\n<tbody>\(body)</tbody></table></div>\(words)"
   }
 

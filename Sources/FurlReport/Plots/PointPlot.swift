@@ -50,12 +50,15 @@ struct PointPlot {
   static func frontier(_ points: [PlottedPoint], lowX: Bool) -> Set<Int> {
     Set(
       points.indices.filter { index in
-        points[index].isSound && !points.indices.contains { other in
-          guard other != index, points[other].isSound, points[other].series == points[index].series else { return false }
-          let (a, b) = (points[other], points[index])
-          let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
-          return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
-        }
+        points[index].isSound
+          && !points.indices.contains { other in
+            guard other != index, points[other].isSound, points[other].series == points[index].series else {
+              return false
+            }
+            let (a, b) = (points[other], points[index])
+            let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
+            return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
+          }
       })
   }
 
