@@ -66,7 +66,7 @@ struct OpenedCheckpoint {
     guard isFolder else {
       // What cannot be opened at all says why itself.
       let file = try MappedFile(path: folder)
-      if let words = FileKind.words(file.bytes(0..<min(16, file.count))) {
+      if let words = FileKind.words(file.read(0..<min(16, file.count))) {
         throw FurlError.input(
           folder, "is \(words); a checkpoint is expected here", remedy: "name the folder that holds config.json")
       }
