@@ -7,6 +7,8 @@ struct PointPlot {
     /// The interval of y.
     var whisker: ClosedRange<Double>?
     var series = 0
+    /// Whether it may lie on a frontier.
+    var isSound = true
   }
 
   /// What is drawn between the points.
@@ -44,16 +46,19 @@ struct PointPlot {
   private func px(_ value: Double) -> Double { PointPlot.left + x.position(value) * plotWidth }
   private func py(_ value: Double) -> Double { PointPlot.top + (1 - y.position(value)) * plotHeight }
 
-  /// The points that no other one beats: as far in one direction and better in the other.
+  /// The sound points that no other such one beats: as far in one direction and better in the other.
   static func frontier(_ points: [PlottedPoint], lowX: Bool) -> Set<Int> {
     Set(
       points.indices.filter { index in
-        !points.indices.contains { other in
-          guard other != index, points[other].series == points[index].series else { return false }
-          let (a, b) = (points[other], points[index])
-          let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
-          return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
-        }
+        points[index].isSound
+          && !points.indices.contains { other in
+            guard other != index, points[other].isSound, points[other].series == points[index].series else {
+              return false
+            }
+            let (a, b) = (points[other], points[index])
+            let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
+            return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
+          }
       })
   }
 
