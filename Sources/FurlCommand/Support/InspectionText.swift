@@ -4,6 +4,7 @@ import FurlCheckpoint
 import FurlModel
 import FurlReport
 import FurlSpec
+import FurlTensor
 
 /// What `inspect` prints for a person.
 struct InspectionText {
