@@ -9,6 +9,7 @@ package struct Recipe: DeclaredDocument, Sendable {
     case prune(PruneStep)
     case heal(HealStep)
     case quantize(QuantizeStep)
+    case tune(TuneStep)
   }
 
   /// How the artifact stores its streams.
@@ -101,13 +102,28 @@ package struct Recipe: DeclaredDocument, Sendable {
     }
   }
 
-  /// Steps that change weights or widths come before those that write them down.
+  /// Steps that change weights or widths come before those that write them down, and what is tuned is written down.
   private func checkOrder() throws {
+    if let index = steps.firstIndex(where: { if case .tune = $0 { true } else { false } }) {
+      let location = steps[index].location
+      guard index == steps.count - 1 else {
+        throw location.error(nil, "is not the last step", remedy: "tune once, behind every other step")
+      }
+      guard steps.contains(where: { if case .quantize = $0 { true } else { false } }) else {
+        throw location.error(nil, "has no scales to tune", remedy: "put a quantize step before it")
+      }
+      guard budget == nil else {
+        throw location.error(nil, "cannot be joined with a budget", remedy: "give the steps' bits, or leave one out")
+      }
+    }
     guard changesModel, let first = steps.firstIndex(where: { if case .quantize = $0 { true } else { false } }),
-      let late = steps[first...].first(where: { if case .quantize = $0 { false } else { true } })
+      let late = steps[first...].first(where: \.changesModel)
     else { return }
     throw late.location.error(nil, "comes behind quantize", remedy: "quantize what is left")
   }
+
+  /// What is trained behind the rounding.
+  package var tuning: TuneStep? { if case .tune(let step)? = steps.last { step } else { nil } }
 
   /// Behind a step that prunes the vocabulary nothing learns from the source's predictions, which are of other tokens.
   private func checkVocabulary() throws {
@@ -151,7 +167,7 @@ extension Recipe.Step {
     switch self {
     case .truncate(let step): step.needsCalibration
     case .prune, .heal: true
-    case .quantize: false
+    case .quantize, .tune: false
     }
   }
 
@@ -160,7 +176,7 @@ extension Recipe.Step {
     switch self {
     case .truncate(let step): step.needsCalibration
     case .prune(let step): step.finetune == nil
-    case .heal, .quantize: false
+    case .heal, .quantize, .tune: false
     }
   }
 
@@ -170,6 +186,7 @@ extension Recipe.Step {
     case .prune(let step): step.location
     case .heal(let step): step.location
     case .quantize(let step): step.location
+    case .tune(let step): step.location
     }
   }
 }
@@ -215,6 +232,7 @@ private struct Transform: DeclaredDocument {
   var prune: PruneStep?
   var heal: HealStep?
   var quantize: QuantizeStep?
+  var tune: TuneStep?
 
   init() {}
 
@@ -224,22 +242,23 @@ private struct Transform: DeclaredDocument {
     case .prune(let step): prune = step
     case .heal(let step): heal = step
     case .quantize(let step): quantize = step
+    case .tune(let step): tune = step
     }
   }
 
   var step: Recipe.Step? {
     truncate.map(Recipe.Step.truncate) ?? prune.map(Recipe.Step.prune) ?? heal.map(Recipe.Step.heal)
-      ?? quantize.map(Recipe.Step.quantize)
+      ?? quantize.map(Recipe.Step.quantize) ?? tune.map(Recipe.Step.tune)
   }
 
   static let declaration: Declaration<Transform> = Declaration("step", "One transform with its settings.") {
     Field.check { _, reader in
       guard reader.keys.count == 1, let verb = reader.keys.first else {
         throw reader.error(
-          nil, "a step is one transform with its settings", remedy: "truncate, prune, heal or quantize")
+          nil, "a step is one transform with its settings", remedy: "truncate, prune, heal, quantize or tune")
       }
       guard declaration.fields.contains(where: { $0.outline.key == verb }) else {
-        throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal")
+        throw reader.error(verb, "is not a transform", remedy: "known: truncate, prune, quantize, heal, tune")
       }
       guard reader.optional(verb) != nil else { throw reader.error(verb, "has no settings") }
     }
@@ -247,6 +266,7 @@ private struct Transform: DeclaredDocument {
     Field("prune", \.prune, .document, "Removes groups of weights, or sets single ones to zero.")
     Field("heal", \.heal, .document, "Trains what is left.")
     Field("quantize", \.quantize, .document, "Writes weights down in fewer bits.")
+    Field("tune", \.tune, .document, "Trains scales, norms and biases behind it, codes fixed.")
   }
 }
 

@@ -110,10 +110,12 @@ struct BudgetedCompression {
     let chosen = try compressor.choosing(Dictionary(uniqueKeysWithValues: choices))
     let writer = try chosen.writer(to: path)
     let run = try CalibratedRun(
-      chosen, writer: writer, pool: pool, outputs: choice?.outputs, keepingMatrices: isDivergence, progress: report)
+      chosen, writer: writer, pool: pool, outputs: choice?.outputs, keepsTensors: isDivergence, progress: report)
     try run.run(chosen.plan.tensors.contains(where: chosen.plan.isCalibrated) ? sample : nil)
     var actual = Double(chosen.plan.rawBytes)
-    if isDivergence { actual = try surveyed.survey.probe.divergence(replacing: run.kept ?? [:]) }
+    if isDivergence {
+      actual = try surveyed.survey.probe.divergence(replacing: (run.kept ?? [:]).compactMapValues(\.matrix))
+    }
     let most = allocate(surveyed.forms, aim: .infinity, overhead: surveyed.overhead)
     let settles = isLast || isMemory || allocation.chosen == most.chosen
     let details = details(surveyed.survey, mix, predicted: allocation.harm)

@@ -27,14 +27,14 @@ final class CalibratedRun {
   var notes: [String] { chooser.notes + chooser.experts.notes }
   /// What experts have seen of the calibration.
   var experts: ExpertCoverage { chooser.experts }
-  /// Matrices by name, where they are kept.
-  private(set) var kept: [String: PackedMatrix]?
+  /// Tensors by name, where they are kept.
+  private(set) var kept: [String: EncodedTensor]?
   /// Bytes of all streams so far, decoded.
   private(set) var weightBytes = 0
 
   init(
     _ compressor: Compressor, writer: ArtifactWriter?, pool: WorkerPool, outputs: OutputFeedback? = nil,
-    keepingMatrices: Bool = false, progress: @escaping (CompressionProgress) -> Void
+    keepsTensors: Bool = false, progress: @escaping (CompressionProgress) -> Void
   ) throws {
     plan = compressor.plan
     checkpoint = compressor.checkpoint
@@ -42,7 +42,7 @@ final class CalibratedRun {
     self.writer = writer
     chooser = CodeChooser(checkpoint, plan: plan, on: math)
     chooser.outputs = outputs
-    kept = keepingMatrices ? [:] : nil
+    kept = keepsTensors ? [:] : nil
     report = progress
     fileBytes = try compressor.checkpoint.files().reduce(0) { $0 + $1.count }
     totalBytes = try compressor.plan.tensors.reduce(0) { sum, tensor in
@@ -56,18 +56,12 @@ final class CalibratedRun {
     let tensor: Plan.PlannedTensor
   }
 
-  /// A tensor as it goes into the file.
-  private enum Encoded {
-    case vector(FloatVector)
-    case matrix(PackedMatrix)
-  }
-
   /// Encodes and writes every tensor.
   ///
   /// - Parameter sample: nil where no codes depend on activations.
   func run(_ sample: CalibrationSample?) throws {
     chooser.tokenSteps = sample.map { TokenSteps($0.sequences, vocabulary: plan.spec.vocabularySize) }
-    var outside: [String: Encoded] = [:]
+    var outside: [String: EncodedTensor] = [:]
     let byBlock = Dictionary(grouping: plan.tensors, by: { $0.spec.block ?? -1 })
     let first = plan.tensors.prefix { $0.spec.block == nil }
     for tensor in first {
@@ -98,7 +92,7 @@ final class CalibratedRun {
 
   // MARK: The walk
 
-  private func makeWalk(_ sample: CalibrationSample, _ outside: [String: Encoded]) throws -> BlockWalk {
+  private func makeWalk(_ sample: CalibrationSample, _ outside: [String: EncodedTensor]) throws -> BlockWalk {
     func matrix(_ name: String) -> PackedMatrix? { if case .matrix(let matrix) = outside[name] { matrix } else { nil } }
     guard let embedding = matrix("embedding") else { throw FurlError(.defect, "the embedding is missing") }
     return try BlockWalk(
@@ -107,9 +101,10 @@ final class CalibratedRun {
   }
 
   /// Encodes a block's tensors while it is walked.
-  private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: Encoded] {
+  private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: EncodedTensor]
+  {
     let prefix = "blocks.\(block)."
-    var result: [String: Encoded] = [:]
+    var result: [String: EncodedTensor] = [:]
     if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }
     try walk.begin(block: block, vector: vector)
     var scalings: [String: ChannelScaling] = [:]
@@ -144,7 +139,7 @@ final class CalibratedRun {
   }
 
   /// Encodes what stands in for blocks that were cut out, and lets the walk pass it.
-  private func apply(_ patch: Plan.PlannedTensor, _ walk: BlockWalk) throws -> Encoded {
+  private func apply(_ patch: Plan.PlannedTensor, _ walk: BlockWalk) throws -> EncodedTensor {
     let encoded = try encode(patch)
     guard case .matrix(let matrix) = encoded else { throw FurlError(.defect, "a patch is a matrix") }
     walk.apply(patch: matrix, bias: try vector(patch.spec.name + ".bias"))
@@ -158,7 +153,7 @@ final class CalibratedRun {
   private func scale(
     _ site: ReadingSite, _ block: Int, of walk: BlockWalk, _ readers: [CalibratedReader],
     _ tensors: [String: Plan.PlannedTensor],
-    _ moments: SecondMoments, _ scalings: inout [String: ChannelScaling], _ result: inout [String: Encoded]
+    _ moments: SecondMoments, _ scalings: inout [String: ChannelScaling], _ result: inout [String: EncodedTensor]
   ) throws -> [Float]? {
     let planned = readers.map(\.tensor)
     guard !planned.isEmpty, planned.allSatisfy({ $0.method.codes == .awq && $0.scheme.block != nil }) else {
@@ -227,7 +222,7 @@ final class CalibratedRun {
 
   // MARK: Encoding
 
-  private func encode(_ tensor: Plan.PlannedTensor) throws -> Encoded {
+  private func encode(_ tensor: Plan.PlannedTensor) throws -> EncodedTensor {
     guard tensor.spec.shape.count == 2 else {
       return .vector(try chooser.vector(tensor))
     }
@@ -237,19 +232,10 @@ final class CalibratedRun {
 
   // MARK: Writing
 
-  private func write(_ tensor: Plan.PlannedTensor, _ encoded: Encoded) throws {
-    let streams: [ByteStorage] =
-      switch encoded {
-      case .vector(let vector): [vector.storage]
-      case .matrix(let matrix): matrix.streams
-      }
-    if case .matrix(let matrix) = encoded { kept?[tensor.spec.name] = matrix }
-    let layout = if case .matrix(let matrix) = encoded { matrix.layout } else { tensor.layout }
-    weightBytes += layout.byteCount
-    try writer?.append(
-      name: tensor.spec.name, role: tensor.spec.role.rawValue, shape: tensor.spec.shape, scheme: layout.scheme,
-      streams: Dictionary(uniqueKeysWithValues: zip(layout.streams.map(\.kind), streams)),
-      parallelFor: math.pool.forEach)
+  private func write(_ tensor: Plan.PlannedTensor, _ encoded: EncodedTensor) throws {
+    kept?[tensor.spec.name] = encoded
+    weightBytes += encoded.layout(of: tensor).byteCount
+    try writer?.append(encoded, of: tensor, parallelFor: math.pool.forEach)
     done += 1
     encodedBytes += try checkpoint.source(tensor.sourceName).type.byteCount(tensor.spec.elementCount)
     report(

@@ -43,9 +43,9 @@ struct ShrinkageChoice {
     var trials: [Trial] = []
     func attempt(_ outputs: OutputFeedback) throws -> Double {
       progress("shrinkage \(outputs.shrinkage)", trials.count, ShrinkageChoice.ladder.count + 1)
-      let run = try CalibratedRun(compressor, writer: nil, pool: pool, outputs: outputs, keepingMatrices: true) { _ in }
+      let run = try CalibratedRun(compressor, writer: nil, pool: pool, outputs: outputs, keepsTensors: true) { _ in }
       try run.run(sample)
-      let divergence = try probe.divergence(replacing: run.kept ?? [:])
+      let divergence = try probe.divergence(replacing: (run.kept ?? [:]).compactMapValues(\.matrix))
       trials.append(
         Trial(shrinkage: outputs.shrinkage, feedsEmbedding: outputs.feedsEmbedding, divergence: divergence))
       return divergence

@@ -38,7 +38,7 @@ struct ChangeContext {
   ) throws -> TrainingRun {
     guard let source else { throw FurlError(.defect, "there is nothing to imitate") }
     return TrainingRun(
-      settings: settings, objective: objective, rank: rank, model: model, source: source, pool: pool, folder: folder,
+      settings: settings, objective: objective, part: TrainedPart(rank: rank), model: model, source: source, pool: pool,
       stateFolder: stateFolder
     ) { state in
       let loss = (state.loss * 10000).rounded() / 10000

@@ -59,7 +59,7 @@ extension Recipe.Step {
     case .truncate(let step): ChangeJob(Truncation.self, step)
     case .heal(let step): ChangeJob(Healing.self, step)
     case .prune(let step): step.change
-    case .quantize: nil
+    case .quantize, .tune: nil
     }
   }
 }

@@ -52,9 +52,9 @@ package struct Compressor: Sendable {
       _ = try writer(to: path)
       let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
       let rest = try changed(folder: folder, stateFolder: stateFolder, pool, progress)
-      return try rest.writeModel(to: path, pool: pool, progress: progress)
+      return try rest.writeModel(to: path, pool: pool, stateFolder: stateFolder, progress: progress)
     }
-    return try writeModel(to: path, pool: pool, progress: progress)
+    return try writeModel(to: path, pool: pool, stateFolder: stateFolder, progress: progress)
   }
 
   /// Does the steps that change the model.
@@ -88,11 +88,13 @@ package struct Compressor: Sendable {
 
   /// Writes a model that no step changes any more.
   private func writeModel(
-    to path: String, pool: WorkerPool, progress: (CompressionProgress) -> Void
+    to path: String, pool: WorkerPool, stateFolder: String?, progress: (CompressionProgress) -> Void
   ) throws -> CompressionResult {
     if let budget = plan.recipe.budget { return try write(to: path, within: budget, pool: pool, progress: progress) }
     let writer = try writer(to: path)
-    if plan.choosesCodes { return try writeChosen(writer, pool: pool, progress: progress) }
+    if plan.choosesCodes || plan.recipe.tuning != nil {
+      return try writeChosen(writer, pool: pool, stateFolder: stateFolder, progress: progress)
+    }
     let run = try CompressionRun(self, writer: writer, threads: pool.threads)
     let read = Mutex<Tokenizer?>(nil)
     let (id, bytes) = try run.run(
@@ -151,9 +153,9 @@ package struct Compressor: Sendable {
     return result
   }
 
-  /// The same where codes are chosen by what they do.
+  /// The same where codes are chosen by what they do, or scales are tuned.
   private func writeChosen(
-    _ writer: ArtifactWriter, pool: WorkerPool, progress: (CompressionProgress) -> Void
+    _ writer: ArtifactWriter, pool: WorkerPool, stateFolder: String?, progress: (CompressionProgress) -> Void
   ) throws -> CompressionResult {
     let tokenizer = try tokenizer()
     let isCalibrated = plan.tensors.contains(where: plan.isCalibrated)
@@ -163,18 +165,43 @@ package struct Compressor: Sendable {
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
     let choice = try sample.map { try shrinkage(on: $0, pool: pool, progress) } ?? nil
-    let (notes, weightBytes, experts) = try withoutActuallyEscaping(progress) { progress in
-      let run = try CalibratedRun(self, writer: writer, pool: pool, outputs: choice?.outputs, progress: progress)
+    let tuning = plan.recipe.tuning
+    var details = Details(outputs: choice?.json)
+    let (notes, weightBytes) = try withoutActuallyEscaping(progress) { progress in
+      let run = try CalibratedRun(
+        self, writer: tuning == nil ? writer : nil, pool: pool, outputs: choice?.outputs, keepsTensors: tuning != nil,
+        progress: progress)
       try run.run(sample)
-      return (run.notes, run.weightBytes, run.experts.json)
+      details.experts = run.experts.json
+      guard let tuning else { return (run.notes, run.weightBytes) }
+      let tuned = try tune(tuning, run.kept ?? [:], pool: pool, stateFolder: stateFolder, progress)
+      for tensor in plan.tensors {
+        guard let encoded = tuned.tensors[tensor.spec.name] else { throw FurlError(.defect, "a tensor is missing") }
+        try writer.append(encoded, of: tensor, parallelFor: pool.forEach)
+      }
+      details.tuning = tuned.json
+      return (run.notes + tuned.notes, run.weightBytes)
     }
     let sources = try sourceFiles(pool: pool)
-    let description = try self.description(
-      sources, tokenizer: tokenizer, sample: sample, details: .init(experts: experts, outputs: choice?.json))
+    let description = try self.description(sources, tokenizer: tokenizer, sample: sample, details: details)
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes,
       notes: (plan.keptCodes?.notes ?? []) + notes, changes: changes)
+  }
+
+  private func tune(
+    _ step: TuneStep, _ rounded: [String: EncodedTensor], pool: WorkerPool, stateFolder: String?,
+    _ progress: @escaping (CompressionProgress) -> Void
+  ) throws -> Tuning.TunedModel {
+    try Tuning(step: step, source: checkpoint, tensors: plan.tensors, pool: pool, stateFolder: stateFolder) { state in
+      let loss = (state.loss * 100000).rounded() / 100000
+      progress(
+        .init(
+          tensor: "tuning, loss \(loss), \(Int(state.secondsLeft.rounded(.up))) s left,",
+          tensorsDone: plan.tensors.count, tensors: plan.tensors.count, bytesDone: state.step, bytes: state.steps,
+          countsBlocks: true))
+    }.run(rounded)
   }
 
   /// The checkpoint's files with their digests.
@@ -216,6 +243,8 @@ package struct Compressor: Sendable {
     var experts: JSON?
     /// Of how far the moments of outputs were believed.
     var outputs: JSON?
+    /// Of the training of scales.
+    var tuning: JSON?
   }
 
   /// - Parameter tokenizer: its tokens that end a text are said by the artifact where they are others than it says without.
@@ -228,6 +257,7 @@ package struct Compressor: Sendable {
     if let budget = found.budget { details.append(.init("budget", budget)) }
     if let sample = sample ?? self.sample { details.append(.init("calibration", sample.json)) }
     if let outputs = found.outputs { details.append(.init("outputs", outputs)) }
+    if let tuning = found.tuning { details.append(.init("tuning", tuning)) }
     if let experts = found.experts { details.append(.init("experts", experts)) }
     if let kept = plan.keptCodes { details.append(.init("kept_codes", kept.json)) }
     if !changes.isEmpty { details.append(.init("changes", .array(changes))) }

@@ -12,6 +12,7 @@ extension Recipe {
       let training: TrainSettings? =
         switch step {
         case .heal(let step): step.train
+        case .tune(let step): step.train
         case .prune(let step): step.finetune?.train
         case .truncate, .quantize: nil
         }

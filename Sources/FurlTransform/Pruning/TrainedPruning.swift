@@ -23,7 +23,8 @@ struct TrainedPruning: ModelChange {
   func run() throws -> Changed<TrainedReport> {
     guard let finetune = step.finetune else { throw FurlError(.defect, "there is no training") }
     var constraint: GroupLassoConstraint?
-    let (trained, training) = try context.training(finetune.train, .init(labels: finetune.labels), of: model).run {
+    let job = try context.training(finetune.train, .init(labels: finetune.labels), of: model)
+    let (trained, training) = try job.run(in: context.folder) {
       constraint = try GroupLassoConstraint(step, finetune, $0, $1, $2)
       try constraint?.check()
       return constraint

@@ -30,7 +30,8 @@ struct Healing: ModelChange {
         throw step.location.error(nil, HealStep.otherVocabulary, remedy: HealStep.otherVocabularyRemedy)
       }
     }
-    let (healed, report) = try context.training(step.train, objective, rank: step.rank, of: model).run()
+    let training = try context.training(step.train, objective, rank: step.rank, of: model)
+    let (healed, report) = try training.run(in: context.folder)
     return Changed(model: healed, report: HealReport(training: report))
   }
 }

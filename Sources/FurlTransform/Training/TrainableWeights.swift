@@ -17,6 +17,30 @@ protocol TrainableWeights {
   func apply()
 }
 
+/// What of a model is trained.
+enum TrainedPart {
+  case all
+  /// A low-rank update of its linear layers.
+  case update(rank: Int)
+  /// Scales, norms and biases of these tensors, by name.
+  case scales([String: EncodedTensor])
+
+  /// 0 where no update of low rank is trained.
+  var rank: Int { if case .update(let rank) = self { rank } else { 0 } }
+
+  init(rank: Int?) { self = rank.map { .update(rank: $0) } ?? .all }
+
+  func weights(
+    of parameters: ModelParameters, _ gradients: ModelParameters, seed: Int, math: DenseMath
+  ) throws -> any TrainableWeights {
+    switch self {
+    case .all: AllWeights(parameters, gradients)
+    case .update(let rank): try LowRankUpdate(parameters, gradients, rank: rank, seed: seed, math: math)
+    case .scales(let tensors): try TunedScales(tensors, parameters, gradients, math: math)
+    }
+  }
+}
+
 /// All weights but what is added for the choice of experts alone and the numbers behind blocks, which have no gradient.
 /// Matrices decay, vectors do not.
 struct AllWeights: TrainableWeights {

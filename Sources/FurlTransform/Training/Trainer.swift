@@ -43,7 +43,7 @@ final class Trainer {
   private let text: TrainingText
   private let math: DenseMath
   let gradients: ModelParameters
-  private let trained: any TrainableWeights
+  let trained: any TrainableWeights
   private let optimizer: AdamW
   private let pass: TrainingPass
   private let taughtPass: TrainingPass?
@@ -55,11 +55,11 @@ final class Trainer {
 
   /// - Parameters:
   ///   - parameters: what is trained, in place.
-  ///   - rank: of the update of linear layers; nil: all weights are trained.
+  ///   - part: what of them is.
   /// - Throws: ``FurlError`` of kind `unavailable` without memory.
   init(
     _ settings: TrainSettings, _ objective: Objective, parameters: ModelParameters, teacher: ModelParameters?,
-    rank: Int?, text: TrainingText, math: DenseMath
+    part: TrainedPart = .all, text: TrainingText, math: DenseMath
   ) throws {
     precondition(objective.needsTeacher == (teacher != nil))
     self.settings = settings
@@ -70,10 +70,7 @@ final class Trainer {
     self.math = math
     let spec = parameters.spec
     gradients = try ModelParameters(zeros: spec)
-    trained =
-      if let rank {
-        try LowRankUpdate(parameters, gradients, rank: rank, seed: settings.seed, math: math)
-      } else { AllWeights(parameters, gradients) }
+    trained = try part.weights(of: parameters, gradients, seed: settings.seed, math: math)
     optimizer = try AdamW(count: trained.weights.count)
     let sequences = settings.batch / settings.accumulate
     pass = try TrainingPass(spec, sequences: sequences, length: settings.length, isTrained: true, math: math)
@@ -161,22 +158,31 @@ final class Trainer {
   }
 
   /// The mean cross entropy of some sequences, nats.
-  func loss(on sequences: [[Int]]) -> Double {
-    var sum = 0.0
+  func loss(on sequences: [[Int]]) -> Double { means(on: sequences, teacher: nil).entropy }
+
+  /// The mean KL divergence from the teacher on some sequences, nats; 0 without a teacher.
+  func divergence(on sequences: [[Int]]) -> Double { means(on: sequences, teacher: teacher).divergence }
+
+  private func means(on sequences: [[Int]], teacher: ModelParameters?) -> (entropy: Double, divergence: Double) {
+    var sums = (entropy: 0.0, divergence: 0.0)
     var count = 0
     for start in stride(from: 0, to: sequences.count, by: pass.sequences) {
       let some = Array(sequences[start..<min(start + pass.sequences, sequences.count)])
       // The pass has room for so many sequences exactly: what is missing is there, and counts nothing.
       let filling = Array(repeating: some[0], count: pass.sequences - some.count)
-      pass.forward(parameters, ids: (some + filling).flatMap { $0.dropLast() })
+      let ids = (some + filling).flatMap { $0.dropLast() }
+      if let taughtPass, let teacher { taughtPass.forward(teacher, ids: ids) }
+      pass.forward(parameters, ids: ids)
+      let taught = taughtPass.flatMap { pass in teacher.map { TaughtHead(hidden: pass.output, head: $0.head) } }
       let targets = some.flatMap { $0.dropFirst() } + filling.flatMap { $0.dropFirst().map { _ in -1 } }
-      let sums = head(
-        hidden: pass.output, head: parameters.head, targets: targets, teacher: nil,
+      let sum = head(
+        hidden: pass.output, head: parameters.head, targets: targets, teacher: taught,
         weights: .init(entropy: 0, divergence: 0), gradients: nil)
-      sum += sums.entropy
-      count += sums.targets
+      sums = (sums.entropy + sum.entropy, sums.divergence + sum.divergence)
+      count += sum.targets
     }
-    return sum / Double(max(1, count))
+    let share = 1 / Double(max(1, count))
+    return (sums.entropy * share, sums.divergence * share)
   }
 
   /// What a run goes on from: the numbers that are trained, the optimizer's means and what a constraint keeps.

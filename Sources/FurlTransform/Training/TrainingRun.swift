@@ -9,14 +9,12 @@ import FurlTensor
 struct TrainingRun {
   let settings: TrainSettings
   let objective: Trainer.Objective
-  var rank: Int?
+  var part = TrainedPart.all
   /// What is trained.
   let model: Checkpoint
   /// What it was made of: the teacher.
   let source: Checkpoint
   let pool: WorkerPool
-  /// For what is written on the way.
-  let folder: String
   /// A folder to save the training to and to go on from; nil: neither.
   let stateFolder: String?
   let progress: (Trainer.TrainingProgress) -> Void
@@ -49,12 +47,18 @@ struct TrainingRun {
     }
   }
 
-  /// - Parameter constraint: made of the parameters that will be trained and their gradients.
-  /// - Returns: the trained model, of the same shape, and what an artifact says about it.
+  /// Trains parameters in place.
+  ///
+  /// - Parameters:
+  ///   - parameters: those of the model.
+  ///   - constraint: made of them and their gradients.
+  ///   - watch: called with the trainer before and after.
   /// - Throws: ``FurlError``: of kind `input` at the recipe's line where the training does not fit the model.
-  func run(
-    constraint: (ModelParameters, ModelParameters, DenseMath) throws -> (any Trainer.Constraint)? = { _, _, _ in nil }
-  ) throws -> (model: Checkpoint, report: Report) {
+  func train(
+    _ parameters: ModelParameters,
+    constraint: (ModelParameters, ModelParameters, DenseMath) throws -> (any Trainer.Constraint)? = { _, _, _ in nil },
+    watch: (Trainer, TrainingText, HeldOutText?) throws -> Void = { _, _, _ in }
+  ) throws -> Report {
     guard settings.length <= model.spec.contextLength else {
       throw settings.location.error(
         "length", "\(settings.length) tokens are more than the model's context of \(model.spec.contextLength)")
@@ -64,28 +68,41 @@ struct TrainingRun {
     let text = try TrainingText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
     let heldOut = try HeldOutText(settings, checkpointFolder: source.folder, tokenizer: tokenizer, rows: rows)
     let math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
-    let parameters = try ModelParameters(model)
     let trainer = try Trainer(
       settings, objective, parameters: parameters, teacher: objective.needsTeacher ? ModelParameters(source) : nil,
-      rank: rank, text: text, math: math)
+      part: part, text: text, math: math)
     trainer.constraint = try constraint(parameters, trainer.gradients, math)
     let before = heldOut.map { trainer.loss(on: $0.sequences) }
+    try watch(trainer, text, heldOut)
     let state = try stateFolder.map { try self.state(in: $0, parameters, text) }
     try trainer.run(state, progress: progress)
     let after = heldOut.map { trainer.loss(on: $0.sequences) }
+    try watch(trainer, text, heldOut)
+    state?.remove()
+    var report = Report(settings: settings, texts: text.json, loss: trainer.losses.last)
+    if let heldOut, let before, let after { report.heldOut = (heldOut, before, after) }
+    return report
+  }
+
+  /// - Parameter folder: for what is written on the way.
+  /// - Returns: the trained model, of the same shape, and what an artifact says about it.
+  /// - Throws: as ``train(_:constraint:watch:)``.
+  func run(
+    in folder: String,
+    constraint: (ModelParameters, ModelParameters, DenseMath) throws -> (any Trainer.Constraint)? = { _, _, _ in nil }
+  ) throws -> (model: Checkpoint, report: Report) {
+    let parameters = try ModelParameters(model)
+    let report = try train(parameters, constraint: constraint)
     let draft = try ModelDraft(model, folder: folder)
     for tensor in parameters.tensors {
       try draft.set(tensor.name, parameters[tensor.name].values, shape: tensor.shape)
     }
-    state?.remove()
-    var report = Report(settings: settings, texts: text.json, loss: trainer.losses.last)
-    if let heldOut, let before, let after { report.heldOut = (heldOut, before, after) }
     return (try draft.finish(model.spec), report)
   }
 
   /// What makes a training this one and no other.
   private func state(in folder: String, _ parameters: ModelParameters, _ text: TrainingText) throws -> TrainingState {
-    var lines = [settings.declaredJSON.canonicalText, text.json.canonicalText, "\(objective)", "\(rank ?? 0)"]
+    var lines = [settings.declaredJSON.canonicalText, text.json.canonicalText, "\(objective)", "\(part.rank)"]
     parameters.all.forEachChunk { lines.append(Digest(of: $0).hex) }
     lines.append("\(settings.location.error(nil, "").place ?? "")")
     let identity = Digest(of: lines.joined(separator: "\n").utf8)

@@ -138,7 +138,7 @@ import Testing
       func trainer() throws -> Trainer {
         try Trainer(
           step.train, .init(labels: 0.5), parameters: ModelParameters(source), teacher: ModelParameters(source),
-          rank: step.rank, text: text, math: DenseMath(pool: context.pool, kernels: context.kernels))
+          part: TrainedPart(rank: step.rank), text: text, math: DenseMath(pool: context.pool, kernels: context.kernels))
       }
       let whole = try trainer()
       try whole.run()

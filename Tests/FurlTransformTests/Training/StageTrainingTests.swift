@@ -112,7 +112,8 @@ import Testing
       func trained(threads: Int) throws -> Trainer {
         let trainer = try Trainer(
           settings, .init(labels: 0.5, hidden: 0.1), parameters: ModelParameters(model),
-          teacher: ModelParameters(teacher), rank: rank, text: text, math: Self.math(threads: threads))
+          teacher: ModelParameters(teacher), part: TrainedPart(rank: rank), text: text,
+          math: Self.math(threads: threads))
         try trainer.run()
         return trainer
       }
