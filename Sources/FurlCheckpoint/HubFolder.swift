@@ -5,7 +5,7 @@ import FurlBase
 enum HubFolder {
   /// The error for a path that is not there.
   static func missing(_ path: String) -> FurlError {
-    if let place = path.range(of: "://") {
+    if let place = path.firstRange(of: "://") {
       let words = path[place.upperBound...].split(separator: "/")
       let name = words.count >= 3 && words[0] == "huggingface.co" ? "\(words[1])/\(words[2])" : "MODEL"
       return FurlError.input(

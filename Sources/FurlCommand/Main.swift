@@ -50,7 +50,7 @@ enum Main {
     if let error = error as? FurlError { return error.advised(for: invocation) }
     if FurlTool.exitCode(for: error) == .validationFailure {
       let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
-      return UsageAdvice(invocation).error(words)
+      return UsageAdvice(invocation).error(words.hasSuffix(".") ? String(words.dropLast()) : words)
     }
     // Anything else was not foreseen, unless it is the system's.
     guard let code = systemCode(of: error) else { return FurlError(.defect, "\(error)") }

@@ -5,8 +5,9 @@ extension HTMLReport {
   private static let flipsShown = 24
   private static let idsShown = 200
   private static let completionLimit = 3000
-  /// Of a prompt the end is shown, where the models went on.
-  private static let promptLimit = 900
+  /// Of a prompt the end is shown, where the models went on: whole tasks, and of files the last lines.
+  private static let promptLimit = 2000
+  private static let promptLines = (tasks: 40, files: 8)
 
   var flipsSection: Section? {
     var left = completionBudget
@@ -74,10 +75,10 @@ extension HTMLReport {
     var (before, after) = marked(flip.before.completion, flip.after.completion)
     var expected = problem?.expected.map { Markup.escape(cut($0)) }
     if let problem, problem.isOnlyAnswer, let answer = problem.expected?.trimmed {
-      // White space at the ends decides nothing there.
+      // White space at the ends decides nothing there. Of two answers one is right: the other shows what differs.
       before = flip.before.completion.flatMap { marked(answer, $0.trimmed).1 }
       after = flip.after.completion.flatMap { marked(answer, $0.trimmed).1 }
-      expected = Markup.escape(cut(answer))
+      expected = marked(answer, (flip.isRegression ? flip.after : flip.before).completion?.trimmed).0
     }
     func side(_ facts: [String?], _ code: String?, _ label: String) -> String {
       let words = Markup.escape(facts.compactMap { $0 }.joined(separator: " · "))
@@ -90,7 +91,7 @@ extension HTMLReport {
     func answer(_ name: String, _ item: ReportQuality.Item, _ code: String?) -> String {
       side([name, item.outcome, item.stopReason.map { "ended by \($0)" }], code, "\(name)'s completion of")
     }
-    let asked = problem.map { side(["what was asked"], Markup.escape(end(of: $0.prompt)), "Prompt of") } ?? ""
+    let asked = problem.map { side(["what was asked"], Markup.escape(end(of: $0)), "Prompt of") } ?? ""
     let sides =
       (expected.map { [side(["what was expected"], $0, "Expected answer of")] } ?? [])
       + [answer(names.before, flip.before, before), answer(names.after, flip.after, after)]
@@ -105,8 +106,12 @@ extension HTMLReport {
     text.count > completionLimit ? text.prefix(completionLimit) + "\n… cut off here" : text
   }
 
-  private static func end(of prompt: String) -> String {
-    prompt.count > promptLimit ? "… " + prompt.suffix(promptLimit) : prompt
+  private static func end(of problem: ShownProblem) -> String {
+    let most = problem.isOnlyAnswer ? promptLines.files : promptLines.tasks
+    let all = problem.prompt.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = all.suffix(most).joined(separator: "\n")
+    let end = lines.suffix(promptLimit)
+    return end.count < lines.count ? "… " + end : all.count > most ? "…\n" + lines : lines
   }
 
   /// Both texts with the words marked that differ, in the lines between their common beginning and their common end.

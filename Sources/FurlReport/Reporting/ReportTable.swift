@@ -55,7 +55,9 @@ struct ReportTable {
     let compared = ReportTable.comparedSuites(document)
     let header =
       ["artifact", "MB", "bits/weight", "params (non-zero)", "peak MB", "prefill", "decode", "J/token"]
-      + columns.map(\.title) + compared.map { compared.count > 1 ? "flips (\($0))" : "flips" } + [verdictTitle]
+      + columns.map(\.title) + compared.map { compared.count > 1 ? "flips (\($0))" : "flips" } + [
+        ReportTable.verdictTitle
+      ]
     let isMixed = Set(document.rows.compactMap { $0.energy?.method }).count > 1
     let rows = document.rows.indices.map { index in
       let row = document.rows[index]

@@ -184,8 +184,9 @@ import Testing
       #expect(try await faults(page) == "")
       // The answers differ from the expected one; white space at their ends does not count.
       for part in [
-        ">&lt;s&gt; def f ( a ) :\nreturn</pre>", ">a + 1</pre>", ">a <mark>-</mark> 1</pre>", "><mark>z</mark></pre>",
-        ">x = &lt;</pre>", ">y</pre>",
+        ">&lt;s&gt; def f ( a ) :\nreturn</pre>", ">a <mark>+</mark> 1</pre>", ">a <mark>-</mark> 1</pre>",
+        "><mark>z</mark></pre>",
+        ">x = &lt;</pre>", "><mark>y</mark></pre>", ">y</pre>", ">a + 1</pre>",
       ] { #expect(page.contains(part), "\(part)") }
       // Another file's problems are not these.
       try TestData.write(Array("{\"input\": \"a\", \"gt\": \"b\"}".utf8), to: folder + "/other.jsonl")
