@@ -31,8 +31,6 @@ final class CalibratedRun {
   private(set) var kept: [String: EncodedTensor]?
   /// Where blocks that are done are kept; nil: nowhere.
   var state: CodesState?
-  /// Where blocks that are done are kept; nil: nowhere.
-  var state: CodesState?
   /// Bytes of all streams so far, decoded.
   private(set) var weightBytes = 0
 
