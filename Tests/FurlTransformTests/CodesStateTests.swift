@@ -74,7 +74,7 @@ import Testing
       let last = try #require(try Self.files(copies).compactMap(Int.init).max())
       let kept = copies + "/\(last)"
       let names = try Self.files(kept)
-      #expect(names.count == 2)
+      #expect(names.count > 1)
       let other = "weights: int4, method: gptq, damping: 0.02"
       let bytes = try Self.write(other, in: folder)
       #expect(try Self.write(other, in: folder, state: kept) == bytes)

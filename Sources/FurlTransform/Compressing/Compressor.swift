@@ -190,10 +190,9 @@ package struct Compressor: Sendable {
         notes += tuned.notes
         tensors = tuned.tensors
       }
-      // What was not written while it was made.
-      for tensor in tensors == nil ? [] : plan.tensors {
-        guard let encoded = tensors?[tensor.spec.name] else { throw FurlError(.defect, "a tensor is missing") }
-        try writer.append(encoded, of: tensor, parallelFor: pool.forEach)
+      // What was not written while it was made; and of what was tried nothing was said yet.
+      if let tensors {
+        try write(tensors, to: writer, pool: pool) { if choice?.best != nil { progress($0) } }
       }
       return (notes, run.weightBytes)
     }
@@ -203,6 +202,24 @@ package struct Compressor: Sendable {
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes,
       notes: (plan.keptCodes?.notes ?? []) + notes, changes: changes)
+  }
+
+  private func write(
+    _ tensors: [String: EncodedTensor], to writer: ArtifactWriter, pool: WorkerPool,
+    progress: (CompressionProgress) -> Void
+  ) throws {
+    let bytes = try checkpoint.files().reduce(0) { $0 + $1.count }
+    let all = plan.tensors.reduce(0) { $0 + $1.spec.elementCount }
+    var done = 0
+    for (index, tensor) in plan.tensors.enumerated() {
+      guard let encoded = tensors[tensor.spec.name] else { throw FurlError(.defect, "a tensor is missing") }
+      try writer.append(encoded, of: tensor, parallelFor: pool.forEach)
+      done += tensor.spec.elementCount
+      progress(
+        .init(
+          tensor: tensor.spec.name, tensorsDone: index + 1, tensors: plan.tensors.count,
+          bytesDone: Int(Double(done) / Double(max(1, all)) * Double(bytes)), bytes: bytes))
+    }
   }
 
   /// What makes a calibrated compression this one and no other.
