@@ -1,6 +1,7 @@
 import FurlBase
 import FurlEvaluate
 @testable import FurlReport
+import FurlSpec
 import FurlTestSupport
 import Foundation
 import Subprocess
