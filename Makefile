@@ -4,7 +4,7 @@ SWIFT ?= swift
 FURL = .build/release/furl
 DEMO = artifacts
 # Swift's library linked in: the program starts in little more than half the time, and runs where there is no Swift.
-STATIC = $(if $(filter Linux,$(shell uname)),--static-swift-stdlib)
+STATIC = $(if $(filter Linux,$(shell uname)),--static-swift-stdlib -Xswiftc -use-ld=lld)
 # Tests have a build folder of their own: they are compiled with other flags, and sharing one folder would
 # compile everything anew each time.
 TEST = --scratch-path .build-tests -c release -Xswiftc -enable-testing
