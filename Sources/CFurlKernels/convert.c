@@ -117,6 +117,14 @@ ROW(int5, furl_code_int5, 16)
 ROW(int4, furl_code_int4, 8)
 ROW(int3, furl_code_int3, 4)
 ROW(int2, furl_code_int2, 2)
+
+void furl_row_nested8(const furl_matrix *matrix, size_t row, size_t columns, float *out) {
+  for (size_t c = 0; c < columns; c++) {
+    float step = furl_scale_at(matrix, row, furl_block_of(matrix, c)) * matrix->unit;
+    out[c] = (float)furl_code_nested8(matrix, row, c) * step;
+  }
+}
+
 // Codes begin at 128.
 ROW_MINIMUM(int8_minimum, furl_code_int8)
 ROW_MINIMUM(int6_minimum, furl_code_int6)

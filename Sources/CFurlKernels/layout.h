@@ -45,18 +45,31 @@ static inline int32_t furl_code_int8(const furl_matrix *matrix, size_t row, size
   return (int32_t)codes[furl_tile(matrix, row, column) * FURL_INT8_TILE + within] - 128;
 }
 
-/// 0...15: of int4, or the low bits of int5 and int6, whose tiles have other sizes.
-static inline int32_t furl_nibble(const furl_matrix *matrix, size_t row, size_t column, size_t tile_bytes) {
+/// 0...15: of a plane of nibbles, in tiles of some size.
+static inline int32_t furl_nibble_of(
+  const furl_matrix *matrix, const uint8_t *plane, size_t row, size_t column, size_t tile_bytes)
+{
   size_t c = column % FURL_TILE_COLUMNS;
   size_t within = c % 16 / 4 * (FURL_TILE_ROWS * 4) + row % FURL_TILE_ROWS * 4 + c % 4;
-  const uint8_t *codes = matrix->codes;
-  uint8_t both = codes[furl_tile(matrix, row, column) * tile_bytes + within];
+  uint8_t both = plane[furl_tile(matrix, row, column) * tile_bytes + within];
   return c < 16 ? both & 15 : both >> 4;
+}
+
+/// 0...15: of int4, or the low bits of int5 and int6, whose tiles have other sizes.
+static inline int32_t furl_nibble(const furl_matrix *matrix, size_t row, size_t column, size_t tile_bytes) {
+  return furl_nibble_of(matrix, matrix->codes, row, column, tile_bytes);
 }
 
 /// 0...15
 static inline int32_t furl_code_int4(const furl_matrix *matrix, size_t row, size_t column) {
   return furl_nibble(matrix, row, column, FURL_INT4_TILE);
+}
+
+/// Of both planes together, without the zero point.
+static inline int32_t furl_code_nested8(const furl_matrix *matrix, size_t row, size_t column) {
+  int32_t first = furl_nibble(matrix, row, column, FURL_INT4_TILE);
+  int32_t rest = furl_nibble_of(matrix, matrix->remainders, row, column, FURL_INT4_TILE);
+  return FURL_NESTED_STEPS * first + rest - FURL_NESTED_ZERO;
 }
 
 /// 0...31

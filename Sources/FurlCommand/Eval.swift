@@ -70,6 +70,9 @@ struct Eval: AsyncParsableCommand {
     help: "Check the truths of lines at once before anything is generated. Time depends on it, results do not.")
   var verifyLines = true
 
+  @Flag(help: "Read the first plane alone of codes in two planes (nested8): the model that drafts for the whole.")
+  var firstPlane = false
+
   @Flag(help: "Print one JSON document instead of text.")
   var json = false
 
@@ -124,7 +127,8 @@ struct Eval: AsyncParsableCommand {
       outcome = try await evaluator.score(
         given, of: suite, origin: URL(fileURLWithPath: completions).lastPathComponent)
     } else {
-      let subject = try compute.load(weights.path(path ?? ""))
+      let whole = try compute.load(weights.path(path ?? ""))
+      let subject = firstPlane ? try whole.inFirstPlanes() : whole
       let other = try baseline.map { try LoadedModel(path: $0, context: subject.context) }
       outcome = try await evaluator.run(suite, on: subject, baseline: other)
     }

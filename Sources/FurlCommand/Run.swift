@@ -39,12 +39,7 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("End at this text; may be given several times.", valueName: "text"))
   var stop: [String] = []
 
-  @Option(
-    help: ArgumentHelp(
-      "Guess up to so many tokens ahead from the text so far, where the most probable token is taken: faster where text "
-        + "repeats itself, never another text.",
-      valueName: "n"))
-  var speculate = 0
+  @OptionGroup var speculation: SpeculationOptions
 
   @Flag(help: "Print one JSON document at the end instead of streaming.")
   var json = false
@@ -56,9 +51,6 @@ struct Run: ParsableCommand {
     guard maxTokens >= 0 else { throw ValidationError("--max-tokens must not be negative.") }
     guard temperature >= 0, temperature.isFinite else { throw ValidationError("--temperature must be 0 or more.") }
     if let topK, topK < 1 { throw ValidationError("--top-k must be 1 or more.") }
-    guard (0...Generator.maximumGuesses).contains(speculate) else {
-      throw ValidationError("--speculate must be 0 to \(Generator.maximumGuesses).")
-    }
     guard topP > 0, topP <= 1 else { throw ValidationError("--top-p must be above 0 and at most 1.") }
   }
 
@@ -68,7 +60,7 @@ struct Run: ParsableCommand {
     let request = GenerationRequest(
       ids: ids, maxTokens: maxTokens, stops: stop,
       sampling: Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed))
-    let generator = Generator(session: try loaded.session(), tokenizer: tokenizer, guesses: speculate)
+    let generator = try speculation.generator(loaded, tokenizer)
     let start = ContinuousClock.now
     var result: Generation?
     try generator.run([request], onText: { if !json { Terminal.write($1) } }) { result = $1 }
@@ -81,23 +73,14 @@ struct Run: ParsableCommand {
         "prompt_tokens": .integer(request.ids.count), "text": .string(result.text),
         "tokens": .integer(result.tokenCount),
         "stop_reason": .string(result.stopReason.rawValue), "seconds": .number(seconds),
-        "speculation": speculate == 0
-          ? .null
-          : [
-            "guessed": .integer(generator.speculation.guessed), "accepted": .integer(generator.speculation.accepted),
-          ],
+        "speculation": speculation.json(generator.speculation),
       ])
     }
     Terminal.write("\n")
     if Terminal.errorsAreShown {
       Terminal.log(
         "\(request.ids.count) tokens read, \(result.tokenCount) generated in \(Figures.significant(seconds)) s; "
-          + "ended by \(result.stopReason.rawValue)" + speculationText(generator.speculation))
+          + "ended by \(result.stopReason.rawValue)" + SpeculationOptions.text(generator.speculation))
     }
-  }
-
-  private func speculationText(_ count: SpeculationCount) -> String {
-    guard let acceptance = count.acceptance else { return "" }
-    return "; \(count.accepted) of \(count.guessed) guesses (\(Figures.percent(acceptance, digits: 0))) came true"
   }
 }

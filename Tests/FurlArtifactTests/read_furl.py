@@ -18,7 +18,7 @@ SCHEMES = {
     "int5": (320, 1), "int5-minimum": (320, 2), "int4": (256, 1), "int4-minimum": (256, 2),
     "int3": (192, 1),
     "int3-minimum": (192, 2), "int2": (128, 1), "int2-minimum": (128, 2), "nf4": (256, 1), "fp4": (256, 1),
-    "codebook4": (256, 1),
+    "codebook4": (256, 1), "nested8": (256, 1),
 }
 # GGUF's blocks: bytes of a tile, bytes of scales and of minimums for each tile, and the halves of a super-block.
 BLOCKS = {
@@ -161,6 +161,7 @@ def layout(scheme, shape):
     tile, scales = SCHEMES[coding]
     blocks = 1 if block in ("", "row") else -(-shape[1] // int(block))
     streams = [("codes", rows * columns * tile)]
+    streams += [("remainders", rows * columns * tile)] if coding == "nested8" else []
     scale_bytes = 16 if scale_form == "u8" else 32
     streams += [(kind, rows * blocks * scale_bytes) for kind in ("scales", "minimums")[:scales]]
     if scale_form == "u8":

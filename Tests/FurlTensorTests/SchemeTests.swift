@@ -68,6 +68,7 @@ import Testing
           let bound =
             switch scheme.codingName {
             case "int8": max(scale / 2, 127 * rounding(scale, 0)) + (isSmall ? scale / 2 : 0)
+            case "nested8": scale / 20 + 9 * rounding(scale, 0)
             // A code of one more than the last is clamped to that.
             case "int6", "int5", "int4", "int3", "int2": scale + steps / 2 * rounding(scale, 0)
             case "nf4": 0.1520 * scale + rounding(scale, 0)

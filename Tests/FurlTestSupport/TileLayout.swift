@@ -24,7 +24,7 @@ package struct TileLayout {
   /// Bits of a code.
   package var bits: Int {
     switch matrix.scheme.codingName {
-    case "int8": 8
+    case "int8", "nested8": 8
     case "int6", "int6-minimum": 6
     case "int5", "int5-minimum": 5
     case "int3", "int3-minimum": 3
@@ -35,13 +35,14 @@ package struct TileLayout {
 
   /// Whether scales have signs.
   package var hasSigns: Bool {
-    ["int6", "int5", "int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName)
+    ["nested8", "int6", "int5", "int4", "int3", "int2", "codebook4"].contains(matrix.scheme.codingName)
   }
 
   /// The code of zero.
   package var zero: Int {
     switch matrix.scheme.codingName {
     case "nf4": 7
+    case "nested8": 88
     case "codebook4": levels.indices.min { (abs(levels[$0]), $0) < (abs(levels[$1]), $1) } ?? 0
     case "int8", "int6", "int5", "int4", "int3", "int2": 1 << (bits - 1)
     default: 0
@@ -51,8 +52,11 @@ package struct TileLayout {
   /// The levels of a table of its own.
   package var levels: [Int] { (streams[.levels] ?? []).map { Int(Int8(bitPattern: $0)) } }
 
-  /// The code of a weight, or of padding.
+  /// The code of a weight, or of padding; where codes are in two planes, ten times the first and the second.
   package func code(_ row: Int, _ column: Int) -> Int {
+    if let rest = streams[.remainders] {
+      return 10 * nibble(streams[.codes] ?? [], row, column) + nibble(rest, row, column)
+    }
     let codes = streams[.codes] ?? []
     let tile = (row / 16 * columnTiles + column / 32) * 64 * bits
     let (r, c) = (row % 16, column % 32)
@@ -69,6 +73,12 @@ package struct TileLayout {
     }
     let low = Int(codes[tile + (group % 2 * 16 + r) * 4 + i]) >> (group / 2 * 2) & 3
     return bits == 2 ? low : low | (Int(codes[tile + 128 + r * 4 + i]) >> group & 1) << 2
+  }
+
+  private func nibble(_ plane: [UInt8], _ row: Int, _ column: Int) -> Int {
+    let tile = (row / 16 * columnTiles + column / 32) * 256
+    let byte = plane[tile + (column % 16 / 4 * 16 + row % 16) * 4 + column % 4]
+    return Int(column % 32 < 16 ? byte & 15 : byte >> 4)
   }
 
   private func place(_ row: Int, _ column: Int) -> Int { (row / 16 * blocks + column / width) * 16 + row % 16 }

@@ -1,6 +1,6 @@
 #include "support.h"
 
-typedef enum table { NONE, NF4, FP4, OWN } table;
+typedef enum table { NONE, NF4, FP4, OWN, NESTED } table; // the last one: no table, but remainders beside the codes
 
 typedef struct kind {
   const char *name;
@@ -26,6 +26,7 @@ static const kind kinds[] = {
   {"encode_table4 nf4", offsetof(furl_kernels, encode_table4), 4, 7, false, NF4},
   {"encode_table4 fp4", offsetof(furl_kernels, encode_table4), 4, 0, false, FP4},
   {"encode_table4 own", offsetof(furl_kernels, encode_table4), 4, 2, false, OWN},
+  {"encode_nested8", offsetof(furl_kernels, encode_nested8), 4, 8, false, NESTED},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, FLOATS = 7, MODES = 12 };
 
@@ -38,7 +39,7 @@ static const float *values_of(const kind *k) {
 }
 
 static bool has_signed_scales(const kind *k) {
-  return k->table == OWN || (k->table == NONE && !k->minimum && k->bits != 8);
+  return k->table == OWN || k->table == NESTED || (k->table == NONE && !k->minimum && k->bits != 8);
 }
 
 static furl_encode kernel(const furl_kernels *k, const kind *kind) {
@@ -117,7 +118,9 @@ static encoded encode(furl_encode function, const kind *k, const source *s, size
     e.tile.scale_codes = garbage(e.places), e.tile.factors = garbage(64);
     if (k->minimum) e.tile.minimum_codes = garbage(e.places), e.tile.minimum_factors = garbage(64);
   }
-  if (k->table != NONE) {
+  if (k->table == NESTED) {
+    e.tile.remainders = garbage(e.code_bytes);
+  } else if (k->table != NONE) {
     e.grid = garbage(sizeof *e.grid);
     furl_table_grid(values_of(k), k->table == OWN, e.grid);
     e.tile.grid = e.grid;
@@ -127,18 +130,22 @@ static encoded encode(furl_encode function, const kind *k, const source *s, size
 }
 
 static void release(encoded *e) {
-  free(e->tile.codes), free(e->tile.scales), free(e->tile.minimums), free(e->grid);
+  free(e->tile.codes), free(e->tile.scales), free(e->tile.minimums), free(e->grid), free(e->tile.remainders);
   free(e->tile.scale_codes), free(e->tile.minimum_codes), free(e->tile.factors), free(e->tile.minimum_factors);
 }
 
-/// The code of a row's column, by the header's words.
+/// The code of a row's column, by the header's words; of two planes both together.
 static int code_at(const kind *k, const encoded *e, size_t row, size_t column) {
   size_t t = column / 32, c = column % 32, group = c / 4, i = c % 4;
   const uint8_t *codes = (const uint8_t *)e->tile.codes + t * 64 * (size_t)k->bits;
   if (k->bits == 8) return codes[(group * 16 + row) * 4 + i];
   if (k->bits >= 4) {
-    uint8_t both = codes[(c % 16 / 4 * 16 + row) * 4 + i];
-    int nibble = c < 16 ? both & 15 : both >> 4;
+    size_t at = (c % 16 / 4 * 16 + row) * 4 + i;
+    int nibble = c < 16 ? codes[at] & 15 : codes[at] >> 4;
+    if (k->table == NESTED) {
+      uint8_t rest = e->tile.remainders[t * 256 + at];
+      return nibble * FURL_NESTED_STEPS + (c < 16 ? rest & 15 : rest >> 4);
+    }
     if (k->bits == 5) nibble |= (codes[256 + row * 4 + i] >> group & 1) << 4;
     if (k->bits == 6) nibble |= (codes[256 + (group % 2 * 16 + row) * 4 + i] >> (2 * (group / 2)) & 3) << 4;
     return nibble;
@@ -158,6 +165,13 @@ static void extents(const kind *k, const float *x, size_t n, float *scale, float
   // The difference of two finite floats may overflow; half of it cannot.
   float range = most / 2 - least / 2;
   *minimum = k->minimum ? least : 0;
+  if (k->table == NESTED) {
+    // Whole numbers from -8 * steps - 8 to 7 * steps + 7, the larger magnitude on the side of more of them.
+    bool turned = most > -least;
+    float low = turned ? fmaxf(most, 0) : fmaxf(-least, 0), high = turned ? fmaxf(-least, 0) : fmaxf(most, 0);
+    *scale = fmaxf(low / (8 + 8.0f / FURL_NESTED_STEPS), high / (7 + 7.0f / FURL_NESTED_STEPS)) * (turned ? -1 : 1);
+    return;
+  }
   *scale = k->table == OWN ? largest : k->table != NONE ? fabsf(largest)
     : k->minimum ? range / (float)(((1 << k->bits) - 1) / 2.0) : k->bits == 8 ? fabsf(largest) / 127
     : largest / (float)-k->zero;
@@ -172,6 +186,10 @@ static int expected_multiple(float scale, float factor, int top) {
 
 /// The nearest whole number, the even one of two, by the C library; of a table the nearest value.
 static double expected_code(const kind *k, float x, float scale, float minimum) {
+  if (k->table == NESTED) {
+    double whole = scale == 0 ? 0 : nearbyint((double)(x / (scale * (1.0f / FURL_NESTED_STEPS))));
+    return fmin(fmax(whole + FURL_NESTED_ZERO, 0), 15 * FURL_NESTED_STEPS + 15);
+  }
   if (scale == 0) return k->zero;
   float steps = (k->minimum ? x - minimum : x) / scale;
   if (k->table != NONE) {
@@ -189,7 +207,7 @@ static double expected_code(const kind *k, float x, float scale, float minimum) 
 /// Whether a code is right: of a table one of two that are as near.
 static bool is_code(const kind *k, int code, double expected, float x, float scale) {
   if (code == expected) return true;
-  if (k->table == NONE || scale == 0) return false;
+  if (k->table == NONE || k->table == NESTED || scale == 0) return false;
   const float *values = values_of(k);
   double steps = (double)(x / scale), off = fabs(steps - (double)values[code]);
   return off - fabs(steps - (double)values[(int)expected]) <= 1e-7;
@@ -230,10 +248,11 @@ static void check_codes(outcome *o, const kind *k, const source *s, const encode
       }
       for (size_t c = begin; c < padded && c < e->tile.column_tiles * 32; c++) {
         float x = is_there && c < end ? s->values[row * columns + c] : 0;
-        double code = is_there && c < end ? expected_code(k, x, step, least) : k->zero;
+        int zero = k->table == NESTED ? FURL_NESTED_ZERO : k->zero;
+        double code = is_there && c < end ? expected_code(k, x, step, least) : zero;
         bool is_padding = !is_there || c >= end;
         int found = code_at(k, e, row, c);
-        require(o, is_padding ? found == k->zero : is_code(k, found, code, x, step), "a code");
+        require(o, is_padding ? found == zero : is_code(k, found, code, x, step), "a code");
       }
     }
   }
@@ -273,6 +292,7 @@ static void test_kind(const furl_kernels *k, const kind *kind) {
       if (e.fits && t.fits) {
         require(&o, memcmp(e.tile.codes, t.tile.codes, e.code_bytes) == 0, "codes differ from the twin's");
         const furl_row_tile *x = &e.tile, *y = &t.tile;
+        require(&o, same_bytes(x->remainders, y->remainders, e.code_bytes), "remainders differ from the twin's");
         require(&o, same_bytes(x->scales, y->scales, e.places * 2), "scales differ from the twin's");
         require(&o, same_bytes(x->minimums, y->minimums, e.places * 2), "minimums differ from the twin's");
         require(&o, same_bytes(x->scale_codes, y->scale_codes, e.places), "scales' codes differ from the twin's");

@@ -4,16 +4,16 @@ typedef struct kind {
   const char *name;
   size_t member; // of furl_kernels
   int bits;      // 0: float weights
-  bool minimum, a8, table, halved;
+  bool minimum, a8, table, halved, nested;
 } kind;
 
 #define KIND_OF(name, bits, minimum, table, halved)                                                         \
-  {#name "_a8", offsetof(furl_kernels, name##_a8), bits, minimum, true, table, halved},                     \
-  {#name "_a32", offsetof(furl_kernels, name##_a32), bits, minimum, false, table, halved}
+  {#name "_a8", offsetof(furl_kernels, name##_a8), bits, minimum, true, table, halved, false},              \
+  {#name "_a32", offsetof(furl_kernels, name##_a32), bits, minimum, false, table, halved, false}
 #define KIND(name, bits, minimum, table) KIND_OF(name, bits, minimum, table, false)
 
 static const kind kinds[] = {
-  {"float32", offsetof(furl_kernels, float32), 0, false, false, false, false},
+  {"float32", offsetof(furl_kernels, float32), 0, false, false, false, false, false},
   KIND(int8, 8, false, false),
   KIND(int6, 6, false, false),
   KIND(int6_minimum, 6, true, false),
@@ -29,6 +29,8 @@ static const kind kinds[] = {
   KIND(int8_minimum, 8, true, false),
   KIND_OF(int8_halved, 8, false, false, true),
   KIND_OF(int3_halved, 3, false, false, true),
+  {"nested8_a8", offsetof(furl_kernels, nested8_a8), 4, false, true, false, false, true},
+  {"nested8_a32", offsetof(furl_kernels, nested8_a32), 4, false, false, false, false, true},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -80,10 +82,10 @@ static float draw_value(filling f) {
   return f == PLAIN ? draw_unit() : extremes[draw_below(8)];
 }
 
-/// Puts a code in its place, by the header's words, where there were zeros.
-static void put(const problem *p, int bits, size_t row, size_t column, int code) {
+/// Puts a code in its place in a plane, by the header's words, where there were zeros.
+static void put_in(const void *plane, const problem *p, int bits, size_t row, size_t column, int code) {
   size_t tile = row / 16 * p->matrix.column_tiles + column / 32, c = column % 32, r = row % 16;
-  uint8_t *at = (uint8_t *)p->matrix.codes + tile * 64 * (size_t)bits;
+  uint8_t *at = (uint8_t *)plane + tile * 64 * (size_t)bits;
   size_t group = c / 4, i = c % 4;
   if (bits == 8) {
     at[(group * 16 + r) * 4 + i] = (uint8_t)code;
@@ -97,6 +99,10 @@ static void put(const problem *p, int bits, size_t row, size_t column, int code)
     at[(group % 2 * 16 + r) * 4 + i] |= (uint8_t)((code & 3) << (2 * pair));
     if (bits == 3) at[128 + r * 4 + i] |= (uint8_t)((code >> 2) << group);
   }
+}
+
+static void put(const problem *p, int bits, size_t row, size_t column, int code) {
+  put_in(p->matrix.codes, p, bits, row, column, code);
 }
 
 /// Rows [first, first + count), the 8-bit form interleaved by the header's words.
@@ -181,6 +187,11 @@ static problem make(
     .rows = rows, .column_tiles = tiles, .block_tiles = block_tiles, .blocks = blocks,
     .is_halved = k->halved};
   if (k->table) p.matrix.unit = 1.0f / 120;
+  if (k->nested) {
+    uint8_t *remainders = garbage(bytes);
+    memset(remainders, 0, bytes);
+    p.matrix.remainders = remainders, p.matrix.unit = 1.0f / FURL_NESTED_STEPS;
+  }
   if (coded) {
     p.matrix.scale_codes = p.scale_codes, p.matrix.scale_zero = zero;
     if (form == ROW_FACTORS) p.matrix.factors = p.factors;
@@ -198,7 +209,10 @@ static problem make(
   for (size_t r = 0; r < row_tiles * 16; r++) {
     for (size_t c = 0; c < tiles * 32; c++) {
       // Padding holds zero weights, where a scheme has a code for them.
-      if (k->bits != 0 && (r >= rows || c >= columns)) put(&p, k->bits, r, c, zero_code);
+      if (k->bits != 0 && (r >= rows || c >= columns)) {
+        put(&p, k->bits, r, c, zero_code);
+        if (k->nested) put_in(p.matrix.remainders, &p, k->bits, r, c, zero_code);
+      }
     }
   }
   for (size_t r = 0; r < rows; r++) {
@@ -220,6 +234,11 @@ static problem make(
         int drawn = draw_code(f, k->bits);
         put(&p, k->bits, r, c, drawn);
         code = drawn - zero_code;
+        if (k->nested) {
+          int rest = draw_code(f, 4);
+          put_in(p.matrix.remainders, &p, k->bits, r, c, rest);
+          code += (rest - 8) / (double)FURL_NESTED_STEPS;
+        }
         if (k->table) code = k->a8 ? p.levels[drawn] * (double)p.matrix.unit : (double)p.values[drawn];
         double one = form == SUPER_BLOCKS ? (double)furl_float_from_half(p.super_scales[super]) : (double)p.factors[r];
         double scale = form == EXPONENTS ? ldexp(1, (int)p.scale_codes[block] - 128)
@@ -249,7 +268,7 @@ static void settle(const kind *k, problem *p) {
 }
 
 static void release(problem *p) {
-  free((void *)p->matrix.codes), free(p->scales), free(p->minimums);
+  free((void *)p->matrix.codes), free((void *)p->matrix.remainders), free(p->scales), free(p->minimums);
   free(p->rows.codes), free(p->rows.scales), free(p->rows.sums), free((void *)p->x.values);
   release_grouped(&p->x);
   free(p->scale_codes), free(p->minimum_codes), free(p->factors), free(p->minimum_factors);
@@ -321,7 +340,8 @@ static void check_rows(outcome *o, const kind *k, const problem *p) {
     {NULL, furl_row_int8_minimum, furl_row_int6_minimum, furl_row_int5_minimum, furl_row_int4_minimum,
       furl_row_int3_minimum, furl_row_int2_minimum}};
   int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 8 - k->bits;
-  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->table ? furl_row_table4 : row_of[k->minimum][which];
+  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->nested ? furl_row_nested8
+    : k->table ? furl_row_table4 : row_of[k->minimum][which];
   float *weights = garbage(p->columns * sizeof(float));
   for (size_t r = 0; r < p->matrix.rows; r++) {
     row(&p->matrix, r, p->columns, weights);

@@ -28,6 +28,8 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
   uint8_t *codes = garbage(bytes);
   for (size_t i = 0; i < bytes; i++) codes[i] = (uint8_t)draw();
   if (member_bits == 32) for (size_t i = 0; i < bytes / 4; i++) ((float *)codes)[i] = draw_unit();
+  uint8_t *remainders = garbage(bytes);
+  for (size_t i = 0; i < bytes; i++) remainders[i] = codes[bytes - 1 - i];
   uint16_t scales[ROW_TILES * TILES * 16], minimums[ROW_TILES * TILES * 16];
   for (size_t i = 0; i < ROW_TILES * blocks * 16; i++) {
     scales[i] = furl_half_from_float(draw_unit()), minimums[i] = furl_half_from_float(draw_unit());
@@ -45,12 +47,13 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
   }
   furl_matrix matrix = {
     .codes = codes, .scales = scales, .minimums = minimums, .rows = ROWS, .column_tiles = TILES,
-    .block_tiles = block_tiles, .blocks = blocks, .values = table, .levels = levels, .unit = 1.0f / 120};
+    .block_tiles = block_tiles, .blocks = blocks, .values = table, .levels = levels, .unit = 1.0f / 120,
+    .remainders = remainders};
   furl_activations activations = {count, x, x_scales, sums, values};
   furl_output output = {out, ROWS, NULL, false};
   f(&matrix, &activations, 0, ROW_TILES, &output);
   fold(out, count * ROWS);
-  free(codes), free(values), free(out), free(x), free(x_scales), free(sums);
+  free(codes), free(remainders), free(values), free(out), free(x), free(x_scales), free(sums);
 }
 
 static void multiply_all(void) {
@@ -64,6 +67,12 @@ static void multiply_all(void) {
       multiply(all[i].f, all[i].bits, 1, count);
       multiply(all[i].f, all[i].bits, 3, count);
     }
+  }
+}
+
+static void multiply_nested(void) {
+  for (size_t count = 1; count <= 20; count += count < 9 ? 1 : 11) {
+    multiply(tier->nested8_a8, 4, 1, count), multiply(tier->nested8_a32, 4, 3, count);
   }
 }
 
@@ -184,6 +193,7 @@ static const struct {
   {"rows", rows, 0xbc42ea85ef99371fu},
   {"matrices", matrices, 0x1bc71fd05f2f8920u},
   {"functions", functions, 0xfb27f0f18fa4daa1u},
+  {"products of two planes", multiply_nested, 0},
 };
 
 void test_same(void) {

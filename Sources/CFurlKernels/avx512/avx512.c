@@ -103,6 +103,29 @@ INLINE void dot_wide(
   }
 }
 
+#define TIER_NESTED
+
+/// Whole codes are bytes: one product for both planes.
+INLINE void dot_nested8(
+  const int n, const uint8_t *tile, const uint8_t *remainders, const int8_t *codes, size_t rows, v16i *sums)
+{
+  const __m512i nibble = _mm512_set1_epi8(15);
+  uint8_t multiples[16];
+  UNROLL for (int i = 0; i < 16; i++) multiples[i] = (uint8_t)(FURL_NESTED_STEPS * i);
+  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)multiples));
+  UNROLL for (int j = 0; j < 4; j++) {
+    __m512i first = _mm512_loadu_si512(tile + 64 * j), rest = _mm512_loadu_si512(remainders + 64 * j);
+    __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(first, nibble));
+    __m512i high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(first, 4), nibble));
+    low = _mm512_add_epi8(low, _mm512_and_si512(rest, nibble));
+    high = _mm512_add_epi8(high, _mm512_and_si512(_mm512_srli_epi16(rest, 4), nibble));
+    UNROLL for (int g = 0; g < n; g++) {
+      const int8_t *here = codes + 4 * ((size_t)j * rows + (size_t)g);
+      sums[g] = add_products(add_products(sums[g], low, here), high, here + 16 * rows);
+    }
+  }
+}
+
 INLINE void dot_table4(
   const int n, const uint8_t *tile, const int8_t *levels, const int8_t *codes, size_t rows, v16i *sums)
 {

@@ -15,6 +15,8 @@
 //   int5      the same, then the fifth ones as int3 has its third ones
 //   int2      codes[rowTile][columnTile][2 groups][16 rows][4 columns]             one byte holds four codes:
 //             bits 2 p and 2 p + 1 = column 4 * (2 * p + group) + i
+//   nested8   two planes, each as int4's: codes, and the remainders behind them. weight = (steps * (code - 8) + (remainder
+//             - 8)) * scale / steps; the first plane with the same scales is int4
 //   halved    int8 and int3 whose blocks are 16 columns: two blocks in a tile
 //   int3      the two low bits of each code as int2 has them, then the third ones:
 //             [16 rows][4 columns] bytes, bit k = column 4 * k + i
@@ -77,6 +79,7 @@ typedef struct furl_kernels {
   furl_encode encode_int2;
   furl_encode encode_int2_minimum;
   furl_encode encode_table4;
+  furl_encode encode_nested8;
 
   /// Of the scales above, and of what least squares make of the best one's codes, the ones with the least weighted
   /// squared error, for one block of 16 rows. `values` are [columns][stride], the first 16 of each stride are taken;
@@ -141,6 +144,8 @@ typedef struct furl_kernels {
   furl_multiply int2_minimum_a32;
   furl_multiply table4_a8;
   furl_multiply table4_a32;
+  furl_multiply nested8_a8;
+  furl_multiply nested8_a32;
   furl_multiply int8_minimum_a8;
   furl_multiply int8_minimum_a32;
   furl_multiply int8_halved_a8; // a scale for each 16 columns
@@ -257,6 +262,7 @@ void furl_row_int3_minimum(const furl_matrix *matrix, size_t row, size_t columns
 void furl_row_int2(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_int2_minimum(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 void furl_row_table4(const furl_matrix *matrix, size_t row, size_t columns, float *out);
+void furl_row_nested8(const furl_matrix *matrix, size_t row, size_t columns, float *out);
 
 #pragma clang assume_nonnull end
 

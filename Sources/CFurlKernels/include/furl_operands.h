@@ -43,7 +43,20 @@ typedef struct furl_matrix {
   const uint16_t *_Nullable super_minimums; // the same
   size_t super_shift;
   bool is_halved; // blocks are halves of tiles: 16 columns
+  // Of nested8: what is left of each code behind its first four bits, in tiles as the codes are; `unit` is 1 over
+  // FURL_NESTED_STEPS. NULL in other schemes.
+  const uint8_t *_Nullable remainders;
 } furl_matrix;
+
+/// Steps of the remainders of nested8 in a step of its codes. 16 of them would reach as far as half a step of the codes and
+/// leave those no choice; with fewer, codes may be others than the nearest, and 8 bits have larger steps.
+#define FURL_NESTED_STEPS 10
+/// The whole code, FURL_NESTED_STEPS * code + remainder, that stands for zero: 8 of each.
+#define FURL_NESTED_ZERO (8 * FURL_NESTED_STEPS + 8)
+#define FURL_NESTED_UNIT (1.0f / FURL_NESTED_STEPS)
+/// The largest whole codes below and above zero, in steps of the first plane.
+#define FURL_NESTED_LOW (8 + 8.0f / FURL_NESTED_STEPS)
+#define FURL_NESTED_HIGH (7 + 7.0f / FURL_NESTED_STEPS)
 
 /// Rows of activations whose 8-bit form is interleaved.
 #define FURL_ACTIVATION_GROUP 8
@@ -190,6 +203,7 @@ typedef struct furl_row_tile {
   float *_Nullable factors;         // [16]
   float *_Nullable minimum_factors; // [16]
   const struct furl_grid *_Nullable grid; // of table4
+  uint8_t *_Nullable remainders;    // of nested8: [column_tiles] tiles
 } furl_row_tile;
 
 // How scales get 8 bits: a row's factor is its largest scale by these, a code the nearest one, and of a scale that is
@@ -211,6 +225,9 @@ extern const float furl_mxfp4[16];
 ///   int6, int5, int3, int2
 ///                 as int4, with m / -32, -16, -4 or -2 and codes 0...63, 31, 7 or 3; minimum: by 63, 31, 7 and 3 instead of 15
 ///   table4        scale = absmax, or m where the table's scales have signs; the code of the nearest value
+///   nested8       the largest magnitude is below zero, by the scale's sign: scale = that / (8 + 8 / steps) or the largest on
+///                 the other side / (7 + 7 / steps), whichever is larger. With steps in a scale, weight = whole * scale /
+///                 steps; of the nearest whole number the nearest multiple of `steps` is the code, the rest the remainder
 ///
 /// With `scale_codes` scales are those of the rounding described below, not halves.
 ///

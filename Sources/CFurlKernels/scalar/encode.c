@@ -46,6 +46,7 @@ typedef struct coding {
   int zero; // the code of zero
   bool has_minimum;
   const furl_grid *grid; // of a table, else NULL
+  bool is_nested;
 } coding;
 
 static bool is_signed(const coding *k) {
@@ -64,11 +65,34 @@ static void extents(
     if (__builtin_fabsf(value) > __builtin_fabsf(largest)) largest = value;
   }
   *minimum = k->has_minimum ? least : 0;
+  if (k->is_nested) {
+    // The side that has one code more is that of the larger magnitude; the other one has to fit, too.
+    float above = most > 0 ? most : 0, below = least < 0 ? -least : 0;
+    float wide = above > below ? above : below, narrow = above > below ? below : above;
+    float most_scale = wide / FURL_NESTED_LOW, other = narrow / FURL_NESTED_HIGH;
+    if (other > most_scale) most_scale = other;
+    *scale = above > below ? -most_scale : most_scale;
+    return;
+  }
   // The difference of two finite floats may overflow; half of it cannot.
   if (k->has_minimum) *scale = (most / 2 - least / 2) / ((float)((1 << k->bits) - 1) / 2);
   else if (k->bits == 8) *scale = __builtin_fabsf(largest) / 127;
   else if (k->grid == NULL) *scale = largest / (float)-k->zero;
   else *scale = is_signed(k) ? largest : __builtin_fabsf(largest);
+}
+
+/// Where zero is FURL_NESTED_ZERO.
+static int whole_code(float value, float scale) {
+  const int zero = FURL_NESTED_ZERO;
+  if (scale == 0) return zero;
+  float step = scale * FURL_NESTED_UNIT;
+  return code_in(value / step, -(float)zero, 7 * FURL_NESTED_STEPS + 7) + zero;
+}
+
+/// The multiple of the steps next to a whole code.
+static int first_code(int whole) {
+  int first = (whole + FURL_NESTED_STEPS / 2 - 8) / FURL_NESTED_STEPS;
+  return first < 0 ? 0 : first > 15 ? 15 : first;
 }
 
 static int code_of(const coding *k, float value, float scale, float minimum) {
@@ -127,6 +151,7 @@ static bool encode(const furl_rows *rows, const furl_row_tile *tile, const codin
   size_t width = tile->column_tiles * FURL_TILE_COLUMNS, size = tile->block_tiles * FURL_TILE_COLUMNS;
   size_t tile_bytes = FURL_INT8_TILE / 8 * (size_t)k->bits;
   memset(tile->codes, 0, tile->column_tiles * tile_bytes);
+  if (k->is_nested) memset(tile->remainders, 0, tile->column_tiles * tile_bytes);
   for (size_t row = 0; row < rows->rows; row++) {
     for (size_t c = 0; c < rows->columns; c++) if (!is_finite(number_at(rows, row, c))) return false;
   }
@@ -140,9 +165,16 @@ static bool encode(const furl_rows *rows, const furl_row_tile *tile, const codin
       if (!store_scales(k, tile, row, b, &scale, &minimum)) return false;
       for (size_t c = begin; c < last; c++) {
         bool is_there = row < rows->rows && c < end;
-        int code = is_there ? code_of(k, number_at(rows, row, c), scale, minimum) : k->zero;
-        uint8_t *codes = (uint8_t *)tile->codes + c / FURL_TILE_COLUMNS * tile_bytes;
-        furl_put_code(codes, k->bits, row, c % FURL_TILE_COLUMNS, (uint8_t)code);
+        size_t start = c / FURL_TILE_COLUMNS * tile_bytes, column = c % FURL_TILE_COLUMNS;
+        int code = k->zero;
+        if (k->is_nested) {
+          int whole = is_there ? whole_code(number_at(rows, row, c), scale) : FURL_NESTED_ZERO;
+          code = first_code(whole);
+          furl_put_code(tile->remainders + start, k->bits, row, column, (uint8_t)(whole - FURL_NESTED_STEPS * code));
+        } else if (is_there) {
+          code = code_of(k, number_at(rows, row, c), scale, minimum);
+        }
+        furl_put_code((uint8_t *)tile->codes + start, k->bits, row, column, (uint8_t)code);
       }
     }
   }
@@ -154,18 +186,19 @@ static bool encode(const furl_rows *rows, const furl_row_tile *tile, const codin
     return encode(rows, tile, &(coding){__VA_ARGS__});                                                      \
   }
 
-ENCODE(int8, 8, 128, false, NULL)
-ENCODE(int6, 6, 32, false, NULL)
-ENCODE(int6_minimum, 6, 0, true, NULL)
-ENCODE(int5, 5, 16, false, NULL)
-ENCODE(int5_minimum, 5, 0, true, NULL)
-ENCODE(int4, 4, 8, false, NULL)
-ENCODE(int4_minimum, 4, 0, true, NULL)
-ENCODE(int3, 3, 4, false, NULL)
-ENCODE(int3_minimum, 3, 0, true, NULL)
-ENCODE(int2, 2, 2, false, NULL)
-ENCODE(int2_minimum, 2, 0, true, NULL)
-ENCODE(table4, 4, tile->grid->offset, false, tile->grid)
+ENCODE(int8, 8, 128, false, NULL, false)
+ENCODE(int6, 6, 32, false, NULL, false)
+ENCODE(int6_minimum, 6, 0, true, NULL, false)
+ENCODE(int5, 5, 16, false, NULL, false)
+ENCODE(int5_minimum, 5, 0, true, NULL, false)
+ENCODE(int4, 4, 8, false, NULL, false)
+ENCODE(int4_minimum, 4, 0, true, NULL, false)
+ENCODE(int3, 3, 4, false, NULL, false)
+ENCODE(int3_minimum, 3, 0, true, NULL, false)
+ENCODE(int2, 2, 2, false, NULL, false)
+ENCODE(int2_minimum, 2, 0, true, NULL, false)
+ENCODE(table4, 4, tile->grid->offset, false, tile->grid, false)
+ENCODE(nested8, 4, 8, false, NULL, true)
 
 bool furl_scalar_encode_bfloat16(const furl_rows *rows, const furl_row_tile *tile) {
   uint16_t *codes = tile->codes;

@@ -126,6 +126,10 @@ static int32_t code_int3_halved(const furl_matrix *matrix, size_t row, size_t co
   return furl_code_int3(matrix, row, column) - 4;
 }
 
+static int32_t code_nested8(const furl_matrix *matrix, size_t row, size_t column) {
+  return furl_code_nested8(matrix, row, column);
+}
+
 /// A table's level.
 static int32_t code_table4(const furl_matrix *matrix, size_t row, size_t column) {
   return matrix->levels[furl_code_int4(matrix, row, column)];
@@ -153,7 +157,7 @@ static float dot_a8(
     sum += part * furl_scale_at(matrix, row, b);
     if (has_minimums(matrix)) sum += plain * furl_minimum_at(matrix, row, b);
   }
-  return matrix->levels != NULL ? sum * matrix->unit : sum;
+  return matrix->levels != NULL || matrix->remainders != NULL ? sum * matrix->unit : sum;
 }
 
 // MARK: 32-bit activations
@@ -178,7 +182,7 @@ static float dot_a32(
     sum += part * furl_scale_at(matrix, row, b);
     if (has_minimums(matrix)) sum += plain * furl_minimum_at(matrix, row, b);
   }
-  return sum;
+  return matrix->remainders != NULL ? sum * matrix->unit : sum;
 }
 
 // MARK: Every scheme
@@ -220,6 +224,7 @@ MULTIPLY_CODES(int3_minimum)
 MULTIPLY_CODES(int2)
 MULTIPLY_CODES(int2_minimum)
 MULTIPLY_CODES(table4)
+MULTIPLY_CODES(nested8)
 MULTIPLY_CODES(int8_minimum)
 MULTIPLY_CODES(int8_halved)
 MULTIPLY_CODES(int3_halved)

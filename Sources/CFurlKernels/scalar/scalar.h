@@ -33,6 +33,7 @@ bool furl_scalar_encode_int3_minimum(const furl_rows *rows, const furl_row_tile 
 bool furl_scalar_encode_int2(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_int2_minimum(const furl_rows *rows, const furl_row_tile *tile);
 bool furl_scalar_encode_table4(const furl_rows *rows, const furl_row_tile *tile);
+bool furl_scalar_encode_nested8(const furl_rows *rows, const furl_row_tile *tile);
 
 bool furl_scalar_search_grid(
   const furl_grid *grid, const float *values, size_t stride, const float *weights, size_t columns,
@@ -84,6 +85,8 @@ void furl_scalar_table4_a8(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_table4_a32(
   const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_nested8_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_nested8_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_minimum_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_minimum_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int8_halved_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);

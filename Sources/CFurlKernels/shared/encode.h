@@ -97,6 +97,12 @@ INLINE bool block_extents(
     // The difference of two finite floats may overflow; half of it cannot.
     *scale = (largest / splat(2) - smallest / splat(2)) / splat((float)((1 << code_bits(s)) - 1) / 2);
     *minimum = smallest;
+  } else if (s == NESTED8) {
+    // The side that has one code more is that of the larger magnitude; the other one has to fit, too.
+    v16i is_above = positive > negative;
+    v16 wide = (v16)magnitude / splat(FURL_NESTED_LOW);
+    v16 narrow = (v16)__builtin_elementwise_min(positive, negative) / splat(FURL_NESTED_HIGH);
+    *scale = (v16)((v16i)select16(narrow > wide, narrow, wide) | (is_above & splat_int(INT32_MIN)));
   } else if (has_signed_scales(s, out)) {
     v16i sign = (positive < negative) & splat_int(INT32_MIN);
     v16i tie = (positive == negative) & (positive != splat_int(0));
@@ -199,6 +205,17 @@ INLINE v16i weight_codes(const scheme s, const furl_grid *grid, v16 x, v16 scale
   return codes + splat_int(zero_code(s));
 }
 
+/// The codes of a plane of nested8, and then the remainders.
+INLINE void nested_codes(v16 x, v16 scale, v16i *first, v16i *rest) {
+  v16i whole = (v16i)(x / (scale * splat(FURL_NESTED_UNIT)) + splat(0x1.8p23f)) - splat_int(0x4b400000 - FURL_NESTED_ZERO);
+  whole = __builtin_elementwise_max(whole, splat_int(0));
+  whole = __builtin_elementwise_min(whole, splat_int(15 * FURL_NESTED_STEPS + 15));
+  v16i near = (whole + splat_int(FURL_NESTED_STEPS / 2 - 8)) / FURL_NESTED_STEPS;
+  near = __builtin_elementwise_min(__builtin_elementwise_max(near, splat_int(0)), splat_int(15));
+  *first = near;
+  *rest = whole - near * FURL_NESTED_STEPS;
+}
+
 /// The same of nibbles with one or two bits more, which lie behind them.
 INLINE void put_wide_codes(const scheme s, v16b first, v16b second, uint8_t *tile) {
   uint8_t bytes[32], low[16];
@@ -248,6 +265,21 @@ INLINE int32_t padding_code(const scheme s, const furl_row_tile *out) {
   return s == TABLE4 ? out->grid->offset : zero_code(s);
 }
 
+/// A row's 32 codes of both planes; `tile` and `remainders` are its first bytes in them.
+INLINE void encode_nested_row(
+  const furl_number type, const furl_rows *rows, size_t row, size_t column, float scale, uint8_t *tile,
+  uint8_t *remainders)
+{
+  size_t at = row * rows->stride + column, n = rows->columns - column;
+  v16i a = splat_int(zero_code(NESTED8)), b = a, c = a, d = a;
+  if (scale != 0) {
+    nested_codes(load_first_numbers(type, rows->numbers, at, n), splat(scale), &a, &c);
+    if (n > 16) nested_codes(load_first_numbers(type, rows->numbers, at + 16, n - 16), splat(scale), &b, &d);
+  }
+  put_codes(INT4, __builtin_convertvector(a, v16b), __builtin_convertvector(b, v16b), tile);
+  put_codes(INT4, __builtin_convertvector(c, v16b), __builtin_convertvector(d, v16b), remainders);
+}
+
 INLINE void encode_row(
   const scheme s, const furl_number type, const furl_rows *rows, const furl_row_tile *out, size_t row, size_t column,
   float scale, float minimum, uint8_t *tile)
@@ -285,6 +317,11 @@ INLINE bool encode_block(
   for (size_t row = 0; row < rows->rows; row++) {
     for (size_t t = block * tiles; t < last_tile; t++) {
       uint8_t *tile = (uint8_t *)out->codes + t * tile_bytes(s);
+      if (s == NESTED8) {
+        uint8_t *rest = out->remainders + t * tile_bytes(s) + 4 * row;
+        encode_nested_row(type, rows, row, t * FURL_TILE_COLUMNS, scale_of[row], tile + 4 * row, rest);
+        continue;
+      }
       encode_row(s, type, rows, out, row, t * FURL_TILE_COLUMNS, scale_of[row], minimum_of[row], tile);
     }
   }
@@ -301,6 +338,7 @@ INLINE void clear_tiles(const scheme s, const furl_row_tile *out) {
     uint8_t *tile = (uint8_t *)out->codes + t * tile_bytes(s);
     memset(tile, byte, low);
     memset(tile + low, above, tile_bytes(s) - low);
+    if (s == NESTED8) memset(out->remainders + t * tile_bytes(s), byte, tile_bytes(s));
   }
 }
 
@@ -343,6 +381,7 @@ INLINE bool encode_numbers(
 #define ENCODE_INT2(type) encode_numbers(INT2, type, rows, tile)
 #define ENCODE_INT2_MINIMUM(type) encode_numbers(INT2_MINIMUM, type, rows, tile)
 #define ENCODE_TABLE4(type) encode_numbers(TABLE4, type, rows, tile)
+#define ENCODE_NESTED8(type) encode_numbers(NESTED8, type, rows, tile)
 
 ENCODE(encode_float32, ENCODE_FLOAT32)
 ENCODE(encode_bfloat16, ENCODE_BFLOAT16)
@@ -358,3 +397,4 @@ ENCODE(encode_int3_minimum, ENCODE_INT3_MINIMUM)
 ENCODE(encode_int2, ENCODE_INT2)
 ENCODE(encode_int2_minimum, ENCODE_INT2_MINIMUM)
 ENCODE(encode_table4, ENCODE_TABLE4)
+ENCODE(encode_nested8, ENCODE_NESTED8)

@@ -127,12 +127,30 @@ INLINE void add_tile_groups(
   }
 }
 
+/// Of both planes of nested8: a byte of a lane is a whole code.
+INLINE void add_tile_nested8(
+  const int n, const uint8_t *tile, const uint8_t *remainders, const float *x, size_t stride, v16 part[][4])
+{
+  const v16i nibbles = splat_int(0x0f0f0f0f);
+  UNROLL for (int j = 0; j < 8; j++) {
+    v16i first = (load_codes(tile + 64 * (j % 4)) >> (j / 4 * 4)) & nibbles;
+    v16i four = first * FURL_NESTED_STEPS + ((load_codes(remainders + 64 * (j % 4)) >> (j / 4 * 4)) & nibbles);
+    UNROLL for (int i = 0; i < 4; i++) {
+      v16 w = __builtin_convertvector(((four >> (8 * i)) & splat_int(255)) - splat_int(FURL_NESTED_ZERO), v16);
+      UNROLL for (int g = 0; g < n; g++) {
+        part[g][i] = fma16(w, splat(x[(size_t)g * stride + (size_t)(4 * j + i)]), part[g][i]);
+      }
+    }
+  }
+}
+
 INLINE void row_tile_a32(
   const scheme s, const int n, const furl_matrix *matrix, const furl_activations *x, size_t tile,
   size_t first, const furl_output *output)
 {
   size_t stride = matrix->column_tiles * FURL_TILE_COLUMNS;
   const uint8_t *weights = (const uint8_t *)matrix->codes + tile * matrix->column_tiles * tile_bytes(s);
+  const uint8_t *rest = s == NESTED8 ? matrix->remainders + tile * matrix->column_tiles * tile_bytes(s) : weights;
   const float *values = x->values + first * stride;
 
   v16 total[8];
@@ -150,6 +168,7 @@ INLINE void row_tile_a32(
       // Unpacking to floats takes longest of all; only bytes are as fast without help.
       fetch_ahead(n, x->count == 1 && code_bits(s) < 8, codes, tile_bytes(s));
       if (has_bytes(s)) add_tile_int8(n, 0, 8, codes, here, stride, part);
+      else if (s == NESTED8) add_tile_nested8(n, codes, rest + t * tile_bytes(s), here, stride, part);
       else if (s == INT4 || s == INT4_MINIMUM) add_tile_int4(s, n, codes, here, stride, part);
       else add_tile_groups(s, n, 0, 8, codes, matrix->values, here, stride, part);
       if (!has_minimum(s)) continue;
@@ -162,6 +181,9 @@ INLINE void row_tile_a32(
     if (!has_minimum(s)) continue;
     v16 minimum = block_minimums(matrix, tile, at_block);
     UNROLL for (int g = 0; g < n; g++) total[g] = fma16(splat(sum_of_lanes(plain[g])), minimum, total[g]);
+  }
+  if (s == NESTED8) {
+    UNROLL for (int g = 0; g < n; g++) total[g] *= splat(matrix->unit);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
 }
@@ -208,6 +230,7 @@ INLINE void row_tile_halved_a32(
 #define INT2_A32(n, first) row_tile_a32(INT2, n, matrix, x, tile, first, output)
 #define INT2_MINIMUM_A32(n, first) row_tile_a32(INT2_MINIMUM, n, matrix, x, tile, first, output)
 #define TABLE4_A32(n, first) row_tile_a32(TABLE4, n, matrix, x, tile, first, output)
+#define NESTED8_A32(n, first) row_tile_a32(NESTED8, n, matrix, x, tile, first, output)
 #define INT8_MINIMUM_A32(n, first) row_tile_a32(INT8_MINIMUM, n, matrix, x, tile, first, output)
 #define INT8_HALVED_A32(n, first) row_tile_halved_a32(INT8_HALVED, n, matrix, x, tile, first, output)
 #define INT3_HALVED_A32(n, first) row_tile_halved_a32(INT3_HALVED, n, matrix, x, tile, first, output)
@@ -224,6 +247,7 @@ MULTIPLY(int3_minimum_a32, INT3_MINIMUM_A32, GROUP_A32)
 MULTIPLY(int2_a32, INT2_A32, GROUP_A32)
 MULTIPLY(int2_minimum_a32, INT2_MINIMUM_A32, GROUP_A32)
 MULTIPLY(table4_a32, TABLE4_A32, GROUP_A32)
+MULTIPLY(nested8_a32, NESTED8_A32, GROUP_A32)
 MULTIPLY(int8_minimum_a32, INT8_MINIMUM_A32, GROUP_A32)
 MULTIPLY(int8_halved_a32, INT8_HALVED_A32, GROUP_A32)
 MULTIPLY(int3_halved_a32, INT3_HALVED_A32, GROUP_A32)

@@ -8,6 +8,7 @@
 //   dot_int3(n, from, to, tile, codes, rows, sums)
 //   dot_int4, dot_int2(n, tile, codes, rows, sums)
 //   dot_wide(bits, n, tile, codes, rows, sums)      of int5 and int6
+// and, with TIER_NESTED, dot_nested8(n, tile, remainders, codes, rows, sums).
 // Those with `from` and `to` take in these groups of four columns, of the 8 of a tile.
 
 #pragma once
@@ -56,8 +57,22 @@ INLINE void dot_tile(
   case TABLE4: return dot_table4(n, tile, matrix->levels, codes, rows, sums);
   case INT8_HALVED:
   case INT3_HALVED: return; // by halves
+  case NESTED8: return;     // from two planes
   }
 }
+
+#if !defined(TIER_NESTED)
+/// Plane by plane; what belongs to the zero point is in the sums.
+INLINE void dot_nested8(
+  const int n, const uint8_t *tile, const uint8_t *remainders, const int8_t *codes, size_t rows, v16i *sums)
+{
+  v16i first[8];
+  UNROLL for (int g = 0; g < n; g++) first[g] = splat_int(0);
+  dot_int4(n, tile, codes, rows, first);
+  dot_int4(n, remainders, codes, rows, sums);
+  UNROLL for (int g = 0; g < n; g++) sums[g] += first[g] * FURL_NESTED_STEPS;
+}
+#endif
 
 INLINE void row_tile_a8(
   const scheme s, const int n, const size_t rows, const furl_matrix *matrix, const furl_activations *x, size_t tile,
@@ -68,8 +83,9 @@ INLINE void row_tile_a8(
   const int8_t *codes = x->codes + furl_group_codes(tiles, first);
   const float *scales = x->scales + furl_group_scales(tiles, first);
   const int32_t *sums = x->sums + furl_group_scales(tiles, first);
+  const uint8_t *rest = s == NESTED8 ? matrix->remainders + tile * tiles * tile_bytes(s) : weights;
   const bool helps = x->count == 1 && is_slow_alone(s, matrix);
-  const int32_t zero = has_bytes(s) || s == TABLE4 ? INT8_ZERO : zero_code(s);
+  const int32_t zero = s == NESTED8 ? FURL_NESTED_ZERO : has_bytes(s) || s == TABLE4 ? INT8_ZERO : zero_code(s);
 
   v16 total[8];
   UNROLL for (int g = 0; g < n; g++) total[g] = splat(0);
@@ -83,7 +99,13 @@ INLINE void row_tile_a8(
       fetch_ahead(n, helps, here, tile_bytes(s));
       v16i dot[8];
       start_dots(n, zero, sums + t * rows, dot);
-      dot_tile(s, n, here, matrix, codes + t * FURL_TILE_COLUMNS * rows, rows, dot);
+      const int8_t *inputs = codes + t * FURL_TILE_COLUMNS * rows;
+      if (s == NESTED8) {
+        fetch_ahead(n, helps, rest + t * tile_bytes(s), tile_bytes(s));
+        dot_nested8(n, here, rest + t * tile_bytes(s), inputs, rows, dot);
+      } else {
+        dot_tile(s, n, here, matrix, inputs, rows, dot);
+      }
       UNROLL for (int g = 0; g < n; g++) {
         size_t at = t * rows + (size_t)g;
         part[g] = fma16(__builtin_convertvector(dot[g], v16), splat(scales[at]), part[g]);
@@ -92,7 +114,7 @@ INLINE void row_tile_a8(
     }
     end_block(s, n, matrix, tile, at_block, part, plain, total);
   }
-  if (s == TABLE4) {
+  if (s == TABLE4 || s == NESTED8) {
     UNROLL for (int g = 0; g < n; g++) total[g] *= splat(matrix->unit);
   }
   UNROLL for (int g = 0; g < n; g++) put(total[g], matrix, output, first + (size_t)g, tile);
@@ -167,11 +189,12 @@ INLINE void row_tile_halved_a8(
 #define INT2_A8(n, first) ROW_TILE_A8(INT2, n, first)
 #define INT2_MINIMUM_A8(n, first) ROW_TILE_A8(INT2_MINIMUM, n, first)
 #define TABLE4_A8(n, first) ROW_TILE_A8(TABLE4, n, first)
+#define NESTED8_A8(n, first) ROW_TILE_A8(NESTED8, n, first)
 #define INT8_MINIMUM_A8(n, first) ROW_TILE_A8(INT8_MINIMUM, n, first)
 #define INT8_HALVED_A8(n, first) ANY_ROW_TILE_A8(row_tile_halved_a8, INT8_HALVED, n, first)
 #define INT3_HALVED_A8(n, first) ANY_ROW_TILE_A8(row_tile_halved_a8, INT3_HALVED, n, first)
 
-MULTIPLY(int8_a8, INT8_A8, GROUP_A8)
+MULTIPLY_IN(FOR_EACH_COUNT, int8_a8, INT8_A8, GROUP_A8)
 MULTIPLY(int6_a8, INT6_A8, GROUP_A8)
 MULTIPLY(int6_minimum_a8, INT6_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int5_a8, INT5_A8, GROUP_A8)
@@ -183,6 +206,7 @@ MULTIPLY(int3_minimum_a8, INT3_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int2_a8, INT2_A8, GROUP_A8)
 MULTIPLY(int2_minimum_a8, INT2_MINIMUM_A8, GROUP_A8)
 MULTIPLY(table4_a8, TABLE4_A8, GROUP_A8)
+MULTIPLY_IN(FOR_EACH_COUNT, nested8_a8, NESTED8_A8, GROUP_A8)
 MULTIPLY(int8_minimum_a8, INT8_MINIMUM_A8, GROUP_A8)
 MULTIPLY(int8_halved_a8, INT8_HALVED_A8, GROUP_A8)
 MULTIPLY(int3_halved_a8, INT3_HALVED_A8, GROUP_A8)

@@ -35,6 +35,26 @@ INLINE void put(
     }                                                                                                       \
   }
 
+/// The same in groups of any size up to the limit, where that is 8: a few rows, which drafts make, are one group, and no
+/// weight is unpacked twice.
+#define FOR_EACH_COUNT(limit, count, group)                                                                 \
+  if ((limit) < 8) {                                                                                        \
+    FOR_EACH_GROUP(limit, count, group)                                                                     \
+  } else {                                                                                                  \
+    for (size_t first_ = 0, left_; (left_ = (count)-first_) != 0; first_ += left_ < 8 ? left_ : 8) {        \
+      switch (left_) {                                                                                      \
+      case 1: group(1, first_); break;                                                                      \
+      case 2: group(2, first_); break;                                                                      \
+      case 3: group(3, first_); break;                                                                      \
+      case 4: group(4, first_); break;                                                                      \
+      case 5: group(5, first_); break;                                                                      \
+      case 6: group(6, first_); break;                                                                      \
+      case 7: group(7, first_); break;                                                                      \
+      default: group(8, first_);                                                                            \
+      }                                                                                                     \
+    }                                                                                                       \
+  }
+
 INLINE size_t last_tile(const furl_matrix *matrix, size_t tile_end) {
   size_t tiles = (matrix->rows + FURL_TILE_ROWS - 1) / FURL_TILE_ROWS;
   return tile_end < tiles ? tile_end : tiles;
@@ -48,7 +68,7 @@ INLINE size_t block_end(const furl_matrix *matrix, size_t begin) {
 
 typedef enum scheme {
   INT8, INT6, INT6_MINIMUM, INT5, INT5_MINIMUM, INT4, INT4_MINIMUM, INT3, INT3_MINIMUM, INT2, INT2_MINIMUM, TABLE4,
-  INT8_MINIMUM, INT8_HALVED, INT3_HALVED
+  INT8_MINIMUM, INT8_HALVED, INT3_HALVED, NESTED8
 } scheme;
 
 /// Whether codes are whole bytes.
@@ -72,7 +92,7 @@ INLINE bool has_minimum(const scheme s) {
   return s == INT6_MINIMUM || s == INT5_MINIMUM || s == INT4_MINIMUM || s == INT3_MINIMUM || s == INT2_MINIMUM || s == INT8_MINIMUM;
 }
 
-/// The code that stands for zero, as stored; a table has its own.
+/// The code that stands for zero, as stored; a table has its own. Of nested8, of each plane.
 INLINE int32_t zero_code(const scheme s) {
   return has_minimum(s) || s == TABLE4 ? 0 : 1 << (code_bits(s) - 1);
 }
@@ -152,12 +172,13 @@ INLINE v16 block_minimums(const furl_matrix *matrix, size_t tile, size_t at) {
   return coded_scales(codes, 128, load(matrix->minimum_factors + tile * FURL_TILE_ROWS));
 }
 
-#define MULTIPLY(name, row_tile, limit)                                                                     \
+#define MULTIPLY(name, row_tile, limit) MULTIPLY_IN(FOR_EACH_GROUP, name, row_tile, limit)
+#define MULTIPLY_IN(groups, name, row_tile, limit)                                                          \
   static void name(                                                                                         \
     const furl_matrix *matrix, const furl_activations *x, size_t tile_begin, size_t tile_end,               \
     const furl_output *output)                                                                              \
   {                                                                                                         \
     for (size_t tile = tile_begin; tile < last_tile(matrix, tile_end); tile++) {                            \
-      FOR_EACH_GROUP(limit, x->count, row_tile)                                                             \
+      groups(limit, x->count, row_tile)                                                                     \
     }                                                                                                       \
   }

@@ -29,6 +29,14 @@ final class BlockPlan {
   }
 }
 
+/// How a session computes a model, between embedding and logits.
+struct ModelPlan {
+  let blocks: [BlockPlan]
+  /// What comes behind the last block where others were cut out.
+  let patch: LinearGroup?
+  let head: LinearGroup
+}
+
 /// How a session computes a stage.
 final class StagePlan {
   let norm: NormWeights?

@@ -44,7 +44,9 @@ package final class Session {
 
   private let cache: KeyValueCache
   private let forward: BlockForward
-  private let blocks: [BlockPlan]
+  private let plan: ModelPlan
+  /// Of the first planes of codes in two planes, where drafts are to be made; nil: none are.
+  private let draftPlan: ModelPlan?
   /// The tokens and the positions of the rows of one ``forward(_:)``.
   private var tokens: [Int] = []
   private var positions: [Int] = []
@@ -63,10 +65,11 @@ package final class Session {
   ///   - slots: sequences at once.
   ///   - contextLength: positions for each; at most the model's.
   ///   - format: how keys and values are kept; nil for the model's default.
+  ///   - drafts: the same model with other weights, which passes may read instead (``forward(_:drafting:)``).
   /// - Throws: ``FurlError`` of kind `usage` without a slot or a position, `unavailable` when there is no memory.
   package init(
     _ model: LanguageModel, context: ComputeContext, slots: Int = 1, contextLength: Int? = nil,
-    format: KeyValueCache.CacheFormat? = nil
+    format: KeyValueCache.CacheFormat? = nil, drafts: LanguageModel? = nil
   ) throws {
     let spec = model.spec
     let rows = Session.rowLimit(spec)
@@ -111,11 +114,18 @@ package final class Session {
       }
     }
     // Blocks are computed one after the other, in the same memory.
-    blocks = spec.blocks.indices.map { index in
-      BlockPlan(
-        model.blocks[index], place: places[index], BlockBuffers(spec.blocks[index], sharing: widest), rotary)
+    let buffers = spec.blocks.map { BlockBuffers($0, sharing: widest) }
+    func plan(_ model: LanguageModel) -> ModelPlan {
+      ModelPlan(
+        blocks: spec.blocks.indices.map { BlockPlan(model.blocks[$0], place: places[$0], buffers[$0], rotary) },
+        patch: model.patch, head: model.head)
     }
+    self.plan = plan(model)
+    draftPlan = drafts.map(plan)
   }
+
+  /// Whether passes may read other weights.
+  package var hasDrafts: Bool { draftPlan != nil }
 
   /// Positions a slot can hold.
   package var contextLength: Int { cache.contextLength }
@@ -157,11 +167,15 @@ package final class Session {
 
   /// Computes the next positions of some slots.
   ///
-  /// - Parameter segments: at most ``rowLimit`` tokens in all, each slot at most once.
+  /// - Parameters:
+  ///   - segments: at most ``rowLimit`` tokens in all, each slot at most once.
+  ///   - drafting: reads the weights for drafts. What positions hold then is theirs: it has to be computed again with the
+  ///     model's (``truncate(slot:to:)``) before anything may follow that is the model's.
   /// - Returns: for each segment, the rows of ``logits`` that belong to it, in the order of its tokens.
   /// - Throws: ``FurlError`` of kind `input` for an id outside of the vocabulary, `usage` when a slot is full.
   @discardableResult
-  package func forward(_ segments: [Segment]) throws -> [Range<Int>] {
+  package func forward(_ segments: [Segment], drafting: Bool = false) throws -> [Range<Int>] {
+    let plan = drafting ? draftPlan ?? plan : plan
     var runs: [KeyValueCache.CacheRun] = []
     var wanted = Wanted()
     var row = 0
@@ -194,12 +208,12 @@ package final class Session {
     hidden.setRows(to: model.embedding, tokens, plus: model.positions.map { ($0, positions) }, on: context)
     embedded?.copyRows(hidden, count: row, to: 0)
     embedded?.clearPadding(count: row)
-    computeBlocks(runs, rows: row, wanted)
+    computeBlocks(plan.blocks, runs, rows: row, wanted)
     for run in runs { lengths[run.slot] += run.count }
-    if let patch = model.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
+    if let patch = plan.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
     if !wanted.rows.isEmpty {
-      forward.normalize(hidden, model.norm, count: wanted.rows.count, for: model.head, into: normed)
-      model.head(normed, count: wanted.rows.count, into: [logits], on: context)
+      forward.normalize(hidden, model.norm, count: wanted.rows.count, for: plan.head, into: normed)
+      plan.head(normed, count: wanted.rows.count, into: [logits], on: context)
       if let cap = model.spec.logitSoftCap {
         logits.capSoftly(at: Float(cap), count: wanted.rows.count, on: context)
       }
@@ -245,7 +259,9 @@ package final class Session {
   }
 
   /// All blocks, in place on the first rows of `hidden`: those that are wanted are the first ones then.
-  private func computeBlocks(_ runs: [KeyValueCache.CacheRun], rows: Int, _ wanted: Wanted) {
+  private func computeBlocks(
+    _ blocks: [BlockPlan], _ runs: [KeyValueCache.CacheRun], rows: Int, _ wanted: Wanted
+  ) {
     guard wanted.rows.count < rows else {
       for block in blocks { compute(block, runs: runs, rows: rows, wanted: nil) }
       return

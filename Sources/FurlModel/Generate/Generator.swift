@@ -62,6 +62,8 @@ package final class Generator {
   private let tokenizer: Tokenizer
   private let ends: Set<Int>
   private let guesses: Int
+  /// Guesses with another model where one request is decoded; nil: with none.
+  private let drafter: Drafter?
   /// How guesses went in all runs so far.
   package private(set) var speculation = SpeculationCount()
   /// Tokens of prompts that were taken over from a slot.
@@ -79,11 +81,13 @@ package final class Generator {
 
   /// - Parameter guesses: the most tokens that are guessed ahead from the text so far, for greedy requests only; 0 for
   ///   none. The text does not change.
-  package init(session: Session, tokenizer: Tokenizer, guesses: Int = 0) {
+  /// - Parameter drafts: who drafts what comes next while one request is decoded; nil: nobody. The text does not change.
+  package init(session: Session, tokenizer: Tokenizer, guesses: Int = 0, drafts: DraftSource? = nil) {
     self.session = session
     self.tokenizer = tokenizer
     ends = Set(tokenizer.endIDs)
     self.guesses = min(max(0, guesses), Generator.maximumGuesses)
+    drafter = drafts.map { Drafter($0, session: session, limit: Generator.maximumGuesses) }
     // What the slots hold already is not known.
     held = Array(repeating: [], count: session.slots)
   }
@@ -192,7 +196,8 @@ package final class Generator {
         ? []
         : !active[index].draft.isEmpty
           ? draft(for: active[index], after: take, room: room)
-          : take == 1 ? self.guess(for: active[index], room: min(room, guessRoom)) : []
+          : take == 1
+            ? try self.guess(for: active[index], isAlone: active.count == 1, room: min(room, guessRoom)) : []
       room -= guess.count
       segments.append(
         .init(
@@ -201,12 +206,19 @@ package final class Generator {
       active[index].pending = active[index].pending.dropFirst(take)
       chosen.append((index, guess))
     }
+    let start = ContinuousClock.now
     let rows = try session.forward(segments)
     for segment in segments { held[segment.slot] += segment.ids }
     let best = session.logits.argmax(count: rows.last?.upperBound ?? 0, on: session.context)
+    let seconds = ContinuousClock.now - start
     var ended: Set<Int> = []
     for ((index, guess), rows) in zip(chosen, rows) where !rows.isEmpty {
+      let tokens = active[index].tokenCount
       let reason = try choose(&active[index], guess, rows, best)
+      if let drafter, active.count == 1, segments[0].ids.count == rows.count {
+        let given = active[index].tokenCount - tokens
+        drafter.learn(rows: rows.count, duration: seconds, tokens: given, accepted: min(given - 1, guess.count))
+      }
       if let onText {
         let text = active[index].scanner.take(isLast: reason != nil)
         if !text.isEmpty { try onText(active[index].index, text) }
@@ -262,12 +274,20 @@ package final class Generator {
   }
 
   /// Tokens that may follow the one that is pending.
-  private func guess(for active: Active, room: Int) -> ArraySlice<Int> {
-    guard let lookup = active.lookup, active.tokenCount > 0 else { return [] }
+  private func guess(for active: Active, isAlone: Bool, room: Int) throws -> ArraySlice<Int> {
+    guard active.tokenCount > 0 else { return [] }
     // What is pending takes one more position; the last token of all needs none.
     let positions = session.contextLength - session.lengths[active.slot] - 1
-    return lookup.guess(min(room, positions, active.request.maxTokens - active.tokenCount - 1))
+    let limit = min(room, positions, active.request.maxTokens - active.tokenCount - 1)
+    guard let drafter, isAlone else { return active.lookup?.guess(limit) ?? [] }
+    // What the text has said before costs nothing to guess.
+    if let found = active.lookup?.guess(limit, behind: Generator.sureMatch), !found.isEmpty { return found }
+    return try drafter.propose(
+      slot: active.slot, ids: held[active.slot] + active.pending, limit: limit, ends: ends, sampler: active.sampler)[...]
   }
+
+  /// Behind a repeated run of so many tokens, the text is guessed from and no model.
+  private static let sureMatch = 6
 
   /// Takes the tokens in that the model chooses, as far as guesses were right; returns why the completion ended.
   ///
@@ -294,6 +314,7 @@ package final class Generator {
     }
     if !guess.isEmpty {
       speculation.guessed += guess.count
+      speculation.passes += 1
       speculation.accepted += accepted
       if !isDraft { active.lookup?.learn(guessed: guess.count, accepted: accepted) }
       try session.truncate(slot: active.slot, to: start + accepted)

@@ -33,12 +33,20 @@ struct PromptLookup: Sendable {
   }
 
   /// What may come next, at most so many tokens; empty when nothing is known.
-  func guess(_ count: Int) -> ArraySlice<Int> {
+  ///
+  /// - Parameter match: so many of the last tokens must have come before.
+  func guess(_ count: Int, behind match: Int = 0) -> ArraySlice<Int> {
     for (index, length) in PromptLookup.lengths.enumerated() where ids.count >= length {
       guard let place = places[index][key(ids.count - length..<ids.count)] else { continue }
+      guard match <= length || matches(place, match) else { return [] }
       return ids[place...].prefix(max(0, min(count, reach)))
     }
     return []
+  }
+
+  /// Whether so many tokens before a place are the last ones.
+  private func matches(_ place: Int, _ count: Int) -> Bool {
+    place >= count && ids[place - count..<place].elementsEqual(ids.suffix(count))
   }
 
   /// Learns how much of a guess came true.
@@ -56,9 +64,13 @@ package struct SpeculationCount: Sendable, Hashable {
   /// Tokens that were guessed, and those of them that the model then chose.
   package var guessed = 0
   package var accepted = 0
+  /// Passes in which there were guesses.
+  package var passes = 0
 
   package init() {}
 
   /// The share of guesses that came true; nil without a guess.
   package var acceptance: Double? { guessed == 0 ? nil : Double(accepted) / Double(guessed) }
+  /// Guesses in a pass with any; nil without one.
+  package var meanLength: Double? { passes == 0 ? nil : Double(guessed) / Double(passes) }
 }

@@ -121,6 +121,12 @@ final class ExpertWeights: Sendable {
     routing = ExpertRouting(
       spec, choiceBias: choiceBias?.values ?? [], factors: factors?.values ?? [], keeping: kept)
   }
+
+  /// The same with other layers.
+  init(_ other: ExpertWeights, experts: [Expert], sharedOutput: LinearGroup?) {
+    (own, spec, routing) = (other.own, other.spec, other.routing)
+    (self.experts, self.sharedOutput) = (experts, sharedOutput)
+  }
 }
 
 extension FeedForwardSpec {

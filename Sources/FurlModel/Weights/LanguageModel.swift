@@ -59,6 +59,13 @@ package final class LanguageModel: Sendable {
     weightBytes = other.weightBytes
   }
 
+  /// The same model with other layers.
+  init(_ other: LanguageModel, blocks: [BlockWeights], patch: LinearGroup?, head: LinearGroup) {
+    (spec, embedding, positions, norm) = (other.spec, other.embedding, other.positions, other.norm)
+    (self.blocks, self.patch, self.head) = (blocks, patch, head)
+    (defaultKeyValueFormat, weightBytes) = (other.defaultKeyValueFormat, other.weightBytes)
+  }
+
   /// Loads tensors by name and adds up their bytes.
   private struct Loader {
     let source: any WeightProvider

@@ -1,3 +1,4 @@
+import FurlBase
 import FurlSpec
 package import FurlTensor
 package import FurlTokenizer
@@ -48,7 +49,48 @@ package struct LoadedModel: Sendable {
   }
 
   /// A session of its own on the shared weights.
-  package func session(slots: Int = 1, contextLength: Int? = nil) throws -> Session {
-    try Session(model, context: context, slots: slots, contextLength: contextLength, format: format)
+  ///
+  /// - Parameter drafts: the weights that passes may read instead of the model's.
+  package func session(slots: Int = 1, contextLength: Int? = nil, drafts: LanguageModel? = nil) throws -> Session {
+    try Session(
+      model, context: context, slots: slots, contextLength: contextLength, format: format, drafts: drafts)
+  }
+
+  /// Checks that this model can draft for another one: what its ids stand for is the same there.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage` that names the first token that differs.
+  package func checkDrafts(for other: LoadedModel) throws {
+    let count = other.tokenizer.vocabularySize
+    guard tokenizer.vocabularySize == count, model.spec.vocabularySize >= min(count, other.model.spec.vocabularySize)
+    else {
+      throw FurlError(
+        .usage, file: file.path,
+        "has \(min(tokenizer.vocabularySize, model.spec.vocabularySize)) tokens and \(other.file.name) \(count): it cannot "
+          + "draft for that", remedy: "use a model that was made from the same checkpoint")
+    }
+    guard let id = (0..<count).first(where: { tokenizer.piece($0) != other.tokenizer.piece($0) }) else { return }
+    throw FurlError(
+      .usage, file: file.path,
+      "token \(id) is \"\(tokenizer.piece(id))\", and \"\(other.tokenizer.piece(id))\" in \(other.file.name): it cannot "
+        + "draft for that", remedy: "use a model that was made from the same checkpoint")
+  }
+
+  /// The same with the first planes of codes in two planes alone.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage` where no codes are in two planes.
+  package func inFirstPlanes() throws -> LoadedModel {
+    LoadedModel(file: file, model: try firstPlanes(), tokenizer: tokenizer, context: context, format: format)
+  }
+
+  /// The model that reads the first planes of this one's codes.
+  ///
+  /// - Throws: ``FurlError`` of kind `usage` where no codes are in two planes.
+  package func firstPlanes() throws -> LanguageModel {
+    guard let first = model.firstPlanes else {
+      throw FurlError(
+        .usage, file: file.path, "has no codes in two planes: no part of it can draft for the whole",
+        remedy: "compress with weights: nested8")
+    }
+    return first
   }
 }

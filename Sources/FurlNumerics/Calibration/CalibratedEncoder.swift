@@ -45,6 +45,10 @@ package struct CalibratedEncoder: Sendable {
   package func encode(_ source: WeightSource, on math: DenseMath) throws -> PackedMatrix {
     let job = try CalibratedJob(self, source, math)
     if let rowFeedback, let factor = job.factor {
+      guard scheme.firstPlane == nil else {
+        throw FurlError(
+          .usage, "two-sided rounding does not choose codes in two planes (\(scheme))", remedy: "use method: gptq")
+      }
       try job.encode(with: rowFeedback, factor)
       try job.matrix.keepApart(source)
       return job.matrix

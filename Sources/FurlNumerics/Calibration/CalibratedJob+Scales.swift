@@ -45,6 +45,11 @@ extension CalibratedJob {
       case .search:
         isFound = search(values.columns(lanes..<lanes + Tile.rows), places: places, tile: tile, scales, minimums)
       }
+      if isFound, matrix.scheme.firstPlane != nil {
+        widen(
+          scales, for: values.columns(lanes..<lanes + Tile.rows), count: places.count,
+          keepingWider: encoder.scales == .search)
+      }
       guard isFound, stored.store(scales, minimums, tile: tile, block: block) else { throw tooLarge(tile) }
     }
   }

@@ -64,7 +64,7 @@ extension CalibratedJob {
       }
       try failures.rethrow()
     }
-    math.pool.forEachAsTaken(sliceCount) { pack(rows.slices[$0]) }
+    math.pool.forEachAsTaken(sliceCount) { finish(rows.slices[$0]) }
     withExtendedLifetime(memories) {}
   }
 

@@ -145,10 +145,20 @@ final class CalibratedJob: @unchecked Sendable {
           let values = factor.map { anticipate(slice, place, panel, $0) } ?? slice.weights.rows(place)
           try findScales(slice, tiles(slice), of: values, places: place, block: segment.block)
         }
-        feedBack(slice, place, segment, panel)
+        if matrix.scheme.firstPlane == nil {
+          feedBack(slice, place, segment, panel)
+        } else {
+          feedBackWithinReach(slice, place, segment, panel)
+        }
       }
     }
-    pack(slice)
+    finish(slice)
+  }
+
+  /// Packs the codes of a slice, and chooses what is behind them.
+  func finish(_ slice: CodeSlice) {
+    pack(slice, .codes)
+    if matrix.scheme.firstPlane != nil { chooseRemainders(slice) }
   }
 
   // MARK: Reading
@@ -240,7 +250,7 @@ final class CalibratedJob: @unchecked Sendable {
   }
 
   /// Gives the places of a segment their codes.
-  private func feedBack(_ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel) {
+  func feedBack(_ slice: CodeSlice, _ places: Range<Int>, _ segment: FeedbackSegment, _ panel: FeedbackPanel) {
     let count = places.count
     if let factor { copyInner(slice, places, factor) }
     let feedback = slice.feedback.row(places.lowerBound - panel.places.lowerBound)
@@ -278,14 +288,15 @@ final class CalibratedJob: @unchecked Sendable {
 
   // MARK: Packing
 
-  func pack(_ slice: CodeSlice) {
+  func pack(_ slice: CodeSlice, _ stream: PackedLayout.StreamKind) {
+    guard let base = matrix.target(stream) else { return }
     let coding = matrix.scheme.coding
     let columnTiles = Int(matrix.matrix.column_tiles)
     for tile in tiles(slice) {
       let lanes = (tile - slice.rows.lowerBound / Tile.rows) * Tile.rows
       for column in 0..<columnTiles {
         let start = column * Tile.columns
-        let target = matrix.streams[0].base + (tile * columnTiles + column) * coding.tileBytes
+        let target = base + (tile * columnTiles + column) * coding.tileBytes
         furl_pack_tile(
           Int32(coding.bits), slice.codes + start * CalibratedJob.sliceRows + lanes, CalibratedJob.sliceRows,
           min(Tile.columns, source.columns - start), UInt8(grid.offset), target.assumingMemoryBound(to: UInt8.self))

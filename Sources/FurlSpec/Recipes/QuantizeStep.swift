@@ -246,6 +246,10 @@ extension QuantizeStep {
         "method", "\(step.methodWord) weighs columns in a search for scales, and goal: disk has none",
         remedy: "use gptq or two-sided")
     }
+    Field.check { step, reader in
+      guard step.methodWord == .twoSided, step.settings.weights == .nested8 else { return }
+      throw reader.error("method", "two-sided does not choose codes in two planes", remedy: "use gptq")
+    }
     Field.rule("search", "is what method: imatrix does", "use method: nearest, or leave it out") {
       $0.methodWord != .imatrix || $0.search
     }

@@ -5,6 +5,8 @@ import FurlTensor
 struct SchemeSettings: DeclaredDocument, Sendable {
   enum Weights: String, Sendable, CaseIterable {
     case int8, int6, int5, int4, int3, int2, nf4, fp4, codebook4
+    // 8 bits of which four are a model of their own.
+    case nested8
     // Numbers as they are: for archives, and for what others are measured against.
     case fp32, bf16
     // GGUF's blocks.
@@ -26,7 +28,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
       case .q5_1: .q51
       case .q5_0: .q50
       case .mxfp4: .mxfp4
-      case .int8, .int6, .int5, .int4, .int3, .int2, .nf4, .fp4, .codebook4: nil
+      case .int8, .int6, .int5, .int4, .int3, .int2, .nf4, .fp4, .codebook4, .nested8: nil
       }
     }
 
@@ -112,6 +114,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
       case .nf4: .nf4(block)
       case .fp4: .fp4(block)
       case .codebook4: .codebook4(block)
+      case .nested8: .nested8(block)
       default: .int8(block)
       }
     guard scales == .u8 else { return plain }

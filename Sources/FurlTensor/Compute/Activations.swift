@@ -222,6 +222,16 @@ package final class Activations: @unchecked Sendable {
     return index < 0 ? nil : Int(index)
   }
 
+  /// How probable an index of a row of logits is. The row is used up.
+  ///
+  /// - Parameter temperature: what logits are divided by; above 0.
+  package func probability(of index: Int, row: Int, temperature: Double, _ kernels: Kernels) -> Double {
+    precondition((0..<capacity).contains(row) && (0..<columns).contains(index))
+    var largest: Float = 0
+    _ = kernels.table.softmax(values + row * stride, columns, Float(1 / temperature), &largest)
+    return Double(values[row * stride + index])
+  }
+
   /// The same of each of the first rows.
   package func argmax(count: Int, on context: ComputeContext) -> [Int?] {
     [Int?](unsafeUninitializedCapacity: count) { buffer, size in

@@ -20,6 +20,8 @@ package protocol Coding: Sendable {
   static var levels: CodeLevels { get }
   /// How scales are stored.
   static var scaleForm: ScaleForm { get }
+  /// The coding of the codes alone, where remainders beside them make more bits of them; nil: there are none.
+  static var firstPlane: (any Coding.Type)? { get }
   /// The type of GGUF's blocks that have the same codes and scales, of a coding that has no other form.
   static var blockType: SourceType? { get }
 
@@ -48,6 +50,7 @@ extension Coding {
   static var hasSignedScales: Bool { false }
   package static var scaleForm: ScaleForm { .open }
   package static var blockType: SourceType? { nil }
+  package static var firstPlane: (any Coding.Type)? { nil }
   package static func encode(_ kernels: furl_kernels) -> furl_encode? { nil }
 
   /// What is in a super-block; nil where there are none.

@@ -2,7 +2,7 @@ import FurlBase
 
 /// The bytes that a tensor takes in a scheme: what the plan adds up, the writer writes and a reader expects.
 ///
-/// A matrix has `codes` in tiles and, by scheme, `scales` and `minimums` ([row tile][block][16 rows], halves or bytes), what
+/// A matrix has `codes` in tiles and, by scheme, `remainders` that make more bits of them (as many bytes), `scales` and `minimums` ([row tile][block][16 rows], halves or bytes), what
 /// bytes are multiples of (`factors` and `minimum_factors`: [row tile][16 rows], FP32; of GGUF's super-blocks [row
 /// tile][super-block][16 rows], halves), and the 16 signed bytes of a table of
 /// its own (`levels`). Columns that are kept apart have `outliers` ([row tile][column][16 rows], halves) and their numbers
@@ -10,7 +10,7 @@ import FurlBase
 package struct PackedLayout: Sendable, Hashable {
   /// What a stream holds.
   package enum StreamKind: String, Sendable, Hashable, CaseIterable {
-    case codes, scales, minimums, factors
+    case codes, remainders, scales, minimums, factors
     case minimumFactors = "minimum_factors"
     case levels, outliers
     case outlierColumns = "outlier_columns"
@@ -67,6 +67,9 @@ package struct PackedLayout: Sendable, Hashable {
         kind: .codes, byteCount: rowTiles * columnTiles * coding.tileBytes, symbols: coding.symbols,
         zero: coding.zeroByte)
     ]
+    if coding.firstPlane != nil {
+      streams.append(Stream(kind: .remainders, byteCount: streams[0].byteCount, symbols: coding.symbols))
+    }
     for kind in [StreamKind.scales, .minimums].prefix(coding.scaleCount) {
       streams.append(Stream(kind: kind, byteCount: scaleBytes, symbols: scaleForm))
     }

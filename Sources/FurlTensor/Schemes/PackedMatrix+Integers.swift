@@ -33,11 +33,15 @@ extension PackedMatrix {
   private func scales(row: Int) -> [Float] {
     precondition((0..<rows).contains(row))
     let (tile, lane) = row.quotientAndRemainder(dividingBy: Tile.rows)
-    return (0..<Int(matrix.blocks)).map { block in
-      let place = (tile * Int(matrix.blocks) + block) * Tile.rows + lane
-      if let halves = matrix.scales { return furl_float_from_half(halves[place]) }
-      guard let bytes = matrix.scale_codes, let factors = matrix.factors else { return 0 }
-      return Float(Int(bytes[place]) - Int(matrix.scale_zero)) * factors[tile * Tile.rows + lane]
-    }
+    return (0..<Int(matrix.blocks)).map { scale(tile: tile, block: $0, lane: lane) }
+  }
+
+  /// The scale of a block of one of the 16 rows of a row tile, of schemes that have no super-blocks.
+  package func scale(tile: Int, block: Int, lane: Int) -> Float {
+    precondition((0..<tiles).contains(tile) && (0..<Int(matrix.blocks)).contains(block) && (0..<Tile.rows).contains(lane))
+    let place = (tile * Int(matrix.blocks) + block) * Tile.rows + lane
+    if let halves = matrix.scales { return furl_float_from_half(halves[place]) }
+    guard let bytes = matrix.scale_codes, let factors = matrix.factors else { return 0 }
+    return Float(Int(bytes[place]) - Int(matrix.scale_zero)) * factors[tile * Tile.rows + lane]
   }
 }

@@ -168,10 +168,11 @@ private struct StreamPointers {
       factors: form == nil ? self(.factors, of: Float.self) : nil,
       minimum_factors: form == nil ? self(.minimumFactors, of: Float.self) : nil, scale_zero: scaleZero,
       values: table.map { UnsafePointer($0.values) }, levels: table.map { UnsafePointer($0.levels) },
-      unit: table?.unit ?? 1, outlier_columns: nil, outliers: nil, outlier_count: 0,
+      unit: table?.unit ?? (scheme.firstPlane == nil ? 1 : 1 / Float(FURL_NESTED_STEPS)), outlier_columns: nil, outliers: nil, outlier_count: 0,
       super_scales: form == nil ? nil : self(.factors, of: UInt16.self),
       super_minimums: form == nil ? nil : self(.minimumFactors, of: UInt16.self),
-      super_shift: form?.parts == 16 ? 4 : 3, is_halved: form?.partColumns == 16)
+      super_shift: form?.parts == 16 ? 4 : 3, is_halved: form?.partColumns == 16,
+      remainders: self(.remainders, of: UInt8.self))
   }
 
   /// The numbers of the columns that are kept apart, read once; what is checked is the copy. The caller frees it.

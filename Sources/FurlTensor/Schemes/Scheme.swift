@@ -19,7 +19,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// The sizes of blocks that there are.
   package static let blockSizes = [32, 64, 128]
 
-  /// The name of the coding: `float32`, `bfloat16`, `int8`, `int6`, `int6-minimum` and the same of 5, 4, 3 and 2 bits,
+  /// The name of the coding: `float32`, `bfloat16`, `int8`, `nested8`, `int6`, `int6-minimum` and the same of 5, 4, 3 and 2 bits,
   /// `nf4`, `fp4`, `codebook4`; and those of GGUF's blocks, `q4_k` and its kin.
   package let codingName: String
   /// Columns that share a scale; nil where weights are numbers themselves, which have none.
@@ -29,7 +29,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   /// Columns whose weights are kept apart, as halves.
   package let outliers: Int
 
-  private init(coding: any Coding.Type, block: Block?, scales: Scales = .f16, outliers: Int = 0) {
+  init(coding: any Coding.Type, block: Block?, scales: Scales = .f16, outliers: Int = 0) {
     if case .columns(let size) = block {
       precondition(
         Scheme.blockSizes.contains(size) || coding.superBlock?.partColumns == size, "blocks have 32, 64 or 128 columns")
@@ -47,6 +47,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
   package static let bfloat16 = Scheme(coding: BFloat16Coding.self, block: nil)
   /// (code - 128) * scale, codes 1...255.
   package static func int8(_ block: Block) -> Scheme { Scheme(coding: Int8Coding.self, block: block) }
+  /// (10 * (code - 8) + remainder - 8) * scale / 10 with a signed scale; the codes alone are `int4`.
+  package static func nested8(_ block: Block) -> Scheme { Scheme(coding: Nested8Coding.self, block: block) }
   /// (code - 32) * scale with a signed scale.
   package static func int6(_ block: Block) -> Scheme { Scheme(coding: Int6Coding.self, block: block) }
   /// code * scale + minimum.
@@ -184,7 +186,7 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
-    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Int6Coding.self, Int6MinimumCoding.self, Int5Coding.self,
+    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Nested8Coding.self, Int6Coding.self, Int6MinimumCoding.self, Int5Coding.self,
     Int5MinimumCoding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self, Int3MinimumCoding.self,
     Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
     CodebookCoding.self, Q4KCoding.self, Q5KCoding.self, Q6KCoding.self, Q3KCoding.self, IQ4XSCoding.self,

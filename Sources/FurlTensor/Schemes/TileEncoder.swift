@@ -61,7 +61,8 @@ package struct TileEncoder: @unchecked Sendable {
       minimum_codes: isSmall ? start(.minimums, places, UInt8.self) : nil,
       factors: start(.factors, tile * Tile.rows, Float.self),
       minimum_factors: start(.minimumFactors, tile * Tile.rows, Float.self),
-      grid: matrix.table.map { UnsafePointer($0.grid) })
+      grid: matrix.table.map { UnsafePointer($0.grid) },
+      remainders: start(.remainders, tile * tiles * matrix.scheme.coding.tileBytes, UInt8.self))
     return kernel(&rows, &target)
   }
 

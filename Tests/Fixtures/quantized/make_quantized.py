@@ -13,8 +13,10 @@ import os
 import numpy
 
 f32 = numpy.float32
-CODINGS = ("int8",) + tuple(f"int{bits}{end}" for bits in (6, 5, 4, 3, 2) for end in ("", "-minimum"))
+CODINGS = ("int8", "nested8") + tuple(f"int{bits}{end}" for bits in (6, 5, 4, 3, 2) for end in ("", "-minimum"))
 BITS = {f"int{bits}": bits for bits in (8, 6, 5, 4, 3, 2)}
+# Of nested8: steps of the remainders in one of the codes.
+STEPS = 10
 
 
 def halves(values):
@@ -30,6 +32,12 @@ def rounded(values, scale, low, high):
 
 def extents(coding, block):
     """The scale and the minimum of one block of one row, before they are rounded."""
+    if coding == "nested8":
+        below, above = max(-block.min(), f32(0)), max(block.max(), f32(0))
+        low, high = f32(8 + 8 / STEPS), f32(7 + 7 / STEPS)
+        if above > below:
+            return -max(above / low, below / high), f32(0)
+        return max(below / low, above / high), f32(0)
     top = 2 ** BITS[coding.split("-")[0]] - 1
     if coding.endswith("-minimum"):
         return (block.max() - block.min()) / f32(top), block.min()
@@ -39,7 +47,10 @@ def extents(coding, block):
 
 
 def codes_of(coding, block, scale, minimum):
-    """Codes as stored."""
+    """Codes as stored; of nested8 ten times the code and the remainder."""
+    if coding == "nested8":
+        zero = 8 * STEPS + 8
+        return rounded(block, scale / f32(STEPS), -zero, 7 * STEPS + 7) + zero
     top = 2 ** BITS[coding.split("-")[0]] - 1
     if coding.endswith("-minimum"):
         return rounded(block - minimum, scale, 0, top)

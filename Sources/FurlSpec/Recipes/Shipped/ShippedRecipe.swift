@@ -36,6 +36,7 @@ package struct ShippedRecipe: Sendable {
     ShippedRecipe("int8", PackageResources.int8_yaml),
     ShippedRecipe("int8-rows", PackageResources.int8_rows_yaml),
     ShippedRecipe("llm-int8", PackageResources.llm_int8_yaml),
+    ShippedRecipe("nested8", PackageResources.nested8_yaml),
     ShippedRecipe("nf4", PackageResources.nf4_yaml),
     ShippedRecipe("phi-2-fp4", PackageResources.phi_2_fp4_yaml),
     ShippedRecipe("phi-2-gptq4", PackageResources.phi_2_gptq4_yaml),
