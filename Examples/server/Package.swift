@@ -7,7 +7,7 @@ let package = Package(
   dependencies: [.package(name: "furl", path: "../..")],
   targets: [
     .executableTarget(
-      name: "server", dependencies: [.product(name: "FurlRuntime", package: "furl")], path: ".",
+      name: "server", dependencies: [.product(name: "FurlRuntime", package: "furl")], path: ".", exclude: ["try.py"],
       sources: ["Server.swift", "Connection.swift"])
   ]
 )

@@ -5,6 +5,13 @@ import FurlBase
 enum HubFolder {
   /// The error for a path that is not there.
   static func missing(_ path: String) -> FurlError {
+    if let place = path.firstRange(of: "://") {
+      let words = path[place.upperBound...].split(separator: "/")
+      let name = words.count >= 3 && words[0] == "huggingface.co" ? "\(words[1])/\(words[2])" : "MODEL"
+      return FurlError.input(
+        path, "is an address, and Furl fetches nothing itself",
+        remedy: "hf download \(name) --local-dir FOLDER, then name the folder")
+    }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     let isID =
       parts.count == 2
@@ -13,7 +20,7 @@ enum HubFolder {
           && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
       } && ![".furl", ".gguf", ".json", ".safetensors", ".bin"].contains { path.hasSuffix($0) }
     guard isID, !FileManager.default.fileExists(atPath: String(parts[0])) else {
-      return FurlError.input(path, "does not exist")
+      return FurlError.input(path, FurlError.missing)
     }
     return FurlError.input(
       path, "does not exist; if it is a model of the Hugging Face hub, Furl fetches nothing itself",

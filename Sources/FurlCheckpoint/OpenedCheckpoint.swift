@@ -65,7 +65,11 @@ struct OpenedCheckpoint {
     guard let isFolder = FileNames.isFolder(folder) else { throw HubFolder.missing(folder) }
     guard isFolder else {
       // What cannot be opened at all says why itself.
-      _ = try MappedFile(path: folder)
+      let file = try MappedFile(path: folder)
+      if let words = FileKind.words(file.read(0..<min(16, file.count))) {
+        throw FurlError.input(
+          folder, "is \(words); a checkpoint is expected here", remedy: "name the folder that holds config.json")
+      }
       throw FurlError.input(
         folder, "is neither a checkpoint's folder nor a .furl artifact nor a GGUF file",
         remedy: "name the folder that holds config.json")

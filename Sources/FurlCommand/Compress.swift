@@ -77,7 +77,8 @@ struct Compress: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Save trainings there, so that a run that was stopped goes on where it was.", valueName: "folder"),
+      "Save trainings and calibrated blocks there, so that a run that was stopped goes on where it was.",
+      valueName: "folder"),
     completion: .directory)
   var state: String?
 

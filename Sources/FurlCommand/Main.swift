@@ -34,7 +34,7 @@ enum Main {
         FurlTool.exit(withError: error)
       }
       Ending.replaceJUnit(invocation)
-      Ending.fail(failure(error))
+      Ending.fail(failure(error, invocation))
     }
   }
 
@@ -46,11 +46,11 @@ enum Main {
     return contains(FurlTool.self)
   }
 
-  private static func failure(_ error: any Error) -> FurlError {
-    if let error = error as? FurlError { return error }
+  private static func failure(_ error: any Error, _ invocation: Invocation) -> FurlError {
+    if let error = error as? FurlError { return error.advised(for: invocation) }
     if FurlTool.exitCode(for: error) == .validationFailure {
       let words = FurlTool.message(for: error).split(separator: "\n").joined(separator: " ")
-      return FurlError(.usage, words, remedy: "see --help")
+      return UsageAdvice(invocation).error(words.hasSuffix(".") ? String(words.dropLast()) : words)
     }
     // Anything else was not foreseen, unless it is the system's.
     guard let code = systemCode(of: error) else { return FurlError(.defect, "\(error)") }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FurlBase
+import FurlEvaluate
 import FurlReport
 
 struct Report: ParsableCommand {
@@ -12,7 +13,8 @@ struct Report: ParsableCommand {
 
       Documents about one model become one row; models are compared with the checkpoint that they were made from, \
       problem by problem. The table is Markdown. The page is one file that loads nothing and runs no script. \
-      Completions that eval --samples kept are shown side by side where results differ.
+      Completions that eval --samples kept are shown side by side where results differ; --suite adds what was asked and \
+      expected.
       """)
 
   @Argument(
@@ -32,6 +34,12 @@ struct Report: ParsableCommand {
     help: ArgumentHelp("Completions of a model; may be given several times.", valueName: "model=samples.jsonl"))
   var samples: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Show what a suite asked and expected beside the completions; may be given several times.", valueName: "card"),
+    completion: .file())
+  var suite: [String] = []
+
   @Option(help: ArgumentHelp("Compare with this model.", valueName: "name"))
   var baseline: String?
 
@@ -46,7 +54,8 @@ struct Report: ParsableCommand {
 
   func run() throws {
     let completions: [String] = samples.map { text in String(text.drop { $0 != "=" }.dropFirst()) }
-    try Overwriting.check([("--html", html), ("--markdown", markdown)], over: reports + completions)
+    try Overwriting.check(
+      [("--html", html), ("--markdown", markdown)], over: reports + completions + suite.flatMap(Suite.filesRead))
     let page = try html.map { try TextOutput(path: $0) }
     let file = try markdown.map { try TextOutput(path: $0) }
     var document = ReportDocument()
@@ -57,6 +66,7 @@ struct Report: ParsableCommand {
       }
       try document.addSamples(path: String(text[text.index(after: cut)...]), model: String(text[..<cut]))
     }
+    for path in suite { try document.addSuite(path: path) }
     if let baseline { try document.setBaseline(baseline) }
     if let title { document.title = title }
     document.date = date

@@ -31,7 +31,7 @@ import Testing
           - {recipe: \(recipes)/minipy-int4.yaml}
           - recipe: \(recipes)/minipy-int8.yaml
             remove_blocks: {from: 1, to: 4}
-            until: {suite: lines, metric: exact_match, at_most: 0}
+            until: {metric: exact_match, at_most: 0}
           - recipe: original
             remove_blocks: {from: 6, to: 6}
           - {recipe: wrong.yaml}

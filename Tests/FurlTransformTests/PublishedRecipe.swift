@@ -66,6 +66,8 @@ struct PublishedRecipe: CustomTestStringConvertible {
   }
 
   var isPruned: Bool { if case .pruned = kind { true } else { false } }
+  /// Whether it is scales that are trained.
+  var isTuned: Bool { name.hasSuffix("-tuned") }
   var isTrained: Bool { if case .trained = kind { true } else { false } }
   var isBudgeted: Bool { if case .budgeted = kind { true } else { false } }
 
@@ -202,6 +204,13 @@ struct PublishedRecipe: CustomTestStringConvertible {
     .init(
       name: "minipy-int2-two-sided", shapes: [.minipy], linear: small(.int2Minimum(.columns(32))),
       embeddings: small(.int8(.columns(32))), isCalibrated: true, bound: 1),
+    // Codes and schemes are those of the recipes without tuning.
+    .init(
+      name: "minipy-int3-tuned", shapes: [.gpt2], kind: .trained(share: 0), linear: small(.int3Minimum(.columns(32))),
+      embeddings: small(.int8(.columns(32))), isCalibrated: true),
+    .init(
+      name: "minipy-int2-tuned", shapes: [.gpt2], kind: .trained(share: 0), linear: small(.int2Minimum(.columns(32))),
+      embeddings: small(.int8(.columns(32))), isCalibrated: true),
     .init(
       name: "minipy-nf4", shapes: [.minipy], linear: small(.nf4(.columns(64))), embeddings: small(.int8(.columns(64))),
       bound: far),

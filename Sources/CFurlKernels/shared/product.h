@@ -94,7 +94,7 @@ INLINE void product_tile(
     UNROLL for (int v = 0; v < PRODUCT_VECTORS; v++) column[v] = load(b + k * PRODUCT_COLUMNS + (size_t)v * 16);
     UNROLL for (int r = 0; r < PRODUCT_ROWS; r++) {
       v16 row = splat(a[k * PRODUCT_ROWS + (size_t)r]);
-      UNROLL for (int v = 0; v < PRODUCT_VECTORS; v++) sums[r][v] = fma16(row, column[v], sums[r][v]);
+      UNROLL for (int v = 0; v < PRODUCT_VECTORS; v++) sums[r][v] = fma16_here(row, column[v], sums[r][v]);
     }
   }
   UNROLL for (int r = 0; r < PRODUCT_ROWS; r++) {
@@ -185,7 +185,7 @@ INLINE void solve_rows(const furl_triangle *t, const bool is_transposed, float *
       size_t k = is_transposed ? done : n - 1 - done;
       v16 factor = splat(-(is_transposed ? t->l[j * t->l_stride + k] : t->l[k * t->l_stride + j]));
       UNROLL for (int v = 0; v < SOLVE_VECTORS; v++) {
-        sums[v] = fma16(load(x + k * SOLVE_ROWS + (size_t)v * 16), factor, sums[v]);
+        sums[v] = fma16_here(load(x + k * SOLVE_ROWS + (size_t)v * 16), factor, sums[v]);
       }
     }
     v16 diagonal = splat(t->l[j * t->l_stride + j]);

@@ -6,7 +6,9 @@ package enum YAML {
   ///   - path: the file.
   /// - Returns: a strict reader of the mapping.
   package static func read(path: String) throws -> DocumentReader {
-    let bytes = try MappedFile(path: path).readAll(limit: 1 << 20)
+    let file = try MappedFile(path: path)
+    try FileKind.requireText(file.bytes(0..<min(16, file.count)), file: path, wanted: "a YAML document")
+    let bytes = try file.readAll(limit: 1 << 20)
     return try read(bytes, file: path)
   }
 

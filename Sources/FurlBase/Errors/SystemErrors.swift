@@ -1,9 +1,12 @@
 /// What the system says, in one wording for the whole of Furl.
 extension FurlError {
+  /// What is wrong with a path that leads to nothing.
+  package static let missing = "does not exist"
+
   /// A file that cannot be opened or read.
   package static func reading(_ path: String, _ code: Int32 = errno) -> FurlError {
     if isShortage(code) { return shortage(path, code) }
-    guard code != ENOENT else { return .input(path, "does not exist") }
+    guard code != ENOENT else { return .input(path, missing) }
     return .input(path, "cannot be read: \(systemMessage(code))")
   }
 

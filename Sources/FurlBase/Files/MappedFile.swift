@@ -39,7 +39,9 @@ package final class MappedFile: @unchecked Sendable {
       var status = stat()
       guard fstat(descriptor, &status) == 0 else { throw FurlError.input(path, systemMessage()) }
       guard status.st_mode & S_IFMT == S_IFREG else {
-        throw FurlError.input(path, "is not a regular file")
+        throw FurlError.input(
+          path,
+          status.st_mode & S_IFMT == S_IFDIR ? "is a folder, and a file is expected here" : "is not a regular file")
       }
       let count = Int(status.st_size)
       if count == 0 {

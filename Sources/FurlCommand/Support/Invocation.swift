@@ -50,10 +50,22 @@ struct Invocation {
   /// - Throws: ``FurlError`` of kind `usage`.
   func refuseUnknownCommands(_ known: [String], hidden: [String]) throws {
     guard let first = arguments.first, !first.hasPrefix("-"), !(known + hidden).contains(first) else { return }
+    if let meant = Invocation.words[first.lowercased()] {
+      throw FurlError(.usage, "\"\(first)\" is no command", remedy: "did you mean \(meant)?")
+    }
     throw FurlError(
-      .usage, file: "furl", "\"\(first)\" is no command",
-      remedy: Suggestion.remedy(for: first, among: known, list: "there are"))
+      .usage, "\"\(first)\" is no command", remedy: Suggestion.remedy(for: first, among: known, list: "there are"))
   }
+
+  /// What other tools call what Furl does, and what it is here.
+  private static let words = [
+    "quantize": "furl compress", "convert": "furl compress", "pack": "furl compress", "prune": "furl compress",
+    "generate": "furl run", "complete": "furl run", "chat": "furl run --chat", "serve": "the server in Examples",
+    "evaluate": "furl eval", "test": "furl eval", "perplexity": "furl eval", "ppl": "furl eval", "score": "furl eval",
+    "benchmark": "furl bench", "speed": "furl bench", "info": "furl inspect", "show": "furl inspect",
+    "list": "furl recipes, or furl families", "models": "furl families", "version": "furl --version",
+    "validate": "furl check", "lint": "furl check", "new": "furl init", "config": "furl init",
+  ]
 
   private var options: ArraySlice<String> { arguments.prefix { $0 != "--" } }
 

@@ -52,6 +52,13 @@ package struct LineSuite: SuiteType {
   package var ids: [ProblemID] { problems.map(\.id) }
   package var clusters: [String?] { problems.map(\.source) }
 
+  /// Lines of PY150's normal form stand below one another, as they do in the file that they were taken from.
+  package var shown: [ShownProblem] {
+    problems.map { problem in
+      ShownProblem(prompt: problem.input.replacing(" <EOL> ", with: "\n"), expected: problem.gt, isOnlyAnswer: true)
+    }
+  }
+
   package func prefix(_ count: Int) -> LineSuite { LineSuite(Array(problems.prefix(count))) }
 
   // MARK: Scoring

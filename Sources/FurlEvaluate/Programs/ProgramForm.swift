@@ -25,9 +25,11 @@ enum ProgramForm {
   func problem(_ reader: DocumentReader, line: () -> [UInt8]) throws -> ProgramProblem {
     switch self {
     case .check:
-      return ProgramProblem(
+      var problem = ProgramProblem(
         taskID: try reader.filled("task_id", limit: 200), prompt: try reader.filled("prompt"),
         entryPoint: try reader.filled("entry_point", limit: 200), test: try reader.filled("test"))
+      problem.solution = reader.optional("canonical_solution")?.string
+      return problem
     case .inputs:
       let base = try inputs("base_input", reader)
       let plus = reader.keys.contains("plus_input") ? try inputs("plus_input", reader) : 0
@@ -68,6 +70,7 @@ enum ProgramForm {
       setup + "\n\ndef check(candidate):\n    for test in (\n\(body)    ):\n        exec(test, globals())\n"
     var problem = ProgramProblem(
       taskID: "\(id)", prompt: "\"\"\"\n\(text)\n\(first)\n\"\"\"\n", entryPoint: name, test: test)
+    problem.solution = reader.optional("code")?.string
     problem.namesProgram = true
     return problem
   }

@@ -11,6 +11,8 @@ package struct ProgramProblem: Sendable, Hashable {
   package var test: String
   /// Inputs to be answered as the problem's own solution does (the form of HumanEval+ and MBPP+).
   package var inputs: InputTests?
+  /// The file's own solution, for people to read: what follows the prompt, or (MBPP) the whole program; nil where it has none.
+  package var solution: String?
   /// Whether the test may name what only a program can define (MBPP's classes); it fails then, and the suite is not wrong.
   package var namesProgram = false
 
@@ -24,6 +26,7 @@ package struct ProgramProblem: Sendable, Hashable {
   package init(taskID: String, prompt: String, entryPoint: String, inputs: InputTests) {
     self.init(taskID: taskID, prompt: prompt, entryPoint: entryPoint, test: "")
     self.inputs = inputs
+    solution = inputs.solution
   }
 }
 

@@ -71,6 +71,10 @@ package struct ProgramSuite: SuiteType {
 
   package var ids: [ProblemID] { problems.map { .text($0.taskID) } }
 
+  package var shown: [ShownProblem] {
+    problems.map { ShownProblem(prompt: $0.prompt, expected: $0.solution, isOnlyAnswer: false) }
+  }
+
   package func prefix(_ count: Int) -> ProgramSuite { ProgramSuite(Array(problems.prefix(count))) }
 
   /// Whether programs are put to inputs, as HumanEval+ does, instead of to a test of their own.

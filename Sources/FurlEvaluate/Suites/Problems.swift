@@ -18,6 +18,9 @@ package struct Problems: Sendable, Hashable {
   /// The names of the problems, in their order; a text has none.
   package var ids: [ProblemID] { content.ids }
 
+  /// What a reader is shown of each, in their order; a text has none.
+  package var shown: [ShownProblem] { content.shown }
+
   /// The first problems; a text stays whole.
   package func prefix(_ count: Int) -> Problems { Problems(content.prefix(count)) }
 

@@ -41,6 +41,8 @@ package struct Suite: Sendable, Hashable {
   /// Reads a bare problem file, gzip'd or not, with its kind's default protocol.
   private init(problems path: String) throws {
     let bytes = try ProblemFile.content(path: path)
+    try FileKind.requireText(
+      bytes.prefix(16), file: path, wanted: "a suite card or a problem file", remedy: "suites/ has published cards")
     let kind = try ProblemFile.kind(of: bytes, file: path)
     let problems = try Problems(bytes, kind: kind, file: path)
     self.init(

@@ -48,6 +48,8 @@ package protocol SuiteType: Sendable, Hashable {
   var ids: [ProblemID] { get }
   /// What problems have in common, such as the file that lines were taken from; one entry for each.
   var clusters: [String?] { get }
+  /// What a reader is shown of each; a text has none.
+  var shown: [ShownProblem] { get }
   /// The first problems; a text stays whole.
   func prefix(_ count: Int) -> Self
   /// What these problems are put by where no card says it.

@@ -41,6 +41,7 @@ package struct TextSuite: SuiteType {
 
   package var count: Int { 1 }
   package var ids: [ProblemID] { [] }
+  package var shown: [ShownProblem] { [] }
 
   package func prefix(_ count: Int) -> TextSuite { self }
 

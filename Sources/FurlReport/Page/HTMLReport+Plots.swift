@@ -65,54 +65,71 @@ extension HTMLReport {
 
   // MARK: Trade-offs
 
+  /// What a plot of quality has on its level axis.
+  private struct Trade {
+    let id: String
+    let title: String
+    let axis: String
+    let lowX: Bool
+    let x: (ReportRow) -> Double?
+  }
+
   var tradeSection: Section? {
     guard let quality else { return nil }
-    let rows = document.rows
-    let (numbers, names) = series
-    func plot(
-      _ id: String, _ title: String, _ axisTitle: String, lowX: Bool, x: (Int) -> Double?,
-      format: @escaping (Double) -> String
-    ) -> String? {
-      let points = rows.indices.compactMap { index -> PointPlot.PlottedPoint? in
-        guard let place = x(index), place.isFinite, place > 0, let (value, interval) = quality.value(index) else {
-          return nil
-        }
-        return PointPlot.PlottedPoint(
-          label: HTMLReport.short(rows[index].name), x: place, y: value, whisker: interval, series: numbers[index])
-      }
-      guard points.count > 1 else { return nil }
-      let words: (Double) -> String = {
-        quality.isShare ? Figures.percent($0, digits: 0) : Figures.significant($0)
-      }
-      let exact: (Double) -> String = { quality.isShare ? Figures.percent($0) : Figures.significant($0) }
-      let svg = PointPlot(
-        id: id, title: title,
-        summary: points.map { "\($0.label): \(format($0.x)), \(exact($0.y))" }.joined(separator: "; "),
-        x: Axis(axisTitle, values: points.map(\.x)),
-        y: Axis(
-          quality.title,
-          values: points.flatMap { [$0.y, $0.whisker?.lowerBound ?? $0.y, $0.whisker?.upperBound ?? $0.y] },
-          limits: quality.isShare ? 0...1 : nil, logarithmic: false),
-        points: points, connection: .frontier(lowX: lowX), formatX: format, formatY: words
-      ).svg
-      return HTMLReport.figure(
-        title, svg,
-        "Filled: no other model is better in both. A dashed line joins three and more of these. Whiskers: 95 % interval."
-      )
-    }
-    let figures = [
-      plot(
-        "size-plot", "Quality over size", "size on disk, MB", lowX: true,
-        x: { rows[$0].diskBytes.map { Double($0) / 1e6 } },
-        format: HTMLReport.round),
-      plot(
-        "speed-plot", "Quality over speed", "decoding, tokens a second", lowX: false,
-        x: { Rate(rows[$0].decode).median },
-        format: HTMLReport.round),
-    ].compactMap { $0 }
+    let trades = [
+      Trade(id: "size-plot", title: "Quality over size", axis: "size on disk, MB", lowX: true) {
+        $0.diskBytes.map { Double($0) / 1e6 }
+      },
+      Trade(id: "speed-plot", title: "Quality over speed", axis: "decoding, tokens a second", lowX: false) {
+        Rate($0.decode).median
+      },
+    ]
+    let figures = trades.compactMap { plot($0, quality) }
     guard !figures.isEmpty else { return nil }
     return Section(
-      id: "trade", title: "Trade-offs", content: legend(names) + "<div class=\"plots\">\(figures.joined())</div>")
+      id: "trade", title: "Trade-offs", content: legend(series.names) + "<div class=\"plots\">\(figures.joined())</div>"
+    )
+  }
+
+  private func plot(_ trade: Trade, _ quality: Quality) -> String? {
+    let numbers = series.of
+    let points = document.rows.indices.compactMap { index -> PointPlot.PlottedPoint? in
+      let row = document.rows[index]
+      guard let place = trade.x(row), place.isFinite, place > 0, let (value, interval) = quality.value(index) else {
+        return nil
+      }
+      return PointPlot.PlottedPoint(
+        label: HTMLReport.short(row.name), x: place, y: value, whisker: interval, series: numbers[index],
+        isSound: isSound(index))
+    }
+    guard points.count > 1 else { return nil }
+    let isShare = quality.isShare
+    let svg = PointPlot(
+      id: trade.id, title: trade.title,
+      summary: points.map {
+        "\($0.label): \(HTMLReport.round($0.x)), \(isShare ? Figures.percent($0.y) : Figures.significant($0.y))"
+      }.joined(separator: "; "),
+      x: Axis(trade.axis, values: points.map(\.x)),
+      y: Axis(
+        quality.title,
+        values: points.flatMap { [$0.y, $0.whisker?.lowerBound ?? $0.y, $0.whisker?.upperBound ?? $0.y] },
+        limits: isShare ? 0...1 : nil, logarithmic: false),
+      points: points, connection: .frontier(lowX: trade.lowX), formatX: HTMLReport.round,
+      formatY: { isShare ? Figures.percent($0, digits: 0) : Figures.significant($0) }
+    ).svg
+    return HTMLReport.figure(trade.title, svg, caption(points, lowX: trade.lowX))
+  }
+
+  /// What the signs of such a plot mean, those that it has.
+  private func caption(_ points: [PointPlot.PlottedPoint], lowX: Bool) -> String {
+    let best = PointPlot.frontier(points, lowX: lowX)
+    let isDashed = Set(points.map(\.series)).contains { number in best.count { points[$0].series == number } > 2 }
+    return [
+      "Filled: no other model is better in both"
+        + (points.allSatisfy(\.isSound) ? "." : ", of those that no gate refused."),
+      isDashed ? "A dashed line joins these." : nil,
+      points.contains { $0.whisker != nil } ? "Whiskers: 95 % interval." : nil,
+    ].compactMap { $0 }.joined(separator: " ")
   }
 
   /// A tick's figure: no zeros that say nothing.
@@ -198,7 +215,8 @@ extension HTMLReport {
           series: place.line)
       ]
     }
-    guard points.count > 1 else { return nil }
+    // Two points are no curve, and stand in the table.
+    guard points.count > 2 else { return nil }
     func draw(
       _ id: String, _ title: String, _ points: [PointPlot.PlottedPoint], _ y: Axis,
       _ format: @escaping (Double) -> String
@@ -232,7 +250,7 @@ extension HTMLReport {
         label: HTMLReport.short(row.name), x: Double(count), y: mean.mean, whisker: mean.interval95,
         series: place.line)
     }
-    if costs.count > 1 {
+    if costs.count > 2 {
       let title = isEnergy ? "Energy of a token over removed blocks" : "CPU time of a token over removed blocks"
       figures.append(
         HTMLReport.figure(

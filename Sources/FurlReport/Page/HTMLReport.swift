@@ -101,10 +101,8 @@ package struct HTMLReport {
     // The gravest counts, as it does for one artifact's gates.
     guard let word = ["fail", "inconclusive", "pass"].first(where: verdicts.contains) else { return "" }
     let count = verdicts.count { $0 == word }
-    let words =
-      verdicts.count == 1
-      ? ["fail": "a gate does not hold", "inconclusive": "the data do not decide"][word] ?? "all gates hold"
-      : "\(count) of \(verdicts.count) artifacts"
+    let what = ["fail": "a gate does not hold", "inconclusive": "the data do not decide"][word] ?? "all gates hold"
+    let words = verdicts.count == 1 ? what : "\(count) of \(verdicts.count) artifacts: \(what)"
     return "<p class=\"standing\">\(HTMLReport.verdict(word)) <span>\(words)</span></p>"
   }
 
@@ -180,7 +178,7 @@ package struct HTMLReport {
 
   private var tableSection: Section? {
     guard !document.rows.isEmpty else { return nil }
-    let content = ReportTable(document)
+    let content = ReportTable(document).withVerdictsSecond
     let baselines = Set(document.rows.indices.compactMap { document.baseline(of: $0) }).sorted()
     let rows = content.rows.enumerated().map { index, row in
       row.enumerated().map { column, cell in
@@ -191,7 +189,9 @@ package struct HTMLReport {
           : cell.detail.map { "<small>\(Markup.escape($0))</small>" } ?? ""
         let words = Markup.escape(cell.text)
         if column == 0 { return "<th scope=\"row\">\(Markup.escape(HTMLReport.short(cell.text)))\(small)</th>" }
-        if content.header[column] == "gate" { return "<td>\(HTMLReport.verdict(cell.text))</td>" }
+        if content.header[column] == ReportTable.verdictTitle {
+          return "<td class=\"left\">\(HTMLReport.verdict(cell.text))</td>"
+        }
         return "<td>\(words)\(small)</td>"
       }
     }
@@ -203,7 +203,9 @@ package struct HTMLReport {
     return Section(
       id: "table", title: "The whole trade",
       content: HTMLReport.table(
-        label: "All models", header: content.header, rows: rows, caption: caption, isPinned: true))
+        label: "All models", header: content.header, rows: rows,
+        left: Set(content.header.indices.filter { content.header[$0] == ReportTable.verdictTitle }), caption: caption,
+        isPinned: true))
   }
 
   /// A table that can be scrolled by keyboard. Cells are whole elements.
@@ -216,9 +218,12 @@ package struct HTMLReport {
     }.joined()
     let body = rows.map { "<tr>\($0.joined())</tr>" }.joined(separator: "\n")
     let words = caption.map { "<p class=\"hint\">\(Markup.escape($0))</p>" } ?? ""
-    return "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(Markup.escape(label))\">"
+    return "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table: \(Markup.escape(label))\">"
       + "<table\(isPinned ? " class=\"pin\"" : "")><thead><tr>\(head)</tr></thead>\n<tbody>\(body)</tbody></table></div>\(words)"
   }
+
+  /// Whether a model may stand for what can be had: not where a gate refused it, or none could decide.
+  func isSound(_ index: Int) -> Bool { ["pass", nil].contains(document.rows[index].verdict) }
 
   /// A verdict in a word and a sign, so that colour only repeats it.
   static func verdict(_ word: String) -> String {

@@ -7,6 +7,8 @@ struct PointPlot {
     /// The interval of y.
     var whisker: ClosedRange<Double>?
     var series = 0
+    /// Whether it may lie on a frontier.
+    var isSound = true
   }
 
   /// What is drawn between the points.
@@ -44,16 +46,19 @@ struct PointPlot {
   private func px(_ value: Double) -> Double { PointPlot.left + x.position(value) * plotWidth }
   private func py(_ value: Double) -> Double { PointPlot.top + (1 - y.position(value)) * plotHeight }
 
-  /// The points that no other one beats: as far in one direction and better in the other.
+  /// The sound points that no other such one beats: as far in one direction and better in the other.
   static func frontier(_ points: [PlottedPoint], lowX: Bool) -> Set<Int> {
     Set(
       points.indices.filter { index in
-        !points.indices.contains { other in
-          guard other != index, points[other].series == points[index].series else { return false }
-          let (a, b) = (points[other], points[index])
-          let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
-          return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
-        }
+        points[index].isSound
+          && !points.indices.contains { other in
+            guard other != index, points[other].isSound, points[other].series == points[index].series else {
+              return false
+            }
+            let (a, b) = (points[other], points[index])
+            let isNoWorse = (lowX ? a.x <= b.x : a.x >= b.x) && a.y >= b.y
+            return isNoWorse && (a.x != b.x || a.y != b.y || other < index)
+          }
       })
   }
 
@@ -169,36 +174,54 @@ struct PointPlot {
     }
   }
 
-  /// Each label at the first of eight places where it meets no point and no other label; without one it is left out,
-  /// and the point's title still says it.
+  /// A rectangle that a label may not meet.
+  private struct LabelBox {
+    let x0, y0, x1, y1: Double
+    func meets(_ other: LabelBox) -> Bool { x0 < other.x1 && other.x0 < x1 && y0 < other.y1 && other.y0 < y1 }
+  }
+
+  private static let labelPlaces: [(dx: Double, dy: Double, anchor: String)] = [
+    (10, 4, "start"), (-10, 4, "end"), (0, -11, "middle"), (0, 20, "middle"), (9, -9, "start"), (-9, -9, "end"),
+    (9, 18, "start"), (-9, 18, "end"), (10, -23, "start"), (-10, -23, "end"), (10, 32, "start"), (-10, 32, "end"),
+  ]
+
+  /// Each label at the first of twelve places where it meets no point, no other label and, if that can be, no whisker; without
+  /// one it is left out, and the point's title still says it.
   private var labels: [String] {
-    struct Box {
-      let x0, y0, x1, y1: Double
-      func meets(_ other: Box) -> Bool { x0 < other.x1 && other.x0 < x1 && y0 < other.y1 && other.y0 < y1 }
+    var taken = points.map { LabelBox(x0: px($0.x) - 7, y0: py($0.y) - 7, x1: px($0.x) + 7, y1: py($0.y) + 7) }
+    let whiskers = points.compactMap { point in
+      point.whisker.map {
+        LabelBox(x0: px(point.x) - 4, y0: py($0.upperBound), x1: px(point.x) + 4, y1: py($0.lowerBound))
+      }
     }
-    var taken = points.map { Box(x0: px($0.x) - 7, y0: py($0.y) - 7, x1: px($0.x) + 7, y1: py($0.y) + 7) }
     var parts: [String] = []
     // Where several lines begin with one point, it is named once.
     var named: Set<String> = []
     for point in points where !point.label.isEmpty && named.insert("\(point.label) \(point.x) \(point.y)").inserted {
-      let words = point.label.count > 34 ? point.label.prefix(33) + "…" : point.label[...]
-      let width = Double(words.count) * 6.3
-      let (cx, cy) = (px(point.x), py(point.y))
-      let places: [(dx: Double, dy: Double, anchor: String)] = [
-        (10, 4, "start"), (-10, 4, "end"), (0, -11, "middle"), (0, 20, "middle"), (9, -9, "start"), (-9, -9, "end"),
-        (9, 18, "start"), (-9, 18, "end"), (10, -23, "start"), (-10, -23, "end"), (10, 32, "start"), (-10, 32, "end"),
-      ]
-      for place in places {
-        let start = cx + place.dx - (place.anchor == "end" ? width : place.anchor == "middle" ? width / 2 : 0)
-        let box = Box(x0: start, y0: cy + place.dy - 11, x1: start + width, y1: cy + place.dy + 3)
-        guard box.x0 >= PointPlot.left + 1, box.x1 <= PointPlot.width - 2, box.y0 >= 2,
-          box.y1 <= PointPlot.top + plotHeight - 1, !taken.contains(where: box.meets)
-        else { continue }
-        taken.append(box)
-        parts.append(text(String(words), x: cx + place.dx, y: cy + place.dy, style: "label", anchor: place.anchor))
-        break
+      let words = String(point.label.count > 34 ? point.label.prefix(33) + "…" : point.label[...])
+      let places = PointPlot.labelPlaces.compactMap { place in box(words, of: point, place).map { (place, $0) } }
+      let free = places.filter { place in !taken.contains(where: place.1.meets) }
+      guard let found = free.first(where: { place in !whiskers.contains(where: place.1.meets) }) ?? free.first else {
+        continue
       }
+      taken.append(found.1)
+      let (dx, dy, anchor) = found.0
+      parts.append(text(words, x: px(point.x) + dx, y: py(point.y) + dy, style: "label", anchor: anchor))
     }
     return parts
+  }
+
+  /// What a label takes at a place; nil where it would leave the plot.
+  private func box(
+    _ words: String, of point: PlottedPoint, _ place: (dx: Double, dy: Double, anchor: String)
+  ) -> LabelBox? {
+    let width = Double(words.count) * 6.3
+    let start = px(point.x) + place.dx - (place.anchor == "end" ? width : place.anchor == "middle" ? width / 2 : 0)
+    let y = py(point.y) + place.dy
+    let box = LabelBox(x0: start, y0: y - 11, x1: start + width, y1: y + 3)
+    let isInside =
+      box.x0 >= PointPlot.left + 1 && box.x1 <= PointPlot.width - 2 && box.y0 >= 2
+      && box.y1 <= PointPlot.top + plotHeight - 1
+    return isInside ? box : nil
   }
 }

@@ -61,6 +61,8 @@ package struct ReportDocument: Sendable {
   package private(set) var gates: [ReportedGate] = []
   package private(set) var missing: [Missing] = []
   package private(set) var facts: [Facts] = []
+  /// What was asked, by the digest of the problem file and the problem's name.
+  private(set) var shown: [String: [String: ShownProblem]] = [:]
   private var inputNotes: [String] = []
   private var baselineDigest: String?
   private var baselineName: String?
@@ -69,12 +71,21 @@ package struct ReportDocument: Sendable {
 
   // MARK: Reading
 
+  /// Where reports come from.
+  private static let source = "bench --report, eval --json and verify --json write reports"
+
   /// Adds a document of `bench`, `eval`, `verify` or `sweep`.
   ///
   /// - Throws: ``FurlError`` of kind `input` when it is none of these, or a figure in it is none.
   package mutating func add(path: String) throws {
     let bytes = try MappedFile(path: path).readAll(limit: 256 << 20)
-    try add(JSON.parse(bytes, file: path), file: path)
+    try FileKind.requireText(bytes.prefix(16), file: path, wanted: "a report", remedy: ReportDocument.source)
+    do {
+      try add(JSON.parse(bytes, file: path), file: path)
+    } catch var error as FurlError {
+      error.remedy = error.remedy ?? ReportDocument.source
+      throw error
+    }
   }
 
   package mutating func add(_ json: JSON, file: String?) throws {
@@ -88,8 +99,7 @@ package struct ReportDocument: Sendable {
     } else if json["results"] != nil {
       try addBench(reader)
     } else {
-      throw FurlError.input(
-        file, "is no report of bench, eval, verify or sweep", remedy: "make one with furl bench --json")
+      throw FurlError.input(file, "is no report of bench, eval, verify or sweep", remedy: ReportDocument.source)
     }
   }
 
@@ -196,6 +206,23 @@ package struct ReportDocument: Sendable {
     var found = 0
     for index in rows[place].quality.indices { found += rows[place].quality[index].attach(completions) }
     if found == 0 { inputNotes.append("\(path.lastName): none of its problems are in a report on \(model)") }
+  }
+
+  /// Adds what was asked and what was expected, from a suite card or a bare problem file.
+  ///
+  /// - Throws: ``FurlError``: what reading it throws, and `usage` when no report is on its problems.
+  package mutating func addSuite(path: String) throws {
+    let suite = try Suite(path: path)
+    let entries = rows.flatMap(\.quality)
+    guard entries.contains(where: { $0.sha256 == suite.sha256.hex }) else {
+      let names = entries.map(\.suite).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+      throw FurlError(
+        .usage, file: "--suite", "no report is on the problems of \(path)",
+        remedy: names.isEmpty
+          ? "give documents of bench or eval with suites" : "suites of the reports: \(names.joined(separator: ", "))")
+    }
+    shown[suite.sha256.hex] = Dictionary(
+      zip(suite.problems.ids.map { "\($0)" }, suite.problems.shown), uniquingKeysWith: { first, _ in first })
   }
 
   private static func isName(_ name: String, of row: ReportRow) -> Bool {

@@ -22,6 +22,8 @@ struct ReportTable {
     var oneLine: String { [text, detail].compactMap { $0 }.joined(separator: " ") }
   }
 
+  static let verdictTitle = "gate"
+
   let header: [String]
   let rows: [[Cell]]
 
@@ -53,7 +55,9 @@ struct ReportTable {
     let compared = ReportTable.comparedSuites(document)
     let header =
       ["artifact", "MB", "bits/weight", "params (non-zero)", "peak MB", "prefill", "decode", "J/token"]
-      + columns.map(\.title) + compared.map { compared.count > 1 ? "flips (\($0))" : "flips" } + ["gate"]
+      + columns.map(\.title) + compared.map { compared.count > 1 ? "flips (\($0))" : "flips" } + [
+        ReportTable.verdictTitle
+      ]
     let isMixed = Set(document.rows.compactMap { $0.energy?.method }).count > 1
     let rows = document.rows.indices.map { index in
       let row = document.rows[index]
@@ -68,6 +72,22 @@ struct ReportTable {
     let told = header.indices.filter { column in column == 0 || rows.contains { $0[column].isTold } }
     self.header = told.map { header[$0] }
     self.rows = rows.map { row in told.map { row[$0] } }
+  }
+
+  private init(header: [String], rows: [[Cell]]) {
+    self.header = header
+    self.rows = rows
+  }
+
+  /// The same with verdicts beside the names, where a narrow screen shows them.
+  var withVerdictsSecond: ReportTable {
+    guard let place = header.firstIndex(of: ReportTable.verdictTitle), place > 1 else { return self }
+    func moved<Element>(_ row: [Element]) -> [Element] {
+      var row = row
+      row.insert(row.remove(at: place), at: 1)
+      return row
+    }
+    return ReportTable(header: moved(header), rows: rows.map(moved))
   }
 
   private static func size(_ row: ReportRow) -> [Cell] {

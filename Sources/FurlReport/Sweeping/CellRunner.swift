@@ -30,7 +30,7 @@ struct CellRunner {
         let settings = SpeedMeasurement.SpeedSettings(
           threads: threads, promptTokens: speed.promptTokens, decodeTokens: speed.decodeTokens, repeats: speed.repeats)
         return BenchRunner(executable: executable, settings: settings, rounds: 1)
-      }, suites: try plan.suites(of: checkpoint), threads: threads)
+      }, suites: try plan.suites(of: cell.subject, at: checkpoint), threads: threads)
     measurement.baseline = cell.step.recipe.map { _ in checkpoint }
     var samples: [JSON.Member] = []
     let rows = try await measurement.rows(of: [path]) {

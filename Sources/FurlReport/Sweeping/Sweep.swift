@@ -96,9 +96,10 @@ package struct Sweep: Sendable {
     guard let until = chain.until else { return nil }
     for cell in chain.cells[..<place] {
       let reports = folder.result(cell)?["result"]?["quality"]?.array ?? []
-      let report = reports.first { $0["suite"]?["name"]?.string == until.suite }
-      guard let value = report?[until.metric]?.number, value <= until.atMost else { continue }
-      return "\(until.metric) of \(until.suite) fell to \(Figures.percent(value)) with \(cell.step.name)"
+      let asked = reports.filter { until.suite == nil || $0["suite"]?["name"]?.string == until.suite }
+      guard let value = asked.compactMap({ $0[until.metric]?.number }).max(), value <= until.atMost else { continue }
+      let suites = until.suite.map { " of \($0)" } ?? ""
+      return "\(until.metric)\(suites) fell to \(Figures.percent(value)) with \(cell.step.name)"
     }
     return nil
   }

@@ -45,7 +45,7 @@ extension SweepPlan {
     }
     return try subjects.flatMap { subject -> [SweepChain] in
       let identity = try SweepPlan.identity(subject)
-      let suites = try self.suites(of: folder.checkpoint(subject))
+      let suites = try self.suites(of: subject, at: folder.checkpoint(subject))
       // One that cannot be opened is told by its cells.
       let spec = try? Checkpoint(path: folder.checkpoint(subject)).spec
       let questions = suites.map { suite -> JSON in
@@ -79,8 +79,17 @@ extension SweepPlan {
   }
 
   /// The suites that there are for a checkpoint; cards that only others have are left out.
-  func suites(of checkpoint: String) throws -> [Suite] {
+  func suites(of subject: Subject, at checkpoint: String) throws -> [Suite] {
     try cards.compactMap { card in
+      if card.hasPrefix(SweepPlan.given) {
+        let path = String(card.dropFirst(SweepPlan.given.count))
+        // Random weights solve nothing, and published problems take long to say so.
+        let problems = Suite.filesRead(at: path).dropFirst()
+        guard case .path = subject.source, problems.allSatisfy(FileManager.default.fileExists(atPath:)) else {
+          return nil
+        }
+        return try Suite(path: path)
+      }
       guard card.hasPrefix("checkpoint:") else { return try Suite(path: card) }
       let path = checkpoint + "/" + card.dropFirst("checkpoint:".count)
       return FileManager.default.fileExists(atPath: path) ? try Suite(path: path) : nil

@@ -13,9 +13,9 @@ extension SweepPlan {
     let texts = recipes.flatMap { recipe in
       folders.flatMap { folder in (try? recipe.recipe(seed: 0).textFiles(checkpointFolder: folder)) ?? [] }
     }
-    let suites = cards.flatMap { card in
-      card.hasPrefix("checkpoint:")
-        ? folders.map { $0 + "/" + card.dropFirst("checkpoint:".count) } : [card]
+    let suites = cards.flatMap { card -> [String] in
+      if card.hasPrefix("checkpoint:") { return folders.map { $0 + "/" + card.dropFirst("checkpoint:".count) } }
+      return [card.hasPrefix(SweepPlan.given) ? String(card.dropFirst(SweepPlan.given.count)) : card]
     }
     return folders.flatMap { ModelFile.filesRead(at: $0) } + recipes.compactMap(\.file) + texts
       + suites.flatMap { Suite.filesRead(at: $0) }

@@ -37,7 +37,8 @@ package struct SweepPlan: DeclaredDocument, Sendable {
 
   /// What ends a series of recipes.
   package struct Until: DeclaredDocument, Sendable, Hashable {
-    package private(set) var suite = ""
+    /// The suite's name; nil for all that have the figure.
+    package private(set) var suite: String?
     package private(set) var metric = ""
     package private(set) var atMost = 0.0
 
@@ -62,7 +63,7 @@ package struct SweepPlan: DeclaredDocument, Sendable {
   package private(set) var summary: String?
   package var subjects: [Subject] = []
   var series: [SweepSeries] = []
-  /// Cards, each a path or `checkpoint:FILE`.
+  /// Cards, each a path, `checkpoint:FILE` or `given:PATH`.
   package var cards: [String] = []
   package private(set) var repeats = 1
   package private(set) var seeds = [0]
@@ -119,7 +120,8 @@ package struct SweepPlan: DeclaredDocument, Sendable {
       .init("seeds", .array(seeds.map(JSON.integer))), .init("limit", .optional(limit)),
     ]
     for until in series.compactMap(\.until) {
-      members.append(.init("until \(until.suite) \(until.metric)", .string("at most \(until.atMost)")))
+      let figure = [until.suite, until.metric].compactMap { $0 }.joined(separator: " ")
+      members.append(.init("until \(figure)", .string("at most \(until.atMost)")))
       break
     }
     return .object(members)
@@ -150,7 +152,8 @@ extension SweepPlan {
       "What is done to each.")
     Field(
       "suites", \.cards, .cards,
-      "Cards; `checkpoint:FILE` lies beside a checkpoint and is put to that one alone; --suite takes its place.")
+      "Cards; `checkpoint:FILE` lies beside a checkpoint and is put to that one alone; `given:FILE` is put, to checkpoints that are "
+        + "no shapes, if the problem file that it names is there; --suite takes its place.")
     Field(
       "repeats", \.repeats, .integer(in: 1...1000, unit: "runs"),
       "Of each cell, for means and whiskers of what is measured.")
@@ -186,9 +189,14 @@ extension SweepPlan {
     }
   }
 
+  /// Before a card whose problem file may be missing.
+  static let given = "given:"
+
   /// A path that is relative to a sweep.
   static func resolve(_ path: String, _ location: DocumentLocation) -> String {
-    path.hasPrefix("/") || path.hasPrefix("checkpoint:") ? path : (location.folder.map { $0 + "/" } ?? "") + path
+    path.hasPrefix(given)
+      ? given + resolve(String(path.dropFirst(given.count)), location)
+      : path.hasPrefix("/") || path.hasPrefix("checkpoint:") ? path : (location.folder.map { $0 + "/" } ?? "") + path
   }
 
   static func isName(_ text: String) -> Bool {
@@ -230,10 +238,10 @@ extension SweepPlan.Speed {
 extension SweepPlan.Until {
   package static let declaration = Declaration<SweepPlan.Until>("until", "What ends a series.") {
     Field.check { _, reader in
-      guard ["suite", "metric", "at_most"].contains(where: { reader.optional($0) == nil }) else { return }
-      throw reader.error(nil, "suite, metric and at_most are expected")
+      guard ["metric", "at_most"].contains(where: { reader.optional($0) == nil }) else { return }
+      throw reader.error(nil, "metric and at_most are expected")
     }
-    Field("suite", \.suite, .text, "The name of its card.", absent: .refused())
+    Field("suite", \.suite, .text, "The name of its card.", absent: .means("all suites that have the figure"))
     Field("metric", \.metric, .text, "The figure: \(SweepPlan.fallingWords).", absent: .refused())
     Field("at_most", \.atMost, .number(in: 0...1), "Where the series ends.", absent: .refused())
   }

@@ -29,6 +29,8 @@ final class CalibratedRun {
   var experts: ExpertCoverage { chooser.experts }
   /// Tensors by name, where they are kept.
   private(set) var kept: [String: EncodedTensor]?
+  /// Where blocks that are done are kept; nil: nowhere.
+  var state: CodesState?
   /// Bytes of all streams so far, decoded.
   private(set) var weightBytes = 0
 
@@ -101,8 +103,47 @@ final class CalibratedRun {
   }
 
   /// Encodes a block's tensors while it is walked.
-  private func walk(_ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]) throws -> [String: EncodedTensor]
-  {
+  private func walk(
+    _ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]
+  ) throws -> [String: EncodedTensor] {
+    if let known = try state?.load(block: block, tensors) {
+      try pass(walk, block, tensors, known.tensors)
+      chooser.resume(notes: known.notes, experts: ExpertCoverage(known.experts))
+      return known.tensors
+    }
+    var encoded = try choose(walk, block, tensors)
+    guard let state else { return encoded }
+    for tensor in tensors where encoded[tensor.spec.name] == nil { encoded[tensor.spec.name] = try encode(tensor) }
+    try state.save(
+      .init(tensors: encoded, notes: chooser.notes, experts: chooser.experts.json), block: block)
+    return encoded
+  }
+
+  /// Walks past a block whose tensors are known.
+  private func pass(
+    _ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor], _ known: [String: EncodedTensor]
+  ) throws {
+    func vector(_ name: String) throws -> FloatVector? {
+      if case .vector(let vector) = known[name] { vector } else { try self.vector(name) }
+    }
+    if let patch = tensors.first(where: { $0.spec.role == .patch }), let matrix = known[patch.spec.name]?.matrix {
+      walk.apply(patch: matrix, bias: try vector(patch.spec.name + ".bias"))
+    }
+    try walk.begin(block: block, vector: vector)
+    for site in plan.spec.sites(of: block) {
+      if walk.isNeeded(site) { walk.visit(site) { _, _ in } }
+      for layer in plan.spec.readers(of: site, in: block) {
+        let name = "blocks.\(block)." + layer.name
+        guard let matrix = known[name]?.matrix else { throw FurlError(.defect, place: name, "is not known") }
+        walk.install(layer, matrix, bias: try vector(name + ".bias"))
+      }
+    }
+    walk.finish()
+  }
+
+  private func choose(
+    _ walk: BlockWalk, _ block: Int, _ tensors: [Plan.PlannedTensor]
+  ) throws -> [String: EncodedTensor] {
     let prefix = "blocks.\(block)."
     var result: [String: EncodedTensor] = [:]
     if let patch = tensors.first(where: { $0.spec.role == .patch }) { result[patch.spec.name] = try apply(patch, walk) }

@@ -25,6 +25,9 @@ final class CodeChooser {
     self.math = math
   }
 
+  /// Goes on from what another has noticed.
+  func resume(notes: [String], experts: ExpertCoverage) { (self.notes, self.experts) = (notes, experts) }
+
   // MARK: Inputs
 
   /// The moments of what some layers read at a place of a block that is being walked.

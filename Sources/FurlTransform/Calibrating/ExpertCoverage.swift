@@ -26,6 +26,23 @@ struct ExpertCoverage: Sendable {
   private var scarce: [String: Scarce] = [:]
   private var positions = 0
 
+  init() {}
+
+  /// What ``json`` says of another; nothing where there were no experts.
+  init(_ json: JSON?) {
+    positions = json?["positions"]?.integer ?? 0
+    for entry in json?["tokens"]?.array ?? [] {
+      guard let name = entry["expert"]?.string, let count = entry["tokens"]?.integer else { continue }
+      if tokens.updateValue(count, forKey: name) == nil { order.append(name) }
+    }
+    for entry in json?["few"]?.array ?? [] {
+      guard let name = entry["expert"]?.string, let count = entry["tokens"]?.integer,
+        let added = entry["others_added"]?.integer
+      else { continue }
+      scarce[name] = Scarce(name: name, tokens: count, added: added)
+    }
+  }
+
   /// The positions that an expert learns from beside its own, ascending.
   ///
   /// - Parameters:

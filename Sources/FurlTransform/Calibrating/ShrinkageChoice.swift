@@ -19,6 +19,8 @@ struct ShrinkageChoice {
 
   let outputs: OutputFeedback
   let trials: [Trial]
+  /// What the whole model comes out as with them, where that was tried.
+  let best: CalibratedRun?
 
   /// Multiplications that all measurements together may take, about, and positions of one.
   private static let work = 4e12
@@ -28,7 +30,7 @@ struct ShrinkageChoice {
   /// - Throws: ``FurlError`` of kind `input` for a model without gradients; `unavailable` when there is no memory.
   init(
     _ compressor: Compressor, _ rows: QuantizeMethod.RowFeedback, on sample: CalibrationSample, pool: WorkerPool,
-    progress: (_ activity: String, _ done: Int, _ of: Int) -> Void
+    state: CodesState? = nil, progress: (_ activity: String, _ done: Int, _ of: Int) -> Void
   ) throws {
     let math = DenseMath(pool: pool, kernels: try Kernels.forTransforms())
     let sketch = try OutputSketch(compressor.plan, of: compressor.checkpoint, on: sample, math: math) { done, all in
@@ -36,30 +38,30 @@ struct ShrinkageChoice {
     }
     if let shrinkage = rows.shrinkage {
       outputs = OutputFeedback(sketch: sketch, shrinkage: shrinkage, feedsEmbedding: shrinkage < 1)
-      trials = []
+      (trials, best) = ([], nil)
       return
     }
     let probe = try ShrinkageChoice.probe(compressor, sample, pool)
     var trials: [Trial] = []
-    func attempt(_ outputs: OutputFeedback) throws -> Double {
+    func attempt(_ outputs: OutputFeedback) throws -> (run: CalibratedRun, divergence: Double) {
       progress("shrinkage \(outputs.shrinkage)", trials.count, ShrinkageChoice.ladder.count + 1)
       let run = try CalibratedRun(compressor, writer: nil, pool: pool, outputs: outputs, keepsTensors: true) { _ in }
+      run.state = state?.named("\(outputs.shrinkage)")
       try run.run(sample)
       let divergence = try probe.divergence(replacing: (run.kept ?? [:]).compactMapValues(\.matrix))
       trials.append(
         Trial(shrinkage: outputs.shrinkage, feedsEmbedding: outputs.feedsEmbedding, divergence: divergence))
-      return divergence
+      return (run, divergence)
     }
-    var best = OutputFeedback(sketch: sketch, shrinkage: 1, feedsEmbedding: false)
-    var least = try attempt(best)
+    var outputs = OutputFeedback(sketch: sketch, shrinkage: 1, feedsEmbedding: false)
+    var best = try attempt(outputs)
     for shrinkage in ShrinkageChoice.ladder {
       let next = OutputFeedback(sketch: sketch, shrinkage: shrinkage)
-      let divergence = try attempt(next)
-      guard divergence < least else { break }
-      (best, least) = (next, divergence)
+      let result = try attempt(next)
+      guard result.divergence < best.divergence else { break }
+      (outputs, best) = (next, result)
     }
-    outputs = best
-    self.trials = trials
+    (self.outputs, self.trials, self.best) = (outputs, trials, best.run)
   }
 
   private static func probe(

@@ -125,10 +125,10 @@ package struct Compressor: Sendable {
 
   /// How rows make up for each other's errors; nil where none do.
   private func shrinkage(
-    on sample: CalibrationSample, pool: WorkerPool, _ progress: (CompressionProgress) -> Void
+    on sample: CalibrationSample, pool: WorkerPool, state: CodesState? = nil, _ progress: (CompressionProgress) -> Void
   ) throws -> ShrinkageChoice? {
     try plan.rowFeedback.map { rows in
-      try ShrinkageChoice(self, rows, on: sample, pool: pool) { activity, done, all in
+      try ShrinkageChoice(self, rows, on: sample, pool: pool, state: state) { activity, done, all in
         progress(
           .init(
             tensor: activity, tensorsDone: 0, tensors: plan.tensors.count, bytesDone: done, bytes: all,
@@ -164,30 +164,70 @@ package struct Compressor: Sendable {
         guard isCalibrated else { return nil }
         return try self.sample ?? CalibrationSample(settings, for: checkpoint, tokenizer: tokenizer)
       } as CalibrationSample?
-    let choice = try sample.map { try shrinkage(on: $0, pool: pool, progress) } ?? nil
+    let sources = try sourceFiles(pool: pool)
+    let state = try stateFolder.flatMap { folder in
+      try sample.map { try CodesState(folder: folder, identity: identity(sources, $0)) }
+    }
+    let choice = try sample.map { try shrinkage(on: $0, pool: pool, state: state, progress) } ?? nil
     let tuning = plan.recipe.tuning
     var details = Details(outputs: choice?.json)
     let (notes, weightBytes) = try withoutActuallyEscaping(progress) { progress in
-      let run = try CalibratedRun(
-        self, writer: tuning == nil ? writer : nil, pool: pool, outputs: choice?.outputs, keepsTensors: tuning != nil,
-        progress: progress)
-      try run.run(sample)
-      details.experts = run.experts.json
-      guard let tuning else { return (run.notes, run.weightBytes) }
-      let tuned = try tune(tuning, run.kept ?? [:], pool: pool, stateFolder: stateFolder, progress)
-      for tensor in plan.tensors {
-        guard let encoded = tuned.tensors[tensor.spec.name] else { throw FurlError(.defect, "a tensor is missing") }
-        try writer.append(encoded, of: tensor, parallelFor: pool.forEach)
+      let run =
+        try choice?.best
+        ?? CalibratedRun(
+          self, writer: tuning == nil ? writer : nil, pool: pool, outputs: choice?.outputs, keepsTensors: tuning != nil,
+          progress: progress)
+      if choice?.best == nil {
+        run.state = state
+        try run.run(sample)
       }
-      details.tuning = tuned.json
-      return (run.notes + tuned.notes, run.weightBytes)
+      details.experts = run.experts.json
+      var tensors = run.kept
+      var notes = run.notes
+      if let tuning {
+        let tuned = try tune(tuning, run.kept ?? [:], pool: pool, stateFolder: stateFolder, progress)
+        details.tuning = tuned.json
+        notes += tuned.notes
+        tensors = tuned.tensors
+      }
+      // What was not written while it was made; and of what was tried nothing was said yet.
+      if let tensors {
+        try write(tensors, to: writer, pool: pool) { if choice?.best != nil { progress($0) } }
+      }
+      return (notes, run.weightBytes)
     }
-    let sources = try sourceFiles(pool: pool)
     let description = try self.description(sources, tokenizer: tokenizer, sample: sample, details: details)
     let id = try writer.finish(description, tokenizer: tokenizer.serialized())
+    state?.remove()
     return CompressionResult(
       artifactID: id, diskBytes: writer.bytesWritten, weightBytes: weightBytes,
       notes: (plan.keptCodes?.notes ?? []) + notes, changes: changes)
+  }
+
+  private func write(
+    _ tensors: [String: EncodedTensor], to writer: ArtifactWriter, pool: WorkerPool,
+    progress: (CompressionProgress) -> Void
+  ) throws {
+    let bytes = try checkpoint.files().reduce(0) { $0 + $1.count }
+    let all = plan.tensors.reduce(0) { $0 + $1.spec.elementCount }
+    var done = 0
+    for (index, tensor) in plan.tensors.enumerated() {
+      guard let encoded = tensors[tensor.spec.name] else { throw FurlError(.defect, "a tensor is missing") }
+      try writer.append(encoded, of: tensor, parallelFor: pool.forEach)
+      done += tensor.spec.elementCount
+      progress(
+        .init(
+          tensor: tensor.spec.name, tensorsDone: index + 1, tensors: plan.tensors.count,
+          bytesDone: Int(Double(done) / Double(max(1, all)) * Double(bytes)), bytes: bytes))
+    }
+  }
+
+  /// What makes a calibrated compression this one and no other.
+  private func identity(_ sources: [Checkpoint.SourceFile], _ sample: CalibrationSample) -> Digest {
+    var lines = [furlVersion, plan.recipe.json.canonicalText, plan.spec.json.canonicalText, sample.json.canonicalText]
+    lines += sources.map { "\($0.name) \($0.digest)" }
+    lines.append("\(sample.sequences)")
+    return Digest(of: lines.joined(separator: "\n").utf8)
   }
 
   private func tune(

@@ -1,6 +1,7 @@
 import FurlBase
 import FurlEvaluate
 @testable import FurlReport
+import FurlSpec
 import FurlTestSupport
 import Foundation
 import Subprocess
@@ -24,9 +25,11 @@ import Testing
     var document = try ReportFixtures.pair()
     let page = HTMLReport.text(document)
     #expect(try await faults(page) == "")
-    for part in ["Quality over size", "Removed blocks", "CPU time", "Problems that changed", "How completions end"] {
+    for part in ["Quality over size", "CPU time", "Problems that changed", "How completions end"] {
       #expect(page.contains(part), "\(part)")
     }
+    // Two points are no curve.
+    #expect(!page.contains("Removed blocks"))
     document.title = "</title><script>alert(1)</script>"
     #expect(try await faults(HTMLReport.text(document)) == "")
     #expect(try await faults(HTMLReport.text(ReportDocument())) == "")
@@ -147,6 +150,81 @@ import Testing
     let page = HTMLReport.text(document)
     #expect(page.utf8.count < HTMLReport.sizeLimit && page.contains("more are not shown"))
     #expect(try await faults(page) == "")
+  }
+
+  /// Beside answers stand what was asked and what was expected, where somebody gives the suite.
+  @Test func promptsAndExpectedAnswersAreShown() async throws {
+    try await TestData.withTemporaryFolder { folder in
+      let problems: [JSON] = [
+        ["id": "p/0", "input": "<s> def f ( a ) : <EOL> return", "gt": "a + 1"],
+        ["id": "p/1", "input": "x = <", "gt": "y"],
+      ]
+      try TestData.write(Array(problems.map(\.compactText).joined(separator: "\n").utf8), to: folder + "/lines.jsonl")
+      let digest = try Suite(path: folder + "/lines.jsonl").sha256.hex
+      func row(_ name: String, _ right: [Bool]) throws -> JSON {
+        var quality = ReportFixtures.quality(right, kind: .lines)
+        guard case .object(var members) = quality else { return quality }
+        members[1].value = ["name": "tiny", "sha256": .string(digest), "kind": "lines", "count": 2]
+        quality = .object(members)
+        return ReportFixtures.row(
+          name, digest: name == "base" ? ReportFixtures.original : "d", quality: [quality])
+      }
+      var document = try ReportFixtures.document(
+        ReportFixtures.bench([try row("base", [true, false]), try row("small", [false, true])]))
+      for (model, first, second) in [("base", " a + 1 ", "z"), ("small", " a - 1 ", "y ")] {
+        let lines: [JSON] = [
+          ["id": "p/0", "completion": .string(first)], ["id": "p/1", "completion": .string(second)],
+        ]
+        try TestData.write(Array(lines.map(\.compactText).joined(separator: "\n").utf8), to: folder + "/s.jsonl")
+        try document.addSamples(path: folder + "/s.jsonl", model: model)
+      }
+      let without = HTMLReport.text(document)
+      #expect(without.contains("furl report --suite adds") && !without.contains("what was expected</p>"))
+      try document.addSuite(path: folder + "/lines.jsonl")
+      let page = HTMLReport.text(document)
+      #expect(try await faults(page) == "")
+      // The answers differ from the expected one; white space at their ends does not count.
+      for part in [
+        ">&lt;s&gt; def f ( a ) :\nreturn</pre>", ">a <mark>+</mark> 1</pre>", ">a <mark>-</mark> 1</pre>",
+        "><mark>z</mark></pre>",
+        ">x = &lt;</pre>", "><mark>y</mark></pre>", ">y</pre>", ">a + 1</pre>",
+      ] { #expect(page.contains(part), "\(part)") }
+      // Another file's problems are not these.
+      try TestData.write(Array("{\"input\": \"a\", \"gt\": \"b\"}".utf8), to: folder + "/other.jsonl")
+      let error = #expect(throws: FurlError.self) { try document.addSuite(path: folder + "/other.jsonl") }
+      #expect(error?.remedy?.contains("tiny") == true)
+    }
+  }
+
+  /// What gates refused stands first, and stands for nothing that can be had.
+  @Test func refusedModelsStandFirst() async throws {
+    func judged(_ name: String, _ verdict: String) -> JSON {
+      let gates: [JSON] = (0..<4).map { number in
+        ["metric": "disk_bytes", "bound": ["max": .integer(number)], "verdict": .string(verdict), "reason": "1 MB"]
+      }
+      return [
+        "furl": 1, "artifact": .string(name), "artifact_id": .string(name), "verdict": .string(verdict),
+        "gates": .array(gates), "suites": [],
+      ]
+    }
+    let right: [String: [Bool]] = ["base": [true, true], "good": [true, false], "bad": [true, false]]
+    let rows = ["base", "good", "bad"].map { name in
+      ReportFixtures.row(
+        name, digest: name == "base" ? ReportFixtures.original : name, bytes: name == "bad" ? 10 : 1000,
+        quality: [ReportFixtures.quality(right[name] ?? [])])
+    }
+    let page = HTMLReport.text(
+      try ReportFixtures.document(ReportFixtures.bench(rows), judged("good", "pass"), judged("bad", "fail")))
+    #expect(try await faults(page) == "")
+    let gates = try #require(page.range(of: "<section id=\"gates\"").map { page[$0.upperBound...] })
+    let bad = try #require(gates.range(of: "<th scope=\"row\">bad"))
+    let good = try #require(gates.range(of: "<th scope=\"row\">good"))
+    #expect(bad.lowerBound < good.lowerBound)
+    #expect(gates.contains("value=\"fail\"> fail (4)</label>") && !gates.contains(">regressions<"))
+    #expect(page.contains("of those that no gate refused"))
+    // The page's first words say how many.
+    #expect(page.contains("1 of 2 artifacts: a gate does not hold"))
+    #expect(page.contains("<th scope=\"col\">artifact</th><th scope=\"col\" class=\"left\">gate</th>"))
   }
 
   @Test func linesThatDifferAreMarked() {

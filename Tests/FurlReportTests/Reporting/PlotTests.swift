@@ -32,6 +32,11 @@ import Testing
     let points = [point(1, 1), point(2, 3), point(3, 2), point(4, 4), point(1, 1), point(9, 0, 1)]
     #expect(PointPlot.frontier(points, lowX: true) == [0, 1, 3, 5])
     #expect(PointPlot.frontier(points, lowX: false) == [3, 5])
+    // What was refused neither lies on it nor keeps others from it.
+    var refused = points
+    refused[3].isSound = false
+    #expect(PointPlot.frontier(refused, lowX: true) == [0, 1, 5])
+    #expect(PointPlot.frontier(refused, lowX: false) == [1, 2, 5])
   }
 
   @Test(arguments: [

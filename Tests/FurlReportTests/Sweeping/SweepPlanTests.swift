@@ -53,6 +53,26 @@ import Testing
     }
   }
 
+  /// Problems that may be missing are left out, and shapes with random weights are spared published ones. A card may not be.
+  @Test func suitesThatAreGiven() throws {
+    try TestData.withTemporaryFolder { folder in
+      try TestData.write(Array("{\"input\": \"a\", \"gt\": \"b\"}".utf8), to: folder + "/p.jsonl")
+      let digest = try Suite(path: folder + "/p.jsonl").sha256.hex
+      for (name, file) in [("here", "p.jsonl"), ("gone", "q.jsonl")] {
+        let card = "furl: 1\nsuite: \(name)\nfile: \(file)\nsha256: \(digest)\nkind: lines\n"
+        try TestData.write(Array(card.utf8), to: folder + "/\(name).yaml")
+      }
+      let rest = "measure: {}\nrecipes: [{recipe: original}]\ncheckpoints: [{name: m, path: \(TestData.minipy)}]\n"
+      let plan = try plan("suites: [\"given:here.yaml\", \"given:gone.yaml\"]\n" + rest, in: folder)
+      #expect(try plan.suites(of: plan.subjects[0], at: TestData.minipy).map(\.name) == ["here"])
+      #expect(plan.filesRead.contains(folder + "/here.yaml") && plan.filesRead.contains(folder + "/p.jsonl"))
+      let shape = try SweepPlan.subject(argument: "s=synth:codegpt/1")
+      #expect(try plan.suites(of: shape, at: TestData.minipy).isEmpty)
+      let wrong = try self.plan("suites: [\"given:none.yaml\"]\n" + rest, in: folder)
+      #expect(throws: FurlError.self) { try wrong.suites(of: wrong.subjects[0], at: TestData.minipy) }
+    }
+  }
+
   /// A cell whose samples, or whose own figures, are not what they were has not ended.
   @Test(arguments: ["cut", "empty", "junk", "missing", "other", "figure", "unlisted"])
   func aCellWithDamagedSamplesIsNotDone(_ harm: String) throws {

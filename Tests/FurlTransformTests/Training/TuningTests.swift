@@ -23,7 +23,8 @@ import Testing
   }
 
   private static func tuning(_ path: String) throws -> JSON {
-    try #require(try Artifact(path: path).description.recipe.details["tuning"])
+    let details = try Artifact(path: path).description.recipe.details
+    return try #require(details["tuning"])
   }
 
   /// The streams of codes of an artifact, by tensor.
@@ -55,7 +56,8 @@ import Testing
       #expect(try Fixtures.decoded(folder + "/a.furl")["norm"] != norms)
       #expect(tuned.bytes.count < plain.bytes.count + 4096)
       let report = try Self.tuning(folder + "/a.furl")
-      let measured = try #require(report["kl_divergence"]?.array?.compactMap(\.number))
+      let list = try #require(report["kl_divergence"]?.array)
+      let measured = list.compactMap(\.number)
       print("\(quantize): \(measured)")
       #expect(report["taken"]?.bool == true && measured.count == 2 && measured[1] < 0.9 * measured[0])
       #expect(report["held_out"]?["name"]?.string == "held-out.txt")
@@ -146,6 +148,7 @@ import Testing
   ])
   func mistakesAreNamed(_ steps: String, _ words: String) throws {
     let error = #expect(throws: FurlError.self) { try TrainingFixtures.recipe(steps, in: "/nowhere") }
-    #expect("\(error?.problem ?? "") \(error?.remedy ?? "") \(error?.place ?? "")".contains(words))
+    let text = [error?.problem, error?.remedy, error?.place].compactMap { $0 }.joined(separator: " ")
+    #expect(text.contains(words), "\(text)")
   }
 }

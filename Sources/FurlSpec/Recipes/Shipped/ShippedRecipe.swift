@@ -51,6 +51,17 @@ package struct ShippedRecipe: Sendable {
 
   package static func named(_ name: String) -> ShippedRecipe? { all.first { $0.name == name } }
 
+  /// The one that somebody probably meant: nearly of that name, with that name in its own (`Q4_K_M`), or of so many bits.
+  static func meant(by name: String) -> String? {
+    let names = all.map(\.name)
+    if let bits = name.lowercased().firstMatch(of: /^(?:q|w)?([2-8])(?:[-_]?bits?)?$/)?.1, names.contains("int\(bits)")
+    {
+      return "int\(bits)"
+    }
+    let contained = name.count < 3 ? nil : names.filter { $0.contains(name.lowercased()) }.min { $0.count < $1.count }
+    return Suggestion.nearest(to: name, among: names) ?? contained
+  }
+
   package func recipe() throws -> Recipe { try Recipe(YAML.read(Array(text.utf8), file: name)) }
 }
 
@@ -69,7 +80,7 @@ extension Recipe {
       self = try shipped.recipe()
       return
     }
-    let meant = Suggestion.nearest(to: name.lastName, among: ShippedRecipe.all.map(\.name))
+    let meant = ShippedRecipe.meant(by: name.lastName)
     throw FurlError.input(
       argument, "does not exist",
       remedy: (meant.map { "did you mean \($0)? " } ?? "") + "furl recipes lists those that ship")
