@@ -8,7 +8,8 @@ import Testing
 /// of a file multiplies as what was decoded from it.
 @Suite struct WidthTests {
   static let codings = [
-    "int8", "nested8", "int6", "int6-minimum", "int5", "int5-minimum", "int4", "int4-minimum", "int3", "int3-minimum", "int2",
+    "int8", "nested8", "int6", "int6-minimum", "int5", "int5-minimum", "int4", "int4-minimum", "int3", "int3-minimum",
+    "int2",
     "int2-minimum", "nf4", "fp4", "codebook4",
   ]
 

@@ -83,7 +83,7 @@ import Testing
   }
 
   @Test func differentSchemesHaveDifferentNames() {
-    #expect(Set(Scheme.every.map(\.name)).count == Scheme.every.count && Scheme.every.count == 48)
+    #expect(Set(Scheme.every.map(\.name)).count == Scheme.every.count && Scheme.every.count == 53)
     #expect(Scheme.int4Minimum(.columns(64)).name == "int4-minimum:64" && Scheme.int8(.row).name == "int8:row")
     #expect(Scheme.nf4(.columns(64)).withSmallScales?.name == "nf4:64:u8")
     #expect(Scheme.nf4(.row).withSmallScales == nil && Scheme.float32.withSmallScales == nil)

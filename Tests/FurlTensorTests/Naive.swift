@@ -90,7 +90,9 @@ extension Scheme {
   /// Every coding with blocks of every kind that its kernels tell apart, and with both kinds of scales.
   static let every: [Scheme] =
     [.float32, .bfloat16]
-    + [Block.columns(32), .columns(64), .columns(128), .row].flatMap { [.int8($0), .nested8($0), .int4($0), .int4Minimum($0)] }
+    + [Block.columns(32), .columns(64), .columns(128), .row].flatMap {
+      [.int8($0), .nested8($0), .int4($0), .int4Minimum($0)]
+    }
     + [Block.columns(32), .row].flatMap { [.int6($0), .int6Minimum($0), .int5($0), .int5Minimum($0)] }
     + [Block.columns(64), .row].flatMap {
       [.int3($0), .int3Minimum($0), .int2($0), .int2Minimum($0), .nf4($0), .fp4($0), .codebook4($0)]
@@ -99,7 +101,8 @@ extension Scheme {
 
   /// Those with scales in 8 bits.
   static let small: [Scheme] = [
-    Scheme.int8(.columns(32)), .nested8(.columns(64)), .int4(.columns(32)), .int4Minimum(.columns(64)), .int3(.columns(32)),
+    Scheme.int8(.columns(32)), .nested8(.columns(64)), .int4(.columns(32)), .int4Minimum(.columns(64)),
+    .int3(.columns(32)),
     .int3Minimum(.columns(128)), .int2(.columns(128)), .int2Minimum(.columns(32)), .nf4(.columns(64)),
     .fp4(.columns(128)), .codebook4(.columns(32)), .int6(.columns(64)), .int5Minimum(.columns(32)),
   ].compactMap(\.withSmallScales)

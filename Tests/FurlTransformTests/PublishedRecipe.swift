@@ -88,7 +88,8 @@ struct PublishedRecipe: CustomTestStringConvertible {
     .init(name: "int8", shapes: Shape.allCases, linear: int8, embeddings: int8, bound: near),
     .init(name: "bf16", shapes: [.minipy, .llama], linear: [.bfloat16], embeddings: [.bfloat16], bound: near),
     .init(
-      name: "nested8", shapes: [.minipy, .llama], linear: [.nested8(.columns(32))], embeddings: [.nested8(.columns(32))],
+      name: "nested8", shapes: [.minipy, .llama], linear: [.nested8(.columns(32))],
+      embeddings: [.nested8(.columns(32))],
       isCalibrated: true, bound: near),
     .init(name: "int8-rows", shapes: [.minipy], linear: row, embeddings: row, bound: near),
     .init(name: "int4", shapes: [.minipy, .starcoder2, .phi], linear: int4, embeddings: int8, bound: far),

@@ -283,7 +283,8 @@ package final class Generator {
     // What the text has said before costs nothing to guess.
     if let found = active.lookup?.guess(limit, behind: Generator.sureMatch), !found.isEmpty { return found }
     return try drafter.propose(
-      slot: active.slot, ids: held[active.slot] + active.pending, limit: limit, ends: ends, sampler: active.sampler)[...]
+      slot: active.slot, ids: held[active.slot] + active.pending, limit: limit, ends: ends, sampler: active.sampler)[
+        ...]
   }
 
   /// Behind a repeated run of so many tokens, the text is guessed from and no model.

@@ -38,7 +38,8 @@ extension PackedMatrix {
 
   /// The scale of a block of one of the 16 rows of a row tile, of schemes that have no super-blocks.
   package func scale(tile: Int, block: Int, lane: Int) -> Float {
-    precondition((0..<tiles).contains(tile) && (0..<Int(matrix.blocks)).contains(block) && (0..<Tile.rows).contains(lane))
+    precondition(
+      (0..<tiles).contains(tile) && (0..<Int(matrix.blocks)).contains(block) && (0..<Tile.rows).contains(lane))
     let place = (tile * Int(matrix.blocks) + block) * Tile.rows + lane
     if let halves = matrix.scales { return furl_float_from_half(halves[place]) }
     guard let bytes = matrix.scale_codes, let factors = matrix.factors else { return 0 }

@@ -186,7 +186,8 @@ package struct Scheme: Sendable, Hashable, CustomStringConvertible {
 
   /// Every coding; a new one is added here and has a file of its own.
   private static let codings: [any Coding.Type] = [
-    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Nested8Coding.self, Int6Coding.self, Int6MinimumCoding.self, Int5Coding.self,
+    Float32Coding.self, BFloat16Coding.self, Int8Coding.self, Nested8Coding.self, Int6Coding.self,
+    Int6MinimumCoding.self, Int5Coding.self,
     Int5MinimumCoding.self, Int4Coding.self, Int4MinimumCoding.self, Int3Coding.self, Int3MinimumCoding.self,
     Int2Coding.self, Int2MinimumCoding.self, NF4Coding.self, FP4Coding.self,
     CodebookCoding.self, Q4KCoding.self, Q5KCoding.self, Q6KCoding.self, Q3KCoding.self, IQ4XSCoding.self,
