@@ -90,7 +90,7 @@ struct PublishedRecipe: CustomTestStringConvertible {
     .init(
       name: "nested8", shapes: [.minipy, .llama], linear: [.nested8(.columns(32))],
       embeddings: [.nested8(.columns(32))],
-      isCalibrated: true, bound: near),
+      isCalibrated: true, bound: 0.05),
     .init(name: "int8-rows", shapes: [.minipy], linear: row, embeddings: row, bound: near),
     .init(name: "int4", shapes: [.minipy, .starcoder2, .phi], linear: int4, embeddings: int8, bound: far),
     .init(name: "int4-minimum", shapes: [.gpt2, .llama], linear: minimum, embeddings: int8, bound: far),

@@ -104,7 +104,6 @@ static void put_in(const void *plane, const problem *p, int bits, size_t row, si
 static void put(const problem *p, int bits, size_t row, size_t column, int code) {
   put_in(p->matrix.codes, p, bits, row, column, code);
 }
-
 /// Rows [first, first + count), the 8-bit form interleaved by the header's words.
 static furl_activations grouped(const problem *p, const float *values, size_t first, size_t count) {
   size_t tiles = p->matrix.column_tiles;
@@ -340,8 +339,8 @@ static void check_rows(outcome *o, const kind *k, const problem *p) {
     {NULL, furl_row_int8_minimum, furl_row_int6_minimum, furl_row_int5_minimum, furl_row_int4_minimum,
       furl_row_int3_minimum, furl_row_int2_minimum}};
   int which = k->bits == 0 ? 0 : k->bits == 8 ? 1 : 8 - k->bits;
-  void (*row)(const furl_matrix *, size_t, size_t, float *) = k->nested ? furl_row_nested8
-    : k->table ? furl_row_table4 : row_of[k->minimum][which];
+  void (*row)(const furl_matrix *, size_t, size_t, float *) =
+    k->nested ? furl_row_nested8 : k->table ? furl_row_table4 : row_of[k->minimum][which];
   float *weights = garbage(p->columns * sizeof(float));
   for (size_t r = 0; r < p->matrix.rows; r++) {
     row(&p->matrix, r, p->columns, weights);

@@ -328,7 +328,6 @@ INLINE bool encode_block(
   return true;
 }
 
-/// Tiles of nothing but zero weights.
 INLINE void clear_tiles(const scheme s, const furl_row_tile *out) {
   int32_t zero = padding_code(s, out);
   size_t low = code_bits(s) == 3 ? tile_bytes(INT2) : is_wide(s) ? tile_bytes(INT4) : tile_bytes(s);
