@@ -159,15 +159,16 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
     }
   }
   float *values = memory(count * tiles * 128), *x_scales = memory(count * tiles * 4 + 64);
-  int8_t *x_codes = memory(count * tiles * 32);
+  int8_t *x_codes = memory(count * tiles * 32), *panels = memory(count * tiles * 32);
   int32_t *sums = memory(count * tiles * 4 + 64);
   for (size_t i = 0; i < count * tiles * 32; i++) values[i] = (float)(i * 7 % 31) / 31 - 0.5f;
   for (size_t a = 0; a < count; a++) {
     size_t at = furl_group_scales(tiles, a);
     tier->quantize(values + a * tiles * 32, tiles * 32, furl_group_rows(count, a),
-      x_codes + furl_group_codes(tiles, a), x_scales + at, sums + at);
+      x_codes + furl_group_codes(tiles, a), x_scales + at, sums + at,
+      a < count / 16 * 16 ? panels + furl_panel_codes(tiles, a) : NULL);
   }
-  furl_activations x = {count, x_codes, x_scales, sums, values};
+  furl_activations x = {count, x_codes, x_scales, sums, values, panels};
   float *out = memory(count * s->rows * 4);
   furl_multiply multiply;
   memcpy(&multiply, (const char *)tier + k->member, sizeof multiply);
@@ -193,13 +194,15 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
     100 * best_read / best, work / best * 1e-9);
   furl_pool_destroy(pool);
   free(matrices), free(codes), free(scales), free(values), free(factors);
-  free(x_scales), free(x_codes), free(sums), free(out);
+  free(x_scales), free(x_codes), free(panels), free(sums), free(out);
 }
 
 static const furl_kernels *tier_named(const char *name) {
   const furl_kernels *best = NULL;
-  for (furl_isa isa = FURL_ISA_SCALAR; isa <= FURL_ISA_NEON; isa++) {
-    const furl_kernels *tier = furl_kernels_for(isa);
+  static const furl_isa order[] = {
+    FURL_ISA_SCALAR, FURL_ISA_PORTABLE, FURL_ISA_AVX2, FURL_ISA_NEON, FURL_ISA_AVX512_VNNI, FURL_ISA_AMX};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+    const furl_kernels *tier = furl_kernels_for(order[i]);
     if (tier != NULL && (name == NULL || strcmp(tier->name, name) == 0)) best = tier;
   }
   return best;

@@ -40,7 +40,7 @@ void bench_others(const furl_kernels *k) {
   int32_t sums[WIDTH / 32];
   float scales[WIDTH / 32];
   volatile int64_t largest;
-  MEASURE("quantize 4096", WIDTH, "Gvalues/s", k->quantize(x, WIDTH, 1, codes, scales, sums));
+  MEASURE("quantize 4096", WIDTH, "Gvalues/s", k->quantize(x, WIDTH, 1, codes, scales, sums, NULL));
   MEASURE("layer_norm 4096", WIDTH, "Gvalues/s", k->layer_norm(x, WIDTH, y, y, 1e-5f, out));
   MEASURE("rms_norm 4096", WIDTH, "Gvalues/s", k->rms_norm(x, WIDTH, y, NULL, 1e-5f, out));
   MEASURE("gelu 4096", WIDTH, "Gvalues/s", k->activate(FURL_GELU, out, NULL, WIDTH));

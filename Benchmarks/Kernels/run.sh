@@ -8,7 +8,7 @@ mkdir -p "$build"
 # The flags of a release build: no -m options, so that what is measured is what ships.
 # shellcheck disable=SC2046
 "${CLANG:-clang}" -std=gnu17 -O2 -D_GNU_SOURCE -I"$root/Sources/CFurlKernels/include" \
-  $(find "$root/Benchmarks/Kernels" "$root/Sources/CFurlKernels" -name '*.c') -o "$build/bench" -lpthread
+  $(find "$root/Benchmarks/Kernels" "$root/Sources/CFurlKernels" -name '*.c') -o "$build/bench" -lpthread -lm
 if command -v chrt >/dev/null && chrt -f 5 true 2>/dev/null; then
   exec chrt -f 5 "$build/bench" "$@"
 fi

@@ -37,6 +37,12 @@ bool furl_isa_supported(furl_isa isa) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
       && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
       && __builtin_cpu_supports("avx512vnni");
+  case FURL_ISA_AMX:
+#if defined(__linux__)
+    return furl_isa_supported(FURL_ISA_AVX512_VNNI) && furl_may_use_tiles();
+#else
+    return false;
+#endif
 #elif defined(__aarch64__)
   case FURL_ISA_NEON:
     return has_dot_product();
@@ -58,6 +64,10 @@ const furl_kernels *furl_kernels_for(furl_isa isa) {
     return &furl_kernels_avx2;
   case FURL_ISA_AVX512_VNNI:
     return &furl_kernels_avx512;
+#if defined(__linux__)
+  case FURL_ISA_AMX:
+    return furl_kernels_amx();
+#endif
 #elif defined(__aarch64__)
   case FURL_ISA_NEON:
     return &furl_kernels_neon;

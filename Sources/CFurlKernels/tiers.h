@@ -13,6 +13,11 @@ extern const furl_kernels furl_kernels_portable;
 #if defined(__x86_64__)
 extern const furl_kernels furl_kernels_avx2;
 extern const furl_kernels furl_kernels_avx512;
+#if defined(__linux__)
+/// Whether this process may use AMX.
+bool furl_may_use_tiles(void);
+const furl_kernels *furl_kernels_amx(void);
+#endif
 #elif defined(__aarch64__)
 extern const furl_kernels furl_kernels_neon;
 #endif

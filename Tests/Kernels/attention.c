@@ -301,7 +301,7 @@ static void check_shapes(outcome *o, const furl_kernels *k, format f) {
 }
 
 void test_attention(void) {
-  const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
+  const furl_kernels *found[MOST_TIERS] = {furl_kernels_for(FURL_ISA_SCALAR)};
   size_t n = 1 + tiers(found + 1);
   for (size_t t = 0; t < n; t++) {
     for (int f = F32; f <= I8; f++) {

@@ -127,7 +127,7 @@ static void test_transpose(void) {
 }
 
 void test_conversions(void) {
-  const furl_kernels *found[5];
+  const furl_kernels *found[MOST_TIERS];
   test_halves();
   test_bfloats();
   test_transpose();

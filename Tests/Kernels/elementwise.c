@@ -21,17 +21,22 @@ static void check_group(
 {
   size_t tiles = (columns + 31) / 32, n = tiles * rows, row = draw_below(rows);
   int8_t *all = garbage(n * 32), *all_expected = garbage(n * 32);
+  int8_t *panel = garbage(tiles * 16 * 32), *panel_expected = garbage(tiles * 16 * 32);
+  size_t place = draw_below(16);
   float *all_scales = garbage(n * 4), *scales_expected = garbage(n * 4);
   int32_t *all_sums = garbage(n * 4), *sums_expected = garbage(n * 4);
   for (size_t i = 0; i < tiles * 32; i++) all_expected[(i / 4 * rows + row) * 4 + i % 4] = codes[i];
+  for (size_t i = 0; i < tiles * 32; i++) panel_expected[(i / 32 * 16 + place) * 32 + i % 32] = codes[i];
   for (size_t t = 0; t < tiles; t++) {
     scales_expected[t * rows + row] = scales[t], sums_expected[t * rows + row] = sums[t];
   }
-  k->quantize(x, columns, rows, all + 4 * row, all_scales + row, all_sums + row);
+  k->quantize(x, columns, rows, all + 4 * row, all_scales + row, all_sums + row, panel + 32 * place);
+  require(o, memcmp(panel, panel_expected, tiles * 16 * 32) == 0, "codes in a panel");
   require(o, memcmp(all, all_expected, n * 32) == 0, "codes in a group");
   require(o, memcmp(all_scales, scales_expected, n * 4) == 0, "scales in a group");
   require(o, memcmp(all_sums, sums_expected, n * 4) == 0, "sums in a group");
   free(all), free(all_expected), free(all_scales), free(scales_expected), free(all_sums), free(sums_expected);
+  free(panel), free(panel_expected);
 }
 
 static void test_quantize(const furl_kernels *k) {
@@ -43,8 +48,8 @@ static void test_quantize(const furl_kernels *k) {
     int8_t *codes = garbage(tiles * 32), *twin_codes = garbage(tiles * 32);
     int32_t *sums = garbage(tiles * 4), *twin_sums = garbage(tiles * 4);
     fill(x, columns, mode);
-    k->quantize(x, columns, 1, codes, scales, sums);
-    twin->quantize(x, columns, 1, twin_codes, twin_scales, twin_sums);
+    k->quantize(x, columns, 1, codes, scales, sums, NULL);
+    twin->quantize(x, columns, 1, twin_codes, twin_scales, twin_sums, NULL);
     require(&o, memcmp(codes, twin_codes, tiles * 32) == 0, "codes differ from the twin's");
     require(&o, memcmp(sums, twin_sums, tiles * 4) == 0, "sums differ from the twin's");
     require(&o, same_bits(scales, twin_scales, tiles), "scales differ from the twin's");
@@ -75,7 +80,7 @@ static void test_quantize(const furl_kernels *k) {
   int8_t codes[32];
   float scale;
   int32_t sum;
-  k->quantize(ties, 32, 1, codes, &scale, &sum);
+  k->quantize(ties, 32, 1, codes, &scale, &sum, NULL);
   require(&o, memcmp(codes, even, 8) == 0 && scale == 1, "ties go to even");
   report(&o);
 }
@@ -175,7 +180,7 @@ static void test_argmax(const furl_kernels *k) {
 }
 
 void test_elementwise(void) {
-  const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
+  const furl_kernels *found[MOST_TIERS] = {furl_kernels_for(FURL_ISA_SCALAR)};
   for (size_t t = 0, n = 1 + tiers(found + 1); t < n; t++) {
     test_quantize(found[t]);
     test_norm(found[t], true);

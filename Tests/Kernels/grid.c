@@ -192,9 +192,10 @@ static void test_units(const furl_kernels *k) {
     furl_kernels_for(FURL_ISA_SCALAR)->search_unit(wanted, weights, parts, low, high, steps, expected);
     require(&o, same_bits(unit, expected, 16), "another unit than the scalar twin");
     for (size_t row = 0; row < 16; row++) {
-      double largest = 0, least = INFINITY, own = 0;
+      double largest = 0, least = INFINITY, own = 0, weight = 0;
       for (size_t p = 0; p < parts; p++) {
         double x = (double)wanted[p * 16 + row];
+        weight += (double)weights[p * 16 + row];
         if (fabs(x) > fabs(largest)) largest = x;
       }
       for (size_t step = 0; step <= 2 * steps; step++) {
@@ -209,7 +210,9 @@ static void test_units(const furl_kernels *k) {
         }
         if (step == 2 * steps) own = sum; else least = fmin(least, sum);
       }
-      require(&o, own <= least * 1.001 + 1e-12, "not the best of those that are tried");
+      // Multiples of units are rounded to floats, which two losses may differ by.
+      double rounding = fabs(largest) * 0x1p-23 * sqrt(weight);
+      require(&o, sqrt(own) <= sqrt(least) * 1.0001 + 2 * rounding, "not the best of those that are tried");
     }
     free(wanted), free(weights);
   }
@@ -378,7 +381,7 @@ static void test_packing(void) {
 
 void test_grid(void) {
   make_tables();
-  const furl_kernels *found[5];
+  const furl_kernels *found[MOST_TIERS];
   size_t n = tiers(found);
   test_search(furl_kernels_for(FURL_ISA_SCALAR));
   test_weighing(furl_kernels_for(FURL_ISA_SCALAR));

@@ -107,24 +107,26 @@ static void put(const problem *p, int bits, size_t row, size_t column, int code)
 /// Rows [first, first + count), the 8-bit form interleaved by the header's words.
 static furl_activations grouped(const problem *p, const float *values, size_t first, size_t count) {
   size_t tiles = p->matrix.column_tiles;
-  int8_t *codes = garbage(count * tiles * 32);
+  int8_t *codes = garbage(count * tiles * 32), *panels = garbage(count * tiles * 32);
   float *scales = garbage(count * tiles * sizeof(float));
   int32_t *sums = garbage(count * tiles * sizeof(int32_t));
   for (size_t a = 0; a < count; a++) {
     size_t group = a / 8, n = count - group * 8 < 8 ? count - group * 8 : 8, r = a % 8;
     for (size_t c = 0; c < tiles * 32; c++) {
-      codes[group * 8 * tiles * 32 + (c / 4 * n + r) * 4 + c % 4] = p->rows.codes[(first + a) * tiles * 32 + c];
+      int8_t code = p->rows.codes[(first + a) * tiles * 32 + c];
+      codes[group * 8 * tiles * 32 + (c / 4 * n + r) * 4 + c % 4] = code;
+      if (a < count / 16 * 16) panels[a / 16 * 16 * tiles * 32 + (c / 32 * 16 + a % 16) * 32 + c % 32] = code;
     }
     for (size_t t = 0; t < tiles; t++) {
       scales[group * 8 * tiles + t * n + r] = p->rows.scales[(first + a) * tiles + t];
       sums[group * 8 * tiles + t * n + r] = p->rows.sums[(first + a) * tiles + t];
     }
   }
-  return (furl_activations){count, codes, scales, sums, values + first * tiles * 32};
+  return (furl_activations){count, codes, scales, sums, values + first * tiles * 32, panels};
 }
 
 static void release_grouped(furl_activations *x) {
-  free((void *)x->codes), free((void *)x->scales), free((void *)x->sums);
+  free((void *)x->codes), free((void *)x->scales), free((void *)x->sums), free((void *)x->panels);
 }
 
 static void fill_activations(problem *p, filling f) {
@@ -363,11 +365,11 @@ static const struct {
 void test_multiply(void) {
   static const size_t rows[] = {1, 2, 7, 15, 16, 17, 31, 32, 33, 40};
   static const size_t columns[] = {1, 4, 15, 16, 17, 32, 33, 63, 64, 65, 100, 160};
-  const furl_kernels *found[5] = {furl_kernels_for(FURL_ISA_SCALAR)};
+  const furl_kernels *found[MOST_TIERS] = {furl_kernels_for(FURL_ISA_SCALAR)};
   size_t n = 1 + tiers(found + 1);
   for (size_t i = 0; i < KINDS; i++) {
     const kind *k = &kinds[i];
-    outcome unpacked = {.kernel = k->name, .tier = "row"}, o[5] = {0};
+    outcome unpacked = {.kernel = k->name, .tier = "row"}, o[MOST_TIERS] = {0};
     for (size_t t = 0; t < n; t++) o[t] = (outcome){.kernel = k->name, .tier = found[t]->name};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
       for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {

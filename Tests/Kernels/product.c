@@ -66,7 +66,7 @@ static void test_triangles(const furl_kernels *k) {
 }
 
 void test_product(void) {
-  const furl_kernels *found[5];
+  const furl_kernels *found[MOST_TIERS];
   size_t n = tiers(found);
   for (size_t t = 0; t < n; t++) {
     test_products(found[t]);

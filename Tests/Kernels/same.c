@@ -35,7 +35,7 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
     scales[i] = furl_half_from_float(draw_unit()), minimums[i] = furl_half_from_float(draw_unit());
   }
   float table[16], *values = drawn(count * TILES * 32, 2), *out = garbage(count * ROWS * 4);
-  int8_t levels[16], *x = garbage(count * TILES * 32);
+  int8_t levels[16], *x = garbage(count * TILES * 32), *panels = garbage(count * TILES * 32);
   for (int i = 0; i < 16; i++) table[i] = draw_unit(), levels[i] = (int8_t)((int)draw_below(255) - 127);
   float *x_scales = garbage(count * TILES * 4);
   int32_t *sums = garbage(count * TILES * 4);
@@ -43,17 +43,18 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
     for (size_t i = COLUMNS; i < TILES * 32; i++) values[row * TILES * 32 + i] = 0;
     size_t at = furl_group_scales(TILES, row);
     tier->quantize(values + row * TILES * 32, TILES * 32, furl_group_rows(count, row),
-      x + furl_group_codes(TILES, row), x_scales + at, sums + at);
+      x + furl_group_codes(TILES, row), x_scales + at, sums + at,
+      row < count / 16 * 16 ? panels + furl_panel_codes(TILES, row) : NULL);
   }
   furl_matrix matrix = {
     .codes = codes, .scales = scales, .minimums = minimums, .rows = ROWS, .column_tiles = TILES,
     .block_tiles = block_tiles, .blocks = blocks, .values = table, .levels = levels, .unit = 1.0f / 120,
     .remainders = remainders};
-  furl_activations activations = {count, x, x_scales, sums, values};
+  furl_activations activations = {count, x, x_scales, sums, values, panels};
   furl_output output = {out, ROWS, NULL, false};
   f(&matrix, &activations, 0, ROW_TILES, &output);
   fold(out, count * ROWS);
-  free(codes), free(remainders), free(values), free(out), free(x), free(x_scales), free(sums);
+  free(codes), free(remainders), free(values), free(out), free(x), free(panels), free(x_scales), free(sums);
 }
 
 static void multiply_all(void) {
@@ -197,7 +198,7 @@ static const struct {
 };
 
 void test_same(void) {
-  const furl_kernels *found[5];
+  const furl_kernels *found[MOST_TIERS];
   size_t n = tiers(found);
   for (size_t t = 0; t < n; t++) {
     tier = found[t];

@@ -70,11 +70,13 @@ double activated(furl_activation activation, double x) {
 /// The portable tier is tested natively: under an emulator it takes longest of all.
 static bool skips_portable;
 
-size_t tiers(const furl_kernels *found[5]) {
+size_t tiers(const furl_kernels *found[MOST_TIERS]) {
   size_t n = 0;
-  for (furl_isa isa = FURL_ISA_AVX2; isa <= (skips_portable ? FURL_ISA_NEON : FURL_ISA_PORTABLE); isa++) {
+  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_AMX; isa++) {
+    if (isa == FURL_ISA_PORTABLE && skips_portable) continue;
     if (furl_kernels_for(isa) != NULL) found[n++] = furl_kernels_for(isa);
   }
+  if (!skips_portable) found[n++] = modelled_tiles();
   return n;
 }
 

@@ -37,8 +37,14 @@ void report(const outcome *o);
 /// The header's words on an activation, in double precision.
 double activated(furl_activation activation, double x);
 
-/// The tiers above scalar that this CPU has.
-size_t tiers(const furl_kernels *found[5]);
+/// Of one CPU, the scalar one included.
+#define MOST_TIERS 7
+
+/// The AMX tier above a model of its tiles.
+const furl_kernels *modelled_tiles(void);
+
+/// The tiers above scalar that this CPU has, and that one.
+size_t tiers(const furl_kernels *found[MOST_TIERS]);
 
 void test_conversions(void);
 void test_encode(void);

@@ -47,6 +47,7 @@ typedef enum furl_isa {
   FURL_ISA_AVX512_VNNI = 2, // AVX-512 F, BW, VL, DQ and VNNI
   FURL_ISA_NEON = 3,        // NEON with the dot product instructions
   FURL_ISA_PORTABLE = 4,    // the same arithmetic without any of these
+  FURL_ISA_AMX = 5,         // AVX512_VNNI with AMX's tiles of bytes, where Linux allows them
 } furl_isa;
 
 /// Whether this CPU (and this build) has the tier.
@@ -57,13 +58,16 @@ bool furl_isa_supported(furl_isa isa);
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes, and all but
 /// that one, whose sums are in double precision, with each other in every bit.
 typedef struct furl_kernels {
-  const char *name; // "scalar", "avx2", "avx512-vnni", "neon", "portable"
+  const char *name; // "scalar", "avx2", "avx512-vnni", "amx", "neon", "portable"
+  bool reads_panels; // whether products of whole panels read `panels` of the activations
 
   /// x[columns] -> codes, scales and sums of column_tiles * 32 columns, as a row of a group of `rows` has them;
   /// scale = absmax / 127, ties to even.
   /// A tile of zeros (or of nothing above 4e-37) has scale 0. Not-a-numbers and infinities never reach a
   /// code: such a tile gets scale NaN, codes 0. All tiers give the same codes, sums and scales.
-  void (*quantize)(const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums);
+  /// `panel` is where the row's codes go once more as a panel has them, or NULL.
+  void (*quantize)(
+    const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums, int8_t *_Nullable panel);
 
   furl_encode encode_float32;
   furl_encode encode_bfloat16;

@@ -61,6 +61,9 @@ typedef struct furl_matrix {
 /// Rows of activations whose 8-bit form is interleaved.
 #define FURL_ACTIVATION_GROUP 8
 
+/// Rows of activations that CPUs with tiles multiply at once: two groups.
+#define FURL_PANEL_ROWS 16
+
 /// Activations of `count` rows, each padded with zeros to column_tiles * 32 columns.
 ///
 /// The 8-bit form: value = code * scale, one scale for each 32 columns, codes in -127...127. It lies in groups of 8
@@ -74,6 +77,9 @@ typedef struct furl_activations {
   const float *scales;  // group g: from g * 8 * column_tiles on
   const int32_t *sums;  // the same
   const float *values;  // [count][column_tiles * 32], what the 32-bit kernels read
+  // The codes of whole panels once more, a row's 32 columns side by side: [panel][column_tiles][16][32]. NULL where
+  // the tier does not read them.
+  const int8_t *_Nullable panels;
 } furl_activations;
 
 /// Rows of the group that a row of activations belongs to.
@@ -88,6 +94,12 @@ static inline size_t furl_group_codes(size_t column_tiles, size_t row) {
 }
 static inline size_t furl_group_scales(size_t column_tiles, size_t row) {
   return row / FURL_ACTIVATION_GROUP * FURL_ACTIVATION_GROUP * column_tiles + row % FURL_ACTIVATION_GROUP;
+}
+
+/// Where a row's codes begin among those of the panels; its tiles lie FURL_PANEL_ROWS * 32 apart.
+static inline size_t furl_panel_codes(size_t column_tiles, size_t row) {
+  return row / FURL_PANEL_ROWS * FURL_PANEL_ROWS * column_tiles * FURL_TILE_COLUMNS
+    + row % FURL_PANEL_ROWS * FURL_TILE_COLUMNS;
 }
 
 /// Where a product goes: out[row of activations][row of the matrix].

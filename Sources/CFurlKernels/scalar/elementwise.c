@@ -27,7 +27,7 @@ static float nearest(float x) {
 }
 
 void furl_scalar_quantize(
-  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums)
+  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums, int8_t *panel)
 {
   for (size_t begin = 0; begin < columns; begin += FURL_TILE_COLUMNS) {
     size_t n = columns - begin < FURL_TILE_COLUMNS ? columns - begin : FURL_TILE_COLUMNS;
@@ -47,6 +47,7 @@ void furl_scalar_quantize(
       float code = codable && i < n ? nearest(x[begin + i] * inverse) : 0;
       codes[(begin + i) / 4 * 4 * rows + i % 4] = (int8_t)code;
       sums[at] += (int8_t)code;
+      if (panel != NULL) panel[begin * FURL_PANEL_ROWS + i] = (int8_t)code;
     }
     scales[at] = codable ? largest / 127 : finite ? 0 : __builtin_nanf("");
   }

@@ -104,7 +104,7 @@ void furl_scalar_store_f16(const furl_kv_head *, const float *key, const float *
 void furl_scalar_store_i8(const furl_kv_head *, const float *key, const float *value, size_t position);
 
 void furl_scalar_quantize(
-  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums);
+  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums, int8_t *panel);
 void furl_scalar_layer_norm(
   const float *x, size_t n, const float *weight, const float *bias, float epsilon, float *out);
 void furl_scalar_rms_norm(

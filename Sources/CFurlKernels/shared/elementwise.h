@@ -17,7 +17,7 @@ INLINE v16i nearest_codes(v16 x, v16 inverse) {
 }
 
 static void quantize(
-  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums)
+  const float *x, size_t columns, size_t rows, int8_t *codes, float *scales, int32_t *sums, int8_t *panel)
 {
   typedef int8_t v16c __attribute__((vector_size(16)));
   for (size_t begin = 0, tile = 0; begin < columns; begin += FURL_TILE_COLUMNS, tile++) {
@@ -48,6 +48,10 @@ static void quantize(
       memcpy(all, &first, 16);
       memcpy(all + 16, &second, 16);
       UNROLL for (size_t i = 0; i < FURL_TILE_COLUMNS; i += 4) memcpy(codes + (begin + i) * rows, all + i, 4);
+    }
+    if (panel != NULL) {
+      memcpy(panel + tile * FURL_PANEL_ROWS * FURL_TILE_COLUMNS, &first, 16);
+      memcpy(panel + tile * FURL_PANEL_ROWS * FURL_TILE_COLUMNS + 16, &second, 16);
     }
     // The codes' sum is below 2^24, so the float sum is exact.
     sums[tile * rows] = (int32_t)sum_of_lanes(__builtin_convertvector(a + b, v16));

@@ -15,6 +15,8 @@ package final class Activations: @unchecked Sendable {
   private let codes: UnsafeMutablePointer<Int8>
   private let scales: UnsafeMutablePointer<Float>
   private let sums: UnsafeMutablePointer<Int32>
+  /// The codes of whole panels once more; touched only where kernels read them.
+  private let panels: UnsafeMutablePointer<Int8>
   private let storage: [ByteStorage]
   /// Of how many rows there is an 8-bit form; nil where there is none.
   private var quantizedCount: Int?
@@ -25,11 +27,12 @@ package final class Activations: @unchecked Sendable {
     self.columns = columns
     self.capacity = capacity
     stride = tiles * Tile.columns
-    storage = try [stride * 4, stride, tiles * 4, tiles * 4].map { try ByteStorage(zeroed: $0 * capacity) }
+    storage = try [stride * 4, stride, tiles * 4, tiles * 4, stride].map { try ByteStorage(zeroed: $0 * capacity) }
     values = storage[0].base.assumingMemoryBound(to: Float.self)
     codes = storage[1].base.assumingMemoryBound(to: Int8.self)
     scales = storage[2].base.assumingMemoryBound(to: Float.self)
     sums = storage[3].base.assumingMemoryBound(to: Int32.self)
+    panels = storage[4].base.assumingMemoryBound(to: Int8.self)
   }
 
   /// A narrower set in the memory of another one: what is in either is lost when the other is written to. Before a
@@ -40,7 +43,7 @@ package final class Activations: @unchecked Sendable {
     capacity = other.capacity
     stride = (columns + Tile.columns - 1) / Tile.columns * Tile.columns
     storage = other.storage
-    (values, codes, scales, sums) = (other.values, other.codes, other.scales, other.sums)
+    (values, codes, scales, sums, panels) = (other.values, other.codes, other.scales, other.sums, other.panels)
   }
 
   /// Makes zeros of what lies between the columns and whole tiles, in the first rows.
@@ -144,9 +147,11 @@ package final class Activations: @unchecked Sendable {
     let numbers = values + (first + row) * stride
     let kept = left.map { numbers[$0] }
     for column in left { numbers[column] = 0 }
+    let isInPanel = kernels.table.reads_panels && row < count - count % Int(FURL_PANEL_ROWS)
+    let panel = isInPanel ? panels + first * stride + furl_panel_codes(tiles, row) : nil
     kernels.table.quantize(
       numbers, columns, furl_group_rows(count, row), codes + first * stride + furl_group_codes(tiles, row),
-      scales + place, sums + place)
+      scales + place, sums + place, panel)
     for (column, value) in zip(left, kept) { numbers[column] = value }
   }
 
@@ -156,7 +161,7 @@ package final class Activations: @unchecked Sendable {
   /// - Parameter integers: whether the 8-bit form is read.
   func operand(count: Int, integers: Bool) -> furl_activations {
     precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
-    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values)
+    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values, panels: panels)
   }
 
   /// Some rows of a set whose 8-bit forms were made piece by piece.
@@ -166,7 +171,7 @@ package final class Activations: @unchecked Sendable {
     let (first, tiles) = (rows.lowerBound, stride / Tile.columns)
     return furl_activations(
       count: rows.count, codes: codes + first * stride, scales: scales + first * tiles, sums: sums + first * tiles,
-      values: values + first * stride)
+      values: values + first * stride, panels: panels + first * stride)
   }
 
   /// The 8-bit form, if there is one, is of other rows from now on.
