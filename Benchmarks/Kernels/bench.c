@@ -200,7 +200,7 @@ static void measure(const furl_kernels *tier, const kind *k, const shape *s, siz
 static const furl_kernels *tier_named(const char *name) {
   const furl_kernels *best = NULL;
   static const furl_isa order[] = {
-    FURL_ISA_SCALAR, FURL_ISA_PORTABLE, FURL_ISA_AVX2, FURL_ISA_NEON, FURL_ISA_AVX512_VNNI, FURL_ISA_AMX};
+    FURL_ISA_SCALAR, FURL_ISA_PORTABLE, FURL_ISA_AVX2, FURL_ISA_AVX_VNNI, FURL_ISA_NEON, FURL_ISA_AVX512_VNNI, FURL_ISA_AMX};
   for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
     const furl_kernels *tier = furl_kernels_for(order[i]);
     if (tier != NULL && (name == NULL || strcmp(tier->name, name) == 0)) best = tier;

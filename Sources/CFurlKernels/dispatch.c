@@ -33,6 +33,8 @@ bool furl_isa_supported(furl_isa isa) {
 #if defined(__x86_64__)
   case FURL_ISA_AVX2:
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  case FURL_ISA_AVX_VNNI:
+    return furl_isa_supported(FURL_ISA_AVX2) && furl_has_avx_vnni();
   case FURL_ISA_AVX512_VNNI:
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
       && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
@@ -62,6 +64,8 @@ const furl_kernels *furl_kernels_for(furl_isa isa) {
 #if defined(__x86_64__)
   case FURL_ISA_AVX2:
     return &furl_kernels_avx2;
+  case FURL_ISA_AVX_VNNI:
+    return furl_kernels_avx_vnni();
   case FURL_ISA_AVX512_VNNI:
     return &furl_kernels_avx512;
 #if defined(__linux__)

@@ -13,6 +13,8 @@ extern const furl_kernels furl_kernels_portable;
 #if defined(__x86_64__)
 extern const furl_kernels furl_kernels_avx2;
 extern const furl_kernels furl_kernels_avx512;
+bool furl_has_avx_vnni(void);
+const furl_kernels *furl_kernels_avx_vnni(void);
 #if defined(__linux__)
 /// Whether this process may use AMX.
 bool furl_may_use_tiles(void);

@@ -66,6 +66,8 @@ import Testing
     Mistake("check int8", 65, "furl recipes int8"),
     // What is there, and is something else.
     Mistake("compress M --recipe gates/minipy.yaml --output F/a.furl", 65, "this is a gate file", "furl recipes"),
+    Mistake("sweep recipes/int8.yaml", 65, "this is a recipe", "sweeps/"),
+    Mistake("sweep gates/minipy.yaml", 65, "this is a gate file", "sweeps/"),
     Mistake("eval M --suite recipes/int8.yaml", 65, "this is a recipe, and a suite card is expected"),
     Mistake("report gates/minipy.yaml", 65, "write reports"),
     Mistake("report M/model.safetensors", 65, "is a safetensors file", "write reports"),

@@ -67,6 +67,20 @@ import Testing
     }
   }
 
+  /// The largest numbers that can be stored take the place of larger ones: no weight becomes infinite.
+  @Test(arguments: schemes + small)
+  func scalesThatOverflowStayFinite(_ scheme: Scheme) throws {
+    let matrix = try Self.matrix(scheme)
+    let groups = try #require(matrix.scaleGroups)
+    let huge = [Float](repeating: .greatestFiniteMagnitude, count: Self.rows * groups.count)
+    let changed = try matrix.rescaled(huge, minimums: groups.hasMinimums ? huge : nil)
+    #expect((0..<Self.rows).allSatisfy { changed.row($0).allSatisfy { !$0.isNaN } })
+    #expect(changed.row(1).contains { $0.isFinite && $0.magnitude > 1000 })
+    for wrong in [Float.infinity, .nan] {
+      #expect(throws: FurlError.self) { try matrix.rescaled([wrong] + huge.dropFirst()) }
+    }
+  }
+
   @Test func whatHasNoScalesIsRefused() throws {
     for scheme in [Scheme.float32, .bfloat16, .mxfp4] {
       let matrix = try Self.matrix(scheme)

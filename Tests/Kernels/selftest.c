@@ -72,7 +72,7 @@ static bool skips_portable;
 
 size_t tiers(const furl_kernels *found[MOST_TIERS]) {
   size_t n = 0;
-  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_AMX; isa++) {
+  for (furl_isa isa = FURL_ISA_AVX2; isa <= FURL_ISA_AVX_VNNI; isa++) {
     if (isa == FURL_ISA_PORTABLE && skips_portable) continue;
     if (furl_kernels_for(isa) != NULL) found[n++] = furl_kernels_for(isa);
   }

@@ -38,7 +38,7 @@ void report(const outcome *o);
 double activated(furl_activation activation, double x);
 
 /// Of one CPU, the scalar one included.
-#define MOST_TIERS 7
+#define MOST_TIERS 8
 
 /// The AMX tier above a model of its tiles.
 const furl_kernels *modelled_tiles(void);

@@ -48,6 +48,7 @@ typedef enum furl_isa {
   FURL_ISA_NEON = 3,        // NEON with the dot product instructions
   FURL_ISA_PORTABLE = 4,    // the same arithmetic without any of these
   FURL_ISA_AMX = 5,         // AVX512_VNNI with AMX's tiles of bytes, where Linux allows them
+  FURL_ISA_AVX_VNNI = 6,    // AVX2 with AVX-VNNI
 } furl_isa;
 
 /// Whether this CPU (and this build) has the tier.
@@ -58,7 +59,7 @@ bool furl_isa_supported(furl_isa isa);
 /// One tier of kernels. All tiers agree with FURL_ISA_SCALAR within 1e-5 relative to the sum of magnitudes, and all but
 /// that one, whose sums are in double precision, with each other in every bit.
 typedef struct furl_kernels {
-  const char *name; // "scalar", "avx2", "avx512-vnni", "amx", "neon", "portable"
+  const char *name; // "scalar", "avx2", "avx-vnni", "avx512-vnni", "amx", "neon", "portable"
   bool reads_panels; // whether products of whole panels read `panels` of the activations
 
   /// x[columns] -> codes, scales and sums of column_tiles * 32 columns, as a row of a group of `rows` has them;

@@ -4,12 +4,13 @@ package import CFurlKernels
 /// The tier of kernels that this process computes with.
 package struct Kernels: @unchecked Sendable {
   package let table: furl_kernels
-  /// `amx`, `avx512-vnni`, `avx2`, `neon`, `portable` or `scalar`.
+  /// `amx`, `avx512-vnni`, `avx-vnni`, `avx2`, `neon`, `portable` or `scalar`.
   package let name: String
 
   /// The tiers, best first.
   private static let tiers: [(name: String, isa: furl_isa)] = [
-    ("amx", FURL_ISA_AMX), ("avx512-vnni", FURL_ISA_AVX512_VNNI), ("avx2", FURL_ISA_AVX2), ("neon", FURL_ISA_NEON),
+    ("amx", FURL_ISA_AMX), ("avx512-vnni", FURL_ISA_AVX512_VNNI), ("avx-vnni", FURL_ISA_AVX_VNNI),
+    ("avx2", FURL_ISA_AVX2), ("neon", FURL_ISA_NEON),
     ("portable", FURL_ISA_PORTABLE), ("scalar", FURL_ISA_SCALAR),
   ]
 

@@ -35,6 +35,9 @@ package struct PackedLayout: Sendable, Hashable {
   package let shape: [Int]
   package let streams: [Stream]
 
+  /// The index of the stream of a kind; nil where there is none.
+  package func place(of kind: StreamKind) -> Int? { streams.firstIndex { $0.kind == kind } }
+
   /// The most numbers that a tensor may have; no size computed from it overflows.
   package static let elementLimit = 1 << 40
 

@@ -40,7 +40,8 @@ extension PackedMatrix {
   ///   - minimums: the same for what is added; nil: nothing.
   /// - Throws: ``FurlError`` of kind `defect` for a scheme without groups or another count; `unavailable` without memory.
   package func rescaled(_ scales: [Float], minimums: [Float]? = nil) throws -> PackedMatrix {
-    guard let groups = scaleGroups, scales.count == rows * groups.count,
+    guard let groups = scaleGroups, scales.count == rows * groups.count, scales.allSatisfy(\.isFinite),
+      minimums?.allSatisfy(\.isFinite) ?? true,
       minimums.map({ groups.hasMinimums && $0.count == scales.count }) ?? true
     else { throw FurlError(.defect, "\(scheme) of \(rows) rows has other scales") }
     var changed: [PackedLayout.StreamKind: ByteStorage] = [:]
@@ -65,7 +66,7 @@ extension PackedMatrix {
   }
 
   private func copy(_ kind: PackedLayout.StreamKind) throws -> ByteStorage {
-    guard let index = layout.streams.firstIndex(where: { $0.kind == kind }) else {
+    guard let index = layout.place(of: kind) else {
       throw FurlError(.defect, "\(scheme) has no \(kind.rawValue)")
     }
     let copy = try ByteStorage(zeroed: streams[index].count)
@@ -106,7 +107,8 @@ extension PackedMatrix {
             let code = Float(codes[Tile.place(row: row, group: group, of: groups)]) - zero
             return code * units[row] * factors[row * groups + group]
           }
-          let unit = values.reduce(0) { max($0, $1.magnitude) } / steps
+          let largest = values.reduce(0) { max($0, $1.magnitude) }
+          let unit = min(largest, 65504) / steps
           units[row] = unit
           for (group, value) in values.enumerated() {
             let code = unit > 0 ? (value / unit).rounded(.toNearestOrEven) : 0

@@ -63,7 +63,7 @@ package final class PackedMatrix: @unchecked Sendable {
 
   /// Where a stream begins that is being written; nil where there is none.
   package func target(_ kind: PackedLayout.StreamKind) -> UnsafeMutableRawPointer? {
-    layout.streams.firstIndex { $0.kind == kind }.map { streams[$0].base }
+    layout.place(of: kind).map { streams[$0].base }
   }
 
   /// One row as FP32: [columns].
@@ -147,9 +147,7 @@ private struct StreamPointers {
 
   /// - Returns: nil where the layout has no such stream.
   func callAsFunction<Element>(_ kind: PackedLayout.StreamKind, of type: Element.Type) -> UnsafePointer<Element>? {
-    layout.streams.firstIndex { $0.kind == kind }.map {
-      UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: type)
-    }
+    layout.place(of: kind).map { UnsafeRawPointer(streams[$0].base).assumingMemoryBound(to: type) }
   }
 
   /// What the kernels read, but for columns that are kept apart.

@@ -21,14 +21,14 @@ package struct TileEncoder: @unchecked Sendable {
       try memory.map { try ByteStorage(stream.byteCount, from: $0) }
         ?? ByteStorage(zeroed: stream.byteCount, isDense: true)
     }
-    if let place = layout.streams.firstIndex(where: { $0.kind == .levels }) {
+    if let place = layout.place(of: .levels) {
       guard let levels, levels.count == CodeTable.count else { throw FurlError(.defect, "a table has no levels") }
       streams[place].base.assumingMemoryBound(to: Int8.self).update(from: levels, count: levels.count)
     }
     guard columns.count == layout.scheme.outliers else {
       throw FurlError(.defect, "\(columns.count) columns are kept apart, not those of \(layout.scheme)")
     }
-    if let place = layout.streams.firstIndex(where: { $0.kind == .outlierColumns }) {
+    if let place = layout.place(of: .outlierColumns) {
       streams[place].base.assumingMemoryBound(to: Int32.self).update(
         from: columns.map { Int32($0) }, count: columns.count)
     }
