@@ -95,7 +95,7 @@ static void test_scales(const furl_kernels *k) {
   int8_t x[32] = {1};
   float scale = 1, *out = garbage(rows * sizeof(float)), *row = garbage(sizeof(float));
   int32_t sum = 1;
-  furl_activations a = {1, x, &scale, &sum, NULL};
+  furl_activations a = {.count = 1, .codes = x, .scales = &scale, .sums = &sum};
   furl_output output = {out, rows, NULL, false};
   k->int8_a8(&m, &a, 0, rows / 16, &output);
   for (size_t i = 0; i < rows; i++) {
