@@ -68,6 +68,7 @@ import Testing
     Mistake("compress M --recipe gates/minipy.yaml --output F/a.furl", 65, "this is a gate file", "furl recipes"),
     Mistake("sweep recipes/int8.yaml", 65, "this is a recipe", "sweeps/"),
     Mistake("sweep gates/minipy.yaml", 65, "this is a gate file", "sweeps/"),
+    Mistake("sweep F/slip.yaml", 65, "line 3: recipe: unknown key", "did you mean recipes?"),
     Mistake("eval M --suite recipes/int8.yaml", 65, "this is a recipe, and a suite card is expected"),
     Mistake("report gates/minipy.yaml", 65, "write reports"),
     Mistake("report M/model.safetensors", 65, "is a safetensors file", "write reports"),
@@ -93,6 +94,7 @@ import Testing
   private static let documents = [
     "key": "furl: 1\nrecipe: x\nsteps:\n  - quantize:\n      blok: 32\n      weights: int8\n",
     "word": "furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: in4}\n",
+    "slip": "furl: 1\nsweep: x\nrecipe: [int8]\n",
     "later": "furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: fp8}\n",
     "role": "furl: 1\nrecipe: x\nsteps:\n  - quantize: {weights: int8, keep: [norm, bias, mlp.dwn]}\n",
     "tab": "furl: 1\nrecipe: x\nsteps:\n\t- quantize: {weights: int8}\n",

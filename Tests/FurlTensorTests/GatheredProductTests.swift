@@ -18,7 +18,7 @@ import Testing
     var draws = SplitMix64(seed: seed)
     func draw(_ range: ClosedRange<Int>) -> Int { range.lowerBound + Int(draws.next() % UInt64(range.count)) }
     let (columns, neurons) = (draw(1...100), draw(1...40))
-    let source = try activations((0..<20).map { _ in draws.floats(columns) })
+    let source = try activations((0..<60).map { _ in draws.floats(columns) })
     let groups = try (0..<draw(1...5)).map { expert in
       let layers = try (0..<2).map { _ in
         LinearGroup.GroupedLayer(
@@ -28,7 +28,7 @@ import Testing
       let epilogue: LinearGroup.Epilogue = expert % 2 == 0 ? .gate(.silu) : .activation(.gelu)
       return LinearGroup([.init(layers[0].weight, bias: layers[0].bias, epilogue: epilogue), layers[1]])
     }
-    let rows = groups.map { _ in (0..<20).filter { _ in draw(0...2) == 0 } }.map { $0.isEmpty ? [3] : $0 }
+    let rows = groups.map { _ in (0..<60).filter { _ in draw(0...2) == 0 } }.map { $0.isEmpty ? [3] : $0 }
     return Drawn(groups: groups, source: source, rows: rows, widths: [neurons, neurons])
   }
 

@@ -116,6 +116,26 @@ import Testing
     }
   }
 
+  /// One set in turn with more and fewer rows than whole panels have: each row is what it is alone.
+  @Test(arguments: Kernels.supported, [Scheme.int8(.columns(32)), .nested8(.row), .int4Minimum(.columns(64))])
+  func aSetTakesAnyNumberOfRows(_ tier: String, _ scheme: Scheme) throws {
+    let context = try computing(tier, threads: 2)
+    var draws = SplitMix64(seed: 14)
+    for columns in [128, 90] {
+      let matrix = try Self.matrix(40, columns, scheme)
+      let inputs = (0..<50).map { _ in draws.floats(columns, scale: 4) }
+      let alone = try inputs.map { try product(matrix, [$0], on: context)[0] }
+      let set = try activations(inputs)
+      let output = try Activations(columns: 40, capacity: inputs.count)
+      let group = LinearGroup([.init(matrix, bias: nil)])
+      for count in [17, 48, 33, 16, 50, 3] {
+        set.quantize(count: count, on: context)
+        group(set, count: count, into: [output], on: context)
+        #expect((0..<count).allSatisfy { output[$0] == alone[$0] })
+      }
+    }
+  }
+
   /// Query, key and value in one go are what each is alone, whatever the threads cut the tiles into.
   @Test(arguments: Kernels.supported)
   func aGroupIsItsLayers(_ tier: String) throws {

@@ -74,8 +74,8 @@ import Testing
     let groups = try #require(matrix.scaleGroups)
     let huge = [Float](repeating: .greatestFiniteMagnitude, count: Self.rows * groups.count)
     let changed = try matrix.rescaled(huge, minimums: groups.hasMinimums ? huge : nil)
-    #expect((0..<Self.rows).allSatisfy { changed.row($0).allSatisfy { !$0.isNaN } })
-    #expect(changed.row(1).contains { $0.isFinite && $0.magnitude > 1000 })
+    #expect((0..<Self.rows).allSatisfy { changed.row($0).allSatisfy(\.isFinite) })
+    #expect(changed.row(1).contains { $0.magnitude > 1000 })
     for wrong in [Float.infinity, .nan] {
       #expect(throws: FurlError.self) { try matrix.rescaled([wrong] + huge.dropFirst()) }
     }

@@ -319,6 +319,17 @@ static void check_tier(outcome *o, const furl_kernels *tier, const kind *k, cons
     require(o, same_bits(out + a * stride + rows, untouched, 3), "wrote past the last row");
   }
   bool twin = tier == furl_kernels_for(FURL_ISA_SCALAR);
+  if (tier->reads_panels && k->a8 && p->columns > 160) {
+    furl_activations without = p->x;
+    without.panels = NULL;
+    float *other = garbage(p->count * stride * sizeof(float));
+    furl_output target = {other, stride, NULL, false};
+    multiply(&p->matrix, &without, 0, tiles, &target);
+    bool same = true;
+    for (size_t a = 0; a < p->count; a++) same &= same_bits(other + a * stride, out + a * stride, rows);
+    require(o, same, "the result depends on panels");
+    free(other);
+  }
   if (f != HOSTILE && !twin) check_independence(o, multiply, p, out, stride);
 
   float *bias = garbage(rows * sizeof(float)), *sum = garbage(p->count * stride * sizeof(float));
@@ -360,7 +371,7 @@ static void check_rows(outcome *o, const kind *k, const problem *p) {
 static const struct {
   size_t columns, block_tiles, count;
 } wide[] = {{1000, 1, 20}, {1024, 4, 20}, {1056, 1, 30}, {1100, 3, 20}, {2080, SIZE_MAX, 20}, {2100, 40, 17}, {96, 2, 150},
-  {1056, SIZE_MAX, 130}};
+  {1056, SIZE_MAX, 130}, {64, 1, 50}, {128, 2, 50}, {1024, SIZE_MAX, 40}};
 
 void test_multiply(void) {
   static const size_t rows[] = {1, 2, 7, 15, 16, 17, 31, 32, 33, 40};

@@ -50,5 +50,7 @@ static void check_tier(const furl_kernels *tier) {
 void test_outliers(void) {
   const furl_kernels *found[MOST_TIERS] = {furl_kernels_for(FURL_ISA_SCALAR)};
   size_t n = 1 + tiers(found + 1);
-  for (size_t t = 0; t < n; t++) check_tier(found[t]);
+  for (size_t t = 0; t < n; t++) {
+    if (is_first(found, t, offsetof(furl_kernels, add_outliers))) check_tier(found[t]);
+  }
 }

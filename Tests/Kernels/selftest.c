@@ -80,6 +80,16 @@ size_t tiers(const furl_kernels *found[MOST_TIERS]) {
   return n;
 }
 
+bool is_first(const furl_kernels *const *found, size_t t, size_t member) {
+  void (*mine)(void), (*other)(void);
+  memcpy(&mine, (const char *)found[t] + member, sizeof mine);
+  for (size_t i = 0; i < t; i++) {
+    memcpy(&other, (const char *)found[i] + member, sizeof other);
+    if (other == mine) return false;
+  }
+  return true;
+}
+
 static void test_everything(void) {
   test_conversions();
   test_encode();

@@ -43,6 +43,9 @@ double activated(furl_activation activation, double x);
 /// The AMX tier above a model of its tiles.
 const furl_kernels *modelled_tiles(void);
 
+/// Whether a tier has another kernel than those before it: some share all but products of weights.
+bool is_first(const furl_kernels *const *found, size_t t, size_t member);
+
 /// The tiers above scalar that this CPU has, and that one.
 size_t tiers(const furl_kernels *found[MOST_TIERS]);
 

@@ -98,17 +98,22 @@ static const tile_shapes shapes = {
   .palette = 1, .row_bytes = {64, 64, FURL_TILE_COLUMNS, FURL_TILE_COLUMNS, 64, 64},
   .rows = {16, 16, FURL_PANEL_ROWS, FURL_PANEL_ROWS, 8, 8}};
 
+// What works on the stack is a function of its own: a single row, which decoding has, takes none of it.
 #define PANELS(name, s)                                                                                     \
+  static __attribute__((noinline)) void name##_whole(                                                       \
+    const furl_matrix *matrix, const furl_activations *x, size_t rows, size_t tile_begin, size_t tile_end,  \
+    const furl_output *output)                                                                              \
+  {                                                                                                         \
+    _tile_loadconfig(&shapes);                                                                              \
+    multiply_panels(s, matrix, x, rows, tile_begin, tile_end, output);                                      \
+    _tile_release();                                                                                        \
+  }                                                                                                         \
   static void name##_panels(                                                                                \
     const furl_matrix *matrix, const furl_activations *x, size_t tile_begin, size_t tile_end,               \
     const furl_output *output)                                                                              \
   {                                                                                                         \
     size_t rows = panel_rows(matrix, x);                                                                    \
-    if (rows != 0) {                                                                                        \
-      _tile_loadconfig(&shapes);                                                                            \
-      multiply_panels(s, matrix, x, rows, tile_begin, tile_end, output);                                    \
-      _tile_release();                                                                                      \
-    }                                                                                                       \
+    if (rows != 0) name##_whole(matrix, x, rows, tile_begin, tile_end, output);                             \
     multiply_rest(furl_kernels_avx512.name##_a8, matrix, x, rows, tile_begin, tile_end, output);            \
   }
 FOR_EACH_PANEL_SCHEME(PANELS)

@@ -14,7 +14,8 @@
 
 #define TILE_CODES (FURL_TILE_ROWS * FURL_TILE_COLUMNS)
 
-/// Column tiles of one row tile that are unpacked at a time, on the stack: 256 KB. Wider matrices are left to rows of 8.
+/// Column tiles of one row tile that are unpacked at a time, on the stack of whoever computes: 256 KB. Wider matrices are
+/// left to kernels that take 8 rows.
 #define PANEL_TILES 512
 
 typedef uint8_t v64b __attribute__((vector_size(64)));

@@ -71,7 +71,8 @@ package final class DocumentReader {
   /// The error for the first key that is not known and near to one that is, and that is not there; nil: there is none.
   package func slip(among known: [String]) -> FurlError? {
     let absent = Set(known).subtracting(keys)
-    for key in keys where !known.contains(key) && !DocumentReader.tellsForm(key) {
+    let isOfAnotherForm = !known.contains { DocumentReader.tellsForm($0) && keys.contains($0) }
+    for key in keys where !known.contains(key) && !(isOfAnotherForm && DocumentReader.tellsForm(key)) {
       guard Suggestion.nearest(to: key, among: absent.sorted()) != nil else { continue }
       return error(key, "unknown key", remedy: Suggestion.remedy(for: key, among: known.sorted(), list: "known here"))
     }

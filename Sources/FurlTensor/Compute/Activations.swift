@@ -20,6 +20,8 @@ package final class Activations: @unchecked Sendable {
   private let storage: [ByteStorage]
   /// Of how many rows there is an 8-bit form; nil where there is none.
   private var quantizedCount: Int?
+  /// Whether the 8-bit form has panels, too: it was made by kernels that read them.
+  private var hasPanels = false
 
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   package init(columns: Int, capacity: Int) throws {
@@ -161,7 +163,8 @@ package final class Activations: @unchecked Sendable {
   /// - Parameter integers: whether the 8-bit form is read.
   func operand(count: Int, integers: Bool) -> furl_activations {
     precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
-    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values, panels: panels)
+    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values,
+      panels: hasPanels ? panels : nil)
   }
 
   /// Some rows of a set whose 8-bit forms were made piece by piece.
@@ -171,11 +174,14 @@ package final class Activations: @unchecked Sendable {
     let (first, tiles) = (rows.lowerBound, stride / Tile.columns)
     return furl_activations(
       count: rows.count, codes: codes + first * stride, scales: scales + first * tiles, sums: sums + first * tiles,
-      values: values + first * stride, panels: panels + first * stride)
+      values: values + first * stride, panels: hasPanels ? panels + first * stride : nil)
   }
 
-  /// The 8-bit form, if there is one, is of other rows from now on.
-  func forgetQuantized() { quantizedCount = nil }
+  /// The 8-bit form, if there is one, is of other rows from now on, made by these kernels.
+  func beginQuantizing(_ kernels: Kernels, count: Int? = nil) {
+    quantizedCount = count
+    hasPanels = kernels.table.reads_panels
+  }
 
   // MARK: Operations on rows
 
@@ -201,7 +207,7 @@ package final class Activations: @unchecked Sendable {
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)
     precondition(weight.count == columns && (bias == nil || bias?.count == columns))
-    quantizedCount = quantizing ? count : nil
+    beginQuantizing(context.kernels, count: quantizing ? count : nil)
     let table = context.kernels.table
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
     context.forEachRow(count) { row in
@@ -216,7 +222,7 @@ package final class Activations: @unchecked Sendable {
   /// - Parameter left: columns that are left out of it.
   package func quantize(count: Int, leavingOut left: [Int] = [], on context: ComputeContext) {
     precondition(count <= capacity && left.allSatisfy { (0..<columns).contains($0) })
-    quantizedCount = count
+    beginQuantizing(context.kernels, count: count)
     context.forEachRow(count) { quantize(row: $0, of: count, leavingOut: left, context.kernels) }
   }
 

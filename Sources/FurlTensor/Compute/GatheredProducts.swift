@@ -39,7 +39,7 @@ package struct GatheredProducts {
       precondition(job.rows.upperBound <= min(rows.count, target.capacity))
       precondition(rows[job.rows].allSatisfy { (0..<source.capacity).contains($0) })
     }
-    target.forgetQuantized()
+    target.beginQuantizing(context.kernels)
     context.forEachRow(jobs.count) { index in
       let job = jobs[index]
       let isQuantized = job.layers.readsIntegers(context)
@@ -54,7 +54,7 @@ package struct GatheredProducts {
   /// Makes the 8-bit forms of the jobs' rows where layers read those, and zeros of what lies behind the columns.
   package func quantize(_ rows: Activations) {
     precondition(jobs.allSatisfy { $0.rows.upperBound <= rows.capacity })
-    rows.forgetQuantized()
+    rows.beginQuantizing(context.kernels)
     context.forEachRow(jobs.count) { index in
       let job = jobs[index]
       let isQuantized = job.layers.readsIntegers(context)

@@ -54,7 +54,9 @@ package struct Kernels: @unchecked Sendable {
     }
     let known = Kernels.supported.joined(separator: ", ")
     if let name, Kernels.tiers.contains(where: { $0.name == name }) {
-      throw FurlError(.unavailable, file: "FURL_ISA", "this CPU has no \(name)", remedy: "it has: \(known)")
+      // Linux may keep AMX's tiles from a process that the CPU would give them to.
+      let owner = name == "amx" ? "this process" : "this CPU"
+      throw FurlError(.unavailable, file: "FURL_ISA", "\(owner) has no \(name)", remedy: "it has: \(known)")
     }
     throw FurlError(.usage, file: "FURL_ISA", "there are no kernels named \(name ?? "")", remedy: "there are: \(known)")
   }

@@ -38,12 +38,12 @@ extension PackedMatrix {
   /// - Parameters:
   ///   - scales: what the groups' numbers are multiplied with: [rows][groups].
   ///   - minimums: the same for what is added; nil: nothing.
-  /// - Throws: ``FurlError`` of kind `defect` for a scheme without groups or another count; `unavailable` without memory.
+  /// - Throws: ``FurlError`` of kind `defect` for a scheme without groups, another count or what is not finite; `unavailable` without memory.
   package func rescaled(_ scales: [Float], minimums: [Float]? = nil) throws -> PackedMatrix {
     guard let groups = scaleGroups, scales.count == rows * groups.count, scales.allSatisfy(\.isFinite),
       minimums?.allSatisfy(\.isFinite) ?? true,
       minimums.map({ groups.hasMinimums && $0.count == scales.count }) ?? true
-    else { throw FurlError(.defect, "\(scheme) of \(rows) rows has other scales") }
+    else { throw FurlError(.defect, "\(scheme) of \(rows) rows has other scales, or they are not finite") }
     var changed: [PackedLayout.StreamKind: ByteStorage] = [:]
     switch groups.form {
     case .halves:
@@ -112,7 +112,7 @@ extension PackedMatrix {
           units[row] = unit
           for (group, value) in values.enumerated() {
             let code = unit > 0 ? (value / unit).rounded(.toNearestOrEven) : 0
-            codes[Tile.place(row: row, group: group, of: groups)] = UInt8(min(max(code + zero, 0), 255))
+            codes[Tile.place(row: row, group: group, of: groups)] = UInt8(min(max(code, -steps * (isSigned ? 1 : 0)) + zero, 255))
           }
         }
       }
