@@ -60,6 +60,21 @@ def completions(python, program, models, shape, threads, prompt, new, steady):
     return float(text.stdout.strip().splitlines()[-1])
 
 
+# MARK: OpenVINO
+
+def openvino(python, weights, models, shape, threads, prompt, context, decode, steady, settings):
+    """Tokens a second of reading a prompt, and of decoding after some context; None where packages are missing."""
+    text = subprocess.run(
+        [*steady, python, f"{HERE}/openvino_speed.py", weights, models.checkpoint(shape), models.path(shape), str(threads),
+         str(prompt), str(context), str(decode), *settings], capture_output=True, text=True)
+    if text.returncode == 3:
+        print(f"left out: OpenVINO ({text.stderr.strip().splitlines()[-1]})", file=sys.stderr)
+        return None
+    if text.returncode != 0:
+        sys.exit(text.stderr[-2000:])
+    return json.loads(text.stdout.strip().splitlines()[-1])
+
+
 # MARK: Memory
 
 def build_read_limit(folder):
