@@ -160,7 +160,7 @@ def measure_speed(options, models, table):
             for weights in options.weights:
                 jobs += [(weights, "furl"), *((weights, isa) for isa in options.isa)]
                 if options.llama and weights in PEER:
-                    jobs.append((weights, "llama"))
+                    jobs += [(weights, words) for words in LLAMA]
                 if weights in ("int8", "int4") and openvino_reads(options, models.checkpoint(shape)):
                     jobs += [(weights, precision) for precision in OPENVINO]
             samples = {job: [] for job in jobs}
@@ -168,9 +168,10 @@ def measure_speed(options, models, table):
             for _ in range(options.rounds):
                 limits.append(read_limit(options, threads))
                 for weights, program in jobs:
-                    if program == "llama":
+                    if program in LLAMA:
                         path = models.gguf(shape, PEER_WEIGHTS.get(weights, weights))
-                        result = peers.llama_bench(options.llama, path, threads, prompt, context, decode, steady())
+                        result = peers.llama_bench(options.llama, path, threads, prompt, context, decode, steady(),
+                                                   program.split()[1:])
                     elif program in OPENVINO:
                         result = peers.openvino(
                             options.openvino, weights, models, shape, threads, prompt, context, decode, steady(),
@@ -202,6 +203,9 @@ def measure_speed(options, models, table):
                               "Furl FP32", [s["decode"] for s in samples["fp32", "furl"]])
 
 
+# llama-bench as it is, without flash attention (which is slower here where there is some context), and with weights as they
+# lie in the file, without AMX.
+LLAMA = ["llama.cpp", "llama.cpp -fa 0", "llama.cpp --repack 0"]
 # OpenVINO's choice of a precision to compute in (BF16 where there is AMX), and others.
 OPENVINO = {"OpenVINO": [], "OpenVINO, f16": ["INFERENCE_PRECISION_HINT=f16"],
             "OpenVINO, f32": ["INFERENCE_PRECISION_HINT=f32"]}
@@ -212,8 +216,8 @@ def openvino_reads(options, checkpoint):
 
 
 def name_of(weights, program):
-    if program == "llama":
-        return f"llama.cpp {PEER[weights]}"
+    if program in LLAMA:
+        return program.replace("llama.cpp", f"llama.cpp {PEER[weights]}")
     return program if program in OPENVINO else f"Furl, {program}"
 
 

@@ -25,7 +25,7 @@ if [ ! -x "$folder/llama.cpp/bin/llama-bench" ]; then
   (cd "$folder" && "$python" -m pip download -q --no-deps --no-binary llama-cpp-python --no-build-isolation llama-cpp-python)
   mkdir -p "$folder/llama-cpp-python"
   tar -xzf "$folder"/llama_cpp_python-*.tar.gz -C "$folder/llama-cpp-python" --strip-components=1
-  # GCC up to 12.3 believes that loading the tiles' shapes reads eight bytes, and drops what else is stored there: a build
+  # Older GCCs (12.2 is one) believe that loading the tiles' shapes reads eight bytes, and drops what else is stored there: a build
   # with AMX ends at the first prompt ("illegal instruction"). Here it is told that all of it is read.
   sed -i 's/^ *_tile_loadconfig(&tc);/    __asm__ volatile("" : : "r"(\&tc) : "memory");\n&/' \
     "$folder/llama-cpp-python/vendor/llama.cpp/ggml/src/ggml-cpu/amx/mmq.cpp"
