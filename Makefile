@@ -65,10 +65,10 @@ sanitize-build:
 figures: build ## Measures the bundled model whole: speed, quality, memory, and the kernels.
 	@scripts/figures $(FURL) $(DEMO)
 
-bench: build ## Measures Furl beside llama.cpp, ONNX Runtime and PyTorch, in one table (from PyPI; two hours, 40 GB).
+bench: build ## Measures Furl beside llama.cpp, OpenVINO, ONNX Runtime and PyTorch, in one table (from PyPI; two hours, 40 GB).
 	Benchmarks/Models/setup.sh $(PEERS)
 	@python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \
-	  --python $(PEERS)/venv/bin/python --json $(DEMO)/bench.json
+	  --python $(PEERS)/venv/bin/python --openvino $(PEERS)/openvino/bin/python --json $(DEMO)/bench.json
 
 bench-here: build ## Measures kernels and the bundled model beside this machine's limits (minutes, nothing fetched).
 	@python3 Benchmarks/Models/models.py --furl $(FURL) --folder $(PEERS)/models --llama $(PEERS)/llama.cpp/bin \

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Furl's speed beside the machine's limits and beside llama.cpp's, ONNX Runtime's and PyTorch's: the same weights, the
-same threads, in turns.
+"""Furl's speed beside the machine's limits and beside llama.cpp's, OpenVINO's, ONNX Runtime's and PyTorch's: the same
+weights, the same threads, in turns.
 
     python3 Benchmarks/Models/models.py --furl .build/release/furl --folder /path/with/room \
-        [--llama ~/llama.cpp/build/bin] [--shape minipy codegpt ...] [--threads 1 2] [--rounds 5] [--json out.json]
+        [--llama ~/llama.cpp/build/bin] [--openvino python] [--isa avx512-vnni] [--shape minipy codegpt ...] \
+        [--threads 1 2] [--rounds 5] [--json out.json]
 
 Takes the bundled model and checkpoints of published shapes, which `furl synth` makes, compresses them, exports the same
 weights as GGUF, and measures in rounds: every program once, in a process of its own, then all again. Medians and their
-ratios are printed as one Markdown table. Peers that are not installed (--llama; the packages onnxruntime, onnx and torch)
-are left out, with a sentence. With --busy-limit (0.1) nothing is reported while other processes take more than that share
+ratios are printed as one Markdown table. Peers that are not installed (--llama, --openvino; the packages onnxruntime, onnx
+and torch) are left out, with a sentence. OpenVINO's int8 and int4 are NNCF's, of models of Llama's kind. With --busy-limit (0.1) nothing is reported while other processes take more than that share
 of the CPU.
 """
 import argparse
@@ -142,10 +143,10 @@ PEER = {"int8": "Q8_0", "int4": "Q4_0", "int4-head": "Q4_0 --pure", "small4": "Q
 PEER_WEIGHTS = {"small4": "int4-head"}
 
 
-def measure_furl(options, path, threads, *words):
+def measure_furl(options, path, threads, *words, isa=None):
     text = peers.run([
         *steady(), options.furl, "bench", path, "--json", "--rounds", "1", "--repeats", "2", "--threads", str(threads),
-        *words])
+        *words], isa and {"FURL_ISA": isa})
     return json.loads(text)["results"][0]
 
 
@@ -155,39 +156,69 @@ def measure_speed(options, models, table):
     for shape in options.shape:
         prompt, context, decode = lengths.get(shape, (PROMPT, CONTEXT, DECODE))
         for threads in options.threads:
-            jobs = {}
+            jobs = []
             for weights in options.weights:
-                jobs[weights, "furl"] = models.checkpoint(shape) if weights == "fp32" else models.artifact(shape, weights)
+                jobs += [(weights, "furl"), *((weights, isa) for isa in options.isa)]
                 if options.llama and weights in PEER:
-                    jobs[weights, "llama"] = models.gguf(shape, PEER_WEIGHTS.get(weights, weights))
+                    jobs += [(weights, words) for words in LLAMA]
+                if weights in ("int8", "int4") and openvino_reads(options, models.checkpoint(shape)):
+                    jobs += [(weights, precision) for precision in OPENVINO]
             samples = {job: [] for job in jobs}
             limits = []
             for _ in range(options.rounds):
                 limits.append(read_limit(options, threads))
-                for (weights, program), path in jobs.items():
-                    if program == "llama":
-                        result = peers.llama_bench(options.llama, path, threads, prompt, context, decode, steady())
+                for weights, program in jobs:
+                    if program in LLAMA:
+                        path = models.gguf(shape, PEER_WEIGHTS.get(weights, weights))
+                        result = peers.llama_bench(options.llama, path, threads, prompt, context, decode, steady(),
+                                                   program.split()[1:])
+                    elif program in OPENVINO:
+                        result = peers.openvino(
+                            options.openvino, weights, models, shape, threads, prompt, context, decode, steady(),
+                            OPENVINO[program])
                     else:
+                        path = models.checkpoint(shape) if weights == "fp32" else models.artifact(shape, weights)
                         row = measure_furl(
                             options, path, threads, "--prompt-tokens", str(prompt), "--decode-tokens", str(decode),
-                            "--decode-context", str(context))
+                            "--decode-context", str(context), isa=None if program == "furl" else program)
                         result = {"prefill": row["prefill_tokens_per_second"], "decode": row["decode_tokens_per_second"],
                                   "weights": row["weight_bytes"], "peak": row["peak_rss_bytes"]}
-                    samples[weights, program].append(result)
+                    if result:
+                        samples[weights, program].append(result)
             limit = statistics.median(limits)
             for weights in options.weights:
-                ours, theirs = samples[weights, "furl"], samples.get((weights, "llama"))
-                peer = f"llama.cpp {PEER[weights]}" if theirs else None
+                ours = samples[weights, "furl"]
                 bytes_read = bytes_per_token(ours[0]["weights"], models.checkpoint(shape), weights)
                 share = statistics.median(s["decode"] for s in ours) * bytes_read / limit
+                others = [(name_of(weights, program), found) for (other, program), found in samples.items()
+                          if other == weights and program != "furl" and found]
                 for key, words in (("prefill", f"prefill of {prompt}"), ("decode", f"decode after {context}")):
-                    table.add(f"{words}, tokens/s", shape, weights, threads, [s[key] for s in ours], peer,
-                              theirs and [s[key] for s in theirs], share if key == "decode" else None,
-                              read_limit=limit, bytes_per_token=bytes_read,
-                              peak_rss_bytes=max(s["peak"] for s in ours))
+                    for peer, theirs in others or [(None, None)]:
+                        table.add(f"{words}, tokens/s", shape, weights, threads, [s[key] for s in ours], peer,
+                                  theirs and [s[key] for s in theirs], share if key == "decode" else None,
+                                  read_limit=limit, bytes_per_token=bytes_read,
+                                  peak_rss_bytes=max(s["peak"] for s in ours))
                 if weights != "fp32" and "fp32" in options.weights:
                     table.add("decode beside FP32, tokens/s", shape, weights, threads, [s["decode"] for s in ours],
                               "Furl FP32", [s["decode"] for s in samples["fp32", "furl"]])
+
+
+# llama-bench as it is, without flash attention (which is slower here where there is some context), and with weights as they
+# lie in the file, without AMX.
+LLAMA = ["llama.cpp", "llama.cpp -fa 0", "llama.cpp --repack 0"]
+# OpenVINO's choice of a precision to compute in (BF16 where there is AMX), and others.
+OPENVINO = {"OpenVINO": [], "OpenVINO, f16": ["INFERENCE_PRECISION_HINT=f16"],
+            "OpenVINO, f32": ["INFERENCE_PRECISION_HINT=f32"]}
+
+
+def openvino_reads(options, checkpoint):
+    return options.openvino and json.load(open(f"{checkpoint}/config.json"))["model_type"] == "llama"
+
+
+def name_of(weights, program):
+    if program in LLAMA:
+        return program.replace("llama.cpp", f"llama.cpp {PEER[weights]}")
+    return program if program in OPENVINO else f"Furl, {program}"
 
 
 def bytes_per_token(weight_bytes, checkpoint, weights):
@@ -271,7 +302,9 @@ def main():
     parser.add_argument("--folder", required=True, help="for models; 30 GB for all shapes")
     parser.add_argument("--llama", help="the folder of llama.cpp's programs")
     parser.add_argument("--python", default=sys.executable, help="a Python with onnxruntime, onnx and torch")
-    parser.add_argument("--shape", nargs="+", choices=SHAPES, default=SHAPES)
+    parser.add_argument("--openvino", help="a Python with openvino and optimum-intel")
+    parser.add_argument("--isa", nargs="+", default=[], help="other kernels of Furl's to measure beside its choice")
+    parser.add_argument("--shape", nargs="+", default=SHAPES, help="of furl synth, or checkpoints in --folder")
     parser.add_argument("--weights", nargs="+", choices=["fp32", *STEPS], default=["fp32", *STEPS])
     parser.add_argument("--measure", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
