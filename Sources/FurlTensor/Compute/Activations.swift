@@ -163,7 +163,8 @@ package final class Activations: @unchecked Sendable {
   /// - Parameter integers: whether the 8-bit form is read.
   func operand(count: Int, integers: Bool) -> furl_activations {
     precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
-    return furl_activations(count: count, codes: codes, scales: scales, sums: sums, values: values,
+    return furl_activations(
+      count: count, codes: codes, scales: scales, sums: sums, values: values,
       panels: hasPanels ? panels : nil)
   }
 

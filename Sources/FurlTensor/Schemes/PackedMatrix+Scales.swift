@@ -98,7 +98,7 @@ extension PackedMatrix {
     isSigned: Bool
   ) throws -> (ByteStorage, ByteStorage) {
     let (codes, units) = (try copy(kind), try copy(factorKind))
-    let (zero, steps): (Float, Float) = isSigned ? (128, 127) : (0, 255)
+    let (zero, least, steps): (Float, Float, Float) = isSigned ? (128, -127, 127) : (0, 0, 255)
     codes.withMutableBytes(0..<codes.count) { codes in
       units.withMutableBytes(0..<units.count) { units in
         let units = units.assumingMemoryBound(to: Float.self)
@@ -112,7 +112,8 @@ extension PackedMatrix {
           units[row] = unit
           for (group, value) in values.enumerated() {
             let code = unit > 0 ? (value / unit).rounded(.toNearestOrEven) : 0
-            codes[Tile.place(row: row, group: group, of: groups)] = UInt8(min(max(code, -steps * (isSigned ? 1 : 0)) + zero, 255))
+            let stored = min(max(code, least), steps) + zero
+            codes[Tile.place(row: row, group: group, of: groups)] = UInt8(stored)
           }
         }
       }
