@@ -113,7 +113,10 @@ def by_auto_round(options, folder):
         load(options.float), AutoTokenizer.from_pretrained(options.float), bits=4, group_size=options.block, sym=True,
         iters=options.rounds, nsamples=options.samples, seqlen=options.length, dataset=rows, device_map="cpu",
         batch_size=8, amp=False, enable_torch_compile=False)
-    made.quantize_and_save(folder, format="fake")
+    made.quantize_and_save(folder + "-saved", format="fake")
+    # It puts them into a folder that it names itself.
+    os.rename(os.path.join(folder + "-saved", os.listdir(folder + "-saved")[0]), folder)
+    os.rmdir(folder + "-saved")
 
 
 def divergences(options, folders):
