@@ -6,7 +6,7 @@ extension DocumentReader {
     ("sweep", "sweep", "sweeps/ has some to begin with"), ("gate file", "gates", "furl init writes one"),
   ]
 
-  /// Whether a key says what a document is. In one that does not say by its own key what it is, it is no slip.
+  /// Whether a key says what a document is.
   static func tellsForm(_ key: String) -> Bool { written.contains { $0.key == key } }
 
   /// Checks the key `furl`, which says in which version of its form a document is written.

@@ -68,11 +68,14 @@ package final class DocumentReader {
       key, "unknown key", remedy: Suggestion.remedy(for: key, among: Set(asked).sorted(), list: "known here"))
   }
 
-  /// The error for the first key that is not known and near to one that is, and that is not there; nil: there is none.
+  /// The error for the first key that is not known and near to one that is, and that is not there; nil: there is none, or
+  /// the document is of another form.
   package func slip(among known: [String]) -> FurlError? {
     let absent = Set(known).subtracting(keys)
-    let isOfAnotherForm = !known.contains { DocumentReader.tellsForm($0) && keys.contains($0) }
-    for key in keys where !known.contains(key) && !(isOfAnotherForm && DocumentReader.tellsForm(key)) {
+    // A document of another form has no slips.
+    let forms = keys.filter(DocumentReader.tellsForm)
+    guard forms.isEmpty || forms.contains(where: known.contains) else { return nil }
+    for key in keys where !known.contains(key) {
       guard Suggestion.nearest(to: key, among: absent.sorted()) != nil else { continue }
       return error(key, "unknown key", remedy: Suggestion.remedy(for: key, among: known.sorted(), list: "known here"))
     }
