@@ -9,7 +9,8 @@ weights, the same threads, in turns.
 Takes the bundled model and checkpoints of published shapes, which `furl synth` makes, compresses them, exports the same
 weights as GGUF, and measures in rounds: every program once, in a process of its own, then all again. Medians and their
 ratios are printed as one Markdown table. Peers that are not installed (--llama, --openvino; the packages onnxruntime, onnx
-and torch) are left out, with a sentence. OpenVINO's int8 and int4 are NNCF's, of models of Llama's kind. With --busy-limit (0.1) nothing is reported while other processes take more than that share
+and torch) are left out, with a sentence. OpenVINO's int8 and int4 are NNCF's, of models of Llama's kind. With --busy-limit
+(0.1) nothing is reported while other processes take more than that share
 of the CPU.
 """
 import argparse

@@ -48,18 +48,7 @@ bool furl_may_use_tiles(void) {
 
 #include "../shared/panels.h"
 
-INLINE v16 floats_from_halves(const uint16_t *halves) {
-  return (v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)halves));
-}
-
-INLINE void halves_from_floats(v16 v, uint16_t *halves) {
-  __m256i h = _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  _mm256_storeu_si256((__m256i *)halves, h);
-}
-
-INLINE v16 table_values(const float *values, v16i codes) {
-  return (v16)_mm512_permutexvar_ps((__m512i)codes, _mm512_loadu_ps(values));
-}
+#include "../avx512/halves.h"
 
 INLINE v64b looked_up(v64b nibbles, const int8_t *levels) {
   __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));

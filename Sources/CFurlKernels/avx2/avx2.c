@@ -149,18 +149,12 @@ INLINE void dot_low_bits(
   const bool has_thirds, const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes,
   size_t rows, v16i *sums)
 {
-  const __m256i three = _mm256_set1_epi8(3), four = _mm256_set1_epi8(4);
   UNROLL for (int half = 0; half < 2; half++) {
     __m256i short_sums[GROUP_A8];
     __m256i thirds = has_thirds ? load_half(tile + 128 + 32 * half) : _mm256_setzero_si256();
     UNROLL for (int g = 0; g < n; g++) short_sums[g] = _mm256_setzero_si256();
     UNROLL for (int j = from; j < to; j++) {
-      __m256i w = _mm256_srli_epi16(load_half(tile + 64 * (j % 2) + 32 * half), j / 2 * 2);
-      w = _mm256_and_si256(w, three);
-      if (has_thirds) {
-        __m256i third = j < 2 ? _mm256_slli_epi16(thirds, 2 - j) : _mm256_srli_epi16(thirds, j - 2);
-        w = _mm256_or_si256(w, _mm256_and_si256(third, four));
-      }
+      __m256i w = low_bits(has_thirds, tile, thirds, half, j);
       UNROLL for (int g = 0; g < n; g++) {
         __m256i terms = _mm256_maddubs_epi16(w, four_codes(codes + 4 * ((size_t)j * rows + (size_t)g)));
         short_sums[g] = _mm256_add_epi16(short_sums[g], terms);
@@ -169,16 +163,6 @@ INLINE void dot_low_bits(
     }
     UNROLL for (int g = 0; g < n; g++) add_half(&sums[g], half, widened(short_sums[g]));
   }
-}
-
-INLINE void dot_int3(
-  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
-{
-  dot_low_bits(true, n, from, to, tile, codes, rows, sums);
-}
-
-INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
-  dot_low_bits(false, n, 0, 8, tile, codes, rows, sums);
 }
 
 #include "../shared/table.h"

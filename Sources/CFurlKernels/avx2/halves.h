@@ -45,3 +45,28 @@ INLINE __m256i four_codes(const int8_t *codes) {
 INLINE __m256i load_half(const uint8_t *codes) {
   return _mm256_loadu_si256((const __m256i *)codes);
 }
+
+// MARK: Codes of two and three bits
+
+/// The codes of one half of group j, as int2 has them or, with the third bits of that half, as int3 has them.
+INLINE __m256i low_bits(const bool has_thirds, const uint8_t *tile, __m256i thirds, const int half, const int j) {
+  __m256i w = _mm256_srli_epi16(load_half(tile + 64 * (j % 2) + 32 * half), j / 2 * 2);
+  w = _mm256_and_si256(w, _mm256_set1_epi8(3));
+  if (!has_thirds) return w;
+  __m256i third = j < 2 ? _mm256_slli_epi16(thirds, 2 - j) : _mm256_srli_epi16(thirds, j - 2);
+  return _mm256_or_si256(w, _mm256_and_si256(third, _mm256_set1_epi8(4)));
+}
+
+INLINE void dot_low_bits(
+  const bool has_thirds, const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes,
+  size_t rows, v16i *sums);
+
+INLINE void dot_int3(
+  const int n, const int from, const int to, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums)
+{
+  dot_low_bits(true, n, from, to, tile, codes, rows, sums);
+}
+
+INLINE void dot_int2(const int n, const uint8_t *tile, const int8_t *codes, size_t rows, v16i *sums) {
+  dot_low_bits(false, n, 0, 8, tile, codes, rows, sums);
+}
