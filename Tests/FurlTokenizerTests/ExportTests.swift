@@ -124,6 +124,31 @@ import Testing
     refusal(try text(normalizer: nil, preTokenizer: split), "before it merges")
   }
 
+  /// Gemma 4's of llama.cpp merges whole texts by merges, so that their order need not be one of scores.
+  @Test func gemmaKeepsItsMerges() throws {
+    let plain: JSON = ["type": "Replace", "pattern": ["String": " "], "content": "▁"]
+    func own(_ merges: JSON, normalizer: JSON? = nil) throws -> Tokenizer {
+      try text(normalizer: normalizer ?? plain, merges: merges, strips: false)
+    }
+    let unordered = try own(["a b", "▁ a", "▁ ab", "c d", "b cd"])
+    let vocabulary = try unordered.ggufVocabulary(architecture: "gemma4_text")
+    #expect(vocabulary.model == "gemma4" && vocabulary.scores == nil && vocabulary.unknownID == 0)
+    #expect(vocabulary.merges == ["a b", "▁ a", "▁ ab", "c d", "b cd"] && vocabulary.addsSpace == false)
+    #expect(vocabulary.kinds[0...3] == [.unknown, .control, .control, .byte] && vocabulary.kinds[264] == .normal)
+    let copy = try Sample.throughGGUF(unordered, architecture: "gemma4_text")
+    for text in texts {
+      #expect(copy.encode(text, bos: .auto) == unordered.encode(text, bos: .auto), "\(text)")
+      #expect(copy.decode(unordered.encode(text)) == unordered.decode(unordered.encode(text)))
+    }
+    #expect(copy.addsBOS && copy.eosID == 2)
+    // What puts a space before texts is none of it.
+    let ordered = try text()
+    #expect(try ordered.ggufVocabulary(architecture: "gemma4_text").model == "llama")
+    #expect(throws: FurlError.self) {
+      try text(merges: ["a b", "▁ a", "▁ ab", "c d", "b cd"]).ggufVocabulary(architecture: "gemma4_text")
+    }
+  }
+
   @Test func cutsThatLlamaHasNoNameFor() throws {
     for steps in [
       [["type": "Split", "pattern": ["Regex": "a+"], "behavior": "Isolated", "invert": false], Sample.byteLevel],

@@ -100,7 +100,8 @@ import Testing
       "needs the folder that FURL_LLAMA_MODELS names"
     ),
     arguments: [
-      "command-r", "deepseek-coder", "falcon", "gpt-2", "llama-bpe", "llama-spm", "mpt", "phi-3", "qwen2", "refact",
+      "command-r", "deepseek-coder", "falcon", "gemma-4", "gpt-2", "llama-bpe", "llama-spm", "mpt", "phi-3", "qwen2",
+      "refact",
       "starcoder",
     ])
   func published(name: String) throws {

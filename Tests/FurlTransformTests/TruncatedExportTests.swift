@@ -57,6 +57,7 @@ import Testing
     var name: String { "truncated" }
     var config: JSON { checkpoint.config }
     func numbers(of tensor: TensorSpec) throws -> StoredNumbers { .plain(.float32) }
+    func fold(of tensor: TensorSpec) throws -> WeightSource.Fold { .none }
     func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
       .source(try checkpoint.source(tensor.name))
     }

@@ -15,6 +15,8 @@ package protocol ExportSource {
   /// How the weights of a tensor are written down; nothing is read for it.
   func numbers(of tensor: TensorSpec) throws -> StoredNumbers
   func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights
+  /// What stored numbers are made into when they are read.
+  func fold(of tensor: TensorSpec) throws -> WeightSource.Fold
   /// The files that are read. None of them is replaced, and at the end they have to be as they were.
   var files: [MappedFile] { get }
   /// Called behind every tensor: gives the pages of files back.

@@ -80,6 +80,11 @@ struct PaddedModel: ExportSource {
     }
   }
 
+  func fold(of tensor: TensorSpec) throws -> WeightSource.Fold {
+    guard let own = narrow[tensor.name], own.shape == tensor.shape else { return .none }
+    return try source.fold(of: own)
+  }
+
   func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
     let columns = tensor.shape.last ?? 1
     guard let own = narrow[tensor.name] else {

@@ -21,6 +21,41 @@ enum Gemma4: Architecture {
       "mlp.shared_output_norm": "post_feedforward_layernorm_1",
     ]) { $1 }, experts: .stacked(gate: "experts.gate_up_proj", up: "experts.gate_up_proj", down: "experts.down_proj"))
 
+  static let gguf: GGUFFamily? = GGUFFamily("gemma4", "Gemma4ForCausalLM").with {
+    $0.names = GGUFFamily.names(block: [
+      "input.gate": "inp_gate", "input.output": "proj", "input.output_norm": "post_norm", "scale": "layer_output_scale",
+      "mlp.shared.gate": "ffn_gate", "mlp.shared.up": "ffn_up", "mlp.shared.down": "ffn_down",
+      "mlp.expert_norm": "pre_ffw_norm_2", "mlp.expert_output_norm": "post_ffw_norm_2",
+      "mlp.shared_output_norm": "post_ffw_norm_1",
+    ])
+    $0.places = { tensor, spec, location in
+      switch tensor.nameInBlock {
+      case "mlp.router_norm": location.name = "blk.\(tensor.block ?? 0).ffn_gate_inp.scale"
+      case "mlp.router.factors": location.name = "blk.\(tensor.block ?? 0).ffn_down_exps.scale"
+      default:
+        spread(
+          tensor, spec, &location, table: "per_layer_token_embd.weight", context: "per_layer_model_proj.weight",
+          norm: "per_layer_proj_norm.weight")
+      }
+    }
+    $0.fixed = [
+      "hidden_activation": "gelu_pytorch_tanh", "hidden_size_per_layer_input": 0, "final_logit_softcapping": 30,
+    ]
+    $0.switches = ["enable_moe_block": ["ffn_gate_inp.weight"]]
+    $0.keys =
+      GGUFKey.experts("num_experts", active: "top_k_experts") + [.expertSize("moe_intermediate_size"), .statedLogitCap]
+      + [
+        GGUFKey("embedding_length_per_layer_input", "hidden_size_per_layer_input", .integer) { spec, _ in
+          .integer(spec.blocks.first.flatMap(tokenInput)?.size ?? 0)
+        }
+      ]
+    $0.windows = .pattern(every: 6)
+    $0.slidingBase = .own(assumed: 10_000)
+    ($0.differsByWindow, $0.turnsByFactors) = (true, true)
+    $0.scale = 1
+    $0.hasHeadSize = true
+  }
+
   private static let (full, sliding) = ("full_attention", "sliding_attention")
 
   // MARK: The configuration
@@ -214,15 +249,30 @@ enum Gemma4: Architecture {
     if tensor.nameInBlock.hasPrefix("mlp.experts.") || tensor.nameInBlock == "mlp.router_norm" {
       location.name = String(location.name.dropLast(".weight".count))
     }
-    // Those of all blocks lie beside each other.
-    func part(_ size: Int) -> (start: Int, total: Int) { (block * size, spec.blocks.count * size) }
+    if tensor.nameInBlock == "scale" { return TensorLocation(name: "layers.\(block).layer_scalar") }
+    spread(
+      tensor, spec, &location, table: "embed_tokens_per_layer.weight", context: "per_layer_model_projection.weight",
+      norm: "per_layer_projection_norm.weight")
+    return location
+  }
+
+  /// What blocks take from tokens lies beside each other, that of all of them.
+  private static func spread(
+    _ tensor: TensorSpec, _ spec: ModelSpec, _ location: inout TensorLocation, table: String, context: String,
+    norm: String
+  ) {
+    func part(_ size: Int) -> (start: Int, total: Int) { ((tensor.block ?? 0) * size, spec.blocks.count * size) }
     switch tensor.nameInBlock {
-    case "input.table": return TensorLocation(name: "embed_tokens_per_layer.weight", columns: part(tensor.shape[1]))
-    case "input.context": return TensorLocation(name: "per_layer_model_projection.weight", part: part(tensor.shape[0]))
-    case "input.context_norm": return TensorLocation(name: "per_layer_projection_norm.weight", isShared: true)
-    case "scale": return TensorLocation(name: "layers.\(block).layer_scalar")
-    default: return location
+    case "input.table": location = TensorLocation(name: table, columns: part(tensor.shape[1]))
+    case "input.context": location = TensorLocation(name: context, part: part(tensor.shape[0]))
+    case "input.context_norm": location = TensorLocation(name: norm, isShared: true)
+    default: break
     }
+  }
+
+  private static func tokenInput(_ block: BlockSpec) -> TokenInputSpec? {
+    guard case .tokenInput(let input) = block.stages.last?.parts.last?.mixer else { return nil }
+    return input
   }
 
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds {
@@ -234,7 +284,7 @@ enum Gemma4: Architecture {
     folds["input.context"] = .init(factor: Float(1 / width.squareRoot()))
     folds["input.context_norm"] = .init(factor: Float(0.5.squareRoot()))
     folds["mlp.router_norm"] = .init(factor: Float(1 / width.squareRoot()))
-    if case .tokenInput(let input) = spec.blocks.first?.stages.last?.parts.last?.mixer {
+    if let input = spec.blocks.first.flatMap(tokenInput) {
       folds["input.table"] = .init(factor: Float((Double(input.size) / 2).squareRoot()))
     }
     return folds

@@ -104,21 +104,13 @@ struct GGUFConfiguration {
   // MARK: Sizes
 
   /// Heads of the first block.
-  private func heads() throws -> Int {
+  func heads() throws -> Int {
     try gguf.headsByBlock == nil ? required("attention.head_count") : headsByBlock().first ?? 0
   }
 
   /// Heads of every block, where they may differ.
   private func headsByBlock() throws -> [Int] {
-    let key = name("attention.head_count")
-    guard keys.count(key) != nil else {
-      return Array(repeating: try required("attention.head_count"), count: try blockCount())
-    }
-    guard let list = try keys.integers(key), list.count == (try blockCount()), list.allSatisfy({ 1...(1 << 12) ~= $0 })
-    else {
-      throw keys.error(key, "a number of heads for each block is expected")
-    }
-    return list
+    try eachBlock("attention.head_count", of: "heads", in: 1...(1 << 12))
   }
 
   /// What says whether a gate is of a head or of each of its outputs: its width.
@@ -144,6 +136,7 @@ struct GGUFConfiguration {
       (names.normEpsilon, .number(try epsilon())),
     ]
     if gguf.isLatent { return sizes + (try latentSizes()) }
+    if gguf.differsByWindow { return sizes + (try sizesByWindow(heads: heads)) }
     let headSize = try headSize(hidden: hidden, heads: heads)
     let kvHeads = try perBlock("attention.head_count_kv") ?? heads
     if let key = names.kvHeads {
@@ -173,7 +166,7 @@ struct GGUFConfiguration {
   }
 
   /// The blocks of the model, without those behind them that predict further tokens.
-  private func blockCount() throws -> Int {
+  func blockCount() throws -> Int {
     let (count, beyond) = (try required("block_count"), try layersBeyond())
     guard (0...4096).contains(count), beyond <= count else {
       throw keys.error(name("block_count"), "\(count) is out of range")
@@ -208,7 +201,11 @@ struct GGUFConfiguration {
   }
 
   private func mlpSize() throws -> Int {
-    try perBlock("feed_forward_length") ?? perBlock("expert_feed_forward_length") ?? required("feed_forward_length")
+    if gguf.differsByWindow {
+      return try eachBlock("feed_forward_length", of: "neurons", in: GGUFConfiguration.widths).first ?? 0
+    }
+    return try perBlock("feed_forward_length") ?? perBlock("expert_feed_forward_length")
+      ?? required("feed_forward_length")
   }
 
   private func epsilon() throws -> Double {
@@ -216,7 +213,7 @@ struct GGUFConfiguration {
     return value
   }
 
-  private func vocabularySize() throws -> Int {
+  func vocabularySize() throws -> Int {
     guard let shape = head.shapes["token_embd.weight"], shape.count == 2 else {
       throw FurlError.input(head.path, "token_embd.weight", "is missing or no matrix")
     }
@@ -224,10 +221,7 @@ struct GGUFConfiguration {
   }
 
   private func headSize(hidden: Int, heads: Int) throws -> Int {
-    let size = try keys.integer(name("attention.key_length"))
-    if let other = try keys.integer(name("attention.value_length")), other != size {
-      throw keys.error(name("attention.value_length"), "is not as attention.key_length, which is not supported yet")
-    }
+    let size = try statedHeadSize()
     guard heads > 0, size != nil || hidden % heads == 0 else {
       throw keys.error(
         name("attention.head_count"), "\(heads) heads do not divide an embedding length of \(hidden)")
@@ -261,6 +255,7 @@ struct GGUFConfiguration {
     case .integer: try perBlock(key.name).map(JSON.integer)
     // 0 stands for nothing said.
     case .number: try keys.number(name(key.name)).flatMap { $0 == 0 ? nil : .number($0) }
+    case .numberOrNone: try keys.number(name(key.name)).map { $0 == 0 ? .null : .number($0) }
     case .flag: try keys.bool(name(key.name)).map(JSON.bool)
     case .word: try keys.string(name(key.name)).map(JSON.string)
     }
@@ -351,7 +346,7 @@ struct GGUFConfiguration {
       gguf.turnsSharesByKind ? (full: share(turned, of: headSize), sliding: share(sliding, of: headSize)) : nil
     var members = try GGUFRotary(head: head, gguf: gguf, dimensions: turned, shares: shares, others: others).members()
     if shares != nil { return members }
-    guard sliding == turned else {
+    guard try sliding == (gguf.differsByWindow ? statedHeadSize("_swa") : turned) else {
       throw keys.error(name("rope.dimension_count_swa"), "\(sliding) is not supported for \(gguf.architecture)")
     }
     if let key = gguf.turnedShare {

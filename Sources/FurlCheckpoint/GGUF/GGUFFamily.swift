@@ -115,10 +115,19 @@ struct GGUFFamily: Sendable {
   var hasLongFactors = false
   /// Whether the model rounds the bounds of YaRN's ramp, as llama.cpp always does.
   var roundsYarn = true
+  /// Blocks with a window have heads of another size and as many of keys as a list says, those at the end may take keys of
+  /// earlier ones, and what a file says of the heads of the others ends with nothing: those with `_swa` are of blocks with one.
+  var differsByWindow = false
+  /// `rope_freqs` says which numbers of the heads of blocks without a window are turned.
+  var turnsByFactors = false
+  /// Where tensors lie that the names alone do not say.
+  var places: (@Sendable (TensorSpec, ModelSpec, inout TensorLocation) -> Void)?
   /// What becomes of a file's numbers, where that is other than of those of a checkpoint.
   var folds: (@Sendable (DocumentReader, ModelSpec) throws -> Folds)?
   /// How many blocks the model has of which llama.cpp divides the scores by the root of the hidden size over the heads.
   var dividesByWidth: Int?
+  /// What llama.cpp multiplies scores with in all of them; nil: one over the square root of the head's size.
+  var scale: Double?
 
   // What llama.cpp runs.
 
@@ -195,6 +204,7 @@ extension GGUFFamily {
     let base = tensor.role == .bias ? String(name.dropLast(".bias".count)) : name
     if base == "mlp.shared.router" { location.storedShape = [spec.hiddenSize] }
     if base == "mlp.router.choice" { location.name = "blk.\(block).exp_probs_b.bias" }
+    places?(tensor, spec, &location)
     if let attention = spec.blocks[block].latentAttention {
       return latentLocation(base, location, attention, prefix: "blk.\(block).", joinsHeads: joinsHeads)
     }
@@ -244,6 +254,7 @@ extension GGUFFamily {
 
   /// What llama.cpp multiplies scores with where no key says it; nil: one over the square root of the head's size.
   func assumedScale(_ spec: ModelSpec) -> Double? {
+    if let scale { return scale }
     guard spec.blocks.count == dividesByWidth, let attention = spec.blocks.first?.attention else { return nil }
     return 1 / Double(spec.hiddenSize / attention.heads).squareRoot()
   }
@@ -258,7 +269,11 @@ struct GGUFKey: Sendable {
     case word(String)
   }
 
-  enum GGUFKeyKind: Sendable { case integer, number, flag, word }
+  enum GGUFKeyKind: Sendable {
+    case integer, number, flag, word
+    /// 0 stands for none, which is not what a missing key means.
+    case numberOrNone
+  }
 
   /// Behind the architecture's name.
   let name: String
@@ -288,11 +303,8 @@ extension GGUFKey {
   }
 
   /// How many experts there are and how many a row goes through.
-  static func experts(_ configuration: String) -> [GGUFKey] {
-    [
-      integer("expert_count", configuration) { $0.count },
-      integer("expert_used_count", "num_experts_per_tok") { $0.active },
-    ]
+  static func experts(_ configuration: String, active: String = "num_experts_per_tok") -> [GGUFKey] {
+    [integer("expert_count", configuration) { $0.count }, integer("expert_used_count", active) { $0.active }]
   }
 
   /// The width of an expert.
@@ -354,6 +366,10 @@ extension GGUFKey {
   /// Caps that tanh keeps logits and scores below.
   static let logitCap = GGUFKey("final_logit_softcapping", "final_logit_softcapping", .number) { spec, _ in
     spec.logitSoftCap.map { .number($0) }
+  }
+  /// The same where llama.cpp assumes a cap unless a file says that there is none.
+  static let statedLogitCap = GGUFKey("final_logit_softcapping", "final_logit_softcapping", .numberOrNone) { spec, _ in
+    .number(spec.logitSoftCap ?? 0)
   }
   static let scoreCap = GGUFKey("attn_logit_softcapping", "attn_logit_softcapping", .number) { spec, _ in
     spec.blocks.first?.attention?.softCap.map { .number($0) }

@@ -39,7 +39,17 @@ struct GGUFNames {
   /// Whether a stored tensor says again what the specification says: how heads are turned.
   func isSuperfluous(_ name: String) -> Bool {
     family.hasFrequencyFactors && (name == GGUFNames.rotaryFactors || name.hasSuffix(".attn_rot_embd.weight"))
-      || family.hasLongFactors && [GGUFNames.longFactors, GGUFNames.shortFactors].contains(name)
+      || family.turnsByFactors && name == GGUFNames.rotaryFactors
+      || family.hasLongFactors && [GGUFNames.longFactors, GGUFNames.shortFactors].contains(name) || isUnread(name)
+  }
+
+  /// Whether it makes keys or values in a block that takes those of an earlier one.
+  private func isUnread(_ name: String) -> Bool {
+    let words = name.split(separator: ".")
+    guard words.count == 4, words[0] == "blk", let index = Int(words[1]), spec.blocks.indices.contains(index),
+      spec.blocks[index].takesKeys
+    else { return false }
+    return ["attn_k", "attn_v", "attn_k_norm"].contains(words[2]) && words[3] == "weight"
   }
 
   static let rotaryFactors = "rope_freqs.weight"

@@ -62,19 +62,22 @@ struct GGUFRotary {
 
   private func scaling(theta: Double) throws -> [JSON.Member] {
     let kind = try keys.string(name("scaling.type")) ?? "linear"
-    let llama3 = try llama3Factor(theta: theta)
+    let divided = try gguf.turnsByFactors ? proportional() : llama3Factor(theta: theta)
     let long = try longFactors()
     // The second is the key of files of 2023.
     let stated = try keys.number(name("scaling.factor")) ?? keys.number(name("scale_linear")) ?? 1
     let factor = stated == 0 ? 1 : stated
-    if llama3 != nil || long != nil, ["linear", "yarn"].contains(kind), factor != 1 {
+    if divided != nil || long != nil, ["linear", "yarn"].contains(kind), factor != 1 {
       throw keys.error(
-        name("scaling.factor"), "is given beside \(llama3 != nil ? GGUFNames.rotaryFactors : GGUFNames.longFactors)")
+        name("scaling.factor"), "is given beside \(divided != nil ? GGUFNames.rotaryFactors : GGUFNames.longFactors)")
     }
     if let long { return long + others }
-    if let llama3 { return llama3 }
+    if let divided {
+      try refuseFactor()
+      return divided
+    }
     switch kind {
-    case "yarn": return try yarn(factor) + others
+    case "yarn" where !gguf.turnsByFactors: return try yarn(factor) + others
     case "none", "longrope":
       try refuseFactor()
       return []

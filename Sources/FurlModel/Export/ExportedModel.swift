@@ -37,6 +37,11 @@ package struct ExportedModel: ExportSource {
     }
   }
 
+  package func fold(of tensor: TensorSpec) throws -> WeightSource.Fold {
+    guard case .checkpoint(let checkpoint) = file else { return .none }
+    return try checkpoint.source(tensor.name).fold
+  }
+
   package func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
     switch file {
     case .checkpoint(let checkpoint): return .source(try checkpoint.source(tensor.name))

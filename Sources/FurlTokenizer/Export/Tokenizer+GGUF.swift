@@ -10,7 +10,14 @@ extension Tokenizer {
   /// - Throws: ``FurlError`` of kind `input` when llama.cpp cannot run it.
   package func ggufVocabulary(architecture: String, rows: Int = .max) throws -> ExportedVocabulary {
     let writer = GGUFVocabularyWriter(parts: parts)
-    var result = try parts.vocabulary.alphabet == .marked ? writer.text() : writer.bytes(architecture: architecture)
+    var result =
+      if parts.vocabulary.alphabet == .bytes {
+        try writer.bytes(architecture: architecture)
+      } else if architecture == "gemma4_text", writer.mergesText(whole: { [self] in encode($0).count == 1 }) {
+        writer.mergedText()
+      } else {
+        try writer.text()
+      }
     ExportedEnds(ends.ids.filter { $0 < rows }, of: parts, rows: rows).write(to: &result)
     return result
   }
@@ -56,9 +63,40 @@ struct GGUFVocabularyWriter {
     }
     var result = vocabulary(model: "llama", preTokenizer: "default")
     result.scores = scores
-    result.unknownID = parts.fallback.unknownID
     result.addsSpace = addsSpace
     result.notes += notes
+    mark(&result)
+    return result
+  }
+
+  /// Whether llama.cpp's `gemma4` gives a text the same ids: merges over whole texts that none goes over a line end of,
+  /// and a first token. Several line ends that are one piece are that piece to it.
+  ///
+  /// - Parameter whole: whether a text becomes one piece.
+  func mergesText(whole: (String) -> Bool) -> Bool {
+    guard parts.places.isEmpty, !parts.merges.list.isEmpty, !parts.ignoresMerges, parts.addsBOS, parts.bosID != nil,
+      parts.fallback.usesBytes, bytePieces.count == 256, !parts.normalization.prependsSpace,
+      parts.stages.allSatisfy({ $0.rule == .marks(.never) })
+    else { return false }
+    return Set(parts.merges.list.map(\.result)).allSatisfy { id in
+      let piece = parts.vocabulary.piece(Int(id))
+      guard piece.contains(0x0A) else { return true }
+      return piece.allSatisfy { $0 == 0x0A } && whole(String(decoding: piece, as: UTF8.self))
+    }
+  }
+
+  /// A model over whole texts that merges by merges, `gemma4`.
+  func mergedText() -> ExportedVocabulary {
+    var result = vocabulary(model: "gemma4", preTokenizer: "gemma4")
+    result.merges = parts.merges.list.map(TokenizerFileWriter(parts: parts).text)
+    result.addsSpace = false
+    mark(&result)
+    return result
+  }
+
+  /// Says which tokens are single bytes, and which one stands for what is not known.
+  private func mark(_ result: inout ExportedVocabulary) {
+    result.unknownID = parts.fallback.unknownID
     for id in result.kinds.indices where result.kinds[id] == .normal {
       if id == parts.fallback.unknownID {
         result.kinds[id] = .unknown
@@ -67,7 +105,6 @@ struct GGUFVocabularyWriter {
       }
     }
     if let id = parts.fallback.unknownID { result.kinds[id] = .unknown }
-    return result
   }
 
   private var bytePieces: Set<UInt8> {

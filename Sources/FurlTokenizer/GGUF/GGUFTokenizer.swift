@@ -11,7 +11,7 @@ package struct GGUFTokenizer: Sendable {
     case undefined, normal, unknown, control, userDefined, unused, byte
   }
 
-  /// `gpt2` (bytes, merges) or `llama` (text, scores).
+  /// `gpt2` (bytes, merges), `llama` (text, scores) or `gemma4` (text, merges).
   package var model: String
   /// How text is cut into words, by the name of a model family; only of `gpt2`.
   package var pre: String?

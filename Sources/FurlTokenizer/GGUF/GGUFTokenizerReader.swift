@@ -5,15 +5,18 @@ import FurlSpec
 struct GGUFTokenizerReader {
   private let source: GGUFTokenizer
   private let file: String?
+  /// Whether it merges whole texts, by scores or, as Gemma 4's does, by merges, and not bytes.
   private let isText: Bool
+  private var hasScores: Bool { source.model == "llama" }
 
   init(_ source: GGUFTokenizer, file: String?) throws {
     self.source = source
     self.file = file
-    isText = source.model == "llama"
+    isText = ["llama", "gemma4"].contains(source.model)
     guard isText || source.model == "gpt2" else {
       throw FurlError.input(
-        file, "tokenizer.ggml.model", "\"\(source.model)\" is not supported yet", remedy: "supported: gpt2, llama")
+        file, "tokenizer.ggml.model", "\"\(source.model)\" is not supported yet",
+        remedy: "supported: gemma4, gpt2, llama")
     }
   }
 
@@ -27,7 +30,8 @@ struct GGUFTokenizerReader {
     let (table, added) = try pieces(types)
     let vocabulary = table.vocabulary(isText ? .marked : .bytes)
     let index = try PieceIndex(vocabulary, file: file)
-    return isText ? try textParts(vocabulary, added) : try byteParts(vocabulary, added, index)
+    if !isText { return try byteParts(vocabulary, added, index) }
+    return hasScores ? try textParts(vocabulary, added) : try mergedParts(vocabulary, added, index)
   }
 
   private func byteParts(
@@ -67,6 +71,20 @@ struct GGUFTokenizerReader {
       beginsBy: "tokenizer.ggml." + (source.addsBOS == nil ? "model" : "add_bos_token"), ends: ends(vocabulary))
   }
 
+  /// Gemma 4's, of whole texts by merges, always behind a first token (`llama-vocab.cpp`). llama.cpp cuts texts at line ends,
+  /// which no merge of such a model goes over.
+  private func mergedParts(
+    _ vocabulary: Vocabulary, _ added: [AddedToken], _ index: PieceIndex
+  ) throws -> TokenizerParts {
+    let bosID = try id(source.bosID, "bos_token_id")
+    return TokenizerParts(
+      vocabulary: vocabulary, merges: try MergeTable(try merges(vocabulary, index), file: file), added: added,
+      normalization: Normalization(marksSpaces: true), stages: [],
+      fallback: Fallback(usesBytes: true, unknownID: try id(source.unknownID, "unknown_token_id")),
+      decoding: Decoding(joinsBytes: true), bosID: bosID, eosID: try id(source.eosID, "eos_token_id"),
+      addsBOS: bosID != nil, beginsBy: "tokenizer.ggml.model", ends: ends(vocabulary))
+  }
+
   private func ends(_ vocabulary: Vocabulary) -> EndTokens {
     GGUFEnds.ends(count: source.tokens.count, given: source.endIDs) { id in
       vocabulary.kinds[id].contains(.present) ? vocabulary.spelling(id) : nil
@@ -91,8 +109,8 @@ struct GGUFTokenizerReader {
       throw error("scores", "has \(source.scores.count) scores for \(count) tokens")
     }
     guard source.merges.count <= MergeTable.maximumCount else { throw error("merges", "has too many merges") }
-    if isText, source.scores.isEmpty { throw error("scores", "is missing") }
-    if !isText, source.merges.isEmpty { throw error("merges", "is missing") }
+    if hasScores, source.scores.isEmpty { throw error("scores", "is missing") }
+    if !hasScores, source.merges.isEmpty { throw error("merges", "is missing") }
   }
 
   private func id(_ id: Int?, _ key: String) throws -> Int? {

@@ -30,6 +30,10 @@ struct SampleSource: ExportSource {
 
   func numbers(of tensor: TensorSpec) throws -> StoredNumbers { try stored?(tensor) ?? model.numbers(of: tensor) }
 
+  func fold(of tensor: TensorSpec) throws -> WeightSource.Fold {
+    change == nil && stored == nil ? try model.fold(of: tensor) : .none
+  }
+
   func weights(of tensor: TensorSpec, pool: WorkerPool) throws -> ExportedWeights {
     let weights = try model.weights(of: tensor, pool: pool)
     guard let change, case .source(let source) = weights else { return weights }

@@ -10,7 +10,8 @@ import Testing
 @Suite struct GGUFFamilyTests {
   static let families = [
     "qwen3_moe", "gemma2", "gemma3_text", "gpt_oss", "phi3-longrope", "granitemoe", "olmo2", "gpt_neox",
-    "deepseek-v2-plain-queries", "deepseek-v3", "glm4-moe-lite", "laguna",
+    "deepseek-v2-plain-queries", "deepseek-v3", "glm4-moe-lite", "laguna", "gemma4-shared", "gemma4-keys-alone",
+    "gemma4-experts",
   ]
 
   static func path(_ name: String) -> String { TestData.root + "/Tests/Fixtures/families/" + name }
@@ -128,6 +129,26 @@ import Testing
       "laguna.expert_shared_feed_forward_length": .integer(5), "laguna.expert_weights_scale": .real(1.7),
       "laguna.expert_gating_func": .integer(2), "laguna.expert_weights_norm": .bool(true),
     ],
+    "gemma4-shared": [
+      "general.architecture": .text("gemma4"), "gemma4.attention.key_length": .integer(16),
+      "gemma4.attention.value_length": .integer(16), "gemma4.attention.key_length_swa": .integer(8),
+      "gemma4.attention.value_length_swa": .integer(8), "gemma4.attention.shared_kv_layers": .integer(2),
+      "gemma4.attention.head_count_kv": .integer(2), "gemma4.embedding_length_per_layer_input": .integer(6),
+      "gemma4.feed_forward_length": .list([32, 32, 32, 32, 64, 64].map { .integer($0) }),
+      "gemma4.rope.dimension_count": .integer(16), "gemma4.rope.dimension_count_swa": .integer(8),
+      "gemma4.rope.freq_base": .real(1e6), "gemma4.rope.freq_base_swa": .real(1e4),
+      "gemma4.final_logit_softcapping": .real(8), "gemma4.attention.sliding_window": .integer(6),
+      "gemma4.attention.sliding_window_pattern": .list([true, false, true, false, true, false].map { .bool($0) }),
+    ],
+    "gemma4-keys-alone": [
+      "gemma4.attention.head_count_kv": .list([4, 1, 4, 1].map { .integer($0) }),
+      "gemma4.embedding_length_per_layer_input": .integer(0), "gemma4.attention.shared_kv_layers": .integer(0),
+      "gemma4.feed_forward_length": .integer(40), "gemma4.final_logit_softcapping": .real(0),
+    ],
+    "gemma4-experts": [
+      "gemma4.expert_count": .integer(6), "gemma4.expert_used_count": .integer(2),
+      "gemma4.expert_feed_forward_length": .integer(20), "gemma4.feed_forward_length": .integer(32),
+    ],
   ]
 
   @Test(arguments: families)
@@ -160,6 +181,15 @@ import Testing
       ],
       "laguna": ["attn_gate.weight": [24, 2], "attn_q.weight": [24, 16], "exp_probs_b.bias": [4]],
       "olmo2": ["attn_q_norm.weight": [48], "attn_k_norm.weight": [24], "post_ffw_norm.weight": [48]],
+      "gemma4-shared": [
+        "inp_gate.weight": [24, 6], "proj.weight": [6, 24], "post_norm.weight": [24], "layer_output_scale.weight": [1],
+        "attn_q_norm.weight": [16], "attn_k_norm.weight": [16], "attn_k.weight": [24, 32], "post_ffw_norm.weight": [24],
+      ],
+      "gemma4-experts": [
+        "ffn_gate_inp.weight": [24, 6], "ffn_gate_inp.scale": [24], "ffn_down_exps.scale": [6],
+        "pre_ffw_norm_2.weight": [24], "post_ffw_norm_1.weight": [24], "post_ffw_norm_2.weight": [24],
+        "ffn_gate_exps.weight": [24, 20, 6], "ffn_down_exps.weight": [20, 24, 6], "ffn_gate.weight": [24, 32],
+      ],
       "gemma3_text": ["attn_q_norm.weight": [16], "post_attention_norm.weight": [48], "ffn_norm.weight": [48]],
     ]
     try TestData.withTemporaryFolder { folder in
@@ -169,6 +199,14 @@ import Testing
           #expect(file.tensors["blk.1." + tensor]?.extents == extents, "\(name) \(tensor)")
         }
       }
+      let (gemma, _) = try ExportFixtures.gguf(SampleSource(Self.path("gemma4-shared")), .f32, in: folder)
+      for (tensor, extents) in [
+        "per_layer_token_embd.weight": [36, 32], "per_layer_model_proj.weight": [24, 36],
+        "per_layer_proj_norm.weight": [6], "rope_freqs.weight": [8],
+      ] {
+        #expect(gemma.tensors[tensor]?.extents == extents, "\(tensor)")
+      }
+      #expect(gemma.tensors["blk.4.attn_k.weight"] == nil && gemma.tensors["blk.4.attn_k_norm.weight"] == nil)
       let (phi, _) = try ExportFixtures.gguf(SampleSource(Self.path("phi3-longrope")), .f32, in: folder)
       #expect(
         try #require(phi.tensors["rope_factors_short.weight"]).weights == [1, 1.35, 1.7, 2.05, 2.4, 2.75, 3.1, 3.45])

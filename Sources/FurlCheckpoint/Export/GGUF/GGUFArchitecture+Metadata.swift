@@ -24,9 +24,12 @@ extension GGUFArchitecture {
     guard let block = spec.blocks.first else { return [] }
     var entries = [
       integer("block_count", spec.blocks.count), integer("context_length", spec.contextLength),
-      integer("embedding_length", spec.hiddenSize), integer("feed_forward_length", neurons(block)),
+      integer("embedding_length", spec.hiddenSize),
+      gguf.differsByWindow
+        ? integers("feed_forward_length", spec.blocks.map(\.neurons)) : integer("feed_forward_length", neurons(block)),
     ]
-    entries += block.attention.map(heads) ?? block.latentAttention.map(latentHeads) ?? []
+    entries +=
+      block.attention.map(gguf.differsByWindow ? headsByWindow : heads) ?? block.latentAttention.map(latentHeads) ?? []
     entries.append(real(gguf.epsilon, spec.norm.epsilon))
     if gguf.denseBlocks != nil {
       entries.append(integer("leading_dense_block_count", spec.blocks.prefix { $0.experts == nil }.count))
@@ -65,6 +68,12 @@ extension GGUFArchitecture {
     .init("\(name).\(key)", .uint32(UInt32(clamping: value)))
   }
 
+  /// One number where all blocks have the same, as llama.cpp's converter writes it.
+  func integers(_ key: String, _ values: [Int]) -> GGUFEntry {
+    if let first = values.first, values.allSatisfy({ $0 == first }) { return integer(key, first) }
+    return .init("\(name).\(key)", .int32s(values.map { Int32(clamping: $0) }))
+  }
+
   func real(_ key: String, _ value: Double) -> GGUFEntry { .init("\(name).\(key)", .float32(Float(value))) }
 
   /// Neurons of an MLP; where all blocks have experts, those that `config.json` still says, or those of an expert.
@@ -86,7 +95,9 @@ extension GGUFArchitecture {
     case .pattern(_, let assumed, _):
       if window == nil, assumed == nil { return [] }
       var entries = [integer("attention.sliding_window", window ?? spec.contextLength)]
-      if windows.indices.contains(where: { (windows[$0] != nil) != gguf.windows.slides($0) }) {
+      let isUsual = windows.indices.allSatisfy { (windows[$0] != nil) == gguf.windows.slides($0) }
+      // llama.cpp assumes no list where the sizes of heads depend on it.
+      if !isUsual || gguf.differsByWindow {
         entries.append(.init("\(name).attention.sliding_window_pattern", .bools(windows.map { $0 != nil })))
       }
       return entries
@@ -102,7 +113,9 @@ extension GGUFArchitecture {
     var entries = [integer("rope.dimension_count", rotary.dimensions), real("rope.freq_base", rotary.theta)]
     if case .own = gguf.slidingBase, let sliding = turned.first(where: { $0.0 != nil }) {
       entries.append(real("rope.freq_base_swa", sliding.1.theta))
-      if gguf.turnsSharesByKind { entries.append(integer("rope.dimension_count_swa", sliding.1.dimensions)) }
+      if gguf.turnsSharesByKind || gguf.differsByWindow {
+        entries.append(integer("rope.dimension_count_swa", sliding.1.dimensions))
+      }
     }
     func kind(_ word: String) -> GGUFEntry { .init("\(name).rope.scaling.type", .text(word)) }
     switch rotary.scaling {

@@ -12,13 +12,15 @@ extension GGUFArchitecture {
       return "\(spec.blocks.count) blocks are more than \(GGUFArchitecture.mostBlocks)"
     }
     // Where blocks differ by declaration, the file is held to them one by one.
-    guard gguf.denseBlocks != nil || spec.blocks.allSatisfy({ $0.extents == block.extents }) else {
+    guard gguf.denseBlocks != nil || gguf.differsByWindow || spec.blocks.allSatisfy({ $0.extents == block.extents })
+    else {
       return "its blocks have different widths"
     }
     let file = Result { try described() }
     let usual = try? file.get()
     if let problem = positionProblem(block, usual) ?? activationProblem(block, usual) { return problem }
     if let problem = block.latentAttention.flatMap(latentProblem) { return problem }
+    if gguf.differsByWindow, let problem = windowProblem() { return problem }
     if let attention = block.attention, !gguf.hasHeadSize, attention.queries != spec.hiddenSize {
       return headProblem(attention)
     }
@@ -47,8 +49,9 @@ extension GGUFArchitecture {
     if let usual, usual.hasLearnedPositions != spec.hasLearnedPositions {
       return usual.hasLearnedPositions ? "\(name) has no rotary positions" : "\(name) has no learned positions"
     }
-    guard let rotary = block.rotary else { return nil }
-    if let attention = block.attention, gguf.turnedShare == nil, !gguf.turnsSharesByKind,
+    let full = spec.blocks.first { $0.attention?.window == nil }
+    guard let rotary = (gguf.turnsByFactors ? full : block)?.rotary else { return nil }
+    if let attention = block.attention, !gguf.differsByWindow, gguf.turnedShare == nil, !gguf.turnsSharesByKind,
       rotary.dimensions != attention.headSize
     {
       return "\(name) turns whole heads of \(attention.headSize), not \(rotary.dimensions) numbers of them"
@@ -56,11 +59,12 @@ extension GGUFArchitecture {
     switch rotary.scaling {
     case .llama3 where !gguf.hasFrequencyFactors: return "\(name) has no llama3 scaling of frequencies"
     case .longRoPE where !gguf.hasLongFactors: return "\(name) has no LongRoPE scaling of frequencies"
+    case .yarn where gguf.turnsByFactors: return "\(name) has no YaRN scaling of frequencies"
     case .dynamic: return "it has no dynamic scaling of frequencies"
     default: break
     }
     let turned = Set(spec.blocks.compactMap { $0.rotary?.dimensions })
-    guard block.attention?.window == nil || turned.count <= 1 else {
+    guard gguf.differsByWindow || block.attention?.window == nil || turned.count <= 1 else {
       return "\(name) takes what a first block with a window turns for what all others without one do"
     }
     let bases = Set(spec.blocks.compactMap { $0.attention?.rotary?.theta })
@@ -86,7 +90,7 @@ extension GGUFArchitecture {
       shapes: Dictionary(plans.map { ($0.name, $0.shape) }) { $1 },
       vector: { wanted in
         // Any divisors of llama3's kind will do.
-        for plan in plans where plan.name == wanted && wanted != GGUFNames.rotaryFactors {
+        for plan in plans where plan.name == wanted && (wanted != GGUFNames.rotaryFactors || gguf.turnsByFactors) {
           if case .values(let values) = plan.content { return values }
         }
         return nil
@@ -120,6 +124,10 @@ extension GGUFArchitecture {
       guard var attention = spec.blocks[index].attention else { continue }
       if case .none = gguf.windows { attention.window = nil }
       if case .llama3 = attention.rotary?.scaling { attention.rotary?.scaling = .none }
+      // Divisors of all frequencies that are one are none.
+      if case .proportional(1, let turning) = attention.rotary?.scaling, turning * 2 == attention.rotary?.dimensions {
+        attention.rotary?.scaling = .none
+      }
       let usual = 1 / Double(attention.headSize).squareRoot()
       // What is not said is multiplied into the queries.
       if !keyed || abs((attention.scale ?? usual) / usual - 1) < 1e-6 { attention.scale = nil }

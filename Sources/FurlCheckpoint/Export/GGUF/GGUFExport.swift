@@ -97,6 +97,8 @@ package struct GGUFExport {
   ) throws {
     switch tensor.content {
     case .values(let values): try file.write(SourceType.float32.bytes(of: values))
+    case .weights(let layout) where layout.isBesideEachOther:
+      try writeBeside(layout.slices[0], of: tensor, source, to: file, with: tools)
     case .weights(let layout):
       for part in layout.slices.joined() { try write(part, of: tensor, source, to: file, with: tools) }
     }
@@ -107,14 +109,9 @@ package struct GGUFExport {
     _ part: StoredLayout.LayoutPart, of tensor: GGUFTensorPlan, _ source: any ExportSource, to file: OutputFile,
     with tools: ExportTools
   ) throws {
-    let (weights, order, fold) = (
-      try source.weights(of: part.spec, pool: tools.pool), part.location.rowOrder, part.location.fold
-    )
+    let (weights, order) = (try source.weights(of: part.spec, pool: tools.pool), part.location.rowOrder)
     func read(_ rows: Range<Int>, as numbers: ExportNumbers) throws -> [Float] {
-      let values = try weights.read(rows: rows, with: tools)
-      let stored = fold == .none ? values : values.map(fold.undone)
-      try check(stored, of: part.spec, row: rows.lowerBound, as: numbers, source)
-      return stored
+      try self.read(part, weights, rows: rows, as: numbers, source, with: tools)
     }
     if let size = part.location.headRows {
       for start in stride(from: 0, to: part.rows, by: size) {
@@ -134,25 +131,69 @@ package struct GGUFExport {
     let step = ExportLimits.rows(columns: part.spec.shape[1], unit: max(1, order.headSize))
     for start in stride(from: 0, to: part.rows, by: step) {
       let rows = start..<min(start + step, part.rows)
-      let places = GGUFExport.places(of: rows, order)
-      var values = try read(rows, as: tensor.numbers)
-      if fold == .none, let kept = try kept(weights, rows: places, as: tensor.numbers, with: tools) {
-        try file.write(kept)
-        continue
-      }
-      if order != .stored { values = GGUFExport.reorder(values, places.map { $0 - start }, part.spec.shape[1]) }
-      try file.write(bytes(values, of: part.spec, row: start, as: tensor.numbers, source, tools.pool))
+      try file.write(rowBytes(part, weights, rows, as: tensor.numbers, source, with: tools))
     }
+  }
+
+  /// Rows in which those of all parts lie beside each other; each part has whole blocks.
+  private func writeBeside(
+    _ parts: [StoredLayout.LayoutPart], of tensor: GGUFTensorPlan, _ source: any ExportSource, to file: OutputFile,
+    with tools: ExportTools
+  ) throws {
+    let weights = try parts.map { try source.weights(of: $0.spec, pool: tools.pool) }
+    let (count, step) = (parts[0].rows, ExportLimits.rows(columns: tensor.columns))
+    for start in stride(from: 0, to: count, by: step) {
+      let rows = start..<min(start + step, count)
+      let pieces = try zip(parts, weights).map {
+        try rowBytes($0, $1, rows, as: tensor.numbers, source, with: tools)
+      }
+      var stripe: [UInt8] = []
+      stripe.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+      for row in 0..<rows.count {
+        for piece in pieces {
+          let size = piece.count / rows.count
+          stripe += piece[row * size..<(row + 1) * size]
+        }
+      }
+      try file.write(stripe)
+    }
+  }
+
+  /// The numbers of some rows as the file has them.
+  private func read(
+    _ part: StoredLayout.LayoutPart, _ weights: ExportedWeights, rows: Range<Int>, as numbers: ExportNumbers,
+    _ source: any ExportSource, with tools: ExportTools
+  ) throws -> [Float] {
+    let (values, fold) = (try weights.read(rows: rows, with: tools), part.location.fold)
+    let stored = fold == .none ? values : values.map(fold.undone)
+    try check(stored, of: part.spec, row: rows.lowerBound, as: numbers, source)
+    return stored
+  }
+
+  /// Rows of a matrix, which are whole heads where their order is another.
+  private func rowBytes(
+    _ part: StoredLayout.LayoutPart, _ weights: ExportedWeights, _ rows: Range<Int>, as numbers: ExportNumbers,
+    _ source: any ExportSource, with tools: ExportTools
+  ) throws -> [UInt8] {
+    let order = part.location.rowOrder
+    let places = GGUFExport.places(of: rows, order)
+    var values = try read(part, weights, rows: rows, as: numbers, source, with: tools)
+    if let kept = try kept(weights, part.location.fold, rows: places, as: numbers, with: tools) { return kept }
+    if order != .stored {
+      values = GGUFExport.reorder(values, places.map { $0 - rows.lowerBound }, part.spec.shape[1])
+    }
+    return try bytes(values, of: part.spec, row: rows.lowerBound, as: numbers, source, tools.pool)
   }
 
   /// The bytes of rows that are taken over as they are; nil for all others.
   private func kept(
-    _ weights: ExportedWeights, rows: [Int], as numbers: ExportNumbers, with tools: ExportTools
+    _ weights: ExportedWeights, _ fold: WeightSource.Fold, rows: [Int], as numbers: ExportNumbers,
+    with tools: ExportTools
   ) throws -> [UInt8]? {
     switch weights {
-    case .matrix(let matrix) where matrix.scheme.blockType(columns: matrix.columns) == numbers.type:
+    case .matrix(let matrix) where fold == .none && matrix.scheme.blockType(columns: matrix.columns) == numbers.type:
       matrix.blocks(rows: rows, pool: tools.pool)
-    case .source(let source) where source.type == numbers.type && numbers.isBlocks:
+    case .source(let source) where source.type == numbers.type && numbers.isBlocks && source.fold == fold:
       try source.storedBytes(rows: rows, with: tools.buffer)
     default: nil
     }

@@ -50,8 +50,11 @@ struct GGUFForms {
   func decided(_ tensor: GGUFTensorPlan, _ result: inout ExportResult) throws -> GGUFTensorPlan {
     var decided = tensor
     if case .weights(let layout) = tensor.content, tensor.hasForms {
-      let parts = layout.slices.joined().map {
-        FormPart(spec: $0.spec, isFolded: $0.location.fold != .none, isTurned: $0.location.headRows != nil)
+      let parts = try layout.slices.joined().map { part in
+        FormPart(
+          spec: part.spec,
+          isFolded: try part.location.fold != .none && part.location.fold != source.fold(of: part.spec),
+          isTurned: part.location.headRows != nil)
       }
       decided.numbers = try numbers.map { try asked($0, tensor, parts, &result) } ?? kept(tensor, parts)
     }
@@ -62,7 +65,7 @@ struct GGUFForms {
   /// A tensor of the model that belongs to one of the file.
   private struct FormPart {
     let spec: TensorSpec
-    /// Whether the file has other numbers than the model: blocks cannot be taken over.
+    /// Whether the file has other numbers than the model, and the model's were not read from such: blocks cannot be taken over.
     let isFolded: Bool
     /// Whether the file has it input x output: blocks of the model lie across those of the file.
     var isTurned: Bool
@@ -133,15 +136,19 @@ struct GGUFForms {
     case .positions where !isHeld:
       // As llama.cpp's converter: they are added, not multiplied, and there are few of them.
       form = held[0]?.isBlocks == true ? held[0] ?? .f32 : .f32
+    case .inputContext where !isHeld && numbers.isBlocks:
+      // As llama.cpp's quantizer, which leaves it as it is.
+      form = Set(held).count == 1 && held[0]?.isBlocks == false ? held[0] ?? .f32 : .f32
     case let role where [.embedding, .head].contains(role) && !isHeld && numbers.isBlocks && numbers != .q8_0:
       // As llama.cpp's quantizer, which gives more bits to what turns into logits.
       form = numbers.type.blockSize > 32 && tensor.columns % numbers.type.blockSize == 0 ? .q6_k : .q8_0
     default: break
     }
-    guard tensor.columns % form.type.blockSize == 0 else {
+    let columns = tensor.isBesideEachOther ? parts[0].spec.shape[1] : tensor.columns
+    guard columns % form.type.blockSize == 0 else {
       throw FurlError.input(
         source.path, parts[0].spec.name,
-        "cannot be \(form.rawValue): it has blocks of \(form.type.blockSize) weights, and its rows have \(tensor.columns)",
+        "cannot be \(form.rawValue): it has blocks of \(form.type.blockSize) weights, and its rows have \(columns)",
         remedy: "give --dtype f16 or f32")
     }
     var schemes: Set<String> = []

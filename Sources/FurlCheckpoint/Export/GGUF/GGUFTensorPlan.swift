@@ -23,6 +23,11 @@ struct GGUFTensorPlan {
   /// Bytes in the file.
   var byteCount: Int { numbers.type.byteCount(elementCount) }
 
+  /// Whether the rows of its parts lie beside each other.
+  var isBesideEachOther: Bool {
+    if case .weights(let layout) = content { layout.isBesideEachOther } else { false }
+  }
+
   /// Whether it is one or several matrices of weights, and not vectors, nor what chooses experts, which stays exact.
   var hasForms: Bool {
     guard case .weights(let layout) = content, let first = layout.parts.first else { return false }
@@ -45,6 +50,7 @@ extension GGUFArchitecture {
 
   /// What llama.cpp divides each frequency by.
   private var frequencyFactors: [(String, [Float])] {
+    if gguf.turnsByFactors { return turningFactors.map { [(GGUFNames.rotaryFactors, $0)] } ?? [] }
     guard let rotary = spec.blocks.lazy.compactMap(\.rotary).first else { return [] }
     switch rotary.scaling {
     case .llama3:
