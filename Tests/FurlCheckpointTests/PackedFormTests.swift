@@ -66,10 +66,10 @@ import Testing
 @Suite struct HostilePackedTests {
   /// A fixture with its configuration and tensors changed.
   static func open(
-    _ form: String, config: (String) -> String = { $0 },
+    _ form: String, in root: String = PackedFormTests.root, config: (String) -> String = { $0 },
     tensors change: ([SafetensorsText.Tensor]) -> [SafetensorsText.Tensor] = { $0 }
   ) throws -> Checkpoint {
-    let folder = PackedFormTests.root + "/" + form
+    let folder = root + "/" + form
     let text = config(String(decoding: try TestData.bytes(folder + "/config.json"), as: UTF8.self))
     let tensors = try change(AdapterTests.tensors(folder + "/model.safetensors"))
     return try TestData.withTemporaryFolder { folder in

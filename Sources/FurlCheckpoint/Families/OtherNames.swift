@@ -44,13 +44,14 @@ struct ChosenNames {
   init(_ stored: StoredTensors, family: any Architecture.Type, spec: ModelSpec) {
     (self.stored, self.family, self.spec) = (stored, family, spec)
     func has(_ location: TensorLocation) -> Bool { ChosenNames.isStored(location, stored, family) }
-    // One expert shows what all are called.
-    let shown = spec.tensors.filter {
-      let name = $0.nameInBlock
-      return name.hasPrefix("mlp.") && (!name.hasPrefix("mlp.experts.") || name.hasPrefix("mlp.experts.0."))
+    // One expert shows what all are called; without experts it is what is in their place.
+    let parts = family.otherNames.isEmpty ? [] : spec.tensors.filter { $0.nameInBlock.hasPrefix("mlp.") }
+    let experts = parts.filter { $0.nameInBlock.hasPrefix("mlp.experts.0.") }
+    let shown = experts.isEmpty ? parts : experts
+    let missing = shown.filter { !has(family.location(of: $0, in: spec)) }
+    others = family.otherNames.first { names in
+      missing.contains { has(family.location(of: $0, in: spec, called: names)) }
     }
-    let missing = family.otherNames.isEmpty ? [] : shown.filter { !has(family.location(of: $0, in: spec)) }
-    others = family.otherNames.first { names in missing.contains { has(family.location(of: $0, in: spec, called: names)) } }
   }
 
   /// Where a tensor lies: under the family's own name, unless it is not there and others have been chosen.
@@ -68,7 +69,9 @@ struct ChosenNames {
     _ location: TensorLocation, _ stored: StoredTensors, _ family: any Architecture.Type
   ) -> Bool {
     [family.prefix + location.name, location.name].contains { name in
-      stored.tensors[name] != nil || stored.tensors[name + "_packed"] != nil || stored.tensors[name + "_blocks"] != nil
+      if stored.tensors[name] != nil || stored.tensors[name + "_packed"] != nil { return true }
+      let stem = name.hasSuffix(".weight") ? String(name.dropLast("weight".count)) : name + "_"
+      return stored.tensors[stem + "blocks"] != nil || stored.tensors[stem + "qweight"] != nil
     }
   }
 }

@@ -1,12 +1,12 @@
 import FurlBase
 import FurlTensor
 
-/// MLX's forms (mlx-lm), all of whose codes lie in words of 32 bits, `weight` uint32 [outputs][inputs * bits / 32]; experts have
-/// a dimension more in front.
+/// MLX's forms (mlx-lm), all of whose codes lie in words of 32 bits, `weight` uint32 [outputs][inputs * bits / 32]; experts
+/// have a dimension more in front.
 ///
 /// - `affine`: `scales` and `biases` [outputs][groups]; a weight is scale * code + bias.
-/// - `mxfp4`, `mxfp8`: `scales` [outputs][inputs / 32] of bytes that say 2^(byte - 127); a weight is an E2M1 or E4M3 number times
-///   its scale.
+/// - `mxfp4`, `mxfp8`: `scales` [outputs][inputs / 32] of bytes that say 2^(byte - 127); a weight is an E2M1 or E4M3 number
+///   times its scale.
 ///
 /// Source: `mlx.core.dequantize`, in FP32.
 struct MLXForm: QuantizedForm {

@@ -172,7 +172,8 @@ struct QuantizedModule {
   }
 
   func error(_ tensor: StoredTensors.Tensor, _ part: String, _ problem: String) -> FurlError {
-    .input(tensor.file.path, name(of: part), problem, remedy: "the checkpoint and its declaration do not fit each other")
+    .input(
+      tensor.file.path, name(of: part), problem, remedy: "the checkpoint and its declaration do not fit each other")
   }
 
   /// Scales as a grid.

@@ -1,7 +1,7 @@
 """Writes small mixtures whose experts are stored in one tensor for all of a block, and what their weights stand for.
 
-Usage: python3 make_stacked.py [FORM...] (needs torch, transformers 5.24, safetensors, compressed-tensors 0.20, mlx with mlx-cpu, and
-mlx-lm 0.32; no part of it comes from Furl)
+Usage: python3 make_stacked.py [FORM...] (needs torch, transformers 5.24, safetensors, compressed-tensors 0.20, mlx with
+mlx-cpu, and mlx-lm 0.32; no part of it comes from Furl)
 
 FORM/config.json and FORM/model.safetensors are the checkpoint, as mlx-lm and transformers save it. FORM/expected.json has the
 SHA-256 of the weights' numbers as little-endian float32, rows of outputs, as the form's own code gives them with its scales in
@@ -44,11 +44,14 @@ CONFIGS = {
         "model_type": "phimoe", "num_local_experts": 3, "num_experts_per_tok": 2, "attention_bias": True, "lm_head_bias": True,
         "sliding_window": None},
     "granitemoe": SIZES | {
-        "model_type": "granitemoe", "intermediate_size": 64, "num_local_experts": 3, "num_experts_per_tok": 2, "logits_scaling": 1.0,
-        "attention_multiplier": 0.1767766952966369, "embedding_multiplier": 1.0, "residual_multiplier": 1.0, "attention_bias": False},
+        "model_type": "granitemoe", "intermediate_size": 64, "num_local_experts": 3, "num_experts_per_tok": 2,
+        "logits_scaling": 1.0,
+        "attention_multiplier": 0.1767766952966369, "embedding_multiplier": 1.0, "residual_multiplier": 1.0,
+        "attention_bias": False},
     "granitemoehybrid": SIZES | {
         "model_type": "granitemoehybrid", "num_local_experts": 0, "num_experts_per_tok": 0, "logits_scaling": 1.0,
-        "attention_multiplier": 0.1767766952966369, "embedding_multiplier": 1.0, "residual_multiplier": 1.0, "attention_bias": False,
+        "attention_multiplier": 0.1767766952966369, "embedding_multiplier": 1.0, "residual_multiplier": 1.0,
+        "attention_bias": False,
         "layer_types": ["attention"], "shared_intermediate_size": 32, "position_embedding_type": "rope"},
     "mellum": MOE | {
         "model_type": "mellum", "num_experts": 3, "head_dim": 32, "norm_topk_prob": True, "sliding_window": 8,
@@ -127,7 +130,7 @@ def mlx(form, family, bits=None, group=32, mode="affine", mixed=None):
 
     config = dict(CONFIGS[family])
     classes = _get_classes(config)
-    mx.random.seed(len(form))
+    mx.random.seed(8 + len(form))
     model = classes[0](classes[1].from_dict(config))
     model.set_dtype(mx.bfloat16)
     own = getattr(model, "quant_predicate", None)
@@ -138,7 +141,7 @@ def mlx(form, family, bits=None, group=32, mode="affine", mixed=None):
     if bits:
         model, config = quantize_model(model, config, group, bits, mode=mode, quant_predicate=predicate)
     parameters = dict(tree_flatten(model.parameters()))
-    draws = numpy.random.default_rng(len(form))
+    draws = numpy.random.default_rng(8 + len(form))
     for key, value in parameters.items():
         if key.endswith(".scales"):
             stem = key.removesuffix("scales")
@@ -205,12 +208,13 @@ def transformers(form, family, block=None, quantized=True, scales=torch.float32)
     import transformers as library
     from transformers.integrations.finegrained_fp8 import FP8Experts, FP8Linear, Fp8Dequantize, replace_with_fp8_linear
 
-    torch.manual_seed(len(form))
+    torch.manual_seed(8 + len(form))
     keys = dict(CONFIGS[family])
     config = library.AutoConfig.for_model(keys.pop("model_type"), **keys)
     model = library.AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
     if quantized:
-        declared = library.FineGrainedFP8Config(weight_block_size=block, scale_fmt="ue8m0" if scales != torch.float32 else "float")
+        declared = library.FineGrainedFP8Config(
+            weight_block_size=block, scale_fmt="float" if scales == torch.float32 else "ue8m0")
         replace_with_fp8_linear(model, ["lm_head", "mlp.gate", "router"], declared)
     with torch.no_grad():
         for module in model.modules():
@@ -307,31 +311,31 @@ def wider(path):
 
 
 FORMS = {
-    "experts-mlx": lambda: mlx("experts-mlx", "qwen3_moe"),
-    "experts-mlx4": lambda: mlx("experts-mlx4", "qwen3_moe", 4, mixed=wider),
-    "experts-mlx8": lambda: mlx("experts-mlx8", "qwen2_moe", 8),
-    "experts-mlx-mixtral": lambda: mlx("experts-mlx-mixtral", "mixtral", 4),
-    "experts-mlx-phimoe": lambda: mlx("experts-mlx-phimoe", "phimoe", 3),
-    "experts-mlx-granite": lambda: mlx("experts-mlx-granite", "granitemoe", 5),
-    "experts-mlx-granite-dense": lambda: mlx("experts-mlx-granite-dense", "granitemoehybrid", 4),
-    "experts-mlx-mellum": lambda: mlx("experts-mlx-mellum", "mellum", 6),
-    "experts-mlx-laguna": lambda: mlx("experts-mlx-laguna", "laguna", 4),
-    "experts-mlx-deepseek2": lambda: mlx("experts-mlx-deepseek2", "deepseek_v2", 4),
-    "experts-mlx-deepseek3": lambda: mlx("experts-mlx-deepseek3", "deepseek_v3", 4),
-    "experts-mlx-glm": lambda: mlx("experts-mlx-glm", "glm4_moe_lite"),
-    "experts-mlx-gemma4": lambda: mlx("experts-mlx-gemma4", "gemma4_text", 4),
-    "experts-mxfp4": lambda: mlx("experts-mxfp4", "gpt_oss", 4, mode="mxfp4"),
-    "experts-mxfp8": lambda: mlx("experts-mxfp8", "gpt_oss", 8, mode="mxfp8"),
-    "experts-fp8-block": lambda: transformers("experts-fp8-block", "qwen3_moe", [16, 32]),
-    "experts-fp8-high": lambda: transformers("experts-fp8-high", "mixtral", [64, 32]),
-    "experts-fp8-tensor": lambda: transformers("experts-fp8-tensor", "mixtral"),
-    "experts-fp8-gemma4": lambda: transformers("experts-fp8-gemma4", "gemma4_text", [32, 32], scales=torch.float8_e8m0fnu),
-    "experts-phimoe": lambda: transformers("experts-phimoe", "phimoe", quantized=False),
-    "experts-granite": lambda: transformers("experts-granite", "granitemoe", quantized=False),
-    "experts-laguna": lambda: transformers("experts-laguna", "laguna", quantized=False),
-    "experts-ct4": lambda: compressed("experts-ct4", 4, 32, True),
-    "experts-ct4-zero": lambda: compressed("experts-ct4-zero", 4, 16, False),
-    "experts-ct8": lambda: compressed("experts-ct8", 8, None, True),
+    "mlx": lambda: mlx("mlx", "qwen3_moe"),
+    "mlx4": lambda: mlx("mlx4", "qwen3_moe", 4, mixed=wider),
+    "mlx8": lambda: mlx("mlx8", "qwen2_moe", 8),
+    "mlx-mixtral": lambda: mlx("mlx-mixtral", "mixtral", 4),
+    "mlx-phimoe": lambda: mlx("mlx-phimoe", "phimoe", 3),
+    "mlx-granite": lambda: mlx("mlx-granite", "granitemoe", 5),
+    "mlx-granite-dense": lambda: mlx("mlx-granite-dense", "granitemoehybrid", 4),
+    "mlx-mellum": lambda: mlx("mlx-mellum", "mellum", 6),
+    "mlx-laguna": lambda: mlx("mlx-laguna", "laguna", 4),
+    "mlx-deepseek2": lambda: mlx("mlx-deepseek2", "deepseek_v2", 4),
+    "mlx-deepseek3": lambda: mlx("mlx-deepseek3", "deepseek_v3", 4),
+    "mlx-glm": lambda: mlx("mlx-glm", "glm4_moe_lite"),
+    "mlx-gemma4": lambda: mlx("mlx-gemma4", "gemma4_text", 4),
+    "mxfp4": lambda: mlx("mxfp4", "gpt_oss", 4, mode="mxfp4"),
+    "mxfp8": lambda: mlx("mxfp8", "gpt_oss", 8, mode="mxfp8"),
+    "fp8-block": lambda: transformers("fp8-block", "qwen3_moe", [16, 32]),
+    "fp8-high": lambda: transformers("fp8-high", "mixtral", [64, 32]),
+    "fp8-tensor": lambda: transformers("fp8-tensor", "mixtral"),
+    "fp8-gemma4": lambda: transformers("fp8-gemma4", "gemma4_text", [32, 32], scales=torch.float8_e8m0fnu),
+    "phimoe": lambda: transformers("phimoe", "phimoe", quantized=False),
+    "granite": lambda: transformers("granite", "granitemoe", quantized=False),
+    "laguna": lambda: transformers("laguna", "laguna", quantized=False),
+    "ct4": lambda: compressed("ct4", 4, 32, True),
+    "ct4-zero": lambda: compressed("ct4-zero", 4, 16, False),
+    "ct8": lambda: compressed("ct8", 8, None, True),
 }
 
 for form in sys.argv[1:] or FORMS:
