@@ -23,6 +23,7 @@ struct CompressedTensorsForm: QuantizedForm {
   }
 
   let name = "compressed-tensors"
+  let readsStacks = true
   private let schemes: [DeclaredScheme]
 
   private static let formats: Set<String> = [
@@ -223,14 +224,16 @@ struct CompressedTensorsForm: QuantizedForm {
   }
 
   private func checkShape(_ module: inout QuantizedModule) throws {
-    let shape = try module.required("weight_shape", [.int64, .int32], [[2]])
-    let values = (0..<2).map { index -> Int in
+    // Of experts in one tensor it says that tensor's.
+    let expected = (module.slice.map { [$0.count] } ?? []) + [module.rows, module.columns]
+    let shape = try module.required("weight_shape", [.int64, .int32], [[expected.count]], isShared: true)
+    let values = expected.indices.map { index -> Int in
       shape.numbers == .int64
         ? Int(shape.file.integer(at: shape.offset + 8 * index, as: Int64.self))
         : Int(shape.file.integer(at: shape.offset + 4 * index, as: Int32.self))
     }
-    guard values == [module.rows, module.columns] else {
-      throw module.error(shape, "weight_shape", "says \(values); the model has \([module.rows, module.columns])")
+    guard values == expected else {
+      throw module.error(shape, "weight_shape", "says \(values); the model has \(expected)")
     }
   }
 }
