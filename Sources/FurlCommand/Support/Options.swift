@@ -11,8 +11,8 @@ struct ComputeOptions: ParsableArguments {
 
   @Option(
     help: """
-      How activations meet quantized weights: int8; bf16, which reads prompts faster on CPUs with AMX; or fp32 as runtimes do \
-      that do not round them.
+      How activations meet quantized weights: int8; bf16, with which CPUs that have AMX read prompts faster (what is generated \
+      stays with int8); or fp32 as runtimes do that do not round them.
       """)
   var activations: ActivationForm = .int8
 

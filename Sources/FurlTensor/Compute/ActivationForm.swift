@@ -5,7 +5,7 @@ package enum ActivationForm: String, Sendable, Hashable, CaseIterable {
   /// 8-bit codes, a scale for each 32 columns: what decoding is fastest with.
   case int8
   /// BF16 numbers, which meet weights that are rounded to BF16, too: prompts are fastest with them where CPUs multiply tiles of
-  /// them (AMX).
+  /// them (AMX). What is generated one by one is computed as with ``int8``.
   case bf16
   /// Nothing, as in runtimes that do not quantize activations.
   case fp32

@@ -281,7 +281,13 @@ package final class ComputeContext: Sendable {
     self.pool = pool
     self.kernels = kernels
     self.activations = activations
+    asGenerated = activations == .bf16 ? ComputeContext(pool: pool, kernels: kernels) : nil
   }
+
+  private let asGenerated: ComputeContext?
+  /// What tokens are computed with that a model chooses one by one: where prompts are rounded to BF16, 8-bit activations, with
+  /// which few rows are fastest.
+  package var forGenerated: ComputeContext { asGenerated ?? self }
 
   /// What a function gives for some rows, whichever threads they fall to.
   package func map<Result: Sendable>(_ count: Int, _ body: (Int) -> Result) -> [Result] {
