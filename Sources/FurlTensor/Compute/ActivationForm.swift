@@ -1,4 +1,4 @@
-package import CFurlKernels
+import CFurlKernels
 
 /// What the inputs of quantized layers are rounded to before they meet the weights.
 package enum ActivationForm: String, Sendable, Hashable, CaseIterable {
