@@ -4,6 +4,7 @@ import FurlCheckpoint
 import FurlEvaluate
 import FurlModel
 import FurlReport
+import FurlTensor
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -46,7 +46,7 @@ struct ComputeOptions: ParsableArguments {
   }
 }
 
-extension ActivationForm: @retroactive ExpressibleByArgument {}
+extension ActivationForm: ExpressibleByArgument {}
 
 /// Which of several weight files of a checkpoint's folder is meant; shared by all commands that open one.
 struct WeightsOptions: ParsableArguments {
