@@ -2,12 +2,12 @@ import FurlTensor
 import CFurlKernels
 
 /// Minimums that are whole multiples of scales, so that one of the codes stands for zero: zero points, as GPTQ, AWQ and
-/// compressed-tensors have them (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-/// Inference").
+/// compressed-tensors have them (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+/// Integer-Arithmetic-Only Inference").
 ///
-/// Scale and minimum are halves. A scale keeps as many significant bits as let its product with the zero point be one, 11 together: 7
-/// beside 9, 11, 13 and 15, all 11 beside 1, 2, 4 and 8. Zero points are 1 to the last code: 0 is what GPTQ's first version, which stores
-/// them less one, does not hold. So a block's range contains zero.
+/// Scale and minimum are halves. A scale keeps as many significant bits as let its product with the zero point be one, 11
+/// together: 7 beside 9, 11, 13 and 15, all 11 beside 1, 2, 4 and 8. Zero points are 1 to the last code: 0 is what GPTQ's first
+/// version, which stores them less one, does not hold. So a block's range contains zero.
 struct ZeroPoints: @unchecked Sendable {
   typealias Lanes = SIMD16<Float>
 
@@ -37,8 +37,8 @@ struct ZeroPoints: @unchecked Sendable {
     store(ends(block, share: 1), scales, minimums)
   }
 
-  /// The scale and the minimum with the least weighted error that are found from those that are best without a zero point: zero points
-  /// beside that one and beside the one of the ends, scales by least squares with the codes.
+  /// The scale and the minimum with the least weighted error that are found from those that are best without a zero point:
+  /// zero points beside that one and beside the one of the ends, scales by least squares with the codes.
   ///
   /// - Parameters:
   ///   - scales: [16], in and out.

@@ -134,7 +134,8 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
     guard let freedom else { return }
     if let chosen = ([settings] + (choices ?? [])).first(where: \.hasZeroPoints) {
       throw chosen.location.error(
-        "zero", "point has no meaning where a budget chooses the schemes", remedy: "use zero: minimum, or give the bits")
+        "zero", "point has no meaning where a budget chooses the schemes", remedy: "use zero: minimum, or give the bits"
+      )
     }
     if case .coded(let bits) = freedom.range { (leastBits, mostBits) = (bits.lowerBound, bits.upperBound) }
     choices = choices?.map {

@@ -19,8 +19,8 @@ package enum IntegerProblem: Error, Sendable, Hashable {
 }
 
 extension Scheme {
-  /// Bits of the integers that weights are multiples of, for schemes that are nothing else: `int8` and `int4` without columns that are
-  /// kept apart, `int4` with minimums that are halves, where these are multiples of the scales; nil for all others.
+  /// Bits of the integers that weights are multiples of, for schemes that are nothing else: `int8` and `int4` without columns
+  /// that are kept apart, `int4` with minimums that are halves, where these are multiples of the scales; nil for all others.
   package var integerBits: Int? {
     guard let block, outliers == 0 else { return nil }
     func isPlain(_ scheme: Scheme) -> Bool { self == scheme || self == scheme.withSmallScales }
@@ -51,8 +51,8 @@ extension PackedMatrix {
     return IntegerRow(codes: codes, scales: scales, zeros: zeros)
   }
 
-  /// The code that stands for zero: minimum = -code * scale, bit for bit. Nil where there is none; of a block that is all zeros the
-  /// one in the middle.
+  /// The code that stands for zero: minimum = -code * scale, bit for bit. Nil where there is none; of a block that is all zeros
+  /// the one in the middle.
   static func zero(scale: Float, minimum: Float, bits: Int) -> Int? {
     guard scale.isFinite, minimum.isFinite else { return nil }
     guard scale != 0 else { return minimum == 0 ? 1 << (bits - 1) : nil }

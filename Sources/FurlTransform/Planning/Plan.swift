@@ -179,7 +179,8 @@ package struct Plan: Sendable {
     let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
     let scheme = override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme)
     let hasZeroPoints =
-      override.map(\.hasZeroPoints) ?? (mixed == nil && (isEmbedding ? step.embeddingHasZeroPoints : step.hasZeroPoints))
+      override.map(\.hasZeroPoints)
+      ?? (mixed == nil && (isEmbedding ? step.embeddingHasZeroPoints : step.hasZeroPoints))
     return PlannedChoice(
       scheme: scheme,
       method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits).withZeroPoints(hasZeroPoints),

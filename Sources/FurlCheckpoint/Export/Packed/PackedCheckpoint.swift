@@ -51,14 +51,15 @@ struct PackedCheckpoint {
       let forms = Set(layers.values.map { [$0.bits, $0.group ?? -1] })
       guard forms.count == 1, plain.isEmpty else {
         throw FurlError.input(
-          source.path, plain.first ?? "quantize", "gptq has the same bits and blocks in all linear layers of all blocks",
+          source.path, plain.first ?? "quantize",
+          "gptq has the same bits and blocks in all linear layers of all blocks",
           remedy: "compress without overrides and keep, or export as compressed-tensors")
       }
     case .compressedTensors where isTransposed:
       guard Set(layers.values.map(\.form)).count == 1 else {
         throw FurlError.input(
           source.path, "quantize",
-          "compressed-tensors decodes all layers that are transformers' Conv1D alike, and they have other bits, blocks or zeros",
+          "compressed-tensors decodes all layers that are transformers' Conv1D alike; their bits, blocks or zeros differ",
           remedy: "compress without overrides")
       }
     case .compressedTensors: return
@@ -156,7 +157,8 @@ struct PackedCheckpoint {
     var notes: [String] = []
     if layers.values.contains(where: { $0.bits == 4 && !$0.hasZeros }) {
       notes.append(
-        "scales of int4 have signs: whoever multiplies by them takes that, a kernel that assumes positive ones does not")
+        "scales of int4 have signs: whoever multiplies by them takes that, a kernel that assumes positive ones does not"
+      )
     }
     if isTransposed, packing == .compressedTensors {
       notes.append(
