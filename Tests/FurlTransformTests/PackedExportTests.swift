@@ -91,7 +91,8 @@ import Testing
     for tensor in exported.spec.tensors where tensor.shape.count == 2 {
       let source = try exported.source(tensor.name)
       if source.isCoded { packed += 1 }
-      #expect(try #require(decoded[tensor.name]).joined().elementsEqual(source.readAll()), "\(tensor.name)")
+      let rows = try #require(decoded[tensor.name])
+      #expect(rows.joined().elementsEqual(source.readAll()), "\(tensor.name)")
     }
     #expect(packed >= 6)
   }
