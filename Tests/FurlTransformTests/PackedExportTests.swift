@@ -1,3 +1,4 @@
+import Foundation
 import FurlArtifact
 import FurlBase
 import FurlCheckpoint
@@ -48,8 +49,6 @@ import Testing
 
   static let refused: [(String, WeightPacking, String)] = [
     ("weights: nf4, block: 32", .compressedTensors, "compress with weights: int4, zero: symmetric or point"),
-    ("weights: int4, zero: minimum, block: 32", .gptq, "compress with zero: point"),
-    ("weights: int4, zero: minimum, block: 32", .compressedTensors, "compress with zero: point"),
     ("weights: int3, zero: minimum, block: 32", .gptq, "compress with weights: int4, zero: symmetric or point"),
     ("weights: int4, block: 32, scales: u8", .gptq, "compress with scales: f16"),
     ("weights: int4, block: 128", .compressedTensors, "no whole blocks of 128"),
@@ -66,6 +65,18 @@ import Testing
   }
 
   // MARK: Zero points
+
+  @Test(arguments: WeightPacking.allCases) func minimumsOfAnyKindAreRefused(_ packing: WeightPacking) throws {
+    try TestData.withTemporaryFolder { folder in
+      let error = #expect(throws: FurlError.self) {
+        try Self.export("weights: int4, zero: minimum, block: 32", of: .gpt2, as: packing, in: folder)
+      }
+      #expect(error?.kind == .input && error?.problem.contains("is no whole multiple of its scale") == true)
+      #expect(
+        error?.remedy?.contains("compress with zero: point") == true && error?.place?.hasPrefix("blocks.0.") == true)
+      #expect(!FileManager.default.fileExists(atPath: folder + "/x/config.json"))
+    }
+  }
 
   @Test(arguments: ["nearest", "nearest, search: true"], WeightPacking.allCases)
   func zeroPointsAreWritten(_ method: String, _ packing: WeightPacking) throws {
@@ -124,7 +135,8 @@ import Testing
       #expect(declared?["dequantize"] == true && declared?["format"] == "pack-quantized")
       let group = declared?["config_groups"]?["group_0"]
       #expect(group?["targets"] == ["Conv1D"] && group?["weights"]?["strategy"] == "block")
-      let structure = try #require(group?["weights"]?["block_structure"]?.array?.compactMap(\.integer))
+      let sizes = group?["weights"]?["block_structure"]?.array?.compactMap { $0.integer }
+      let structure = try #require(sizes)
       #expect(structure[1] == 1 && group?["weights"]?["group_size"] == .null)
       let bits = try #require(group?["weights"]?["num_bits"]?.integer)
       #expect(group?["weights"]?["symmetric"] == .bool(!step.contains("point")))

@@ -109,7 +109,7 @@ import Testing
     .quantize("weights: int8\nblock: 48", "line 6: steps[0].quantize.block", "\"48\" is not", "32, 64, 128, row"),
     .quantize("weights: int8\nblock: 32.5", "line 6: steps[0].quantize.block", "not a number"),
     .quantize("weights: int8\nzero: minimum", "line 6: steps[0].quantize.zero", "int8 has no minimum"),
-    .quantize("weights: int8\nzero: point", "line 6: steps[0].quantize.zero", "\"point\" is not a known value"),
+    .quantize("weights: int8\nzero: middle", "line 6: steps[0].quantize.zero", "\"middle\" is not a known value"),
     .quantize("weights: int8\nscales: f32", "line 6: steps[0].quantize.scales", "\"f32\" is not"),
     .quantize("weights: int8\nmethod: best", "line 6: steps[0].quantize.method", "\"best\" is not"),
     .quantize("weights: int8\nembeddings: fp16", "line 6: steps[0].quantize.embeddings", "\"fp16\" is not"),
