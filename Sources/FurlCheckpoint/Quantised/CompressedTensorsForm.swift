@@ -23,6 +23,7 @@ struct CompressedTensorsForm: QuantizedForm {
   }
 
   let name = "compressed-tensors"
+  let readsStacks = true
   private let schemes: [DeclaredScheme]
 
   private static let formats: Set<String> = [
@@ -180,7 +181,7 @@ struct CompressedTensorsForm: QuantizedForm {
 
   private func packed(_ module: inout QuantizedModule) throws -> GroupedCodes {
     guard let first = module.tensor("weight_packed") else { throw FurlError(.defect, "no packed weights") }
-    if module.isTransposed, let found = try turned(&module, first) { return found }
+    if module.isTransposed, module.slice == nil, let found = try turned(&module, first) { return found }
     let (rows, columns) = (module.rows, module.columns)
     let scheme = try scheme(of: &module, first, "weight_packed") {
       guard !$0.isFloat, [rows, CodeWords.words(columns, bits: $0.bits)] == first.shape else { return false }
@@ -254,9 +255,11 @@ struct CompressedTensorsForm: QuantizedForm {
     return nil
   }
 
-  private func checkShape(_ module: inout QuantizedModule, _ expected: [Int]) throws {
-    let shape = try module.required("weight_shape", [.int64, .int32], [[2]])
-    let values = (0..<2).map { index -> Int in
+  private func checkShape(_ module: inout QuantizedModule, _ matrix: [Int]) throws {
+    // Of experts in one tensor it says that tensor's.
+    let expected = (module.slice.map { [$0.count] } ?? []) + matrix
+    let shape = try module.required("weight_shape", [.int64, .int32], [[expected.count]], isShared: true)
+    let values = expected.indices.map { index -> Int in
       shape.numbers == .int64
         ? Int(shape.file.integer(at: shape.offset + 8 * index, as: Int64.self))
         : Int(shape.file.integer(at: shape.offset + 4 * index, as: Int32.self))
