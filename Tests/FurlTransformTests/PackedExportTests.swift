@@ -88,6 +88,7 @@ import Testing
         #expect(declared?["sym"] == false && declared?["checkpoint_format"] == "gptq")
       } else {
         #expect(declared?["config_groups"]?["group_0"]?["weights"]?["symmetric"] == false)
+        #expect(declared?["dequantize"] == true)
       }
       try Self.expectTheSameWeights(folder)
       #expect(try Artifact(path: folder + "/a.furl").description.recipe.text.contains("point"))

@@ -148,8 +148,10 @@ struct PackedCheckpoint {
       .init("quantization_status", "compressed"), .init("config_groups", .object(members)),
       .init("ignore", .array(ignored.map(JSON.string))), .init("kv_cache_scheme", nil),
     ]
-    // compressed-tensors makes modules of integers of Linear and Embedding alone; what is decoded while it is read may be any.
-    return .object(configuration + (isTransposed ? [.init("dequantize", true)] : []))
+    // compressed-tensors makes modules of integers of Linear and Embedding alone, and in 0.19 none whose zeros are packed; what is
+    // decoded while it is read may be any, but has the form of the first group.
+    let isDecoded = isTransposed || groups.count == 1 && groups[0].key.hasZeros
+    return .object(configuration + (isDecoded ? [.init("dequantize", true)] : []))
   }
 
   /// What the reader has to know.
