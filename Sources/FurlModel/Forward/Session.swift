@@ -9,7 +9,10 @@ package import FurlTensor
 package final class Session {
   /// Rows that one ``forward(_:)`` takes: enough that a weight is read once for many rows, few enough that the
   /// rows stay in the cache. Where rows are spread over many experts it is more of them.
-  package static func rowLimit(_ spec: ModelSpec) -> Int {
+  ///
+  /// - Parameter activations: weights that are unpacked to BF16 numbers want more rows that share that.
+  package static func rowLimit(_ spec: ModelSpec, _ activations: ActivationForm = .int8) -> Int {
+    guard activations != .bf16 else { return 512 }
     let share = spec.blocks.compactMap(\.experts).map { $0.count / max(1, $0.active) }.max() ?? 1
     return share > 8 ? 512 : share > 4 ? 256 : 128
   }
@@ -53,7 +56,7 @@ package final class Session {
     format: KeyValueCache.CacheFormat? = nil, drafts: LanguageModel? = nil
   ) throws {
     let spec = model.spec
-    let rows = Session.rowLimit(spec)
+    let rows = Session.rowLimit(spec, context.activations)
     rowLimit = rows
     guard slots > 0 else { throw FurlError(.usage, "\(slots) slots hold no sequence", remedy: "give 1 or more") }
     if let contextLength, contextLength <= 0 {
