@@ -70,9 +70,9 @@ enum ForeignWeights {
     let type = tensor.typeName.uppercased()
     if tensor.isFP8 { return "FP8" }
     if type.hasPrefix("F4") || type.hasPrefix("F6_") { return "\(type) codes" }
-    guard last == "weight", tensor.shape.count == 2, tensor.isWholeNumbers, !tensor.shape.contains(0) else {
-      return nil
-    }
+    // Experts of a block may lie in one tensor.
+    guard last == "weight", (2...3).contains(tensor.shape.count), tensor.isWholeNumbers, !tensor.shape.contains(0)
+    else { return nil }
     if has("scales") { return "MLX" }
     if has("weight_scale") { return "INT8 with scales" }
     if has("SCB") { return "bitsandbytes" }

@@ -126,11 +126,10 @@ struct OpenedCheckpoint {
     let folds = try family.folds(reader, spec)
     let beyond = LayersBeyond(family, spec, count: try family.layersBeyond(reader))
     notes = configuration.notes + text.notes + naming.notes + head.notes + beyond.notes(tensors.tensors.keys)
+    let called = ChosenNames(tensors, family: family, spec: spec)
     names = Names(
       prefix: family.prefix,
-      location: { [spec] tensor in
-        (head.location(of: tensor) ?? family.location(of: tensor, in: spec)).folding(folds, tensor)
-      },
+      location: { tensor in (head.location(of: tensor) ?? called.location(of: tensor)).folding(folds, tensor) },
       isSuperfluous: { [spec] in
         head.isCopy($0) || Buffers.contain($0, $1) || beyond.contain($0) || family.isUnused($0, in: spec)
       }, sizesFrom: "config.json",

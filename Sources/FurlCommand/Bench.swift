@@ -4,6 +4,7 @@ import FurlCheckpoint
 import FurlEvaluate
 import FurlModel
 import FurlReport
+import FurlTensor
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -144,7 +145,7 @@ struct Bench: AsyncParsableCommand {
     let measuring = SpeedMeasurement.SpeedSettings(
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences.map { .init(sequences: $0, slots: slots) }, repeats: repeats,
-      quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
+      activations: compute.activations, format: compute.kv?.format)
     var runner = BenchRunner(
       executable: ownExecutable ?? CommandLine.arguments[0], settings: measuring, rounds: rounds)
     runner.idleSeconds = idle

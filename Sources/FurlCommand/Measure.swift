@@ -26,7 +26,7 @@ struct Measure: ParsableCommand {
       threads: compute.threadCount, promptTokens: promptTokens, decodeTokens: decodeTokens,
       decodeContext: decodeContext, batch: sequences > 0 ? .init(sequences: sequences, slots: slots) : nil,
       repeats: repeats,
-      quantizesActivations: compute.activations == .int8, format: compute.kv?.format)
+      activations: compute.activations, format: compute.kv?.format)
     Terminal.print(try SpeedMeasurement(path: path, settings: settings).json)
   }
 }

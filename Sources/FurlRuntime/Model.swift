@@ -31,7 +31,7 @@ public final class Model: Sendable {
   public init(contentsOf path: String, threads: Int? = nil, quantizesActivations: Bool = true) throws {
     let context = ComputeContext(
       pool: try CommandProcess.pool(chosen: threads), kernels: try Kernels.fromEnvironment(),
-      quantizesActivations: quantizesActivations)
+      activations: quantizesActivations ? .int8 : .fp32)
     loaded = try LoadedModel(path: path, context: context)
   }
 

@@ -20,7 +20,7 @@ import Testing
     let input = draws.floats(shape.columns)
     let pool = WorkerPool(threads: 2)
     let source = try TestData.source(weights, rows: shape.rows, columns: shape.columns)
-    let context = ComputeContext(pool: pool, kernels: try Kernels(), quantizesActivations: false)
+    let context = ComputeContext(pool: pool, kernels: try Kernels(), activations: .fp32)
     for suffix in [":64", ":128:u8", ":row"] {
       let scheme = try #require(Scheme(name: coding + suffix))
       let made = try PackedMatrix.encode(source, scheme: scheme, pool: pool)

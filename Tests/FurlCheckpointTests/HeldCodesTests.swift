@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  private static func check(_ source: WeightSource, _ scheme: Scheme) throws {
+  static func check(_ source: WeightSource, _ scheme: Scheme) throws {
     let matrix = try PackedMatrix.encode(source, scheme: scheme, takesCodes: true, pool: WorkerPool(threads: 2))
     let values = source.readAll()
     for row in 0..<source.rows {

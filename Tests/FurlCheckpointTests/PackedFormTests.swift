@@ -65,11 +65,11 @@ import Testing
 /// Quantized checkpoints whose parts do not fit each other.
 @Suite struct HostilePackedTests {
   /// A fixture with its configuration and tensors changed.
-  private static func open(
-    _ form: String, config: (String) -> String = { $0 },
+  static func open(
+    _ form: String, in root: String = PackedFormTests.root, config: (String) -> String = { $0 },
     tensors change: ([SafetensorsText.Tensor]) -> [SafetensorsText.Tensor] = { $0 }
   ) throws -> Checkpoint {
-    let folder = PackedFormTests.root + "/" + form
+    let folder = root + "/" + form
     let text = config(String(decoding: try TestData.bytes(folder + "/config.json"), as: UTF8.self))
     let tensors = try change(AdapterTests.tensors(folder + "/model.safetensors"))
     return try TestData.withTemporaryFolder { folder in
@@ -121,7 +121,7 @@ import Testing
       "quantization_config.config_groups.group_0.weights.strategy"
     ),
     ("fp8-block", "\"e4m3\"", "\"e3m4\"", "quantization_config.fmt"),
-    ("mlx4", "\"affine\"", "\"mxfp4\"", "quantization.mode"),
+    ("mlx4", "\"affine\"", "\"nvfp4\"", "quantization.mode"),
     ("mlx4", "\"bits\": 4", "\"bits\": 7", "quantization.bits"),
   ])
   func parametersThatAreNotReadAreRefusedByName(_ sample: (form: String, from: String, to: String, place: String))

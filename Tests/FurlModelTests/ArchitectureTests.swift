@@ -69,7 +69,7 @@ import Testing
       let ids = Fixtures.ids(naive.spec.contextLength, below: naive.spec.vocabularySize, seed: seed)
       let expected = naive.logits(ids)
       for threads in [1, 2] {
-        let context = try Fixtures.context(threads: threads, quantizing: false)
+        let context = try Fixtures.context(threads: threads, .fp32)
         let model = try ModelFile(path: path).load(pool: context.pool)
         let actual = try Fixtures.logits(Session(model, context: context, format: .float32), ids, pieces: [7, 1, 3])
         #expect(actual.count == expected.count)

@@ -55,7 +55,7 @@ import Testing
       let path = folder + "/a.furl"
       try Fixtures.writeArtifact(TestData.minipy, to: path, .init(scheme: scheme))
       try writeDecoded(path, to: folder + "/decoded")
-      let floats = try Fixtures.context(quantizing: false)
+      let floats = try Fixtures.context(.fp32)
       let loaded = try LoadedModel(path: path, context: floats, format: .float32)
       let decoded = try LoadedModel(path: folder + "/decoded", context: floats)
       let expected = try Fixtures.logits(decoded.session(), Self.ids)
@@ -66,6 +66,10 @@ import Testing
       let session = try Session(loaded.model, context: quantizing, format: .float32)
       let quantized = largestDifference(try Fixtures.logits(session, Self.ids), expected)
       #expect(quantized > 1e-3 && quantized < 3)
+      // BF16 numbers, by less.
+      let rounding = try Session(loaded.model, context: Fixtures.context(.bf16), format: .float32)
+      let rounded = largestDifference(try Fixtures.logits(rounding, Self.ids), expected)
+      #expect(rounded > 1e-3 && rounded < 1)
     }
   }
 

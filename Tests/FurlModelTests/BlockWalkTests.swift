@@ -72,7 +72,7 @@ import Testing
     let output = try Activations(columns: spec.vocabularySize, capacity: 256)
     var own: [[Float]] = []
     walk.visitHead(try norm("norm")) { input, count in
-      if head.readsIntegers(context) { input.quantize(count: count, on: context) }
+      if head.readsRounded(context) { input.quantize(count: count, on: context) }
       head(input, count: count, into: [output], on: context)
       own += (0..<count).map { output[$0] }
     }

@@ -7,7 +7,7 @@ import Testing
 
 /// A row's result never depends on what is computed beside it, nor on how its tokens were cut into calls.
 @Suite struct InvarianceTests {
-  enum Weights: CaseIterable { case float32, int8, int4, int4Minimum, int8Rows, int8WithFloatActivations }
+  enum Weights: CaseIterable { case float32, int8, int4, int4Minimum, int8Rows, int8WithFloatActivations, int4WithBF16 }
 
   /// The bundled model, or one of ``ArchitectureTests/families``.
   enum Subject: Hashable { case minipy, family(Int) }
@@ -16,12 +16,17 @@ import Testing
   private func models(
     _ subject: Subject, _ weights: Weights, _ body: (LanguageModel, [ComputeContext]) throws -> Void
   ) throws {
-    let quantizing = weights != .int8WithFloatActivations
-    let contexts = try [1, 2].map { try Fixtures.context(threads: $0, quantizing: quantizing) }
+    let form: ActivationForm =
+      switch weights {
+      case .int8WithFloatActivations: .fp32
+      case .int4WithBF16: .bf16
+      default: .int8
+      }
+    let contexts = try [1, 2].map { try Fixtures.context(threads: $0, form) }
     let scheme: Scheme =
       switch weights {
       case .float32: .float32
-      case .int4: .int4(.columns(32))
+      case .int4, .int4WithBF16: .int4(.columns(32))
       case .int4Minimum: .int4Minimum(.columns(64))
       case .int8Rows: .int8(.row)
       default: .int8(.columns(32))

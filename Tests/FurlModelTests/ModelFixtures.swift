@@ -12,8 +12,8 @@ import Testing
 enum Fixtures {
   static let gpt2 = TestData.root + "/Tests/Fixtures/gpt2"
 
-  static func context(threads: Int = 2, quantizing: Bool = true) throws -> ComputeContext {
-    ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels(), quantizesActivations: quantizing)
+  static func context(threads: Int = 2, _ activations: ActivationForm = .int8) throws -> ComputeContext {
+    ComputeContext(pool: WorkerPool(threads: threads), kernels: try Kernels(), activations: activations)
   }
 
   /// How an artifact is written: schemes, storage, and what is wrong with it.

@@ -47,7 +47,7 @@ import Testing
       try naive.write(to: folder + "/a.furl")
       var first: [[Float]]?
       for threads in [1, 2] {
-        let context = try Fixtures.context(threads: threads, quantizing: false)
+        let context = try Fixtures.context(threads: threads, .fp32)
         let file = try ModelFile(path: folder + "/a.furl")
         #expect(file.spec.blocks == spec.blocks && file.spec.tensors == spec.tensors, "\(name)")
         let session = try Session(file.load(pool: context.pool), context: context, format: .float32)
@@ -116,7 +116,7 @@ import Testing
     let ids = Fixtures.ids(16, below: feature.spec.vocabularySize)
     try TestData.withTemporaryFolder { folder in
       try naive.write(to: folder + "/a.furl")
-      let context = try Fixtures.context(quantizing: false)
+      let context = try Fixtures.context(.fp32)
       let model = try ModelFile(path: folder + "/a.furl").load(pool: context.pool)
       var all: [[[Float]]] = []
       for length in [16, 20, 30, 80] {

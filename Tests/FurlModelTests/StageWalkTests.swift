@@ -68,7 +68,7 @@ import Testing
     let norm = BlockWalk.WalkedNorm(weight: try #require(try naive.vector("norm")), bias: try naive.vector("norm.bias"))
     var rows: [[Float]] = []
     walk.visitHead(norm) { input, count in
-      if head.readsIntegers(context) { input.quantize(count: count, on: context) }
+      if head.readsRounded(context) { input.quantize(count: count, on: context) }
       head(input, count: count, into: [output], on: context)
       if let cap = spec.logitSoftCap { output.capSoftly(at: Float(cap), count: count, on: context) }
       rows += (0..<count).map { output[$0] }

@@ -37,7 +37,7 @@ import Testing
     try zip(drawn.groups, drawn.rows).map { group, rows in
       let input = try activations(rows.map { drawn.source[$0] })
       let outputs = try drawn.widths.map { try Activations(columns: $0, capacity: rows.count) }
-      if group.readsIntegers(context) {
+      if group.readsRounded(context) {
         input.quantize(count: rows.count, leavingOut: group.outlierColumns, on: context)
       }
       group(input, count: rows.count, into: outputs, on: context)
@@ -48,8 +48,8 @@ import Testing
   @Test(arguments: Kernels.supported, [Scheme.float32, .int8(.columns(32)), .int4(.columns(32)), .int8(.row)])
   func areThoseOfEachGroupAlone(_ tier: String, _ scheme: Scheme) throws {
     for threads in [1, 2, 5] {
-      for quantizes in [true, false] {
-        let context = try computing(tier, threads: threads, quantizes: quantizes)
+      for form in ActivationForm.allCases {
+        let context = try computing(tier, threads: threads, form)
         for seed in 0..<UInt64(12) {
           let drawn = try Self.drawn(seed, scheme)
           let expected = try Self.alone(drawn, on: context)

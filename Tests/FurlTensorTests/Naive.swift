@@ -44,16 +44,22 @@ struct NaiveProduct {
     }
   }
 
-  func bound(_ index: Int, _ row: Int, quantized: Bool) -> Double {
-    1.1e-5 * magnitudes[index][row] + (quantized ? 1.001 * quantization[index][row] : 0) + 1e-30
+  func bound(_ index: Int, _ row: Int, _ form: ActivationForm) -> Double {
+    let exact = 1.1e-5 * magnitudes[index][row] + 1e-30
+    return switch form {
+    case .int8: exact + 1.001 * quantization[index][row]
+    // Both numbers of a product are off by 2^-9 of what they are at most.
+    case .bf16: exact + 0x1.02p-8 * magnitudes[index][row]
+    case .fp32: exact
+    }
   }
 
   /// The worst of a whole result.
-  func compare(_ result: [[Float]], quantized: Bool, to worst: inout Worst) {
+  func compare(_ result: [[Float]], _ form: ActivationForm, to worst: inout Worst) {
     for (index, row) in result.enumerated() {
       for (output, value) in row.enumerated() {
         worst.add(
-          Double(value), values[index][output], bound: bound(index, output, quantized: quantized),
+          Double(value), values[index][output], bound: bound(index, output, form),
           "output \(output) of \(row.count), activation \(index)")
       }
     }
@@ -75,15 +81,15 @@ func product(
   let input = try activations(inputs)
   let output = try activations(adding ?? inputs.map { _ in [Float](repeating: .nan, count: matrix.rows) })
   let group = LinearGroup([.init(matrix, bias: try bias.map { try FloatVector($0) }, epilogue: epilogue)])
-  if group.readsIntegers(context) { input.quantize(count: inputs.count, on: context) }
+  if group.readsRounded(context) { input.quantize(count: inputs.count, on: context) }
   group(input, count: inputs.count, into: [output], accumulate: adding != nil, on: context)
   return inputs.indices.map { output[$0] }
 }
 
 /// A context for one tier of kernels.
-func computing(_ tier: String, threads: Int = 1, quantizes: Bool = true) throws -> ComputeContext {
+func computing(_ tier: String, threads: Int = 1, _ activations: ActivationForm = .int8) throws -> ComputeContext {
   ComputeContext(
-    pool: WorkerPool(threads: threads), kernels: try Kernels(named: tier), quantizesActivations: quantizes)
+    pool: WorkerPool(threads: threads), kernels: try Kernels(named: tier), activations: activations)
 }
 
 extension Scheme {

@@ -84,13 +84,13 @@ import Testing
       for column in Self.apart { input[column] *= 60 }
       return input
     }
-    func product(_ matrix: PackedMatrix, _ inputs: [[Float]], quantizes: Bool = true) throws -> [[Float]] {
-      let context = try computing(tier, threads: 2, quantizes: quantizes)
+    func product(_ matrix: PackedMatrix, _ inputs: [[Float]], _ form: ActivationForm = .int8) throws -> [[Float]] {
+      let context = try computing(tier, threads: 2, form)
       let input = try activations(inputs)
       let output = try Activations(columns: matrix.rows, capacity: inputs.count)
       let group = LinearGroup([.init(matrix, bias: nil)])
       #expect(group.outlierColumns == matrix.outlierColumns)
-      if group.readsIntegers(context) {
+      if group.readsRounded(context) {
         input.quantize(count: inputs.count, leavingOut: group.outlierColumns, on: context)
         // The numbers themselves are what they were.
         for (index, row) in inputs.enumerated() { #expect(input[index] == row) }
@@ -113,7 +113,7 @@ import Testing
     #expect(error(results) < 0.02 * error(try product(plain, inputs)))
     for index in inputs.indices { #expect(try product(matrix, [inputs[index]]) == [results[index]]) }
     // With FP32 activations it is the product of what is decoded.
-    for (result, input) in zip(try product(matrix, inputs, quantizes: false), inputs) {
+    for (result, input) in zip(try product(matrix, inputs, .fp32), inputs) {
       for (row, value) in result.enumerated() {
         let terms = zip(matrix.row(row), input).map { Double($0) * Double($1) }
         #expect(abs(Double(value) - terms.reduce(0, +)) <= 2e-5 * terms.reduce(0) { $0 + abs($1) })

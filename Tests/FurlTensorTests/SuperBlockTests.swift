@@ -54,10 +54,10 @@ import Testing
     let inputs = (0..<11).map { _ in draws.floats(columns) }
     let naive = NaiveProduct(matrix, inputs)
     var worst = Worst()
-    for quantizes in [false, true] {
-      let context = try computing(tier, threads: 2, quantizes: quantizes)
+    for form in ActivationForm.allCases {
+      let context = try computing(tier, threads: 2, form)
       let all = try product(matrix, inputs, on: context)
-      naive.compare(all, quantized: quantizes, to: &worst)
+      naive.compare(all, form, to: &worst)
       #expect(try product(matrix, inputs.suffix(3), on: context) == Array(all.suffix(3)))
     }
     #expect(worst.share <= 1, "\(worst.place)")

@@ -95,7 +95,8 @@ import Testing
   // MARK: Packed integers
 
   private static let forms: [(String, WeightPacking)] = [
-    ("ct4", .compressedTensors), ("ct8", .compressedTensors), ("gptq4", .gptq),
+    ("ct4", .compressedTensors), ("ct8", .compressedTensors), ("gptq4", .gptq), ("ct4-zero", .compressedTensors),
+    ("gptq4-zero", .gptq), ("gptq4-zero-v2", .gptq),
   ]
 
   @Test(arguments: forms)
@@ -110,16 +111,63 @@ import Testing
       let export = try SafetensorsExport(numbers: .f32, shardBytes: 1 << 30, packing: packing)
       _ = try export.write(ExportedModel(model), to: folder + "/x", pool: Self.pool)
       let (old, new) = (try StoredTensors(folder: source).tensors, try StoredTensors(folder: folder + "/x").tensors)
-      let endings = packing == .gptq ? ["qweight", "qzeros", "g_idx", "scales"] : ["weight_packed", "weight_shape"]
+      var endings = packing == .gptq ? ["qweight", "qzeros", "g_idx", "scales"] : ["weight_packed", "weight_shape"]
+      if form == "ct4-zero" { endings.append("weight_zero_point") }
       for name in expected.keys {
         for ending in endings {
           let key = name.replacing("weight", with: ending)
           let (one, other) = (try #require(old[key]), try #require(new[key]))
           #expect(one.shape == other.shape && one.typeName == other.typeName, "\(key)")
           let count = one.shape.reduce(ending == "weight_shape" ? 8 : ending == "scales" ? 2 : 4, *)
-          #expect(Self.bytes(one.file, one.offset, count) == Self.bytes(other.file, other.offset, count), "\(key)")
+          // The second version stores zeros as they are, the first less one.
+          let less: UInt8 = form.hasSuffix("v2") && ending == "qzeros" ? 0x11 : 0
+          let wanted = Self.bytes(one.file, one.offset, count).map { $0 - less }
+          #expect(wanted == Self.bytes(other.file, other.offset, count), "\(key)")
         }
+        let scales = name.replacing("weight", with: packing == .gptq ? "scales" : "weight_scale")
+        let (one, other) = (try #require(old[scales]), try #require(new[scales]))
+        #expect(Self.floats(one) == Self.floats(other), "\(scales)")
       }
+    }
+  }
+
+  /// The numbers of a tensor.
+  private static func floats(_ tensor: StoredTensors.Tensor) -> [Float] {
+    let (count, size) = (tensor.shape.reduce(1, *), tensor.typeName == "F32" ? 4 : 2)
+    let bytes = bytes(tensor.file, tensor.offset, count * size)
+    return (0..<count).map { index in
+      let bits = (0..<size).reduce(UInt32(0)) { $0 | UInt32(bytes[index * size + $1]) << UInt32(8 * $1) }
+      guard tensor.typeName == "F16" else { return Float(bitPattern: size == 2 ? bits << 16 : bits) }
+      return Float(Float16(bitPattern: UInt16(bits)))
+    }
+  }
+
+  /// What the first version of GPTQ does not hold is said; and what a recipe says of zeros is held to.
+  @Test func aZeroPointOfZeroHasNoPlaceInGPTQ() throws {
+    try TestData.withTemporaryFolder { folder in
+      let source = try Self.folder("ct4-zero", in: folder)
+      let recipe = try Self.keeping("  - quantize: {weights: int4, zero: point, block: 32, embeddings: fp32}")
+      _ = try Self.compress(source, recipe, to: folder + "/a.furl")
+      let export = try SafetensorsExport(numbers: .f32, shardBytes: 1 << 30, packing: .gptq)
+      let model = try ExportedModel(ModelFile(path: folder + "/a.furl"))
+      let error = #expect(throws: FurlError.self) {
+        try export.write(model, to: folder + "/x", pool: Self.pool)
+      }
+      #expect(error?.problem.contains("has the zero point 0 in row") == true && error?.kind == .input)
+      #expect(error?.remedy == "export it as compressed-tensors")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/x/config.json"))
+    }
+  }
+
+  @Test func minimumsOfAnotherKindAreNoZeroPoints() throws {
+    let root = TestData.root + "/Tests/Fixtures/packed"
+    try TestData.withTemporaryFolder { folder in
+      let source = try Self.folder("mlx4", root: root, in: folder)
+      let keys = "overrides: [{match: mlp.down, weights: int4, zero: point, block: 32}]"
+      let recipe = try Self.keeping(
+        "  - quantize: {weights: int4, zero: minimum, block: row, embeddings: fp32, \(keys)}")
+      let error = #expect(throws: FurlError.self) { try Compressor(Checkpoint(path: source), recipe: recipe) }
+      #expect("\(error!)".contains("are no multiples of their scales"), "\(error!)")
     }
   }
 
@@ -142,6 +190,9 @@ import Testing
       #expect(entry["codes"]?.string == Digest(of: codes).hex, "\(name)")
       let scales = (0..<matrix.rows).flatMap { row in layout.blockStarts.map { layout.half(0, row, column: $0) } }
       #expect(entry["scales"]?.string == Digest(of: TestData.littleEndian(scales)).hex, "\(name)")
+      guard let zeros = entry["zeros"]?.string else { continue }
+      let found = try (0..<matrix.rows).flatMap { try matrix.integers(row: $0).zeros?.map { UInt8(Int($0) + 8) } ?? [] }
+      #expect(zeros == Digest(of: found).hex, "\(name)")
     }
   }
 

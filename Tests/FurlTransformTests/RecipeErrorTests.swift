@@ -51,6 +51,24 @@ import Testing
     .quantize("goal: disk\nbits: 4\nmix: q4_k_m", "line 7: steps[0].quantize.mix", "goal: disk"),
     .quantize(
       "mix: q4_k_m\noverrides: [{match: mlp.down, weights: q5_k, block: 32}]", "block", "has no meaning with q5_k"),
+    // Zero points.
+    .quantize("weights: int3\nzero: point", "line 6: steps[0].quantize.zero", "int3 has no zero points", "use int4"),
+    .quantize("weights: int8\nzero: point", "line 6: steps[0].quantize.zero", "int8 has no minimum"),
+    .quantize("weights: q4_k\nzero: point", "line 6: steps[0].quantize.zero", "has no meaning with q4_k"),
+    .quantize(
+      "weights: int4\nzero: point\nscales: u8", "line 7: steps[0].quantize.scales", "u8 rounds minimums by themselves"),
+    .quantize(
+      "weights: int4\nzero: point\noverrides: [{match: mlp.down, weights: int2}]", "line 7", "zero",
+      "int2 has no zero points"),
+    .quantize("goal: disk\nbits: 3\nzero: point", "line 7: steps[0].quantize.zero"),
+    Mistake(
+      "furl: 1\nrecipe: r\nsteps:\n  - quantize: {weights: int4, zero: point, choices: [{weights: int8}]}\n"
+        + "budget: {disk: 9MB}\ncalibration: {text: c.txt}\n", "line 4: steps[0].quantize.zero: point has no meaning",
+      "budget"),
+    Mistake(
+      "furl: 1\nrecipe: r\nsteps:\n  - quantize: {weights: int4, zero: point}\n"
+        + "  - tune: {train: {text: t.txt, steps: 1, batch: 1, length: 16, rate: 1.0e-3}}\n", "line 5: steps[1].tune",
+      "multiples of their scales with zero: point"),
     // The top.
     Mistake("recipe: r\n" + steps, "furl: is missing"),
     Mistake("furl: 2\nrecipe: r\n" + steps, "line 1: furl", "version 2 is not known"),
@@ -91,7 +109,7 @@ import Testing
     .quantize("weights: int8\nblock: 48", "line 6: steps[0].quantize.block", "\"48\" is not", "32, 64, 128, row"),
     .quantize("weights: int8\nblock: 32.5", "line 6: steps[0].quantize.block", "not a number"),
     .quantize("weights: int8\nzero: minimum", "line 6: steps[0].quantize.zero", "int8 has no minimum"),
-    .quantize("weights: int8\nzero: point", "line 6: steps[0].quantize.zero", "\"point\" is not a known value"),
+    .quantize("weights: int8\nzero: middle", "line 6: steps[0].quantize.zero", "\"middle\" is not a known value"),
     .quantize("weights: int8\nscales: f32", "line 6: steps[0].quantize.scales", "\"f32\" is not"),
     .quantize("weights: int8\nmethod: best", "line 6: steps[0].quantize.method", "\"best\" is not"),
     .quantize("weights: int8\nembeddings: fp16", "line 6: steps[0].quantize.embeddings", "\"fp16\" is not"),

@@ -9,7 +9,7 @@ import Testing
 /// `method: awq`: what is scaled up in a layer is scaled down in what goes before it.
 @Suite struct ScaledChannelTests {
   private static func logits(_ path: String, _ ids: [Int]) throws -> [Float] {
-    let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels(), quantizesActivations: false)
+    let context = ComputeContext(pool: WorkerPool(threads: 2), kernels: try Kernels(), activations: .fp32)
     let session = try LoadedModel(path: path, context: context, format: .float32).session()
     return try session.forward([.init(slot: 0, ids: ids, logits: .all)])[0].flatMap { session.logits[$0] }
   }

@@ -4,6 +4,7 @@
 # FUZZ_SECONDS   for each target (60), or
 # FUZZ_RUNS      executions of each, however long they take; what comes first, where both are given
 # FUZZ_TIMEOUT   seconds after which an input is taken to have no end (60); more where others take most of the machine
+# FUZZ_LENGTH    bytes of an input at most (twice those of the largest seed, 4096 at least)
 # FUZZ_JOBS      targets at a time (1)
 # FUZZ_FOLDER    where inputs that are worth keeping, and findings, go (.build-fuzz/fuzz); a later run goes on from there
 # FUZZ_FLAGS     more for swift build: "-Xcc -O0" compiles the large kernels in a third of the time
@@ -69,7 +70,7 @@ one() {
   echo "leak:swift::threading_impl::once_slow" >"$folder/kept"
   FUZZ_FOLDER=$folder/input LSAN_OPTIONS=suppressions=$folder/kept:print_suppressions=0 \
     ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=1:allocator_may_return_null=1 \
-    "$binary" -max_len=$((largest > 2048 ? largest * 2 : 4096)) -dict="$folder/words" -print_final_stats=1 \
+    "$binary" -max_len="${FUZZ_LENGTH:-$((largest > 2048 ? largest * 2 : 4096))}" -dict="$folder/words" -print_final_stats=1 \
     -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -timeout="${FUZZ_TIMEOUT:-60}" -rss_limit_mb=1024 \
     -malloc_limit_mb=128 -print_funcs=0 \
     -artifact_prefix="$findings/" "$kept/corpus/$target" "$folder/seeds" >"$log" 2>&1 || result=$?

@@ -39,22 +39,26 @@ static void multiply(furl_multiply f, size_t member_bits, size_t block_tiles, si
   for (int i = 0; i < 16; i++) table[i] = draw_unit(), levels[i] = (int8_t)((int)draw_below(255) - 127);
   float *x_scales = garbage(count * TILES * 4);
   int32_t *sums = garbage(count * TILES * 4);
+  uint16_t *bfloats = garbage(count * TILES * 32 * 2);
   for (size_t row = 0; row < count; row++) {
     for (size_t i = COLUMNS; i < TILES * 32; i++) values[row * TILES * 32 + i] = 0;
     size_t at = furl_group_scales(TILES, row);
     tier->quantize(values + row * TILES * 32, TILES * 32, furl_group_rows(count, row),
       x + furl_group_codes(TILES, row), x_scales + at, sums + at,
       row < count / 16 * 16 ? panels + furl_panel_codes(TILES, row) : NULL);
+    tier->round_bfloats(
+      values + row * TILES * 32, COLUMNS, furl_panel_rows(count, row), bfloats + furl_panel_codes(TILES, row));
   }
   furl_matrix matrix = {
     .codes = codes, .scales = scales, .minimums = minimums, .rows = ROWS, .column_tiles = TILES,
     .block_tiles = block_tiles, .blocks = blocks, .values = table, .levels = levels, .unit = 1.0f / 120,
     .remainders = remainders};
-  furl_activations activations = {count, x, x_scales, sums, values, panels};
+  furl_activations activations = {count, x, x_scales, sums, values, panels, bfloats};
   furl_output output = {out, ROWS, NULL, false};
   f(&matrix, &activations, 0, ROW_TILES, &output);
   fold(out, count * ROWS);
   free(codes), free(remainders), free(values), free(out), free(x), free(panels), free(x_scales), free(sums);
+  free(bfloats);
 }
 
 static void multiply_all(void) {
@@ -74,6 +78,18 @@ static void multiply_all(void) {
 static void multiply_nested(void) {
   for (size_t count = 1; count <= 20; count += count < 9 ? 1 : 11) {
     multiply(tier->nested8_a8, 4, 1, count), multiply(tier->nested8_a32, 4, 3, count);
+  }
+}
+
+static void multiply_bfloats(void) {
+#define EACH(bits, name) {bits, tier->name##_b16}
+  struct { size_t bits; furl_multiply f; } all[] = {
+    EACH(8, int8), EACH(8, int8_minimum), EACH(6, int6), EACH(6, int6_minimum), EACH(5, int5), EACH(5, int5_minimum),
+    EACH(4, int4), EACH(4, int4_minimum), EACH(3, int3), EACH(3, int3_minimum), EACH(2, int2), EACH(2, int2_minimum),
+    EACH(4, table4), EACH(4, nested8)};
+#undef EACH
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t count = 1; count <= 50; count += count < 3 ? 1 : 14) multiply(all[i].f, all[i].bits, 1 + 2 * (i % 2), count);
   }
 }
 
@@ -195,6 +211,7 @@ static const struct {
   {"matrices", matrices, 0x1bc71fd05f2f8920u},
   {"functions", functions, 0xfb27f0f18fa4daa1u},
   {"products of two planes", multiply_nested, 0x1e6f34b9e11689feu},
+  {"products in BF16", multiply_bfloats, 0xee5aa4409a7ebe9fu},
 };
 
 void test_same(void) {

@@ -95,6 +95,7 @@ static void test_everything(void) {
   test_encode();
   test_grid();
   test_multiply();
+  test_bfloat_rows();
   test_outliers();
   test_attention();
   test_elementwise();

@@ -49,6 +49,7 @@ bool is_first(const furl_kernels *const *found, size_t t, size_t member);
 /// The tiers above scalar that this CPU has, and that one.
 size_t tiers(const furl_kernels *found[MOST_TIERS]);
 
+void test_bfloat_rows(void);
 void test_conversions(void);
 void test_encode(void);
 void test_entropy(void);

@@ -1,7 +1,8 @@
 // AMX: products of 16 rows of activations and more by tiles of bytes. Everything else is the AVX-512 tier's.
 //
 // A product of two tiles takes as long with 32 columns as with 64, and storing its sums as long as the product; with
-// scales for every 32 columns of activations that is half of what tiles could do, and twice what VNNI does.
+// scales for every 32 columns of activations that is half of what tiles could do, and twice what VNNI does. Products of BF16
+// numbers have no scales, and sums of whole rows stay in their tiles.
 
 #if defined(__x86_64__) && defined(__linux__)
 
@@ -31,6 +32,13 @@ static bool may_use_tiles(void) {
   return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
+/// Whether there are products of BF16 numbers and conversions to them, which all CPUs with tiles of bytes have so far.
+static bool may_use_bfloats(void) {
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & 1u << 22) == 0) return false;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5) != 0;
+}
+
 static bool allowed;
 static void ask(void) { allowed = may_use_tiles(); }
 
@@ -43,7 +51,8 @@ bool furl_may_use_tiles(void) {
 // MARK: Kernels
 
 #pragma clang attribute push( \
-  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,amx-tile,amx-int8"))), \
+  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16,amx-tile,amx-int8,"         \
+                        "amx-bf16"))),                                                                      \
   apply_to = function)
 
 #include "../shared/panels.h"
@@ -107,6 +116,12 @@ static const tile_shapes shapes = {
   }
 FOR_EACH_PANEL_SCHEME(PANELS)
 
+#include "../shared/bfloat_panels.h"
+
+#include "bfloats.h"
+
+FOR_EACH_BFLOAT_SCHEME(BFLOAT_PANELS)
+
 #pragma clang attribute pop
 
 static furl_kernels kernels;
@@ -117,6 +132,10 @@ static void fill_table(void) {
   kernels.reads_panels = true;
 #define OFFER(name, s) kernels.name##_a8 = name##_panels;
   FOR_EACH_PANEL_SCHEME(OFFER)
+#undef OFFER
+  if (!may_use_bfloats()) return;
+#define OFFER(name, s) kernels.name##_b16 = name##_pairs;
+  FOR_EACH_BFLOAT_SCHEME(OFFER)
 #undef OFFER
 }
 

@@ -157,6 +157,25 @@ typedef struct furl_kernels {
   furl_multiply int8_halved_a32;
   furl_multiply int3_halved_a8;
   furl_multiply int3_halved_a32;
+  /// The BF16 form of a row of activations: `rows` are those of its panel. All tiers give the same numbers.
+  void (*round_bfloats)(const float *x, size_t columns, size_t rows, uint16_t *out);
+  // Weights rounded to BF16 times the BF16 form of the activations.
+  furl_multiply int8_b16;
+  furl_multiply int6_b16;
+  furl_multiply int6_minimum_b16;
+  furl_multiply int5_b16;
+  furl_multiply int5_minimum_b16;
+  furl_multiply int4_b16;
+  furl_multiply int4_minimum_b16;
+  furl_multiply int3_b16;
+  furl_multiply int3_minimum_b16;
+  furl_multiply int2_b16;
+  furl_multiply int2_minimum_b16;
+  furl_multiply table4_b16;
+  furl_multiply nested8_b16;
+  furl_multiply int8_minimum_b16;
+  furl_multiply int8_halved_b16;
+  furl_multiply int3_halved_b16;
   /// Adds the products of the columns that are kept apart, and of `values`, to what is in the output; its bias and
   /// `accumulate` are of no meaning.
   furl_multiply add_outliers;

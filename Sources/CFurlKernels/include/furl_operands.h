@@ -80,6 +80,9 @@ typedef struct furl_activations {
   // The codes of whole panels once more, a row's 32 columns side by side: [panel][column_tiles][16][32]. NULL where
   // the tier does not read them.
   const int8_t *_Nullable panels;
+  // The BF16 form, where that is read: values rounded to the nearest, ties to even, those below 2^-40 in magnitude to zero. In
+  // panels of 16 rows, of which the last has what is left; of a panel of n rows [column_tiles][n][32].
+  const uint16_t *_Nullable bfloats;
 } furl_activations;
 
 /// Rows of the group that a row of activations belongs to.
@@ -96,10 +99,16 @@ static inline size_t furl_group_scales(size_t column_tiles, size_t row) {
   return row / FURL_ACTIVATION_GROUP * FURL_ACTIVATION_GROUP * column_tiles + row % FURL_ACTIVATION_GROUP;
 }
 
-/// Where a row's codes begin among those of the panels; its tiles lie FURL_PANEL_ROWS * 32 apart.
+/// Where a row's codes begin among those of the panels, and a row's BF16 form; its tiles lie the panel's rows * 32 apart.
 static inline size_t furl_panel_codes(size_t column_tiles, size_t row) {
   return row / FURL_PANEL_ROWS * FURL_PANEL_ROWS * column_tiles * FURL_TILE_COLUMNS
     + row % FURL_PANEL_ROWS * FURL_TILE_COLUMNS;
+}
+
+/// Rows of the panel that a row of the BF16 form belongs to.
+static inline size_t furl_panel_rows(size_t count, size_t row) {
+  size_t left = count - row / FURL_PANEL_ROWS * FURL_PANEL_ROWS;
+  return left < FURL_PANEL_ROWS ? left : FURL_PANEL_ROWS;
 }
 
 /// Where a product goes: out[row of activations][row of the matrix].

@@ -1,6 +1,8 @@
 #include "../layout.h"
 #include "scalar.h"
 
+#include <math.h>
+
 static void put(const furl_output *output, size_t activation, size_t row, float dot) {
   float result = dot + (output->bias != NULL ? output->bias[row] : 0);
   float *out = &output->values[activation * output->stride + row];
@@ -185,6 +187,54 @@ static float dot_a32(
   return matrix->remainders != NULL ? sum * matrix->unit : sum;
 }
 
+// MARK: Activations in BF16
+
+/// The BF16 number nearest to a float, ties to even, as a float.
+static float nearest_bfloat(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits = x == x ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000;
+  bits &= 0xffff0000;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/// What products take for zero.
+static float without_small(float x) {
+  return x > -0x1p-40f && x < 0x1p-40f ? 0 : x;
+}
+
+void furl_scalar_round_bfloats(const float *x, size_t columns, size_t rows, uint16_t *out) {
+  size_t tiles = (columns + FURL_TILE_COLUMNS - 1) / FURL_TILE_COLUMNS;
+  for (size_t c = 0; c < tiles * FURL_TILE_COLUMNS; c++) {
+    float rounded = c < columns ? nearest_bfloat(without_small(x[c])) : 0;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    out[c / FURL_TILE_COLUMNS * rows * FURL_TILE_COLUMNS + c % FURL_TILE_COLUMNS] = (uint16_t)(bits >> 16);
+  }
+}
+
+/// Both rounded to BF16.
+static float dot_b16(
+  const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation, code_function code)
+{
+  size_t stride = furl_panel_rows(x->count, activation) * FURL_TILE_COLUMNS;
+  const uint16_t *numbers = x->bfloats + furl_panel_codes(matrix->column_tiles, activation);
+  float sum = 0;
+  for (size_t b = 0; b < matrix->blocks; b++) {
+    float scale = without_small(furl_scale_at(matrix, row, b));
+    if (matrix->remainders != NULL) scale *= matrix->unit;
+    float minimum = has_minimums(matrix) ? without_small(furl_minimum_at(matrix, row, b)) : 0;
+    for (size_t c = block_begin(matrix, b); c < block_begin(matrix, b + 1); c++) {
+      float weight = nearest_bfloat(fmaf(value_of(matrix, row, c, code), scale, minimum)), value;
+      uint32_t bits = (uint32_t)numbers[c / FURL_TILE_COLUMNS * stride + c % FURL_TILE_COLUMNS] << 16;
+      memcpy(&value, &bits, sizeof value);
+      sum += weight * value;
+    }
+  }
+  return sum;
+}
+
 // MARK: Every scheme
 
 #define MULTIPLY(name)                                                                                      \
@@ -209,8 +259,14 @@ MULTIPLY(bfloat16)
   {                                                                                                         \
     return dot_a32(matrix, x, row, activation, code_##scheme);                                              \
   }                                                                                                         \
+  static float dot_##scheme##_b16(                                                                          \
+    const furl_matrix *matrix, const furl_activations *x, size_t row, size_t activation)                    \
+  {                                                                                                         \
+    return dot_b16(matrix, x, row, activation, code_##scheme);                                              \
+  }                                                                                                         \
   MULTIPLY(scheme##_a8)                                                                                     \
-  MULTIPLY(scheme##_a32)
+  MULTIPLY(scheme##_a32)                                                                                    \
+  MULTIPLY(scheme##_b16)
 
 MULTIPLY_CODES(int8)
 MULTIPLY_CODES(int6)

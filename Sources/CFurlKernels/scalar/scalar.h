@@ -93,6 +93,23 @@ void furl_scalar_int8_halved_a8(const furl_matrix *, const furl_activations *, s
 void furl_scalar_int8_halved_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int3_halved_a8(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_int3_halved_a32(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_round_bfloats(const float *x, size_t columns, size_t rows, uint16_t *out);
+void furl_scalar_int8_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int6_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int5_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int4_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int2_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_table4_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_nested8_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_minimum_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int8_halved_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
+void furl_scalar_int3_halved_b16(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 void furl_scalar_add_outliers(const furl_matrix *, const furl_activations *, size_t, size_t, const furl_output *);
 
 void furl_scalar_attend_f32(const furl_attention *attention);

@@ -3,8 +3,8 @@
 
 #pragma once
 
+#include "codes.h"
 #include "numbers.h"
-#include "output.h"
 
 INLINE v16 joined(const v16 part[4]) {
   return (part[0] + part[1]) + (part[2] + part[3]);
@@ -58,12 +58,6 @@ INLINE v16 codes_in_nibble(const scheme s, v16i eight, const int i) {
   return __builtin_convertvector((eight >> (4 * i)) & splat_int(15), v16);
 }
 
-INLINE v16i load_codes(const uint8_t *codes) {
-  v16i v;
-  memcpy(&v, codes, sizeof v);
-  return v;
-}
-
 /// Of groups of four columns, as the next but one.
 INLINE void add_tile_int8(
   const int n, const int from, const int to, const uint8_t *weights, const float *x, size_t stride, v16 part[][4])
@@ -93,20 +87,6 @@ INLINE void add_tile_int4(
       }
     }
   }
-}
-
-/// Byte i of each lane is the code of column 4 * group + i.
-INLINE v16i group_codes(const scheme s, const uint8_t *tile, const int group) {
-  if (s == TABLE4) return (load_codes(tile + 64 * (group % 4)) >> (group / 4 * 4)) & splat_int(0x0f0f0f0f);
-  if (is_wide(s)) {
-    v16i nibbles = (load_codes(tile + 64 * (group % 4)) >> (group / 4 * 4)) & splat_int(0x0f0f0f0f);
-    const uint8_t *above = tile + tile_bytes(INT4);
-    if (code_bits(s) == 5) return nibbles | ((load_codes(above) >> group) & splat_int(0x01010101)) << 4;
-    return nibbles | ((load_codes(above + 64 * (group % 2)) >> (group / 2 * 2)) & splat_int(0x03030303)) << 4;
-  }
-  v16i low = (load_codes(tile + 64 * (group % 2)) >> (group / 2 * 2)) & splat_int(0x03030303);
-  if (code_bits(s) == 2) return low;
-  return low | ((load_codes(tile + 128) >> group) & splat_int(0x01010101)) << 2;
 }
 
 /// Of codes that are no whole bytes or nibbles, and of tables.

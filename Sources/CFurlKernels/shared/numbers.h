@@ -33,7 +33,9 @@ INLINE v16 rounded_to_bfloats(v16 x) {
   v16i bits = (v16i)x;
   v16i is_number = magnitude_bits(x) < splat_int(INFINITY_BITS);
   v16i rounded = (bits + splat_int(0x7fff) + ((bits >> 16) & splat_int(1))) & splat_int(~0xffff);
-  return (v16)((rounded & is_number) | (bits & ~is_number));
+  // With one more bit, in the upper half: else what is no number could become infinity.
+  v16i none = bits | ((magnitude_bits(x) > splat_int(INFINITY_BITS)) & splat_int(0x400000));
+  return (v16)((rounded & is_number) | (none & ~is_number));
 }
 
 /// Numbers as `stored` has them, [32 columns][16 rows] in each tile: floats as they are, or the upper halves of what they are

@@ -16,9 +16,12 @@
 #include "grid.h"
 #include "multiply_a32.h"
 #include "multiply_a8.h"
+#include "multiply_b16.h"
 #include "product.h"
 #include "store.h"
 #include "training.h"
+
+FOR_EACH_BFLOAT_SCHEME(MULTIPLY_BFLOATS)
 
 const furl_kernels TIER_TABLE = {
   .name = TIER_NAME,
@@ -78,6 +81,23 @@ const furl_kernels TIER_TABLE = {
   .int8_halved_a32 = int8_halved_a32,
   .int3_halved_a8 = int3_halved_a8,
   .int3_halved_a32 = int3_halved_a32,
+  .round_bfloats = round_bfloats,
+  .int8_b16 = int8_b16,
+  .int6_b16 = int6_b16,
+  .int6_minimum_b16 = int6_minimum_b16,
+  .int5_b16 = int5_b16,
+  .int5_minimum_b16 = int5_minimum_b16,
+  .int4_b16 = int4_b16,
+  .int4_minimum_b16 = int4_minimum_b16,
+  .int3_b16 = int3_b16,
+  .int3_minimum_b16 = int3_minimum_b16,
+  .int2_b16 = int2_b16,
+  .int2_minimum_b16 = int2_minimum_b16,
+  .table4_b16 = table4_b16,
+  .nested8_b16 = nested8_b16,
+  .int8_minimum_b16 = int8_minimum_b16,
+  .int8_halved_b16 = int8_halved_b16,
+  .int3_halved_b16 = int3_halved_b16,
   .add_outliers = add_outliers,
   .attend_f32 = attend_f32,
   .attend_f16 = attend_f16,

@@ -13,8 +13,15 @@ protocol Architecture: Sendable {
   /// What its tensors are called.
   static var names: TensorNames { get }
 
+  /// What other programs call them, where files of theirs hold the same model: MLX's conversions, and what transformers
+  /// saves under the names of its own classes.
+  static var otherNames: [TensorNames] { get }
+
   /// Where a tensor of the spec is found.
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation
+
+  /// The same by other names than the first ones.
+  static func location(of tensor: TensorSpec, in spec: ModelSpec, called names: TensorNames) -> TensorLocation
 
   /// What stored numbers are folded into, by the names of tensors in the model or in their block.
   static func folds(_ config: DocumentReader, _ spec: ModelSpec) throws -> Folds
@@ -59,6 +66,7 @@ typealias Folds = [String: WeightSource.Fold]
 extension Architecture {
   static var prefix: String { "model." }
   static var names: TensorNames { TensorNames() }
+  static var otherNames: [TensorNames] { [] }
   static var aliases: KeyValuePairs<String, String> { [:] }
   static var gguf: GGUFFamily? { nil }
   static var ggufForms: [GGUFFamily] { gguf.map { [$0] } ?? [] }
@@ -68,6 +76,9 @@ extension Architecture {
   static func isUnused(_ name: String, in spec: ModelSpec) -> Bool { false }
   static func keys(of spec: ModelSpec, before: ModelSpec) -> [JSON.Member] { [] }
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
+    names.location(of: tensor, in: spec)
+  }
+  static func location(of tensor: TensorSpec, in spec: ModelSpec, called names: TensorNames) -> TensorLocation {
     names.location(of: tensor, in: spec)
   }
 }

@@ -8,6 +8,7 @@ enum DeepSeekV2: Architecture {
   static let models = "DeepSeek-Coder-V2 and its Lite form, DeepSeek-V2, V2-Lite and V2.5"
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
+  static let otherNames = names.stacked(in: "mlp")
 
   static let gguf: GGUFFamily? = LatentConfig.gguf.with {
     $0.className = "DeepseekV2ForCausalLM"

@@ -8,6 +8,7 @@ enum DeepSeekV3: Architecture {
   static let models = "DeepSeek-V3, V3.1 and R1, Moonlight and others built alike, where weights are not FP8"
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
+  static let otherNames = LatentConfig.otherNames
 
   static let gguf: GGUFFamily? = LatentConfig.sigmoidGGUF.with {
     $0.className = "DeepseekV3ForCausalLM"
@@ -28,6 +29,10 @@ enum DeepSeekV3: Architecture {
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     LatentConfig.location(of: tensor, in: spec)
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec, called names: TensorNames) -> TensorLocation {
+    LatentConfig.location(of: tensor, in: spec, called: names)
   }
 
   static func layersBeyond(_ config: DocumentReader) throws -> Int { try LatentConfig.layersBeyond(config) }

@@ -7,6 +7,7 @@ enum GLM4MoELite: Architecture {
   static let models = "GLM-4.7-Flash"
   static let configurationKeys = LatentConfig.keys
   static let names = LatentConfig.names
+  static let otherNames = LatentConfig.otherNames
 
   /// Nothing in a file tells it from DeepSeek-V3, which computes the same.
   static let gguf: GGUFFamily? = LatentConfig.sigmoidGGUF.with {
@@ -26,6 +27,10 @@ enum GLM4MoELite: Architecture {
 
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     LatentConfig.location(of: tensor, in: spec)
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec, called names: TensorNames) -> TensorLocation {
+    LatentConfig.location(of: tensor, in: spec, called: names)
   }
 
   static func layersBeyond(_ config: DocumentReader) throws -> Int { try LatentConfig.layersBeyond(config) }

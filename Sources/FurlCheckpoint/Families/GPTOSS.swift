@@ -10,6 +10,7 @@ enum GPTOSS: Architecture {
   static let names = TensorNames(
     block: ["mlp.router": "mlp.router"],
     experts: .takingTurns(gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"))
+  static let otherNames = [names.with(experts: .mlx("mlp.experts"))]
 
   static let gguf: GGUFFamily? = GGUFFamily("gpt-oss", "GptOssForCausalLM").with {
     $0.names = GGUFFamily.names(block: ["mlp.norm": "post_attention_norm"])

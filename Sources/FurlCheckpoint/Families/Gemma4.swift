@@ -19,7 +19,8 @@ enum Gemma4: Architecture {
       "mlp.router": "router.proj", "mlp.router_norm": "router.scale", "mlp.router.factors": "router.per_expert_scale",
       "mlp.expert_norm": "pre_feedforward_layernorm_2", "mlp.expert_output_norm": "post_feedforward_layernorm_2",
       "mlp.shared_output_norm": "post_feedforward_layernorm_1",
-    ]) { $1 }, experts: .stacked(gate: "experts.gate_up_proj", up: "experts.gate_up_proj", down: "experts.down_proj"))
+    ]) { $1 }, experts: .fused(gateUp: "experts.gate_up_proj", down: "experts.down_proj"))
+  static let otherNames = [names.with(experts: .mlx("experts.switch_glu"))]
 
   static let gguf: GGUFFamily? = GGUFFamily("gemma4", "Gemma4ForCausalLM").with {
     $0.names = GGUFFamily.names(block: [
@@ -245,8 +246,8 @@ enum Gemma4: Architecture {
   static func location(of tensor: TensorSpec, in spec: ModelSpec) -> TensorLocation {
     var location = names.location(of: tensor, in: spec)
     guard let block = tensor.block else { return location }
-    // These are no layers of their own in transformers.
-    if tensor.nameInBlock.hasPrefix("mlp.experts.") || tensor.nameInBlock == "mlp.router_norm" {
+    // This is no layer of its own in transformers.
+    if tensor.nameInBlock == "mlp.router_norm" {
       location.name = String(location.name.dropLast(".weight".count))
     }
     if tensor.nameInBlock == "scale" { return TensorLocation(name: "layers.\(block).layer_scalar") }

@@ -11,6 +11,18 @@ enum GraniteMoE: Architecture {
     experts: .stacked(
       gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
     ))
+  static let otherNames = others(of: names)
+
+  /// What MLX and transformers' classes make of such names.
+  static func others(of names: TensorNames) -> [TensorNames] {
+    let experts = "block_sparse_moe.experts."
+    return [
+      names.with(experts: .mlx("block_sparse_moe.switch_mlp")),
+      names.with(
+        experts: .fused(gateUp: experts + "gate_up_proj", down: experts + "down_proj"),
+        block: ["mlp.router": "block_sparse_moe.router"]),
+    ]
+  }
 
   static let gguf = Granite.gguf?.with {
     $0.architecture = "granitemoe"

@@ -16,6 +16,8 @@ enum GraniteMoEHybrid: Architecture {
     experts: .stacked(
       gate: "block_sparse_moe.input_linear", up: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear"
     ))
+  /// MLX gives what has no experts Llama's names.
+  static let otherNames = GraniteMoE.others(of: names) + [TensorNames()]
 
   /// llama.cpp's `granite` and `granitemoe`. Both have what is shared beside experts, and only the former heads that are not
   /// turned, with experts as well as without. A dense model whose heads are turned is Granite, and read as that.

@@ -13,6 +13,18 @@ enum Laguna: Architecture {
       "mlp.shared.gate": "mlp.shared_expert.gate_proj", "mlp.shared.up": "mlp.shared_expert.up_proj",
       "mlp.shared.down": "mlp.shared_expert.down_proj",
     ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
+  /// MLX's router is a module with the bias in it; transformers' class has that bias there, too, and `shared_experts`.
+  static let otherNames = [
+    names.with(
+      experts: .mlx("mlp.switch_mlp"),
+      block: ["mlp.router": "mlp.gate.proj", "mlp.router.choice": "mlp.gate.e_score_correction_bias"]),
+    names.with(
+      experts: .fused(gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"),
+      block: [
+        "mlp.router.choice": "mlp.gate.e_score_correction_bias", "mlp.shared.gate": "mlp.shared_experts.gate_proj",
+        "mlp.shared.up": "mlp.shared_experts.up_proj", "mlp.shared.down": "mlp.shared_experts.down_proj",
+      ]),
+  ]
 
   static let gguf: GGUFFamily? = GGUFFamily("laguna", "LagunaForCausalLM").with {
     $0.fixed = ["hidden_act": "silu", "moe_routed_scaling_factor": 1]

@@ -130,6 +130,25 @@ struct LatentConfig {
     return location
   }
 
+  /// MLX stores keys and values of each head as matrices by themselves, keys input x output, in models that it attends to
+  /// latents with.
+  static let otherNames = names.stacked(in: "mlp").map {
+    $0.with(block: ["attention.key": "self_attn.embed_q", "attention.value": "self_attn.unembed_out"])
+  }
+
+  static func location(of tensor: TensorSpec, in spec: ModelSpec, called names: TensorNames) -> TensorLocation {
+    var location = names.location(of: tensor, in: spec)
+    guard let block = tensor.block, let attention = spec.blocks[block].latentAttention else { return location }
+    switch tensor.nameInBlock {
+    case "attention.key":
+      location.storedShape = [attention.heads, attention.rank, attention.plainSize]
+      location.headRows = attention.plainSize
+    case "attention.value": location.storedShape = [attention.heads, attention.valueSize, attention.rank]
+    default: break
+    }
+    return location
+  }
+
   static func queryOrder(_ attention: LatentAttentionSpec) -> WeightSource.RowOrder {
     .interleavedHalves(headSize: attention.querySize, turned: attention.turnedSize, start: attention.plainSize)
   }

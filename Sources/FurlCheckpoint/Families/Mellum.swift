@@ -7,6 +7,7 @@ enum Mellum: Architecture {
   static let models = "Mellum 2"
   static let configurationKeys = ConfigurationKeys(hasLayerTypes: true)
   static let names = Qwen3MoE.names
+  static let otherNames = Qwen3MoE.otherNames
 
   static let gguf = Qwen3MoE.gguf?.with {
     $0.architecture = "mellum"

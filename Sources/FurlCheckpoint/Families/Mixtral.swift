@@ -9,6 +9,12 @@ enum Mixtral: Architecture {
   static let names = TensorNames(
     block: ["mlp.router": "block_sparse_moe.gate"],
     experts: .single(prefix: "block_sparse_moe.experts", gate: "w1", up: "w3", down: "w2"))
+  static let otherNames = [
+    names.with(experts: .mlx("block_sparse_moe.switch_mlp")),
+    names.with(
+      experts: .fused(gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"),
+      block: ["mlp.router": "mlp.gate"]),
+  ]
 
   static let gguf = Llama.gguf?.with {
     $0.className = "MixtralForCausalLM"

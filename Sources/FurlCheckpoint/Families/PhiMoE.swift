@@ -8,6 +8,9 @@ enum PhiMoE: Architecture {
   static let models = "Phi-3.5-MoE, Phi-mini-MoE, Phi-tiny-MoE"
   static let configurationKeys = ConfigurationKeys()
   static let names = Mixtral.names
+  static let otherNames = [
+    Mixtral.otherNames[0], Mixtral.otherNames[1].with(block: ["mlp.router": "mlp.router"]),
+  ]
 
   static let gguf: GGUFFamily? = GGUFFamily("phimoe", "PhiMoEForCausalLM").with {
     // LayerNorm could go into what writes to the stream. But each of SparseMixer's two weights is a share of the scores close

@@ -12,6 +12,7 @@ enum Qwen2MoE: Architecture {
       "mlp.shared.router": "mlp.shared_expert_gate", "mlp.shared.gate": "mlp.shared_expert.gate_proj",
       "mlp.shared.up": "mlp.shared_expert.up_proj", "mlp.shared.down": "mlp.shared_expert.down_proj",
     ], experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
+  static let otherNames = names.stacked(in: "mlp")
 
   static let gguf: GGUFFamily? = GGUFFamily("qwen2moe", "Qwen2MoeForCausalLM").with {
     $0.fixed = ["hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": false]

@@ -8,6 +8,7 @@ enum Qwen3MoE: Architecture {
   static let configurationKeys = ConfigurationKeys()
   static let names = TensorNames(
     experts: .single(prefix: "mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
+  static let otherNames = names.stacked(in: "mlp")
 
   static let gguf = Qwen3.gguf?.with {
     $0.architecture = "qwen3moe"

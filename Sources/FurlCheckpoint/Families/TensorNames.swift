@@ -18,6 +18,9 @@ struct TensorNames: Sendable {
     case single(prefix: String, gate: String, up: String, down: String)
     /// All in one tensor [experts][outputs][inputs]; gate and up one after the other where they have one name.
     case stacked(gate: String, up: String, down: String)
+    /// transformers' own classes: [experts][outputs][inputs], gate and up one after the other, under names that are whole:
+    /// nothing stands behind those of weights, and `_bias` behind those of biases.
+    case fused(gateUp: String, down: String)
     /// gpt-oss: [experts][inputs][outputs], gate and up taking turns, biases [experts][outputs].
     case takingTurns(gateUp: String, down: String)
   }
@@ -27,7 +30,7 @@ struct TensorNames: Sendable {
   /// What stands before a block's number.
   var layer = "layers"
   /// Furl's names within a block, and the source's behind `layers.N.`.
-  let block: [String: String]
+  var block: [String: String]
   var fusions: [Fusion] = []
   var experts: Experts?
   /// Linear layers of blocks are stored input x output.
@@ -105,6 +108,8 @@ struct TensorNames: Sendable {
     let words = base.split(separator: ".")
     guard let experts, let spec = block.experts, words.count == 4, let index = Int(words[2]) else { return nil }
     let slice = (index, spec.count)
+    /// Gate and up one after the other.
+    func half() -> (start: Int, total: Int) { (words[3] == "gate" ? 0 : spec.expert.size, 2 * spec.expert.size) }
     switch experts {
     case .single(let path, let gate, let up, let down):
       let name = words[3] == "gate" ? gate : words[3] == "up" ? up : down
@@ -112,9 +117,12 @@ struct TensorNames: Sendable {
     case .stacked(let gate, let up, let down):
       let name = words[3] == "gate" ? gate : words[3] == "up" ? up : down
       var location = TensorLocation(name: prefix + name + suffix, slice: slice)
-      if gate == up, words[3] != "down" {
-        location.part = (words[3] == "gate" ? 0 : spec.expert.size, 2 * spec.expert.size)
-      }
+      if gate == up, words[3] != "down" { location.part = half() }
+      return location
+    case .fused(let gateUp, let down):
+      let name = words[3] == "down" ? down : gateUp
+      var location = TensorLocation(name: prefix + name + (suffix == ".bias" ? "_bias" : ""), slice: slice)
+      if words[3] != "down" { location.part = half() }
       return location
     case .takingTurns(let gateUp, let down):
       let isBias = suffix == ".bias"

@@ -23,6 +23,7 @@ struct CompressedTensorsForm: QuantizedForm {
   }
 
   let name = "compressed-tensors"
+  let readsStacks = true
   private let schemes: [DeclaredScheme]
 
   private static let formats: Set<String> = [
@@ -180,6 +181,7 @@ struct CompressedTensorsForm: QuantizedForm {
 
   private func packed(_ module: inout QuantizedModule) throws -> GroupedCodes {
     guard let first = module.tensor("weight_packed") else { throw FurlError(.defect, "no packed weights") }
+    if module.isTransposed, module.slice == nil, let found = try turned(&module, first) { return found }
     let (rows, columns) = (module.rows, module.columns)
     let scheme = try scheme(of: &module, first, "weight_packed") {
       guard !$0.isFloat, [rows, CodeWords.words(columns, bits: $0.bits)] == first.shape else { return false }
@@ -188,7 +190,7 @@ struct CompressedTensorsForm: QuantizedForm {
     }
     let codes = try module.required(
       "weight_packed", [.int32], [[rows, CodeWords.words(columns, bits: scheme.bits)]])
-    try checkShape(&module)
+    try checkShape(&module, [rows, columns])
     let scales = try CompressedTensorsForm.scales(&module, scheme)
     let size = scales.block.columns
     if scheme.strategy == .tensor {
@@ -214,7 +216,8 @@ struct CompressedTensorsForm: QuantizedForm {
     guard found.numbers == .int32, found.shape == [words, count] else {
       // Earlier versions did not pack them.
       let zeros = try module.required("weight_zero_point", [.int8], [[module.rows, count]])
-      return .numbers(try module.grid(zeros, (module.rows, count)), added: 1 << (scheme.bits - 1))
+      return .numbers(
+        try module.grid(zeros, (module.rows, count)), perOutput: true, added: 1 << (scheme.bits - 1))
     }
     return .codes(
       try CodeWords(
@@ -222,15 +225,47 @@ struct CompressedTensorsForm: QuantizedForm {
       perOutput: false, added: 0)
   }
 
-  private func checkShape(_ module: inout QuantizedModule) throws {
-    let shape = try module.required("weight_shape", [.int64, .int32], [[2]])
-    let values = (0..<2).map { index -> Int in
+  /// A layer that is transformers' Conv1D, packed and in blocks as its plain weights would be stored: words along the outputs,
+  /// blocks of inputs. Of strategy `block` zeros are not packed.
+  ///
+  /// - Returns: nil where no scheme says so.
+  private func turned(_ module: inout QuantizedModule, _ first: StoredTensors.Tensor) throws -> GroupedCodes? {
+    let (rows, columns) = (module.rows, module.columns)
+    let (stored, hasZeros) = (module.tensor("weight_scale")?.shape ?? [], module.has("weight_zero_point"))
+    for scheme in schemes where !scheme.isFloat && scheme.isSymmetric != hasZeros {
+      let width = CodeWords.words(rows, bits: scheme.bits)
+      guard case .block(let size, 1) = scheme.strategy, first.shape == [columns, width] else { continue }
+      let count = (columns - 1) / size + 1
+      guard stored == [count, rows] else { continue }
+      let codes = try module.required("weight_packed", [.int32], [[columns, width]])
+      try checkShape(&module, [columns, rows])
+      let middle = 1 << (scheme.bits - 1)
+      var zeros = GroupedCodes.CodeZeros.constant(middle)
+      if hasZeros {
+        let found = try module.required("weight_zero_point", [.int8], [[count, rows]])
+        zeros = .numbers(try module.grid(found, (count, rows)), perOutput: false, added: middle)
+      }
+      let scales = try module.required("weight_scale", StoredElement.floats, [[count, rows]])
+      return try GroupedCodes(
+        form: "compressed-tensors \(scheme.bits) bits, blocks of \(size) x 1", shape: (rows, columns),
+        codes: CodeWords(
+          codes.file, offset: codes.offset, bits: scheme.bits, streams: rows, length: columns, order: .turned),
+        scales: (try module.grid(scales, (count, rows)), perOutput: false), zeros: zeros, groups: .neighbours(size))
+    }
+    return nil
+  }
+
+  private func checkShape(_ module: inout QuantizedModule, _ matrix: [Int]) throws {
+    // Of experts in one tensor it says that tensor's.
+    let expected = (module.slice.map { [$0.count] } ?? []) + matrix
+    let shape = try module.required("weight_shape", [.int64, .int32], [[expected.count]], isShared: true)
+    let values = expected.indices.map { index -> Int in
       shape.numbers == .int64
         ? Int(shape.file.integer(at: shape.offset + 8 * index, as: Int64.self))
         : Int(shape.file.integer(at: shape.offset + 4 * index, as: Int32.self))
     }
-    guard values == [module.rows, module.columns] else {
-      throw module.error(shape, "weight_shape", "says \(values); the model has \([module.rows, module.columns])")
+    guard values == expected else {
+      throw module.error(shape, "weight_shape", "says \(values); the model has \(expected)")
     }
   }
 }

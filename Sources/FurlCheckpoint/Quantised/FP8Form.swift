@@ -8,6 +8,7 @@ import FurlTensor
 /// `weight_dequant` has it.
 struct FP8Form: QuantizedForm {
   let name = "FP8"
+  let readsStacks = true
   /// Rows and columns of a block; nil: the scales show whether there is one for all or one for each row.
   private let block: (rows: Int, columns: Int)?
 
@@ -73,15 +74,29 @@ extension QuantizedModule {
     _ name: String, block: (rows: Int, columns: Int)?
   ) throws -> (grid: StoredGrid, block: (rows: Int, columns: Int)) {
     let types = StoredElement.floats + [.e8m0]
-    if let block {
+    // Gate and up of an expert in one tensor: no scale is for both (transformers' `FP8Experts`).
+    let isFused = slice != nil && rows == 2 * partRows
+    if var block {
+      if isFused, partRows % block.rows != 0 {
+        guard partRows < block.rows else { throw try cutBlock(block) }
+        block.rows = partRows
+      }
       let shape = ((rows - 1) / block.rows + 1, (columns - 1) / block.columns + 1)
       // Exponents alone may come as plain bytes.
       let found = try required(name, types + [.uint8], [[shape.0, shape.1]])
       return (try grid(found, shape), block)
     }
-    let found = try required(name, types, [[], [1], [1, 1], [rows], [rows, 1]])
+    let shapes: [[Int]] = [[], [1], [1, 1], [rows], [rows, 1]]
+    let found = try required(name, types, isFused ? shapes + [[2, 1]] : shapes)
     // One row has one scale either way.
-    guard found.count == rows else { return (try grid(found, (1, 1)), (rows, columns)) }
-    return (try grid(found, (rows, 1)), (1, columns))
+    if found.count == rows { return (try grid(found, (rows, 1)), (1, columns)) }
+    if found.count == 2 { return (try grid(found, (2, 1)), (partRows, columns)) }
+    return (try grid(found, (1, 1)), (rows, columns))
+  }
+
+  private mutating func cutBlock(_ block: (rows: Int, columns: Int)) throws -> FurlError {
+    error(
+      try required("weight", [.e4m3, .e5m2], [[rows, columns]]), "weight",
+      "has gate and up of \(partRows) rows each, which are no whole blocks of \(block.rows)")
   }
 }

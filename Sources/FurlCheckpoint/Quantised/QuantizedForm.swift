@@ -9,11 +9,18 @@ protocol QuantizedForm: Sendable {
   /// What people call it.
   var name: String { get }
 
+  /// Whether there are files of it with all experts of a block in one tensor.
+  var readsStacks: Bool { get }
+
   /// The matrix of a module.
   ///
   /// - Returns: nil where the module is not quantized.
   /// - Throws: ``FurlError`` of kind `input` for tensors that do not fit the declaration, the model or each other.
   func matrix(of module: inout QuantizedModule) throws -> (any CodedMatrix)?
+}
+
+extension QuantizedForm {
+  var readsStacks: Bool { false }
 }
 
 /// Reads the declaration of a form.

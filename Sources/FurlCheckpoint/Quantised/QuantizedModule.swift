@@ -10,8 +10,14 @@ struct QuantizedModule {
   /// Outputs and inputs of the whole module, whatever part of it is asked for.
   let rows: Int
   let columns: Int
+  /// Outputs of the part that is asked for.
+  let partRows: Int
   /// Whether the family stores plain weights as input x output.
   let isTransposed: Bool
+  /// Which of several modules that are stored as one it is, and how many there are: every tensor has a dimension more.
+  let slice: (index: Int, count: Int)?
+  /// Heads whose outputs are stored by a dimension of their own; nil: they follow each other.
+  let heads: Int?
   private let stored: StoredTensors
   /// What says how large tensors are, for errors.
   private let sizesFrom: String
@@ -27,14 +33,15 @@ struct QuantizedModule {
     of tensor: TensorSpec, at location: TensorLocation, name: String, in stored: StoredTensors,
     form: any QuantizedForm, sizesFrom: String
   ) throws -> (source: WeightSource, names: [String])? {
-    guard tensor.shape.count == 2, name.hasSuffix(".weight"), location.slice == nil, location.storedShape == nil else {
-      return nil
-    }
+    let isLayer = name.hasSuffix(".weight")
+    let isMatrix = location.storedShape.map { $0.count == 3 && location.slice == nil } ?? true
+    guard tensor.shape.count == 2, isLayer || location.slice != nil, isMatrix else { return nil }
     var module = QuantizedModule(
-      stem: String(name.dropLast("weight".count)), rows: location.part?.total ?? tensor.shape[0],
-      columns: location.columns?.total ?? tensor.shape[1], isTransposed: location.isTransposed, stored: stored,
+      tensor, location, stem: isLayer ? String(name.dropLast("weight".count)) : name, stored: stored,
       sizesFrom: sizesFrom)
-    guard let matrix = try form.matrix(of: &module) else { return nil }
+    if location.slice != nil, !form.readsStacks { return try module.refuseStack(form) }
+    guard var matrix = try form.matrix(of: &module) else { return nil }
+    if let heads = module.heads, location.headRows != nil { matrix = try TurnedHeads(matrix, heads: heads) }
     module.passOver()
     let source = try WeightSource(
       coded: matrix, firstRow: location.part?.start ?? 0, rows: tensor.shape[0],
@@ -43,12 +50,19 @@ struct QuantizedModule {
   }
 
   private init(
-    stem: String, rows: Int, columns: Int, isTransposed: Bool, stored: StoredTensors, sizesFrom: String
+    _ tensor: TensorSpec, _ location: TensorLocation, stem: String, stored: StoredTensors, sizesFrom: String
   ) {
     self.stem = stem
-    self.rows = rows
-    self.columns = columns
-    self.isTransposed = isTransposed
+    if let stored = location.storedShape {
+      (heads, rows, columns) = (stored[0], stored[0] * stored[1], stored[2])
+    } else {
+      heads = nil
+      rows = location.part?.total ?? tensor.shape[0]
+      columns = location.columns?.total ?? tensor.shape[1]
+    }
+    partRows = tensor.shape[0]
+    isTransposed = location.isTransposed
+    slice = location.slice
     self.stored = stored
     self.sizesFrom = sizesFrom
   }
@@ -58,23 +72,73 @@ struct QuantizedModule {
     for name in ["input_scale", "activation_scale", "output_scale", "input_zero_point", "weight_format"] {
       _ = tensor(name)
     }
-    if let bias = stored.tensors[stem + "bias"], bias.isDense, let size = bias.numbers?.size,
-      bias.file.isZero(bias.offset..<bias.offset + bias.count * size)
+    let bias = name(of: "bias")
+    if let found = stored.tensors[bias], found.isDense, let size = found.numbers?.size,
+      found.file.isZero(found.offset..<found.offset + found.count * size)
     {
-      names.append(stem + "bias")
+      names.append(bias)
     }
+  }
+
+  /// - Throws: ``FurlError`` of kind `input` where there are codes of a form that has no experts in one tensor.
+  private func refuseStack(_ form: any QuantizedForm) throws -> (source: WeightSource, names: [String])? {
+    let codes = ["qweight", "qzeros", "weight.absmax", "SCB"].first(where: has) ?? "weight"
+    guard let found = stored.tensors[name(of: codes)], found.type == nil || codes != "weight" else { return nil }
+    throw FurlError.input(
+      found.file.path, name(of: codes),
+      "has all experts of a block in the form of \(form.name), which is read with each expert by itself alone",
+      remedy: "name the checkpoint that it was made of")
   }
 
   // MARK: Tensors
 
-  /// A tensor of the module; nil where there is none of that name.
-  mutating func tensor(_ name: String) -> StoredTensors.Tensor? {
-    guard let found = stored.tensors[stem + name] else { return nil }
-    names.append(stem + name)
+  /// What a tensor of the module is called. Experts of transformers' classes are no layers of their own: what is theirs
+  /// is behind their name.
+  func name(of part: String) -> String {
+    if stem.hasSuffix(".") { return stem + part }
+    return part == "weight" ? stem : stem + "_" + (part.hasPrefix("weight_") ? String(part.dropFirst(7)) : part)
+  }
+
+  /// A tensor of the module, of experts the one that is meant; nil where there is none of that name.
+  mutating func tensor(_ part: String) -> StoredTensors.Tensor? {
+    guard let found = whole(part) else { return nil }
+    return own(found) ?? found
+  }
+
+  /// The same as it is stored.
+  mutating func whole(_ part: String) -> StoredTensors.Tensor? {
+    let name = name(of: part)
+    guard let found = stored.tensors[name] else { return nil }
+    names.append(name)
     return found
   }
 
-  func has(_ name: String) -> Bool { stored.tensors[stem + name] != nil }
+  /// Of the experts that a tensor has the one that is meant, of heads all as one matrix; nil where it has another number
+  /// of them.
+  private func own(_ tensor: StoredTensors.Tensor) -> StoredTensors.Tensor? {
+    guard let count = slice?.count ?? heads else { return tensor }
+    guard tensor.shape.first == count, tensor.isDense, let size = tensor.numbers?.size else { return nil }
+    var (offset, shape) = (tensor.offset, Array(tensor.shape.dropFirst()))
+    if let slice {
+      offset += slice.index * tensor.strides[0] * size
+    } else {
+      guard let rows = shape.first else { return nil }
+      let (all, isHuge) = rows.multipliedReportingOverflow(by: count)
+      guard !isHuge else { return nil }
+      shape[0] = all
+    }
+    return StoredTensors.Tensor(
+      file: tensor.file, offset: offset, typeName: tensor.typeName, type: tensor.type, shape: shape)
+  }
+
+  /// The shape in the file of what has a shape by itself.
+  private func whole(_ shape: [Int]) -> [Int] {
+    if let slice { return [slice.count] + shape }
+    guard let heads, let rows = shape.first else { return shape }
+    return [heads, rows / heads] + shape.dropFirst()
+  }
+
+  func has(_ part: String) -> Bool { stored.tensors[name(of: part)] != nil }
 
   /// The names behind the stem that begin with something.
   func names(beginning start: String) -> [String] {
@@ -83,28 +147,33 @@ struct QuantizedModule {
 
   /// A tensor that has to be there, of one of some types and shapes, without gaps.
   ///
+  /// - Parameters:
+  ///   - shapes: of the module's own part.
+  ///   - isShared: whether all experts have it together, so that it has no dimension more.
   /// - Throws: ``FurlError`` of kind `input`.
   mutating func required(
-    _ name: String, _ types: [StoredElement], _ shapes: [[Int]]
+    _ part: String, _ types: [StoredElement], _ shapes: [[Int]], isShared: Bool = false
   ) throws -> StoredTensors.Tensor {
-    guard let found = tensor(name) else {
-      let file = names.first.flatMap { stored.tensors[$0] }?.file.path
+    let name = name(of: part)
+    guard let stored = whole(part) else {
+      let file = names.first.flatMap { self.stored.tensors[$0] }?.file.path
       throw FurlError.input(
-        file, stem + name, "is missing, and \(names.first ?? stem) needs it", remedy: "the checkpoint is not whole")
+        file, name, "is missing, and \(names.first ?? stem) needs it", remedy: "the checkpoint is not whole")
     }
-    guard let type = found.numbers, types.contains(type) else {
+    guard let type = stored.numbers, types.contains(type) else {
       let expected = types.map(\.name).joined(separator: " or ")
-      throw FurlError.input(found.file.path, stem + name, "has dtype \(found.typeName); \(expected) is expected")
+      throw FurlError.input(stored.file.path, name, "has dtype \(stored.typeName); \(expected) is expected")
     }
-    guard shapes.contains(found.shape), found.isDense else {
-      let expected = shapes.map { "\($0)" }.joined(separator: " or ")
-      throw error(found, name, "has shape \(found.shape); by \(sizesFrom) it is \(expected)")
+    guard let found = isShared ? stored : own(stored), shapes.contains(found.shape), found.isDense else {
+      let expected = shapes.map { "\(isShared ? $0 : whole($0))" }.joined(separator: " or ")
+      throw error(stored, part, "has shape \(stored.shape); by \(sizesFrom) it is \(expected)")
     }
     return found
   }
 
-  func error(_ tensor: StoredTensors.Tensor, _ name: String, _ problem: String) -> FurlError {
-    .input(tensor.file.path, stem + name, problem, remedy: "the checkpoint and its declaration do not fit each other")
+  func error(_ tensor: StoredTensors.Tensor, _ part: String, _ problem: String) -> FurlError {
+    .input(
+      tensor.file.path, name(of: part), problem, remedy: "the checkpoint and its declaration do not fit each other")
   }
 
   /// Scales as a grid.

@@ -9,13 +9,15 @@ struct ComputeOptions: ParsableArguments {
   @Option(help: "Threads that compute (default: one for each core).")
   var threads: Int?
 
-  @Option(help: "How activations meet quantized weights: int8, or fp32 as runtimes do that do not quantize them.")
+  @Option(
+    help: """
+      How activations meet quantized weights: int8; bf16, with which CPUs that have AMX read prompts faster (what is generated \
+      stays with int8); or fp32 as runtimes do that do not round them.
+      """)
   var activations: ActivationForm = .int8
 
   @Option(help: "How keys and values are kept: f32, f16 or i8 (default: f32 for a checkpoint, f16 for an artifact).")
   var kv: KeyValueFormat?
-
-  enum ActivationForm: String, ExpressibleByArgument, CaseIterable { case int8, fp32 }
 
   enum KeyValueFormat: String, ExpressibleByArgument, CaseIterable {
     case f32, f16, i8
@@ -36,13 +38,15 @@ struct ComputeOptions: ParsableArguments {
   func context() throws -> ComputeContext {
     ComputeContext(
       pool: try CommandProcess.pool(threads: threadCount), kernels: try Kernels.fromEnvironment(),
-      quantizesActivations: activations == .int8)
+      activations: activations)
   }
 
   func load(_ path: String) throws -> LoadedModel {
     try LoadedModel(path: path, context: context(), format: kv?.format)
   }
 }
+
+extension ActivationForm: ExpressibleByArgument {}
 
 /// Which of several weight files of a checkpoint's folder is meant; shared by all commands that open one.
 struct WeightsOptions: ParsableArguments {

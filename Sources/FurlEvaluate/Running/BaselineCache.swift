@@ -91,7 +91,7 @@ package struct BaselineCache: Sendable {
       json: [
         "form": 2, "build": .string(build), "model": .string(try model.digest().hex),
         "suite": .string(suite.sha256.hex), "kind": .string(suite.kind.rawValue), "protocol": settings.json,
-        "kernels": .string(context.kernels.name), "quantizes_activations": .bool(context.quantizesActivations),
+        "kernels": .string(context.kernels.name), "activations": .string(context.activations.rawValue),
         "sandbox": .optional(sandbox?.name), "python": .optional(sandbox?.python),
       ])
   }

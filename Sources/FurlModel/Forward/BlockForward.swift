@@ -10,19 +10,19 @@ struct BlockForward {
   ///
   /// - Parameters:
   ///   - norm: nil: the rows as they are.
-  ///   - next: the layers that read the result; nil: not as 8-bit activations.
+  ///   - next: the layers that read the result; nil: not as rounded ones.
   func normalize(
     _ input: Activations, _ norm: NormWeights?, count: Int, for next: LinearGroup?, into output: Activations
   ) {
-    let isQuantized = next?.readsIntegers(context) ?? false
+    let isRounded = next?.readsRounded(context) ?? false
     let left = next?.outlierColumns ?? []
     if let norm {
       output.normalize(
         input, count: count, by: .init(norm.spec.kind), weight: norm.weight, bias: norm.bias,
-        epsilon: Float(norm.spec.epsilon), quantizing: isQuantized, leavingOut: left, on: context)
+        epsilon: Float(norm.spec.epsilon), quantizing: isRounded, leavingOut: left, on: context)
     } else {
       output.copyRows(input, count: count, to: 0)
-      if isQuantized { output.quantize(count: count, leavingOut: left, on: context) }
+      if isRounded { output.quantize(count: count, leavingOut: left, on: context) }
     }
   }
 
@@ -86,11 +86,11 @@ struct BlockForward {
     outputs[0].gate(by: .init(mlp.activation), outputs[1], limit: Float(limit), count: count, on: context)
   }
 
-  /// One layer, its input made 8-bit where it reads that.
+  /// One layer, its input rounded where it reads that.
   func apply(
     _ layer: LinearGroup, _ input: Activations, count: Int, into output: Activations, accumulate: Bool = false
   ) {
-    if layer.readsIntegers(context) {
+    if layer.readsRounded(context) {
       input.quantize(count: count, leavingOut: layer.outlierColumns, on: context)
     }
     layer(input, count: count, into: [output], accumulate: accumulate, on: context)

@@ -151,7 +151,7 @@ extension BlockWalk {
         stage.parts[index].inputs(hidden: spec.hiddenSize).filter { $0.expert == expert })
       let own = positions ?? self.positions(of: expert, in: stage.parts[index], of: site.stage)
       try forEachRows(at: own, of: site.stage) { count in
-        if layers.readsIntegers(context) {
+        if layers.readsRounded(context) {
           normed.quantize(count: count, leavingOut: layers.outlierColumns, on: context)
         }
         let neurons = experts.expert.isGated ? buffers.neurons : [buffers.neurons[0]]

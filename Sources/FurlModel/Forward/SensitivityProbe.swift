@@ -173,7 +173,7 @@ package final class SensitivityProbe {
       rows.gatherRows(scored)
       if logits == nil { logits = try Activations(columns: width, capacity: rows.capacity) }
       guard let logits else { return }
-      if head.readsIntegers(walk.context) { rows.quantize(count: scored.count, on: walk.context) }
+      if head.readsRounded(walk.context) { rows.quantize(count: scored.count, on: walk.context) }
       head(rows, count: scored.count, into: [logits], on: walk.context)
       if let cap = spec.logitSoftCap { logits.capSoftly(at: Float(cap), count: scored.count, on: walk.context) }
       var values = Array(repeating: Float(0), count: scored.count * width)

@@ -7,29 +7,12 @@ package import FurlTensor
 /// One owner at a time; several sessions may share a ``LanguageModel``. A row's result never depends on what else
 /// is in the batch.
 package final class Session {
-  /// Tokens that continue one slot.
-  package struct Segment: Sendable {
-    /// Which of a segment's positions logits are computed for.
-    package enum LogitRows: Sendable, Equatable {
-      case none, last, all
-      /// So many at the end.
-      case tail(Int)
-    }
-
-    package let slot: Int
-    package let ids: [Int]
-    package let logits: LogitRows
-
-    package init(slot: Int, ids: [Int], logits: LogitRows) {
-      self.slot = slot
-      self.ids = ids
-      self.logits = logits
-    }
-  }
-
   /// Rows that one ``forward(_:)`` takes: enough that a weight is read once for many rows, few enough that the
   /// rows stay in the cache. Where rows are spread over many experts it is more of them.
-  package static func rowLimit(_ spec: ModelSpec) -> Int {
+  ///
+  /// - Parameter activations: weights that are unpacked to BF16 numbers want more rows that share that.
+  package static func rowLimit(_ spec: ModelSpec, _ activations: ActivationForm = .int8) -> Int {
+    guard activations != .bf16 else { return 512 }
     let share = spec.blocks.compactMap(\.experts).map { $0.count / max(1, $0.active) }.max() ?? 1
     return share > 8 ? 512 : share > 4 ? 256 : 128
   }
@@ -43,7 +26,8 @@ package final class Session {
   package private(set) var lengths: [Int]
 
   private let cache: KeyValueCache
-  private let forward: BlockForward
+  /// With what the present pass computes.
+  private var forward: BlockForward
   private let plan: ModelPlan
   /// Of the first planes of codes in two planes, where drafts are to be made; nil: none are.
   private let draftPlan: ModelPlan?
@@ -72,7 +56,7 @@ package final class Session {
     format: KeyValueCache.CacheFormat? = nil, drafts: LanguageModel? = nil
   ) throws {
     let spec = model.spec
-    let rows = Session.rowLimit(spec)
+    let rows = Session.rowLimit(spec, context.activations)
     rowLimit = rows
     guard slots > 0 else { throw FurlError(.usage, "\(slots) slots hold no sequence", remedy: "give 1 or more") }
     if let contextLength, contextLength <= 0 {
@@ -127,6 +111,9 @@ package final class Session {
   /// Whether passes may read other weights.
   package var hasDrafts: Bool { draftPlan != nil }
 
+  /// Whether prompts and what is generated are computed differently, so that no pass takes both.
+  package var separatesPrompts: Bool { context.forGenerated.activations != context.activations }
+
   /// Positions a slot can hold.
   package var contextLength: Int { cache.contextLength }
 
@@ -168,7 +155,8 @@ package final class Session {
   /// Computes the next positions of some slots.
   ///
   /// - Parameters:
-  ///   - segments: at most ``rowLimit`` tokens in all, each slot at most once.
+  ///   - segments: at most ``rowLimit`` tokens in all, each slot at most once; where ``separatesPrompts``, all generated or
+  ///     none.
   ///   - drafting: reads the weights for drafts. What positions hold then is theirs: it has to be computed again with the
   ///     model's (``truncate(slot:to:)``) before anything may follow that is the model's.
   /// - Returns: for each segment, the rows of ``logits`` that belong to it, in the order of its tokens.
@@ -176,6 +164,9 @@ package final class Session {
   @discardableResult
   package func forward(_ segments: [Segment], drafting: Bool = false) throws -> [Range<Int>] {
     let plan = drafting ? draftPlan ?? plan : plan
+    let isGenerated = segments.first?.isGenerated ?? false
+    precondition(!separatesPrompts || segments.allSatisfy { $0.isGenerated == isGenerated })
+    forward = BlockForward(context: isGenerated ? context.forGenerated : context)
     var runs: [KeyValueCache.CacheRun] = []
     var wanted = Wanted()
     var row = 0
@@ -213,7 +204,7 @@ package final class Session {
     if let patch = plan.patch, !wanted.rows.isEmpty { apply(patch, wanted.rows.count) }
     if !wanted.rows.isEmpty {
       forward.normalize(hidden, model.norm, count: wanted.rows.count, for: plan.head, into: normed)
-      plan.head(normed, count: wanted.rows.count, into: [logits], on: context)
+      plan.head(normed, count: wanted.rows.count, into: [logits], on: forward.context)
       if let cap = model.spec.logitSoftCap {
         logits.capSoftly(at: Float(cap), count: wanted.rows.count, on: context)
       }
@@ -301,7 +292,7 @@ package final class Session {
       if state.isOver { return }
       if stage.addsResults { addResults(&state) }
     }
-    if let scale = block.scale { hidden.scaleRows(by: scale, count: state.rows, on: context) }
+    if let scale = block.scale { hidden.scaleRows(by: scale, count: state.rows, on: forward.context) }
   }
 
   /// How far a block is.
@@ -319,7 +310,7 @@ package final class Session {
   /// Computes the parts of a stage.
   private func compute(_ stage: StagePlan, of block: BlockPlan, _ state: inout BlockState) {
     forward.normalize(hidden, stage.norm, count: state.rows, for: stage.inputs, into: normed)
-    stage.inputs(normed, count: state.rows, into: stage.outputs, on: context)
+    stage.inputs(normed, count: state.rows, into: stage.outputs, on: forward.context)
     for part in stage.parts {
       switch part.work {
       case .attention(let attention):

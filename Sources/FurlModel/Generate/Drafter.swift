@@ -59,7 +59,8 @@ final class Drafter {
     repeat {
       let began = ContinuousClock.now
       guard session.lengths[slot] + feed.count <= session.contextLength else { break }
-      let rows = try session.forward([.init(slot: slot, ids: feed, logits: .last)], drafting: isOwn)
+      let rows = try session.forward(
+        [.init(slot: slot, ids: feed, logits: .last, isGenerated: true)], drafting: isOwn)
       let row = rows[0].lowerBound
       // What is no number is left to the model that verifies.
       guard let best = session.logits.argmax(row: row, session.context.kernels) else { break }

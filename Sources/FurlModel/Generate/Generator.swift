@@ -70,6 +70,10 @@ package final class Generator {
   package private(set) var sharedTokens = 0
   /// The tokens whose keys and values each slot holds.
   private var held: [[Int]]
+  /// How many of them were computed as a prompt's, which are the first ones.
+  private var given: [Int]
+  /// Whether the last pass read prompts, where a pass takes prompts or what is generated.
+  private var hasRead = false
 
   /// Fewer tokens than that are computed as fast as copied.
   private static let worthSharing = 16
@@ -90,6 +94,7 @@ package final class Generator {
     drafter = drafts.map { Drafter($0, session: session, limit: Generator.maximumGuesses) }
     // What the slots hold already is not known.
     held = Array(repeating: [], count: session.slots)
+    given = Array(repeating: 0, count: session.slots)
   }
 
   /// A request that has a slot.
@@ -111,6 +116,8 @@ package final class Generator {
     var sampler: Sampler
     /// The token that has ended the text.
     var endID: Int?
+    /// Whether what is pending is of the prompt.
+    var isReading: Bool { tokenCount == 0 }
   }
 
   /// Generates a completion for every request.
@@ -138,7 +145,7 @@ package final class Generator {
     // What somebody else has put into a slot meanwhile is not known.
     for slot in held.indices where session.lengths[slot] != held[slot].count {
       session.truncate(slot: slot)
-      held[slot] = []
+      (held[slot], given[slot]) = ([], 0)
     }
     var waiting = requests.indices[...]
     var free = Array((0..<session.slots).reversed())
@@ -175,6 +182,14 @@ package final class Generator {
     let completion: Generation
   }
 
+  /// What the next pass takes: everything, or in turns prompts and what is generated.
+  private func takes(_ active: [Active]) -> (Active) -> Bool {
+    guard session.separatesPrompts else { return { _ in true } }
+    let isMixed = Set(active.map(\.isReading)).count > 1
+    hasRead = isMixed ? !hasRead : active.first?.isReading ?? false
+    return { [hasRead] in $0.isReading == hasRead }
+  }
+
   /// One forward pass: a token of everything that decodes, and as much of the prompts as there is room for.
   private func step(
     _ active: inout [Active], onText: ((Int, String) throws -> Void)?, onEnd: (Ended) throws -> Void
@@ -184,9 +199,11 @@ package final class Generator {
     var segments: [Session.Segment] = []
     var chosen: [(index: Int, guess: ArraySlice<Int>)] = []
     let guessRoom = Generator.cheapRows / active.count - 1
+    let takes = takes(active)
     // Decoding comes first, so no completion waits for another one's prompt.
     for index in active.indices.sorted(by: { (active[$0].pending.count, $0) < (active[$1].pending.count, $1) }) {
       guard room > 0 else { break }
+      guard takes(active[index]) else { continue }
       guard active[index].hasBegun || begin(index, &active) else { continue }
       let take = min(room, active[index].pending.count)
       room -= take
@@ -194,7 +211,7 @@ package final class Generator {
       let guess: ArraySlice<Int> =
         !isWhole
         ? []
-        : !active[index].draft.isEmpty
+        : !active[index].draft.isEmpty && !(session.separatesPrompts && active[index].isReading)
           ? draft(for: active[index], after: take, room: room)
           : take == 1
             ? try self.guess(for: active[index], isAlone: active.count == 1, room: min(room, guessRoom)) : []
@@ -202,13 +219,16 @@ package final class Generator {
       segments.append(
         .init(
           slot: active[index].slot, ids: Array(active[index].pending.prefix(take)) + guess,
-          logits: !isWhole ? .none : .tail(1 + guess.count)))
+          logits: !isWhole ? .none : .tail(1 + guess.count), isGenerated: !active[index].isReading))
       active[index].pending = active[index].pending.dropFirst(take)
       chosen.append((index, guess))
     }
     let start = ContinuousClock.now
     let rows = try session.forward(segments)
-    for segment in segments { held[segment.slot] += segment.ids }
+    for segment in segments {
+      held[segment.slot] += segment.ids
+      if !segment.isGenerated { given[segment.slot] = held[segment.slot].count }
+    }
     let best = session.logits.argmax(count: rows.last?.upperBound ?? 0, on: session.context)
     let seconds = ContinuousClock.now - start
     var ended: Set<Int> = []
@@ -241,10 +261,13 @@ package final class Generator {
     let prompt = active[index].request.ids
     // The last token is computed in any case: what follows it is to be known.
     func shared(_ ids: [Int]) -> Int { zip(prompt.dropLast(), ids).prefix { $0 == $1 }.count }
-    let (slot, own) = (active[index].slot, shared(held[active[index].slot]))
+    func shared(_ slot: Int) -> Int {
+      shared(session.separatesPrompts ? Array(held[slot].prefix(given[slot])) : held[slot])
+    }
+    let (slot, own) = (active[index].slot, shared(active[index].slot))
     var (source, count) = (slot, own)
     for other in held.indices where other != slot {
-      let common = shared(held[other])
+      let common = shared(other)
       if common >= count + Generator.worthSharing { (source, count) = (other, common) }
     }
     for (place, other) in active.enumerated() where place != index && (other.hasBegun || place < index) {
@@ -260,7 +283,7 @@ package final class Generator {
         count = 0
       }
     }
-    held[slot] = Array(prompt.prefix(count))
+    (held[slot], given[slot]) = (Array(prompt.prefix(count)), count)
     active[index].pending = active[index].pending.dropFirst(count)
     sharedTokens += count
     return true

@@ -15,6 +15,9 @@ package struct CalibratedEncoder: Sendable {
   /// What a step is multiplied with in each row; nil: 1.
   package let rowFactors: [Float]?
 
+  /// Whether minimums are whole multiples of scales (``ZeroPoints``); only with minimums that are halves.
+  package var hasZeroPoints = false
+
   /// What the rows' errors count together, so that rows make up for each other's, too; only with
   /// ``CodeObjective/outputs(_:)``. Nil: each for itself.
   package var rowFeedback: OutputFactor?

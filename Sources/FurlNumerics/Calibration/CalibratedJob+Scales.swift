@@ -45,6 +45,9 @@ extension CalibratedJob {
       case .search:
         isFound = search(values.columns(lanes..<lanes + Tile.rows), places: places, tile: tile, scales, minimums)
       }
+      if isFound, let zeroPoints {
+        settle(zeroPoints, values.columns(lanes..<lanes + Tile.rows), places: places, scales, minimums)
+      }
       if isFound, matrix.scheme.firstPlane != nil {
         widen(
           scales, for: values.columns(lanes..<lanes + Tile.rows), count: places.count,
@@ -72,6 +75,21 @@ extension CalibratedJob {
         }
         guard let rounding = stored.rounding(tile: tile) else { return search(nil) }
         return withUnsafePointer(to: rounding) { search($0) }
+      }
+    }
+  }
+
+  /// Makes minimums multiples of scales that have been found for some places.
+  private func settle(
+    _ zeroPoints: ZeroPoints, _ values: MatrixView, places: Range<Int>, _ scales: UnsafeMutablePointer<Float>,
+    _ minimums: UnsafeMutablePointer<Float>
+  ) {
+    weights.withUnsafeBufferPointer { weights in
+      let block = ZeroPoints.ZeroBlock(
+        values: values, weights: weights.baseAddress! + places.lowerBound, columns: places.count)
+      switch encoder.scales {
+      case .search: zeroPoints.refine(block, scales, minimums)
+      case .extremes, .step: zeroPoints.extremes(block, scales, minimums)
       }
     }
   }

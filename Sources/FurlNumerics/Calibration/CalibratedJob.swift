@@ -30,6 +30,8 @@ final class CalibratedJob: @unchecked Sendable {
   let panels: [FeedbackPanel]
   let grid: furl_grid
   let stored: StoredScales
+  /// Of minimums that are multiples of scales; nil: they need not be.
+  let zeroPoints: ZeroPoints?
   let kernels = Kernels.forEncoding.table
 
   init(_ encoder: CalibratedEncoder, _ source: WeightSource, _ math: DenseMath) throws {
@@ -76,6 +78,10 @@ final class CalibratedJob: @unchecked Sendable {
       grid = table.grid.pointee
     }
     stored = StoredScales(matrix)
+    guard !encoder.hasZeroPoints || grid.has_minimum && !encoder.scheme.isFixed && encoder.scheme.scales == .f16 else {
+      throw FurlError(.defect, "\(encoder.scheme) has no zero points")
+    }
+    zeroPoints = encoder.hasZeroPoints ? ZeroPoints(grid, kernels) : nil
     switch encoder.scheme.coding.scaleForm {
     case .exponents, .parts: blocks = try BlockEncoder(matrix)
     case .open, .halves: blocks = nil

@@ -47,7 +47,7 @@ package struct BenchRunner: Sendable {
     [
       "--threads", "\(settings.threads)", "--prompt-tokens", "\(settings.promptTokens)", "--decode-tokens",
       "\(settings.decodeTokens)", "--repeats", "\(settings.repeats)", "--activations",
-      settings.quantizesActivations ? "int8" : "fp32",
+      settings.activations.rawValue,
     ] + (settings.format.map { ["--kv", $0.rawValue] } ?? [])
       + ["--decode-context", "\(settings.decodeContext)"]
       + (settings.batch.map { ["--sequences", "\($0.sequences)", "--slots", "\($0.slots)"] } ?? [])

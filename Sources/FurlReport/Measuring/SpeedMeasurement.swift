@@ -16,7 +16,7 @@ package struct SpeedMeasurement: Sendable {
     /// Completions that are generated, several at once; nil for none.
     package var batch: Batch?
     package var repeats: Int
-    package var quantizesActivations: Bool
+    package var activations: ActivationForm
     package var format: KeyValueCache.CacheFormat?
 
     /// The positions that a sequence of a batch takes.
@@ -24,7 +24,7 @@ package struct SpeedMeasurement: Sendable {
 
     package init(
       threads: Int, promptTokens: Int = 256, decodeTokens: Int = 128, decodeContext: Int = 0, batch: Batch? = nil,
-      repeats: Int = 3, quantizesActivations: Bool = true, format: KeyValueCache.CacheFormat? = nil
+      repeats: Int = 3, activations: ActivationForm = .int8, format: KeyValueCache.CacheFormat? = nil
     ) {
       self.threads = threads
       self.promptTokens = promptTokens
@@ -32,7 +32,7 @@ package struct SpeedMeasurement: Sendable {
       self.decodeContext = decodeContext
       self.batch = batch
       self.repeats = repeats
-      self.quantizesActivations = quantizesActivations
+      self.activations = activations
       self.format = format
     }
   }
@@ -82,7 +82,7 @@ package struct SpeedMeasurement: Sendable {
     let loaded = try file.loadAll(pool: pool)
     loadSeconds = [(clock.now - start).seconds]
     loadedBytes = ProcessMemory.current()?.resident
-    let math = ComputeContext(pool: pool, kernels: kernels, quantizesActivations: settings.quantizesActivations)
+    let math = ComputeContext(pool: pool, kernels: kernels, activations: settings.activations)
     let rounds = try SpeedRounds(file, loaded, settings, math)
     try rounds.warmUp()
     prefill = try rounds.prefill()

@@ -65,7 +65,7 @@ final class SpeedRounds {
 
   private func decodeAll() throws {
     for id in continuation {
-      try session.forward([.init(slot: 0, ids: [id], logits: .last)])
+      try session.forward([.init(slot: 0, ids: [id], logits: .last, isGenerated: true)])
       _ = session.logits.argmax(row: 0, session.context.kernels)
     }
   }

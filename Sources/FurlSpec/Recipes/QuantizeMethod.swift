@@ -40,6 +40,8 @@ package struct QuantizeMethod: Sendable, Hashable {
   package var searchesScales: Bool
   /// Bits of a weight in the file, where a step is chosen for the entropy coder; nil: codes are of fixed width.
   package var codedBits: Double?
+  /// Whether minimums are whole multiples of scales.
+  package var hasZeroPoints = false
 
   /// The nearest codes with scales from the largest weights, which need no calibration.
   package static let plain = QuantizeMethod(codes: .nearest, searchesScales: false)
@@ -63,6 +65,13 @@ package struct QuantizeMethod: Sendable, Hashable {
     var method = self
     method.codedBits = bits
     if bits != nil { method.searchesScales = false }
+    return method
+  }
+
+  /// The same with minimums that are whole multiples of scales, or need not be.
+  package func withZeroPoints(_ hasZeroPoints: Bool) -> QuantizeMethod {
+    var method = self
+    method.hasZeroPoints = hasZeroPoints
     return method
   }
 

@@ -15,6 +15,8 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
 
     package var match: String { selector.text }
     package var location: DocumentLocation { settings.location }
+    /// Whether minimums are whole multiples of scales.
+    package var hasZeroPoints: Bool { settings.hasZeroPoints }
   }
 
   enum Goal: String, Sendable, CaseIterable { case memory, disk }
@@ -46,6 +48,9 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
   package private(set) var scheme = Scheme.float32
   /// Of the embedding, the head and the positions.
   package private(set) var embeddingScheme = Scheme.float32
+  /// Whether the minimums of each are whole multiples of scales.
+  package var hasZeroPoints: Bool { settings.hasZeroPoints }
+  package private(set) var embeddingHasZeroPoints = false
   /// What a budget chooses from.
   package private(set) var freedom: StepFreedom?
 
@@ -60,6 +65,9 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
     get { isCoded ? .disk : .memory }
     set { settings.isCoded = newValue == .disk }
   }
+
+  /// Whether some tensor has minimums that are whole multiples of scales.
+  var makesZeroPoints: Bool { hasZeroPoints || embeddingHasZeroPoints || overrides.contains(where: \.hasZeroPoints) }
 
   /// What stays in FP32, as the recipe says it.
   package var keep: [String] { keepSelectors.map(\.text) }
@@ -88,6 +96,7 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
     settings = settings.filled(from: nil)
     scheme = try settings.scheme()
     embeddingScheme = scheme
+    embeddingHasZeroPoints = hasZeroPoints
     if let embeddings {
       var own = settings
       own.weights = embeddings
@@ -95,6 +104,7 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
       if !embeddings.mayHaveMinimum { own.zero = .symmetric }
       if embeddings.fixed != nil { (own.zero, own.block, own.scales) = (nil, nil, nil) }
       embeddingScheme = try own.scheme()
+      embeddingHasZeroPoints = own.hasZeroPoints
     }
     for index in overrides.indices { try overrides[index].settle(in: self) }
     guard scheme.hasCodes || methodWord == .nearest && !search else {
@@ -122,6 +132,11 @@ package struct QuantizeStep: DeclaredDocument, Sendable {
         "outliers", "are kept apart from int8 weights only", remedy: "use weights: int8, or leave them out")
     }
     guard let freedom else { return }
+    if let chosen = ([settings] + (choices ?? [])).first(where: \.hasZeroPoints) {
+      throw chosen.location.error(
+        "zero", "point has no meaning where a budget chooses the schemes", remedy: "use zero: minimum, or give the bits"
+      )
+    }
     if case .coded(let bits) = freedom.range { (leastBits, mostBits) = (bits.lowerBound, bits.upperBound) }
     choices = choices?.map {
       var choice = $0.filled(from: settings)

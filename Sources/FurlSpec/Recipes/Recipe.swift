@@ -115,6 +115,12 @@ package struct Recipe: DeclaredDocument, Sendable {
       guard budget == nil else {
         throw location.error(nil, "cannot be joined with a budget", remedy: "give the steps' bits, or leave one out")
       }
+      let hasZeroPoints = steps.contains { if case .quantize(let step) = $0 { step.makesZeroPoints } else { false } }
+      guard !hasZeroPoints else {
+        throw location.error(
+          nil, "trains minimums by themselves, which are multiples of their scales with zero: point",
+          remedy: "use zero: minimum or symmetric, or leave it out")
+      }
     }
     guard changesModel, let first = steps.firstIndex(where: { if case .quantize = $0 { true } else { false } }),
       let late = steps[first...].first(where: \.changesModel)

@@ -35,7 +35,7 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     static let later = ["nvfp4", "fp8"]
   }
 
-  enum Zero: String, Sendable, CaseIterable { case symmetric, minimum }
+  enum Zero: String, Sendable, CaseIterable { case symmetric, minimum, point }
 
   /// Whether steps for an entropy coder are kept: in 8 bits with a scale a row, which keys may say and not change.
   var isCoded = false
@@ -59,7 +59,8 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     }
     Field(
       "zero", \.zero, .word,
-      "Codes that are symmetric about 0; or, of int6 to int2, that begin at the minimum of a block.",
+      "Codes that are symmetric about 0; or, of int6 to int2, that begin at the minimum of a block; or, of int4, one of which "
+        + "stands for 0 (a zero point), so that the minimum is a whole multiple of the scale and other layouts hold it.",
       absent: .means("symmetric; of an override or a choice, the step's; nothing with GGUF's blocks")
     ) { $0.isCoded ? .words(["symmetric": .symmetric]) : .word }
     Field(
@@ -84,12 +85,15 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     return settings
   }
 
+  /// Whether minimums are whole multiples of scales.
+  var hasZeroPoints: Bool { zero == .point }
+
   /// The scheme of settings that are filled.
   ///
   /// - Throws: ``FurlError`` of kind `input` for what does not go together.
   func scheme() throws -> Scheme {
     let (weights, block) = (weights ?? .int8, block ?? .columns(32))
-    let hasMinimum = zero == .minimum
+    let hasMinimum = zero == .minimum || zero == .point
     if let fixed = weights.fixed {
       for (key, isGiven) in [("zero", zero != nil), ("block", self.block != nil), ("scales", scales != nil)]
       where isGiven {
@@ -102,6 +106,14 @@ struct SchemeSettings: DeclaredDocument, Sendable {
     }
     guard !hasMinimum || weights.mayHaveMinimum else {
       throw location.error("zero", "\(weights.rawValue) has no minimum", remedy: "use symmetric")
+    }
+    guard zero != .point || weights == .int4 else {
+      throw location.error("zero", "\(weights.rawValue) has no zero points", remedy: "use int4, or zero: minimum")
+    }
+    guard zero != .point || scales != .u8 else {
+      throw location.error(
+        "scales", "u8 rounds minimums by themselves, so that none stays a multiple of its scale",
+        remedy: "use f16, or zero: minimum")
     }
     let plain: Scheme =
       switch weights {

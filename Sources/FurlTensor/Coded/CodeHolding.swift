@@ -76,6 +76,12 @@ extension Scheme {
 }
 
 extension WeightSource {
+  /// Whether the codes that the weights are stored as have zeros among them, so that minimums are multiples of scales.
+  package var hasZeroPoints: Bool {
+    guard let codes = coded?.matrix as? GroupedCodes else { return false }
+    return !codes.isBiased
+  }
+
   /// Whether one of Furl's layouts holds the codes that the weights are stored as. Scales and zeros are read for it.
   package func holding() -> CodeHolding {
     guard isCoded || type.blockSize > 1 else { return .numbers }

@@ -9,6 +9,8 @@ package struct CodeWords: Sendable {
     case rows
     /// A stream is a column of words.
     case columns
+    /// A row of words has a code of each stream, one behind the other.
+    case turned
     /// A row of words has a code of 4 bits of each stream; the eight streams of a word take the places that AWQ gives them.
     case turns
   }
@@ -38,6 +40,7 @@ package struct CodeWords: Sendable {
       switch order {
       case .rows: (streams, words)
       case .columns: (words, streams)
+      case .turned: (length, CodeWords.words(streams, bits: bits))
       case .turns: (length, streams / 8)
       }
     let (count, isHuge) = height.multipliedReportingOverflow(by: 4 * width)
@@ -61,8 +64,14 @@ package struct CodeWords: Sendable {
       let word = word(bytes, index * width + stream / 8)
       return Int32(word >> (4 * CodeWords.places[stream % 8]) & 15)
     }
-    let (first, step) = order == .rows ? (stream * width, 1) : (stream, width)
-    let (number, shift) = (index * bits / 32, index * bits % 32)
+    let (first, step) =
+      switch order {
+      case .rows: (stream * width, 1)
+      case .turned: (index * width, 1)
+      case .columns, .turns: (stream, width)
+      }
+    let place = (order == .turned ? stream : index) * bits
+    let (number, shift) = (place / 32, place % 32)
     var value = UInt64(word(bytes, first + number * step)) >> UInt64(shift)
     if shift + bits > 32 { value |= UInt64(word(bytes, first + (number + 1) * step)) << UInt64(32 - shift) }
     return Int32(value & (1 << UInt64(bits) - 1))
@@ -73,7 +82,7 @@ package struct CodeWords: Sendable {
     let bytes = part.file.bytes(part.range)
     if order == .turns { return unpackTurns(bytes, streams, count, output) }
     let (start, step) = order == .rows ? (width, 1) : (1, width)
-    guard 32 % bits == 0 else {
+    guard 32 % bits == 0, order != .turned else {
       for (index, stream) in streams.enumerated() {
         for code in 0..<count { output[index * count + code] = UInt8(self.code(stream: stream, at: code)) }
       }

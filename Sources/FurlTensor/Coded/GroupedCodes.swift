@@ -13,8 +13,8 @@ package struct GroupedCodes: CodedMatrix {
     /// Codes of their own; `perOutput`: a stream for each output, of groups; else a stream for each group, of outputs.
     /// `added` goes to each, and what is then too large begins with zero again.
     case codes(CodeWords, perOutput: Bool, added: Int)
-    /// [outputs][groups] of whole numbers, and what is added to each.
-    case numbers(StoredGrid, added: Int)
+    /// [outputs][groups] of whole numbers, or [groups][outputs], and what is added to each.
+    case numbers(StoredGrid, perOutput: Bool, added: Int)
     /// [outputs][groups] of what is added behind the scale.
     case biases(StoredGrid)
   }
@@ -63,7 +63,8 @@ package struct GroupedCodes: CodedMatrix {
       }
     let sameGrid =
       switch zeros {
-      case .numbers(let grid, _), .biases(let grid): (grid.rows, grid.columns) == (rows, groupCount)
+      case .numbers(let grid, true, _), .biases(let grid): (grid.rows, grid.columns) == (rows, groupCount)
+      case .numbers(let grid, false, _): (grid.rows, grid.columns) == (groupCount, rows)
       case .constant, .codes: true
       }
     guard outputs == rows, fits, sameGrid else {
@@ -76,7 +77,7 @@ package struct GroupedCodes: CodedMatrix {
     switch zeros {
     case .constant: break
     case .codes(let words, _, _): parts.append(words.part)
-    case .numbers(let grid, _), .biases(let grid): parts.append(grid.part)
+    case .numbers(let grid, _, _), .biases(let grid): parts.append(grid.part)
     }
     if case .listed(let file, let offset) = groups {
       parts.append(StoredPart(file, offset..<offset + 4 * columns))
@@ -143,9 +144,11 @@ package struct GroupedCodes: CodedMatrix {
           let code = perOutput ? words.code(stream: row, at: group) : words.code(stream: group, at: row)
           target[group] = Float((code &+ Int32(added)) & mask)
         }
-      case .numbers(let grid, let added):
-        grid.read(row: row, columns: 0..<groupCount, into: target)
-        for group in 0..<groupCount { target[group] += Float(added) }
+      case .numbers(let grid, let perOutput, let added):
+        for group in 0..<groupCount {
+          target[group] =
+            Float(added) + (perOutput ? grid.number(row: row, column: group) : grid.number(row: group, column: row))
+        }
       case .biases(let grid): grid.read(row: row, columns: 0..<groupCount, into: target)
       }
     }

@@ -1,7 +1,7 @@
 import FurlBase
 import CFurlKernels
 
-/// Rows of hidden states, and their 8-bit form when a product wants it.
+/// Rows of hidden states, and the form that they are rounded to when a product wants it: 8-bit codes or BF16 numbers.
 ///
 /// Rows are padded with zeros to whole tiles, so kernels never look at a rest. Rows beyond what was asked for so
 /// far cost nothing: the memory is reserved and only touched when it is used.
@@ -17,9 +17,10 @@ package final class Activations: @unchecked Sendable {
   private let sums: UnsafeMutablePointer<Int32>
   /// The codes of whole panels once more; touched only where kernels read them.
   private let panels: UnsafeMutablePointer<Int8>
+  private let bfloats: UnsafeMutablePointer<UInt16>
   private let storage: [ByteStorage]
-  /// Of how many rows there is an 8-bit form; nil where there is none.
-  private var quantizedCount: Int?
+  /// Of how many rows there is a rounded form; nil where there is none.
+  private var roundedCount: Int?
   /// Whether the 8-bit form has panels, too: it was made by kernels that read them.
   private var hasPanels = false
 
@@ -29,12 +30,15 @@ package final class Activations: @unchecked Sendable {
     self.columns = columns
     self.capacity = capacity
     stride = tiles * Tile.columns
-    storage = try [stride * 4, stride, tiles * 4, tiles * 4, stride].map { try ByteStorage(zeroed: $0 * capacity) }
+    storage = try [stride * 4, stride, tiles * 4, tiles * 4, stride, stride * 2].map {
+      try ByteStorage(zeroed: $0 * capacity)
+    }
     values = storage[0].base.assumingMemoryBound(to: Float.self)
     codes = storage[1].base.assumingMemoryBound(to: Int8.self)
     scales = storage[2].base.assumingMemoryBound(to: Float.self)
     sums = storage[3].base.assumingMemoryBound(to: Int32.self)
     panels = storage[4].base.assumingMemoryBound(to: Int8.self)
+    bfloats = storage[5].base.assumingMemoryBound(to: UInt16.self)
   }
 
   /// A narrower set in the memory of another one: what is in either is lost when the other is written to. Before a
@@ -46,6 +50,7 @@ package final class Activations: @unchecked Sendable {
     stride = (columns + Tile.columns - 1) / Tile.columns * Tile.columns
     storage = other.storage
     (values, codes, scales, sums, panels) = (other.values, other.codes, other.scales, other.sums, other.panels)
+    bfloats = other.bfloats
   }
 
   /// Makes zeros of what lies between the columns and whole tiles, in the first rows.
@@ -139,12 +144,17 @@ package final class Activations: @unchecked Sendable {
     }
   }
 
-  /// Makes the 8-bit form of one of `count` rows, which are interleaved in groups. Columns that are left out are zeros
-  /// there.
+  /// Makes the rounded form of one of `count` rows, which lie together in groups or panels. Columns that are left out are
+  /// zeros among 8-bit codes; those of BF16 meet weights of zero as they are.
   ///
   /// - Parameter first: where the rows begin: a multiple of ``groupRows``.
-  func quantize(row: Int, of count: Int, from first: Int = 0, leavingOut left: [Int], _ kernels: Kernels) {
-    let tiles = stride / Tile.columns
+  func quantize(row: Int, of count: Int, from first: Int = 0, leavingOut left: [Int], _ context: ComputeContext) {
+    let (tiles, kernels) = (stride / Tile.columns, context.kernels)
+    guard context.activations == .int8 else {
+      return kernels.table.round_bfloats(
+        values + (first + row) * stride, columns, furl_panel_rows(count, row),
+        bfloats + first * stride + furl_panel_codes(tiles, row))
+    }
     let place = first * tiles + furl_group_scales(tiles, row)
     let numbers = values + (first + row) * stride
     let kept = left.map { numbers[$0] }
@@ -160,28 +170,29 @@ package final class Activations: @unchecked Sendable {
   /// Rows whose 8-bit forms are interleaved.
   package static let groupRows = Int(FURL_ACTIVATION_GROUP)
 
-  /// - Parameter integers: whether the 8-bit form is read.
-  func operand(count: Int, integers: Bool) -> furl_activations {
-    precondition(!integers || quantizedCount == count, "the 8-bit form is of other rows")
+  /// - Parameter rounded: whether the rounded form is read.
+  func operand(count: Int, rounded: Bool) -> furl_activations {
+    precondition(!rounded || roundedCount == count, "the rounded form is of other rows")
     return furl_activations(
       count: count, codes: codes, scales: scales, sums: sums, values: values,
-      panels: hasPanels ? panels : nil)
+      panels: hasPanels ? panels : nil, bfloats: bfloats)
   }
 
-  /// Some rows of a set whose 8-bit forms were made piece by piece.
+  /// Some rows of a set whose rounded forms were made piece by piece.
   ///
   /// - Parameter rows: they begin at a multiple of ``groupRows``.
   func operand(of rows: Range<Int>) -> furl_activations {
     let (first, tiles) = (rows.lowerBound, stride / Tile.columns)
     return furl_activations(
       count: rows.count, codes: codes + first * stride, scales: scales + first * tiles, sums: sums + first * tiles,
-      values: values + first * stride, panels: hasPanels ? panels + first * stride : nil)
+      values: values + first * stride, panels: hasPanels ? panels + first * stride : nil,
+      bfloats: bfloats + first * stride)
   }
 
-  /// The 8-bit form, if there is one, is of other rows from now on, made by these kernels.
-  func beginQuantizing(_ kernels: Kernels, count: Int? = nil) {
-    quantizedCount = count
-    hasPanels = kernels.table.reads_panels
+  /// The rounded form, if there is one, is of other rows from now on, made by the context's kernels.
+  func beginRounding(_ context: ComputeContext, count: Int? = nil) {
+    roundedCount = count
+    hasPanels = context.activations == .int8 && context.kernels.table.reads_panels
   }
 
   // MARK: Operations on rows
@@ -200,7 +211,7 @@ package final class Activations: @unchecked Sendable {
   ///   - weight: what the results are multiplied with: [columns].
   ///   - bias: what is added then, where there is any: [columns].
   ///   - epsilon: added to the variance or the mean square.
-  ///   - quantizing: makes the 8-bit form of the result on the way, while it is in the cache.
+  ///   - quantizing: makes the rounded form of the result on the way, while it is in the cache.
   ///   - left: columns that are left out of the 8-bit form.
   package func normalize(
     _ input: Activations, count: Int, by norm: RowNorm, weight: FloatVector, bias: FloatVector?, epsilon: Float,
@@ -208,23 +219,23 @@ package final class Activations: @unchecked Sendable {
   ) {
     precondition(count <= capacity && count <= input.capacity && input.columns == columns)
     precondition(weight.count == columns && (bias == nil || bias?.count == columns))
-    beginQuantizing(context.kernels, count: quantizing ? count : nil)
+    beginRounding(context, count: quantizing ? count : nil)
     let table = context.kernels.table
     let kernel = norm == .layerNorm ? table.layer_norm : table.rms_norm
     context.forEachRow(count) { row in
       kernel(
         input.values + row * input.stride, columns, weight.pointer, bias?.pointer, epsilon, values + row * stride)
-      if quantizing { quantize(row: row, of: count, leavingOut: left, context.kernels) }
+      if quantizing { quantize(row: row, of: count, leavingOut: left, context) }
     }
   }
 
-  /// Makes the 8-bit form of the first rows.
+  /// Makes the rounded form of the first rows.
   ///
-  /// - Parameter left: columns that are left out of it.
+  /// - Parameter left: columns that are left out of 8-bit codes.
   package func quantize(count: Int, leavingOut left: [Int] = [], on context: ComputeContext) {
     precondition(count <= capacity && left.allSatisfy { (0..<columns).contains($0) })
-    beginQuantizing(context.kernels, count: count)
-    context.forEachRow(count) { quantize(row: $0, of: count, leavingOut: left, context.kernels) }
+    beginRounding(context, count: count)
+    context.forEachRow(count) { quantize(row: $0, of: count, leavingOut: left, context) }
   }
 
   /// The index of a row's largest number, the first of equals; nil if a number is not finite.
@@ -260,18 +271,23 @@ package final class Activations: @unchecked Sendable {
   }
 }
 
-/// The pool and the kernels that a job computes with, and whether activations are quantized.
+/// The pool and the kernels that a job computes with, and what activations are rounded to.
 package final class ComputeContext: Sendable {
   package let pool: WorkerPool
   package let kernels: Kernels
-  /// False: quantized weights meet FP32 activations, as in runtimes that do not quantize activations.
-  package let quantizesActivations: Bool
+  package let activations: ActivationForm
 
-  package init(pool: WorkerPool, kernels: Kernels, quantizesActivations: Bool = true) {
+  package init(pool: WorkerPool, kernels: Kernels, activations: ActivationForm = .int8) {
     self.pool = pool
     self.kernels = kernels
-    self.quantizesActivations = quantizesActivations
+    self.activations = activations
+    asGenerated = activations == .bf16 ? ComputeContext(pool: pool, kernels: kernels) : nil
   }
+
+  private let asGenerated: ComputeContext?
+  /// What tokens are computed with that a model chooses one by one: where prompts are rounded to BF16, 8-bit activations, with
+  /// which few rows are fastest.
+  package var forGenerated: ComputeContext { asGenerated ?? self }
 
   /// What a function gives for some rows, whichever threads they fall to.
   package func map<Result: Sendable>(_ count: Int, _ body: (Int) -> Result) -> [Result] {

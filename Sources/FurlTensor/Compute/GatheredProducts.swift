@@ -30,7 +30,7 @@ package struct GatheredProducts {
     self.context = context
   }
 
-  /// Copies the jobs' rows from another set, which is as wide, and makes their 8-bit forms where layers read those.
+  /// Copies the jobs' rows from another set, which is as wide, and makes their rounded forms where layers read those.
   ///
   /// - Parameter rows: which row of the source, for each row up to the last job's last one.
   package func gather(_ source: Activations, _ rows: [Int], into target: Activations) {
@@ -39,28 +39,28 @@ package struct GatheredProducts {
       precondition(job.rows.upperBound <= min(rows.count, target.capacity))
       precondition(rows[job.rows].allSatisfy { (0..<source.capacity).contains($0) })
     }
-    target.beginQuantizing(context.kernels)
+    target.beginRounding(context)
     context.forEachRow(jobs.count) { index in
       let job = jobs[index]
-      let isQuantized = job.layers.readsIntegers(context)
+      let isRounded = job.layers.readsRounded(context)
       for row in job.rows {
         (target.values + row * target.stride).update(
           from: source.values + rows[row] * source.stride, count: source.stride)
-        if isQuantized { quantize(row, of: job, target) }
+        if isRounded { quantize(row, of: job, target) }
       }
     }
   }
 
-  /// Makes the 8-bit forms of the jobs' rows where layers read those, and zeros of what lies behind the columns.
+  /// Makes the rounded forms of the jobs' rows where layers read those, and zeros of what lies behind the columns.
   package func quantize(_ rows: Activations) {
     precondition(jobs.allSatisfy { $0.rows.upperBound <= rows.capacity })
-    rows.beginQuantizing(context.kernels)
+    rows.beginRounding(context)
     context.forEachRow(jobs.count) { index in
       let job = jobs[index]
-      let isQuantized = job.layers.readsIntegers(context)
+      let isRounded = job.layers.readsRounded(context)
       for row in job.rows {
         (rows.values + row * rows.stride + rows.columns).update(repeating: 0, count: rows.stride - rows.columns)
-        if isQuantized { quantize(row, of: job, rows) }
+        if isRounded { quantize(row, of: job, rows) }
       }
     }
   }
@@ -68,7 +68,7 @@ package struct GatheredProducts {
   private func quantize(_ row: Int, of job: ProductJob, _ rows: Activations) {
     let first = job.rows.lowerBound
     rows.quantize(
-      row: row - first, of: job.rows.count, from: first, leavingOut: job.layers.outlierColumns, context.kernels)
+      row: row - first, of: job.rows.count, from: first, leavingOut: job.layers.outlierColumns, context)
   }
 
   /// Computes every job's layers on its rows.

@@ -101,15 +101,15 @@ package final class LinearGroup: @unchecked Sendable {
     return common
   }
 
-  /// Whether the 8-bit form of the input is read.
-  package func readsIntegers(_ context: ComputeContext) -> Bool { context.quantizesActivations && takesIntegers }
+  /// Whether a rounded form of the input is read: the context's.
+  package func readsRounded(_ context: ComputeContext) -> Bool { context.activations != .fp32 && takesIntegers }
 
   /// Computes `count` rows of every layer.
   ///
   /// The sum of one output runs over the columns in one order, whatever `count` and the number of threads.
   ///
   /// - Parameters:
-  ///   - input: [count][columns], with its 8-bit form where ``readsIntegers(_:)``.
+  ///   - input: [count][columns], with its rounded form where ``readsRounded(_:)``.
   ///   - outputs: one for each layer, [count][rows].
   ///   - accumulate: adds to what is there (a residual); not together with an epilogue.
   package func callAsFunction(
@@ -121,7 +121,7 @@ package final class LinearGroup: @unchecked Sendable {
       precondition(output.columns == layer.weight.rows && count <= output.capacity)
       precondition(!accumulate || layer.epilogue == .none)
     }
-    let operand = input.operand(count: count, integers: readsIntegers(context))
+    let operand = input.operand(count: count, rounded: readsRounded(context))
     let target = Target(outputs: outputs, first: 0, accumulate: accumulate)
     context.pool.run { part, parts in compute(WorkerPool.share(tiles, part, parts), operand, target, context) }
   }
@@ -146,6 +146,8 @@ package final class LinearGroup: @unchecked Sendable {
 
   /// Numbers of one output whose epilogue is applied at once: half of a usual first-level cache.
   private static let numbersInCache = 4096
+  /// Row tiles whose weights kernels of BF16 numbers want at once.
+  private static let wideTiles = 16
 
   private func compute(
     _ unit: WorkUnit, _ tiles: Range<Int>, _ operand: furl_activations, _ target: Target, _ context: ComputeContext
@@ -154,7 +156,8 @@ package final class LinearGroup: @unchecked Sendable {
     guard let activation = layers[first].epilogue.activation else {
       return multiply(first, operand, tiles, target, context)
     }
-    let step = max(1, LinearGroup.numbersInCache / (Tile.rows * max(1, operand.count)))
+    let few = max(1, LinearGroup.numbersInCache / (Tile.rows * max(1, operand.count)))
+    let step = context.activations == .bf16 ? max(few, LinearGroup.wideTiles) : few
     let (values, stride) = (target.values(first), target.outputs[first].stride)
     let isGated = unit.layers.count == 2
     var tile = tiles.lowerBound
@@ -177,7 +180,7 @@ package final class LinearGroup: @unchecked Sendable {
   ) {
     guard !tiles.isEmpty else { return }
     let weight = layers[index].weight
-    let kernel = weight.scheme.coding.multiply(context.kernels.table, integers: context.quantizesActivations)
+    let kernel = weight.scheme.coding.multiply(context.kernels.table, for: context.activations)
     var output = furl_output(
       values: target.values(index), stride: target.outputs[index].stride, bias: layers[index].bias?.pointer,
       accumulate: target.accumulate)

@@ -12,7 +12,7 @@ enum BFloat16Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_bfloat16 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply { kernels.bfloat16 }
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply { kernels.bfloat16 }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
   {

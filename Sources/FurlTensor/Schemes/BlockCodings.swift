@@ -14,8 +14,8 @@ enum Q50Coding: Coding {
   static let scaleForm = ScaleForm.halves
   static let blockType: SourceType? = .q50
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int8_a8 : kernels.int8_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int8_a8, kernels.int8_b16, kernels.int8_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -34,8 +34,8 @@ enum Q51Coding: Coding {
   static let scaleForm = ScaleForm.halves
   static let blockType: SourceType? = .q51
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int8_minimum_a8 : kernels.int8_minimum_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int8_minimum_a8, kernels.int8_minimum_b16, kernels.int8_minimum_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -55,8 +55,8 @@ enum IQ4NLCoding: Coding {
   static let scaleForm = ScaleForm.halves
   static let blockType: SourceType? = .iq4nl
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -75,8 +75,8 @@ enum MXFP4Coding: Coding {
   static let scaleForm = ScaleForm.exponents
   static let blockType: SourceType? = .mxfp4
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

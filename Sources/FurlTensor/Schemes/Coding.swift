@@ -27,7 +27,7 @@ package protocol Coding: Sendable {
 
   /// The kernel that turns rows of weights into a row tile; nil where scales are searched for (``BlockEncoder``).
   static func encode(_ kernels: furl_kernels) -> furl_encode?
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
 }
 

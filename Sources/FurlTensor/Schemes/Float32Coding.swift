@@ -11,7 +11,7 @@ enum Float32Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_float32 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply { kernels.float32 }
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply { kernels.float32 }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
   {

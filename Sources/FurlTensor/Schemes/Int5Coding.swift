@@ -12,8 +12,8 @@ enum Int5Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int5 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int5_a8 : kernels.int5_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int5_a8, kernels.int5_b16, kernels.int5_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -32,8 +32,8 @@ enum Int5MinimumCoding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int5_minimum }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int5_minimum_a8 : kernels.int5_minimum_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int5_minimum_a8, kernels.int5_minimum_b16, kernels.int5_minimum_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

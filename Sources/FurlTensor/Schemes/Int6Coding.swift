@@ -12,8 +12,8 @@ enum Int6Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int6 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int6_a8 : kernels.int6_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int6_a8, kernels.int6_b16, kernels.int6_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -32,8 +32,8 @@ enum Int6MinimumCoding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int6_minimum }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int6_minimum_a8 : kernels.int6_minimum_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int6_minimum_a8, kernels.int6_minimum_b16, kernels.int6_minimum_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

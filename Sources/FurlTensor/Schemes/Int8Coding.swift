@@ -10,8 +10,8 @@ enum Int8Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_int8 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int8_a8 : kernels.int8_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int8_a8, kernels.int8_b16, kernels.int8_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

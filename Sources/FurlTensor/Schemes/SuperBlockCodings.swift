@@ -12,8 +12,8 @@ enum Q4KCoding: Coding {
   static let scaleForm = ScaleForm.parts(SuperBlockForm(partColumns: 32, range: 0...63, zero: 0))
   static let blockType: SourceType? = .q4k
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int4_minimum_a8 : kernels.int4_minimum_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int4_minimum_a8, kernels.int4_minimum_b16, kernels.int4_minimum_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -32,8 +32,8 @@ enum Q5KCoding: Coding {
   static let scaleForm = ScaleForm.parts(SuperBlockForm(partColumns: 32, range: 0...63, zero: 0))
   static let blockType: SourceType? = .q5k
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int8_minimum_a8 : kernels.int8_minimum_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int8_minimum_a8, kernels.int8_minimum_b16, kernels.int8_minimum_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -53,8 +53,8 @@ enum Q6KCoding: Coding {
   static let scaleForm = ScaleForm.parts(SuperBlockForm(partColumns: 16, range: -128...127, zero: 128))
   static let blockType: SourceType? = .q6k
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int8_halved_a8 : kernels.int8_halved_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int8_halved_a8, kernels.int8_halved_b16, kernels.int8_halved_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -74,8 +74,8 @@ enum Q3KCoding: Coding {
   static let scaleForm = ScaleForm.parts(SuperBlockForm(partColumns: 16, range: -32...31, zero: 32))
   static let blockType: SourceType? = .q3k
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.int3_halved_a8 : kernels.int3_halved_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.int3_halved_a8, kernels.int3_halved_b16, kernels.int3_halved_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -95,8 +95,8 @@ enum IQ4XSCoding: Coding {
   static let scaleForm = ScaleForm.parts(SuperBlockForm(partColumns: 32, range: -32...31, zero: 32))
   static let blockType: SourceType? = .iq4xs
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

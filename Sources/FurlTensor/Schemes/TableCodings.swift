@@ -11,8 +11,8 @@ enum NF4Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -32,8 +32,8 @@ enum FP4Coding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)
@@ -53,8 +53,8 @@ enum CodebookCoding: Coding {
 
   static func encode(_ kernels: furl_kernels) -> furl_encode? { kernels.encode_table4 }
 
-  static func multiply(_ kernels: furl_kernels, integers: Bool) -> furl_multiply {
-    integers ? kernels.table4_a8 : kernels.table4_a32
+  static func multiply(_ kernels: furl_kernels, for form: ActivationForm) -> furl_multiply {
+    form.kernel(kernels.table4_a8, kernels.table4_b16, kernels.table4_a32)
   }
 
   static func row(_ matrix: UnsafePointer<furl_matrix>, _ row: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>)

@@ -169,7 +169,7 @@ final class CodeChooser {
       }
       if tensor.spec.role == .embedding, tensor.method.feedback != nil {
         guard let outputs, let matrix = try encode(embedding: tensor, source, outputs, tolerance: tolerance) else {
-          return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool)
+          return try nearest(tensor, source, scheme)
         }
         return matrix
       }
@@ -189,12 +189,19 @@ final class CodeChooser {
         steps.rowFeedback = rows
         return try steps.encode(bits: bits, tolerance: tolerance)
       }
-      var encoder = try CalibratedEncoder(
-        scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
+      var encoder = try CalibratedEncoder(tensor, scheme: scheme, objective: objective)
       (encoder.columnScales, encoder.rowScales) = (scaling.columns, scaling.rows)
       encoder.rowFeedback = rows
       return try encoder.encode(source, on: math)
     }
+  }
+
+  /// Nearest codes of a tensor whose method is another.
+  private func nearest(_ tensor: Plan.PlannedTensor, _ source: WeightSource, _ scheme: Scheme) throws -> PackedMatrix {
+    guard tensor.method.hasZeroPoints else { return try PackedMatrix.encode(source, scheme: scheme, pool: math.pool) }
+    var encoder = try CalibratedEncoder(scheme: scheme, scales: .extremes, objective: .columns(weights: nil))
+    encoder.hasZeroPoints = true
+    return try encoder.encode(source, on: math)
   }
 
   private func rowFeedback(of tensor: Plan.PlannedTensor) throws -> OutputFactor? {
@@ -246,8 +253,7 @@ final class CodeChooser {
     defer { whole.drop() }
     let scaling = ChannelScaling(columns: scales)
     var encoder = try CalibratedEncoder(
-      scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes,
-      objective: .columns(weights: scaling.weights(moments.meanSquares)))
+      tensor, scheme: tensor.scheme, objective: .columns(weights: scaling.weights(moments.meanSquares)))
     encoder.columnScales = scales
     let matrix = try encoder.encode(source, on: math)
     let values = try source.loadFloats(rows: 0..<rows, with: ReadBuffer())
@@ -264,5 +270,14 @@ final class CodeChooser {
   /// A vector, which stays as it is.
   func vector(_ tensor: Plan.PlannedTensor) throws -> FloatVector {
     try naming(tensor) { try FloatVector(checkpoint.source(tensor.sourceName)) }
+  }
+}
+
+extension CalibratedEncoder {
+  /// As the method of a tensor says, of codes of fixed width.
+  init(_ tensor: Plan.PlannedTensor, scheme: Scheme, objective: CodeObjective) throws {
+    try self.init(
+      scheme: scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: objective)
+    hasZeroPoints = tensor.method.hasZeroPoints
   }
 }

@@ -50,8 +50,6 @@ extension CodeChooser {
         source, scheme: tensor.scheme, objective: .outputs(factor), on: math, rowFactors: steps.factors
       ).encode(bits: bits, tolerance: tolerance)
     }
-    return try CalibratedEncoder(
-      scheme: tensor.scheme, scales: tensor.method.searchesScales ? .search : .extremes, objective: .outputs(factor)
-    ).encode(source, on: math)
+    return try CalibratedEncoder(tensor, scheme: tensor.scheme, objective: .outputs(factor)).encode(source, on: math)
   }
 }

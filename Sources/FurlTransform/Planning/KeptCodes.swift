@@ -58,6 +58,12 @@ extension Plan {
         plan.tensors[index] = try tensor.choosing(.init(scheme: .bfloat16, method: .plain))
       case .held(let scheme):
         if let step, !tensor.accepts(scheme) { throw contradiction(step, tensor, scheme, source) }
+        if let step, tensor.method.hasZeroPoints, !source.hasZeroPoints {
+          throw step.location.error(
+            "zero",
+            "is point for \(tensor.spec.name), whose codes are to be kept: the minimums of \(source.storedForm) are no "
+              + "multiples of their scales", remedy: "say zero: minimum, or compress it anew without --keep-codes")
+        }
         plan.tensors[index] = try tensor.choosing(.init(scheme: scheme, method: .plain))
         plan.tensors[index].keepsCodes = true
         kept.schemes[tensor.spec.name] = scheme

@@ -178,8 +178,13 @@ package struct Plan: Sendable {
     let open: Double? = if case .coded(let bits) = freedom { (bits.lowerBound + bits.upperBound) / 2 } else { nil }
     let bits = override.map { $0.bits } ?? open ?? (isEmbedding ? step.embeddingBits : step.bits)
     let scheme = override?.scheme ?? mixed ?? (isEmbedding ? step.embeddingScheme : step.scheme)
+    let hasZeroPoints =
+      override.map(\.hasZeroPoints)
+      ?? (mixed == nil && (isEmbedding ? step.embeddingHasZeroPoints : step.hasZeroPoints))
     return PlannedChoice(
-      scheme: scheme, method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits), freedom: freedom,
+      scheme: scheme,
+      method: (isLinear && scheme.hasCodes ? step.method : .plain).coded(bits).withZeroPoints(hasZeroPoints),
+      freedom: freedom,
       outliers: tensor.role.isBlockLinear && override == nil ? step.outliers : nil)
   }
 

@@ -176,8 +176,8 @@ struct SizeSample {
         source, scheme: tensor.scheme, objective: .columns(weights: nil), on: math)
       return try steps.encode(bits: bits).streams
     }
-    if tensor.method.searchesScales, tensor.scheme != .float32 {
-      return try CalibratedEncoder(scheme: tensor.scheme, scales: .search, objective: .columns(weights: nil))
+    if tensor.method.searchesScales || tensor.method.hasZeroPoints, tensor.scheme != .float32 {
+      return try CalibratedEncoder(tensor, scheme: tensor.scheme, objective: .columns(weights: nil))
         .encode(source, on: math).streams
     }
     let encoder = try MatrixEncoder(source, scheme: tensor.scheme, takesCodes: tensor.keepsCodes)

@@ -1,6 +1,6 @@
 """Writes quantized checkpoints whose codes Furl's layouts hold, and what those codes are.
 
-Usage: python3 make_kept.py (needs numpy, torch, safetensors, gguf 0.19 and compressed-tensors 0.20; no part of it comes from
+Usage: python3 make_kept.py [NAME...] (needs numpy, torch, safetensors, gguf 0.19 and compressed-tensors 0.20; no part of it comes from
 Furl)
 
 blocks.gguf is a Llama of two blocks in as many types of GGUF's blocks as it has matrices; their bytes are draws of a seeded
@@ -8,12 +8,14 @@ generator but for the halves, which are made small. blocks.json has the type of 
 gguf-py decodes.
 ct4, ct8 and gptq4 are small Llamas as compressed-tensors and GPTQ store them, with scales that are halves. codes.json has of
 every matrix the scheme that holds it, the SHA-256 of its codes counted from 0, [outputs][inputs] bytes, and that of its scales
-as halves, [outputs][groups].
+as halves, [outputs][groups]. ct4-zero, gptq4-zero and gptq4-zero-v2 have zero points, 0 and 1 the least; zeros is the SHA-256 of
+these, [outputs][groups] bytes. Their scales have 7 significant bits, so that minimums are halves.
 """
 
 import hashlib
 import json
 import os
+import sys
 
 import gguf
 import numpy
@@ -63,7 +65,7 @@ def letters():
     return [letters[byte] for byte in range(256)]
 
 
-def blocks():
+def blocks(_):
     draw = numpy.random.default_rng(7)
     path = os.path.join(HERE, "blocks.gguf")
     writer = gguf.GGUFWriter(path, "llama")
@@ -136,7 +138,7 @@ def plain(draws):
     return tensors
 
 
-def packed(form, bits, group, declared, store, dtype):
+def packed(form, bits, group, declared, store, dtype, least=None):
     draws = torch.Generator().manual_seed(bits)
     tensors, expected = plain(draws), {}
     for name, (rows, columns) in LINEAR.items():
@@ -144,12 +146,21 @@ def packed(form, bits, group, declared, store, dtype):
         codes = torch.randint(0, 2**bits, (rows, columns), generator=draws)
         scales = ((torch.rand(rows, columns // width, generator=draws) - 0.4) * 0.02).to(dtype)
         scales[0, 0] = 0  # Whatever codes are beside it, they stay.
-        for part, value in store(bits, codes, scales, width).items():
+        kind, more = f"int{bits}:{group or 'row'}", []
+        if least is not None:
+            # The last bits of BF16 and a zero point of 4 bits are 11 together.
+            scales = torch.round(scales.float() * 2**13).clamp(-127, 127).to(dtype) / 2**13
+            zeros = torch.randint(least, 2**bits, scales.shape, generator=draws)
+            zeros[scales == 0] = 2 ** (bits - 1)  # Of no meaning there.
+            kind, more = f"int{bits}-minimum:{group or 'row'}", [zeros]
+        for part, value in store(bits, codes, scales, width, *more).items():
             tensors[f"{BLOCK}{name}.{part}"] = value.contiguous()
         halves = scales.to(torch.float16)
         assert torch.equal(halves.float(), scales.float())
         expected[f"{BLOCK}{name}.weight"] = {
-            "scheme": f"int{bits}:{group or 'row'}", "codes": sha(codes.to(torch.uint8).numpy()), "scales": sha(halves.numpy())}
+            "scheme": kind, "codes": sha(codes.to(torch.uint8).numpy()), "scales": sha(halves.numpy())}
+        if more:
+            expected[f"{BLOCK}{name}.weight"]["zeros"] = sha(more[0].to(torch.uint8).numpy())
     folder = os.path.join(HERE, form)
     os.makedirs(folder, exist_ok=True)
     save_file(tensors, folder + "/model.safetensors")
@@ -158,27 +169,38 @@ def packed(form, bits, group, declared, store, dtype):
             json.dump(content, out, indent=1)
 
 
-def compressed(bits, codes, scales, width):
-    return {
-        "weight_packed": pack_to_int32((codes - 2 ** (bits - 1)).to(torch.int8), bits), "weight_scale": scales,
-        "weight_shape": torch.tensor(codes.shape),
-    }
+def compressed(bits, codes, scales, width, zeros=None):
+    def signed(numbers, dim):
+        return pack_to_int32((numbers - 2 ** (bits - 1)).to(torch.int8), bits, packed_dim=dim)
+
+    parts = {"weight_packed": signed(codes, 1), "weight_scale": scales, "weight_shape": torch.tensor(codes.shape)}
+    return parts | ({} if zeros is None else {"weight_zero_point": signed(zeros, 0)})
 
 
-def gptq(bits, codes, scales, width):
+def eight(numbers, bits):
+    """Eight neighbours down the columns in a word."""
+    count, width = numbers.shape
+    parts = numbers.reshape(count // 8, 8, width)
+    words = sum(parts[:, i] << (bits * i) for i in range(8))
+    return torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+
+
+def gptq(bits, codes, scales, width, zeros=None, less=1):
     # AutoGPTQ's first version: eight codes of neighbouring inputs in a word, zeros less one.
     rows, columns = codes.shape
-    eight = codes.T.reshape(columns // 8, 8, rows)
-    words = sum(eight[:, i] << (bits * i) for i in range(8))
-    signed = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+    zeros = torch.full_like(scales, 2 ** (bits - 1), dtype=torch.int64) if zeros is None else zeros
     return {
-        "qweight": signed, "scales": scales.T, "qzeros": torch.full((columns // width, rows // 8), 0x77777777, dtype=torch.int32),
+        "qweight": eight(codes.T, bits), "scales": scales.T, "qzeros": eight(zeros - less, bits).T,
         "g_idx": (torch.arange(columns) // width).to(torch.int32),
     }
 
 
-def declared(bits, group):
-    weights = {"num_bits": bits, "type": "int", "symmetric": True, "strategy": "group" if group else "channel"}
+def gptq_v2(*parts):
+    return gptq(*parts, less=0)
+
+
+def declared(bits, group, symmetric=True):
+    weights = {"num_bits": bits, "type": "int", "symmetric": symmetric, "strategy": "group" if group else "channel"}
     return {
         "quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed",
         "ignore": ["lm_head"],
@@ -186,7 +208,16 @@ def declared(bits, group):
     }
 
 
-blocks()
-packed("ct4", 4, 32, declared(4, 32), compressed, torch.bfloat16)
-packed("ct8", 8, None, declared(8, None), compressed, torch.float16)
-packed("gptq4", 4, 32, {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True}, gptq, torch.float16)
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True}
+ALL = {
+    "blocks": blocks,
+    "ct4": lambda name: packed(name, 4, 32, declared(4, 32), compressed, torch.bfloat16),
+    "ct8": lambda name: packed(name, 8, None, declared(8, None), compressed, torch.float16),
+    "gptq4": lambda name: packed(name, 4, 32, GPTQ, gptq, torch.float16),
+    "ct4-zero": lambda name: packed(name, 4, 32, declared(4, 32, False), compressed, torch.bfloat16, least=0),
+    "gptq4-zero": lambda name: packed(name, 4, 32, GPTQ | {"sym": False}, gptq, torch.float16, least=1),
+    "gptq4-zero-v2": lambda name: packed(
+        name, 4, 32, GPTQ | {"sym": False, "checkpoint_format": "gptq_v2"}, gptq_v2, torch.float16, least=1),
+}
+for name in sys.argv[1:] or ALL:
+    ALL[name](name)

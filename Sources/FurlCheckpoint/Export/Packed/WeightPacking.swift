@@ -13,17 +13,35 @@ package enum WeightPacking: String, Sendable, Hashable, CaseIterable {
   case gptq
 }
 
-/// A linear layer whose weights are written as integers.
-struct PackedLayer {
-  let layout: StoredLayout
+/// What layers have in common that are declared together.
+struct PackedForm: Hashable {
   let bits: Int
   /// Columns that share a scale; nil: all of a row.
   let group: Int?
+  /// Whether each block has an integer of its own that stands for zero.
+  let hasZeros: Bool
+
+  /// Where it stands among others.
+  var order: Int { (bits << 32 | (group ?? 0)) << 1 | (hasZeros ? 1 : 0) }
+}
+
+/// A linear layer whose weights are written as integers.
+struct PackedLayer {
+  let layout: StoredLayout
+  let packing: WeightPacking
+  let form: PackedForm
+
+  var bits: Int { form.bits }
+  var group: Int? { form.group }
+  var hasZeros: Bool { form.hasZeros }
+  /// Whether it is stored as inputs x outputs.
+  var isTransposed: Bool { layout.isTransposed }
 
   /// The layer's name, without `.weight`.
   var module: String { String(layout.name.dropLast(".weight".count)) }
-  var rows: Int { layout.shape[0] }
-  var columns: Int { layout.shape[1] }
+  /// Outputs and inputs.
+  var rows: Int { layout.outputs }
+  var columns: Int { layout.parts[0].shape[1] }
   var groups: Int { group.map { columns / $0 } ?? 1 }
 
   private static let plainRoles: Set<TensorRole> = [.embedding, .positions, .norm, .bias]
@@ -54,13 +72,8 @@ struct PackedLayer {
     guard let bits = scheme.integerBits, let block = scheme.block else {
       let wanted =
         scheme.codingName.hasPrefix("int8")
-        ? "weights: int8 without outliers" : "weights: int4, zero: symmetric, or int8"
+        ? "weights: int8 without outliers" : "weights: int4, zero: symmetric or point and scales: f16, or int8"
       throw refusal("is \(scheme), which \(packing.rawValue) has no integers for", "compress with \(wanted)")
-    }
-    guard !layout.isTransposed else {
-      throw refusal(
-        "is stored as transformers' Conv1D, which \(packing.rawValue) does not know", "export it as gguf or safetensors"
-      )
     }
     guard layout.slices.count == 1, !layout.isBesideEachOther else {
       throw refusal(
@@ -70,8 +83,9 @@ struct PackedLayer {
     guard layout.slices[0].allSatisfy({ $0.location.fold == .none }) else {
       throw refusal("is stored with other numbers than it computes with", "export it as safetensors")
     }
-    (self.layout, self.bits) = (layout, bits)
-    if case .columns(let size) = block { group = size } else { group = nil }
+    let size: Int? = if case .columns(let size) = block { size } else { nil }
+    (self.layout, self.packing) = (layout, packing)
+    form = PackedForm(bits: bits, group: size, hasZeros: scheme.hasMinimum)
     if let group, columns % group != 0 {
       throw refusal("has \(columns) columns, which are no whole blocks of \(group)", "compress with block: 32 or row")
     }

@@ -181,7 +181,7 @@ package struct SafetensorsExport {
       switch tensor.content {
       case .numbers(let layout): try write(layout, of: source, to: file, with: tools)
       case .packed(let layer, let part):
-        try PackedPartWriter(source: source, tools: tools).write(part, of: layer, to: file)
+        try PackedPartWriter(source: source, tools: tools, packing: layer.packing).write(part, of: layer, to: file)
       }
       source.dropPages()
     }
