@@ -48,8 +48,8 @@ struct NaiveProduct {
     let exact = 1.1e-5 * magnitudes[index][row] + 1e-30
     return switch form {
     case .int8: exact + 1.001 * quantization[index][row]
-    // Both numbers of a product are off by 2^-9 of what they are at most.
-    case .bf16: exact + 0x1.02p-8 * magnitudes[index][row]
+    // Both numbers of a product are off by 2^-8 of what they are at most.
+    case .bf16: exact + 0x1.02p-7 * magnitudes[index][row]
     case .fp32: exact
     }
   }
