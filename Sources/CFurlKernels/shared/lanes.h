@@ -15,6 +15,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+// Loops over the columns of a tile: where fused steps are calls, unrolling them makes the program larger and no faster.
+#if defined(FMA_FROM_DOUBLES)
+#define UNROLL_TILE ROLLED
+#else
+#define UNROLL_TILE UNROLL
+#endif
 
 typedef float v16 __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));

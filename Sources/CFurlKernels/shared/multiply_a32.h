@@ -62,7 +62,7 @@ INLINE v16 codes_in_nibble(const scheme s, v16i eight, const int i) {
 INLINE void add_tile_int8(
   const int n, const int from, const int to, const uint8_t *weights, const float *x, size_t stride, v16 part[][4])
 {
-  UNROLL for (int j = from; j < to; j++) {
+  UNROLL_TILE for (int j = from; j < to; j++) {
     v16i four = load_codes(weights + 64 * j) ^ splat_int((int32_t)0x80808080);
     UNROLL for (int i = 0; i < 4; i++) {
       v16 w = codes_in_byte(four, i);
@@ -76,7 +76,7 @@ INLINE void add_tile_int8(
 INLINE void add_tile_int4(
   const scheme s, const int n, const uint8_t *weights, const float *x, size_t stride, v16 part[][4])
 {
-  UNROLL for (int j = 0; j < 4; j++) {
+  UNROLL_TILE for (int j = 0; j < 4; j++) {
     v16i eight = load_codes(weights + 64 * j);
     if (s == INT4) eight ^= splat_int((int32_t)0x88888888);
     UNROLL for (int i = 0; i < 8; i++) {
@@ -94,7 +94,7 @@ INLINE void add_tile_groups(
   const scheme s, const int n, const int from, const int to, const uint8_t *tile, const float *values, const float *x,
   size_t stride, v16 part[][4])
 {
-  UNROLL for (int j = from; j < to; j++) {
+  UNROLL_TILE for (int j = from; j < to; j++) {
     v16i four = group_codes(s, tile, j);
     UNROLL for (int i = 0; i < 4; i++) {
       v16i code = (four >> (8 * i)) & splat_int(63);
@@ -112,7 +112,7 @@ INLINE void add_tile_nested8(
   const int n, const uint8_t *tile, const uint8_t *remainders, const float *x, size_t stride, v16 part[][4])
 {
   const v16i nibbles = splat_int(0x0f0f0f0f);
-  UNROLL for (int j = 0; j < 8; j++) {
+  UNROLL_TILE for (int j = 0; j < 8; j++) {
     v16i first = (load_codes(tile + 64 * (j % 4)) >> (j / 4 * 4)) & nibbles;
     v16i four = first * FURL_NESTED_STEPS + ((load_codes(remainders + 64 * (j % 4)) >> (j / 4 * 4)) & nibbles);
     UNROLL for (int i = 0; i < 4; i++) {

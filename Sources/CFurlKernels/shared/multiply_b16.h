@@ -28,10 +28,12 @@ INLINE void unpack_floats(const scheme s, const furl_matrix *matrix, size_t tile
   size_t place = tile * matrix->column_tiles + t;
   const uint8_t *codes = (const uint8_t *)matrix->codes + place * tile_bytes(s);
   column_scales scales = scales_of(s, matrix, tile, t, 0);
-  UNROLL for (int group = 0; group < 8; group++) {
+  // Loops as they stand: unrolled for every scheme they would be half a megabyte of the program, for a form that is read where
+  // there are tiles.
+  ROLLED for (int group = 0; group < 8; group++) {
     if (group == 4 && (s == INT8_HALVED || s == INT3_HALVED)) scales = scales_of(s, matrix, tile, t, 1);
     v16i four = tile_codes(s, matrix, codes, place, group);
-    UNROLL for (int i = 0; i < 4; i++) {
+    ROLLED for (int i = 0; i < 4; i++) {
       store(weights + (4 * group + i) * 16, rounded_to_bfloats(column_weights(s, matrix, &scales, four, i)));
     }
   }
