@@ -56,6 +56,21 @@ struct SampleSource: ExportSource {
 }
 
 enum ExportFixtures {
+  /// The exported file of a fixture, for tests to change.
+  static func text(_ name: String) throws -> GGUFText {
+    try TestData.withTemporaryFolder { folder in
+      try gguf(SampleSource(GGUFFamilyTests.path(name)), .f32, in: folder).file.text
+    }
+  }
+
+  /// What a file that says this is read as.
+  static func open(_ text: GGUFText) throws -> Checkpoint {
+    try TestData.withTemporaryFolder { folder in
+      try TestData.write(text.bytes, to: folder + "/x.gguf")
+      return try Checkpoint(path: folder + "/x.gguf")
+    }
+  }
+
   static var pool: WorkerPool { WorkerPool(threads: 2) }
 
   /// Small checkpoints of every family.

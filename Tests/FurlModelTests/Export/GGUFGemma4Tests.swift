@@ -8,20 +8,6 @@ import Testing
 
 /// What files of llama.cpp's `gemma4` may say, and how much of it is believed.
 @Suite struct GGUFGemma4Tests {
-  /// The exported file of a fixture, for the tests to change.
-  private static func text(_ name: String) throws -> GGUFText {
-    try TestData.withTemporaryFolder { folder in
-      try ExportFixtures.gguf(SampleSource(GGUFFamilyTests.path(name)), .f32, in: folder).file.text
-    }
-  }
-
-  private static func open(_ text: GGUFText) throws -> Checkpoint {
-    try TestData.withTemporaryFolder { folder in
-      try TestData.write(text.bytes, to: folder + "/x.gguf")
-      return try Checkpoint(path: folder + "/x.gguf")
-    }
-  }
-
   private static func numbers(_ numbers: [Int]) -> GGUFText.Value {
     .list(type: 5, count: UInt64(numbers.count), numbers.flatMap { GGUFText.bytes(Int32($0)) })
   }
@@ -35,10 +21,11 @@ import Testing
   /// The file says the model that the checkpoint is, block by block.
   @Test(arguments: SharedKeysTests.models)
   func filesSayTheModel(_ name: String) throws {
-    let (file, own) = (try Self.open(Self.text(name)), try Checkpoint(folder: GGUFFamilyTests.path(name)))
+    let file = try ExportFixtures.open(ExportFixtures.text(name))
+    let own = try Checkpoint(folder: GGUFFamilyTests.path(name))
     #expect(file.spec == own.spec && file.leftOut == ["rope_freqs.weight"])
     // It is the checkpoint's again.
-    let turned = try Self.text(name).tensors.first { $0.name == Array("rope_freqs.weight".utf8) }
+    let turned = try ExportFixtures.text(name).tensors.first { $0.name == Array("rope_freqs.weight".utf8) }
     let half = (own.spec.blocks[1].attention?.headSize ?? 0) / 2
     #expect(
       turned?.bytes == TestData.littleEndian((0..<half).map { $0 < half / 4 ? 1 : 1e30 } as [Float]))
@@ -46,13 +33,13 @@ import Testing
 
   /// Published files have keys and values of blocks that take those of others, and gate and up of experts in one tensor.
   @Test func filesOfTheConverterAreRead() throws {
-    var shared = try Self.text("gemma4-shared")
+    var shared = try ExportFixtures.text("gemma4-shared")
     for (name, extents) in [("attn_k", [24, 32]), ("attn_v", [24, 32]), ("attn_k_norm", [16])] as [(String, [UInt64])] {
       let count = Int(extents.reduce(1, *))
       shared.tensors.append(
         .init("blk.5.\(name).weight", extents, TestData.littleEndian([Float](repeating: 3, count: count))))
     }
-    let opened = try Self.open(shared)
+    let opened = try ExportFixtures.open(shared)
     #expect(
       opened.leftOut == [
         "blk.5.attn_k.weight", "blk.5.attn_k_norm.weight", "blk.5.attn_v.weight", "rope_freqs.weight",
@@ -64,9 +51,9 @@ import Testing
     // Anything else is no part of the model.
     shared.tensors.append(
       .init("blk.4.attn_q.bias", [4], TestData.littleEndian([Float](repeating: 3, count: 4))))
-    #expect(throws: FurlError.self) { try Self.open(shared) }
+    #expect(throws: FurlError.self) { try ExportFixtures.open(shared) }
 
-    var experts = try Self.text("gemma4-experts")
+    var experts = try ExportFixtures.text("gemma4-experts")
     for block in 0..<4 {
       let names = ["gate", "up"].map { Array("blk.\(block).ffn_\($0)_exps.weight".utf8) }
       let parts = try names.map { name in try #require(experts.tensors.first { $0.name == name }).bytes }
@@ -84,26 +71,26 @@ import Testing
 
   /// llama.cpp caps logits at 30 unless a file says that it is at none.
   @Test func capsAreSaid() throws {
-    var text = try Self.text("gemma4-keys-alone")
-    #expect(try Self.open(text).spec.logitSoftCap == nil)
+    var text = try ExportFixtures.text("gemma4-keys-alone")
+    #expect(try ExportFixtures.open(text).spec.logitSoftCap == nil)
     text.set("gemma4.final_logit_softcapping", nil)
-    #expect(try Self.open(text).spec.logitSoftCap == 30)
+    #expect(try ExportFixtures.open(text).spec.logitSoftCap == 30)
     text.set("gemma4.final_logit_softcapping", .float32(.infinity))
-    #expect(throws: FurlError.self) { try Self.open(text) }
+    #expect(throws: FurlError.self) { try ExportFixtures.open(text) }
   }
 
   /// Frequencies that are all divided by one number, and those that are not at all.
   @Test(arguments: [(Float(1), 6), (4, 3), (4, 6), (1, 0)])
   func turnsAreRead(_ divisor: Float, _ turning: Int) throws {
-    var text = try Self.text("gemma4-keys-alone")
+    var text = try ExportFixtures.text("gemma4-keys-alone")
     text.remove("rope_freqs.weight")
     text.tensors.append(
       .init(
         "rope_freqs.weight", [6], TestData.littleEndian((0..<6).map { $0 < turning ? divisor : 1e30 } as [Float])))
-    let rotary = try #require(Self.open(text).spec.blocks[1].attention?.rotary)
+    let rotary = try #require(ExportFixtures.open(text).spec.blocks[1].attention?.rotary)
     let plain = ModelSpec.Rotary(theta: 1e6, dimensions: 12).frequencies
     #expect(rotary.frequencies == plain.indices.map { $0 < turning ? plain[$0] / Double(divisor) : 0 })
-    #expect(try Self.open(text).spec.blocks[0].attention?.rotary?.scaling == ModelSpec.Rotary.Scaling.none)
+    #expect(try ExportFixtures.open(text).spec.blocks[0].attention?.rotary?.scaling == ModelSpec.Rotary.Scaling.none)
   }
 
   /// A Gemma 4 whose rows are whole blocks of GGUF's, with seeded numbers.
@@ -193,9 +180,9 @@ import Testing
       ("attention.head_count", .uint32(3), ""),
     ] as [(String, GGUFText.Value?, String)])
   func wrongNumbersAreNamed(_ key: String, _ value: GGUFText.Value?, _ problem: String) throws {
-    var text = try Self.text("gemma4-shared")
+    var text = try ExportFixtures.text("gemma4-shared")
     text.set("gemma4." + key, value)
-    let error = try #require(throws: FurlError.self) { try Self.open(text) }
+    let error = try #require(throws: FurlError.self) { try ExportFixtures.open(text) }
     #expect(error.kind == .input && error.description.contains(problem), "\(error)")
     #expect(!error.description.contains("\n"))
   }
@@ -204,9 +191,9 @@ import Testing
   @Test(arguments: [0, 7, 8192, UInt32.max])
   func headsOfOtherSizesAreRefused(_ size: UInt32) throws {
     for suffix in ["", "_swa"] {
-      var text = try Self.text("gemma4-shared")
+      var text = try ExportFixtures.text("gemma4-shared")
       for key in ["key_length", "value_length"] { text.set("gemma4.attention.\(key)\(suffix)", .uint32(size)) }
-      let error = try #require(throws: FurlError.self) { try Self.open(text) }
+      let error = try #require(throws: FurlError.self) { try ExportFixtures.open(text) }
       #expect(
         error.place == "gemma4.attention.key_length" + suffix && error.problem.contains("out of range"), "\(error)")
     }
@@ -222,12 +209,12 @@ import Testing
       ([-1] + [Float](repeating: 1e30, count: 7), "otherwise"),
     ] as [([Float]?, String)])
   func otherTurnsAreRefused(_ divisors: [Float]?, _ problem: String) throws {
-    var text = try Self.text("gemma4-shared")
+    var text = try ExportFixtures.text("gemma4-shared")
     text.remove("rope_freqs.weight")
     if let divisors {
       text.tensors.append(.init("rope_freqs.weight", [UInt64(divisors.count)], TestData.littleEndian(divisors)))
     }
-    let error = try #require(throws: FurlError.self) { try Self.open(text) }
+    let error = try #require(throws: FurlError.self) { try ExportFixtures.open(text) }
     #expect(error.place?.contains("rope_freqs") == true && error.problem.contains(problem), "\(error)")
   }
 
@@ -241,9 +228,9 @@ import Testing
       ("expert_shared_count", .uint32(1), "not supported"),
     ] as [(String, GGUFText.Value?, String)])
   func wrongExpertsAreNamed(_ key: String, _ value: GGUFText.Value?, _ problem: String) throws {
-    var text = try Self.text("gemma4-experts")
+    var text = try ExportFixtures.text("gemma4-experts")
     text.set("gemma4." + key, value)
-    let error = try #require(throws: FurlError.self) { try Self.open(text) }
+    let error = try #require(throws: FurlError.self) { try ExportFixtures.open(text) }
     #expect(error.kind == .input && error.description.contains(problem), "\(error)")
   }
 

@@ -8,20 +8,6 @@ import Testing
 
 /// What files of llama.cpp's `deepseek2` may say, and how much of it is believed.
 @Suite struct GGUFLatentTests {
-  /// The exported file of a fixture, for the tests to change.
-  private static func text(_ name: String) throws -> GGUFText {
-    try TestData.withTemporaryFolder { folder in
-      try ExportFixtures.gguf(SampleSource(GGUFFamilyTests.path(name)), .f32, in: folder).file.text
-    }
-  }
-
-  private static func open(_ text: GGUFText) throws -> Checkpoint {
-    try TestData.withTemporaryFolder { folder in
-      try TestData.write(text.bytes, to: folder + "/x.gguf")
-      return try Checkpoint(path: folder + "/x.gguf")
-    }
-  }
-
   // MARK: Files of llama.cpp's
 
   /// The same model as converters of before 2025 wrote it: keys and values of each head in one tensor, the sizes of heads
@@ -62,23 +48,23 @@ import Testing
 
   /// What chooses experts tells families that share the architecture from each other.
   @Test func scoresTellFamiliesApart() throws {
-    let family = { (text: GGUFText) in try Self.open(text).config["model_type"]?.string }
-    var plain = try Self.text("deepseek-v2-plain-queries")
+    let family = { (text: GGUFText) in try ExportFixtures.open(text).config["model_type"]?.string }
+    var plain = try ExportFixtures.text("deepseek-v2-plain-queries")
     #expect(try family(plain) == "deepseek_v2")
     plain.set("deepseek2.expert_gating_func", nil)
     #expect(try family(plain) == "deepseek_v2")
-    #expect(try family(Self.text("deepseek-v3")) == "deepseek_v3")
-    #expect(try family(Self.text("glm4-moe-lite")) == "deepseek_v3")
+    #expect(try family(ExportFixtures.text("deepseek-v3")) == "deepseek_v3")
+    #expect(try family(ExportFixtures.text("glm4-moe-lite")) == "deepseek_v3")
   }
 
   /// What predicts further tokens is counted with the blocks, and left out.
   @Test func blocksBehindTheLastAreLeftOut() throws {
-    var text = try Self.text("glm4-moe-lite")
+    var text = try ExportFixtures.text("glm4-moe-lite")
     text.set("deepseek2.block_count", .uint32(3))
     text.tensors.append(.init("blk.2.nextn.eh_proj.weight", [1, 2], TestData.littleEndian([1, 2] as [Float])))
-    #expect(throws: FurlError.self) { try Self.open(text) }
+    #expect(throws: FurlError.self) { try ExportFixtures.open(text) }
     text.set("deepseek2.nextn_predict_layers", .uint32(1))
-    let checkpoint = try Self.open(text)
+    let checkpoint = try ExportFixtures.open(text)
     #expect(checkpoint.spec.blocks.count == 2 && checkpoint.leftOut == ["blk.2.nextn.eh_proj.weight"])
     #expect(checkpoint.notes.contains { $0.hasPrefix("1 tensors of layers that predict further tokens") })
   }
@@ -188,23 +174,23 @@ import Testing
       ("rope.scaling.attn_factor", .float32(.infinity), "out of range"),
     ] as [(String, GGUFText.Value?, String)])
   func wrongNumbersAreNamed(_ key: String, _ value: GGUFText.Value?, _ problem: String) throws {
-    var text = try Self.text("deepseek-v3")
+    var text = try ExportFixtures.text("deepseek-v3")
     text.set("deepseek2." + key, value)
-    let error = try #require(throws: FurlError.self) { try Self.open(text) }
+    let error = try #require(throws: FurlError.self) { try ExportFixtures.open(text) }
     #expect(error.kind == .input && error.description.contains(problem), "\(error)")
   }
 
   /// A softmax whose weights are made to add up, which the family does not have.
   @Test func otherWeightsAreRefused() throws {
-    var text = try Self.text("deepseek-v2-plain-queries")
+    var text = try ExportFixtures.text("deepseek-v2-plain-queries")
     for (key, value) in [("expert_weights_norm", GGUFText.Value.bool(1)), ("expert_group_count", .uint32(2))] {
       var changed = text
       changed.set("deepseek2." + key, value)
-      let error = #expect(throws: FurlError.self) { try Self.open(changed) }
+      let error = #expect(throws: FurlError.self) { try ExportFixtures.open(changed) }
       #expect(error?.place == "deepseek2." + key)
     }
     text.set("deepseek2.expert_weights_norm", .bool(0))
-    #expect(throws: Never.self) { try Self.open(text) }
+    #expect(throws: Never.self) { try ExportFixtures.open(text) }
   }
 
   @Test func whatLlamaComputesOtherwiseIsSaidOrRefused() throws {
