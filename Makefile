@@ -57,7 +57,7 @@ sanitize: setup ## Tests the C kernels under sanitizers and fuzzes every reader 
 	Tests/Fuzz/run.sh
 
 sanitize-kernels:
-	ASAN_OPTIONS=handle_sigbus=0 CFLAGS="$(SANITIZED)" BUILD=$(CURDIR)/.build-fuzz/kernel-tests Tests/Kernels/run.sh native
+	ASAN_OPTIONS=handle_sigbus=0 CFLAGS="$(SANITIZED)" BUILD=$(CURDIR)/.build-fuzz/kernel-tests Tests/Kernels/run.sh native 4
 
 sanitize-build:
 	Tests/Fuzz/run.sh --build

@@ -209,6 +209,7 @@ static void check(outcome *o, const furl_kernels *k, const shape *s) {
 /// Any float at all, mostly of a size that the format holds: the bits are the scalar twin's.
 static void check_stored_bits(outcome *o, const furl_kernels *k, const furl_kernels *twin) {
   for (int round = 0; round < 4000; round++) {
+    if (!is_taken()) continue;
     size_t n = 2 * (1 + draw_below(40)), head = round_up(n, 8), position = draw_below(100);
     float key[80], value[80];
     uint32_t exponent = 0x20000000u + (uint32_t)draw_below(0x28) * 0x800000u;
@@ -279,12 +280,14 @@ static void check_shapes(outcome *o, const furl_kernels *k, format f) {
   static const size_t positions[] = {0, 1, 14, 15, 16, 32, 99}, queries[] = {1, 2, 3, 4, 5, 9};
   static const size_t windows[] = {0, 1, 2, 3, 16, 20};
   for (size_t h = 0; h < 13; h++) for (size_t p = 0; p < 7; p++) for (size_t q = 0; q < 6; q++) {
+    if (!is_taken()) continue;
     shape s = {
       sizes[h], positions[p], queries[q], 1 + draw_below(draw_below(3) == 0 ? 9 : 2), windows[draw_below(6)],
       draw_below(40), f, draw_below(4) == 0 ? 16 : 1};
     check(o, k, &s);
   }
   for (size_t q = 1; q <= 70; q += q < 20 ? 1 : 25) { // a prompt's, and heads in every number up to 13
+    if (!is_taken()) continue;
     shape s = {64, draw_below(200), q, 1, draw_below(2) * 30, draw_below(40), f, 1};
     check(o, k, &s);
     if (q > 13) continue;
@@ -292,6 +295,7 @@ static void check_shapes(outcome *o, const furl_kernels *k, format f) {
     check(o, k, &s);
   }
   for (int i = 0; i < 24; i++) { // more than one tile, windows that end and begin anywhere in them
+    if (!is_taken()) continue;
     size_t position = draw_below(2) == 0 ? draw_below(1600) : FURL_ATTENTION_TILE * (1 + draw_below(3)) - draw_below(3);
     shape s = {
       sizes[draw_below(13)], position, 1 + draw_below(7), 1 + draw_below(4),

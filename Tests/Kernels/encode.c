@@ -278,6 +278,7 @@ static void test_kind(const furl_kernels *k, const kind *kind) {
   bool floats = kind == &kinds[FLOATS];
   for (size_t columns = 1; columns <= 300; columns += columns < 70 ? 1 : 23) {
     for (int b = 0; b < (floats ? 1 : 4); b++) for (int mode = 0; mode < MODES; mode++) {
+      if (!is_taken()) continue;
       furl_number type = (furl_number)draw_below(3);
       size_t rows = draw_below(2) ? 16 : 1 + draw_below(16), tiles = (columns + 31) / 32;
       size_t block_tiles = blocks[b] == 100 ? tiles : blocks[b];

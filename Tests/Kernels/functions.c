@@ -2,7 +2,6 @@
 
 #include "support.h"
 
-
 static void check(outcome *o, double value, long double expected, double units, double x) {
   o->checks++;
   if (isnan(value) || fabsl(expected) < 0x1p-1022L) {
@@ -19,6 +18,7 @@ void test_functions(void) {
   outcome l = {.kernel = "logarithm", .tier = "all"}, p = {.kernel = "power", .tier = "all"};
   outcome t = {.kernel = "cosine_and_sine", .tier = "all"};
   for (int round = 0; round < 200000; round++) {
+    if (!is_taken()) continue;
     double x = (double)draw_unit() * (round % 2 ? 700 : 3) + (double)draw_unit() * 1e-7, sine;
     check(&e, furl_exponential(x), expl((long double)x), 4, x);
     check(&two, furl_power_of_two(x), exp2l((long double)x), 4, x);

@@ -103,6 +103,7 @@ static void plain(const furl_grid *grid, const block *b, size_t row, float *scal
 static void test_search(const furl_kernels *k) {
   outcome o = {.kernel = "search_grid", .tier = k->name};
   for (size_t round = 0; round < 360; round++) {
+    if (!is_taken()) continue;
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     float scales[16], minimums[16], expected[16], expected_minimums[16];
@@ -141,6 +142,7 @@ static void test_short_search(const furl_kernels *k) {
   outcome o = {.kernel = "search_few", .tier = k->name};
   double few = 0, all = 0;
   for (size_t round = 0; round < 360; round++) {
+    if (!is_taken()) continue;
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     float scales[16], minimums[16], expected[16], expected_minimums[16], best[16], best_minimums[16];
@@ -180,6 +182,7 @@ static void test_units(const furl_kernels *k) {
   outcome o = {.kernel = "search_unit", .tier = k->name};
   static const int32_t ranges[][2] = {{0, 63}, {-32, 31}, {-128, 127}};
   for (size_t round = 0; round < 300; round++) {
+    if (!is_taken()) continue;
     size_t parts = 1 + draw_below(16), steps = 1 + draw_below(24);
     int32_t low = ranges[round % 3][0], high = ranges[round % 3][1];
     float *wanted = garbage(parts * 64), *weights = garbage(parts * 64), unit[16], expected[16];
@@ -223,6 +226,7 @@ static void test_units(const furl_kernels *k) {
 static void test_weighing(const furl_kernels *k) {
   outcome o = {.kernel = "weigh_grid", .tier = k->name};
   for (size_t round = 0; round < 240; round++) {
+    if (!is_taken()) continue;
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     float scales[16], minimums[16], sums[96], expected[96];
@@ -249,6 +253,7 @@ static void test_weighing(const furl_kernels *k) {
 static void test_feedback(const furl_kernels *k) {
   outcome o = {.kernel = "feed_back", .tier = k->name};
   for (size_t round = 0; round < 240; round++) {
+    if (!is_taken()) continue;
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     size_t bytes = b.columns * b.stride * sizeof(float);
@@ -294,6 +299,7 @@ static void test_feedback(const furl_kernels *k) {
 static void test_row_feedback(const furl_kernels *k) {
   outcome o = {.kernel = "feed_back_rows", .tier = k->name};
   for (size_t round = 0; round < 240; round++) {
+    if (!is_taken()) continue;
     const furl_grid *grid = &grids[round % GRIDS];
     block b = make(1 + draw_below(130), 16 + 16 * draw_below(3));
     size_t count = b.columns * b.stride, bytes = count * sizeof(float);

@@ -127,6 +127,7 @@ void test_multiply(void) {
         size_t whole = (columns[c] + 31) / 32, blocks[] = {1, 2, 4, whole};
         for (size_t b = k->bits == 0 ? 3 : 0; b < 4; b++) {
           for (filling f = PLAIN; f < FILLINGS; f++) {
+            if (!is_taken()) continue;
             static const scale_form forms[] = {HALVES_ALONE, HALVES_ALONE, ROW_FACTORS, SUPER_BLOCKS, EXPONENTS};
             scale_form form = k->bits == 0 ? HALVES_ALONE : forms[draw_below(k->minimum ? 4 : 5)];
             problem p = make(k, rows[r], columns[c], blocks[b], 20, f, form);
@@ -140,7 +141,7 @@ void test_multiply(void) {
     }
     for (size_t w = 0; w < sizeof wide / sizeof *wide; w++) {
       size_t whole = (wide[w].columns + 31) / 32, block = wide[w].block_tiles < whole ? wide[w].block_tiles : whole;
-      if (k->bits == 0 && block != whole) continue;
+      if (!is_taken() || (k->bits == 0 && block != whole)) continue;
       problem p = make(k, 33, wide[w].columns, block, wide[w].count, PLAIN, k->bits == 0 ? HALVES_ALONE : (scale_form)(w % 3));
       settle(k, &p);
       for (size_t t = 0; t < n; t++) check_tier(&o[t], found[t], k, &p, PLAIN);

@@ -11,6 +11,7 @@ static void test_products(const furl_kernels *k) {
   const furl_kernels *twin = furl_kernels_for(FURL_ISA_SCALAR);
   float *scratch = garbage(FURL_PRODUCT_SCRATCH * sizeof(float));
   for (int round = 0; round < 120; round++) {
+    if (!is_taken()) continue;
     size_t rows = 1 + draw_below(round % 3 ? 40 : 210), columns = 1 + draw_below(round % 4 ? 70 : 530);
     size_t depth = draw_below(round % 5 ? 60 : 600), gap = draw_below(3);
     bool a_turned = draw_below(2) != 0, b_turned = draw_below(2) != 0;
@@ -43,6 +44,7 @@ static void test_triangles(const furl_kernels *k) {
   const furl_kernels *twin = furl_kernels_for(FURL_ISA_SCALAR);
   float *scratch = garbage(FURL_PRODUCT_SCRATCH * sizeof(float));
   for (int round = 0; round < 120; round++) {
+    if (!is_taken()) continue;
     size_t rows = 1 + draw_below(200), columns = 1 + draw_below(FURL_TRIANGLE_COLUMNS), gap = draw_below(3);
     size_t l_stride = columns + gap, stride = columns + gap;
     float *l = garbage(columns * l_stride * 4), *x = garbage(rows * stride * 4), *expected = garbage(rows * stride * 4);

@@ -16,6 +16,8 @@ extern uint64_t seed;
 uint64_t draw(void);
 /// 0 <= n < bound
 size_t draw_below(size_t bound);
+/// Whether this one of a test's cases is run: all of them, or the share that the second argument asks for.
+bool is_taken(void);
 /// -1...1
 float draw_unit(void);
 /// Memory of exactly that size, filled with a byte pattern that is not a number as float and as half.
