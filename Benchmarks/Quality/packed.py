@@ -5,12 +5,12 @@
         --calibration some-code.txt --text other-code.txt --folder /path/with/room [--block 64] [--rounds 200] [--json out.json]
 
 The checkpoint (a folder or a GGUF file) is exported in FP32 once. From that folder everybody makes 4-bit symmetric codes of the
-blocks' linear layers in groups of --block, embedding and head as they are: Furl by nearest codes, gptq and two-sided, exported as
-compressed-tensors; llm-compressor by its GPTQModifier (scheme W4A16), saved as compressed-tensors; AutoRound with --rounds steps a
-block. All of them calibrate on the same sequences of the same text, which Furl's recipe draws and this program draws again. Each
-folder is loaded by transformers in FP32, and the mean KL divergence of its predictions from the FP32 folder's is taken over every
-position (the first --positions) of the held-out text, cut into pieces of --context tokens. A folder that is there already is
-measured as it is. Needed: torch, transformers, llmcompressor; auto-round.
+blocks' linear layers in groups of --block (`row`: one scale for a whole row), embedding and head as they are: Furl by nearest
+codes, gptq and two-sided, and with --tune STEPS tuned after it, exported as compressed-tensors; llm-compressor by its GPTQModifier
+(scheme W4A16), saved as compressed-tensors; AutoRound with --rounds steps a block. All of them calibrate on the same sequences of
+the same text, which Furl's recipe draws and this program draws again. Each folder is loaded by transformers in FP32, and the mean
+KL divergence of its predictions from the FP32 folder's is taken over every position (the first --positions) of the held-out text,
+cut into pieces of --context tokens. A folder that is there already is measured as it is. Needed: torch, transformers, llmcompressor; auto-round.
 """
 import argparse
 import importlib.metadata
@@ -30,7 +30,16 @@ steps:
       block: {block}
       method: {method}
       embeddings: fp32
-{calibration}"""
+{tune}{calibration}"""
+
+TUNE = """  - tune:
+      train:
+        text: {calibration}
+        steps: {tune}
+        batch: {batch}
+        length: {length}
+        rate: {rate}
+"""
 
 CALIBRATION = """calibration:
   text: {text}
@@ -75,14 +84,39 @@ def load(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
-def by_furl(options, method, folder):
+def by_furl(options, method, folder, is_tuned=False):
     calibration = "" if method == "nearest" else CALIBRATION.format(
-        text=os.path.abspath(options.calibration), samples=options.samples, length=options.length)
+        text=options.calibration, samples=options.samples, length=options.length)
     recipe, artifact = folder + ".yaml", folder + ".furl"
     with open(recipe, "w", encoding="utf-8") as file:
-        file.write(RECIPE.format(block=options.block, method=method, calibration=calibration))
+        tune = TUNE.format(**vars(options)) if is_tuned else ""
+        file.write(RECIPE.format(block=options.block, method=method, tune=tune, calibration=calibration))
     furl(options, "compress", options.float, "--recipe", recipe, "--output", artifact)
     furl(options, "export", artifact, "--format", "compressed-tensors", "--output", folder)
+
+
+def with_linear_layers(model):
+    """GPT-2 keeps its matrices the other way round, in a class that no quantizer targets: the same as Linear."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    changed = [name for name, module in model.named_modules() if isinstance(module, Conv1D)]
+    for name in changed:
+        old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
+        new = torch.nn.Linear(*old.weight.shape)
+        new.weight.data, new.bias.data = old.weight.data.T.contiguous(), old.bias.data
+        setattr(parent, name.rpartition(".")[2], new)
+    return changed
+
+
+def turned_back(model, changed):
+    from transformers.pytorch_utils import Conv1D
+
+    for name in changed:
+        old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
+        new = Conv1D(*old.weight.shape)
+        new.weight.data, new.bias.data = old.weight.data.T.contiguous(), old.bias.data
+        setattr(parent, name.rpartition(".")[2], new)
 
 
 def by_llm_compressor(options, arguments, folder):
@@ -90,15 +124,39 @@ def by_llm_compressor(options, arguments, folder):
     from datasets import Dataset
     from llmcompressor import oneshot
     from llmcompressor.modifiers.gptq import GPTQModifier
+    from transformers import PreTrainedTokenizerFast
 
-    weights = QuantizationArgs(num_bits=4, type="int", symmetric=True, strategy="group", group_size=options.block, **arguments)
+    layout = {"strategy": "channel"} if options.block == "row" else {"strategy": "group", "group_size": int(options.block)}
+    weights = QuantizationArgs(num_bits=4, type="int", symmetric=True, **layout, **arguments)
     model, texts = load(options.float), sequences(options)
+    changed = with_linear_layers(model)
     rows = Dataset.from_dict({"input_ids": texts, "attention_mask": [[1] * len(text) for text in texts]})
     modifier = GPTQModifier(
         config_groups={"group_0": QuantizationScheme(targets=["Linear"], weights=weights)}, ignore=["lm_head"])
-    oneshot(model=model, dataset=rows, recipe=[modifier], max_seq_length=options.length,
+    # It wants a tokenizer for what is tokens already.
+    reader = PreTrainedTokenizerFast(tokenizer_file=os.path.join(options.float, "tokenizer.json"))
+    oneshot(model=model, processor=reader, dataset=rows, recipe=[modifier], max_seq_length=options.length,
             num_calibration_samples=options.samples)
-    model.save_pretrained(folder, save_compressed=True)
+    if changed:
+        # compressed-tensors knows no layers that are turned: what the codes stand for is saved, which it leaves as weights.
+        check_grid(model, changed, options)
+        turned_back(model, changed)
+        plain = load(options.float)
+        wanted = plain.state_dict()
+        plain.load_state_dict({name: value for name, value in model.state_dict().items() if name in wanted})
+        plain.save_pretrained(folder)
+    else:
+        model.save_pretrained(folder, save_compressed=True)
+
+
+def check_grid(model, names, options):
+    """That weights are what 16 codes of their group stand for: no more than 16 values in each."""
+    for name in names:
+        weight = model.get_submodule(name).weight
+        size = weight.shape[1] if options.block == "row" else int(options.block)
+        for row in weight[:8]:
+            for group in row.split(size):
+                assert len({round(float(x), 9) for x in group}) <= 16, f"{name} is not quantised"
 
 
 def by_auto_round(options, folder):
@@ -109,8 +167,9 @@ def by_auto_round(options, folder):
 
     rows = [{"input_ids": torch.tensor([text]), "attention_mask": torch.ones(1, len(text), dtype=torch.long)}
             for text in sequences(options)]
+    size = -1 if options.block == "row" else int(options.block)
     made = AutoRound(
-        load(options.float), AutoTokenizer.from_pretrained(options.float), bits=4, group_size=options.block, sym=True,
+        load(options.float), AutoTokenizer.from_pretrained(options.float), bits=4, group_size=size, sym=True,
         iters=options.rounds, nsamples=options.samples, seqlen=options.length, dataset=rows, device_map="cpu",
         batch_size=8, amp=False, enable_torch_compile=False)
     made.quantize_and_save(folder + "-saved", format="fake")
@@ -143,12 +202,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("furl", "checkpoint", "calibration", "text", "folder"):
         parser.add_argument("--" + name, required=True)
-    for name, default in (("block", 64), ("samples", 128), ("length", 256), ("context", 512), ("rounds", 0),
+    for name, default in (("samples", 128), ("length", 256), ("context", 512), ("rounds", 0), ("tune", 0), ("batch", 8),
                           ("positions", 1 << 30)):
         parser.add_argument("--" + name, type=int, default=default)
+    parser.add_argument("--block", default="64")
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--only", action="append", help="one of the rows alone, as it is named in the table")
     parser.add_argument("--json")
     options = parser.parse_args()
+    options.calibration = os.path.abspath(options.calibration)
     os.makedirs(options.folder, exist_ok=True)
     options.float = os.path.join(options.folder, "fp32")
     if not os.path.isdir(options.float):
@@ -159,6 +221,8 @@ def main():
               "furl nearest": lambda folder: by_furl(options, "nearest", folder),
               "furl gptq": lambda folder: by_furl(options, "gptq", folder),
               "furl two-sided": lambda folder: by_furl(options, "two-sided", folder)}
+    if options.tune:
+        makers[f"furl two-sided, tuned {options.tune} steps"] = lambda folder: by_furl(options, "two-sided", folder, True)
     if options.rounds:
         makers[f"auto-round, {options.rounds} steps"] = lambda folder: by_auto_round(options, folder)
     for name in ("torch", "transformers", "llmcompressor", "compressed-tensors", "auto-round"):
@@ -180,7 +244,7 @@ def main():
         print(f"{who}: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
     for row, measured in zip(rows, divergences(options, [row["folder"] for row in rows])):
         row.update(measured)
-    print(f"| groups of {options.block} | KL divergence | of llm-compressor's | same top |\n|---|---:|---:|---:|")
+    print(f"| {'rows' if options.block == 'row' else 'groups of ' + options.block} | KL divergence | of llm-compressor's | same top |\n|---|---:|---:|---:|")
     for row in rows:
         print(f"| {row['who']} | {row['kl_divergence']:.6f} | {row['kl_divergence'] / rows[0]['kl_divergence']:.3f} | "
               f"{row['same_top']:.2f} % |")
