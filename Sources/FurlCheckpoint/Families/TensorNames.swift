@@ -80,7 +80,7 @@ struct TensorNames: Sendable {
   }
 
   /// Tensors whose names have no `.weight` behind them.
-  private static func isBare(_ role: TensorRole) -> Bool { role == .sinks || role == .routerChoice }
+  private static func isBare(_ role: TensorRole) -> Bool { [.sinks, .routerChoice, .routerFactors].contains(role) }
 
   private func fused(
     _ base: String, _ fusion: Fusion, _ tensor: TensorSpec, in spec: ModelSpec, _ name: String

@@ -14,7 +14,7 @@ extension ExpertRouting {
   /// - Returns: [count].
   func gradient(_ logits: [Float], chosen: [Int], weights gradients: [Double]) -> [Float] {
     let capped = capped(logits)
-    let scaled = gradients.map { $0 * spec.weightFactor }
+    let scaled = zip(chosen, gradients).map { $1 * spec.weightFactor * (factors.isEmpty ? 1 : factors[$0]) }
     var result = spec.scoring == .sparseMixer ? sparse(capped, chosen, scaled) : scored(logits, chosen, scaled)
     if let cap = spec.routerSoftCap {
       // The derivative of cap tanh(x / cap) is 1 - tanh(x / cap)^2.

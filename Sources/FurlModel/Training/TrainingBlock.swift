@@ -49,16 +49,19 @@ struct TrainingBlock {
     self.scratch = scratch
     groups = try spec.stageGroups.map { numbers in
       let stages = numbers.map { spec.stages[$0] }
+      let input =
+        spec.keepsInput(of: numbers, isTrained: shape.isTrained)
+        ? kept[.input(stage: numbers.lowerBound), shape.hidden] : nil
       return try TrainingGroup(
-        input: spec.keepsInput(of: numbers, isTrained: shape.isTrained)
-          ? kept[.input(stage: numbers.lowerBound), shape.hidden] : nil,
+        input: input,
         stages: stages.map { stage in
           try TrainingStage(
             spec: stage,
             parts: stage.parts.map { part in
               try StagePart(
                 spec: part,
-                mixer: TrainingBlock.mixer(part, shape: shape, outside: outside, kept: kept, scratch: scratch),
+                mixer: TrainingBlock.mixer(
+                  part, shape: shape, stream: input, outside: outside, kept: kept, scratch: scratch),
                 given: part.outputNorm == nil ? nil : kept[.given(part: part.name), shape.hidden])
             })
         })
@@ -66,14 +69,14 @@ struct TrainingBlock {
   }
 
   private static func mixer(
-    _ part: PartSpec, shape: TrainingShape, outside: BlockSurroundings, kept: TrainingMatrices,
+    _ part: PartSpec, shape: TrainingShape, stream: Matrix?, outside: BlockSurroundings, kept: TrainingMatrices,
     scratch: TrainingMatrices
   ) throws -> any TrainingMixer {
     switch part.mixer {
     case .attention(let spec):
       try TrainingAttention(spec, shape: shape, outside: outside, kept: kept, scratch: scratch)
     case .feedForward(let spec): TrainingFeedForward(spec, kept: kept, scratch: scratch)
-    case .experts(let spec): TrainingExperts(spec, shape: shape, kept: kept, scratch: scratch)
+    case .experts(let spec): TrainingExperts(spec, shape: shape, stream: stream, kept: kept, scratch: scratch)
     case .latentAttention(let spec):
       TrainingLatentAttention(spec, angles: outside.angles, shape: shape, kept: kept, scratch: scratch)
     case .tokenInput(let spec):
@@ -148,6 +151,9 @@ struct TrainingBlock {
         } else {
           layers.math.add(change, to: stream)
         }
+        for part in stage.parts {
+          if let own = part.mixer.streamGradient { layers.math.add(own, to: stream) }
+        }
       }
     }
   }
@@ -192,12 +198,13 @@ extension BlockSpec {
   /// by the time that it is read.
   fileprivate func keepsInput(of group: Range<Int>, isTrained: Bool) -> Bool {
     isTrained || group.count > 1 || stages[group.lowerBound].norm == nil
+      || stages[group].contains { $0.parts.contains(where: \.readsStream) }
   }
 
   /// Columns of what the block leaves for the way back.
   func keptWidths(_ shape: TrainingShape) -> TrainingMatrices.Widths {
     var widths = parts.reduce(into: TrainingMatrices.Widths()) { widths, part in
-      widths = widths.union(part.keptWidths)
+      widths = widths.union(part.keptWidths(hidden: shape.hidden))
       if part.outputNorm != nil { widths[.given(part: part.name)] = shape.hidden }
     }
     for group in stageGroups where keepsInput(of: group, isTrained: shape.isTrained) {

@@ -6,16 +6,31 @@ import FurlTensor
 ///
 /// Experts are computed one after the other, each with its rows in their order, so that every sum has one order.
 final class TrainingExperts: TrainingMixer {
+  /// What is added up to what the part gives, each behind a norm of its own where there are such.
+  fileprivate enum Branch {
+    case experts, shared
+
+    var content: TrainingMatrices.MatrixContent { .given(part: self == .experts ? "mlp.experts" : "mlp.shared") }
+    var normName: String { self == .experts ? "mlp.expert_output_norm" : "mlp.shared_output_norm" }
+  }
+
   private let spec: ExpertsSpec
   private let shape: TrainingShape
+  /// What the part's stage reads before its norm: [rows][hidden].
+  private let stream: Matrix?
   private let kept: TrainingMatrices
   private let scratch: TrainingMatrices
   /// Of the last way there.
   private var rows: [ExpertRows] = []
 
-  init(_ spec: ExpertsSpec, shape: TrainingShape, kept: TrainingMatrices, scratch: TrainingMatrices) {
+  /// - Parameter stream: what the part's stage reads before its norm; nil where nothing but the stage's norm reads that.
+  init(
+    _ spec: ExpertsSpec, shape: TrainingShape, stream: Matrix?, kept: TrainingMatrices, scratch: TrainingMatrices
+  ) {
+    precondition(spec.ownNorms == nil || stream != nil)
     self.spec = spec
     self.shape = shape
+    self.stream = stream
     self.kept = kept
     self.scratch = scratch
   }
@@ -24,7 +39,8 @@ final class TrainingExperts: TrainingMixer {
 
   private func routing(_ layers: TrainingLayers) -> ExpertRouting {
     ExpertRouting(
-      spec, choiceBias: spec.routerHasChoiceBias ? layers.parameter("mlp.router.choice").values : [])
+      spec, choiceBias: spec.routerHasChoiceBias ? layers.parameter("mlp.router.choice").values : [],
+      factors: spec.hasExpertFactors ? layers.parameter("mlp.router.factors").values : [])
   }
 
   /// An expert on its rows.
@@ -52,53 +68,115 @@ final class TrainingExperts: TrainingMixer {
     scratch[content, shape.hidden, rows: rows]
   }
 
+  // MARK: Norms of their own
+
+  /// What router or experts read: what the stage reads, or the stream through a norm of theirs.
+  private func read(_ normName: String, _ input: Matrix, _ layers: TrainingLayers) -> Matrix {
+    guard let norm = spec.ownNorms, let stream else { return input }
+    let normed = scratch[.ownNormed, shape.hidden]
+    layers.normalize(stream, norm, normName, into: normed)
+    return normed
+  }
+
+  /// Adds what a branch gives, as it is or through its norm.
+  ///
+  /// - Parameter compute: adds it to a matrix.
+  private func add(_ branch: Branch, to out: Matrix, _ layers: TrainingLayers, compute: (Matrix) -> Void) {
+    guard let norm = spec.ownNorms else { return compute(out) }
+    let given = kept[branch.content, shape.hidden]
+    given.clear()
+    compute(given)
+    let normed = scratch[.ownNormed, shape.hidden]
+    layers.normalize(given, norm, branch.normName, into: normed)
+    layers.math.add(normed, times: 1, to: out)
+  }
+
+  /// The gradient of what a branch gives, from that of what the part gives.
+  private func gradient(of branch: Branch, _ above: Matrix, _ layers: TrainingLayers) throws -> Matrix {
+    guard let norm = spec.ownNorms else { return above }
+    let change = scratch[.ownGradient, shape.hidden]
+    change.clear()
+    try layers.normalizeBack(
+      kept[branch.content, shape.hidden], norm, branch.normName, gradient: above, addingTo: change)
+    return change
+  }
+
+  /// From the gradient of what router or experts read to that of what the stage reads, or of the stream.
+  ///
+  /// - Parameter compute: adds the gradient of what is read to a matrix.
+  private func addInputGradient(
+    _ normName: String, to out: Matrix, _ layers: TrainingLayers, compute: (Matrix) -> Void
+  ) throws {
+    guard let norm = spec.ownNorms, let stream, let streamGradient else { return compute(out) }
+    let change = scratch[.ownNormedGradient, shape.hidden]
+    change.clear()
+    compute(change)
+    try layers.normalizeBack(stream, norm, normName, gradient: change, addingTo: streamGradient)
+  }
+
+  var streamGradient: Matrix? { spec.ownNorms == nil ? nil : scratch[.ownStreamGradient, shape.hidden] }
+
   // MARK: Forward
 
   func forward(_ input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers) {
     let math = layers.math
     if !accumulate { out.clear() }
-    layers.linear("mlp.router", input, into: router)
+    layers.linear("mlp.router", read("mlp.router_norm", input, layers), into: router)
     let routing = routing(layers)
     rows = ExpertRows.all((0..<shape.rows).map { routing.choose(router[$0]) }, experts: spec.count)
-    for own in rows {
-      let (gathered, given) = (room(.expertInput, own.rows.count), room(.expertOutput, own.rows.count))
-      math.gather(input, rows: own.rows, into: gathered)
-      mlp(own).forward(gathered, into: given, accumulate: false, layers)
-      math.scatter(given, times: own.weights, to: own.rows, addingTo: out)
+    let read = read("mlp.expert_norm", input, layers)
+    add(.experts, to: out, layers) { sum in
+      for own in rows {
+        let (gathered, given) = (room(.expertInput, own.rows.count), room(.expertOutput, own.rows.count))
+        math.gather(read, rows: own.rows, into: gathered)
+        mlp(own).forward(gathered, into: given, accumulate: false, layers)
+        math.scatter(given, times: own.weights, to: own.rows, addingTo: sum)
+      }
     }
     guard let mlp = spec.shared else { return }
-    guard spec.gatesShared else { return shared(mlp).forward(input, into: out, accumulate: true, layers) }
-    layers.linear("mlp.shared.router", input, into: kept[.sharedRouter, 1])
-    let given = room(.expertOutput, shape.rows)
-    shared(mlp).forward(input, into: given, accumulate: false, layers)
-    math.scatter(given, times: sharedWeights, to: Array(0..<shape.rows), addingTo: out)
+    add(.shared, to: out, layers) { sum in
+      guard spec.gatesShared else { return shared(mlp).forward(input, into: sum, accumulate: true, layers) }
+      layers.linear("mlp.shared.router", input, into: kept[.sharedRouter, 1])
+      let given = room(.expertOutput, shape.rows)
+      shared(mlp).forward(input, into: given, accumulate: false, layers)
+      math.scatter(given, times: sharedWeights, to: Array(0..<shape.rows), addingTo: sum)
+    }
   }
 
   // MARK: Backward
 
   func backward(
     _ gradient: Matrix, input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers
-  ) {
+  ) throws {
     let math = layers.math
     if !accumulate { out.clear() }
+    streamGradient?.clear()
     var chosen = [Int](repeating: 0, count: shape.rows * spec.active)
     var weightGradients = [Double](repeating: 0, count: shape.rows * spec.active)
-    for own in rows {
-      let (gathered, above) = (room(.expertInput, own.rows.count), room(.expertGradient, own.rows.count))
-      let change = room(.expertOutput, own.rows.count)
-      math.gather(input, rows: own.rows, into: gathered)
-      math.gather(gradient, rows: own.rows, into: above)
-      let products = mlp(own).backward(
-        above, weights: own.weights, input: gathered, into: change, accumulate: false, layers)
-      math.scatter(change, to: own.rows, addingTo: out)
-      for (index, product) in products.enumerated() {
-        let place = own.rows[index] * spec.active + own.places[index]
-        chosen[place] = own.expert
-        weightGradients[place] = Double(product)
+    let expertGradient = try self.gradient(of: .experts, gradient, layers)
+    let read = read("mlp.expert_norm", input, layers)
+    try addInputGradient("mlp.expert_norm", to: out, layers) { out in
+      for own in rows {
+        let (gathered, above) = (room(.expertInput, own.rows.count), room(.expertGradient, own.rows.count))
+        let change = room(.expertOutput, own.rows.count)
+        math.gather(read, rows: own.rows, into: gathered)
+        math.gather(expertGradient, rows: own.rows, into: above)
+        let products = mlp(own).backward(
+          above, weights: own.weights, input: gathered, into: change, accumulate: false, layers)
+        math.scatter(change, to: own.rows, addingTo: out)
+        for (index, product) in products.enumerated() {
+          let place = own.rows[index] * spec.active + own.places[index]
+          chosen[place] = own.expert
+          weightGradients[place] = Double(product)
+        }
       }
     }
-    routerBack(chosen, weightGradients, input: input, into: out, layers)
-    if let mlp = spec.shared { sharedBack(mlp, gradient, input: input, into: out, layers) }
+    let routed = self.read("mlp.router_norm", input, layers)
+    try addInputGradient("mlp.router_norm", to: out, layers) {
+      routerBack(chosen, weightGradients, input: routed, into: $0, layers)
+    }
+    guard let mlp = spec.shared else { return }
+    try sharedBack(mlp, self.gradient(of: .shared, gradient, layers), input: input, into: out, layers)
   }
 
   /// - Parameters:
@@ -114,6 +192,15 @@ final class TrainingExperts: TrainingMixer {
       logits[row] = routing.gradient(router[row], chosen: Array(chosen[range]), weights: Array(gradients[range]))
     }
     layers.linearBack("mlp.router", logits, input: input, into: out, accumulate: true)
+    guard spec.hasExpertFactors else { return }
+    let sums = layers.gradient("mlp.router.factors")
+    var values = sums.values.map(Double.init)
+    for row in 0..<shape.rows {
+      for (place, own) in routing.weighed(router[row].span).enumerated() {
+        values[own.expert] += gradients[row * spec.active + place] * Double(own.weight)
+      }
+    }
+    sums.values = values.map { Float($0) }
   }
 
   private func sharedBack(
@@ -134,8 +221,12 @@ final class TrainingExperts: TrainingMixer {
 }
 
 extension ExpertsSpec {
-  var keptWidths: TrainingMatrices.Widths {
+  /// - Parameter hidden: the width of the residual stream.
+  func keptWidths(hidden: Int) -> TrainingMatrices.Widths {
     var widths: TrainingMatrices.Widths = [.router: count]
+    if ownNorms != nil {
+      for branch in [TrainingExperts.Branch.experts, .shared] { widths[branch.content] = hidden }
+    }
     for (content, size) in expert.keptWidths { widths[content] = active * size }
     if let shared {
       widths[.sharedUp] = shared.size
@@ -147,8 +238,15 @@ extension ExpertsSpec {
 
   func scratchWidths(hidden: Int, isTrained: Bool) -> TrainingMatrices.Widths {
     let mlps = expert.scratchWidths(isTrained: isTrained).union(shared?.scratchWidths(isTrained: isTrained) ?? [:])
-    let rows: TrainingMatrices.Widths = [.expertInput: hidden, .expertOutput: hidden]
-    guard isTrained else { return mlps.union(rows) }
-    return mlps.union(rows).union([.expertGradient: hidden, .routerGradient: count])
+    var widths = mlps.union([.expertInput: hidden, .expertOutput: hidden])
+    if ownNorms != nil { widths[.ownNormed] = hidden }
+    guard isTrained else { return widths }
+    (widths[.expertGradient], widths[.routerGradient]) = (hidden, count)
+    if ownNorms != nil {
+      for content in [TrainingMatrices.MatrixContent.ownGradient, .ownNormedGradient, .ownStreamGradient] {
+        widths[content] = hidden
+      }
+    }
+    return widths
   }
 }

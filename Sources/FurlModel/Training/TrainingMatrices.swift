@@ -40,6 +40,8 @@ struct TrainingMatrices {
     case inner
     /// The rows of an expert, and what it makes of them.
     case expertInput, expertOutput
+    /// What comes out of a norm that router, experts or the shared one have of their own.
+    case ownNormed
 
     // What is used for a moment on the way back: gradients.
     case normedGradient, streamGradient, branchGradient
@@ -47,6 +49,7 @@ struct TrainingMatrices {
     case narrowGradient, normedLatentGradient
     case innerGradient, upGradient, routerGradient, expertGradient
     case inputTermGradient, inputContextGradient
+    case ownGradient, ownNormedGradient, ownStreamGradient
   }
 
   /// Columns of each.

@@ -13,6 +13,13 @@ protocol TrainingMixer {
   ///
   /// - Parameter accumulate: whether `out` is added to, and not set.
   func backward(_ gradient: Matrix, input: Matrix, into out: Matrix, accumulate: Bool, _ layers: TrainingLayers) throws
+
+  /// Behind a way back: the gradient of what the stage reads before its norm, as far as the part reads that itself.
+  var streamGradient: Matrix? { get }
+}
+
+extension TrainingMixer {
+  var streamGradient: Matrix? { nil }
 }
 
 /// What all parts of a pass share.
@@ -31,19 +38,20 @@ extension PartSpec {
   /// Why a part cannot be trained; nil: it can.
   var untrainable: String? {
     switch mixer {
-    case .experts(let experts) where experts.ownNorms != nil || experts.hasExpertFactors:
-      "experts between norms of their own have no gradient that Furl computes"
     case .attention, .latentAttention, .feedForward, .experts, .tokenInput: nil
     case .recurrent: "a recurrent mixer has no gradient that Furl computes"
     }
   }
 
+  /// Whether the part reads what its stage reads before the stage's norm, too.
+  var readsStream: Bool { if case .experts(let experts) = mixer { experts.ownNorms != nil } else { false } }
+
   /// Columns of what the part leaves for the way back.
-  var keptWidths: TrainingMatrices.Widths {
+  func keptWidths(hidden: Int) -> TrainingMatrices.Widths {
     switch mixer {
     case .attention(let attention): attention.keptWidths
     case .feedForward(let mlp): mlp.keptWidths
-    case .experts(let experts): experts.keptWidths
+    case .experts(let experts): experts.keptWidths(hidden: hidden)
     case .latentAttention(let attention): attention.keptWidths
     case .tokenInput(let input): input.keptWidths
     case .recurrent: [:]

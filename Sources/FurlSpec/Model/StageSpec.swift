@@ -175,7 +175,7 @@ extension PartSpec {
     case .feedForward: return []
     case .experts(let experts):
       return plain("mlp.router.choice", .routerChoice, experts.count, if: experts.routerHasChoiceBias)
-        + plain("mlp.router.factors", .routerChoice, experts.count, if: experts.hasExpertFactors)
+        + plain("mlp.router.factors", .routerFactors, experts.count, if: experts.hasExpertFactors)
     case .recurrent(let mixer):
       let channels = 2 * mixer.keyHeads * mixer.keySize + mixer.valueHeads * mixer.valueSize
       return plain("mixer.convolution", .norm, channels * mixer.convolution)

@@ -23,6 +23,8 @@ package enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// What chooses experts, and what is added to its outputs for the choice alone.
   case router = "mlp.router"
   case routerChoice = "mlp.router.choice"
+  /// What the weights of experts are multiplied with: a number for each expert.
+  case routerFactors = "mlp.router.factors"
   /// A number for each head that the softmax counts beside the rows.
   case sinks = "attention.sinks"
   /// The layers of a recurrent mixer.
@@ -39,7 +41,7 @@ package enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// Whether tensors of this role are vectors, which stay in FP32.
   package var isVector: Bool {
     switch self {
-    case .norm, .bias, .sinks, .routerChoice, .scale: true
+    case .norm, .bias, .sinks, .routerChoice, .routerFactors, .scale: true
     default: false
     }
   }

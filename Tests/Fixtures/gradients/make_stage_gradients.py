@@ -160,6 +160,8 @@ def qwen3(w):
 
 SANDWICH = {"input_layernorm": "attention.norm", "post_attention_layernorm": "attention.output_norm",
             "pre_feedforward_layernorm": "mlp.norm", "post_feedforward_layernorm": "mlp.output_norm"}
+GEMMA4_EXPERTS = {"post_feedforward_layernorm_1": "mlp.shared_output_norm", "post_feedforward_layernorm_2": "mlp.expert_output_norm",
+                  "pre_feedforward_layernorm_2": "mlp.expert_norm"}
 
 
 def gemma(w, names):
@@ -769,6 +771,48 @@ def gemma4(w):
     return config, state
 
 
+@case(length=30, seed=1)
+def gemma4_experts(w):
+    """Router and experts that read the stream through norms of their own, beside an MLP; norms behind both, a factor for each
+    expert."""
+    count, size, layers = 5, 5, ["sliding_attention", "full_attention"]
+    w.ends(head=False)
+    for i in range(BLOCKS):
+        own = f"blocks.{i}."
+        w.attention(i)
+        for name in QK.values():
+            w.norm(own + name, HEAD)
+        for name in [*SANDWICH.values(), *GEMMA4_EXPERTS.values()]:
+            w.norm(own + name, HIDDEN)
+        w.norm(own + "mlp.router_norm", HIDDEN)
+        w.experts(i, count, size)
+        w.add(own + "mlp.router.factors", (count,), middle=1.0, width=0.5)
+        w.mlp(own + "mlp.shared")
+        w.add(own + "scale", (1,), middle=0.8, width=0.3)
+    config = transformers.Gemma4TextConfig(**base(
+        head_dim=HEAD, global_head_dim=HEAD, sliding_window=5, layer_types=layers, num_kv_shared_layers=0,
+        hidden_size_per_layer_input=0, enable_moe_block=True, num_experts=count, top_k_experts=2,
+        moe_intermediate_size=size, final_logit_softcapping=3.0,
+        rope_parameters={layers[0]: {"rope_type": "default", "rope_theta": 1e2},
+                         layers[1]: {"rope_type": "proportional", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}))
+    names = SANDWICH | QK | GEMMA4_EXPERTS | {"router.proj": "mlp.router"} | {
+        "mlp." + name + "_proj": "mlp.shared." + name for name in ("gate", "up", "down")}
+
+    def state(t):
+        result = {"model.embed_tokens.weight": t["embedding"] / HIDDEN ** 0.5, "lm_head.weight": t["embedding"],
+                  "model.norm.weight": t["norm"]}
+        for i in range(BLOCKS):
+            own, prefix = f"blocks.{i}.", f"model.layers.{i}."
+            result |= llama(t, i, names) | {
+                key.replace(".mlp.experts.", ".experts."): value for key, value in experts(t, i, count).items()}
+            result |= {
+                prefix + "router.scale": t[own + "mlp.router_norm"] * HIDDEN ** 0.5,
+                prefix + "router.per_expert_scale": t[own + "mlp.router.factors"],
+                prefix + "layer_scalar": t[own + "scale"].detach()}
+        return result
+    return config, state
+
+
 def watch(model, distances):
     """Notes by how much every row's last choice is before the first that was not chosen."""
     def note(module, _, output):
@@ -800,6 +844,9 @@ def watch(model, distances):
             distances.append((gap - limit).abs().min().item())
             left.scatter_(-1, first, -torch.inf)
     for name, module in model.named_modules():
+        if hasattr(module, "per_expert_scale"):
+            module.top_k = module.config.top_k_experts
+            module.register_forward_hook(note)
         if name.endswith(("mlp.gate", "mlp.router")) and hasattr(module, "top_k"):
             module.register_forward_hook(note)
 

@@ -60,6 +60,7 @@ enum StageSpecs {
     case "phimoe": phiMoE
     case "mixed": mixed
     case "gemma4": gemma4
+    case "gemma4_experts": gemma4Experts
     default: nil
     }
   }
@@ -67,7 +68,7 @@ enum StageSpecs {
   static let names = [
     "qwen3", "gemma2", "gemma3", "olmo2", "gpt_neox", "glm4_moe", "qwen2_moe", "qwen3_moe", "gpt_oss", "smollm3",
     "granite", "deepseek_v2", "deepseek_v3", "mpt", "stablelm", "laguna", "laguna_elements", "phimoe", "mixed",
-    "gemma4",
+    "gemma4", "gemma4_experts",
   ]
 
   private static var qwen3: ModelSpec {
@@ -301,6 +302,29 @@ enum StageSpecs {
       var block = sandwich(own(isFull: isFull, takes: takes))
       if takes { block.feedForward?.size = 2 * neurons }
       block.stages.append(StageSpec(norm: nil, parts: [PartSpec(.tokenInput(input), outputNorm: rms)]))
+      block.isScaled = true
+      return block
+    }
+    var spec = model(blocks, isTied: true)
+    spec.logitSoftCap = 3
+    return spec
+  }
+
+  /// Router and experts that read the stream through norms of their own, beside an MLP.
+  private static var gemma4Experts: ModelSpec {
+    var far = rotary(1e4, headSize)
+    far.scaling = .proportional(factor: 1, turning: 1)
+    var experts = ExpertsSpec(
+      count: 5, active: 2, expert: mlp(.geluTanh, size: 5), shared: mlp(.geluTanh))
+    (experts.ownNorms, experts.hasExpertFactors) = (rms, true)
+    let blocks = [rotary(100), far].enumerated().map { index, rotary in
+      var own = attention(rotary)
+      (own.scale, own.window) = (1, index == 0 ? 5 : nil)
+      (own.queryNorm, own.keyNorm, own.valueNorm) = (rms, rms, rms.epsilon)
+      var block = BlockSpec(
+        [MixerSpec.attention(own), .experts(experts)].map {
+          StageSpec(norm: rms, parts: [PartSpec($0, outputNorm: rms)])
+        })
       block.isScaled = true
       return block
     }
