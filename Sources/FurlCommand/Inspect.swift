@@ -14,6 +14,7 @@ struct Inspect: ParsableCommand {
       furl inspect minipy-int4.furl --tensors
       furl inspect minipy-int4.furl --check
       furl inspect minipy-int4.furl --diff checkpoints/minipy
+      furl inspect minipy-int4.furl --diff checkpoints/minipy --text code.txt
       """)
 
   @Argument(help: "A checkpoint (a folder or a GGUF file) or an artifact.", completion: .file())
@@ -32,24 +33,50 @@ struct Inspect: ParsableCommand {
     completion: .file())
   var diff: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "With --diff: read this text and say what each matrix does to its layer's outputs and to the predictions.",
+      valueName: "file"), completion: .file())
+  var text: String?
+
   @Flag(help: "Print one JSON document instead of text.")
   var json = false
+
+  func validate() throws {
+    if text != nil, diff == nil { throw ValidationError("--text says what differs does: give --diff, too") }
+  }
 
   func run() throws {
     let pool = WorkerPool(threads: WorkerPool.availableCores)
     let file = try ModelFile(path: weights.path(path))
     if check { try verifyBytes(file, pool: pool) }
     let inspection = try Inspection(file, listingTensors: tensors || json, pool: pool)
-    let difference = try diff.map { try ModelDifference(file, ModelFile(path: $0), pool: pool) }
+    let other = try diff.map(ModelFile.init(path:))
+    let difference = try other.map { try ModelDifference(file, $0, pool: pool) }
+    let effects = try difference.flatMap { try self.effects(file, other, $0, pool) }
     if json {
       guard case .object(var members) = try inspection.json else { return }
       if check { members.append(.init("checked", true)) }
       if let difference { members.append(.init("diff", difference.json)) }
+      if let effects { members.append(.init("effects", effects.json)) }
       return Terminal.print(JSON.object(members))
     }
     try InspectionText(inspection).show()
     if check { Terminal.print("checked      every byte agrees with its digest") }
-    if let difference { InspectionText.show(difference) }
+    if let difference { InspectionText.show(difference, effects) }
+  }
+
+  private func effects(
+    _ file: ModelFile, _ other: ModelFile?, _ difference: ModelDifference, _ pool: WorkerPool
+  ) throws -> LayerEffects? {
+    guard let text, let other else { return nil }
+    let start = ContinuousClock.now
+    defer { Terminal.clearProgress() }
+    return try LayerEffects(
+      file, against: other, difference, textAt: text, pool: pool
+    ) { name, done, all in
+      Terminal.progress("measuring " + name, done: done, total: all, since: start)
+    }
   }
 
   private func verifyBytes(_ file: ModelFile, pool: WorkerPool) throws {

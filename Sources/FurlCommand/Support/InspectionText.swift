@@ -111,13 +111,29 @@ struct InspectionText {
     Terminal.print(table)
   }
 
-  static func show(_ difference: ModelDifference) {
-    var table = TextTable(["tensor", "relative error", "largest difference"])
+  /// - Parameter effects: what the differences do on a text.
+  static func show(_ difference: ModelDifference, _ effects: LayerEffects?) {
+    let known = Dictionary(uniqueKeysWithValues: (effects?.layers ?? []).map { ($0.name, $0) })
+    let more = effects == nil ? [] : ["output error", "predicted KL", "KL divergence", "share"]
+    let sum = known.values.reduce(0) { $0 + $1.divergence }
+    func figure(_ number: Double?) -> String { number.map { Figures.significant($0) } ?? "" }
+    var table = TextTable(["tensor", "relative error", "largest difference"] + more)
     for tensor in difference.tensors {
-      table.add([tensor.name, Figures.significant(tensor.relativeError), Figures.significant(tensor.largestDifference)])
+      let effect = known[tensor.name]
+      let share = effect.map { sum > 0 ? "\(Figures.significant(100 * $0.divergence / sum)) %" : "" } ?? ""
+      table.add(
+        [tensor.name, figure(tensor.relativeError), figure(tensor.largestDifference)]
+          + (more.isEmpty
+            ? [] : [figure(effect?.outputError), figure(effect?.predicted), figure(effect?.divergence), share]))
     }
     Terminal.print("")
     if difference.isEqual { Terminal.print("the weights are equal") } else { Terminal.print(table) }
+    if let effects {
+      Terminal.print("")
+      Terminal.print(
+        "one matrix at a time, KL divergences add up to \(figure(sum)); together they make "
+          + "\(figure(effects.divergence)) on \(Figures.grouped(effects.positions)) tokens")
+    }
     for name in difference.onlyInFirst { Terminal.print("only here:  \(name)") }
     for name in difference.onlyInSecond { Terminal.print("only there: \(name)") }
   }

@@ -63,10 +63,11 @@ package final class SensitivityProbe {
   ///
   /// - Parameters:
   ///   - replacements: by name, as large as what they replace.
-  ///   - biases: of replaced layers of blocks, by name; a layer may have had none.
+  ///   - others: vectors in the place of those of the model, by name: biases of replaced layers, which may have had none,
+  ///     and norms. Where they alone change a block, a matrix of it has to be among the replacements.
   ///   - experts: of blocks by their number, those that there are to choose from; of others all.
   package func divergence(
-    replacing replacements: [String: PackedMatrix], biases: [String: FloatVector] = [:],
+    replacing replacements: [String: PackedMatrix], vectors others: [String: FloatVector] = [:],
     keepingExperts experts: [Int: [Int]] = [:]
   ) throws -> Double {
     let first = (replacements.keys.map(firstBlock) + experts.keys).min() ?? spec.blocks.count
@@ -79,11 +80,11 @@ package final class SensitivityProbe {
     } else {
       walk.resume(starts[first])
     }
-    for block in first..<spec.blocks.count { try compute(block, replacements, biases, experts[block]) }
-    try patch(before: spec.blocks.count, replacements)
+    for block in first..<spec.blocks.count { try compute(block, replacements, others, experts[block]) }
+    try patch(before: spec.blocks.count, replacements, others)
     var sum = 0.0
     var row = 0
-    try forEachScored(replacements) { piece in
+    try forEachScored(replacements, others) { piece in
       let width = spec.vocabularySize
       let parts = piece.count / width
       var sums = Array(repeating: 0.0, count: parts)
@@ -121,18 +122,19 @@ package final class SensitivityProbe {
 
   // MARK: The forward pass
 
-  private func norm(_ name: String) throws -> BlockWalk.WalkedNorm {
-    guard let weight = vectors[name] else { throw FurlError(.defect, place: name, "is missing") }
-    return BlockWalk.WalkedNorm(weight: weight, bias: vectors[name + ".bias"])
+  private func norm(_ name: String, _ others: [String: FloatVector]) throws -> BlockWalk.WalkedNorm {
+    func vector(_ name: String) -> FloatVector? { others[name] ?? vectors[name] }
+    guard let weight = vector(name) else { throw FurlError(.defect, place: name, "is missing") }
+    return BlockWalk.WalkedNorm(weight: weight, bias: vector(name + ".bias"))
   }
 
   private func compute(
-    _ block: Int, _ replacements: [String: PackedMatrix], _ biases: [String: FloatVector] = [:],
+    _ block: Int, _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:],
     _ experts: [Int]? = nil
   ) throws {
-    try patch(before: block, replacements)
+    try patch(before: block, replacements, others)
     let prefix = "blocks.\(block)."
-    try walk.begin(block: block) { vectors[$0] }
+    try walk.begin(block: block) { others[$0] ?? vectors[$0] }
     walk.keepExperts(experts)
     for site in spec.sites(of: block) {
       // The others are inputs that nothing else is computed with.
@@ -142,31 +144,35 @@ package final class SensitivityProbe {
         guard let matrix = replacements[name] ?? matrices[name] else {
           throw FurlError(.defect, place: name, "is missing")
         }
-        walk.install(layer, matrix, bias: biases[name + ".bias"] ?? vectors[name + ".bias"])
+        walk.install(layer, matrix, bias: others[name + ".bias"] ?? vectors[name + ".bias"])
       }
     }
     walk.finish()
   }
 
   /// Applies what stands in for blocks that were cut out.
-  private func patch(before block: Int, _ replacements: [String: PackedMatrix]) throws {
+  private func patch(
+    before block: Int, _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:]
+  ) throws {
     guard spec.patches.contains(block) else { return }
     let name = spec.patchName(before: block)
     guard let matrix = replacements[name] ?? matrices[name] else {
       throw FurlError(.defect, place: name, "is missing")
     }
-    walk.apply(patch: matrix, bias: vectors[name + ".bias"])
+    walk.apply(patch: matrix, bias: others[name + ".bias"] ?? vectors[name + ".bias"])
   }
 
   /// Calls `body` with log p of some scored positions at a time: [positions][vocabulary].
-  private func forEachScored(_ replacements: [String: PackedMatrix], _ body: ([Float]) throws -> Void) throws {
+  private func forEachScored(
+    _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:], _ body: ([Float]) throws -> Void
+  ) throws {
     let name = spec.tiedEmbeddings ? "embedding" : "head"
     guard let matrix = replacements[name] ?? matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
-    let head = LinearGroup([.init(matrix, bias: vectors["head.bias"])])
+    let head = LinearGroup([.init(matrix, bias: others["head.bias"] ?? vectors["head.bias"])])
     let width = spec.vocabularySize
     var logits: Activations?
     var position = 0
-    try walk.visitHead(norm("norm")) { rows, count in
+    try walk.visitHead(norm("norm", others)) { rows, count in
       let scored = (0..<count).filter { (position + $0) % every == every - 1 }
       position += count
       guard !scored.isEmpty else { return }

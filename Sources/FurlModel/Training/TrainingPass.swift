@@ -28,6 +28,11 @@ package final class TrainingPass {
   /// Tokens of each sequence.
   package var length: Int { shape.length }
 
+  /// Why a model cannot be trained; nil: it can.
+  package static func untrainable(_ spec: ModelSpec) -> String? {
+    spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first
+  }
+
   /// - Parameters:
   ///   - sequences: at once.
   ///   - length: tokens of each, at most the model's context.
@@ -36,7 +41,7 @@ package final class TrainingPass {
   ///   memory.
   package init(_ spec: ModelSpec, sequences: Int, length: Int, isTrained: Bool, math: DenseMath) throws {
     precondition(sequences > 0 && length > 0 && length <= spec.contextLength)
-    if let problem = spec.blocks.lazy.flatMap(\.parts).compactMap(\.untrainable).first {
+    if let problem = TrainingPass.untrainable(spec) {
       throw FurlError(
         .input, "this \(spec.architecture) model cannot be trained: \(problem)",
         remedy: "leave out heal, prune with fit: reconstruct")

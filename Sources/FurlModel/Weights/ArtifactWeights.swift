@@ -25,7 +25,8 @@ package struct ArtifactWeights: WeightProvider, Sendable {
       guard let found = artifact.tensor(named: tensor.name) else {
         throw FurlError.input(artifact.path, tensor.name, "is missing")
       }
-      guard found.shape == tensor.shape, found.role == tensor.role.rawValue else {
+      let role = tensor.role
+      guard found.shape == tensor.shape, [role.rawValue, role.formerName].contains(found.role) else {
         throw FurlError.input(
           artifact.path, tensor.name,
           "is a \(found.role) of shape \(found.shape); the model needs a \(tensor.role.rawValue) of \(tensor.shape)")

@@ -130,6 +130,33 @@ package final class SecondMoments: @unchecked Sendable {
     return sum / Double(max(1, count))
   }
 
+  /// What errors of weights come to by the means of products of inputs, which these are, and of outputs: tr(G e H eᵀ).
+  ///
+  /// - Parameters:
+  ///   - errors: [columns][rows].
+  ///   - outputs: G, of as many columns as there are rows.
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  package func outputError(_ errors: [Float], outputs: SecondMoments, on math: DenseMath) throws -> Double {
+    let rows = outputs.columns
+    guard let matrix, let other = outputs.matrix, errors.count == rows * columns else {
+      throw FurlError(.defect, "there are no moments of errors")
+    }
+    matrix.mirror(on: math.pool)
+    other.mirror(on: math.pool)
+    let own = try Matrix(errors, rows: columns, columns: rows)
+    let products = try Matrix(rows: columns, columns: rows)
+    math.forEachPiece(columns, of: Matrix.tile) { part in
+      math.multiplyTransposed(matrix.columns(part), own.view, into: products.view.rows(part), .set)
+    }
+    let squares = try Matrix(rows: rows, columns: rows)
+    math.forEachPiece(rows, of: Matrix.tile) { part in
+      math.multiplyTransposed(own.columns(part), products.view, into: squares.view.rows(part), .set)
+    }
+    var sum = 0.0
+    for index in 0..<rows * rows { sum += Double(squares.numbers[index]) * Double(other.numbers[index]) }
+    return sum / Double(max(1, count)) / Double(max(1, outputs.count))
+  }
+
   // MARK: Coverage
 
   package var coverage: MomentCoverage {

@@ -38,6 +38,9 @@ package enum TensorRole: String, Sendable, Hashable, CaseIterable {
   /// One number that the residual stream is multiplied with behind a block.
   case scale
 
+  /// What artifacts of before there was such a role call it.
+  package var formerName: String? { self == .routerFactors ? TensorRole.routerChoice.rawValue : nil }
+
   /// Whether tensors of this role are vectors, which stay in FP32.
   package var isVector: Bool {
     switch self {

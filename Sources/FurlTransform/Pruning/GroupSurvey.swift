@@ -38,7 +38,7 @@ struct GroupSurvey {
     let readers = try form(kept)
     var biases: [String: FloatVector] = [:]
     for (name, reader) in readers { biases[name + ".bias"] = reader.bias }
-    let divergence = try probe.divergence(replacing: readers.mapValues(\.weight), biases: biases)
+    let divergence = try probe.divergence(replacing: readers.mapValues(\.weight), vectors: biases)
     let all = layer.importances.reduce(0, +)
     let importance = all - kept.reduce(0) { $0 + layer.importances[$1] }
     // Nothing is free: what seems so still goes by its importance.

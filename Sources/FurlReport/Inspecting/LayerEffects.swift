@@ -1,0 +1,257 @@
+package import FurlBase
+import FurlCheckpoint
+package import FurlModel
+import FurlNumerics
+import FurlSpec
+package import FurlTensor
+import FurlTokenizer
+import FurlTransform
+
+/// What it does, on a text, that a model has other matrices than the checkpoint that it was made from: to the outputs of
+/// each layer, and to the predictions.
+///
+/// Layers read what the checkpoint's read; predictions are measured with one matrix replaced at a time, and with all, norms
+/// and biases included. Beside what is measured there is what the second order predicts: ½ tr(G E H Eᵀ), with the error E of
+/// a layer's weights and the means H of products of its inputs and G of those of its outputs' gradients (``OutputSketch``).
+/// It takes positions to be independent: what attention averages, errors of keys and values, it takes for more than it is.
+package struct LayerEffects: Sendable {
+  package struct LayerEffect: Sendable {
+    package let name: String
+    /// The root of the mean square of what its outputs are off over that of its outputs; nil for rows that are looked up.
+    package let outputError: Double?
+    /// Nats; nil where no gradient is known: of matrices outside of blocks, and of models that Furl does not train.
+    package let predicted: Double?
+    /// The KL divergence in nats with this matrix alone replaced.
+    package let divergence: Double
+  }
+
+  /// Of the matrices that differ, in the order of the model.
+  package let layers: [LayerEffect]
+  /// The KL divergence in nats with everything replaced.
+  package let divergence: Double
+  /// Tokens that were read.
+  package let positions: Int
+
+  /// The most bytes of a text that are read.
+  private static let textLimit = 256 << 20
+  /// Tokens of a sequence at most.
+  private static let length = 256
+  /// Multiplications that all measurements together may take, about, and positions of one.
+  private static let work = 4e12
+  private static let positionRange = 512...8192
+
+  /// - Parameters:
+  ///   - file: a model with the tensors of the checkpoint.
+  ///   - difference: of the two.
+  ///   - path: of a text in UTF-8 that both read, at least one sequence.
+  /// - Throws: ``FurlError`` of kind `usage` where the other model is no checkpoint or has other tensors; `input` where the
+  ///   text cannot be read or is too short.
+  package init(
+    _ file: ModelFile, against original: ModelFile, _ difference: ModelDifference, textAt path: String,
+    pool: WorkerPool,
+    progress: (_ tensor: String, _ done: Int, _ of: Int) -> Void = { _, _, _ in }
+  ) throws {
+    let run = try EffectRun(file, original, difference, pool)
+    let bytes = try MappedFile(path: path).readAll(limit: LayerEffects.textLimit)
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw FurlError.input(path, "is not UTF-8") }
+    let sequences = try run.sequences(of: text, name: path)
+    positions = sequences.reduce(0) { $0 + $1.count }
+    (layers, divergence) = try run.measure(sequences, progress)
+  }
+
+  /// The measurement at work.
+  private final class EffectRun {
+    private let checkpoint: Checkpoint
+    private let spec: ModelSpec
+    private let pool: WorkerPool
+    private let math: DenseMath
+    private let context: ComputeContext
+    private var matrices: [String: PackedMatrix] = [:]
+    private var vectors: [String: FloatVector] = [:]
+    private var others: [String: PackedMatrix] = [:]
+    private var otherVectors: [String: FloatVector] = [:]
+    /// Matrices that differ.
+    private var changed: Set<String> = []
+    private var errors: [String: EffectErrors] = [:]
+
+    private struct EffectErrors {
+      let output: Double
+      let predicted: Double?
+    }
+
+    init(_ file: ModelFile, _ original: ModelFile, _ difference: ModelDifference, _ pool: WorkerPool) throws {
+      guard case .checkpoint(let checkpoint) = original else {
+        throw FurlError(
+          .usage, file: original.path, "--text needs a checkpoint to compare with",
+          remedy: "name the one it was made from")
+      }
+      (self.checkpoint, self.pool, spec) = (checkpoint, pool, checkpoint.spec)
+      guard file.spec.blocks == spec.blocks, difference.onlyInFirst.isEmpty, difference.onlyInSecond.isEmpty else {
+        throw FurlError(
+          .usage, file: file.path, "has other layers than \(original.path), so that no layer can be replaced",
+          remedy: "leave --text out")
+      }
+      let kernels = try Kernels.forTransforms()
+      math = DenseMath(pool: pool, kernels: kernels)
+      context = ComputeContext(pool: pool, kernels: kernels)
+      let other: any WeightProvider =
+        switch file {
+        case .checkpoint(let checkpoint): checkpoint
+        case .artifact(let weights): weights
+        }
+      let scheme = SensitivityProbe.scheme(for: spec)
+      for tensor in spec.tensors {
+        if tensor.shape.count == 2 {
+          matrices[tensor.name] = try checkpoint.matrix(tensor, scheme: scheme, pool: pool)
+          others[tensor.name] = try other.matrix(tensor, pool: pool)
+        } else {
+          (vectors[tensor.name], otherVectors[tensor.name]) = (try checkpoint.vector(tensor), try other.vector(tensor))
+        }
+      }
+      changed = Set(difference.tensors.filter { !$0.isEqual && matrices[$0.name] != nil }.map(\.name))
+    }
+
+    // MARK: The text
+
+    /// Pieces of one length from all over the text, with the token before each that the model begins a text with.
+    func sequences(of text: String, name: String) throws -> [[Int]] {
+      let tokenizer = try ModelFile.checkpoint(checkpoint).tokenizer()
+      let begin = tokenizer.addsBOS ? tokenizer.bosID.map { [$0] } ?? [] : []
+      let ids = tokenizer.encode(text, bos: .never)
+      try tokenizer.check(begin + ids, rows: spec.vocabularySize, file: name)
+      let step = min(LayerEffects.length, spec.contextLength) - begin.count
+      let count = step > 0 ? ids.count / step : 0
+      guard count > 0 else {
+        throw FurlError.input(
+          name, "has \(ids.count) tokens; \(max(1, step)) are the least to measure on", remedy: "give a longer text")
+      }
+      let wanted = LayerEffects.work / Double(spec.parameterCount) / Double(changed.count + 1)
+      let range = LayerEffects.positionRange
+      let positions = Int(min(max(wanted, Double(range.lowerBound)), Double(range.upperBound)))
+      let some = min(count, max(1, positions / (step + begin.count)))
+      return (0..<some).map { index in
+        let start = index * count / some * step
+        return begin + ids[start..<start + step]
+      }
+    }
+
+    // MARK: Measuring
+
+    func measure(
+      _ sequences: [[Int]], _ progress: (String, Int, Int) -> Void
+    ) throws -> (layers: [LayerEffect], divergence: Double) {
+      let sketch = try sketch(sequences)
+      try walk(sequences, sketch)
+      let probe = try SensitivityProbe(
+        spec, matrices: matrices, vectors: vectors, sequences: sequences, context: context)
+      let names = spec.tensors.map(\.name).filter(changed.contains)
+      let layers = try names.enumerated().map { index, name in
+        progress(name, index, names.count)
+        return LayerEffect(
+          name: name, outputError: errors[name]?.output, predicted: errors[name]?.predicted,
+          divergence: try probe.divergence(replacing: [name: others[name]!]))
+      }
+      return (layers, try probe.divergence(replacing: others, vectors: otherVectors))
+    }
+
+    private func sketch(_ sequences: [[Int]]) throws -> OutputSketch? {
+      guard TrainingPass.untrainable(spec) == nil else { return nil }
+      let layers = spec.tensors.filter { $0.block != nil && changed.contains($0.name) }
+      guard !layers.isEmpty else { return nil }
+      return try OutputSketch(
+        .init(spec, layers: Set(layers.map(\.name)), includesEmbedding: false, sequences: sequences, seed: 0) {
+          [checkpoint] in try checkpoint.source($0)
+        }, math: math)
+    }
+
+    /// Walks the checkpoint's blocks, and looks at what each layer reads.
+    private func walk(_ sequences: [[Int]], _ sketch: OutputSketch?) throws {
+      func matrix(_ name: String) throws -> PackedMatrix {
+        guard let matrix = matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
+        return matrix
+      }
+      let walk = try BlockWalk(
+        spec, embedding: matrix("embedding"), positions: matrices["positions"], sequences: sequences, context: context)
+      func patch(before block: Int) throws {
+        guard spec.patches.contains(block) else { return }
+        let name = spec.patchName(before: block)
+        walk.apply(patch: try matrix(name), bias: vectors[name + ".bias"])
+      }
+      for block in spec.blocks.indices {
+        try patch(before: block)
+        let prefix = "blocks.\(block)."
+        try walk.begin(block: block) { vectors[$0] }
+        for site in spec.sites(of: block) {
+          let layers = spec.readers(of: site, in: block)
+          let wanted = layers.filter { changed.contains(prefix + $0.name) }
+          if let first = wanted.first {
+            let moments = try SecondMoments(columns: first.columns, extent: .full)
+            walk.visit(site) { rows, count in moments.add(rows, count: count, on: math) }
+            for layer in wanted { try note(prefix + layer.name, moments, sketch, positions: walk.positionCount) }
+          } else if walk.isNeeded(site) {
+            walk.visit(site) { _, _ in }
+          }
+          for layer in layers {
+            walk.install(layer, try matrix(prefix + layer.name), bias: vectors[prefix + layer.name + ".bias"])
+          }
+        }
+        walk.finish()
+      }
+      try patch(before: spec.blocks.count)
+      guard changed.contains("head"), let norm = vectors["norm"] else { return }
+      let moments = try SecondMoments(columns: spec.hiddenSize, extent: .full)
+      walk.visitHead(.init(weight: norm, bias: vectors["norm.bias"])) { rows, count in
+        moments.add(rows, count: count, on: math)
+      }
+      try note("head", moments, sketch, positions: walk.positionCount)
+    }
+
+    /// Rows of a matrix that are looked at together: of a head there may be hundreds of thousands.
+    private static let rowsAtOnce = 4096
+
+    /// What a layer's outputs are off, and what that is predicted to do.
+    private func note(_ name: String, _ moments: SecondMoments, _ sketch: OutputSketch?, positions: Int) throws {
+      // An expert that no position went through gives nothing.
+      guard moments.count > 0, let matrix = matrices[name], let other = others[name] else { return }
+      let outputs = sketch?.moments(of: name)
+      let piece = outputs == nil ? min(matrix.rows, EffectRun.rowsAtOnce) : matrix.rows
+      var (error, size) = (0.0, 0.0)
+      var predicted: Double?
+      for start in stride(from: 0, to: matrix.rows, by: piece) {
+        let range = start..<min(start + piece, matrix.rows)
+        let values = turned(matrix, range)
+        let differences = zip(values, turned(other, range)).map { $0 - $1 }
+        error += try moments.outputError(differences, rows: range.count, on: math)
+        size += try moments.outputError(values, rows: range.count, on: math)
+        if let outputs {
+          let share = Double(moments.count) / Double(positions)
+          predicted = max(0, try 0.5 * share * moments.outputError(differences, outputs: outputs, on: math))
+        }
+      }
+      errors[name] = EffectErrors(output: size > 0 ? (max(0, error) / size).squareRoot() : 0, predicted: predicted)
+    }
+
+    /// Some rows of a matrix: [columns][rows].
+    private func turned(_ matrix: PackedMatrix, _ range: Range<Int>) -> [Float] {
+      let rows = matrix.read(rows: range, pool: pool)
+      var result = [Float](repeating: 0, count: rows.count)
+      for row in 0..<range.count {
+        for column in 0..<matrix.columns { result[column * range.count + row] = rows[row * matrix.columns + column] }
+      }
+      return result
+    }
+  }
+
+  package var json: JSON {
+    [
+      "positions": .integer(positions), "kl_divergence": .number(divergence),
+      "tensors": .array(
+        layers.map {
+          [
+            "name": .string($0.name), "output_error": $0.outputError.map(JSON.number) ?? .null,
+            "kl_divergence_predicted": $0.predicted.map(JSON.number) ?? .null, "kl_divergence": .number($0.divergence),
+          ]
+        }),
+    ]
+  }
+}
