@@ -133,37 +133,9 @@ struct ZeroPoints: @unchecked Sendable {
     for lane in 0..<Tile.rows { (scales[lane], minimums[lane]) = (choice.scale[lane], minimum[lane]) }
   }
 
-  // MARK: Sums
-
-  /// What the weighted squares of a block add up to: as the kernel gives it.
-  private struct GridSums {
-    var loss = Lanes.zero
-    var weights = Lanes.zero
-    var codes = Lanes.zero
-    var squares = Lanes.zero
-    var values = Lanes.zero
-    var products = Lanes.zero
-  }
-
   private func weigh(_ block: ZeroBlock, _ choice: ZeroChoice) -> GridSums {
-    var (scale, minimum, sums) = (choice.scale, choice.minimum, GridSums())
-    func floats<Result>(_ lanes: inout Lanes, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
-      withUnsafeMutablePointer(to: &lanes) {
-        $0.withMemoryRebound(to: Float.self, capacity: Tile.rows, body)
-      }
-    }
-    withUnsafePointer(to: grid) { grid in
-      floats(&scale) { scale in
-        floats(&minimum) { minimum in
-          withUnsafeMutablePointer(to: &sums) {
-            $0.withMemoryRebound(to: Float.self, capacity: 6 * Tile.rows) { sums in
-              kernels.weigh_grid(
-                grid, block.values.base, block.values.stride, block.weights, block.columns, scale, minimum, sums)
-            }
-          }
-        }
-      }
-    }
-    return sums
+    GridSums(
+      grid, kernels, values: block.values.base, stride: block.values.stride, weights: block.weights,
+      columns: block.columns, scale: choice.scale, minimum: choice.minimum)
   }
 }

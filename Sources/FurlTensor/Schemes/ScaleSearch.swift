@@ -58,8 +58,8 @@ package struct ScaleSearch: @unchecked Sendable {
   private func search(_ block: LaneBlock, _ columns: Int) -> (scale: Lanes, minimum: Lanes)? {
     var (scale, minimum) = (Lanes.zero, Lanes.zero)
     let isFound = withUnsafePointer(to: grid) { grid in
-      withFloats(of: &scale) { scale in
-        withFloats(of: &minimum) { minimum in
+      scale.withFloats { scale in
+        minimum.withFloats { minimum in
           kernels.search_grid(grid, block.values, block.stride, block.weights, columns, nil, scale, minimum)
         }
       }
@@ -67,19 +67,13 @@ package struct ScaleSearch: @unchecked Sendable {
     return isFound ? (scale, minimum) : nil
   }
 
-  private func withFloats<Result>(of lanes: inout Lanes, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
-    withUnsafeMutablePointer(to: &lanes) {
-      $0.withMemoryRebound(to: Float.self, capacity: Tile.rows, body)
-    }
-  }
-
   /// The halves of a block without a calibration: a few scales about the one that takes the largest value to an end, and
   /// least squares with the codes of the best.
   private func scale(_ block: LaneBlock, _ columns: Int) -> ChosenScales? {
     var (scale, minimum) = (Lanes.zero, Lanes.zero)
     let isFound = withUnsafePointer(to: grid) { grid in
-      withFloats(of: &scale) { scale in
-        withFloats(of: &minimum) { minimum in
+      scale.withFloats { scale in
+        minimum.withFloats { minimum in
           kernels.search_few(grid, block.values, block.stride, block.weights, columns, scale, minimum)
         }
       }
@@ -89,42 +83,23 @@ package struct ScaleSearch: @unchecked Sendable {
     return isFound ? ChosenScales(scales: [scale], minimums: [minimum]) : nil
   }
 
-  /// What the weighted squares of a block add up to under a scale and a minimum.
-  fileprivate struct GridSums {
-    var loss = Lanes.zero
-    var weights = Lanes.zero
-    var codes = Lanes.zero
-    var squares = Lanes.zero
-    var values = Lanes.zero
-    var products = Lanes.zero
-  }
-
   private func weigh(_ block: LaneBlock, _ columns: Int, _ scale: Lanes, _ minimum: Lanes) -> GridSums {
-    var (scale, minimum, sums) = (scale, minimum, GridSums())
-    withUnsafePointer(to: grid) { grid in
-      withFloats(of: &scale) { scale in
-        withFloats(of: &minimum) { minimum in
-          withUnsafeMutablePointer(to: &sums) {
-            $0.withMemoryRebound(to: Float.self, capacity: 6 * Tile.rows) { sums in
-              kernels.weigh_grid(grid, block.values, block.stride, block.weights, columns, scale, minimum, sums)
-            }
-          }
-        }
-      }
-    }
-    return sums
+    GridSums(
+      grid, kernels, values: block.values, stride: block.stride, weights: block.weights, columns: columns, scale: scale,
+      minimum: minimum)
   }
 
   /// The power of two with the least error, near the one that takes the largest magnitude to the table's end.
   private func exponent(_ block: LaneBlock, _ columns: Int) -> ChosenScales? {
     var largest = Lanes.zero
+    var areFinite = SIMDMask<SIMD16<Int32>>(repeating: true)
     for column in 0..<columns {
-      for lane in 0..<Tile.rows {
-        let value = abs(block.values[column * block.stride + lane])
-        guard value.isFinite else { return nil }
-        largest[lane] = max(largest[lane], value)
-      }
+      let numbers = UnsafeRawPointer(block.values + column * block.stride).loadUnaligned(as: Lanes.self)
+      let sizes = numbers.replacing(with: 0 - numbers, where: numbers .< 0)
+      areFinite .&= sizes .<= .greatestFiniteMagnitude
+      largest.replace(with: sizes, where: sizes .> largest)
     }
+    guard all(areFinite) else { return nil }
     var first = SIMD16<Int32>.one
     for lane in 0..<Tile.rows where largest[lane] > 0 {
       // A table's end is 12: 1.5 times the power of its octave.
@@ -227,7 +202,7 @@ package struct ScaleSearch: @unchecked Sendable {
     let steps = range.count > 128 ? ScaleSearch.fineSteps : ScaleSearch.unitSteps
     let count = wanted.count
     var unit = Lanes.zero
-    withFloats(of: &unit) { unit in
+    unit.withFloats { unit in
       wanted.withUnsafeBytes { wanted in
         weights.withUnsafeBytes { weights in
           guard let wanted = wanted.baseAddress, let weights = weights.baseAddress else { return }
@@ -344,17 +319,6 @@ package struct ScaleSearch: @unchecked Sendable {
   private func positive(_ lanes: Lanes) -> Lanes { lanes.replacing(with: 1, where: .!(lanes .> 0)) }
 
   private func magnitude(_ lanes: Lanes) -> Lanes { pointwiseMax(lanes, -lanes) }
-}
-
-extension ScaleSearch.GridSums {
-  fileprivate mutating func replace(with other: ScaleSearch.GridSums, where mask: SIMDMask<SIMD16<Int32>>) {
-    loss.replace(with: other.loss, where: mask)
-    weights.replace(with: other.weights, where: mask)
-    codes.replace(with: other.codes, where: mask)
-    squares.replace(with: other.squares, where: mask)
-    values.replace(with: other.values, where: mask)
-    products.replace(with: other.products, where: mask)
-  }
 }
 
 /// The scales and minimums of the parts of a super-block, or of one block, of 16 rows.
