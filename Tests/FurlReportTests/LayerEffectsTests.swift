@@ -153,6 +153,25 @@ import Testing
     }
   }
 
+  @Test func matricesThatMakeUpForEachOtherAreRefused() throws {
+    try TestData.withTemporaryFolder { folder in
+      let recipe = try Recipe(
+        YAML.read(
+          Array(
+            """
+            furl: 1
+            recipe: r
+            steps: [{quantize: {weights: int4, method: awq}}]
+            calibration: {text: bundled, samples: 8, length: 32}
+            """.utf8), file: "r.yaml"))
+      _ = try Compressor(Checkpoint(folder: TestData.minipy), recipe: recipe).write(to: folder + "/a.furl", pool: pool)
+      let error = #expect(throws: FurlError.self) {
+        try effects(folder + "/a.furl", TestData.minipy, text: TestData.minipy + "/validation.txt")
+      }
+      #expect(error?.kind == .usage && error?.problem.contains("method: awq") == true)
+    }
+  }
+
   @Test func whatCannotBeComparedIsRefused() throws {
     try withNoise(in: [], of: 0) { plain, noisy, text in
       func problem(_ path: String, _ original: String, _ text: String) -> FurlError? {

@@ -91,6 +91,11 @@ package struct LayerEffects: Sendable {
           .usage, file: file.path, "has other layers than \(original.path), so that no layer can be replaced",
           remedy: "leave --text out")
       }
+      guard try !EffectRun.scalesChannels(file) else {
+        throw FurlError(
+          .usage, file: file.path, "was made with method: awq, whose matrices make up for each other's factors",
+          remedy: "leave --text out: none of them means anything alone")
+      }
       let kernels = try Kernels.forTransforms()
       math = DenseMath(pool: pool, kernels: kernels)
       context = ComputeContext(pool: pool, kernels: kernels)
@@ -109,6 +114,13 @@ package struct LayerEffects: Sendable {
         }
       }
       changed = Set(difference.tensors.filter { !$0.isEqual && matrices[$0.name] != nil }.map(\.name))
+    }
+
+    /// Whether columns of some matrices were multiplied with what rows of others, or norms, were divided by.
+    private static func scalesChannels(_ file: ModelFile) throws -> Bool {
+      guard case .artifact(let weights) = file else { return false }
+      let recipe = try JSON.parse(Array(weights.artifact.description.recipe.text.utf8), file: file.path)
+      return recipe["steps"]?.array?.contains { $0["quantize"]?["method"]?.string == "awq" } ?? false
     }
 
     // MARK: The text
