@@ -1,3 +1,4 @@
+import FurlArtifact
 package import FurlBase
 import FurlCheckpoint
 package import FurlModel
