@@ -156,7 +156,7 @@ def check_grid(model, names, options):
         size = weight.shape[1] if options.block == "row" else int(options.block)
         for row in weight[:8]:
             for group in row.split(size):
-                assert len({round(float(x), 9) for x in group}) <= 16, f"{name} is not quantised"
+                assert len({round(float(x), 9) for x in group}) <= 16, f"{name} is not quantized"
 
 
 def by_auto_round(options, folder):

@@ -17,6 +17,13 @@ import Testing
       try expect(
         "inspect", try await Tool.run("inspect", artifact, "--check", "--diff", TestData.minipy, "--json").json)
       try expect("inspect", try await Tool.run("inspect", TestData.minipy, "--json").json)
+      let code = folder + "/code.txt"
+      try TestData.write(Array(TestData.bytes(TestData.minipy + "/validation.txt").prefix(1200)), to: code)
+      let effects = try await Tool.run("inspect", artifact, "--diff", TestData.minipy, "--text", code, "--json").json
+      #expect(effects["effects"]?["tensors"]?.array?.count == 38)
+      try expect("inspect", effects)
+      let shown = try await Tool.run("inspect", artifact, "--diff", TestData.minipy, "--text", code).output
+      #expect(shown.contains("predicted KL") && shown.contains("on 256 tokens"))
       let lines = TestData.minipy + "/lines.yaml"
       let eval = try await Tool.run("eval", artifact, "--suite", lines, "--limit", "12", "--json").json
       try expect("eval", eval)

@@ -55,8 +55,13 @@ struct NaiveModel {
 
   /// Writes the model as an artifact.
   ///
-  /// - Parameter spec: what the artifact says of itself; nil: the truth.
-  func write(to path: String, tokenizer: [UInt8] = [], spec lie: JSON? = nil) throws {
+  /// - Parameters:
+  ///   - spec: what the artifact says of itself; nil: the truth.
+  ///   - role: what it calls a tensor's role.
+  func write(
+    to path: String, tokenizer: [UInt8] = [], spec lie: JSON? = nil,
+    role: (TensorRole) -> String = { $0.rawValue }
+  ) throws {
     let writer = try ArtifactWriter(path: path, storage: .mapped, formatVersion: spec.formVersion)
     for tensor in spec.tensors {
       var streams: [PackedLayout.StreamKind: ByteStorage] = [:]
@@ -66,7 +71,7 @@ struct NaiveModel {
         streams = [.values: try FloatVector((tensors[tensor.name] ?? []).map { Float($0) }).storage]
       }
       try writer.append(
-        name: tensor.name, role: tensor.role.rawValue, shape: tensor.shape,
+        name: tensor.name, role: role(tensor.role), shape: tensor.shape,
         scheme: tensor.shape.count == 1 ? .float32 : scheme, streams: streams)
     }
     try writer.finish(Fixtures.description(spec: lie ?? spec.json), tokenizer: tokenizer)

@@ -295,7 +295,7 @@ static void check_shapes(outcome *o, const furl_kernels *k, format f) {
     check(o, k, &s);
   }
   for (int i = 0; i < 24; i++) { // more than one tile, windows that end and begin anywhere in them
-    if (!is_taken()) continue;
+    if (!is_taken() && i % 8 != 0) continue;
     size_t position = draw_below(2) == 0 ? draw_below(1600) : FURL_ATTENTION_TILE * (1 + draw_below(3)) - draw_below(3);
     shape s = {
       sizes[draw_below(13)], position, 1 + draw_below(7), 1 + draw_below(4),

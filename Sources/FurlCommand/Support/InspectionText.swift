@@ -115,7 +115,7 @@ struct InspectionText {
   static func show(_ difference: ModelDifference, _ effects: LayerEffects?) {
     let known = Dictionary(uniqueKeysWithValues: (effects?.layers ?? []).map { ($0.name, $0) })
     let more = effects == nil ? [] : ["output error", "predicted KL", "KL divergence", "share"]
-    let sum = known.values.reduce(0) { $0 + $1.divergence }
+    let sum = (effects?.layers ?? []).reduce(0) { $0 + $1.divergence }
     func figure(_ number: Double?) -> String { number.map { Figures.significant($0) } ?? "" }
     var table = TextTable(["tensor", "relative error", "largest difference"] + more)
     for tensor in difference.tensors {

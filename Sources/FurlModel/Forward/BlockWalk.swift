@@ -128,18 +128,22 @@ package final class BlockWalk {
   /// What blocks that have been walked leave for those behind them.
   struct WalkState {
     let hidden: Activations
+    /// Blocks may look tokens up in it, too.
+    fileprivate let embedding: PackedMatrix
     fileprivate let sharedKeys: [Int: SharedKeys]
   }
 
   /// What the blocks that have been walked leave for those behind them.
   ///
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
-  func state() throws -> WalkState { WalkState(hidden: try hiddenStates(), sharedKeys: sharedKeys) }
+  func state() throws -> WalkState {
+    WalkState(hidden: try hiddenStates(), embedding: embedding, sharedKeys: sharedKeys)
+  }
 
   /// Goes back to what ``state()`` has given.
   func resume(_ state: WalkState) {
     hidden.copyRows(state.hidden, from: 0..<positionCount)
-    sharedKeys = state.sharedKeys
+    (embedding, sharedKeys) = (state.embedding, state.sharedKeys)
   }
 
   /// The embeddings of the tokens at some positions, into the first rows of a set.

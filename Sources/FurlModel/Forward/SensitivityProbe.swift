@@ -63,14 +63,13 @@ package final class SensitivityProbe {
   ///
   /// - Parameters:
   ///   - replacements: by name, as large as what they replace.
-  ///   - others: vectors in the place of those of the model, by name: biases of replaced layers, which may have had none,
-  ///     and norms. Where they alone change a block, a matrix of it has to be among the replacements.
+  ///   - others: vectors in the place of those of the model, by name: norms, and biases of layers, which may have had none.
   ///   - experts: of blocks by their number, those that there are to choose from; of others all.
   package func divergence(
     replacing replacements: [String: PackedMatrix], vectors others: [String: FloatVector] = [:],
     keepingExperts experts: [Int: [Int]] = [:]
   ) throws -> Double {
-    let first = (replacements.keys.map(firstBlock) + experts.keys).min() ?? spec.blocks.count
+    let first = ((Array(replacements.keys) + others.keys).map(firstBlock) + experts.keys).min() ?? spec.blocks.count
     if replacements["embedding"] != nil || replacements["positions"] != nil {
       walk.embed(
         replacements["embedding"] ?? matrices["embedding"]!,
@@ -117,7 +116,7 @@ package final class SensitivityProbe {
   private func firstBlock(_ name: String) -> Int {
     let parts = name.split(separator: ".")
     if parts.count > 1, parts[0] == "blocks" { return Int(parts[1]) ?? 0 }
-    return name == "head" ? spec.blocks.count : 0
+    return ["head", "norm"].contains(parts[0]) ? spec.blocks.count : 0
   }
 
   // MARK: The forward pass

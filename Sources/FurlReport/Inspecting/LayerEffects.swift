@@ -12,15 +12,18 @@ import FurlTransform
 /// each layer, and to the predictions.
 ///
 /// Layers read what the checkpoint's read; predictions are measured with one matrix replaced at a time, and with all, norms
-/// and biases included. Beside what is measured there is what the second order predicts: ½ tr(G E H Eᵀ), with the error E of
+/// and biases included. A checkpoint of more than 1 GiB in FP32 is computed with in 8 bits a row (``SensitivityProbe``); errors are
+/// those of its numbers as they are. Beside what is measured there is what the second order predicts: ½ tr(G E H Eᵀ), with the error E of
 /// a layer's weights and the means H of products of its inputs and G of those of its outputs' gradients (``OutputSketch``).
 /// It takes positions to be independent: what attention averages, errors of keys and values, it takes for more than it is.
 package struct LayerEffects: Sendable {
   package struct LayerEffect: Sendable {
     package let name: String
-    /// The root of the mean square of what its outputs are off over that of its outputs; nil for rows that are looked up.
+    /// The root of the mean square of what its outputs are off over that of its outputs; nil for rows that are looked up, and for
+    /// experts that no position went through.
     package let outputError: Double?
-    /// Nats; nil where no gradient is known: of matrices outside of blocks, and of models that Furl does not train.
+    /// Nats; nil where no gradient is known: of matrices outside of blocks, of models that Furl does not train or that are too
+    /// large for that, and of experts that no position went through.
     package let predicted: Double?
     /// The KL divergence in nats with this matrix alone replaced.
     package let divergence: Double
@@ -37,16 +40,19 @@ package struct LayerEffects: Sendable {
   private static let textLimit = 256 << 20
   /// Tokens of a sequence at most.
   private static let length = 256
-  /// Multiplications that all measurements together may take, about, and positions of one.
+  /// Multiplications that all measurements together may take, about, as far as the least positions of one allow.
   private static let work = 4e12
   private static let positionRange = 512...8192
+  /// Bytes of a model in FP32 and of the moments of its outputs, beyond which nothing is predicted.
+  private static let sketchBytes = 4 << 30
 
   /// - Parameters:
   ///   - file: a model with the tensors of the checkpoint.
   ///   - difference: of the two.
   ///   - path: of a text in UTF-8 that both read, at least one sequence.
-  /// - Throws: ``FurlError`` of kind `usage` where the other model is no checkpoint or has other tensors; `input` where the
-  ///   text cannot be read or is too short.
+  /// - Throws: ``FurlError`` of kind `usage` where the other model is no checkpoint or has other tensors, or the first one was made
+  ///   with `method: awq` (which a checkpoint that it was exported to does not say); `input` where the text cannot be read or is
+  ///   too short.
   package init(
     _ file: ModelFile, against original: ModelFile, _ difference: ModelDifference, textAt path: String,
     pool: WorkerPool,
@@ -69,10 +75,9 @@ package struct LayerEffects: Sendable {
     private let context: ComputeContext
     private var matrices: [String: PackedMatrix] = [:]
     private var vectors: [String: FloatVector] = [:]
+    /// Those that differ.
     private var others: [String: PackedMatrix] = [:]
     private var otherVectors: [String: FloatVector] = [:]
-    /// Matrices that differ.
-    private var changed: Set<String> = []
     private var errors: [String: EffectErrors] = [:]
 
     private struct EffectErrors {
@@ -100,21 +105,27 @@ package struct LayerEffects: Sendable {
       let kernels = try Kernels.forTransforms()
       math = DenseMath(pool: pool, kernels: kernels)
       context = ComputeContext(pool: pool, kernels: kernels)
-      let other: any WeightProvider =
-        switch file {
-        case .checkpoint(let checkpoint): checkpoint
-        case .artifact(let weights): weights
-        }
       let scheme = SensitivityProbe.scheme(for: spec)
+      let differing = Set(difference.tensors.filter { !$0.isEqual }.map(\.name))
       for tensor in spec.tensors {
         if tensor.shape.count == 2 {
           matrices[tensor.name] = try checkpoint.matrix(tensor, scheme: scheme, pool: pool)
-          others[tensor.name] = try other.matrix(tensor, pool: pool)
+          guard differing.contains(tensor.name) else { continue }
+          others[tensor.name] =
+            switch file {
+            case .checkpoint(let other): try other.matrix(tensor, scheme: scheme, pool: pool)
+            case .artifact(let weights): try weights.matrix(tensor, pool: pool)
+            }
         } else {
-          (vectors[tensor.name], otherVectors[tensor.name]) = (try checkpoint.vector(tensor), try other.vector(tensor))
+          vectors[tensor.name] = try checkpoint.vector(tensor)
+          guard differing.contains(tensor.name) else { continue }
+          otherVectors[tensor.name] =
+            switch file {
+            case .checkpoint(let other): try other.vector(tensor)
+            case .artifact(let weights): try weights.vector(tensor)
+            }
         }
       }
-      changed = Set(difference.tensors.filter { !$0.isEqual && matrices[$0.name] != nil }.map(\.name))
     }
 
     /// Whether columns of some matrices were multiplied with what rows of others, or norms, were divided by.
@@ -138,7 +149,7 @@ package struct LayerEffects: Sendable {
         throw FurlError.input(
           name, "has \(ids.count) tokens; \(max(1, step)) are the least to measure on", remedy: "give a longer text")
       }
-      let wanted = LayerEffects.work / Double(spec.parameterCount) / Double(changed.count + 1)
+      let wanted = LayerEffects.work / Double(spec.parameterCount) / Double(others.count + 1)
       let range = LayerEffects.positionRange
       let positions = Int(min(max(wanted, Double(range.lowerBound)), Double(range.upperBound)))
       let some = min(count, max(1, positions / (step + begin.count)))
@@ -157,20 +168,21 @@ package struct LayerEffects: Sendable {
       try walk(sequences, sketch)
       let probe = try SensitivityProbe(
         spec, matrices: matrices, vectors: vectors, sequences: sequences, context: context)
-      let names = spec.tensors.map(\.name).filter(changed.contains)
+      let names = spec.tensors.map(\.name).filter { others[$0] != nil }
       let layers = try names.enumerated().map { index, name in
         progress(name, index, names.count)
         return LayerEffect(
           name: name, outputError: errors[name]?.output, predicted: errors[name]?.predicted,
-          divergence: try probe.divergence(replacing: [name: others[name]!]))
+          divergence: try probe.divergence(replacing: others.filter { $0.key == name }))
       }
       return (layers, try probe.divergence(replacing: others, vectors: otherVectors))
     }
 
     private func sketch(_ sequences: [[Int]]) throws -> OutputSketch? {
       guard TrainingPass.untrainable(spec) == nil else { return nil }
-      let layers = spec.tensors.filter { $0.block != nil && changed.contains($0.name) }
-      guard !layers.isEmpty else { return nil }
+      let layers = spec.tensors.filter { $0.block != nil && $0.role != .inputTable && others[$0.name] != nil }
+      let bytes = 4 * (spec.parameterCount + layers.reduce(0) { $0 + $1.shape[0] * $1.shape[0] })
+      guard !layers.isEmpty, bytes <= LayerEffects.sketchBytes else { return nil }
       return try OutputSketch(
         .init(spec, layers: Set(layers.map(\.name)), includesEmbedding: false, sequences: sequences, seed: 0) {
           [checkpoint] in try checkpoint.source($0)
@@ -196,7 +208,7 @@ package struct LayerEffects: Sendable {
         try walk.begin(block: block) { vectors[$0] }
         for site in spec.sites(of: block) {
           let layers = spec.readers(of: site, in: block)
-          let wanted = layers.filter { changed.contains(prefix + $0.name) }
+          let wanted = layers.filter { others[prefix + $0.name] != nil }
           if let first = wanted.first {
             let moments = try SecondMoments(columns: first.columns, extent: .full)
             walk.visit(site) { rows, count in moments.add(rows, count: count, on: math) }
@@ -211,7 +223,7 @@ package struct LayerEffects: Sendable {
         walk.finish()
       }
       try patch(before: spec.blocks.count)
-      guard changed.contains("head"), let norm = vectors["norm"] else { return }
+      guard others["head"] != nil, let norm = vectors["norm"] else { return }
       let moments = try SecondMoments(columns: spec.hiddenSize, extent: .full)
       walk.visitHead(.init(weight: norm, bias: vectors["norm.bias"])) { rows, count in
         moments.add(rows, count: count, on: math)
@@ -225,35 +237,44 @@ package struct LayerEffects: Sendable {
     /// What a layer's outputs are off, and what that is predicted to do.
     private func note(_ name: String, _ moments: SecondMoments, _ sketch: OutputSketch?, positions: Int) throws {
       // An expert that no position went through gives nothing.
-      guard moments.count > 0, let matrix = matrices[name], let other = others[name] else { return }
+      guard moments.count > 0, let other = others[name] else { return }
       let outputs = sketch?.moments(of: name)
-      let piece = outputs == nil ? min(matrix.rows, EffectRun.rowsAtOnce) : matrix.rows
+      let source = try checkpoint.source(name)
+      defer { source.drop() }
+      let piece = outputs == nil ? min(other.rows, EffectRun.rowsAtOnce) : other.rows
       var (error, size) = (0.0, 0.0)
       var predicted: Double?
-      for start in stride(from: 0, to: matrix.rows, by: piece) {
-        let range = start..<min(start + piece, matrix.rows)
-        let values = turned(matrix, range)
-        let differences = zip(values, turned(other, range)).map { $0 - $1 }
+      for start in stride(from: 0, to: other.rows, by: piece) {
+        let range = start..<min(start + piece, other.rows)
+        let values = turned(source.read(rows: range), range.count)
+        let differences = zip(values, turned(other.read(rows: range, pool: pool), range.count)).map { $0 - $1 }
         error += try moments.outputError(differences, rows: range.count, on: math)
         size += try moments.outputError(values, rows: range.count, on: math)
         if let outputs {
           let share = Double(moments.count) / Double(positions)
-          predicted = max(0, try 0.5 * share * moments.outputError(differences, outputs: outputs, on: math))
+          predicted = EffectRun.size(try 0.5 * share * moments.outputError(differences, outputs: outputs, on: math))
         }
       }
-      errors[name] = EffectErrors(output: size > 0 ? (max(0, error) / size).squareRoot() : 0, predicted: predicted)
+      let share = size > 0 ? EffectRun.size(error / size) : error == 0 ? 0 : .infinity
+      errors[name] = EffectErrors(output: share.squareRoot(), predicted: predicted)
     }
 
-    /// Some rows of a matrix: [columns][rows].
-    private func turned(_ matrix: PackedMatrix, _ range: Range<Int>) -> [Float] {
-      let rows = matrix.read(rows: range, pool: pool)
+    /// What rounding has put below zero is zero; what is no number is not: damage must not look like agreement.
+    private static func size(_ number: Double) -> Double { number.isFinite ? max(0, number) : .infinity }
+
+    /// [columns][rows] of [rows][columns].
+    private func turned(_ rows: [Float], _ count: Int) -> [Float] {
+      let columns = rows.count / max(1, count)
       var result = [Float](repeating: 0, count: rows.count)
-      for row in 0..<range.count {
-        for column in 0..<matrix.columns { result[column * range.count + row] = rows[row * matrix.columns + column] }
+      for row in 0..<count {
+        for column in 0..<columns { result[column * count + row] = rows[row * columns + column] }
       }
       return result
     }
   }
+
+  /// JSON has no infinity.
+  private static func figure(_ number: Double?) -> JSON { number.map { .number(min($0, 1e9)) } ?? .null }
 
   package var json: JSON {
     [
@@ -261,8 +282,8 @@ package struct LayerEffects: Sendable {
       "tensors": .array(
         layers.map {
           [
-            "name": .string($0.name), "output_error": $0.outputError.map(JSON.number) ?? .null,
-            "kl_divergence_predicted": $0.predicted.map(JSON.number) ?? .null, "kl_divergence": .number($0.divergence),
+            "name": .string($0.name), "output_error": LayerEffects.figure($0.outputError),
+            "kl_divergence_predicted": LayerEffects.figure($0.predicted), "kl_divergence": .number($0.divergence),
           ]
         }),
     ]
