@@ -10,7 +10,8 @@ codes, gptq and two-sided, and with --tune STEPS tuned after it, exported as com
 (scheme W4A16), saved as compressed-tensors; AutoRound with --rounds steps a block. All of them calibrate on the same sequences of
 the same text, which Furl's recipe draws and this program draws again. Each folder is loaded by transformers in FP32, and the mean
 KL divergence of its predictions from the FP32 folder's is taken over every position (the first --positions) of the held-out text,
-cut into pieces of --context tokens. A folder that is there already is measured as it is. Needed: torch, transformers, llmcompressor; auto-round.
+cut into pieces of --context tokens. A folder that is there already is measured as it is. Needed: torch, transformers,
+llmcompressor; auto-round.
 """
 import argparse
 import importlib.metadata
@@ -95,41 +96,32 @@ def by_furl(options, method, folder, is_tuned=False):
     furl(options, "export", artifact, "--format", "compressed-tensors", "--output", folder)
 
 
-def with_linear_layers(model):
-    """GPT-2 keeps its matrices the other way round, in a class that no quantizer targets: the same as Linear."""
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    changed = [name for name, module in model.named_modules() if isinstance(module, Conv1D)]
-    for name in changed:
-        old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
-        new = torch.nn.Linear(*old.weight.shape)
+def turn(model, kind, other):
+    """Puts layers of another kind in the place of those of one kind, with their matrices the other way round: GPT-2 has Conv1D,
+    which no quantizer targets, for what Linear does. Returns their names."""
+    names = [name for name, module in model.named_modules() if type(module) is kind and name != "lm_head"]
+    for name in names:
+        old, (parent, _, last) = model.get_submodule(name), name.rpartition(".")
+        # Both are made from the lengths of the other's matrix, as it lies.
+        new = other(*old.weight.shape)
         new.weight.data, new.bias.data = old.weight.data.T.contiguous(), old.bias.data
-        setattr(parent, name.rpartition(".")[2], new)
-    return changed
-
-
-def turned_back(model, changed):
-    from transformers.pytorch_utils import Conv1D
-
-    for name in changed:
-        old, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
-        new = Conv1D(*old.weight.shape)
-        new.weight.data, new.bias.data = old.weight.data.T.contiguous(), old.bias.data
-        setattr(parent, name.rpartition(".")[2], new)
+        setattr(model.get_submodule(parent), last, new)
+    return names
 
 
 def by_llm_compressor(options, arguments, folder):
+    import torch
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
     from datasets import Dataset
     from llmcompressor import oneshot
     from llmcompressor.modifiers.gptq import GPTQModifier
     from transformers import PreTrainedTokenizerFast
+    from transformers.pytorch_utils import Conv1D
 
     layout = {"strategy": "channel"} if options.block == "row" else {"strategy": "group", "group_size": int(options.block)}
     weights = QuantizationArgs(num_bits=4, type="int", symmetric=True, **layout, **arguments)
     model, texts = load(options.float), sequences(options)
-    changed = with_linear_layers(model)
+    changed = turn(model, Conv1D, torch.nn.Linear)
     rows = Dataset.from_dict({"input_ids": texts, "attention_mask": [[1] * len(text) for text in texts]})
     modifier = GPTQModifier(
         config_groups={"group_0": QuantizationScheme(targets=["Linear"], weights=weights)}, ignore=["lm_head"])
@@ -140,7 +132,7 @@ def by_llm_compressor(options, arguments, folder):
     if changed:
         # compressed-tensors knows no layers that are turned: what the codes stand for is saved, which it leaves as weights.
         check_grid(model, changed, options)
-        turned_back(model, changed)
+        turn(model, torch.nn.Linear, Conv1D)
         plain = load(options.float)
         wanted = plain.state_dict()
         plain.load_state_dict({name: value for name, value in model.state_dict().items() if name in wanted})
@@ -244,7 +236,8 @@ def main():
         print(f"{who}: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
     for row, measured in zip(rows, divergences(options, [row["folder"] for row in rows])):
         row.update(measured)
-    print(f"| {'rows' if options.block == 'row' else 'groups of ' + options.block} | KL divergence | of llm-compressor's | same top |\n|---|---:|---:|---:|")
+    blocks = "rows" if options.block == "row" else f"groups of {options.block}"
+    print(f"| {blocks} | KL divergence | of llm-compressor's | same top |\n|---|---:|---:|---:|")
     for row in rows:
         print(f"| {row['who']} | {row['kl_divergence']:.6f} | {row['kl_divergence'] / rows[0]['kl_divergence']:.3f} | "
               f"{row['same_top']:.2f} % |")
