@@ -29,14 +29,19 @@ package final class SensitivityProbe {
     spec.parameterCount <= floatLimit ? .float32 : .int8(.row)
   }
 
+  /// Is called at a place of a block that is being walked.
+  package typealias SiteVisitor = (_ walk: BlockWalk, _ block: Int, _ site: ReadingSite) throws -> Void
+
   /// - Parameters:
   ///   - matrices, vectors: every tensor of the model, by name.
   ///   - sequences: what is read; ids inside of the vocabulary, none longer than the context.
   ///   - keepsStates: false where all of the model will be replaced at once, which needs less memory.
-  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
+  ///   - visit: is called at every place of every block that layers read, while the model is walked for the first time, and has
+  ///     to visit those that are needed (``BlockWalk/isNeeded(_:)``).
+  /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory; what `visit` throws.
   package init(
     _ spec: ModelSpec, matrices: [String: PackedMatrix], vectors: [String: FloatVector], sequences: [[Int]],
-    keepsStates: Bool = true, context: ComputeContext
+    keepsStates: Bool = true, context: ComputeContext, visit: SiteVisitor? = nil
   ) throws {
     self.spec = spec
     self.matrices = matrices
@@ -48,11 +53,11 @@ package final class SensitivityProbe {
     every = max(1, (size + limit - 1) / limit)
     for block in spec.blocks.indices {
       if keepsStates { starts.append(try walk.state()) }
-      try compute(block, [:])
+      try compute(block, Replacements(), visit: visit)
     }
     if keepsStates { starts.append(try walk.state()) }
-    try patch(before: spec.blocks.count, [:])
-    try forEachScored([:]) { expected += $0 }
+    try patch(before: spec.blocks.count, Replacements())
+    try forEachScored(Replacements()) { expected += $0 }
     guard expected.allSatisfy(\.isFinite) else {
       throw FurlError.input(nil, "the model computes numbers that are not finite", remedy: "its weights are damaged")
     }
@@ -70,20 +75,19 @@ package final class SensitivityProbe {
     keepingExperts experts: [Int: [Int]] = [:]
   ) throws -> Double {
     let first = ((Array(replacements.keys) + others.keys).map(firstBlock) + experts.keys).min() ?? spec.blocks.count
+    let given = Replacements(matrices: replacements, vectors: others)
     if replacements["embedding"] != nil || replacements["positions"] != nil {
-      walk.embed(
-        replacements["embedding"] ?? matrices["embedding"]!,
-        positions: replacements["positions"] ?? matrices["positions"])
+      walk.embed(try matrix("embedding", given), positions: replacements["positions"] ?? matrices["positions"])
     } else if starts.isEmpty {
       throw FurlError(.defect, "this probe replaces whole models")
     } else {
       walk.resume(starts[first])
     }
-    for block in first..<spec.blocks.count { try compute(block, replacements, others, experts[block]) }
-    try patch(before: spec.blocks.count, replacements, others)
+    for block in first..<spec.blocks.count { try compute(block, given, keeping: experts[block]) }
+    try patch(before: spec.blocks.count, given)
     var sum = 0.0
     var row = 0
-    try forEachScored(replacements, others) { piece in
+    try forEachScored(given) { piece in
       let width = spec.vocabularySize
       let parts = piece.count / width
       var sums = Array(repeating: 0.0, count: parts)
@@ -121,57 +125,72 @@ package final class SensitivityProbe {
 
   // MARK: The forward pass
 
-  private func norm(_ name: String, _ others: [String: FloatVector]) throws -> BlockWalk.WalkedNorm {
-    func vector(_ name: String) -> FloatVector? { others[name] ?? vectors[name] }
-    guard let weight = vector(name) else { throw FurlError(.defect, place: name, "is missing") }
-    return BlockWalk.WalkedNorm(weight: weight, bias: vector(name + ".bias"))
+  /// What stands in the place of the model's own.
+  private struct Replacements {
+    var matrices: [String: PackedMatrix] = [:]
+    var vectors: [String: FloatVector] = [:]
+  }
+
+  private func matrix(_ name: String, _ given: Replacements) throws -> PackedMatrix {
+    guard let matrix = given.matrices[name] ?? matrices[name] else {
+      throw FurlError(.defect, place: name, "is missing")
+    }
+    return matrix
+  }
+
+  private func vector(_ name: String, _ given: Replacements) -> FloatVector? { given.vectors[name] ?? vectors[name] }
+
+  private func norm(_ name: String, _ given: Replacements) throws -> BlockWalk.WalkedNorm {
+    guard let weight = vector(name, given) else { throw FurlError(.defect, place: name, "is missing") }
+    return BlockWalk.WalkedNorm(weight: weight, bias: vector(name + ".bias", given))
   }
 
   private func compute(
-    _ block: Int, _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:],
-    _ experts: [Int]? = nil
+    _ block: Int, _ given: Replacements, keeping experts: [Int]? = nil, visit: SiteVisitor? = nil
   ) throws {
-    try patch(before: block, replacements, others)
+    try patch(before: block, given)
     let prefix = "blocks.\(block)."
-    try walk.begin(block: block) { others[$0] ?? vectors[$0] }
+    try walk.begin(block: block) { vector($0, given) }
     walk.keepExperts(experts)
     for site in spec.sites(of: block) {
-      // The others are inputs that nothing else is computed with.
-      if walk.isNeeded(site) { walk.visit(site) { _, _ in } }
+      if let visit {
+        try visit(walk, block, site)
+      } else if walk.isNeeded(site) {
+        // The others are inputs that nothing else is computed with.
+        walk.visit(site) { _, _ in }
+      }
       for layer in spec.readers(of: site, in: block) {
         let name = prefix + layer.name
-        guard let matrix = replacements[name] ?? matrices[name] else {
-          throw FurlError(.defect, place: name, "is missing")
-        }
-        walk.install(layer, matrix, bias: others[name + ".bias"] ?? vectors[name + ".bias"])
+        walk.install(layer, try matrix(name, given), bias: vector(name + ".bias", given))
       }
     }
     walk.finish()
   }
 
   /// Applies what stands in for blocks that were cut out.
-  private func patch(
-    before block: Int, _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:]
-  ) throws {
+  private func patch(before block: Int, _ given: Replacements) throws {
     guard spec.patches.contains(block) else { return }
     let name = spec.patchName(before: block)
-    guard let matrix = replacements[name] ?? matrices[name] else {
-      throw FurlError(.defect, place: name, "is missing")
-    }
-    walk.apply(patch: matrix, bias: others[name + ".bias"] ?? vectors[name + ".bias"])
+    walk.apply(patch: try matrix(name, given), bias: vector(name + ".bias", given))
+  }
+
+  /// Calls `body` with what the head of the model reads, some positions at a time.
+  package func visitHead(_ body: (Activations, Int) throws -> Void) throws {
+    guard let last = starts.last else { throw FurlError(.defect, "this probe replaces whole models") }
+    walk.resume(last)
+    try patch(before: spec.blocks.count, Replacements())
+    try walk.visitHead(norm("norm", Replacements()), body)
   }
 
   /// Calls `body` with log p of some scored positions at a time: [positions][vocabulary].
-  private func forEachScored(
-    _ replacements: [String: PackedMatrix], _ others: [String: FloatVector] = [:], _ body: ([Float]) throws -> Void
-  ) throws {
+  private func forEachScored(_ given: Replacements, _ body: ([Float]) throws -> Void) throws {
     let name = spec.tiedEmbeddings ? "embedding" : "head"
-    guard let matrix = replacements[name] ?? matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
-    let head = LinearGroup([.init(matrix, bias: others["head.bias"] ?? vectors["head.bias"])])
+    let matrix = try matrix(name, given)
+    let head = LinearGroup([.init(matrix, bias: vector("head.bias", given))])
     let width = spec.vocabularySize
     var logits: Activations?
     var position = 0
-    try walk.visitHead(norm("norm", others)) { rows, count in
+    try walk.visitHead(norm("norm", given)) { rows, count in
       let scored = (0..<count).filter { (position + $0) % every == every - 1 }
       position += count
       guard !scored.isEmpty else { return }

@@ -117,6 +117,14 @@ package final class SecondMoments: @unchecked Sendable {
   /// - Parameter errors: [columns][rows].
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   package func outputError(_ errors: [Float], rows: Int, on math: DenseMath) throws -> Double {
+    let (own, products) = try weigh(errors, rows: rows, on: math)
+    var sum = 0.0
+    for index in 0..<rows * columns { sum += Double(products.numbers[index]) * Double(own.numbers[index]) }
+    return sum / Double(max(1, count))
+  }
+
+  /// Errors of weights, and the sums of x xᵀ times them: both [columns][rows].
+  private func weigh(_ errors: [Float], rows: Int, on math: DenseMath) throws -> (own: Matrix, products: Matrix) {
     guard let matrix, errors.count == rows * columns else { throw FurlError(.defect, "there are no moments of errors") }
     matrix.mirror(on: math.pool)
     let own = try Matrix(errors, rows: columns, columns: rows)
@@ -125,9 +133,7 @@ package final class SecondMoments: @unchecked Sendable {
       // [columns of this part][rows] = (columns of H)ᵀ e
       math.multiplyTransposed(matrix.columns(part), own.view, into: products.view.rows(part), .set)
     }
-    var sum = 0.0
-    for index in 0..<rows * columns { sum += Double(products.numbers[index]) * Double(own.numbers[index]) }
-    return sum / Double(max(1, count))
+    return (own, products)
   }
 
   /// What errors of weights come to by the means of products of inputs, which these are, and of outputs: tr(G e H eᵀ).
@@ -138,16 +144,9 @@ package final class SecondMoments: @unchecked Sendable {
   /// - Throws: ``FurlError`` of kind `unavailable` when there is no memory.
   package func outputError(_ errors: [Float], outputs: SecondMoments, on math: DenseMath) throws -> Double {
     let rows = outputs.columns
-    guard let matrix, let other = outputs.matrix, errors.count == rows * columns else {
-      throw FurlError(.defect, "there are no moments of errors")
-    }
-    matrix.mirror(on: math.pool)
+    guard let other = outputs.matrix else { throw FurlError(.defect, "there are no moments of outputs") }
+    let (own, products) = try weigh(errors, rows: rows, on: math)
     other.mirror(on: math.pool)
-    let own = try Matrix(errors, rows: columns, columns: rows)
-    let products = try Matrix(rows: columns, columns: rows)
-    math.forEachPiece(columns, of: Matrix.tile) { part in
-      math.multiplyTransposed(matrix.columns(part), own.view, into: products.view.rows(part), .set)
-    }
     let squares = try Matrix(rows: rows, columns: rows)
     math.forEachPiece(rows, of: Matrix.tile) { part in
       math.multiplyTransposed(own.columns(part), products.view, into: squares.view.rows(part), .set)

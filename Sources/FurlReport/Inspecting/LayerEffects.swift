@@ -165,9 +165,10 @@ package struct LayerEffects: Sendable {
       _ sequences: [[Int]], _ progress: (String, Int, Int) -> Void
     ) throws -> (layers: [LayerEffect], divergence: Double) {
       let sketch = try sketch(sequences)
-      try walk(sequences, sketch)
       let probe = try SensitivityProbe(
-        spec, matrices: matrices, vectors: vectors, sequences: sequences, context: context)
+        spec, matrices: matrices, vectors: vectors, sequences: sequences, context: context
+      ) { [self] walk, block, site in try look(walk, block, site, sketch) }
+      try lookAtHead(probe)
       let names = spec.tensors.map(\.name).filter { others[$0] != nil }
       let layers = try names.enumerated().map { index, name in
         progress(name, index, names.count)
@@ -189,46 +190,25 @@ package struct LayerEffects: Sendable {
         }, math: math)
     }
 
-    /// Walks the checkpoint's blocks, and looks at what each layer reads.
-    private func walk(_ sequences: [[Int]], _ sketch: OutputSketch?) throws {
-      func matrix(_ name: String) throws -> PackedMatrix {
-        guard let matrix = matrices[name] else { throw FurlError(.defect, place: name, "is missing") }
-        return matrix
+    /// Looks at what the layers read at a place of a block that is being walked.
+    private func look(_ walk: BlockWalk, _ block: Int, _ site: ReadingSite, _ sketch: OutputSketch?) throws {
+      let wanted = spec.readers(of: site, in: block).filter { others["blocks.\(block)." + $0.name] != nil }
+      guard let first = wanted.first else {
+        if walk.isNeeded(site) { walk.visit(site) { _, _ in } }
+        return
       }
-      let walk = try BlockWalk(
-        spec, embedding: matrix("embedding"), positions: matrices["positions"], sequences: sequences, context: context)
-      func patch(before block: Int) throws {
-        guard spec.patches.contains(block) else { return }
-        let name = spec.patchName(before: block)
-        walk.apply(patch: try matrix(name), bias: vectors[name + ".bias"])
+      let moments = try SecondMoments(columns: first.columns, extent: .full)
+      walk.visit(site) { rows, count in moments.add(rows, count: count, on: math) }
+      for layer in wanted {
+        try note("blocks.\(block)." + layer.name, moments, sketch, positions: walk.positionCount)
       }
-      for block in spec.blocks.indices {
-        try patch(before: block)
-        let prefix = "blocks.\(block)."
-        try walk.begin(block: block) { vectors[$0] }
-        for site in spec.sites(of: block) {
-          let layers = spec.readers(of: site, in: block)
-          let wanted = layers.filter { others[prefix + $0.name] != nil }
-          if let first = wanted.first {
-            let moments = try SecondMoments(columns: first.columns, extent: .full)
-            walk.visit(site) { rows, count in moments.add(rows, count: count, on: math) }
-            for layer in wanted { try note(prefix + layer.name, moments, sketch, positions: walk.positionCount) }
-          } else if walk.isNeeded(site) {
-            walk.visit(site) { _, _ in }
-          }
-          for layer in layers {
-            walk.install(layer, try matrix(prefix + layer.name), bias: vectors[prefix + layer.name + ".bias"])
-          }
-        }
-        walk.finish()
-      }
-      try patch(before: spec.blocks.count)
-      guard others["head"] != nil, let norm = vectors["norm"] else { return }
+    }
+
+    private func lookAtHead(_ probe: SensitivityProbe) throws {
+      guard others["head"] != nil else { return }
       let moments = try SecondMoments(columns: spec.hiddenSize, extent: .full)
-      walk.visitHead(.init(weight: norm, bias: vectors["norm.bias"])) { rows, count in
-        moments.add(rows, count: count, on: math)
-      }
-      try note("head", moments, sketch, positions: walk.positionCount)
+      try probe.visitHead { rows, count in moments.add(rows, count: count, on: math) }
+      try note("head", moments, nil, positions: moments.count)
     }
 
     /// Rows of a matrix that are looked at together: of a head there may be hundreds of thousands.
